@@ -1,0 +1,29 @@
+"""Find the wrong labels in a data set, say how many there are, and what that does to a ranking of models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+__all__ = ["LabelErrorDetector", "__version__", "find_errors", "open_run"]
+
+if TYPE_CHECKING:
+    from auditor.api import LabelErrorDetector
+    from auditor.audit import find_errors
+    from auditor.runs.run import open_run
+
+_LAZY = {
+    "LabelErrorDetector": "auditor.api",
+    "find_errors": "auditor.audit",
+    "open_run": "auditor.runs.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that `import auditor` and `auditor --help` import neither pandas nor torch (house limit: 0.3 s).
+    if name in _LAZY:
+        import importlib
+
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'auditor' has no attribute {name!r}")

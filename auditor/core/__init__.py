@@ -1,0 +1,1 @@
+"""What every room stands on: errors, registry, configuration, seeds, hashes, files, progress."""

@@ -1,0 +1,131 @@
+"""Reading and writing files safely: atomic writes, and arrays that never run code when loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from auditor.core.errors import UnreadableError, UnsafeFileError, storage_errors
+
+__all__ = ["atomic_path", "atomic_write", "load_npy", "load_npz", "read_json", "write_json"]
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success fsync it and rename it over `path`.
+
+    A killed process leaves at most a ``*.tmp-<pid>`` file, never half a file under the real name.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with open(temporary, "rb+") as handle:
+                os.fsync(handle.fileno())
+            os.replace(temporary, path)
+            _fsync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _fsync_folder(folder: Path) -> None:
+    # The rename itself is durable only once the folder is; not every file system lets one open a folder.
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open `path` for writing so that it appears whole or not at all."""
+    with atomic_path(path) as temporary, open(temporary, mode) as handle:
+        yield handle
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented UTF-8 JSON, atomically."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic_write(path) as handle:
+        handle.write(text.encode() + b"\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    UnreadableError
+        If it is absent or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_bytes())
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UnreadableError(f"cannot read {str(path)!r} as JSON: {error}.") from error
+
+
+def load_npy(path: Path, mmap: bool = False) -> np.ndarray:
+    """Load one array from a ``.npy`` file, never unpickling.
+
+    Raises
+    ------
+    UnsafeFileError
+        If the file is a pickle or holds Python objects.
+    UnreadableError
+        If it is absent, truncated or not an array.
+    """
+    try:
+        with open(path, "rb") as handle:
+            _refuse_pickle(path, handle.read(6))
+        return np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+    except OSError as error:
+        raise UnreadableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise _array_error(path, error) from error
+
+
+def load_npz(path: Path) -> dict[str, np.ndarray]:
+    """Load all arrays of a ``.npz`` archive, never unpickling. Errors as `load_npy`."""
+    try:
+        with open(path, "rb") as handle:
+            _refuse_pickle(path, handle.read(6))
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except OSError as error:
+        raise UnreadableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
+    except zipfile.BadZipFile as error:
+        raise UnreadableError(f"{str(path)!r} is a damaged .npz archive: {error}.") from error
+    except ValueError as error:
+        raise _array_error(path, error) from error
+
+
+def _refuse_pickle(path: Path, head: bytes) -> None:
+    # Protocol 2+ pickles begin with 0x80; NumPy would only look inside if allow_pickle were set.
+    if head[:1] == b"\x80":
+        raise UnsafeFileError(
+            f"{str(path)!r} is a Python pickle, which can run code when loaded; it was not opened.",
+            "Save the array with numpy.save(path, array) or as parquet.",
+        )
+
+
+def _array_error(path: Path, error: ValueError) -> UnreadableError | UnsafeFileError:
+    if "pickle" in str(error).lower() or "object arrays" in str(error).lower():
+        return UnsafeFileError(
+            f"{str(path)!r} holds Python objects or is a pickle, which can run code when loaded; "
+            "it was not opened.",
+            "Save a plain numeric or string array with numpy.save(path, array).",
+        )
+    return UnreadableError(f"{str(path)!r} is not a readable NumPy file: {error}.")

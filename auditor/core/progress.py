@@ -1,0 +1,44 @@
+"""What long work tells the outside: a small event protocol with a silent default.
+
+The library never prints. The command line passes a rich display, the tests a recorder.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+__all__ = ["Progress", "SilentProgress"]
+
+
+@runtime_checkable
+class Progress(Protocol):
+    """Receiver of progress events. All methods return at once and never raise."""
+
+    def stage(self, name: str, detail: str = "") -> None:
+        """A stage of the run begins."""
+
+    def start(self, task: str, total: float, unit: str = "") -> None:
+        """A countable task begins; `task` is its display name and key."""
+
+    def advance(self, task: str, done: float, note: str = "") -> None:
+        """`done` of the task's total is finished (absolute, not an increment); `note` e.g. accuracy so far."""
+
+    def finish(self, task: str, note: str = "") -> None:
+        """The task is over."""
+
+    def note(self, message: str) -> None:
+        """One line worth showing to the user."""
+
+
+class SilentProgress:
+    """Drops every event."""
+
+    def stage(self, name: str, detail: str = "") -> None: ...
+
+    def start(self, task: str, total: float, unit: str = "") -> None: ...
+
+    def advance(self, task: str, done: float, note: str = "") -> None: ...
+
+    def finish(self, task: str, note: str = "") -> None: ...
+
+    def note(self, message: str) -> None: ...

@@ -1,0 +1,1 @@
+"""Data sets: one protocol, one adapter per source, one registry of names."""

@@ -1,0 +1,175 @@
+"""The one data-set protocol: what every adapter gives and every later step relies on.
+
+A data set is a list of items over all its splits. Each item has a stable id, a given label, a split, its row in
+that split, and a content hash; pixels, texts and table rows are decoded only when asked for.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from auditor.core.errors import EmptyDataError, LabelError
+from auditor.core.hashing import hash_strings
+
+__all__ = ["BadItem", "Dataset", "ItemTable", "Modality"]
+
+Modality = Literal["image", "text", "table", "probabilities"]
+
+
+@dataclass(frozen=True)
+class BadItem:
+    """An item that could not be decoded. It becomes a finding; it never stops a run."""
+
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class ItemTable:
+    """Who the items are, without their content. All arrays have shape (n,) and the same order.
+
+    Attributes
+    ----------
+    ids : str array
+        Unique and stable: the same item has the same id in every run, whatever is added around it.
+    labels : int64 array
+        Given label, a position in `class_names`.
+    splits : str array
+        ``"train"``, ``"test"``, ... or ``"all"`` where the source has no splits.
+    index : int64 array
+        0-based row within the item's split, in the source's order. A hint for people, never an identity.
+    groups : str array or None
+        The user's group column: items of one group never cross a fold.
+    paths : str array or None
+        File name or URL inside the source, where there is one.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    splits: np.ndarray
+    index: np.ndarray
+    groups: np.ndarray | None = None
+    paths: np.ndarray | None = None
+
+    def take(self, positions: np.ndarray) -> ItemTable:
+        """The items at `positions`, in that order."""
+        pick = lambda a: None if a is None else a[positions]  # noqa: E731
+        return ItemTable(
+            self.ids[positions], self.labels[positions], self.splits[positions], self.index[positions],
+            pick(self.groups), pick(self.paths),
+        )  # fmt: skip
+
+
+@dataclass(eq=False)
+class Dataset(ABC):
+    """Base of all data sets.
+
+    Attributes
+    ----------
+    name : str
+        Short name for people and file names, e.g. ``"cifar10"``.
+    reference : str
+        Canonical reference that opens the same data again, e.g. ``"cifar10"`` or ``"folder:///data/pets"``.
+    class_names : tuple of str
+        In the order of the label integers.
+    items : ItemTable
+    notes : list of str
+        Things the adapter did that the user should know (values clipped, rows skipped).
+    """
+
+    name: str
+    reference: str
+    class_names: tuple[str, ...]
+    items: ItemTable
+    notes: list[str] = field(default_factory=list)
+
+    modality: ClassVar[Modality]
+    #: How `content_hashes` are made, e.g. ``"sha256-rgb-bytes"``.
+    hash_scheme: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        validate_items(self.name, self.items, self.class_names)
+
+    def __len__(self) -> int:
+        return len(self.items.ids)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Given labels, int64 (n,)."""
+        return self.items.labels
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Item ids, str (n,)."""
+        return self.items.ids
+
+    @abstractmethod
+    def subset(self, positions: np.ndarray) -> Dataset:
+        """The same data set restricted to `positions`, in that order."""
+
+    @abstractmethod
+    def item(self, position: int) -> Any:
+        """One decoded item: PIL image (RGB), str, or dict of column values."""
+
+    @cached_property
+    def content_hashes(self) -> np.ndarray:
+        """``sha256:<hex>`` of each item's content by `hash_scheme`, str (n,). Undecodable items hash their
+        raw bytes. Computed once."""
+        return self._content_hashes()
+
+    @abstractmethod
+    def _content_hashes(self) -> np.ndarray: ...
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """``sha256:<hex>`` over ids, content hashes, labels, splits and class names."""
+        parts = [self.hash_scheme, *self.class_names]
+        for row in zip(
+            self.items.ids, self.content_hashes, self.items.labels, self.items.splits, strict=True
+        ):
+            parts.extend(map(str, row))
+        return hash_strings(parts)
+
+
+def validate_items(name: str, items: ItemTable, class_names: Sequence[str]) -> None:
+    """Check what every adapter must deliver.
+
+    Raises
+    ------
+    EmptyDataError, LabelError
+        With the first offending row.
+    """
+    n = len(items.ids)
+    if n == 0:
+        raise EmptyDataError(f"data set {name!r} has no items.", "Check the path, the split and the filters.")
+    for field_name in ("labels", "splits", "index", "groups", "paths"):
+        column = getattr(items, field_name)
+        if column is not None and len(column) != n:
+            raise LabelError(f"data set {name!r}: {len(column)} {field_name} for {n} items.")
+    if len(set(class_names)) != len(class_names):
+        raise LabelError(f"data set {name!r}: class names repeat: {sorted(class_names)}.")
+    outside = np.flatnonzero((items.labels < 0) | (items.labels >= len(class_names)))
+    if len(outside):
+        row = int(outside[0])
+        raise LabelError(
+            f"data set {name!r}: label {int(items.labels[row])} of item {items.ids[row]!r} (row {row}) is "
+            f"outside the {len(class_names)} classes; {len(outside)} such labels.",
+            "Labels are 0-based positions in the list of class names.",
+        )
+    if len(class_names) < 2 or len(np.unique(items.labels)) < 2:
+        raise LabelError(
+            f"data set {name!r} has one class only: there is nothing a label could be confused with.",
+            "Give data with at least two classes.",
+        )
+    unique, counts = np.unique(items.ids, return_counts=True)
+    if len(unique) != n:
+        raise LabelError(
+            f"data set {name!r}: item id {unique[counts > 1][0]!r} occurs {counts.max()} times.",
+            "Ids must be unique.",
+        )

@@ -1,0 +1,1 @@
+"""Detectors: scores and flags from probabilities (and later dynamics, neighbours, verdicts)."""

@@ -1,0 +1,1 @@
+"""Confident learning on arrays and chunks: exact, streaming, fast."""

@@ -1,0 +1,1 @@
+"""Out-of-sample probabilities: folds, recipes, the one training loop, cross-validation."""
