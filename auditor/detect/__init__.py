@@ -1,1 +1,1 @@
-"""Detectors: scores and flags from probabilities (and later dynamics, neighbours, verdicts)."""
+"""Detectors: scores and flags from probabilities, training dynamics, neighbours and verdicts."""

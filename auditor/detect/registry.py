@@ -1,0 +1,95 @@
+"""The table of detectors and the one way to run them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from auditor.core.errors import ConfigError, DataError
+from auditor.core.registry import Registry
+from auditor.detect.base import Detection, Detector, Evidence, NotApplicable
+
+__all__ = ["DETECTORS", "run_detector"]
+
+#: Detector classes by name. Third parties add theirs through the entry-point group ``auditor.detectors``.
+DETECTORS: Registry[type[Detector]] = Registry(
+    "detector",
+    {
+        "log_odds_margin": "auditor.detect.probability_scores:LogOddsMargin",
+        "self_confidence": "auditor.detect.probability_scores:SelfConfidence",
+        "normalized_margin": "auditor.detect.probability_scores:NormalizedMargin",
+        "confidence_weighted_entropy": "auditor.detect.probability_scores:ConfidenceWeightedEntropy",
+        "entropy": "auditor.detect.probability_scores:Entropy",
+        "class_adjusted": "auditor.detect.class_adjusted:ClassAdjusted",
+    },
+    entry_point_group="auditor.detectors",
+)
+
+_WAY_TO_GET = {
+    "probabilities": "out-of-sample probabilities",
+    "dynamics": "logits per epoch of the cross-validated training",
+    "embeddings": "embeddings of the items",
+    "verdicts": "verdicts of reviewers",
+}
+
+
+def run_detector(name: str, evidence: Evidence, **options: Any) -> Detection | NotApplicable:
+    """Run one detector.
+
+    Items are handed to the detector in the order of their ids and the result is put back into the order of
+    `evidence`. So sums are taken in one order, and permuting the rows permutes the result exactly.
+
+    Parameters
+    ----------
+    name : str
+        A name in `DETECTORS`.
+    evidence : Evidence
+    **options
+        Fields of the detector's dataclass.
+
+    Returns
+    -------
+    Detection or NotApplicable
+
+    Raises
+    ------
+    UnknownNameError
+        No such detector.
+    ConfigError
+        An option the detector does not have.
+    DataError
+        The detector broke its contract: shape, not finite, or a flag that suggests the given label.
+    """
+    cls = DETECTORS.load(name)
+    missing = [need for need in cls.needs if getattr(evidence, need) is None]
+    if missing:
+        return NotApplicable(name, "needs " + " and ".join(_WAY_TO_GET[need] for need in missing))
+    try:
+        detector = cls(**options)
+    except TypeError as error:
+        raise ConfigError(f"detector {name!r}: {error}.") from error
+    order = np.argsort(evidence.ids, kind="stable")
+    in_order = bool((order[1:] > order[:-1]).all())
+    found = detector.detect(evidence if in_order else evidence.take(order))
+    if isinstance(found, NotApplicable):
+        return found
+    _check(name, found, evidence.labels[order])
+    if in_order:
+        return found
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return found.take(back)
+
+
+def _check(name: str, found: Detection, labels: np.ndarray) -> None:
+    n = len(labels)
+    if found.score.shape != (n,) or found.score.dtype != np.float64 or not np.isfinite(found.score).all():
+        raise DataError(f"detector {name!r} gave no finite float64 score for each of the {n} items.")
+    if found.suggested.shape != (n,) or found.suggested.dtype != np.int64:
+        raise DataError(f"detector {name!r} gave no int64 suggestion for each of the {n} items.")
+    if found.flagged is not None:
+        if found.flagged.shape != (n,) or found.flagged.dtype != np.bool_:
+            raise DataError(f"detector {name!r} gave no boolean flag for each of the {n} items.")
+        if (found.suggested[found.flagged] == labels[found.flagged]).any():
+            raise DataError(f"detector {name!r} flags an item and suggests its given label.")
