@@ -1,0 +1,167 @@
+"""Tiny images and small sets: a kernel classifier on the pixels themselves, with calibrated probabilities.
+
+For scikit-learn's 8x8 digits this is as good as a small network and takes seconds without torch.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auditor.core.progress import Progress
+from auditor.train.base import FitResult, FitTask, TrainingData
+from auditor.train.estimator import check_kind, constant_result, one_thread, widen_probabilities
+
+__all__ = ["PixelTrainer", "pixel_features"]
+
+
+@dataclass(frozen=True)
+class PixelTrainer:
+    """Support vector classifier (RBF kernel) on pixels, temperature-scaled on inner folds.
+
+    Attributes
+    ----------
+    side : int
+        Larger images are averaged down to this height and width.
+    C : float
+        On digits with 10 % random wrong labels 3 keeps .987 accuracy against the true ones; 10 loses half a
+        point there and gains nothing on clean labels.
+    inner_folds : int
+        Folds of the training part on which the temperature is found.
+    """
+
+    name: str = "pixels"
+    side: int = 16
+    C: float = 3.0
+    inner_folds: int = 3
+
+    def recipe(self) -> dict[str, Any]:
+        """Everything that can change the result."""
+        return {**asdict(self), "version": 1}
+
+    def fit(
+        self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None
+    ) -> FitResult:
+        """See `Trainer.fit`. Takes seconds, so nothing is saved in between."""
+        check_kind(self.name, "image", data, task)
+        started = time.perf_counter()
+        if (constant := constant_result(data, task, started)) is not None:
+            return constant
+        progress.start(task.name, self.inner_folds + 1, "fit")
+        labels = np.asarray(data.labels)[task.train]
+        train = pixel_features(data.features, task.train, self.side)
+        predict = pixel_features(data.features, task.predict, self.side)
+        # One scale for all pixels: scaling each by itself would blow up the noise of the dark border.
+        mean, std = train.mean(dtype=np.float64), train.std(dtype=np.float64) + 1e-6
+        train, predict = (train - mean) / std, (predict - mean) / std
+        with one_thread():
+            temperature = self._temperature(train, labels, task, progress)
+            classes, scores = _fit_and_score(train, labels, predict, self.C)
+        progress.finish(task.name)
+        return FitResult(
+            widen_probabilities(_softmax(scores / temperature), classes, data.n_classes),
+            None,
+            [],
+            time.perf_counter() - started,
+            {"device": "cpu", "threads": 1, "temperature": round(temperature, 6), "features": train.shape[1]},
+        )
+
+    def _temperature(self, train: np.ndarray, labels: np.ndarray, task: FitTask, progress: Progress) -> float:
+        """Temperature that makes the held-out scores of inner folds most likely.
+
+        Classes with fewer than two items per inner fold take no part in calibration but stay in training:
+        they would otherwise be missing from an inner training part.
+        """
+        from sklearn.model_selection import StratifiedKFold
+
+        counts = np.bincount(labels)
+        common = np.flatnonzero(counts[labels] >= 2 * self.inner_folds)
+        if len(np.unique(labels[common])) < 2:
+            return _DEFAULT_TEMPERATURE
+        splitter = StratifiedKFold(self.inner_folds, shuffle=True, random_state=task.seed % 2**32)
+        margins: list[np.ndarray] = []
+        for number, (_, held) in enumerate(splitter.split(common, labels[common]), start=1):
+            held_out = common[held]
+            kept = np.setdiff1d(np.arange(len(labels)), held_out)
+            classes, scores = _fit_and_score(train[kept], labels[kept], train[held_out], self.C)
+            given = np.searchsorted(classes, labels[held_out])
+            margins.append(scores - scores[np.arange(len(held_out)), given][:, None])
+            progress.advance(task.name, number, "calibration")
+        return _best_temperature(margins)
+
+
+#: Used where the training part is too small to calibrate: 0.25 was found on the digits (0.18 to 0.3).
+_DEFAULT_TEMPERATURE = 0.25
+
+
+def pixel_features(images: np.ndarray, rows: np.ndarray, side: int) -> np.ndarray:
+    """Pixels of some images as rows, float32 (len(rows), features).
+
+    Parameters
+    ----------
+    images : uint8 array (n, H, W, C)
+        A memory map is read only where needed.
+    rows : int array
+    side : int
+        Height and width above which images are averaged over equal blocks.
+
+    Returns
+    -------
+    float32 array
+    """
+    height, width = images.shape[1:3]
+    columns = _block_means(width, side)
+    lines = _block_means(height, side)
+    out = np.empty((len(rows), len(lines), len(columns), images.shape[3]), np.float32)
+    for start in range(0, len(rows), 1024):
+        block = images[rows[start : start + 1024]].astype(np.float32)
+        out[start : start + 1024] = np.einsum("yh,nhwc,xw->nyxc", lines, block, columns, optimize=True)
+    return out.reshape(len(rows), -1)
+
+
+def _block_means(size: int, side: int) -> np.ndarray:
+    """Averaging matrix (min(size, side), size) of area resampling."""
+    target = min(size, side)
+    edges = np.linspace(0, size, target + 1)
+    left = np.maximum(edges[:-1, None], np.arange(size)[None, :])
+    right = np.minimum(edges[1:, None], np.arange(1, size + 1)[None, :])
+    overlap = np.clip(right - left, 0, None)
+    return (overlap / overlap.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _fit_and_score(
+    train: np.ndarray, labels: np.ndarray, predict: np.ndarray, C: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Classes seen, and one score per class, float64 (len(predict), classes)."""
+    from sklearn.svm import SVC
+
+    model = SVC(C=C, decision_function_shape="ovr", cache_size=500)
+    model.fit(train, labels)
+    if not len(predict):
+        return model.classes_, np.empty((0, len(model.classes_)))
+    scores = model.decision_function(predict)
+    if scores.ndim == 1:  # two classes: scikit-learn gives the signed distance alone
+        scores = np.column_stack([-scores, scores])
+    return model.classes_, scores
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    from scipy.special import softmax
+
+    return softmax(scores, axis=1)
+
+
+def _best_temperature(margins: list[np.ndarray]) -> float:
+    """Minimise the mean negative log-likelihood over log temperature."""
+    from scipy.optimize import minimize_scalar
+    from scipy.special import logsumexp
+
+    def loss(log_temperature: float) -> float:
+        scale = np.exp(-log_temperature)
+        return float(np.mean(np.concatenate([logsumexp(m * scale, axis=1) for m in margins])))
+
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.02), np.log(20.0)), method="bounded").x))

@@ -1,0 +1,186 @@
+"""Tables: scikit-learn's histogram gradient boosting, with columns that cannot help left out and named."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from auditor.core.errors import DataError
+from auditor.core.progress import Progress
+from auditor.train.base import FitResult, FitTask, TrainingData
+from auditor.train.estimator import check_kind, constant_result, one_thread, widen_probabilities
+
+__all__ = ["TableTrainer", "prepare_columns"]
+
+#: Most categories a column may have; scikit-learn bins into at most 255.
+MAX_CATEGORIES = 255
+#: Below so many rows a column of distinct values is too likely to be a measurement.
+MIN_ROWS_FOR_ID = 20
+RARE = "(rare)"
+
+
+@dataclass(frozen=True)
+class TableTrainer:
+    """Histogram gradient boosting; missing values and categories are handled by the trees.
+
+    Attributes
+    ----------
+    rounds : int
+        Boosting rounds. Few and regularised: a model that fits every label repeats the wrong ones.
+    learning_rate : float
+    max_leaf_nodes, min_samples_leaf : int
+    l2 : float
+    """
+
+    name: str = "boosting"
+    rounds: int = 100
+    learning_rate: float = 0.08
+    max_leaf_nodes: int = 15
+    min_samples_leaf: int = 10
+    l2: float = 1.0
+
+    def recipe(self) -> dict[str, Any]:
+        """Everything that can change the result."""
+        return {**asdict(self), "version": 1}
+
+    def fit(
+        self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None
+    ) -> FitResult:
+        """See `Trainer.fit`. Takes seconds, so nothing is saved in between."""
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        check_kind(self.name, "table", data, task)
+        started = time.perf_counter()
+        if (constant := constant_result(data, task, started)) is not None:
+            return constant
+        progress.start(task.name, 1, "fit")
+        table, notes = prepare_columns(data.features)
+        train, predict = _cap_categories(table.iloc[task.train], table.iloc[task.predict], notes)
+        labels = np.asarray(data.labels)[task.train]
+        model = HistGradientBoostingClassifier(
+            max_iter=self.rounds,
+            learning_rate=self.learning_rate,
+            max_leaf_nodes=self.max_leaf_nodes,
+            # On small sets 10 items a leaf would forbid nearly every split.
+            min_samples_leaf=int(np.clip(len(labels) // 20, 1, self.min_samples_leaf)),
+            l2_regularization=self.l2,
+            categorical_features="from_dtype",
+            early_stopping=False,
+            random_state=task.seed % 2**32,
+        )
+        with one_thread():
+            model.fit(train, labels)
+            raw = model.predict_proba(predict) if len(predict) else np.empty((0, len(model.classes_)))
+        progress.finish(task.name)
+        return FitResult(
+            widen_probabilities(raw, model.classes_, data.n_classes),
+            None,
+            [],
+            time.perf_counter() - started,
+            {"device": "cpu", "threads": 1, "columns": list(train.columns), "notes": notes},
+        )
+
+
+def prepare_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Numbers and categories only, without columns that cannot help.
+
+    Left out: constant columns, row numbers (integers that count up without gaps) and columns of text in which
+    nearly every value is different. A row number must go even if it predicts well: in a sorted file it gives
+    away the label. Looks at the columns alone, never at labels.
+
+    Returns
+    -------
+    table : DataFrame
+        float64 and ``category`` columns with string names.
+    notes : list of str
+        One sentence per column that was left out.
+
+    Raises
+    ------
+    DataError
+        If no column is left.
+    """
+    kept: dict[str, pd.Series] = {}
+    notes: list[str] = []
+    for position, column in enumerate(map(str, table.columns)):
+        values = table.iloc[:, position]
+        if values.nunique(dropna=False) <= 1:
+            notes.append(f"column {column!r} left out: it has one value only")
+        elif _is_row_number(values):
+            notes.append(f"column {column!r} left out: it numbers the rows")
+        elif _is_identifier(values):
+            notes.append(f"column {column!r} left out: nearly every value is different, it names the rows")
+        else:
+            kept[column] = _as_feature(values)
+    if not kept:
+        raise DataError(
+            f"the table has no column a model could learn from ({'; '.join(notes) or 'it is empty'}).",
+            "Give at least one numeric or categorical column besides the label.",
+        )
+    return pd.DataFrame(kept).reset_index(drop=True), notes
+
+
+def _is_text(values: pd.Series) -> bool:
+    return (
+        isinstance(values.dtype, pd.CategoricalDtype)
+        or pd.api.types.is_object_dtype(values.dtype)
+        or pd.api.types.is_string_dtype(values.dtype)
+    )
+
+
+def _is_row_number(values: pd.Series) -> bool:
+    if not pd.api.types.is_integer_dtype(values.dtype) or len(values) < MIN_ROWS_FOR_ID or values.hasnans:
+        return False
+    # A tenth of gaps is allowed: files lose rows on their way here.
+    span = int(values.max()) - int(values.min()) + 1
+    return bool(values.is_unique and span <= 1.1 * len(values))
+
+
+def _is_identifier(values: pd.Series) -> bool:
+    if not _is_text(values) or len(values) < MIN_ROWS_FOR_ID:
+        return False
+    return values.nunique() > 0.9 * len(values)
+
+
+def _as_feature(values: pd.Series) -> pd.Series:
+    """One column as float64 or ``category``; infinities and unparsed dates become missing."""
+    if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_numeric_dtype(values.dtype):
+        numbers = values.astype("Float64" if values.dtype.kind not in "fiub" else np.float64)
+        floats = np.array(numbers.to_numpy(dtype=np.float64, na_value=np.nan), copy=True)
+        floats[~np.isfinite(floats)] = np.nan
+        return pd.Series(floats)
+    if pd.api.types.is_datetime64_any_dtype(values.dtype) or pd.api.types.is_timedelta64_dtype(values.dtype):
+        ticks = values.astype("int64").to_numpy().astype(np.float64)
+        ticks[values.isna().to_numpy()] = np.nan
+        return pd.Series(ticks)
+    texts = pd.Series(values.astype(object).to_numpy())
+    # Sorted text categories: the codes, and with them the splits, must not depend on the order of the rows.
+    return texts.where(texts.isna(), texts.astype(str)).astype("category")
+
+
+def _cap_categories(
+    train: pd.DataFrame, predict: pd.DataFrame, notes: list[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Map categories that are rare in the training part to one; ones it never saw become missing."""
+    train, predict = train.copy(), predict.copy()
+    for column in train.columns:
+        if not isinstance(train[column].dtype, pd.CategoricalDtype):
+            continue
+        counts = train[column].value_counts()
+        seen = sorted(counts.index[counts > 0])
+        if len(seen) > MAX_CATEGORIES:
+            # By count, then by name: value_counts orders ties by first appearance.
+            ranked = sorted(seen, key=lambda name, c=counts: (-c[name], name))  # type: ignore[misc]
+            keep = set(ranked[: MAX_CATEGORIES - 1])
+            notes.append(f"column {column!r}: {len(seen)} categories, the rarest {len(seen) - len(keep)} joined")
+            rename = {name: name if name in keep else RARE for name in seen}
+            train[column], predict[column] = train[column].map(rename), predict[column].map(rename)
+            seen = sorted({*keep, RARE})
+        dtype = pd.CategoricalDtype(seen)
+        train[column], predict[column] = train[column].astype(dtype), predict[column].astype(dtype)
+    return train, predict
