@@ -1,1 +1,1 @@
-"""ReportData -> HTML."""
+"""Reports: a dataclass with everything a report says, and views of it."""

@@ -1,0 +1,1 @@
+"""The main job: data -> folds -> training -> out-of-sample probabilities -> findings -> run folder."""

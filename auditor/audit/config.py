@@ -1,0 +1,63 @@
+"""What one `find-errors` call asks for: frozen, validated once, saved with the result."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from auditor.core.errors import ConfigError
+
+__all__ = ["AuditConfig", "make_config"]
+
+#: Filter rules of cleanlab 2.9 by name, and the count rule of the label-errors paper.
+CL_RULES = (
+    "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given",
+    "low_self_confidence", "low_normalized_margin", "paper",
+)  # fmt: skip
+
+
+class AuditConfig(BaseModel):
+    """Everything that can change the findings.
+
+    Workers, progress display and output folder are not here: they must not change them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    audit: str = Field("auto", description="items that get out-of-sample probabilities: auto, all, or a split")
+    model: str = Field("auto", description="trainer by name, or auto")
+    budget: Literal["smoke", "quick", "standard"] = "standard"
+    folds: int = Field(5, ge=2, le=50)
+    seeds: int = Field(2, ge=1, le=20, description="networks averaged when a test split is audited")
+    train_on_test_folds: bool = Field(
+        False, description="audit a test split by cross-validation, the train split added to every fold"
+    )
+    rule: str = Field("default", description="default, or a confident-learning rule by cleanlab's name, or paper")
+    near_duplicates: bool = True
+    device: str = "auto"
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _known_rule(self) -> AuditConfig:
+        if self.rule != "default" and self.rule not in CL_RULES:
+            raise ValueError(f"unknown rule {self.rule!r}; known: default, {', '.join(CL_RULES)}")
+        return self
+
+
+def make_config(**values: Any) -> AuditConfig:
+    """Validate the values of one call; ``None`` means the default.
+
+    Raises
+    ------
+    ConfigError
+        Naming every wrong value.
+    """
+    try:
+        return AuditConfig(**{k: v for k, v in values.items() if v is not None})
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(map(str, e['loc'])) or 'configuration'}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        ]
+        raise ConfigError("; ".join(lines) + ".", "See auditor find-errors --help.") from error

@@ -1,0 +1,173 @@
+"""The main job, from a reference to a finished run folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auditor.audit.config import AuditConfig, make_config
+from auditor.audit.job import AuditJob
+from auditor.audit.plan import wanted_rows
+from auditor.core.config import Settings, load_settings
+from auditor.core.errors import UsageError, storage_errors
+from auditor.core.hashing import hash_json
+from auditor.core.progress import Progress, SilentProgress
+from auditor.data.base import Dataset
+from auditor.data.kinds import ProbabilityDataset
+from auditor.data.open import open_dataset
+from auditor.data.probabilities import open_probabilities
+from auditor.runs.lock import locked
+from auditor.runs.run import Run
+from auditor.train.base import Trainer
+
+__all__ = ["find_errors"]
+
+
+def find_errors(
+    data: str | Path | Dataset | None = None,
+    *,
+    pred_probs: str | Path | np.ndarray | None = None,
+    labels: str | Path | np.ndarray | None = None,
+    class_names: Sequence[str] | None = None,
+    trainer: Trainer | None = None,
+    out: str | Path | None = None,
+    fresh: bool = False,
+    workers: int | None = None,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+    **config: Any,
+) -> Run:
+    """Find the likely label errors of a data set.
+
+    Parameters
+    ----------
+    data : str, Path or Dataset, optional
+        A data reference (``"cifar10"``, a folder, ``"hf://org/name"``, a table file) or an open data set. May be
+        left out when `pred_probs` is given.
+    pred_probs : path or float array (n, K), optional
+        Your own out-of-sample probabilities; nothing is trained.
+    labels : path or int array (n,), optional
+        Given labels to go with `pred_probs`.
+    class_names : sequence of str, optional
+        Class names in the column order of `pred_probs`.
+    trainer : Trainer, optional
+        Your own trainer instead of a named one.
+    out : path, optional
+        Run folder. By default a folder in ``settings.runs_dir`` named after data and configuration. An
+        unfinished or finished run found there is continued: only what its inputs changed is computed again.
+    fresh : bool
+        Throw away what is in the run folder and start anew.
+    workers : int, optional
+        Processes that train side by side; by default one per core. Never changes the result.
+    settings : Settings, optional
+    progress : Progress, optional
+    **config
+        Fields of `AuditConfig`: ``audit, model, budget, folds, seeds, train_on_test_folds, rule,
+        near_duplicates, device, seed``.
+
+    Returns
+    -------
+    Run
+        The finished run; its ``findings`` table lists the suspects.
+
+    Raises
+    ------
+    AuditorError
+        See `auditor.core.errors` for the tree.
+    """
+    settings = settings or load_settings()
+    progress = progress or SilentProgress()
+    asked = make_config(**config)
+    progress.stage("data", "" if isinstance(data, Dataset) or data is None else str(data))
+    dataset = _open(data, pred_probs, labels, class_names, settings)
+    if pred_probs is not None and not isinstance(dataset, ProbabilityDataset):
+        # Supplied rows are those of the audited split, in its order.
+        dataset = dataset.subset(np.flatnonzero(wanted_rows(dataset, asked.audit)))
+    supplied = _supplied(dataset, pred_probs, labels, class_names)
+    folder = Path(out) if out is not None else _default_folder(dataset, asked, settings, trainer, supplied)
+    if fresh and folder.is_dir():
+        with locked(folder), storage_errors(folder):
+            _clear(folder)
+    with locked(folder):
+        job = AuditJob.begin(dataset, asked, folder, progress, supplied=supplied, trainer=trainer)
+        if job.supplied is None:
+            bad = job.decode()
+            groups = job.group_duplicates(bad)
+            plan = job.plan(groups, bad)
+            job.train(plan, workers)
+        else:
+            job.take_supplied()
+        job.find()
+        return job.finish()
+
+
+def _open(
+    data: str | Path | Dataset | None,
+    pred_probs: str | Path | np.ndarray | None,
+    labels: str | Path | np.ndarray | None,
+    class_names: Sequence[str] | None,
+    settings: Settings,
+) -> Dataset:
+    if isinstance(data, Dataset):
+        return data
+    if data is not None:
+        return open_dataset(str(data), settings)
+    if pred_probs is None:
+        raise UsageError("there is nothing to audit.", "Name a data set, or give --pred-probs and --labels.")
+    return open_probabilities(pred_probs, labels, class_names=class_names)
+
+
+def _supplied(
+    dataset: Dataset,
+    pred_probs: str | Path | np.ndarray | None,
+    labels: str | Path | np.ndarray | None,
+    class_names: Sequence[str] | None,
+) -> ProbabilityDataset | None:
+    """The supplied probabilities, checked against the data set they are for."""
+    if isinstance(dataset, ProbabilityDataset):
+        return dataset
+    if pred_probs is None:
+        if labels is not None:
+            raise UsageError("--labels goes with --pred-probs.", "A named data set brings its own labels.")
+        return None
+    return open_probabilities(
+        pred_probs, labels if labels is not None else dataset.labels, class_names=class_names or dataset.class_names
+    )
+
+
+def _default_folder(
+    dataset: Dataset,
+    config: AuditConfig,
+    settings: Settings,
+    trainer: Trainer | None,
+    supplied: ProbabilityDataset | None,
+) -> Path:
+    key = hash_json(
+        {
+            "data": dataset.fingerprint,
+            "config": config.model_dump(),
+            "trainer": trainer.recipe() if trainer else None,
+            "supplied": supplied.fingerprint if supplied is not None else None,
+        }
+    )
+    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in dataset.name).strip("-.") or "data"
+    return settings.runs_dir / f"{name}-{config.audit}-{key.removeprefix('sha256:')[:8]}"
+
+
+def _clear(folder: Path) -> None:
+    """Empty a run folder. Anything that is not a run is left alone."""
+    from auditor.runs import layout
+
+    if any(folder.iterdir()) and not (folder / layout.CONFIG).is_file() and not (folder / layout.LOCK).is_file():
+        raise UsageError(f"{str(folder)!r} is not a run folder; --fresh does not touch it.")
+    for entry in folder.iterdir():
+        if entry.name == layout.LOCK:
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()

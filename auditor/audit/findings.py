@@ -1,0 +1,155 @@
+"""From out-of-sample probabilities to ranked findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from auditor.data.base import BadItem, Dataset
+from auditor.detect.base import Detection, Evidence, NotApplicable
+from auditor.detect.findings import default_findings
+from auditor.detect.registry import run_detector
+from auditor.runs.layout import FINDING_COLUMNS
+
+__all__ = ["FindingTables", "make_findings"]
+
+#: Scores written beside the ranking one, for every audited item. All need probabilities only.
+EXTRA_SCORES = ("self_confidence", "normalized_margin", "entropy", "class_adjusted")
+
+
+@dataclass(frozen=True)
+class FindingTables:
+    """The two tables of a run, and how they were made.
+
+    Attributes
+    ----------
+    scores : DataFrame
+        Every audited item, most suspicious first.
+    findings : DataFrame
+        Flagged and undecodable items, columns `runs.layout.FINDING_COLUMNS`.
+    detector, rule : str
+        What ranked and what flagged.
+    """
+
+    scores: pd.DataFrame
+    findings: pd.DataFrame
+    detector: str
+    rule: str
+
+
+def make_findings(
+    dataset: Dataset,
+    audited: np.ndarray,
+    probabilities: np.ndarray,
+    rule: str,
+    bad_items: Sequence[BadItem] = (),
+) -> FindingTables:
+    """Rank the audited items and flag the suspicious ones.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    audited : int64 array (m,)
+        Rows of the data set that have probabilities.
+    probabilities : float array (m, K)
+        Out-of-sample probabilities of those rows, in the same order.
+    rule : str
+        ``"default"``, or a confident-learning rule of the engine.
+    bad_items : sequence of BadItem
+        Items that could not be decoded; they become ``DQ001`` findings after the label findings.
+    """
+    labels = dataset.labels[audited]
+    evidence = Evidence(
+        ids=dataset.ids[audited],
+        labels=labels,
+        n_classes=len(dataset.class_names),
+        class_names=dataset.class_names,
+        probabilities=(np.asarray(probabilities),),
+    )
+    detection = default_findings(evidence)
+    flagged, detector, rule_name = detection.flagged, "log_odds_margin", "class_adjusted"
+    if rule != "default":
+        flagged, rule_name = _engine_flags(probabilities, labels, rule), rule
+    if flagged is None:
+        raise RuntimeError("the default detector gave no flags")
+    scores = _score_table(dataset, audited, np.asarray(probabilities), evidence, detection, flagged)
+    findings = _finding_table(scores[scores["flagged"]], dataset, bad_items)
+    return FindingTables(scores, findings, detector, rule_name)
+
+
+def _engine_flags(probabilities: np.ndarray, labels: np.ndarray, rule: str) -> np.ndarray:
+    from auditor.engine.api import analyze, flag
+
+    return flag(analyze(np.asarray(probabilities), labels), rule)
+
+
+def _score_table(
+    dataset: Dataset,
+    audited: np.ndarray,
+    probabilities: np.ndarray,
+    evidence: Evidence,
+    detection: Detection,
+    flagged: np.ndarray,
+) -> pd.DataFrame:
+    names = np.array(dataset.class_names, dtype=object)
+    labels, rows = evidence.labels, np.arange(len(audited))
+    suggested = np.asarray(detection.suggested)
+    # A row flagged by another rule than the default one may lack a suggestion other than its own label.
+    other = probabilities.copy()
+    other[rows, labels] = -1
+    suggested = np.where(suggested == labels, other.argmax(axis=1), suggested)
+    table = pd.DataFrame(
+        {
+            "id": dataset.ids[audited].astype(object),
+            "index": dataset.items.index[audited],
+            "split": dataset.items.splits[audited].astype(object),
+            "row": audited,
+            "given": names[labels],
+            "suggested": names[suggested],
+            "p_given": probabilities[rows, labels].astype(np.float64),
+            "p_suggested": probabilities[rows, suggested].astype(np.float64),
+            "score": detection.score,
+            "flagged": flagged,
+        }
+    )
+    for name in EXTRA_SCORES:
+        outcome = run_detector(name, evidence)
+        if not isinstance(outcome, NotApplicable):
+            table[f"score_{name}"] = outcome.score
+    # Ties by id: the order must not depend on the order the items came in.
+    table = table.sort_values(["score", "id"], ascending=[False, True], kind="stable", ignore_index=True)
+    table.insert(0, "rank", np.arange(1, len(table) + 1))
+    return table
+
+
+def _finding_table(
+    flagged: pd.DataFrame, dataset: Dataset, bad_items: Sequence[BadItem]
+) -> pd.DataFrame:
+    found = flagged.reset_index(drop=True).copy()
+    found["code"] = "LE001"
+    found["message"] = [
+        f"labelled {g}, the model sees {s}" for g, s in zip(found["given"], found["suggested"], strict=True)
+    ]
+    found = found[list(FINDING_COLUMNS)]
+    if not bad_items:
+        return found
+    rows = np.array([b.position for b in bad_items])
+    undecodable = pd.DataFrame(
+        {
+            "rank": np.arange(len(rows)) + len(found) + 1,
+            "id": dataset.ids[rows].astype(object),
+            "index": dataset.items.index[rows],
+            "split": dataset.items.splits[rows].astype(object),
+            "code": "DQ001",
+            "given": np.array(dataset.class_names, dtype=object)[dataset.labels[rows]],
+            "suggested": None,
+            "p_given": np.nan,
+            "p_suggested": np.nan,
+            "score": np.nan,
+            "message": [b.reason for b in bad_items],
+        }
+    )
+    return pd.concat([found, undecodable[list(FINDING_COLUMNS)]], ignore_index=True)

@@ -1,0 +1,114 @@
+"""Streams: human text to stderr, results to stdout; no colour or bars where nobody watches."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from auditor.core.errors import AuditorError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["RichProgress", "console", "fail", "print_json", "say"]
+
+
+@cache
+def console() -> Console:
+    """The console on stderr."""
+    from rich.console import Console
+
+    plain = not sys.stderr.isatty() or "NO_COLOR" in os.environ
+    # Where no terminal gives a width, a fixed one keeps tables from being cut at 80 columns in logs.
+    width = None if sys.stderr.isatty() else int(os.environ.get("COLUMNS", 120))
+    return Console(stderr=True, no_color=plain, highlight=False, width=width, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """One piece of human text."""
+    console().print(text, markup=False)
+
+
+def fail(error: AuditorError) -> None:
+    """Show an error: what, where, and the way out."""
+    say(f"Error: {error.what}")
+    if error.way_out:
+        say(f"  {error.way_out}")
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+class RichProgress:
+    """Progress events as bars on a terminal, as plain lines elsewhere.
+
+    Parameters
+    ----------
+    quiet : bool
+        Show nothing.
+    """
+
+    #: Seconds between plain lines of one task.
+    EVERY = 15.0
+
+    def __init__(self, quiet: bool = False) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._quiet = quiet
+        self._tasks: dict[str, Any] = {}
+        self._last: dict[str, float] = {}
+        self._bars: Progress | None = None
+        if not quiet and console().is_terminal:
+            self._bars = Progress(
+                TextColumn("{task.description:<14}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}"),
+                console=console(),
+                transient=True,
+            )
+
+    def __enter__(self) -> RichProgress:
+        if self._bars:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def stage(self, name: str, detail: str = "") -> None:
+        if not self._quiet:
+            say(f"{name:<12} {detail}".rstrip())
+
+    def start(self, task: str, total: float, unit: str = "") -> None:
+        if self._bars:
+            self._tasks[task] = self._bars.add_task(task, total=total, note=unit)
+
+    def advance(self, task: str, done: float, note: str = "") -> None:
+        if self._bars and task in self._tasks:
+            self._bars.update(self._tasks[task], completed=done, note=note)
+        elif not self._quiet and note:
+            import time
+
+            now = time.monotonic()
+            if now - self._last.get(task, -self.EVERY) >= self.EVERY:
+                self._last[task] = now
+                say(f"  {task}: {note}")
+
+    def finish(self, task: str, note: str = "") -> None:
+        if self._bars and task in self._tasks:
+            self._bars.remove_task(self._tasks.pop(task))
+        if not self._quiet and note:
+            say(f"  {task}: {note}")
+
+    def note(self, message: str) -> None:
+        if not self._quiet:
+            say(f"  note: {message}")

@@ -1,0 +1,93 @@
+"""``auditor find-errors``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["find_errors"]
+
+
+def find_errors(
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[DATASET]",
+            help="A name (auditor datasets), a folder of class folders, hf://org/name, or a table file.",
+        ),
+    ] = None,
+    audit: Annotated[
+        str | None,
+        typer.Option("--audit", "--split", help="Items to audit: test, train, all, or auto (test where there is one)."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Trainer by name (auditor models), or auto.")] = None,
+    budget: Annotated[str | None, typer.Option(help="smoke, quick or standard.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Folds of the cross-validation.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Networks averaged when a test split is audited.")] = None,
+    train_on_test_folds: Annotated[
+        bool, typer.Option("--train-on-test-folds", help="Add the other test folds to training, as the paper does.")
+    ] = False,
+    rule: Annotated[
+        str | None, typer.Option(help="Flag rule: default, a cleanlab filter name, or paper.")
+    ] = None,
+    pred_probs: Annotated[
+        Path | None, typer.Option(help="Your own probabilities (.npy, .npz, .parquet); nothing is trained.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Given labels to go with --pred-probs.")] = None,
+    class_names: Annotated[
+        str | None, typer.Option(help="Class names in column order: comma-separated, or a file with one per line.")
+    ] = None,
+    exact_duplicates_only: Annotated[
+        bool, typer.Option("--exact-duplicates-only", help="Do not look for near duplicates before making folds.")
+    ] = False,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Root of all random numbers.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that train side by side.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder that holds named data sets.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--fresh", help="Continue what the run folder holds, or start anew.")
+    ] = True,
+    offline: Annotated[bool, typer.Option("--offline", help="Download nothing.")] = False,
+    top: Annotated[int, typer.Option(help="Suspects to show.")] = 15,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No human text.")] = False,
+) -> None:
+    """Train cross-validated models, find the likely label errors, and write a run folder."""
+    from auditor.audit.find_errors import find_errors as work
+    from auditor.cli.console import RichProgress, print_json, say
+    from auditor.cli.present import findings_document, summary_lines, suspects_table
+    from auditor.cli.values import parse_class_names
+    from auditor.core.config import load_settings
+
+    settings = load_settings({"data_dir": data_dir, "offline": True if offline else None})
+    with RichProgress(quiet) as progress:
+        run = work(
+            data,
+            pred_probs=pred_probs,
+            labels=labels,
+            class_names=parse_class_names(class_names),
+            out=out,
+            fresh=not resume,
+            workers=workers,
+            settings=settings,
+            progress=progress,
+            audit=audit,
+            model=model,
+            budget=budget,
+            folds=folds,
+            seeds=seeds,
+            train_on_test_folds=train_on_test_folds,
+            rule=rule,
+            near_duplicates=not exact_duplicates_only,
+            device=device,
+            seed=seed,
+        )
+    if not quiet:
+        suspects_table(run, top)
+        for line in summary_lines(run):
+            say(line)
+    if json:
+        print_json(findings_document(run))

@@ -1,0 +1,84 @@
+"""``auditor datasets``, ``models``, ``doctor`` and ``config``: what is here and what is missing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["config", "datasets", "doctor", "models"]
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+def _print(rows: list[dict[str, Any]], columns: list[str], schema: str, key: str, json: bool, following: str) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from auditor.cli.console import console, print_json, say
+
+    if json:
+        print_json({"schema": schema, key: rows})
+        return
+    table = Table(box=None)
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(Text(str(row.get(c, ""))) for c in columns))
+    console().print(table)
+    say(f"Next: {following}")
+
+
+def datasets(json: Json = False) -> None:
+    """List the data sets known by name, and where they are."""
+    from auditor.core.config import load_settings
+    from auditor.data.open import list_datasets
+
+    rows = list_datasets(load_settings())
+    _print(rows, ["name", "description", "where"], "auditor.datasets/1", "datasets", json, "auditor find-errors NAME")
+
+
+def models(json: Json = False) -> None:
+    """List the trainers known by name, and what `auto` picks."""
+    from auditor.train.choose import list_models
+
+    rows = list_models()
+    _print(
+        rows, ["name", "for", "description", "state"], "auditor.models/1", "models", json,
+        "auditor find-errors DATASET --model NAME",
+    )  # fmt: skip
+
+
+def doctor(json: Json = False) -> None:
+    """Say what this machine has: cores, memory, GPU, packages, data sets."""
+    from auditor.core.config import load_settings
+    from auditor.core.machine import describe_machine, package_versions
+    from auditor.data.open import list_datasets
+    from auditor.train.device import describe_devices
+
+    settings = load_settings()
+    rows = [{"what": k, "state": v} for k, v in describe_machine().items()]
+    rows += [{"what": k, "state": v} for k, v in describe_devices().items()]
+    rows += [{"what": f"package {k}", "state": v} for k, v in package_versions().items()]
+    rows += [{"what": f"data set {d['name']}", "state": d["where"]} for d in list_datasets(settings)]
+    rows += [{"what": "runs folder", "state": str(settings.runs_dir)}, {"what": "cache", "state": str(settings.cache_dir)}]
+    _print(rows, ["what", "state"], "auditor.doctor/1", "facts", json, "auditor find-errors digits")
+
+
+def config(json: Json = False) -> None:
+    """Show the settings in force and where each came from."""
+    from dataclasses import fields
+
+    from auditor.core.config import load_settings
+
+    settings = load_settings()
+    rows = [
+        {"setting": f.name, "value": _text(getattr(settings, f.name)), "origin": settings.origin[f.name]}
+        for f in fields(settings)
+        if f.name != "origin"
+    ]
+    _print(rows, ["setting", "value", "origin"], "auditor.config/1", "settings", json, "edit auditor.toml, or use flags")
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

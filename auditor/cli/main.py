@@ -1,0 +1,68 @@
+"""The command line: the table of commands, error handling and exit codes. No work is done here."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import auditor
+from auditor.cli import find_errors as find_errors_command
+from auditor.cli import flag as flag_command
+from auditor.cli import lists, show
+from auditor.cli.console import fail, say
+from auditor.core.errors import AuditorError
+
+__all__ = ["app", "run"]
+
+#: Exit code of an interrupted command (128 + SIGINT).
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="auditor",
+    help="Find the wrong labels in a data set, say how many there are, and re-rank models on the corrected labels.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("find-errors")(find_errors_command.find_errors)
+app.command("flag")(flag_command.flag)
+app.command("show")(show.show)
+app.command("datasets")(lists.datasets)
+app.command("models")(lists.models)
+app.command("doctor")(lists.doctor)
+app.command("config")(lists.config)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"auditor {auditor.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None: ...
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Entry point of the console script: run, and turn errors into messages and exit codes."""
+    try:
+        app(args=arguments, standalone_mode=True)
+    except AuditorError as error:
+        fail(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        say("Interrupted. Repeat the command to continue where it was.")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
+        sys.stderr.close()
+        sys.exit(0)
+    except MemoryError:
+        say("Error: out of memory.\n  Use a smaller budget, fewer workers, or the streaming `auditor flag`.")
+        sys.exit(4)

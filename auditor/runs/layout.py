@@ -1,0 +1,39 @@
+"""Names, schema versions and columns of the run folder. `docs/run-folder.md` explains them to people."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = [
+    "AUDITED", "CODES", "CONFIG", "DYNAMICS", "FINDINGS", "FINDING_COLUMNS", "FOLDS", "ITEMS", "LOCK", "MANIFEST",
+    "PRED_PROBS", "REPORT", "RUN_SCHEMA", "SCORES", "STAGES", "TASKS", "WORK",
+]  # fmt: skip
+
+#: Version of the whole layout. The number after the slash rises when a reader of the old layout would break.
+RUN_SCHEMA: Final = "auditor.run/1"
+
+CONFIG: Final = "config.json"  # what was asked for; written first
+ITEMS: Final = "items.parquet"  # who the items are
+PRED_PROBS: Final = "pred_probs.npy"  # float32 (n audited, K)
+AUDITED: Final = "audited.npy"  # int64 (n audited,): row of each in items.parquet
+FOLDS: Final = "folds.parquet"  # one row per training task and epoch
+DYNAMICS: Final = "dynamics.npz"  # per-item logits by epoch, where a trainer has epochs
+SCORES: Final = "scores.parquet"  # every audited item with every score, ranked
+FINDINGS: Final = "findings.parquet"  # the flagged items
+REPORT: Final = "report.html"
+MANIFEST: Final = "manifest.json"  # written last; no manifest, not finished
+STAGES: Final = "stages"  # one record per finished stage
+TASKS: Final = "tasks"  # checkpoints and results of the training tasks
+WORK: Final = "work"  # derived data that can be deleted and rebuilt
+LOCK: Final = "run.lock"
+
+#: Stable codes. A code never changes its meaning; a retired code is never used again.
+CODES: Final = {
+    "LE001": "the model prefers another class than the given label",
+    "DQ001": "the item cannot be decoded",
+}
+
+#: Columns of findings.parquet, in order.
+FINDING_COLUMNS: Final = (
+    "rank", "id", "index", "split", "code", "given", "suggested", "p_given", "p_suggested", "score", "message",
+)  # fmt: skip

@@ -1,0 +1,156 @@
+"""Reading a run folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from auditor.core.errors import RunError
+from auditor.core.files import load_npy, load_npz, read_json
+from auditor.runs import layout
+from auditor.runs.tables import read_table
+
+__all__ = ["Run", "open_run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    path : Path
+    manifest : dict
+        Inputs, configuration, seeds, versions, hardware, timings, outcome of every part, counts.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Name of the folder."""
+        return self.path.name
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of the label integers and of the columns of `pred_probs`."""
+        return tuple(self.manifest["data"]["class_names"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What was asked for."""
+        return dict(self.manifest["config"])
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """``n_items, n_audited, n_flagged, ...``."""
+        return dict(self.manifest["counts"])
+
+    @cached_property
+    def items(self) -> pd.DataFrame:
+        """All items: id, index, split, label, given, status, fold, group, content_hash, path."""
+        return read_table(self.path / layout.ITEMS)
+
+    @cached_property
+    def findings(self) -> pd.DataFrame:
+        """The flagged items, most suspicious first."""
+        return read_table(self.path / layout.FINDINGS)
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Every audited item with every score, most suspicious first."""
+        return read_table(self.path / layout.SCORES)
+
+    @cached_property
+    def folds(self) -> pd.DataFrame:
+        """One row per training task and epoch; empty for supplied probabilities."""
+        return read_table(self.path / layout.FOLDS)
+
+    @property
+    def pred_probs_path(self) -> Path:
+        """``.npy`` file, float32 (n audited, K)."""
+        return self.path / layout.PRED_PROBS
+
+    @cached_property
+    def pred_probs(self) -> np.ndarray:
+        """Out-of-sample probabilities of the audited items, memory-mapped, float32 (n audited, K)."""
+        return load_npy(self.pred_probs_path, mmap=True)
+
+    @cached_property
+    def audited(self) -> np.ndarray:
+        """Row in `items` of each row of `pred_probs`, int64 (n audited,)."""
+        return load_npy(self.path / layout.AUDITED)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Given labels of the audited items, int64 (n audited,)."""
+        return self.items["label"].to_numpy()[self.audited]
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """Ids of the audited items, object array of str (n audited,)."""
+        return self.items["id"].to_numpy()[self.audited]
+
+    def dynamics(self) -> dict[str, np.ndarray] | None:
+        """Arrays of `dynamics.npz`, or None where the trainer had no epochs."""
+        path = self.path / layout.DYNAMICS
+        return load_npz(path) if path.is_file() else None
+
+    @property
+    def report_path(self) -> Path:
+        return self.path / layout.REPORT
+
+    def to_frame(self) -> pd.DataFrame:
+        """The findings."""
+        return self.findings
+
+    def _repr_html_(self) -> str:
+        return self.findings.head(20).to_html(index=False)
+
+
+def open_run(path: str | Path, runs_dir: Path | None = None) -> Run:
+    """Open a finished run folder.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder, or its name inside `runs_dir`.
+    runs_dir : Path, optional
+        Where runs are kept; by default ``runs``.
+
+    Raises
+    ------
+    RunError
+        If it is absent, unfinished or written by a newer layout.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        beside = (runs_dir or Path("runs")) / str(path)
+        if not beside.is_dir():
+            raise RunError(
+                f"no run folder {str(path)!r}, neither as a path nor in {str(beside.parent)!r}.",
+                "Make one with: auditor find-errors DATASET",
+            )
+        folder = beside
+    manifest_path = folder / layout.MANIFEST
+    if not manifest_path.is_file():
+        if (folder / layout.CONFIG).is_file():
+            raise RunError(
+                f"the run {str(folder)!r} is not finished: it has no {layout.MANIFEST}.",
+                "Repeat the command that started it; it continues where it was.",
+            )
+        raise RunError(f"{str(folder)!r} is not a run folder: it has no {layout.MANIFEST}.")
+    manifest = read_json(manifest_path)
+    schema = manifest.get("schema") if isinstance(manifest, dict) else None
+    if schema != layout.RUN_SCHEMA:
+        raise RunError(
+            f"the run {str(folder)!r} has the layout {schema!r}; this version reads {layout.RUN_SCHEMA!r}.",
+            "Open it with the version of auditor that wrote it, or repeat the run.",
+        )
+    return Run(folder, manifest)

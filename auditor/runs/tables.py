@@ -1,0 +1,38 @@
+"""Parquet tables written the same way every time: atomic, and byte-equal for equal content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from auditor.core.errors import UnreadableError
+from auditor.core.files import atomic_path, atomic_write
+
+__all__ = ["read_table", "write_array", "write_table"]
+
+
+def write_table(path: Path, frame: pd.DataFrame, schema: str) -> None:
+    """Write `frame` with its schema name and version in the file's metadata."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    # Pandas' own metadata holds library versions; without it equal content gives equal bytes.
+    table = table.replace_schema_metadata({"auditor.schema": schema})
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table written by `write_table`."""
+    try:
+        return pq.read_table(path).to_pandas()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UnreadableError(f"cannot read {str(path)!r}: {error}.") from error
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write one array as ``.npy``, atomically."""
+    with atomic_write(path) as handle:
+        np.save(handle, array, allow_pickle=False)
