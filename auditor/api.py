@@ -91,7 +91,12 @@ class LabelErrorDetector(BaseEstimator):
         kept, small = np.unique(codes[rows], return_inverse=True)
         part = None if groups is None else np.asarray(groups)[rows]
         probabilities = cross_val_predict(
-            clone(self._estimator()), X[rows], small, groups=part, cv=self._splitter(groups), method="predict_proba"
+            clone(self._estimator()),
+            X[rows],
+            small,
+            groups=part,
+            cv=self._splitter(groups),
+            method="predict_proba",
         )
         evidence = Evidence(ids=rows, labels=small, n_classes=len(kept), probabilities=(probabilities,))
         detection = default_findings(evidence)

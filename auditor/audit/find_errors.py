@@ -135,7 +135,9 @@ def _supplied(
             raise UsageError("--labels goes with --pred-probs.", "A named data set brings its own labels.")
         return None
     return open_probabilities(
-        pred_probs, labels if labels is not None else dataset.labels, class_names=class_names or dataset.class_names
+        pred_probs,
+        labels if labels is not None else dataset.labels,
+        class_names=class_names or dataset.class_names,
     )
 
 

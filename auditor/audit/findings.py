@@ -125,9 +125,7 @@ def _score_table(
     return table
 
 
-def _finding_table(
-    flagged: pd.DataFrame, dataset: Dataset, bad_items: Sequence[BadItem]
-) -> pd.DataFrame:
+def _finding_table(flagged: pd.DataFrame, dataset: Dataset, bad_items: Sequence[BadItem]) -> pd.DataFrame:
     found = flagged.reset_index(drop=True).copy()
     found["code"] = "LE001"
     found["message"] = [

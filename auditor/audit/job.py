@@ -82,9 +82,7 @@ class AuditJob:
         if path.is_file():
             _same_data(path, data, folder)
         elif any(p.name != layout.LOCK for p in folder.iterdir()):
-            raise RunError(
-                f"{str(folder)!r} is not empty and not a run folder.", "Choose another folder with --out."
-            )
+            raise RunError(f"{str(folder)!r} is not empty and not a run folder.", "Choose another folder with --out.")
         # The manifest says "finished": it goes before anything changes.
         (folder / layout.MANIFEST).unlink(missing_ok=True)
         write_json(path, {"schema": layout.RUN_SCHEMA, "data": data, "config": config.model_dump()})
@@ -152,7 +150,12 @@ class AuditJob:
         trainer, reason = self.trainer, "given by the caller"
         if trainer is None:
             trainer, reason = choose_trainer(
-                self.config.model, self.config.budget, data, plan.tasks, self.config.device, self.folder / layout.WORK
+                self.config.model,
+                self.config.budget,
+                data,
+                plan.tasks,
+                self.config.device,
+                self.folder / layout.WORK,
             )
         self.model = {"name": trainer.name, "reason": reason, "recipe": trainer.recipe()}
         self.progress.stage("train", f"{trainer.name}: {plan.description}. {reason}")
@@ -198,7 +201,11 @@ class AuditJob:
         self.progress.stage("probabilities", "supplied by you; nothing is trained")
         n = len(self.dataset)
         self.audited = np.arange(n)
-        self.scheme = {"scheme": "supplied", "description": "probabilities supplied by the user", "left_out": 0}
+        self.scheme = {
+            "scheme": "supplied",
+            "description": "probabilities supplied by the user",
+            "left_out": 0,
+        }
         self.model = {"name": "supplied", "reason": "probabilities were given", "recipe": {}}
         if source is not self.dataset:
             self.notes += source.notes
@@ -280,7 +287,11 @@ class AuditJob:
         }
         self.model["out_of_sample_accuracy"] = float(agree.mean())
         self.outcomes.append(
-            {"part": "findings", "status": "done", "detail": f"ranked by {made['detector']}, flagged by {made['rule']}"}
+            {
+                "part": "findings",
+                "status": "done",
+                "detail": f"ranked by {made['detector']}, flagged by {made['rule']}",
+            }
         )
 
     def finish(self) -> Run:
@@ -298,7 +309,12 @@ class AuditJob:
             "outcomes": self.outcomes,
             "notes": self.notes,
             "stages": [
-                {"name": r.name, "seconds": r.seconds, "reused": r.name in self.stages.reused, "outputs": r.outputs}
+                {
+                    "name": r.name,
+                    "seconds": r.seconds,
+                    "reused": r.name in self.stages.reused,
+                    "outputs": r.outputs,
+                }
                 for r in self.stages.done
             ],
             "machine": describe_machine(),

@@ -180,9 +180,7 @@ def _folds_plan(
     )
     fold = np.full(len(dataset), -1)
     fold[rows] = folds.fold
-    not_auditable = tuple(
-        NotAuditableClass(names[c.label], c.n_items, c.reason) for c in folds.not_auditable
-    )
+    not_auditable = tuple(NotAuditableClass(names[c.label], c.n_items, c.reason) for c in folds.not_auditable)
     usable = np.flatnonzero(~bad)
     place = _places(usable, len(dataset))
     # Items of classes too small to audit have no fold: they train in every fold and are never predicted.

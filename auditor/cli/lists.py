@@ -35,7 +35,14 @@ def datasets(json: Json = False) -> None:
     from auditor.data.open import list_datasets
 
     rows = list_datasets(load_settings())
-    _print(rows, ["name", "description", "where"], "auditor.datasets/1", "datasets", json, "auditor find-errors NAME")
+    _print(
+        rows,
+        ["name", "description", "where"],
+        "auditor.datasets/1",
+        "datasets",
+        json,
+        "auditor find-errors NAME",
+    )
 
 
 def models(json: Json = False) -> None:
@@ -61,7 +68,10 @@ def doctor(json: Json = False) -> None:
     rows += [{"what": k, "state": v} for k, v in describe_devices().items()]
     rows += [{"what": f"package {k}", "state": v} for k, v in package_versions().items()]
     rows += [{"what": f"data set {d['name']}", "state": d["where"]} for d in list_datasets(settings)]
-    rows += [{"what": "runs folder", "state": str(settings.runs_dir)}, {"what": "cache", "state": str(settings.cache_dir)}]
+    rows += [
+        {"what": "runs folder", "state": str(settings.runs_dir)},
+        {"what": "cache", "state": str(settings.cache_dir)},
+    ]
     _print(rows, ["what", "state"], "auditor.doctor/1", "facts", json, "auditor find-errors digits")
 
 
@@ -77,7 +87,14 @@ def config(json: Json = False) -> None:
         for f in fields(settings)
         if f.name != "origin"
     ]
-    _print(rows, ["setting", "value", "origin"], "auditor.config/1", "settings", json, "edit auditor.toml, or use flags")
+    _print(
+        rows,
+        ["setting", "value", "origin"],
+        "auditor.config/1",
+        "settings",
+        json,
+        "edit auditor.toml, or use flags",
+    )
 
 
 def _text(value: Any) -> str:

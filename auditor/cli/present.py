@@ -61,9 +61,7 @@ def summary_lines(run: Run) -> list[str]:
 
 def findings_document(run: Run) -> dict[str, Any]:
     """The run as one JSON document."""
-    findings = [
-        {key: _plain(value) for key, value in row.items()} for row in run.findings.to_dict(orient="records")
-    ]
+    findings = [{key: _plain(value) for key, value in row.items()} for row in run.findings.to_dict(orient="records")]
     return {
         "schema": FINDINGS_SCHEMA,
         "run": str(run.path),

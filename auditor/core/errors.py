@@ -76,9 +76,7 @@ class AuditorError(Exception):
         return (_rebuild, (type(self), self.what, self.way_out, dict(self.__dict__)))
 
 
-def _rebuild(
-    cls: type[AuditorError], what: str, way_out: str | None, state: dict[str, object]
-) -> AuditorError:
+def _rebuild(cls: type[AuditorError], what: str, way_out: str | None, state: dict[str, object]) -> AuditorError:
     error = cls.__new__(cls)
     AuditorError.__init__(error, what, way_out)
     error.__dict__.update(state)

@@ -90,11 +90,17 @@ def load_npy(path: Path, mmap: bool = False) -> np.ndarray:
     try:
         with open(path, "rb") as handle:
             _refuse_pickle(path, handle.read(6))
-        return np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+        loaded = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
     except OSError as error:
         raise UnreadableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
-    except ValueError as error:
+    except zipfile.BadZipFile as error:
+        raise UnreadableError(f"{str(path)!r} is a damaged .npz archive: {error}.") from error
+    except (EOFError, ValueError) as error:
         raise _array_error(path, error) from error
+    if not isinstance(loaded, np.ndarray):
+        loaded.close()
+        raise UnreadableError(f"{str(path)!r} is an archive of several arrays, not one array.")
+    return loaded
 
 
 def load_npz(path: Path) -> dict[str, np.ndarray]:
@@ -121,11 +127,10 @@ def _refuse_pickle(path: Path, head: bytes) -> None:
         )
 
 
-def _array_error(path: Path, error: ValueError) -> UnreadableError | UnsafeFileError:
+def _array_error(path: Path, error: Exception) -> UnreadableError | UnsafeFileError:
     if "pickle" in str(error).lower() or "object arrays" in str(error).lower():
         return UnsafeFileError(
-            f"{str(path)!r} holds Python objects or is a pickle, which can run code when loaded; "
-            "it was not opened.",
+            f"{str(path)!r} holds Python objects or is a pickle, which can run code when loaded; it was not opened.",
             "Save a plain numeric or string array with numpy.save(path, array).",
         )
     return UnreadableError(f"{str(path)!r} is not a readable NumPy file: {error}.")

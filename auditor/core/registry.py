@@ -31,9 +31,7 @@ class Registry(Generic[T]):
         Group scanned for third-party entries, on the first look-up that needs it.
     """
 
-    def __init__(
-        self, kind: str, table: Mapping[str, str] | None = None, entry_point_group: str | None = None
-    ) -> None:
+    def __init__(self, kind: str, table: Mapping[str, str] | None = None, entry_point_group: str | None = None) -> None:
         self.kind = kind
         self._targets: dict[str, str] = {}
         self._group = entry_point_group

@@ -169,9 +169,16 @@ def _suspects(findings: Any, run: Run, dataset: Dataset) -> tuple[Suspect, ...]:
         image, text = _picture(dataset, position[row.id])
         shown.append(
             Suspect(
-                int(row.rank), str(row.id), str(row.given), str(row.suggested), float(row.p_given),
-                float(row.p_suggested), float(row.score), image, text,
-            )  # fmt: skip
+                int(row.rank),
+                str(row.id),
+                str(row.given),
+                str(row.suggested),
+                float(row.p_given),
+                float(row.p_suggested),
+                float(row.score),
+                image,
+                text,
+            )
         )
     return tuple(shown)
 

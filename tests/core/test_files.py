@@ -1,0 +1,79 @@
+"""Atomic writes and loading without running code."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from auditor.core.errors import StorageError, UnreadableError, UnsafeFileError
+from auditor.core.files import atomic_path, atomic_write, load_npy, load_npz, read_json, write_json
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"old": 1})
+    with pytest.raises(RuntimeError), atomic_write(path) as handle:
+        handle.write(b"half")
+        raise RuntimeError("killed")
+    assert read_json(path) == {"old": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_full_device_is_a_storage_error(tmp_path: Path) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full on this system")
+    with pytest.raises(StorageError, match="no space is left"), atomic_path(tmp_path / "x") as temporary:
+        with open(full, "wb") as handle:
+            handle.write(b"x" * 100_000)
+        temporary.touch()
+
+
+class _Bomb:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (open, ("exploded", "w"))
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.pkl"])
+def test_pickles_are_never_opened(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / name
+    path.write_bytes(pickle.dumps(_Bomb()))
+    with pytest.raises(UnsafeFileError):
+        (load_npz if name.endswith("z") else load_npy)(path)
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_object_arrays_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "o.npy"
+    np.save(path, np.array([_Bomb()], dtype=object), allow_pickle=True)
+    with pytest.raises(UnsafeFileError):
+        load_npy(path)
+    np.savez(tmp_path / "o.npz", a=np.array([{}], dtype=object))
+    with pytest.raises(UnsafeFileError):
+        load_npz(tmp_path / "o.npz")
+
+
+@pytest.mark.parametrize("loader", [load_npy, load_npz])
+def test_damaged_and_absent_files_are_named(tmp_path: Path, loader) -> None:
+    path = tmp_path / "x.npz"
+    with pytest.raises(UnreadableError, match=r"x\.npz"):
+        loader(path)
+    np.savez(path, a=np.arange(1000))
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises((UnreadableError, UnsafeFileError), match=r"x\.npz"):
+        loader(path)
+
+
+def test_json_round_trip_and_errors(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"ü": [1, 2]})
+    assert read_json(tmp_path / "a.json") == {"ü": [1, 2]}
+    (tmp_path / "b.json").write_text("{")
+    with pytest.raises(UnreadableError, match=r"b\.json"):
+        read_json(tmp_path / "b.json")
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "c.json", {"x": float("nan")})
+    assert not (tmp_path / "c.json").exists()
