@@ -90,8 +90,6 @@ class Dataset(ABC):
     notes: list[str] = field(default_factory=list)
 
     modality: ClassVar[Modality]
-    #: How `content_hashes` are made, e.g. ``"sha256-rgb-bytes"``.
-    hash_scheme: ClassVar[str]
 
     def __post_init__(self) -> None:
         validate_items(self.name, self.items, self.class_names)
@@ -108,6 +106,11 @@ class Dataset(ABC):
     def ids(self) -> np.ndarray:
         """Item ids, str (n,)."""
         return self.items.ids
+
+    @property
+    @abstractmethod
+    def hash_scheme(self) -> str:
+        """How `content_hashes` are made, e.g. ``"sha256-rgb-bytes"``."""
 
     @abstractmethod
     def subset(self, positions: np.ndarray) -> Dataset:
@@ -130,9 +133,7 @@ class Dataset(ABC):
     def fingerprint(self) -> str:
         """``sha256:<hex>`` over ids, content hashes, labels, splits and class names."""
         parts = [self.hash_scheme, *self.class_names]
-        for row in zip(
-            self.items.ids, self.content_hashes, self.items.labels, self.items.splits, strict=True
-        ):
+        for row in zip(self.items.ids, self.content_hashes, self.items.labels, self.items.splits, strict=True):
             parts.extend(map(str, row))
         return hash_strings(parts)
 

@@ -1,0 +1,158 @@
+"""Columnar files in the Hub's layout: features, splits, and small columns read without touching the images."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auditor.core.errors import UnreadableError
+from auditor.data.sources import ColumnFile
+
+__all__ = ["Features", "SplitFiles", "features_of", "parquet_file", "read_column", "split_of"]
+
+_SPLIT = re.compile(r"^(?P<split>.+?)-\d{5}-of-\d{5}(?:-[0-9a-f]+)?$")
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the columns are.
+
+    Attributes
+    ----------
+    types : mapping of str to str
+        Column -> ``"image"``, ``"bytes"``, ``"text"``, ``"number"``, ``"bool"``, ``"class"`` or ``"other"``.
+    classes : mapping of str to tuple of str
+        Class names of ``"class"`` columns, in the order of their integers.
+    """
+
+    types: Mapping[str, str]
+    classes: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class SplitFiles:
+    """The files of one split, in order."""
+
+    split: str
+    files: tuple[ColumnFile, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows over all files."""
+        return sum(file.rows for file in self.files)
+
+
+def split_of(path: Path) -> str:
+    """Split name from a file name: ``train-00000-of-00002.parquet`` and ``train.parquet`` are ``train``."""
+    match = _SPLIT.match(path.stem)
+    return match["split"] if match else path.stem
+
+
+def parquet_file(path: Path) -> ColumnFile:
+    """Open a parquet file's footer.
+
+    Raises
+    ------
+    UnreadableError
+        If it is not parquet, truncated or not readable.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return ColumnFile(str(path.absolute()), pq.ParquetFile(path).metadata.num_rows)
+    except OSError as error:
+        raise UnreadableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
+    except pa.ArrowException as error:
+        raise UnreadableError(
+            f"{str(path)!r} is not a readable parquet file: {error}.", "Fetch or write the file again."
+        ) from error
+
+
+def features_of(schema: Any) -> Features:
+    """Read Arrow types and the Hub's own description (``huggingface`` metadata) from a schema."""
+    described: dict[str, Any] = {}
+    if schema.metadata and b"huggingface" in schema.metadata:
+        info = json.loads(schema.metadata[b"huggingface"])
+        described = info.get("info", {}).get("features") or {}
+    types, classes = {}, {}
+    for column in schema:
+        about = described.get(column.name)
+        about = about if isinstance(about, dict) else {}
+        kind = about.get("_type")
+        if kind == "ClassLabel" and about.get("names"):
+            types[column.name] = "class"
+            classes[column.name] = tuple(map(str, about["names"]))
+        elif kind == "Image":
+            types[column.name] = "image"
+        else:
+            types[column.name] = arrow_kind(column.type)
+    return Features(types, classes)
+
+
+def arrow_kind(arrow_type: Any) -> str:
+    """Column kind of an Arrow type; names as in `Features.types`."""
+    import pyarrow.types as t
+
+    if t.is_dictionary(arrow_type):
+        return arrow_kind(arrow_type.value_type)
+    if t.is_boolean(arrow_type):
+        return "bool"
+    if t.is_integer(arrow_type) or t.is_floating(arrow_type) or t.is_decimal(arrow_type):
+        return "number"
+    if t.is_string(arrow_type) or t.is_large_string(arrow_type):
+        return "text"
+    if t.is_binary(arrow_type) or t.is_large_binary(arrow_type):
+        return "bytes"
+    if t.is_struct(arrow_type) and arrow_type.get_field_index("bytes") >= 0:
+        return "image"
+    return "other"
+
+
+def read_column(files: Sequence[ColumnFile], column: str) -> Any:
+    """One small column of all files as an Arrow chunked array. ``a.b`` reads a field of a struct.
+
+    Raises
+    ------
+    UnreadableError
+        If a file is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    parts = []
+    for file in files:
+        try:
+            if file.is_parquet:
+                # ParquetFile, not read_table: the latter guesses partitions from folder names.
+                table = pq.ParquetFile(file.path).read(columns=[column])
+            else:
+                table = pa.ipc.open_stream(pa.memory_map(file.path)).read_all()
+        except (OSError, pa.ArrowException) as error:
+            raise UnreadableError(f"cannot read column {column!r} of {file.path!r}: {error}.") from error
+        parts.append(_field(table, column))
+    return pa.chunked_array([chunk for part in parts for chunk in part.chunks], type=parts[0].type)
+
+
+def _field(table: Any, column: str) -> Any:
+    import pyarrow.compute as pc
+
+    if column in table.column_names:
+        return table.column(column)
+    name, _, inner = column.partition(".")
+    return pc.struct_field(table.column(name), inner)
+
+
+def int_labels(files: Sequence[ColumnFile], column: str) -> np.ndarray:
+    """An integer column as int64, nulls as -1."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    values = read_column(files, column).cast(pa.int64())
+    return pc.fill_null(values, -1).to_numpy()
