@@ -1,0 +1,99 @@
+"""Nearest neighbours by cosine, exact: blocks of one matrix product, scanned once for the k largest."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from auditor.core.errors import DataError
+
+__all__ = ["nearest"]
+
+#: Bytes of one block of similarities (float32). Small enough to stay near the cache, large enough for BLAS.
+BLOCK_BYTES = 1 << 26
+
+
+def nearest(
+    embeddings: np.ndarray,
+    k: int,
+    folds: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k nearest other items of every item.
+
+    Parameters
+    ----------
+    embeddings : float array (n, d)
+        Rows are scaled to length 1 here; a zero row has cosine 0 with everything.
+    k : int
+    folds : array (n,), optional
+        Neighbours have the same value as the item.
+    groups : array (n,), optional
+        Neighbours have another value than the item: (near) duplicates are left out.
+
+    Returns
+    -------
+    positions : int64 array (n, k)
+        Nearest first, the lower position first among equals; -1 where there are fewer than k.
+    cosines : float32 array (n, k)
+        0 where there is no neighbour.
+    """
+    n = len(embeddings)
+    if k < 1:
+        raise DataError(f"{k} neighbours asked for.", "Ask for at least one.")
+    unit = np.ascontiguousarray(embeddings, dtype=np.float32)
+    norms = np.sqrt((unit.astype(np.float64) ** 2).sum(axis=1, keepdims=True))
+    unit = (unit / np.where(norms > 0, norms, 1.0)).astype(np.float32)
+    codes = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1].ravel()
+    positions = np.full((n, k), -1, dtype=np.int64)
+    cosines = np.zeros((n, k), dtype=np.float32)
+    if folds is None:
+        members = [np.arange(n)]
+    else:
+        members = [np.flatnonzero(folds == value) for value in np.unique(folds)]
+    for member in members:
+        _within(unit[member], member, codes[member].astype(np.int64), positions, cosines)
+    return positions, cosines
+
+
+def _within(
+    unit: np.ndarray, member: np.ndarray, codes: np.ndarray, positions: np.ndarray, cosines: np.ndarray
+) -> None:
+    """Fill the rows `member` of the result with neighbours among `member`."""
+    m, k = len(member), positions.shape[1]
+    step = max(1, min(m, BLOCK_BYTES // (4 * m)))
+    for start in range(0, m, step):
+        similar = unit[start : start + step] @ unit.T
+        best, values = _largest(similar, codes[start : start + step], codes, k)
+        rows = member[start : start + step]
+        found = best >= 0
+        positions[rows] = np.where(found, member[best], -1)
+        cosines[rows] = np.where(found, values, 0.0)
+
+
+@numba.njit(cache=True, parallel=True, nogil=True)
+def _largest(
+    similar: np.ndarray, row_codes: np.ndarray, codes: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:  # pragma: no cover - compiled
+    """Per row the k largest entries whose code differs from the row's, by insertion into a sorted list.
+
+    One pass with a running threshold: most entries cost one comparison. Strict comparison in ascending order
+    of position keeps the lower position first among equals.
+    """
+    rows, columns = similar.shape
+    best = np.full((rows, k), -1, dtype=np.int64)
+    values = np.full((rows, k), -np.inf, dtype=np.float32)
+    for i in numba.prange(rows):
+        lowest = values[i, k - 1]
+        for j in range(columns):
+            value = similar[i, j]
+            if value > lowest and codes[j] != row_codes[i]:
+                place = k - 1
+                while place > 0 and values[i, place - 1] < value:
+                    values[i, place] = values[i, place - 1]
+                    best[i, place] = best[i, place - 1]
+                    place -= 1
+                values[i, place] = value
+                best[i, place] = j
+                lowest = values[i, k - 1]
+    return best, values
