@@ -1,0 +1,33 @@
+"""Public face of the engine: arrays (or files) in, arrays out.
+
+::
+
+    analysis = analyze(probabilities, labels)
+    wrong = flag(analysis, "prune_by_noise_rate")       # bool (N,)
+    first = rank(analysis, wrong, "self_confidence")    # positions, most suspicious first
+"""
+
+from __future__ import annotations
+
+from auditor.engine.analysis import Analysis, analyze
+from auditor.engine.joint import calibrate, estimate_joint, issue_count, latent
+from auditor.engine.memory import MemoryPlan, plan_memory
+from auditor.engine.rules import RULES, SCORES, flag, rank, scores
+from auditor.engine.semantics import DIFFERENCES
+
+__all__ = [
+    "DIFFERENCES",
+    "RULES",
+    "SCORES",
+    "Analysis",
+    "MemoryPlan",
+    "analyze",
+    "calibrate",
+    "estimate_joint",
+    "flag",
+    "issue_count",
+    "latent",
+    "plan_memory",
+    "rank",
+    "scores",
+]

@@ -1,0 +1,71 @@
+"""Who runs the work on ranges of rows: threads here, a cluster in `ray_executor`."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol
+
+__all__ = ["Executor", "ThreadExecutor", "default_workers"]
+
+
+def default_workers() -> int:
+    """CPUs this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1
+
+
+class Executor(Protocol):
+    """Runs ``function(source, *job)`` for each job and yields the results in the order of the jobs."""
+
+    @property
+    def workers(self) -> int:
+        """How many jobs run at once."""
+
+    @property
+    def shares_memory(self) -> bool:
+        """True if a job may write into arrays of the caller."""
+
+    def run(self, function: Callable[..., Any], source: Any, jobs: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """Yield results in order; raise what a job raised."""
+
+
+class ThreadExecutor:
+    """Threads of this process; the kernels release the GIL.
+
+    With one more thread than CPUs a file is read by some threads while others compute: that is the prefetch.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        self._workers = max(1, workers or default_workers())
+
+    @property
+    def workers(self) -> int:
+        return self._workers
+
+    @property
+    def shares_memory(self) -> bool:
+        return True
+
+    def run(self, function: Callable[..., Any], source: Any, jobs: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        if self._workers == 1:
+            for job in jobs:
+                yield function(source, *job)
+            return
+        # At most two jobs per thread are in flight, so that waiting results never fill the memory.
+        waiting: deque[Future[Any]] = deque()
+        with ThreadPoolExecutor(self._workers, thread_name_prefix="auditor-engine") as pool:
+            try:
+                for job in jobs:
+                    waiting.append(pool.submit(function, source, *job))
+                    if len(waiting) >= 2 * self._workers:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()

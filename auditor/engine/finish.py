@@ -1,0 +1,218 @@
+"""After the scan: class means, thresholds, the confident joint. No probabilities are read here."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numba
+import numpy as np
+
+from auditor.engine.executors import Executor
+from auditor.engine.scan import RowStore
+from auditor.engine.semantics import BIG_THRESHOLD, EPSILON, THRESHOLD_FLOOR
+
+__all__ = ["by_class", "class_means", "confident_cells", "cuts_for", "split_rows", "thresholds_from"]
+
+#: Rows per job of the row-wise kernels: below this a second thread costs more than it saves.
+_ROWS_PER_JOB = 1 << 18
+#: Bytes of per-thread joints up to which counting runs in several threads.
+_JOINT_BYTES = 32 << 20
+
+
+def split_rows(n_rows: int, workers: int) -> list[tuple[int, int]]:
+    """At most `workers` equal ranges, fewer when there is little to do."""
+    parts = max(1, min(workers, n_rows // _ROWS_PER_JOB))
+    edges = [n_rows * p // parts for p in range(parts + 1)]
+    return list(itertools.pairwise(edges))
+
+
+@numba.njit(nogil=True, cache=True)
+def _count(labels, counts):  # type: ignore[no-untyped-def]
+    for i in range(len(labels)):
+        counts[labels[i]] += 1
+
+
+@numba.njit(nogil=True, cache=True)
+def _scatter(values, labels, position, out):  # type: ignore[no-untyped-def]
+    for i in range(len(labels)):
+        y = labels[i]
+        out[position[y]] = values[i]
+        position[y] += 1
+
+
+@numba.njit(nogil=True, cache=True)
+def _scatter_rows(start, labels, position, out):  # type: ignore[no-untyped-def]
+    for i in range(len(labels)):
+        y = labels[i]
+        out[position[y]] = start + i
+        position[y] += 1
+
+
+def _job_count(_: Any, labels: np.ndarray, n_classes: int) -> np.ndarray:
+    counts = np.zeros(n_classes, np.int64)
+    _count(labels, counts)
+    return counts
+
+
+def by_class(
+    values: np.ndarray | None, labels: np.ndarray, class_counts: np.ndarray, executor: Executor
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bring values into class order, within a class in row order.
+
+    Parameters
+    ----------
+    values : array (N,) or None
+        None gives the row numbers (uint32 below 2**32 rows, else int64).
+    labels : uint16 or uint32 array (N,)
+    class_counts : int64 array (K,)
+
+    Returns
+    -------
+    ordered : array (N,)
+    offsets : int64 array (K + 1,)
+        Class k lies at ``ordered[offsets[k]:offsets[k + 1]]``.
+    """
+    n_classes = len(class_counts)
+    offsets = np.concatenate([[0], np.cumsum(class_counts)])
+    ranges = split_rows(len(labels), executor.workers)
+    counts = list(executor.run(_job_count, None, [(labels[a:b], n_classes) for a, b in ranges]))
+    positions = np.vstack([offsets[:-1], *counts[:-1]]).cumsum(axis=0)
+    if values is None:
+        row_type = np.uint32 if len(labels) < 1 << 32 else np.int64
+        ordered = np.empty(len(labels), row_type)
+        jobs = [(a, labels[a:b], positions[p], ordered) for p, (a, b) in enumerate(ranges)]
+        list(executor.run(_job_scatter_rows, None, jobs))
+    else:
+        ordered = np.empty(len(labels), values.dtype)
+        jobs = [(values[a:b], labels[a:b], positions[p], ordered) for p, (a, b) in enumerate(ranges)]
+        list(executor.run(_job_scatter, None, jobs))
+    return ordered, offsets
+
+
+def _job_scatter(_: Any, *arguments: Any) -> None:
+    _scatter(*arguments)
+
+
+def _job_scatter_rows(_: Any, *arguments: Any) -> None:
+    _scatter_rows(*arguments)
+
+
+def class_means(given: np.ndarray, labels: np.ndarray, class_counts: np.ndarray, executor: Executor) -> np.ndarray:
+    """Mean self-confidence per class in the type of `given`, NaN for a class without rows.
+
+    The mean is NumPy's, over a contiguous slice in row order: its pairwise sum decides the last bit.
+    """
+    ordered, offsets = by_class(given, labels, class_counts, executor)
+    means = np.full(len(class_counts), np.nan, given.dtype)
+    for k in np.flatnonzero(class_counts):
+        means[k] = np.mean(ordered[offsets[k] : offsets[k + 1]])
+    return means
+
+
+def thresholds_from(means: np.ndarray) -> np.ndarray:
+    """Class thresholds: means with a floor of 2e-6; a class without rows gets 2 and makes the array float64."""
+    missing = np.isnan(means)
+    if missing.any():
+        means = means.astype(np.float64)
+        means[missing] = BIG_THRESHOLD
+    return np.clip(means, a_min=THRESHOLD_FLOOR, a_max=None)
+
+
+def cuts_for(thresholds: np.ndarray, dtype: np.dtype[Any], epsilon: float = EPSILON) -> np.ndarray:
+    """Smallest probability of type `dtype` that counts as confident, per class.
+
+    Where thresholds are float64 and probabilities float32, comparing in float64 is the same as comparing in
+    float32 with the smallest float32 that is not below the cut.
+    """
+    cuts = thresholds - thresholds.dtype.type(epsilon)
+    rounded = cuts.astype(dtype)
+    below = rounded.astype(np.float64) < cuts.astype(np.float64)
+    return np.where(below, np.nextafter(rounded, np.inf, dtype=dtype), rounded)
+
+
+@numba.njit(nogil=True, cache=True)
+def _cells(given, other, top, labels, cuts, joint, off):  # type: ignore[no-untyped-def]
+    for i in range(len(labels)):
+        g = top[i]
+        if max(given[i], other[i]) >= cuts[g]:
+            y = labels[i]
+            joint[y, g] += 1
+            off[i] = g != y
+        else:
+            off[i] = False
+
+
+@numba.njit(nogil=True, cache=True)
+def _correct_many(base, rows, columns, values, given, other, top, labels, cuts, whole_row, joint, off):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Recount the rows with several stored entries, which `_cells` judged by their argmax alone."""
+    e = 0
+    while e < len(rows):
+        i = base + np.int64(rows[e])
+        y = labels[i]
+        count = 0
+        guess = np.int64(-1)
+        best = values[e]
+        last = e
+        while last < len(rows) and rows[last] == rows[e]:
+            j = columns[last]
+            if values[last] >= cuts[j]:
+                if count == 0 or values[last] > best:
+                    guess = np.int64(j)
+                    best = values[last]
+                count += 1
+            last += 1
+        if count >= 2 and whole_row:
+            guess = np.int64(top[i])
+        before = top[i]
+        if max(given[i], other[i]) >= cuts[before]:
+            joint[y, before] -= 1
+        off[i] = False
+        if guess >= 0:
+            joint[y, guess] += 1
+            off[i] = guess != np.int64(y)
+        e = last
+
+
+def _job_cells(_: Any, arrays: tuple[np.ndarray, ...], cuts: np.ndarray, off: np.ndarray) -> np.ndarray:
+    joint = np.zeros((len(cuts), len(cuts)), np.int64)
+    _cells(*arrays, cuts, joint, off)
+    return joint
+
+
+def confident_cells(
+    store: RowStore, labels: np.ndarray, cuts: np.ndarray, whole_row: bool, executor: Executor
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count (given, guessed) labels over the rows with at least one confident class.
+
+    Parameters
+    ----------
+    cuts : array (K,) of the computing type
+        Not below ``store.tau``.
+    whole_row : bool
+        With two or more confident classes the guess is the argmax of the whole row (cleanlab 2.9); False: of the
+        confident ones (the paper).
+
+    Returns
+    -------
+    joint : int64 array (K, K)
+        No diagonal raised.
+    off_diagonal : bool array (N,)
+        Rows guessed to be another class than given.
+    """
+    n_classes = len(cuts)
+    off = np.empty(len(labels), np.bool_)
+    workers = executor.workers if n_classes * n_classes * 8 * executor.workers <= _JOINT_BYTES else 1
+    jobs = [
+        ((store.given[a:b], store.other[a:b], store.top[a:b], labels[a:b]), cuts, off[a:b])
+        for a, b in split_rows(len(labels), workers)
+    ]
+    joint = np.zeros((n_classes, n_classes), np.int64)
+    for part in executor.run(_job_cells, None, jobs):
+        joint += part
+    for entries in store.many:
+        _correct_many(
+            entries.base, entries.row, entries.column, entries.value,
+            store.given, store.other, store.top, labels, cuts, whole_row, joint, off,
+        )  # fmt: skip
+    return joint, off

@@ -1,0 +1,305 @@
+"""The first read: every row of probabilities becomes a few stored numbers.
+
+After it the probabilities are needed again only for some pairs of classes (see `prune`), for the entropy score
+and for adjusted scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from auditor.core.errors import ProbabilityError
+from auditor.engine.executors import Executor
+from auditor.engine.kernels import STATE_SIZE, half_to_float, scan_kernel, scan_rows
+from auditor.engine.semantics import EPSILON
+from auditor.engine.sources import ProbabilitySource, ThreadBuffers, compute_dtype
+from auditor.engine.validate import raise_bad_row
+
+__all__ = ["EntryList", "InputRules", "RowStore", "new_store", "row_ranges", "scan", "standard_rows"]
+
+#: Bytes of probabilities per job: large enough to hide the cost of a Python call, small enough that a chunk read
+#: from a file is still in the last-level cache when the kernel reads it.
+CHUNK_BYTES = 4 << 20
+
+#: Entries a thread's list buffer holds before it is emptied (plus one row).
+_LIST_ROOM = 1 << 16
+
+_BUFFERS = ThreadBuffers()
+
+
+@dataclass(frozen=True)
+class InputRules:
+    """What is accepted as probabilities.
+
+    Attributes
+    ----------
+    clip : float
+        Values no further than this outside [0, 1] are set to 0 or 1; 0 turns clipping off, and values up to
+        1e-6 outside are then used as they are.
+    row_sum_tolerance : float
+        Largest distance of a row sum from 1; infinity turns the check off.
+    """
+
+    clip: float
+    row_sum_tolerance: float
+
+
+@dataclass(frozen=True)
+class EntryList:
+    """Entries (row, column, value) of one range of rows, in row order, then column order.
+
+    Attributes
+    ----------
+    base : int
+        Row number that `row` counts from.
+    row : uint32 array
+    column : uint16 or uint32 array
+    value : array of the computing type
+    """
+
+    base: int
+    row: np.ndarray
+    column: np.ndarray
+    value: np.ndarray
+
+
+@dataclass
+class RowStore:
+    """What the scan keeps per row; shapes (N,) unless said otherwise.
+
+    Attributes
+    ----------
+    given : computing type
+        Probability of the given label.
+    other : computing type
+        Largest probability of another class.
+    top : type of the labels
+        Argmax, first column on ties.
+    candidate : bool
+        Not un-flagged: the argmax differs from the given label even with 1e-6 added to the latter.
+    tau : float
+        `many` holds every entry >= tau of the rows that have at least two of them.
+    floor : float
+        `rivals` holds, for candidates, every entry above the given label's that is >= floor.
+    clipped : int
+        Rows in which values were clipped.
+    """
+
+    given: np.ndarray
+    other: np.ndarray
+    top: np.ndarray
+    candidate: np.ndarray
+    tau: float
+    floor: float
+    many: list[EntryList] = field(default_factory=list)
+    rivals: list[EntryList] = field(default_factory=list)
+    clipped: int = 0
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """One job's share of a `RowStore`."""
+
+    start: int
+    outputs: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+    many: list[EntryList]
+    rivals: list[EntryList]
+    clipped: int
+
+
+def row_ranges(n_rows: int, row_bytes: int, workers: int, chunk_rows: int | None) -> Iterator[tuple[int, int]]:
+    """Cut the rows into jobs. Results never depend on where."""
+    if chunk_rows is None:
+        chunk_rows = max(1, CHUNK_BYTES // max(1, row_bytes))
+        # Small problems are still shared out among the workers.
+        chunk_rows = min(chunk_rows, -(-n_rows // workers))
+    for start in range(0, n_rows, chunk_rows):
+        yield start, min(n_rows, start + chunk_rows)
+
+
+def standard_rows(chunk: np.ndarray) -> np.ndarray:
+    """C-contiguous float32 or float64 rows; float16 becomes float32 exactly. Copies only where it must."""
+    dtype = compute_dtype(chunk.dtype)
+    if chunk.dtype == np.float16:
+        halves = np.ascontiguousarray(chunk).view(np.uint16)
+        bits = _BUFFERS.take("halves", chunk.shape, np.dtype(np.uint32))
+        half_to_float(halves, bits)
+        return bits.view(np.float32)
+    return np.ascontiguousarray(chunk, dtype=dtype)
+
+
+def clip_rows(chunk: np.ndarray) -> np.ndarray:
+    """Copy with every value inside [0, 1]."""
+    return np.clip(chunk, 0, 1)
+
+
+def scan_job(
+    source: ProbabilitySource,
+    start: int,
+    stop: int,
+    labels: np.ndarray,
+    tau: float,
+    floor: float,
+    rules: InputRules,
+    outputs: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None,
+) -> ScanResult:
+    """Scan rows start..stop.
+
+    Raises
+    ------
+    ProbabilityError
+        Naming the first bad row of the range.
+    """
+    scan_own = getattr(source, "scan", None)  # arrays on a device scan themselves
+    if scan_own is not None:
+        result: ScanResult = scan_own(start, stop, labels, tau, floor, rules)
+        return result
+    chunk = standard_rows(source.read(start, stop))
+    if outputs is None:
+        outputs = new_outputs(stop - start, chunk.dtype, labels.dtype)
+    many = _list_buffers("many", chunk, labels.dtype)
+    rivals = _list_buffers("rivals", chunk, labels.dtype)
+    kernel = scan_kernel(chunk.shape[1], source.shape[0])
+    state = np.zeros(STATE_SIZE, np.int64)
+    low, high = (0.0, 1.0) if rules.clip else (-EPSILON, 1 + EPSILON)
+    limits = (tau, floor, low, high, rules.row_sum_tolerance)
+    found_many: list[EntryList] = []
+    found_rivals: list[EntryList] = []
+    clipped = 0
+    while True:
+        scan_rows(kernel, chunk, labels, limits, outputs, many, rivals, state)
+        _empty(many, int(state[1]), start, found_many)
+        _empty(rivals, int(state[2]), start, found_rivals)
+        state[1:3] = 0
+        if state[3]:
+            row = int(state[0])
+            if not _clippable(chunk[row], int(state[3]), rules):
+                raise_bad_row(chunk[row], start + row, low, high, rules.row_sum_tolerance)
+            if not clipped:
+                chunk = chunk.copy()
+            chunk[row] = clip_rows(chunk[row])
+            clipped += 1
+            state[3] = 0
+        elif state[0] == len(chunk):
+            return ScanResult(start, outputs, found_many, found_rivals, clipped)
+
+
+def _clippable(row: np.ndarray, status: int, rules: InputRules) -> bool:
+    return status == 1 and bool(rules.clip) and bool(((row >= -rules.clip) & (row <= 1 + rules.clip)).all())
+
+
+def _list_buffers(
+    purpose: str, chunk: np.ndarray, label_type: np.dtype[Any]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    room = (1, _LIST_ROOM + chunk.shape[1])
+    return (
+        _BUFFERS.take(f"{purpose} row", room, np.dtype(np.uint32))[0],
+        _BUFFERS.take(f"{purpose} column", room, label_type)[0],
+        _BUFFERS.take(f"{purpose} value", room, chunk.dtype)[0],
+    )
+
+
+def _empty(buffers: tuple[np.ndarray, np.ndarray, np.ndarray], used: int, base: int, into: list[EntryList]) -> None:
+    if used:
+        row, column, value = (buffer[:used].copy() for buffer in buffers)
+        into.append(EntryList(base, row, column, value))
+
+
+def new_outputs(
+    n_rows: int, dtype: np.dtype[Any], label_type: np.dtype[Any]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Uninitialised outputs of the scan for `n_rows` rows."""
+    return (
+        np.empty(n_rows, dtype),
+        np.empty(n_rows, dtype),
+        np.empty(n_rows, label_type),
+        np.empty(n_rows, np.bool_),
+    )
+
+
+def new_store(n_rows: int, dtype: np.dtype[Any], label_type: np.dtype[Any], tau: float, floor: float) -> RowStore:
+    """An empty store."""
+    return RowStore(*new_outputs(n_rows, dtype, label_type), tau=tau, floor=floor)
+
+
+def scan(
+    source: ProbabilitySource,
+    labels: np.ndarray,
+    store: RowStore,
+    rules: InputRules,
+    executor: Executor,
+    chunk_rows: int | None = None,
+    on_rows: Any = None,
+) -> None:
+    """Fill `store` with one read of the source.
+
+    Parameters
+    ----------
+    labels : uint16 or uint32 array (N,)
+        From `compact_labels`.
+    on_rows : callable, optional
+        Called with the number of rows finished.
+
+    Raises
+    ------
+    ProbabilityError
+        Naming the first bad row.
+    """
+    n_rows, n_classes = source.shape
+    row_bytes = n_classes * source.dtype.itemsize
+    store.many.clear()
+    store.rivals.clear()
+    store.clipped = 0
+    columns = (store.given, store.other, store.top, store.candidate)
+
+    def jobs() -> Iterator[tuple[Any, ...]]:
+        for start, stop in row_ranges(n_rows, row_bytes, executor.workers, chunk_rows):
+            given, other, top, candidate = (column[start:stop] for column in columns)
+            outputs = (given, other, top, candidate) if executor.shares_memory else None
+            yield start, stop, labels[start:stop], store.tau, store.floor, rules, outputs
+
+    for result in executor.run(scan_job, source, jobs()):
+        stop = result.start + len(result.outputs[0])
+        for column, part in zip(columns, result.outputs, strict=True):
+            if not np.shares_memory(column, part):
+                column[result.start : stop] = part
+        store.many.extend(result.many)
+        store.rivals.extend(result.rivals)
+        store.clipped += result.clipped
+        if on_rows is not None:
+            on_rows(stop)
+
+
+def sample_tau(source: ProbabilitySource, labels: np.ndarray, rules: InputRules) -> float:
+    """A guess at half the smallest class threshold, from a few rows.
+
+    Only speed depends on it: too high and the rows are read again, too low and more entries are stored.
+    """
+    if hasattr(source, "scan"):
+        return _WEAK_TAU
+    n_rows, n_classes = source.shape
+    pieces = min(_SAMPLE_PIECES, n_rows)
+    length = max(1, min(_SAMPLE_ROWS, n_rows) // pieces)
+    sums = np.zeros(n_classes)
+    counts = np.zeros(n_classes)
+    for piece in range(pieces):
+        start = piece * (n_rows - length) // max(1, pieces - 1) if pieces > 1 else 0
+        rows = source.read(start, start + length)
+        if rows.shape != (length, n_classes):
+            raise ProbabilityError(f"{source.name}: rows {start}..{start + length} have shape {rows.shape}.")
+        given = labels[start : start + length].astype(np.int64)
+        picked = np.asarray(rows[np.arange(length), given], np.float64)
+        sums += np.bincount(given, np.nan_to_num(picked), n_classes)
+        counts += np.bincount(given, minlength=n_classes)
+    seen = counts > 0
+    smallest = float((sums[seen] / counts[seen]).min())
+    return min(max(smallest / 2, EPSILON), 0.5)
+
+
+_SAMPLE_PIECES = 16
+_SAMPLE_ROWS = 16_384
+_WEAK_TAU = 0.02

@@ -1,0 +1,125 @@
+"""Where probabilities come from: an array in memory, or files read in row ranges.
+
+A source says how many rows and classes it has and hands out any range of rows. Files are read with plain reads
+into a buffer per thread, never mapped: mapped pages count as memory of the process, reads do not.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from auditor.core.errors import ProbabilityError
+
+__all__ = ["ArraySource", "ProbabilitySource", "as_source", "compute_dtype"]
+
+
+@runtime_checkable
+class ProbabilitySource(Protocol):
+    """Rows of probabilities. Sources used by a cluster must survive pickling."""
+
+    @property
+    def name(self) -> str:
+        """For messages: a path, or ``"array"``."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows, classes."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """As stored; the engine computes in `compute_dtype` of it."""
+
+    @property
+    def in_memory(self) -> bool:
+        """True if reading costs no more than touching memory (decides how often rows may be read)."""
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Rows start..stop, shape (stop - start, K), any memory order. Valid until the thread's next call."""
+
+
+def compute_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """float32 for float16 and float32, float64 for everything else."""
+    return np.dtype(np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64)
+
+
+class ArraySource:
+    """A two-dimensional array, also a memory map; rows are views, nothing is copied."""
+
+    def __init__(self, array: np.ndarray, name: str = "array") -> None:
+        if array.ndim != 2:
+            raise ProbabilityError(
+                f"the probabilities have shape {array.shape}; (items, classes) is expected.",
+                "Give one row per item and one column per class.",
+            )
+        if array.dtype.kind not in "fiub":
+            raise ProbabilityError(f"the probabilities have the type {array.dtype}; numbers are expected.")
+        self._array = array
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return (int(self._array.shape[0]), int(self._array.shape[1]))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._array.dtype
+
+    @property
+    def in_memory(self) -> bool:
+        return True
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        return self._array[start:stop]
+
+
+def as_source(probabilities: Any) -> ProbabilitySource:
+    """Wrap whatever holds probabilities.
+
+    Parameters
+    ----------
+    probabilities : array-like (N, K), ProbabilitySource, or torch tensor (N, K)
+
+    Raises
+    ------
+    ProbabilityError
+        Not two-dimensional or not numbers.
+    """
+    if isinstance(probabilities, np.ndarray):
+        return ArraySource(probabilities)
+    if isinstance(probabilities, ProbabilitySource):
+        return probabilities
+    if type(probabilities).__module__.partition(".")[0] == "torch":
+        from auditor.engine.torch_path import TorchSource
+
+        return TorchSource(probabilities)
+    return ArraySource(np.asarray(probabilities))
+
+
+class ThreadBuffers:
+    """One reusable buffer per thread and purpose; grows, never shrinks."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def take(self, purpose: str, shape: tuple[int, int], dtype: np.dtype[Any]) -> np.ndarray:
+        """A C-contiguous array whose content is undefined."""
+        size = shape[0] * shape[1]
+        key = f"{purpose}:{dtype.str}"
+        buffer = getattr(self._local, key, None)
+        if buffer is None or buffer.size < size:
+            buffer = np.empty(size, dtype)
+            setattr(self._local, key, buffer)
+        return buffer[:size].reshape(shape)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._local = threading.local()
