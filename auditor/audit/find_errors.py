@@ -12,6 +12,7 @@ import numpy as np
 from auditor.audit.config import AuditConfig, make_config
 from auditor.audit.job import AuditJob
 from auditor.audit.plan import wanted_rows
+from auditor.audit.supplied import ArrayOrPath, open_supplied, supplied_for
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import UsageError, storage_errors
 from auditor.core.hashing import hash_json
@@ -19,7 +20,6 @@ from auditor.core.progress import Progress, SilentProgress
 from auditor.data.base import Dataset
 from auditor.data.kinds import ProbabilityDataset
 from auditor.data.open import open_dataset
-from auditor.data.probabilities import open_probabilities
 from auditor.runs.lock import locked
 from auditor.runs.run import Run
 from auditor.train.base import Trainer
@@ -30,8 +30,8 @@ __all__ = ["find_errors"]
 def find_errors(
     data: str | Path | Dataset | None = None,
     *,
-    pred_probs: str | Path | np.ndarray | None = None,
-    labels: str | Path | np.ndarray | None = None,
+    pred_probs: ArrayOrPath | None = None,
+    labels: ArrayOrPath | None = None,
     class_names: Sequence[str] | None = None,
     trainer: Trainer | None = None,
     out: str | Path | None = None,
@@ -83,11 +83,7 @@ def find_errors(
     progress = progress or SilentProgress()
     asked = make_config(**config)
     progress.stage("data", "" if isinstance(data, Dataset) or data is None else str(data))
-    dataset = _open(data, pred_probs, labels, class_names, settings)
-    if pred_probs is not None and not isinstance(dataset, ProbabilityDataset):
-        # Supplied rows are those of the audited split, in its order.
-        dataset = dataset.subset(np.flatnonzero(wanted_rows(dataset, asked.audit)))
-    supplied = _supplied(dataset, pred_probs, labels, class_names)
+    dataset, supplied = _open(data, pred_probs, labels, class_names, asked.audit, settings)
     folder = Path(out) if out is not None else _default_folder(dataset, asked, settings, trainer, supplied)
     if fresh and folder.is_dir():
         with locked(folder), storage_errors(folder):
@@ -107,38 +103,28 @@ def find_errors(
 
 def _open(
     data: str | Path | Dataset | None,
-    pred_probs: str | Path | np.ndarray | None,
-    labels: str | Path | np.ndarray | None,
+    pred_probs: ArrayOrPath | None,
+    labels: ArrayOrPath | None,
     class_names: Sequence[str] | None,
+    audit: str,
     settings: Settings,
-) -> Dataset:
-    if isinstance(data, Dataset):
-        return data
-    if data is not None:
-        return open_dataset(str(data), settings)
-    if pred_probs is None:
-        raise UsageError("there is nothing to audit.", "Name a data set, or give --pred-probs and --labels.")
-    return open_probabilities(pred_probs, labels, class_names=class_names)
-
-
-def _supplied(
-    dataset: Dataset,
-    pred_probs: str | Path | np.ndarray | None,
-    labels: str | Path | np.ndarray | None,
-    class_names: Sequence[str] | None,
-) -> ProbabilityDataset | None:
-    """The supplied probabilities, checked against the data set they are for."""
+) -> tuple[Dataset, ProbabilityDataset | None]:
+    """The data set, and the supplied probabilities of its items if there are any."""
+    if data is None:
+        if pred_probs is None:
+            raise UsageError("there is nothing to audit.", "Name a data set, or give --pred-probs and --labels.")
+        supplied = open_supplied(pred_probs, labels, class_names)
+        return supplied, supplied
+    dataset = data if isinstance(data, Dataset) else open_dataset(str(data), settings)
     if isinstance(dataset, ProbabilityDataset):
-        return dataset
+        return dataset, dataset
     if pred_probs is None:
-        if labels is not None:
-            raise UsageError("--labels goes with --pred-probs.", "A named data set brings its own labels.")
-        return None
-    return open_probabilities(
-        pred_probs,
-        labels if labels is not None else dataset.labels,
-        class_names=class_names or dataset.class_names,
-    )
+        if labels is not None or class_names is not None:
+            raise UsageError("--labels and --class-names go with --pred-probs.", "A data set brings its own.")
+        return dataset, None
+    # Supplied rows are those of the audited split, in its order.
+    dataset = dataset.subset(np.flatnonzero(wanted_rows(dataset, audit)))
+    return dataset, supplied_for(dataset, pred_probs, labels, class_names)
 
 
 def _default_folder(

@@ -18,7 +18,7 @@ from auditor.audit.findings import make_findings
 from auditor.audit.merge import merge_dynamics, merge_probabilities, training_log
 from auditor.audit.plan import AuditPlan, NotAuditableClass, plan_audit
 from auditor.core.errors import ProbabilityError, RunError, UnreadableError
-from auditor.core.files import atomic_write, load_npy, read_json, write_json
+from auditor.core.files import atomic_write, load_npy, read_json, sweep_temporary, write_json
 from auditor.core.hashing import hash_array, hash_json
 from auditor.core.machine import cpu_count, describe_machine, package_versions
 from auditor.core.progress import Progress
@@ -83,6 +83,7 @@ class AuditJob:
             _same_data(path, data, folder)
         elif any(p.name != layout.LOCK for p in folder.iterdir()):
             raise RunError(f"{str(folder)!r} is not empty and not a run folder.", "Choose another folder with --out.")
+        sweep_temporary(folder)
         # The manifest says "finished": it goes before anything changes.
         (folder / layout.MANIFEST).unlink(missing_ok=True)
         write_json(path, {"schema": layout.RUN_SCHEMA, "data": data, "config": config.model_dump()})

@@ -8,10 +8,9 @@ import numpy as np
 
 from auditor.audit.config import AuditConfig
 from auditor.core.errors import EmptyDataError, UsageError
-from auditor.core.seeds import derive_seed
 from auditor.data.base import Dataset
 from auditor.train.base import FitTask
-from auditor.train.folds import FoldPlan, plan_folds
+from auditor.train.folds import MIN_PER_CLASS, plan_folds, seed_tasks
 
 __all__ = ["AuditPlan", "NotAuditableClass", "plan_audit", "wanted_rows"]
 
@@ -121,44 +120,40 @@ def wanted_rows(dataset: Dataset, audit: str) -> np.ndarray:
 def _train_to_test(
     dataset: Dataset, groups: np.ndarray, bad: np.ndarray, wanted: np.ndarray, config: AuditConfig
 ) -> AuditPlan:
-    """Networks trained on the train split predict the audited split; a few seeds are averaged."""
+    """Models trained on the train split predict the audited split; a few seeds are averaged."""
     labels, names = dataset.labels, dataset.class_names
     predict = wanted & ~bad
-    train = (dataset.items.splits == "train") & ~wanted & ~bad
-    leaked = train & np.isin(groups, np.unique(groups[predict]))
-    train &= ~leaked
+    split = (dataset.items.splits == "train") & ~wanted & ~bad
+    # `seed_tasks` drops copies of predicted items too; here they are dropped first, so that they are counted.
+    train = split & ~np.isin(groups, np.unique(groups[predict]))
     counts = np.bincount(labels[train], minlength=len(names))
     # A class is learnt from the train split here, so only its train count matters.
-    too_small = [k for k in np.unique(labels[predict]) if counts[k] < config.folds]
+    small = [int(k) for k in np.unique(labels[predict]) if counts[k] < MIN_PER_CLASS]
     not_auditable = tuple(
         NotAuditableClass(
             names[k],
             int((labels[predict] == k).sum()),
-            f"only {counts[k]} training items; at least {config.folds} are needed",
+            f"{counts[k]} training items, and {MIN_PER_CLASS} are needed",
         )
-        for k in too_small
+        for k in small
     )
-    predict &= ~np.isin(labels, too_small)
+    predict &= ~np.isin(labels, small)
     usable = np.flatnonzero(~bad)
+    if not predict.any():
+        return AuditPlan("train-to-test", "", np.empty(0, np.int64), _no_fold(dataset), (), usable, not_auditable, 0)
     place = _places(usable, len(dataset))
-    tasks = tuple(
-        FitTask(
-            f"seed-{s}",
-            place[np.flatnonzero(train)],
-            place[np.flatnonzero(predict)],
-            derive_seed(config.seed, "task", "train-to-test", s),
-        )
-        for s in range(config.seeds)
+    tasks = seed_tasks(
+        place[np.flatnonzero(train)], place[np.flatnonzero(predict)], config.seeds, config.seed, groups[usable]
     )
     return AuditPlan(
         "train-to-test",
         f"{config.seeds} model(s) trained on the train split ({int(train.sum()):,} items), averaged",
         np.flatnonzero(predict),
-        np.full(len(dataset), -1),
-        tasks,
+        _no_fold(dataset),
+        tuple(tasks),
         usable,
         not_auditable,
-        int(leaked.sum()),
+        int(split.sum() - train.sum()),
     )
 
 
@@ -171,45 +166,39 @@ def _folds_plan(
     config: AuditConfig,
 ) -> AuditPlan:
     """Cross-validation over the audited items; `always` are added to every training part (as in the paper)."""
-    names, labels = dataset.class_names, dataset.labels
     rows = np.flatnonzero(wanted & ~bad)
     if not len(rows):
         raise EmptyDataError(f"no item of {dataset.name!r} can be decoded.")
-    folds: FoldPlan = plan_folds(
-        dataset.ids[rows], labels[rows], len(names), config.folds, config.seed, groups=groups[rows]
+    folds = plan_folds(
+        dataset.ids[rows],
+        dataset.labels[rows],
+        len(dataset.class_names),
+        config.folds,
+        config.seed,
+        groups=groups[rows],
     )
-    fold = np.full(len(dataset), -1)
+    fold = _no_fold(dataset)
     fold[rows] = folds.fold
-    not_auditable = tuple(NotAuditableClass(names[c.label], c.n_items, c.reason) for c in folds.not_auditable)
     usable = np.flatnonzero(~bad)
     place = _places(usable, len(dataset))
-    # Items of classes too small to audit have no fold: they train in every fold and are never predicted.
-    base = ~bad & (always | (wanted & (fold < 0)))
-    leaked = always & ~bad & np.isin(groups, np.unique(groups[fold >= 0]))
-    tasks = []
-    for k in range(int(fold.max()) + 1 if (fold >= 0).any() else 0):
-        predict = fold == k
-        train = (base | ((fold >= 0) & ~predict)) & ~np.isin(groups, np.unique(groups[predict]))
-        tasks.append(
-            FitTask(
-                f"fold-{k}",
-                place[np.flatnonzero(train)],
-                place[np.flatnonzero(predict)],
-                derive_seed(config.seed, "task", "fold", k),
-            )
-        )
-    scheme = "test-folds" if always.any() else "cross-validation"
-    added = f", with {int((always & ~bad).sum()):,} train items added to each" if always.any() else ""
+    extra = always & ~bad
+    added = extra & ~np.isin(groups, np.unique(groups[rows]))
+    tasks = folds.tasks(config.seed, place[rows], place[np.flatnonzero(added)])
+    more = f", with {int(added.sum()):,} train items added to each" if added.any() else ""
     return AuditPlan(
-        scheme,
-        f"{len(tasks)}-fold cross-validation over {int((fold >= 0).sum()):,} items{added}",
+        "test-folds" if added.any() else "cross-validation",
+        f"{len(tasks)}-fold cross-validation over {int((fold >= 0).sum()):,} items{more}",
         np.flatnonzero(fold >= 0),
         fold,
         tuple(tasks),
         usable,
-        not_auditable,
-        int(leaked.sum()),
+        tuple(NotAuditableClass(dataset.class_names[c.label], c.items, c.reason) for c in folds.not_auditable),
+        int(extra.sum() - added.sum()),
     )
+
+
+def _no_fold(dataset: Dataset) -> np.ndarray:
+    return np.full(len(dataset), -1, dtype=np.int64)
 
 
 def _places(usable: np.ndarray, n: int) -> np.ndarray:

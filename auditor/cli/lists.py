@@ -61,13 +61,13 @@ def doctor(json: Json = False) -> None:
     from auditor.core.config import load_settings
     from auditor.core.machine import describe_machine, package_versions
     from auditor.data.open import list_datasets
-    from auditor.train.device import describe_devices
+    from auditor.train.device import choose_device, describe_device
 
     settings = load_settings()
     rows = [{"what": k, "state": v} for k, v in describe_machine().items()]
-    rows += [{"what": k, "state": v} for k, v in describe_devices().items()]
+    rows.append({"what": "device", "state": describe_device(choose_device("auto"))})
     rows += [{"what": f"package {k}", "state": v} for k, v in package_versions().items()]
-    rows += [{"what": f"data set {d['name']}", "state": d["where"]} for d in list_datasets(settings)]
+    rows += [{"what": f"data set {d.name}", "state": f"{d.status}: {d.where}"} for d in list_datasets(settings)]
     rows += [
         {"what": "runs folder", "state": str(settings.runs_dir)},
         {"what": "cache", "state": str(settings.cache_dir)},

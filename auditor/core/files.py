@@ -14,7 +14,7 @@ import numpy as np
 
 from auditor.core.errors import UnreadableError, UnsafeFileError, storage_errors
 
-__all__ = ["atomic_path", "atomic_write", "load_npy", "load_npz", "read_json", "write_json"]
+__all__ = ["atomic_path", "atomic_write", "load_npy", "load_npz", "read_json", "sweep_temporary", "write_json"]
 
 
 @contextmanager
@@ -47,6 +47,17 @@ def _fsync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sweep_temporary(folder: Path) -> int:
+    """Delete what killed `atomic_path` calls left under `folder`; returns how many files that were.
+
+    Only for a folder nobody else is writing to.
+    """
+    stale = [path for path in Path(folder).rglob(".*.tmp-*") if path.is_file()]
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return len(stale)
 
 
 @contextmanager

@@ -1,0 +1,167 @@
+"""The main job, end to end, on real data."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import auditor
+from auditor.runs import layout
+from tests.e2e.conftest import Cli, document
+
+FINDING_KEYS = {"id", "index", "given", "suggested", "p_given", "p_suggested", "score", "rank", "code"}
+
+
+def test_digits_from_clone_to_list(cli: Cli, tmp_path: Path) -> None:
+    done = cli("find-errors", "digits", "--json", "--out", "run")
+    found = document(done)
+    assert found["schema"] == "auditor.find-errors/1"
+    assert found["n_items"] == found["n_audited"] == 1797
+    assert found["out_of_sample_accuracy"] >= 0.97
+    assert found["seconds"] < 60
+    assert found["not_auditable"] == []
+    assert 0 < found["n_flagged"] == len(found["findings"]) < 100
+    assert set(found["findings"][0]) >= FINDING_KEYS
+    assert [f["rank"] for f in found["findings"]] == list(range(1, found["n_flagged"] + 1))
+    assert all(f["given"] != f["suggested"] for f in found["findings"])
+    assert "Next:" in done.stderr
+    assert "\x1b[" not in done.stderr
+
+    run = auditor.open_run(tmp_path / "run")
+    assert run.counts["n_flagged"] == found["n_flagged"]
+    assert run.pred_probs.shape == (1797, 10)
+    np.testing.assert_allclose(run.pred_probs.sum(axis=1), 1, atol=1e-5)
+    assert (run.items["status"] == "audited").all()
+    for name in (layout.ITEMS, layout.SCORES, layout.FINDINGS, layout.FOLDS, layout.REPORT, layout.MANIFEST):
+        assert (tmp_path / "run" / name).is_file()
+
+
+def test_repeating_the_command_reuses_everything(cli: Cli, tmp_path: Path) -> None:
+    cli("find-errors", "digits", "--out", "run", "--quiet")
+    before = (tmp_path / "run" / layout.FINDINGS).read_bytes()
+    again = document(cli("find-errors", "digits", "--out", "run", "--json"))
+    assert all(s["reused"] for s in auditor.open_run(tmp_path / "run").manifest["stages"])
+    assert again["seconds"] < 10
+    assert (tmp_path / "run" / layout.FINDINGS).read_bytes() == before
+
+
+def test_findings_do_not_depend_on_workers(cli: Cli, tmp_path: Path) -> None:
+    findings = []
+    for workers in ("1", "2", "4"):
+        cli("find-errors", "digits", "--out", f"run{workers}", "--quiet", "--workers", workers)
+        findings.append((tmp_path / f"run{workers}" / layout.FINDINGS).read_bytes())
+    assert findings[0] == findings[1] == findings[2]
+
+
+def test_the_report_is_self_contained_and_shows_pictures(cli: Cli, tmp_path: Path) -> None:
+    cli("find-errors", "digits", "--out", "run", "--quiet")
+    html = (tmp_path / "run" / layout.REPORT).read_text()
+    assert html.count("data:image/png;base64,") >= 10
+    assert not re.search(r"(src|href)=[\"']?(https?:)?//", html)
+    assert "<script" not in html
+
+
+def test_another_rule_reuses_the_training(cli: Cli, tmp_path: Path) -> None:
+    cli("find-errors", "digits", "--out", "run", "--quiet")
+    cli("find-errors", "digits", "--out", "run", "--quiet", "--rule", "prune_by_noise_rate")
+    stages = {s["name"]: s["reused"] for s in auditor.open_run(tmp_path / "run").manifest["stages"]}
+    assert stages["train"]
+    assert not stages["findings"]
+
+
+def _digit_folder(root: Path, per_class: int = 12) -> Path:
+    """Real digits as PNG files in class folders."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    for k in range(3):
+        folder = root / f"digit {k}"
+        folder.mkdir(parents=True)
+        for j, position in enumerate(np.flatnonzero(digits.target == k)[:per_class]):
+            pixels = (digits.images[position] * 15.9).astype(np.uint8)
+            Image.fromarray(pixels).resize((16, 16)).save(folder / f"{j:02d}.png")
+    return root
+
+
+def test_a_folder_with_two_corrupt_files(cli: Cli, tmp_path: Path) -> None:
+    root = _digit_folder(tmp_path / "pets")
+    (root / "digit 1" / "00.png").write_bytes(b"not a picture")
+    whole = (root / "digit 2" / "03.png").read_bytes()
+    (root / "digit 2" / "03.png").write_bytes(whole[: len(whole) // 2])
+    found = document(cli("find-errors", root, "--out", "run", "--json", "--folds", "3"))
+    broken = [f for f in found["findings"] if f["code"] == "DQ001"]
+    assert {f["id"] for f in broken} == {"digit 1/00.png", "digit 2/03.png"}
+    assert found["n_undecodable"] == 2
+    assert found["n_audited"] == 34
+    assert all(f["suggested"] is None for f in broken)
+
+
+def test_a_class_too_small_is_listed_and_never_passed(cli: Cli, tmp_path: Path) -> None:
+    root = _digit_folder(tmp_path / "pets")
+    rare = root / "rare"
+    rare.mkdir()
+    (root / "digit 0" / "11.png").rename(rare / "only.png")
+    done = cli("find-errors", root, "--out", "run", "--json", "--folds", "3")
+    found = document(done)
+    assert [(c["name"], c["n_items"]) for c in found["not_auditable"]] == [("rare", 1)]
+    assert "rare" in done.stderr
+    assert "rare" in (tmp_path / "run" / layout.REPORT).read_text()
+    items = auditor.open_run(tmp_path / "run").items
+    assert items.set_index("id").loc["rare/only.png", "status"] == "not auditable"
+    assert "rare/only.png" not in {f["id"] for f in found["findings"]}
+
+
+def test_a_table_of_numbers_with_planted_errors(cli: Cli, tmp_path: Path) -> None:
+    from sklearn.datasets import load_wine
+
+    wine = load_wine(as_frame=True)
+    frame = wine.data.assign(cultivar=wine.target.map({0: "barolo", 1: "grignolino", 2: "barbera"}))
+    wrong = [3, 70, 150]
+    frame.loc[wrong, "cultivar"] = ["barbera", "barolo", "grignolino"]
+    frame.to_csv(tmp_path / "wine.csv", index=False)
+    found = document(cli("find-errors", "wine.csv?label=cultivar", "--out", "run", "--json"))
+    assert found["n_items"] == 178
+    assert set(wrong) <= {f["index"] for f in found["findings"][:10]}
+
+
+def test_texts(cli: Cli, data_dir: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(data_dir / "text" / "noisy_agnews_10k.csv").head(1500)
+    text = next(c for c in table.columns if table[c].astype(str).str.len().mean() > 50)
+    table[[text, "label"]].to_csv(tmp_path / "news.csv", index=False)
+    found = document(cli("find-errors", f"news.csv?text={text}&label=label", "--out", "run", "--json", "--folds", "3"))
+    assert found["n_items"] == 1500
+    assert found["out_of_sample_accuracy"] > 0.7
+
+
+def test_supplied_probabilities_of_imdb_are_clipped_with_a_note(cli: Cli, data_dir: Path, tmp_path: Path) -> None:
+    folder = data_dir / "label_errors" / "imdb"
+    found = document(
+        cli(
+            "find-errors", "--pred-probs", folder / "pyx.npy", "--labels", folder / "original_labels.npy",
+            "--class-names", "Negative,Positive", "--rule", "paper", "--out", "run", "--json",
+        )
+    )  # fmt: skip
+    assert found["n_items"] == 25000
+    assert found["n_flagged"] == 1310  # the published count
+    assert any("2,744" in note or "2744" in note for note in found["notes"])
+
+
+def test_show_item_and_save_it(cli: Cli, tmp_path: Path) -> None:
+    found = document(cli("find-errors", "digits", "--out", "run", "--json"))
+    first = found["findings"][0]
+    shown = document(cli("show", "run", "--item", first["id"], "--save", "it.png", "--json"))
+    assert shown["given"] == first["given"]
+    assert shown["flagged"] is True
+    assert Image.open(tmp_path / "it.png").size == (8, 8)
+    assert "Did you mean" in cli("show", "run", "--item", first["id"] + "x", check=2).stderr
+
+
+@pytest.mark.parametrize("command", ["datasets", "models", "doctor", "config"])
+def test_lists(cli: Cli, command: str) -> None:
+    assert "Next:" in cli(command).stderr
+    assert document(cli(command, "--json"))["schema"] == f"auditor.{command}/1"

@@ -1,0 +1,56 @@
+"""Documentation that a machine can check."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+import typer.main
+
+from auditor.cli.main import app
+from auditor.runs import layout
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = typer.main.get_command(app)
+assert isinstance(COMMANDS, click.Group) or hasattr(COMMANDS, "commands")
+NAMES = sorted(COMMANDS.commands)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_is_documented(name: str) -> None:
+    assert f"auditor {name}" in (ROOT / "docs" / "cli.md").read_text()
+
+
+def test_every_option_of_find_errors_is_documented() -> None:
+    text = (ROOT / "docs" / "cli.md").read_text()
+    options = [o for p in COMMANDS.commands["find-errors"].params for o in (*p.opts, *p.secondary_opts)]  # type: ignore[attr-defined]
+    missing = [o for o in options if o.startswith("--") and o != "--help" and f"`{o}`" not in text]
+    assert len(options) > 15
+    assert not missing
+
+
+def test_every_file_of_the_run_folder_is_documented() -> None:
+    text = (ROOT / "docs" / "run-folder.md").read_text()
+    names = (
+        layout.CONFIG, layout.ITEMS, layout.PRED_PROBS, layout.AUDITED, layout.FOLDS, layout.DYNAMICS,
+        layout.SCORES, layout.FINDINGS, layout.REPORT, layout.MANIFEST, layout.STAGES, layout.TASKS, layout.WORK,
+    )  # fmt: skip
+    assert [n for n in names if f"`{n}" not in text] == []
+    assert layout.RUN_SCHEMA in text
+    assert [code for code in layout.CODES if f"`{code}`" not in text] == []
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    broken = []
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "reports").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if not target.startswith("http") and not (page.parent / target).exists():
+                broken.append(f"{page.name}: {target}")
+    assert not broken
+
+
+def test_the_test_command_of_the_readme_is_what_ci_runs() -> None:
+    commands = re.findall(r"^python3 .*pytest$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(commands) == 1
