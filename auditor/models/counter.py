@@ -1,0 +1,85 @@
+"""The one counter of parameters and multiply-accumulates (MACs), by forward hooks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from auditor.core.errors import UsageError
+
+__all__ = ["Count", "count"]
+
+
+@dataclass(frozen=True)
+class Count:
+    """Size and cost of one network.
+
+    Attributes
+    ----------
+    parameters : int
+        All parameters, frozen ones included, each shared tensor once. Buffers (running statistics) are not
+        parameters.
+    trainable : int
+        Those that receive a gradient.
+    macs : int
+        Multiply-accumulates of convolutions and linear layers for one image. Biases, normalisation, pooling and
+        activations are not counted, the convention of ``FlopCounterMode`` / 2 and of the papers we compare with.
+    layers : dict
+        Layer name to its MACs, in order of first use.
+    """
+
+    parameters: int
+    trainable: int
+    macs: int
+    layers: dict[str, int] = field(default_factory=dict)
+
+
+def _macs(layer: nn.Module, output: torch.Tensor) -> int:
+    """MACs of one call: (outputs) x (products per output)."""
+    if isinstance(layer, nn.Linear):
+        return output.numel() * layer.in_features
+    if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        return output.numel() * (layer.in_channels // layer.groups) * math.prod(layer.kernel_size)
+    raise UsageError(f"the counter does not know layers of type {type(layer).__name__}.")
+
+
+def count(model: nn.Module, input_shape: Sequence[int] = (3, 32, 32)) -> Count:
+    """Count parameters and MACs of `model` for one input of `input_shape` (without the batch axis).
+
+    The model is run once in evaluation mode without gradients; its mode and statistics are left as they were.
+    Products that are not a convolution or linear *module* (a matrix product written in ``forward``) are not
+    seen by hooks; the tests hold every registered network against ``FlopCounterMode``.
+    """
+    layers: dict[str, int] = {}
+    hooks = []
+
+    def watch(name: str, layer: nn.Module) -> None:
+        def hook(module: nn.Module, _: object, output: torch.Tensor) -> None:
+            layers[name] = layers.get(name, 0) + _macs(module, output)
+
+        hooks.append(layer.register_forward_hook(hook))
+
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            watch(name, layer)
+    modes = {module: module.training for module in model.modules()}
+    example = next(model.parameters())
+    try:
+        model.eval()
+        with torch.no_grad():
+            model(torch.zeros(1, *input_shape, device=example.device, dtype=example.dtype))
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        for handle in hooks:
+            handle.remove()
+    return Count(
+        parameters=sum(p.numel() for p in model.parameters()),
+        trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        macs=sum(layers.values()),
+        layers=layers,
+    )

@@ -1,0 +1,82 @@
+"""Networks by name. Listing the names imports nothing heavy; building one imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from auditor.core.errors import MissingExtraError, UsageError
+from auditor.core.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["MODELS", "build_model"]
+
+#: Name -> factory ``(n_classes, image_size, **options) -> nn.Module``. Input of every network: float images
+#: (n, 3, H, W), normalised per channel; output: logits (n, n_classes). Third parties register under the
+#: entry-point group ``auditor.models``.
+MODELS: Registry[Callable[..., nn.Module]] = Registry(
+    "model",
+    {
+        "fastnet": "auditor.models.fastnet:FastNet",
+        "resnet18": "auditor.models.resnet:resnet18",
+        "resnet34": "auditor.models.resnet:resnet34",
+        "resnet50": "auditor.models.resnet:resnet50",
+        "vgg11_bn": "auditor.models.vgg:vgg11_bn",
+        "vgg13_bn": "auditor.models.vgg:vgg13_bn",
+        "vgg16_bn": "auditor.models.vgg:vgg16_bn",
+        "vgg19_bn": "auditor.models.vgg:vgg19_bn",
+    },
+    "auditor.models",
+)
+
+
+def build_model(name: str, n_classes: int, image_size: int, seed: int, **options: Any) -> nn.Module:
+    """Build an untrained network.
+
+    Parameters
+    ----------
+    name : str
+        A name in `MODELS`.
+    n_classes : int
+        Length of the logit vector, at least 2.
+    image_size : int
+        Height and width of the training images in pixels. A network below its ``min_size`` attribute is
+        refused.
+    seed : int
+        Seeds the initial weights; the caller's random state is left as it was.
+    **options
+        Passed on to the factory, e.g. ``widths=(64, 256, 256)`` for ``fastnet``.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest names.
+    MissingExtraError
+        If torch is not installed.
+    UsageError
+        For fewer than two classes, a too small image or an option the network does not have.
+    """
+    MODELS.target(name)  # an unknown name is reported before anything heavy is imported
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError("torch", "torch", f"the network {name!r}") from error
+
+    if n_classes < 2:
+        raise UsageError(f"network {name!r}: {n_classes} classes; at least 2 are needed.")
+    factory = MODELS.load(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            model = factory(n_classes=n_classes, image_size=image_size, **options)
+        except TypeError as error:
+            raise UsageError(f"network {name!r} cannot be built with {options!r}: {error}.") from error
+    smallest = getattr(model, "min_size", 1)
+    if image_size < smallest:
+        raise UsageError(
+            f"network {name!r} needs images of at least {smallest} px; these have {image_size} px.",
+            "Choose another network (auditor models) or enlarge the images.",
+        )
+    return model

@@ -1,0 +1,136 @@
+"""Images as one tensor on the device; augmentation as a single gather per batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from auditor.core.errors import DataError
+from auditor.core.seeds import derive_seed
+
+__all__ = ["ImageTensor", "shuffled_batches"]
+
+
+class ImageTensor:
+    """All images of a data set as uint8 on one device.
+
+    Parameters
+    ----------
+    features : uint8 array (n, H, W, 3)
+        May be a memory map; on the CPU it is read in place, so that worker processes share one copy.
+    device : str
+    statistics_from : int array
+        Rows whose channel mean and standard deviation normalise all images. Training rows only.
+
+    Raises
+    ------
+    DataError
+        If `features` are not uint8 RGB images.
+    """
+
+    def __init__(self, features: np.ndarray, device: str, statistics_from: np.ndarray) -> None:
+        if (
+            not isinstance(features, np.ndarray)
+            or features.dtype != np.uint8
+            or features.ndim != 4
+            or features.shape[3] != 3
+        ):
+            found = f"{features.dtype} {features.shape}" if isinstance(features, np.ndarray) else type(features)
+            raise DataError(f"an image network needs uint8 images of shape (n, H, W, 3), not {found}.")
+        self.device = device
+        self.height, self.width = features.shape[1:3]
+        if not features.flags.writeable:
+            # torch warns about read-only memory; a view through a copy-on-write map keeps the pages shared.
+            features = _writable_view(features)
+        self.pixels = torch.from_numpy(features).to(device)
+        self.mean, self.std = self._statistics(statistics_from)
+
+    def _statistics(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and standard deviation per channel, from at most 5,000 rows, in exact integer sums."""
+        sample = self.pixels[torch.from_numpy(rows[:5000]).to(self.device)].reshape(-1, 3).to(torch.int64)
+        mean = sample.sum(0).double() / len(sample)
+        variance = (sample * sample).sum(0).double() / len(sample) - mean**2
+        std = variance.clamp_min(1.0).sqrt()  # a constant channel must not be blown up
+        shape = (1, 3, 1, 1)
+        return mean.float().reshape(shape), std.float().reshape(shape)
+
+    def size_at(self, scale: float, smallest: int) -> tuple[int, int]:
+        """Height and width at `scale`, with the shorter side at least `smallest`."""
+        scale = max(scale, smallest / min(self.height, self.width))
+        return round(self.height * scale), round(self.width * scale)
+
+    def _finish(self, nhwc: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        images = nhwc.permute(0, 3, 1, 2).float()  # NHWC in memory is channels_last
+        if size != (self.height, self.width):
+            shrink = size[0] < self.height
+            images = F.interpolate(images, size, mode="bilinear", antialias=shrink, align_corners=False)
+        images = (images - self.mean) / self.std
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def plain(self, rows: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """Normalised images (len(rows), 3, *size), float32, channels_last, not augmented."""
+        return self._finish(self.pixels[rows], size)
+
+    def augmented(
+        self, rows: torch.Tensor, size: tuple[int, int], shift: torch.Tensor, mirrored: torch.Tensor
+    ) -> torch.Tensor:
+        """Normalised images, shifted with reflection at the borders, some mirrored.
+
+        Parameters
+        ----------
+        rows : int64 tensor (b,)
+        size : (height, width)
+        shift : int64 tensor (b, 2)
+            Pixels down and right at the images' own resolution.
+        mirrored : bool tensor (b,)
+        """
+        # Shift, reflection and mirror are all one choice of source row and column per target pixel: one gather,
+        # no padded copy of the data set, the same code on CPU and GPU. Measured below 3 % of a CPU step.
+        down = _reflected(self.height, shift[:, :1])
+        right = _reflected(self.width, shift[:, 1:])
+        right = torch.where(mirrored[:, None], right.flip(1), right)
+        return self._finish(self.pixels[rows[:, None, None], down[:, :, None], right[:, None, :]], size)
+
+
+def _reflected(length: int, shift: torch.Tensor) -> torch.Tensor:
+    """Source coordinate of each target coordinate, reflected at both ends. (b, 1) -> (b, length)."""
+    where = (torch.arange(length, device=shift.device)[None] + shift).abs()
+    return torch.where(where >= length, 2 * (length - 1) - where, where)
+
+
+def _writable_view(features: np.ndarray) -> np.ndarray:
+    if isinstance(features, np.memmap) and features.filename is not None and features.flags.c_contiguous:
+        return np.memmap(features.filename, features.dtype, mode="c", offset=features.offset, shape=features.shape)
+    return features.copy()
+
+
+def shuffled_batches(
+    n: int, batch: int, seed: int, epoch: int, crop: tuple[int, int], mirror: bool, device: str
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Positions, shifts and mirror flags of one epoch's batches; the incomplete last batch is dropped.
+
+    Everything is a function of (seed, epoch), so that a resumed training needs no generator state. A random half
+    of the images is mirrored in even epochs, the other half in odd ones (alternating flip).
+
+    Yields
+    ------
+    positions : int64 (batch,)
+    shift : int64 (batch, 2)
+    mirrored : bool (batch,)
+    """
+    # Drawn on the CPU whatever the device: the order of items must not depend on the hardware.
+    random = torch.Generator().manual_seed(derive_seed(seed, "epoch", epoch))
+    order = torch.randperm(n, generator=random)
+    shift = torch.stack(
+        [torch.randint(-c, c + 1, (n,), generator=random) if c else torch.zeros(n, dtype=torch.int64)
+         for c in crop], dim=1,
+    )  # fmt: skip
+    half = torch.rand(n, generator=torch.Generator().manual_seed(derive_seed(seed, "mirror"))) < 0.5
+    flips = (half ^ bool(epoch % 2)) if mirror else torch.zeros(n, dtype=torch.bool)
+    order, shift, flips = order.to(device), shift.to(device), flips.to(device)
+    for start in range(0, n - batch + 1, batch):
+        chosen = order[start : start + batch]
+        yield chosen, shift[chosen], flips[chosen]

@@ -1,0 +1,252 @@
+"""The trainer for images: a network by name, trained from scratch by a recipe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from auditor.core.errors import EmptyDataError, LabelError, MissingExtraError, UsageError
+from auditor.core.hashing import hash_array, hash_json
+from auditor.core.progress import Progress
+from auditor.core.seeds import derive_seed
+from auditor.train.base import FitResult, FitTask, TrainingData
+from auditor.train.recipe import Recipe, recipe_for
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from auditor.train.batches import ImageTensor
+
+__all__ = ["ImageNetwork"]
+
+#: Training images the whitening layer of fastnet is computed from.
+INPUT_SAMPLE = 3000
+
+
+@dataclass(frozen=True)
+class ImageNetwork:
+    """Trains one network from scratch on images.
+
+    Attributes
+    ----------
+    training : Recipe
+    network : str
+        Name in `auditor.models.registry.MODELS`.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    precision : str
+        ``"auto"``, ``"fp32"`` or ``"bf16"``.
+    threads : int
+        CPU threads of one fit. Part of the recipe: sums in another number of parts differ in the last bit. Use
+        the cores with several tasks at a time (`auditor.train.crossval.run_tasks`) instead.
+    compile : bool
+        ``torch.compile`` the network. Slower on a CPU (measured), and on a GPU its first step costs longer than
+        a short training.
+    """
+
+    training: Recipe
+    network: str = "fastnet"
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int = 1
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise UsageError(f"threads must be at least 1, not {self.threads}.")
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise UsageError(f"unknown precision {self.precision!r}.", "Known: auto, fp32, bf16.")
+
+    @classmethod
+    def from_budget(cls, budget: str, network: str = "fastnet", device: str = "auto", **changes: Any) -> ImageNetwork:
+        """The trainer of a budget: ``"smoke"``, ``"quick"``, ``"standard"`` or ``"gpu"``.
+
+        Parameters
+        ----------
+        budget, network, device : str
+        **changes
+            Fields of `Recipe` to set otherwise, e.g. ``mirror=False``.
+        """
+        recipe = recipe_for(budget, network)
+        return cls(training=replace(recipe, **changes), network=network, device=device)
+
+    @property
+    def name(self) -> str:
+        """Name for people and reports."""
+        return f"image:{self.network}"
+
+    @property
+    def needs_one_process(self) -> bool:
+        """Whether all tasks must run in one process, because they share one accelerator."""
+        return self.device == "cuda"
+
+    def recipe(self) -> dict[str, Any]:
+        """Everything that can change the result."""
+        return {
+            "trainer": "image-network",
+            "version": 1,
+            "network": self.network,
+            "device": self.device,
+            "precision": self.precision,
+            "threads": self.threads,
+            "compile": self.compile,
+            **self.training.as_dict(),
+        }
+
+    def resolved(self, data: TrainingData) -> ImageNetwork:
+        """The same trainer with ``auto`` replaced by what this machine offers.
+
+        The choice of precision may rest on a timed trial, so it is made once per run and kept with it: two
+        tasks of one run, or a run and its continuation, never differ in it.
+        """
+        torch = _torch()
+        from auditor.train.device import choose_device, choose_precision, torch_threads
+
+        device = choose_device(self.device)
+        if self.precision != "auto":
+            return replace(self, device=device)
+        sample = np.arange(min(len(data), self.training.batch))
+        with torch_threads(self.threads):
+            images = self._images(data, device, sample)
+            model = self._model(data, images, sample, seed=0)
+            rows = torch.from_numpy(sample).to(device)
+            size = images.size_at(self.training.stages[-1].scale, getattr(model, "min_size", 1))
+            precision = choose_precision(model, images.plain(rows, size), device)
+        return replace(self, device=device, precision=precision)
+
+    def _images(self, data: TrainingData, device: str, rows: np.ndarray) -> ImageTensor:
+        from auditor.train.batches import ImageTensor
+
+        return ImageTensor(data.features, device, rows)
+
+    def _model(self, data: TrainingData, images: ImageTensor, train: np.ndarray, seed: int) -> nn.Module:
+        """Initialised network on the device of `images`; its input layer is fitted to training items only."""
+        torch = _torch()
+        from auditor.models.registry import build_model
+
+        # The loader enlarges images below a network's smallest size, so that it never sees less than 32 px here.
+        smallest = round(min(images.height, images.width) * self.training.stages[-1].scale)
+        model = build_model(
+            self.network, data.n_classes, max(32, smallest),
+            derive_seed(seed, "weights"), **self.training.model_options(),
+        )  # fmt: skip
+        model = model.to(images.device).to(memory_format=torch.channels_last)
+        fit_input: Any = getattr(model, "fit_input", None)
+        if fit_input is not None:
+            rows = torch.from_numpy(train[:INPUT_SAMPLE]).to(images.device)
+            size = images.size_at(self.training.stages[0].scale, getattr(model, "min_size", 1))
+            fit_input(images.plain(rows, size))
+        return model
+
+    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
+        """Train on ``task.train`` and predict ``task.predict``; see `auditor.train.base.Trainer`.
+
+        Raises
+        ------
+        EmptyDataError, LabelError, UsageError
+            Nothing to train on, one class only, positions that overlap or lie outside.
+        """
+        started = time.perf_counter()
+        _check(data, task)
+        torch = _torch()
+        from auditor.models.counter import count
+        from auditor.train.device import describe_device, torch_threads
+        from auditor.train.loop import TrainingLoop
+
+        ready = self if "auto" not in (self.device, self.precision) else self.resolved(data)
+        with torch_threads(ready.threads), _deterministic(torch, task.seed):
+            images = ready._images(data, ready.device, task.train)
+            model = ready._model(data, images, task.train, task.seed)
+            size = images.size_at(ready.training.stages[-1].scale, getattr(model, "min_size", 1))
+            cost = count(model, (3, *size))
+            loop = TrainingLoop(
+                model=torch.compile(model) if ready.compile else model,
+                images=images,
+                labels=torch.from_numpy(np.ascontiguousarray(data.labels, dtype=np.int64)).to(ready.device),
+                task=task,
+                recipe=ready.training,
+                device=ready.device,
+                precision=ready.precision,
+                progress=progress,
+                key=_fit_key(ready, data, task),
+                checkpoint=None if checkpoint_dir is None else Path(checkpoint_dir) / f"{task.name}.pt",
+            )
+            probabilities, dynamics, history = loop.run()
+        seconds = time.perf_counter() - started
+        details = {
+            "network": ready.network,
+            "device": describe_device(ready.device),
+            "precision": ready.precision,
+            "threads": ready.threads,
+            "parameters": cost.parameters,
+            "macs_per_image": cost.macs,
+            "epochs": len(loop.scales),
+            "batch": loop.batch,
+            "views": 2 if ready.training.mirror else 1,
+            "torch": torch.__version__,
+        }
+        return FitResult(probabilities, dynamics, history, seconds, details)
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError("torch", "torch", "training an image network") from error
+    return torch
+
+
+def _check(data: TrainingData, task: FitTask) -> None:
+    n = len(data)
+    for what, positions in (("train", task.train), ("predict", task.predict)):
+        if len(positions) and (positions.min() < 0 or positions.max() >= n):
+            raise UsageError(f"task {task.name!r}: {what} holds positions outside 0..{n - 1}.")
+    if np.intersect1d(task.train, task.predict).size:
+        raise UsageError(f"task {task.name!r}: an item would be trained on and predicted at the same time.")
+    if len(data.features) != n:
+        raise LabelError(f"{len(data.features)} images for {n} labels.")
+    if not len(task.predict):
+        raise EmptyDataError(f"task {task.name!r}: no items to predict.")
+    if len(task.train) < 2:
+        raise EmptyDataError(f"task {task.name!r}: {len(task.train)} items to train on.")
+    if len(np.unique(data.labels[task.train])) < 2:
+        raise LabelError(f"task {task.name!r}: the training part holds one class only.")
+
+
+def _fit_key(trainer: ImageNetwork, data: TrainingData, task: FitTask) -> str:
+    """Hash of what one result depends on. The pixels enter through a sample of rows; the caller's folder is
+    named by a hash of all of them (`auditor.train.crossval`)."""
+    rows = np.linspace(0, len(data) - 1, min(len(data), 256)).astype(np.int64)
+    return hash_json(
+        {
+            "recipe": trainer.recipe(),
+            "classes": data.n_classes,
+            "labels": hash_array(np.asarray(data.labels)),
+            "shape": list(data.features.shape),
+            "pixels": hash_array(data.features[rows]),
+            "train": hash_array(task.train),
+            "predict": hash_array(task.predict),
+            "seed": task.seed,
+        }
+    )
+
+
+@contextmanager
+def _deterministic(torch: Any, seed: int) -> Iterator[None]:
+    """Seeded generators and deterministic kernels inside, the caller's state outside."""
+    cudnn = torch.backends.cudnn
+    before = (cudnn.deterministic, cudnn.benchmark)
+    with torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):
+        torch.manual_seed(derive_seed(seed, "global"))
+        # Equal findings after an interruption are worth more than the few per cent of the fastest kernels.
+        cudnn.deterministic, cudnn.benchmark = True, False
+        try:
+            yield
+        finally:
+            cudnn.deterministic, cudnn.benchmark = before

@@ -1,0 +1,109 @@
+"""Fitted results on disk: one ``.npz`` and one ``.json`` per task, found again by the hash of their inputs."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auditor.core.errors import UnreadableError, UnsafeFileError
+from auditor.core.files import atomic_path, load_npz, read_json, write_json
+from auditor.core.hashing import hash_array, hash_json, hash_strings
+from auditor.train.base import Dynamics, FitResult, FitTask, Trainer, TrainingData
+
+__all__ = ["data_hash", "load_result", "save_result", "task_key"]
+
+#: Layout of a stored result; another number is not read.
+SCHEMA = 1
+_DYNAMICS = tuple(f.name for f in fields(Dynamics))
+
+
+def data_hash(data: TrainingData) -> str:
+    """Content hash of features, labels and number of classes."""
+    if isinstance(data.features, np.ndarray):
+        content = hash_array(data.features)
+    elif isinstance(data.features, list):
+        content = hash_strings(data.features)
+    else:
+        content = _frame_hash(data.features)
+    return hash_json([data.kind, content, hash_array(np.asarray(data.labels)), data.n_classes])
+
+
+def _frame_hash(frame: Any) -> str:
+    import pandas as pd
+
+    header = hash_strings([f"{name}:{dtype}" for name, dtype in frame.dtypes.items()])
+    # Categories are hashed by value, not by code, so that their order cannot hide a change.
+    rows = pd.util.hash_pandas_object(frame, index=False, categorize=True).to_numpy()
+    return hash_json([header, hash_array(rows)])
+
+
+def task_key(trainer: Trainer, data: str, task: FitTask) -> str:
+    """Hash of everything one result depends on.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    data : str
+        `data_hash` of the training data.
+    task : FitTask
+    """
+    return hash_json(
+        {
+            "schema": SCHEMA,
+            "recipe": trainer.recipe(),
+            "data": data,
+            "name": task.name,
+            "train": hash_array(np.asarray(task.train, dtype=np.int64)),
+            "predict": hash_array(np.asarray(task.predict, dtype=np.int64)),
+            "seed": int(task.seed),
+        }
+    )
+
+
+def save_result(folder: Path, task: str, key: str, result: FitResult) -> None:
+    """Write ``<task>.npz``, then ``<task>.json`` with the key and the hash of the arrays."""
+    arrays = {"probabilities": np.asarray(result.probabilities, dtype=np.float32)}
+    if result.dynamics is not None:
+        arrays.update({name: getattr(result.dynamics, name) for name in _DYNAMICS})
+    target = Path(folder) / f"{task}.npz"
+    with atomic_path(target) as temporary, open(temporary, "wb") as handle:
+        # np.savez stamps no time into the archive: equal arrays give equal bytes.
+        np.savez(handle, **arrays)  # type: ignore[arg-type]
+    row = {k: v for k, v in _shallow(result).items() if k not in ("probabilities", "dynamics")}
+    write_json(
+        target.with_suffix(".json"),
+        {"schema": SCHEMA, "task": task, "key": key, "arrays": _file_hash(target), **row},
+    )
+
+
+def _shallow(result: FitResult) -> dict[str, Any]:
+    """Fields of a result without copying its arrays."""
+    return {f.name: getattr(result, f.name) for f in fields(result)}
+
+
+def load_result(folder: Path, task: str, key: str) -> FitResult | None:
+    """The stored result of a task, or None if there is none with this key whose arrays are intact."""
+    target = Path(folder) / f"{task}.npz"
+    described = target.with_suffix(".json")
+    if not described.is_file() or not target.is_file():
+        return None
+    try:
+        row = read_json(described)
+        if not isinstance(row, dict) or row.get("schema") != SCHEMA or row.get("key") != key:
+            return None
+        if row.get("arrays") != _file_hash(target):
+            return None
+        arrays = load_npz(target)
+    except (UnreadableError, UnsafeFileError):
+        return None
+    dynamics = Dynamics(**{name: arrays[name] for name in _DYNAMICS}) if _DYNAMICS[0] in arrays else None
+    return FitResult(arrays["probabilities"], dynamics, row["history"], row["seconds"], row["details"])
+
+
+def _file_hash(path: Path) -> str:
+    with open(path, "rb") as handle:
+        return "sha256:" + hashlib.file_digest(handle, "sha256").hexdigest()

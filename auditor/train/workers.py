@@ -1,0 +1,203 @@
+"""Worker processes: each fits one task after the other and reports over its own pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from auditor.core.errors import AuditorError, ResourceError, UsageError
+from auditor.core.files import load_npy
+from auditor.core.progress import Progress
+from auditor.train.base import FitTask, Trainer, TrainingData
+
+__all__ = ["SharedData", "run_in_workers"]
+
+#: Seconds a stopped worker gets before it is killed.
+GRACE = 3.0
+
+
+@dataclass(frozen=True)
+class SharedData:
+    """Training data as it travels to a worker: images as the path of a ``.npy`` file, the rest by value."""
+
+    kind: str
+    features: Any
+    path: Path | None
+    labels: np.ndarray
+    n_classes: int
+
+    def open(self) -> TrainingData:
+        """The training data; images memory-mapped, so that all workers share one copy in the page cache."""
+        features = self.features if self.path is None else load_npy(self.path, mmap=True)
+        return TrainingData(self.kind, features, self.labels, self.n_classes)
+
+
+class _PipeProgress:
+    """Hands progress events to the parent."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    def _send(self, method: str, *arguments: Any) -> None:
+        self._pipe.send(("progress", method, arguments))
+
+    def stage(self, name: str, detail: str = "") -> None:
+        self._send("stage", name, detail)
+
+    def start(self, task: str, total: float, unit: str = "") -> None:
+        self._send("start", task, total, unit)
+
+    def advance(self, task: str, done: float, note: str = "") -> None:
+        self._send("advance", task, done, note)
+
+    def finish(self, task: str, note: str = "") -> None:
+        self._send("finish", task, note)
+
+    def note(self, message: str) -> None:
+        self._send("note", message)
+
+
+def _die_with_parent() -> None:
+    """End this process as soon as the parent is gone: an orphan would go on using the cores."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _work(pipe: Connection, trainer: Trainer, shared: SharedData, folder: Path) -> None:
+    """Body of a worker: receive (task, key) until None comes."""
+    # Ctrl-C reaches the whole process group; the parent decides, workers would only print tracebacks.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
+    from auditor.train.crossval import fit_and_store
+
+    try:
+        data = shared.open()
+        pipe.send(("ready",))
+        while (message := pipe.recv()) is not None:
+            task, key = message
+            fit_and_store(trainer, data, task, key, folder, _PipeProgress(pipe))
+            pipe.send(("done", task.name))
+    except AuditorError as error:
+        pipe.send(("error", error))
+    except (EOFError, BrokenPipeError):
+        return  # the parent closed the pipe: it is stopping
+    except Exception as error:  # noqa: BLE001  whatever a user's trainer raises must reach the caller with its place
+        pipe.send(("failure", f"{type(error).__name__}: {error}", traceback.format_exc()))
+
+
+def run_in_workers(
+    trainer: Trainer,
+    shared: SharedData,
+    tasks: Sequence[FitTask],
+    keys: dict[str, str],
+    workers: int,
+    progress: Progress,
+    folder: Path,
+) -> None:
+    """Fit `tasks` in `workers` processes; results are stored under `folder`.
+
+    Raises
+    ------
+    AuditorError
+        The first error of a fit, the same object type as raised there.
+    ResourceError
+        If a worker process dies (out of memory, killed).
+    RuntimeError
+        If a trainer raised something else; its traceback is in the notes.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise UsageError(
+            "worker processes were started while the main script was being imported.",
+            "Put the call under  if __name__ == '__main__':  or use workers=1.",
+        )
+    # spawn: forking a process that has used torch or OpenMP threads can hang.
+    context = multiprocessing.get_context("spawn")
+    team: dict[Connection, Any] = {}
+    waiting = list(reversed(tasks))
+    try:
+        for number in range(workers):
+            here, there = context.Pipe()
+            process = context.Process(
+                target=_work, args=(there, trainer, shared, folder), name=f"auditor-fit-{number}", daemon=True
+            )
+            process.start()
+            there.close()
+            team[here] = process
+        while team:
+            for pipe in wait(list(team)):
+                channel = cast(Connection, pipe)
+                if _serve(channel, team[channel], waiting, keys, progress):
+                    process = team.pop(channel)
+                    channel.close()
+                    process.join()
+    finally:
+        _stop(team)
+
+
+def _serve(pipe: Connection, process: Any, waiting: list[FitTask], keys: dict[str, str], progress: Progress) -> bool:
+    """Handle one message of a worker; True if the worker is finished."""
+    try:
+        message = pipe.recv()
+    except (EOFError, ConnectionResetError) as error:
+        process.join(GRACE)
+        raise _death(process.exitcode) from error
+    kind = message[0]
+    if kind == "progress":
+        getattr(progress, message[1])(*message[2])
+        return False
+    if kind == "error":
+        raise message[1]
+    if kind == "failure":
+        failure = RuntimeError(f"a fit failed in a worker process: {message[1]}")
+        failure.add_note(message[2])
+        raise failure
+    if not waiting:  # "ready" or "done", and nothing left to do
+        pipe.send(None)
+        return True
+    task = waiting.pop()
+    pipe.send((task, keys[task.name]))
+    return False
+
+
+def _death(code: int | None) -> ResourceError:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name if -code in {s.value for s in signal.Signals} else str(-code)
+        return ResourceError(
+            f"a training process was ended by {name}.",
+            "If the machine ran out of memory, use fewer workers. Start again: finished parts are kept.",
+        )
+    return ResourceError(
+        f"a training process ended unexpectedly (exit code {code}).",
+        "In a script, put the call under  if __name__ == '__main__':  or use workers=1.",
+    )
+
+
+def _stop(team: dict[Connection, Any]) -> None:
+    """End all workers that are still there, politely first."""
+    for process in team.values():
+        process.terminate()
+    for pipe, process in team.items():
+        process.join(GRACE)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        with contextlib.suppress(OSError):
+            pipe.close()
