@@ -127,6 +127,8 @@ def _score_table(
 
 def _finding_table(flagged: pd.DataFrame, dataset: Dataset, bad_items: Sequence[BadItem]) -> pd.DataFrame:
     found = flagged.reset_index(drop=True).copy()
+    # Place in this list; the place among all audited items is in the score table.
+    found["rank"] = np.arange(1, len(found) + 1)
     found["code"] = "LE001"
     found["message"] = [
         f"labelled {g}, the model sees {s}" for g, s in zip(found["given"], found["suggested"], strict=True)

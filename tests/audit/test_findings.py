@@ -1,0 +1,58 @@
+"""Ranking, flags, suggestions and rows of findings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from auditor.audit.findings import make_findings
+from auditor.audit.supplied import open_supplied
+from auditor.data.base import BadItem
+from auditor.runs.layout import FINDING_COLUMNS
+
+
+def _problem(n: int = 300, k: int = 4, wrong: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(k, size=n)
+    p = rng.dirichlet(np.ones(k), size=n) * 0.3
+    p[np.arange(n), truth] += 0.7
+    labels = truth.copy()
+    rows = rng.choice(n, wrong, replace=False)
+    labels[rows] = (truth[rows] + 1) % k
+    return p / p.sum(axis=1, keepdims=True), labels, rows
+
+
+@pytest.mark.parametrize("rule", ["default", "prune_by_noise_rate", "predicted_neq_given", "paper"])
+def test_planted_errors_come_first(rule: str) -> None:
+    p, labels, wrong = _problem()
+    dataset = open_supplied(p, labels, None)
+    tables = make_findings(dataset, np.arange(300), p, rule)
+    assert set(tables.scores["row"].head(20)) == set(wrong)
+    assert list(tables.findings.columns) == list(FINDING_COLUMNS)
+    found = tables.findings
+    assert (found["given"] != found["suggested"]).all()
+    assert found["rank"].is_monotonic_increasing
+    assert tables.rule == ("class_adjusted" if rule == "default" else rule)
+
+
+def test_order_and_flags_do_not_depend_on_row_order() -> None:
+    p, labels, _ = _problem(seed=1)
+    p = p.round(1) + 1e-9  # ties
+    p /= p.sum(axis=1, keepdims=True)
+    dataset = open_supplied(p, labels, None)
+    shuffled = np.random.default_rng(2).permutation(300)
+    one = make_findings(dataset, np.arange(300), p, "default").findings
+    two = make_findings(dataset.subset(shuffled), np.arange(300), p[shuffled], "default").findings
+    assert one["id"].tolist() == two["id"].tolist()
+
+
+def test_undecodable_items_follow_the_label_findings() -> None:
+    p, labels, _ = _problem()
+    dataset = open_supplied(p, labels, None)
+    audited = np.arange(298)
+    bad = [BadItem(298, "truncated"), BadItem(299, "empty file")]
+    found = make_findings(dataset, audited, p[:298], "default", bad).findings
+    assert found["code"].tolist()[-2:] == ["DQ001", "DQ001"]
+    assert found["id"].tolist()[-2:] == ["298", "299"]
+    assert found["message"].tolist()[-1] == "empty file"
+    assert found["rank"].is_unique
