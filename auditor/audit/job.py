@@ -18,7 +18,7 @@ from auditor.audit.findings import make_findings
 from auditor.audit.merge import merge_dynamics, merge_probabilities, training_log
 from auditor.audit.plan import AuditPlan, NotAuditableClass, plan_audit
 from auditor.core.errors import ProbabilityError, RunError, UnreadableError
-from auditor.core.files import atomic_write, load_npy, read_json, sweep_temporary, write_json
+from auditor.core.files import load_npy, read_json, sweep_temporary, write_json
 from auditor.core.hashing import hash_array, hash_json
 from auditor.core.machine import cpu_count, describe_machine, package_versions
 from auditor.core.progress import Progress
@@ -28,7 +28,7 @@ from auditor.report.find_errors import write_report
 from auditor.runs import layout
 from auditor.runs.run import Run
 from auditor.runs.stages import Stages
-from auditor.runs.tables import write_array, write_table
+from auditor.runs.tables import write_array, write_arrays, write_table
 from auditor.train.base import Trainer
 from auditor.train.choose import choose_trainer
 from auditor.train.crossval import run_tasks
@@ -177,8 +177,7 @@ class AuditJob:
             write_array(self.folder / layout.AUDITED, plan.audited)
             write_table(self.folder / layout.FOLDS, training_log(plan, results, data.labels), "auditor.folds/1")
             dynamics = merge_dynamics(plan, results)
-            with atomic_write(self.folder / layout.DYNAMICS) as handle:
-                np.savez(handle, **dynamics)
+            write_arrays(self.folder / layout.DYNAMICS, dynamics)
             return {
                 "fit_seconds": {t.name: round(r.seconds, 2) for t, r in zip(plan.tasks, results, strict=True)},
                 "details": results[0].details,

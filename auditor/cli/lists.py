@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,9 @@ __all__ = ["config", "datasets", "doctor", "models"]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
-def _print(rows: list[dict[str, Any]], columns: list[str], schema: str, key: str, json: bool, following: str) -> None:
+def _print(
+    rows: Sequence[Mapping[str, Any]], columns: list[str], schema: str, key: str, json: bool, following: str
+) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -67,7 +70,8 @@ def doctor(json: Json = False) -> None:
     rows = [{"what": k, "state": v} for k, v in describe_machine().items()]
     rows.append({"what": "device", "state": describe_device(choose_device("auto"))})
     rows += [{"what": f"package {k}", "state": v} for k, v in package_versions().items()]
-    rows += [{"what": f"data set {d.name}", "state": f"{d.status}: {d.where}"} for d in list_datasets(settings)]
+    for entry in list_datasets(settings):
+        rows.append({"what": f"data set {entry['name']}", "state": f"{entry['status']}: {entry['where']}"})
     rows += [
         {"what": "runs folder", "state": str(settings.runs_dir)},
         {"what": "cache", "state": str(settings.cache_dir)},

@@ -93,7 +93,7 @@ def collect(run: Run, dataset: Dataset) -> ReportData:
     return ReportData(
         run=run,
         suspects=_suspects(label_findings.head(SHOWN), run, dataset),
-        undecodable=tuple(findings[findings["code"] == "DQ001"].head(50).to_dict(orient="records")),
+        undecodable=_records(findings[findings["code"] == "DQ001"].head(50)),
         class_names=names,
         flagged_pairs=pairs,
         top_pairs=_top_pairs(pairs, names),
@@ -109,8 +109,12 @@ def collect(run: Run, dataset: Dataset) -> ReportData:
         ),
         calibration=bins,
         expected_calibration_error=ece,
-        tasks=tuple(final.to_dict(orient="records")),
+        tasks=_records(final),
     )
+
+
+def _records(frame: Any) -> tuple[dict[str, Any], ...]:
+    return tuple({str(k): v for k, v in row.items()} for row in frame.to_dict(orient="records"))
 
 
 def calibration_bins(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ import pyarrow.parquet as pq
 from auditor.core.errors import UnreadableError
 from auditor.core.files import atomic_path, atomic_write
 
-__all__ = ["read_table", "write_array", "write_table"]
+__all__ = ["read_table", "write_array", "write_arrays", "write_table"]
 
 
 def write_table(path: Path, frame: pd.DataFrame, schema: str) -> None:
@@ -36,3 +38,9 @@ def write_array(path: Path, array: np.ndarray) -> None:
     """Write one array as ``.npy``, atomically."""
     with atomic_write(path) as handle:
         np.save(handle, array, allow_pickle=False)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays as ``.npz``, atomically."""
+    with atomic_write(path) as handle:
+        np.savez(handle, allow_pickle=False, **cast(Any, dict(arrays)))
