@@ -50,9 +50,7 @@ class Verdicts:
         wrong = np.asarray(self.wrong, dtype=bool)
         weights = np.ones(len(positions)) if self.weights is None else np.asarray(self.weights, np.float64)
         if positions.ndim != 1 or wrong.shape != positions.shape or weights.shape != positions.shape:
-            raise DataError(
-                f"verdicts: {positions.shape} positions, {wrong.shape} outcomes, {weights.shape} weights."
-            )
+            raise DataError(f"verdicts: {positions.shape} positions, {wrong.shape} outcomes, {weights.shape} weights.")
         if not (np.isfinite(weights).all() and (weights > 0).all()):
             raise DataError("verdicts: weights must be finite and positive.")
         for name, value in (("positions", positions), ("wrong", wrong), ("weights", weights)):
@@ -166,10 +164,7 @@ class Evidence:
         groups: dict[str, list[np.ndarray]] = {}
         for name, array in zip(self.networks, self.probabilities or (), strict=True):
             groups.setdefault(name, []).append(_normalised(np.asarray(array)))
-        return {
-            name: members[0] if len(members) == 1 else np.mean(members, axis=0)
-            for name, members in groups.items()
-        }
+        return {name: members[0] if len(members) == 1 else np.mean(members, axis=0) for name, members in groups.items()}
 
     @cached_property
     def network_weights(self) -> dict[str, float]:
@@ -317,6 +312,4 @@ def _normalised(p: np.ndarray) -> np.ndarray:
 
 
 #: Names a detector may put into `needs`.
-INPUTS = tuple(
-    f.name for f in fields(Evidence) if f.name in {"probabilities", "dynamics", "embeddings", "verdicts"}
-)
+INPUTS = tuple(f.name for f in fields(Evidence) if f.name in {"probabilities", "dynamics", "embeddings", "verdicts"})

@@ -128,9 +128,7 @@ class ItemDynamics:
                 for positions, fit in zip(places, parts, strict=True):
                     logits = getattr(fit[2], f"{part}_{kind}")
                     if logits.shape[1:] != positions.shape:
-                        raise DataError(
-                            f"dynamics {part}_{kind}: {logits.shape} for {len(positions)} positions."
-                        )
+                        raise DataError(f"dynamics {part}_{kind}: {logits.shape} for {len(positions)} positions.")
                     start = epochs - len(logits)
                     for epoch in range(len(logits)):
                         merged[row[positions], start + epoch, positions] = logits[epoch]

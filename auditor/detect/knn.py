@@ -62,9 +62,7 @@ def neighbour_posterior(
     return share
 
 
-def _detect(
-    evidence: Evidence, neighbours: int, temperature: float | None, passes: int, floor: float
-) -> Detection:
+def _detect(evidence: Evidence, neighbours: int, temperature: float | None, passes: int, floor: float) -> Detection:
     if neighbours < 1 or floor <= 0 or (temperature is not None and temperature <= 0):
         raise ConfigError("neighbours, floor and temperature must be positive.")
     labels = evidence.labels
