@@ -13,7 +13,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 
 
 def _print(
-    rows: Sequence[Mapping[str, Any]], columns: list[str], schema: str, key: str, json: bool, following: str
+    rows: Sequence[Mapping[str, Any]], columns: list[str], schema: str, key: str, json: bool, then: str
 ) -> None:
     from rich.table import Table
     from rich.text import Text
@@ -29,7 +29,7 @@ def _print(
     for row in rows:
         table.add_row(*(Text(str(row.get(c, ""))) for c in columns))
     console().print(table)
-    say(f"Next: {following}")
+    say(f"Next: {then}")
 
 
 def datasets(json: Json = False) -> None:
