@@ -7,25 +7,29 @@ source has, so that ``test/2405`` is the same photograph everywhere.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 
 from auditor.core.config import Settings
-from auditor.core.errors import UnreadableError
+from auditor.core.errors import MissingExtraError, OfflineError, UnreadableError
 from auditor.data.base import ItemTable
-from auditor.data.columns import int_labels, parquet_file
+from auditor.data.cifar_batches import BATCHES, read_batches
+from auditor.data.columns import int_labels, parquet_file, schema_of
+from auditor.data.hub import remote_splits
 from auditor.data.kinds import RGB_SCHEME, ImageDataset
-from auditor.data.locate import NamedFiles, find_folder, missing_error, offline_reason
+from auditor.data.locate import NamedFiles, find_folder, missing_error, offline_reason, search_folders
 from auditor.data.reference import Reference
-from auditor.data.sources import ColumnSource
+from auditor.data.sources import ArraySource, ColumnFile, ColumnSource, Source
 
 __all__ = ["CLASSES", "Cifar10"]
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SPLITS = ("train", "test")
-FILES = NamedFiles("cifar10", ("cifar10", "cifar-10"), "{split}-*.parquet", "{split}-00000-of-00001.parquet")
+HUB_ID = "uoft-cs/cifar10"
+PARQUET = NamedFiles("cifar10", ("cifar10", "cifar-10", HUB_ID), "{split}-*.parquet", "{split}-00000-of-00001.parquet")
 #: sha256 of the label column as uint8 in the usual order; computed from the published files.
 LABEL_ORDER = {
     "train": "2b7cd2f24487317614016b72ffd53071c3062f592f0eb300c18a770d41ae1253",
@@ -41,45 +45,71 @@ class Cifar10:
     options: frozenset[str] = frozenset()
 
     def open(self, reference: Reference, settings: Settings) -> ImageDataset:
-        """Open both splits, or only the files of the one asked for."""
+        """Open both splits, or only the files of the one asked for: parquet, the Python batches, or the Hub."""
         wanted = reference.options.get("split")
         splits = (wanted,) if wanted in SPLITS else SPLITS
-        folder = find_folder(FILES, splits, settings)
-        if folder is None:
-            why = offline_reason(settings) or "downloading is not available"
-            raise missing_error(FILES, splits, settings, why)
-        return open_parquet(folder, splits, reference)
+        if (folder := find_folder(PARQUET, splits, settings)) is not None:
+            parts = {s: [parquet_file(path) for path in PARQUET.files(folder, s)] for s in splits}
+            return from_columns(parts, reference)
+        if (folder := _batches_folder(splits, settings)) is not None:
+            return from_batches(folder, splits, reference)
+        try:
+            # Offline as well: an earlier download may be in the Hub's cache.
+            found = {part.split: list(part.files) for part in remote_splits(HUB_ID, {}, settings)}
+        except (OfflineError, MissingExtraError, UnreadableError) as error:
+            raise missing_error(PARQUET, splits, settings, offline_reason(settings) or error.what) from error
+        return from_columns({split: found[split] for split in splits}, reference)
 
     def status(self, settings: Settings) -> tuple[str, str]:
-        """Where the parquet files are."""
-        folder = find_folder(FILES, SPLITS, settings)
+        """Where the files are."""
+        folder = find_folder(PARQUET, SPLITS, settings) or _batches_folder(SPLITS, settings)
         if folder is not None:
             return "found", str(folder)
         if why := offline_reason(settings):
-            return "missing", f"{FILES.folders[0]}/{FILES.example.format(split='test')}; {why}"
-        return "download", "about 110 MB, on first use"
+            return "missing", f"cifar10/{PARQUET.example.format(split='test')}; {why}"
+        return "download", f"about 140 MB from the Hub ({HUB_ID}), on first use"
 
 
-def open_parquet(folder: Path, splits: tuple[str, ...], reference: Reference) -> ImageDataset:
-    """CIFAR-10 from parquet files in the Hub's layout."""
+def _batches_folder(splits: tuple[str, ...], settings: Settings) -> Path | None:
+    for base in search_folders(settings):
+        for place in (base, base / "cifar10"):
+            folder = place / "cifar-10-batches-py"
+            if all((folder / name).is_file() for split in splits for name in BATCHES[split]):
+                return folder
+    return None
+
+
+def from_columns(parts: Mapping[str, Sequence[ColumnFile]], reference: Reference) -> ImageDataset:
+    """CIFAR-10 from columnar files in the Hub's layout, by split."""
     notes: list[str] = []
     files, rows, labels, base = [], [], [], 0
-    for split in splits:
-        parts = [parquet_file(path) for path in FILES.files(folder, split)]
-        given = int_labels(parts, "label")
+    for split, given_files in parts.items():
+        given = int_labels(given_files, "label")
         order = usual_order(given, split)
         if order is None:
             notes.append(f"{split}: the labels are not those of CIFAR-10 in any known order; rows kept as found")
             order = np.arange(len(given))
-        files += parts
+        files += list(given_files)
         rows.append(base + order)
         labels.append(given[order])
         base += len(given)
-    sizes = [len(part) for part in labels]
-    source = ColumnSource(files, _image_column(files[0].path), np.concatenate(rows))
+    source = ColumnSource(files, _image_column(files[0]), np.concatenate(rows))
+    return _dataset(tuple(parts), labels, source, reference, notes)
+
+
+def from_batches(folder: Path, splits: tuple[str, ...], reference: Reference) -> ImageDataset:
+    """CIFAR-10 from the folder ``cifar-10-batches-py`` that torchvision and Keras unpack."""
+    parts = [read_batches(folder, split) for split in splits]
+    pixels = np.concatenate([pixels for pixels, _ in parts])
+    return _dataset(splits, [labels for _, labels in parts], ArraySource(pixels), reference, [])
+
+
+def _dataset(
+    splits: tuple[str, ...], labels: list[np.ndarray], source: Source, reference: Reference, notes: list[str]
+) -> ImageDataset:
     return ImageDataset(
         name="cifar10", reference=str(reference), class_names=CLASSES, source=source, notes=notes,
-        items=_items(splits, sizes, np.concatenate(labels)), hash_scheme=RGB_SCHEME,
+        items=_items(splits, [len(part) for part in labels], np.concatenate(labels)), hash_scheme=RGB_SCHEME,
     )  # fmt: skip
 
 
@@ -92,14 +122,12 @@ def _items(splits: tuple[str, ...], sizes: list[int], labels: np.ndarray) -> Ite
     )
 
 
-def _image_column(path: str) -> str:
-    import pyarrow.parquet as pq
-
-    names = pq.read_schema(path).names
+def _image_column(file: ColumnFile) -> str:
+    names = schema_of(file).names
     for name in ("img", "image"):
         if name in names:
             return name
-    raise UnreadableError(f"{path!r} has no image column 'img' or 'image'; columns: {', '.join(names)}.")
+    raise UnreadableError(f"{file.path!r} has no image column 'img' or 'image'; columns: {', '.join(names)}.")
 
 
 def usual_order(labels: np.ndarray, split: str) -> np.ndarray | None:

@@ -14,7 +14,16 @@ import numpy as np
 from auditor.core.errors import UnreadableError
 from auditor.data.sources import ColumnFile
 
-__all__ = ["Features", "SplitFiles", "features_of", "parquet_file", "read_column", "split_of"]
+__all__ = [
+    "Features",
+    "SplitFiles",
+    "arrow_file",
+    "features_of",
+    "parquet_file",
+    "read_column",
+    "schema_of",
+    "split_of",
+]
 
 _SPLIT = re.compile(r"^(?P<split>.+?)-\d{5}-of-\d{5}(?:-[0-9a-f]+)?$")
 
@@ -73,6 +82,27 @@ def parquet_file(path: Path) -> ColumnFile:
         raise UnreadableError(
             f"{str(path)!r} is not a readable parquet file: {error}.", "Fetch or write the file again."
         ) from error
+
+
+def arrow_file(path: Path) -> ColumnFile:
+    """An Arrow stream file of the Hub's cache."""
+    import pyarrow as pa
+
+    try:
+        rows = pa.ipc.open_stream(pa.memory_map(str(path))).read_all().num_rows
+    except (OSError, pa.ArrowException) as error:
+        raise UnreadableError(f"cannot read cached file {str(path)!r}: {error}.", "Fetch it again.") from error
+    return ColumnFile(str(path.absolute()), rows)
+
+
+def schema_of(file: ColumnFile) -> Any:
+    """The Arrow schema of a file, with the Hub's metadata."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if file.is_parquet:
+        return pq.read_schema(file.path)
+    return pa.ipc.open_stream(pa.memory_map(file.path)).schema
 
 
 def features_of(schema: Any) -> Features:

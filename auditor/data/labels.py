@@ -48,7 +48,7 @@ def split_names(text: str | Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def encode_labels(
-    values: Sequence[Any] | np.ndarray, class_names: Sequence[str] | None, where: str, missing: int = -1
+    values: Sequence[Any] | np.ndarray, class_names: Sequence[str] | None, where: str, missing: int | None = None
 ) -> EncodedLabels:
     """Encode labels.
 
@@ -62,7 +62,7 @@ def encode_labels(
     where : str
         For messages, e.g. ``"column 'label' of 'x.csv'"``.
     missing : int
-        Integer that also means "no label" when `class_names` is given (the Hub uses -1).
+        Integer that also means "no label" when `class_names` is given; the Hub uses -1.
 
     Raises
     ------
@@ -144,7 +144,9 @@ def _integers(cells: list[Any], blank: list[bool], where: str) -> list[Any]:
     return result
 
 
-def _positions(cells: list[Any], blank: list[bool], names: tuple[str, ...], where: str, missing: int) -> EncodedLabels:
+def _positions(
+    cells: list[Any], blank: list[bool], names: tuple[str, ...], where: str, missing: int | None
+) -> EncodedLabels:
     codes = np.array([-1 if gone or cell == missing else cell for cell, gone in zip(cells, blank, strict=True)])
     real = np.array([not gone and cell != missing for cell, gone in zip(cells, blank, strict=True)])
     outside = np.flatnonzero(real & ((codes < 0) | (codes >= len(names))))

@@ -11,11 +11,11 @@ import numpy as np
 
 from auditor.core.errors import MemoryGuardError, UsageError
 from auditor.core.machine import available_memory, cpu_count
-from auditor.core.progress import Progress
+from auditor.core.progress import Progress, SilentProgress
 from auditor.data.decode import UndecodableImage, decode_rgb, image_size
 from auditor.data.sources import Content, Source, Unreadable
 
-__all__ = ["LONGEST_SIDE", "LoadedImages", "load_pixels"]
+__all__ = ["LONGEST_SIDE", "LoadedImages", "load_pixels", "load_uniform"]
 
 #: Longest side of a size chosen by us. Larger is for the user to ask for.
 LONGEST_SIDE = 256
@@ -60,6 +60,28 @@ def load_pixels(
             loaded.resized, loaded.note = True, note
     progress.finish(TASK, f"{len(loaded.bad)} could not be decoded" if loaded.bad else "")
     return loaded
+
+
+def load_uniform(source: Source, limit: int) -> LoadedImages | None:
+    """All images if they have one size and take at most `limit` bytes together, else None."""
+    positions = np.arange(len(source))
+    first = next((content for _, content in source.read(positions[:1])), None)
+    shape = _shape_of(first)
+    if shape is None or len(source) * shape[0] * shape[1] * 3 > limit:
+        return None
+    try:
+        return _decode_all(source, positions, None, SilentProgress())
+    except _SizesDiffer:
+        return None
+
+
+def _shape_of(content: Content | None) -> tuple[int, int] | None:
+    if isinstance(content, np.ndarray):
+        return content.shape[0], content.shape[1]
+    try:
+        return image_size(content) if isinstance(content, bytes) else None
+    except UndecodableImage:
+        return None
 
 
 def _checked_size(size: int | tuple[int, int]) -> tuple[int, int]:

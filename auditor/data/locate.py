@@ -75,7 +75,7 @@ def missing_error(files: NamedFiles, splits: tuple[str, ...], settings: Settings
     wanted = [f"{files.folders[0]}/{files.example.format(split=s)}" for s in missing or splits]
     folders = "\n    ".join(str(folder) for folder in tried)
     return OfflineError(
-        f"data set {files.name!r} is not on this machine and cannot be fetched: {why}.\n"
+        f"data set {files.name!r} is not on this machine and cannot be fetched: {why.rstrip('.')}.\n"
         f"  Missing: {', '.join(wanted)}\n  Looked for in:\n    {folders}",
         f"Put the missing file into one of these folders, or name the folder that holds "
         f"{files.folders[0]}/ with --data-dir or AUDITOR_DATA_DIR, or allow the download.",

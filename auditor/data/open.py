@@ -6,9 +6,9 @@ group ``auditor.datasets``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import numpy as np
 
@@ -53,20 +53,25 @@ DATASETS: Registry[type[Adapter]] = Registry(
     "data set",
     {
         "cifar10": "auditor.data.cifar10:Cifar10",
+        "cifake": "auditor.data.cifake:Cifake",
+        "cifake:class": "auditor.data.cifake:CifakeClass",
         "digits": "auditor.data.digits:Digits",
         "folder": "auditor.data.folder:Folder",
+        "hf": "auditor.data.hub:Hub",
+        "csv": "auditor.data.table:Csv",
+        "jsonl": "auditor.data.table:Jsonl",
+        "parquet": "auditor.data.table:Parquet",
         "probs": "auditor.data.probabilities:Probabilities",
     },
     entry_point_group="auditor.datasets",
 )
 
 
-@dataclass(frozen=True)
-class DatasetListing:
-    """One line of ``auditor datasets``."""
+class DatasetListing(TypedDict):
+    """One row of ``auditor datasets``; `status` as in `Adapter.status`."""
 
     name: str
-    summary: str
+    description: str
     example: str
     status: str
     where: str
@@ -124,7 +129,7 @@ def restrict_to_split(dataset: Dataset, split: str) -> Dataset:
     if len(positions) == 0:
         known = list(dict.fromkeys(map(str, splits)))
         close = [k for k in known if k in nearest(split, known)]
-        raise UnknownNameError(f"split of {dataset.name!r}", split, known, close)
+        raise UnknownNameError("split", split, known, close)
     if len(positions) == len(splits):
         return dataset
     part = dataset.subset(positions)
@@ -138,7 +143,9 @@ def list_datasets(settings: Settings) -> list[DatasetListing]:
     for name in DATASETS:
         adapter = DATASETS.load(name)()
         status, where = adapter.status(settings)
-        rows.append(DatasetListing(name, adapter.summary, adapter.example, status, where))
+        rows.append(
+            DatasetListing(name=name, description=adapter.summary, example=adapter.example, status=status, where=where)
+        )
     return rows
 
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from auditor.core.config import Settings
-from auditor.core.errors import EmptyDataError, LabelError, ProbabilityError, UnreadableError, UsageError
-from auditor.core.files import load_npy, load_npz
+from auditor.core.errors import EmptyDataError, ProbabilityError, UsageError
 from auditor.data.base import ItemTable
 from auditor.data.class_order import check_class_order
 from auditor.data.kinds import ProbabilityDataset
 from auditor.data.labels import encode_labels, split_names
+from auditor.data.probability_files import LoadedProbabilities, load_labels, load_probabilities, one_column
 from auditor.data.reference import Reference
 
-__all__ = ["TOLERANCE", "Probabilities", "check_probabilities", "load_probabilities", "open_probabilities"]
+__all__ = ["TOLERANCE", "Probabilities", "check_probabilities", "open_probabilities"]
 
 #: How far a value may lie outside [0, 1] and a row's sum from 1. Rounding of float16 softmax outputs reaches
 #: 5e-4; published float64 files reach 2e-5 (IMDB).
@@ -52,8 +52,8 @@ class Probabilities:
 
 
 def open_probabilities(
-    pred_probs_path: Path | str,
-    labels_path: Path | str | None = None,
+    pred_probs: Path | str | np.ndarray,
+    labels: Path | str | np.ndarray | Sequence[int] | Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
     *,
     name: str | None = None,
@@ -63,16 +63,16 @@ def open_probabilities(
 
     Parameters
     ----------
-    pred_probs_path : path
+    pred_probs : path or float array (n, K)
         ``.npy`` (memory-mapped), ``.npz`` with ``pred_probs`` (and perhaps ``labels``, ``class_names``, ``ids``)
         or ``.parquet`` with one number column per class (and perhaps ``label``, ``id``).
-    labels_path : path, optional
+    labels : path or sequence (n,), optional
         ``.npy``, ``.npz`` (``labels``), ``.parquet``, ``.csv`` or ``.txt`` with one label per row; needed
         unless the first file holds them. Integers are positions in the class names.
     class_names : sequence of str, optional
         In the order of the columns. Default: the file's own, else ``"0"`` .. ``"K-1"`` with a note.
     name : str, optional
-        Default: the file name without its suffix.
+        Default: the file name without its suffix; ``"probabilities"`` for an array.
     check_order : bool
         Refuse columns that fit the labels far better in another order.
 
@@ -87,165 +87,54 @@ def open_probabilities(
     UnsafeFileError
         For a pickle. It is never loaded.
     """
-    path = Path(pred_probs_path).expanduser()
-    loaded = load_probabilities(path)
+    if isinstance(pred_probs, np.ndarray):
+        path, where, loaded = None, "pred_probs", LoadedProbabilities(pred_probs)
+    else:
+        path = Path(pred_probs).expanduser()
+        where, loaded = repr(str(path)), load_probabilities(path)
     notes: list[str] = []
-    names = _names(class_names, loaded, path, notes)
+    names = _names(class_names, loaded, where, notes)
     probabilities = _by_name(loaded, names, notes)
-    values = loaded.labels
-    if labels_path is not None:
-        values = load_labels(Path(labels_path).expanduser())
-    if values is None:
-        raise UsageError(
-            f"{str(path)!r} holds no labels.", "Give them with --labels y.npy, or save them as 'labels' in the .npz."
-        )
+    values, labels_path = _given_labels(labels, loaded, where)
     if len(values) != len(probabilities):
         raise ProbabilityError(
-            f"{len(probabilities)} rows of probabilities in {str(path)!r}, but {len(values)} labels"
+            f"{len(probabilities)} rows of probabilities in {where}, but {len(values)} labels"
             f"{'' if labels_path is None else f' in {str(labels_path)!r}'}.",
             "Row i of both must be the same item.",
         )
-    encoded = encode_labels(values, names, f"labels of {path.name!r}")
-    checked, more = check_probabilities(probabilities, where=repr(str(path)))
-    ids = np.arange(len(values)).astype(str) if loaded.ids is None else np.asarray(loaded.ids).astype(str)
-    items = ItemTable(
-        ids=ids, labels=encoded.codes, splits=np.full(len(ids), "all"), index=np.arange(len(ids), dtype=np.int64)
-    )
+    encoded = encode_labels(values, names, f"labels of {where}")
+    checked, more = check_probabilities(probabilities, where=where)
+    rows = np.arange(len(values), dtype=np.int64)
+    ids = rows.astype(str) if loaded.ids is None else np.asarray(loaded.ids).astype(str)
+    if len(ids) != len(rows):
+        raise ProbabilityError(f"{where} holds {len(ids)} ids for {len(rows)} rows.")
+    items = ItemTable(ids=ids, labels=encoded.codes, splits=np.full(len(ids), "all"), index=rows)
     keep = encoded.present
     if len(keep) < len(ids):
         items, checked = items.take(keep), checked[keep]
     if check_order:
         check_class_order(checked, items.labels, names)
     return ProbabilityDataset(
-        name=name or path.stem, reference=_canonical(path, labels_path, class_names, check_order), class_names=names,
-        items=items, notes=[*notes, *more, *encoded.notes], probabilities=checked,
+        name=name or (path.stem if path else "probabilities"),
+        reference=_canonical(path, labels_path, class_names, check_order),
+        class_names=names, items=items, notes=[*notes, *more, *encoded.notes], probabilities=checked,
     )  # fmt: skip
 
 
-class LoadedProbabilities:
-    """What a file of probabilities holds; only `values` (n, K) is always there."""
-
-    def __init__(
-        self,
-        values: np.ndarray,
-        labels: np.ndarray | None = None,
-        names: tuple[str, ...] | None = None,
-        ids: np.ndarray | None = None,
-    ) -> None:
-        self.values = values
-        self.labels = labels
-        self.names = names
-        self.ids = ids
-
-
-def load_probabilities(path: Path) -> LoadedProbabilities:
-    """Load a file of probabilities by its suffix, without checking the values. Errors as `open_probabilities`."""
-    suffix = path.suffix.lower()
-    if suffix == ".npz":
-        return _from_npz(path)
-    if suffix == ".parquet":
-        return _from_parquet(path)
-    if suffix in (".npy", ".pkl", ".pickle", ""):
-        # A pickle is handed to load_npy as well: it recognises and refuses one without opening it.
-        return LoadedProbabilities(load_npy(path, mmap=True))
-    raise UnreadableError(
-        f"cannot read probabilities from {str(path)!r}.", "Save them as .npy, .npz (key 'pred_probs') or .parquet."
-    )
-
-
-def _from_npz(path: Path) -> LoadedProbabilities:
-    arrays = load_npz(path)
-    known = [k for k in ("pred_probs", "probabilities", "probs") if k in arrays]
-    if not known:
-        plain = [k for k in arrays if arrays[k].ndim == 2]
-        if len(plain) != 1:
-            raise ProbabilityError(
-                f"{str(path)!r} has no array 'pred_probs'; it holds: {', '.join(arrays) or 'nothing'}.",
-                "Save with numpy.savez(path, pred_probs=p, labels=y).",
+def _given_labels(
+    labels: Path | str | np.ndarray | Sequence[int] | Sequence[str] | None, loaded: LoadedProbabilities, where: str
+) -> tuple[np.ndarray, Path | None]:
+    """The labels, and the file they came from, if any."""
+    if labels is None:
+        if loaded.labels is None:
+            raise UsageError(
+                f"{where} holds no labels.", "Give them with --labels y.npy, or save them as 'labels' in the .npz."
             )
-        known = plain
-    names = arrays.get("class_names", arrays.get("classes"))
-    return LoadedProbabilities(
-        arrays[known[0]], arrays.get("labels"), None if names is None else tuple(map(str, names)), arrays.get("ids")
-    )
-
-
-def _from_parquet(path: Path) -> LoadedProbabilities:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from auditor.data.columns import arrow_kind, parquet_file
-
-    parquet_file(path)  # for its errors
-    table = pq.ParquetFile(path).read()
-    special = {"label", "labels", "id", "ids", "given_label"}
-    columns = [f.name for f in table.schema if f.name not in special and pa.types.is_floating(f.type)]
-    others = [f.name for f in table.schema if f.name not in special and arrow_kind(f.type) == "number"]
-    columns = columns or others
-    if len(columns) < 2:
-        raise ProbabilityError(
-            f"{str(path)!r} has {len(columns)} number columns: {', '.join(table.column_names)}.",
-            "Write one float column per class, named by the class.",
-        )
-    values = np.column_stack([table.column(c).to_numpy(zero_copy_only=False) for c in columns])
-    label = next((c for c in ("label", "labels", "given_label") if c in table.column_names), None)
-    ids = next((c for c in ("id", "ids") if c in table.column_names), None)
-    return LoadedProbabilities(
-        values,
-        None if label is None else np.array(table.column(label).to_pylist(), dtype=object),
-        tuple(columns),
-        None if ids is None else np.array(table.column(ids).to_pylist(), dtype=object),
-    )
-
-
-def load_labels(path: Path) -> np.ndarray:
-    """One label per row from ``.npy``, ``.npz`` (``labels``), ``.parquet``, ``.csv`` or ``.txt``.
-
-    Raises
-    ------
-    UnreadableError, UnsafeFileError, LabelError
-    """
-    suffix = path.suffix.lower()
-    if suffix == ".npz":
-        arrays = load_npz(path)
-        if "labels" not in arrays:
-            raise LabelError(f"{str(path)!r} has no array 'labels'; it holds: {', '.join(arrays) or 'nothing'}.")
-        values = arrays["labels"]
-    elif suffix == ".txt":
-        values = _lines(path)
-    elif suffix in (".csv", ".parquet"):
-        values = _label_column(path)
-    else:
-        values = load_npy(path)
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    if values.ndim != 1:
-        raise LabelError(
-            f"labels in {str(path)!r} have shape {values.shape}; one label per row is needed.",
-            "From one-hot rows take argmax(axis=1).",
-        )
-    return values
-
-
-def _lines(path: Path) -> np.ndarray:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableError(f"cannot read {str(path)!r}: {error}.") from error
-    whole = all(line.strip().lstrip("-").isdigit() for line in lines)
-    return np.array([int(line) if whole else line.strip() for line in lines], dtype=object)
-
-
-def _label_column(path: Path) -> np.ndarray:
-    from auditor.data.tables import read_table
-
-    table = read_table(path)
-    name = next((c for c in ("label", "labels", "given_label", "y") if c in table.column_names), None)
-    if name is None:
-        if table.num_columns != 1:
-            raise LabelError(f"{str(path)!r} has no column 'label'; columns: {', '.join(table.column_names)}.")
-        name = table.column_names[0]
-    return np.array(table.column(name).to_pylist(), dtype=object)
+        return one_column(loaded.labels, where), None
+    if isinstance(labels, Path | str):
+        path = Path(labels).expanduser()
+        return load_labels(path), path
+    return one_column(np.asarray(labels), "labels"), None
 
 
 def check_probabilities(
@@ -346,10 +235,10 @@ def _scale_hint(block: np.ndarray) -> str:
     return "These look like logits: apply softmax over the classes first."
 
 
-def _names(given: Sequence[str] | None, loaded: LoadedProbabilities, path: Path, notes: list[str]) -> tuple[str, ...]:
+def _names(given: Sequence[str] | None, loaded: LoadedProbabilities, where: str, notes: list[str]) -> tuple[str, ...]:
     if loaded.values.ndim != 2:
         raise ProbabilityError(
-            f"{str(path)!r} has shape {loaded.values.shape}; (items, classes) is needed.",
+            f"{where} has shape {loaded.values.shape}; (items, classes) is needed.",
             "Give one row per item and one column per class.",
         )
     columns = loaded.values.shape[1]
@@ -359,7 +248,7 @@ def _names(given: Sequence[str] | None, loaded: LoadedProbabilities, path: Path,
         return tuple(str(k) for k in range(columns))
     if len(names) != columns:
         raise ProbabilityError(
-            f"{str(path)!r} has {columns} columns for {len(names)} class names.", "One column per class is needed."
+            f"{where} has {columns} columns for {len(names)} class names.", "One column per class is needed."
         )
     return names
 
@@ -372,10 +261,13 @@ def _by_name(loaded: LoadedProbabilities, names: tuple[str, ...], notes: list[st
     return loaded.values[:, [loaded.names.index(name) for name in names]]
 
 
-def _canonical(path: Path, labels: Path | str | None, names: Sequence[str] | None, check_order: bool) -> str:
+def _canonical(path: Path | None, labels: Path | None, names: Sequence[str] | None, check_order: bool) -> str:
+    """The reference that opens this again; arrays handed over in memory have none but the bare scheme."""
+    if path is None:
+        return "probs"
     options = {}
     if labels is not None:
-        options["labels"] = str(Path(labels).expanduser().absolute())
+        options["labels"] = str(labels.absolute())
     if names is not None:
         options["classes"] = ",".join(names)
     if not check_order:

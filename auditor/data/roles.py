@@ -1,0 +1,198 @@
+"""Which column is the label, which is the content: taken from the user, else inferred, and always said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from auditor.core.errors import UsageError
+from auditor.data.columns import Features
+from auditor.data.folder import IMAGE_SUFFIXES
+from auditor.data.reference import nearest
+
+__all__ = ["ROLE_OPTIONS", "Columns", "Roles", "choose_roles"]
+
+#: Options that name columns.
+ROLE_OPTIONS = frozenset({"image", "text", "columns", "label", "id", "group", "split_column"})
+
+LABEL_NAMES = ("label", "labels", "given_label", "noisy_label", "class", "target", "category", "y")
+IMAGE_NAMES = ("image", "img", "image_path", "path", "file_name", "filename", "file", "filepath")
+TEXT_NAMES = ("text", "sentence", "content", "review", "document", "body", "comment", "question", "utterance")
+ID_NAMES = ("id", "item_id", "uuid")
+SPLIT_VALUES = frozenset({"train", "test", "validation", "val", "valid", "dev", "all"})
+
+#: Strings this long on average, and mostly different, are texts rather than categories.
+_TEXT_LENGTH = 20
+#: A string column with more distinct values than this share of the rows is no category.
+_MOSTLY_DISTINCT = 0.5
+_SAMPLE = 200
+
+
+class Columns(Protocol):
+    """What inference needs of a table: names, kinds, and a look at the first values."""
+
+    features: Features
+
+    def head(self, column: str, n: int) -> list[Any]:
+        """The first `n` values that are not null."""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Chosen columns.
+
+    Attributes
+    ----------
+    label : str
+    kind : str
+        ``"image"`` (encoded bytes), ``"image-path"``, ``"text"`` or ``"table"``.
+    content : tuple of str
+        One column for images and texts, the feature columns of a table.
+    id, group, split : str or None
+    notes : list of str
+        Every choice that was not the user's.
+    """
+
+    label: str
+    kind: str
+    content: tuple[str, ...]
+    id: str | None = None
+    group: str | None = None
+    split: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def choose_roles(table: Columns, options: Mapping[str, str], where: str) -> Roles:
+    """Choose the columns.
+
+    Raises
+    ------
+    UsageError
+        For a column that does not exist (with the nearest), a contradiction, or where nothing can be inferred.
+    """
+    names = list(table.features.types)
+    for key in sorted(ROLE_OPTIONS & set(options)):
+        for name in options[key].split(",") if key == "columns" else [options[key]]:
+            if name.strip() not in names:
+                raise UsageError(
+                    f"{where} has no column {name.strip()!r} ({key}={options[key]}).",
+                    f"{nearest(name.strip(), names)}Columns: {', '.join(names)}.",
+                )
+    given = [key for key in ("image", "text", "columns") if key in options]
+    if len(given) > 1:
+        raise UsageError(f"{where}: {' and '.join(given)} exclude one another.", "Name one content.")
+    notes: list[str] = []
+    label = options.get("label") or _find_label(table, names, where, notes)
+    taken = {label, options.get("id"), options.get("group"), options.get("split_column")}
+    id_column = options.get("id") or _find_id(table, [n for n in names if n not in taken])
+    split = options.get("split_column") or _find_split(table, [n for n in names if n not in taken])
+    free = [n for n in names if n not in taken | {id_column, split}]
+    kind, content = _content(table, options, free, where, notes)
+    if kind == "table":
+        content = _features(table, content, explicit="columns" in options, notes=notes)
+        if not content:
+            raise UsageError(
+                f"{where} has no column that could be audited besides the label {label!r}.",
+                "Name one with image=, text= or columns=.",
+            )
+    return Roles(label, kind, content, id_column, options.get("group"), split, notes)
+
+
+def _find_label(table: Columns, names: Sequence[str], where: str, notes: list[str]) -> str:
+    classes = list(table.features.classes)
+    by_name = [n for candidate in LABEL_NAMES for n in names if n.lower() == candidate]
+    for candidates, why in ((by_name, "by its name"), (classes if len(classes) == 1 else [], "the only class column")):
+        if candidates:
+            notes.append(f"label column: {candidates[0]!r} ({why})")
+            return candidates[0]
+    raise UsageError(
+        f"cannot tell which column of {where} holds the labels.",
+        f"Name it with label=NAME. Columns: {', '.join(names)}.",
+    )
+
+
+def _find_id(table: Columns, names: Sequence[str]) -> str | None:
+    """A column called id; whether it is unique shows when the items are made."""
+    return next((n for n in names if n.lower() in ID_NAMES and table.features.types[n] in ("text", "number")), None)
+
+
+def _find_split(table: Columns, names: Sequence[str]) -> str | None:
+    for name in names:
+        if name.lower() == "split" and table.features.types[name] == "text":
+            values = set(map(str, table.head(name, _SAMPLE)))
+            if values and {v.lower() for v in values} <= SPLIT_VALUES:
+                return name
+    return None
+
+
+def _content(
+    table: Columns, options: Mapping[str, str], free: Sequence[str], where: str, notes: list[str]
+) -> tuple[str, tuple[str, ...]]:
+    types = table.features.types
+    if name := options.get("image"):
+        if types[name] in ("image", "bytes"):
+            return "image", (name,)
+        if types[name] == "text":
+            return "image-path", (name,)
+        raise UsageError(f"column {name!r} of {where} holds neither images nor paths.")
+    if name := options.get("text"):
+        if types[name] != "text":
+            raise UsageError(f"column {name!r} of {where} does not hold texts.")
+        return "text", (name,)
+    if names := options.get("columns"):
+        return "table", tuple(n.strip() for n in names.split(","))
+    images = _by_preference([n for n in free if types[n] in ("image", "bytes")], IMAGE_NAMES)
+    if images:
+        notes.append(f"image column: {images[0]!r}")
+        return "image", (images[0],)
+    strings = [n for n in free if types[n] == "text"]
+    paths = _by_preference([n for n in strings if _are_paths(table.head(n, _SAMPLE))], IMAGE_NAMES)
+    if paths:
+        notes.append(f"image paths: column {paths[0]!r}")
+        return "image-path", (paths[0],)
+    texts = _by_preference([n for n in strings if _are_texts(table.head(n, _SAMPLE))], TEXT_NAMES)
+    if texts:
+        notes.append(f"text column: {texts[0]!r}")
+        return "text", (texts[0],)
+    return "table", tuple(free)
+
+
+def _by_preference(names: Sequence[str], preferred: Sequence[str]) -> list[str]:
+    """`names` with the well-known ones first, otherwise in file order."""
+    known = [n for candidate in preferred for n in names if n.lower() == candidate]
+    return [*known, *(n for n in names if n not in known)]
+
+
+def _are_paths(values: Sequence[Any]) -> bool:
+    ends = [any(str(v).lower().endswith(s) for s in IMAGE_SUFFIXES) for v in values]
+    return bool(ends) and sum(ends) >= 0.9 * len(ends)
+
+
+def _are_texts(values: Sequence[Any]) -> bool:
+    strings = [str(v) for v in values]
+    return (
+        bool(strings)
+        and sum(map(len, strings)) / len(strings) >= _TEXT_LENGTH
+        and len(set(strings)) > _MOSTLY_DISTINCT * len(strings)
+    )
+
+
+def _features(table: Columns, candidates: Sequence[str], explicit: bool, notes: list[str]) -> tuple[str, ...]:
+    """Feature columns of a table; what was left out is said."""
+    kept: list[str] = []
+    left_out: list[str] = []
+    for name in candidates:
+        kind = table.features.types[name]
+        head = table.head(name, _SAMPLE) if kind == "text" else []
+        # Names and keys: one category per row tells nothing about other rows.
+        too_many = len(head) >= 20 and len(set(head)) > _MOSTLY_DISTINCT * len(head)
+        usable = kind in ("number", "bool", "class") or (kind == "text" and (explicit or not too_many))
+        (kept if usable else left_out).append(name)
+    if explicit and left_out:
+        raise UsageError(f"columns {', '.join(map(repr, left_out))} hold neither numbers nor categories.")
+    if not explicit:
+        notes.append(f"feature columns: {', '.join(map(repr, kept))}")
+        if left_out:
+            notes.append(f"columns left out (neither numbers nor categories): {', '.join(map(repr, left_out))}")
+    return tuple(kept)
