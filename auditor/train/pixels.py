@@ -43,9 +43,7 @@ class PixelTrainer:
         """Everything that can change the result."""
         return {**asdict(self), "version": 1}
 
-    def fit(
-        self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None
-    ) -> FitResult:
+    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
         """See `Trainer.fit`. Takes seconds, so nothing is saved in between."""
         check_kind(self.name, "image", data, task)
         started = time.perf_counter()

@@ -48,9 +48,7 @@ class TableTrainer:
         """Everything that can change the result."""
         return {**asdict(self), "version": 1}
 
-    def fit(
-        self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None
-    ) -> FitResult:
+    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
         """See `Trainer.fit`. Takes seconds, so nothing is saved in between."""
         from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -163,9 +161,7 @@ def _as_feature(values: pd.Series) -> pd.Series:
     return texts.where(texts.isna(), texts.astype(str)).astype("category")
 
 
-def _cap_categories(
-    train: pd.DataFrame, predict: pd.DataFrame, notes: list[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _cap_categories(train: pd.DataFrame, predict: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Map categories that are rare in the training part to one; ones it never saw become missing."""
     train, predict = train.copy(), predict.copy()
     for column in train.columns:

