@@ -10,12 +10,12 @@ __all__ = ["LabelErrorDetector", "__version__", "find_errors", "open_run"]
 
 if TYPE_CHECKING:
     from auditor.api import LabelErrorDetector
-    from auditor.audit import find_errors
+    from auditor.audit.find_errors import find_errors
     from auditor.runs.run import open_run
 
 _LAZY = {
     "LabelErrorDetector": "auditor.api",
-    "find_errors": "auditor.audit",
+    "find_errors": "auditor.audit.find_errors",
     "open_run": "auditor.runs.run",
 }
 
