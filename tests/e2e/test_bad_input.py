@@ -104,7 +104,9 @@ def test_empty_folder(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_offline_and_absent_names_the_missing_file(cli: Cli, tmp_path: Path) -> None:
-    message = cli("find-errors", "cifar10", "--data-dir", tmp_path, "--offline", check=4, AUDITOR_HOME=str(tmp_path)).stderr
+    message = cli(
+        "find-errors", "cifar10", "--data-dir", tmp_path, "--offline", check=4, AUDITOR_HOME=str(tmp_path)
+    ).stderr
     assert "test-00000-of-00001.parquet" in message
     assert str(tmp_path) in message
 
