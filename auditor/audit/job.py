@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import auditor
 from auditor.audit.config import AuditConfig
 from auditor.audit.content import load_content, training_data
 from auditor.audit.findings import make_findings
@@ -22,6 +21,7 @@ from auditor.core.files import load_npy, read_json, sweep_temporary, write_json
 from auditor.core.hashing import hash_array, hash_json
 from auditor.core.machine import cpu_count, describe_machine, package_versions
 from auditor.core.progress import Progress
+from auditor.core.version import __version__
 from auditor.data.base import BadItem, Dataset
 from auditor.data.kinds import ProbabilityDataset
 from auditor.report.find_errors import write_report
@@ -95,7 +95,7 @@ class AuditJob:
     def _inputs(self, **more: Any) -> dict[str, Any]:
         return {
             "schema": layout.RUN_SCHEMA,
-            "version": auditor.__version__,
+            "version": __version__,
             "data": self.dataset.fingerprint,
             **more,
         }
@@ -298,7 +298,7 @@ class AuditJob:
         """Write the report, and the manifest last."""
         manifest = {
             "schema": layout.RUN_SCHEMA,
-            "auditor": auditor.__version__,
+            "auditor": __version__,
             "started": self.started,
             "seconds": round(time.perf_counter() - self.clock, 2),
             **{k: v for k, v in read_json(self.folder / layout.CONFIG).items() if k != "schema"},

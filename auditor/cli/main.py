@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-import auditor
 from auditor.cli import find_errors as find_errors_command
 from auditor.cli import flag as flag_command
 from auditor.cli import lists, show
 from auditor.cli.console import fail, say
 from auditor.core.errors import AuditorError
+from auditor.core.version import __version__
 
 __all__ = ["app", "run"]
 
@@ -38,7 +38,7 @@ app.command("config")(lists.config)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"auditor {auditor.__version__}")
+        typer.echo(f"auditor {__version__}")
         raise typer.Exit
 
 
