@@ -12,14 +12,13 @@ from PIL import Image
 
 import auditor
 from auditor.runs import layout
-from tests.e2e.conftest import Cli, document
+from tests.e2e.conftest import Cli, DigitsRun, document
 
 FINDING_KEYS = {"id", "index", "given", "suggested", "p_given", "p_suggested", "score", "rank", "code"}
 
 
-def test_digits_from_clone_to_list(cli: Cli, tmp_path: Path) -> None:
-    done = cli("find-errors", "digits", "--json", "--out", "run")
-    found = document(done)
+def test_digits_from_clone_to_list(digits_run: DigitsRun) -> None:
+    found = digits_run.document
     assert found["schema"] == "auditor.find-errors/1"
     assert found["n_items"] == found["n_audited"] == 1797
     assert found["out_of_sample_accuracy"] >= 0.97
@@ -29,47 +28,44 @@ def test_digits_from_clone_to_list(cli: Cli, tmp_path: Path) -> None:
     assert set(found["findings"][0]) >= FINDING_KEYS
     assert [f["rank"] for f in found["findings"]] == list(range(1, found["n_flagged"] + 1))
     assert all(f["given"] != f["suggested"] for f in found["findings"])
-    assert "Next:" in done.stderr
-    assert "\x1b[" not in done.stderr
+    assert "Next:" in digits_run.stderr
+    assert "\x1b[" not in digits_run.stderr
 
-    run = auditor.open_run(tmp_path / "run")
+    run = auditor.open_run(digits_run.path)
     assert run.counts["n_flagged"] == found["n_flagged"]
     assert run.pred_probs.shape == (1797, 10)
     np.testing.assert_allclose(run.pred_probs.sum(axis=1), 1, atol=1e-5)
     assert (run.items["status"] == "audited").all()
     for name in (layout.ITEMS, layout.SCORES, layout.FINDINGS, layout.FOLDS, layout.REPORT, layout.MANIFEST):
-        assert (tmp_path / "run" / name).is_file()
+        assert (digits_run.path / name).is_file()
 
 
-def test_repeating_the_command_reuses_everything(cli: Cli, tmp_path: Path) -> None:
-    cli("find-errors", "digits", "--out", "run", "--quiet")
-    before = (tmp_path / "run" / layout.FINDINGS).read_bytes()
+def test_repeating_the_command_reuses_everything(cli: Cli, digits_run: DigitsRun) -> None:
+    before = (digits_run.path / layout.FINDINGS).read_bytes()
     again = document(cli("find-errors", "digits", "--out", "run", "--json"))
-    assert all(s["reused"] for s in auditor.open_run(tmp_path / "run").manifest["stages"])
+    assert all(s["reused"] for s in auditor.open_run(digits_run.path).manifest["stages"])
     assert again["seconds"] < 10
-    assert (tmp_path / "run" / layout.FINDINGS).read_bytes() == before
+    assert (digits_run.path / layout.FINDINGS).read_bytes() == before
 
 
-def test_findings_do_not_depend_on_workers(cli: Cli, tmp_path: Path) -> None:
-    findings = []
-    for workers in ("1", "2", "4"):
+def test_findings_do_not_depend_on_workers(cli: Cli, tmp_path: Path, digits_run: DigitsRun) -> None:
+    findings = [(digits_run.path / layout.FINDINGS).read_bytes()]
+    for workers in ("1", "4"):
         cli("find-errors", "digits", "--out", f"run{workers}", "--quiet", "--workers", workers)
         findings.append((tmp_path / f"run{workers}" / layout.FINDINGS).read_bytes())
     assert findings[0] == findings[1] == findings[2]
 
 
-def test_the_report_is_self_contained_and_shows_pictures(cli: Cli, tmp_path: Path) -> None:
-    cli("find-errors", "digits", "--out", "run", "--quiet")
-    html = (tmp_path / "run" / layout.REPORT).read_text()
+def test_the_report_is_self_contained_and_shows_pictures(digits_run: DigitsRun) -> None:
+    html = (digits_run.path / layout.REPORT).read_text()
     assert html.count("data:image/png;base64,") >= 10
     assert not re.search(r"(src|href)=[\"']?(https?:)?//", html)
     assert "<script" not in html
 
 
-def test_another_rule_reuses_the_training(cli: Cli, tmp_path: Path) -> None:
-    cli("find-errors", "digits", "--out", "run", "--quiet")
+def test_another_rule_reuses_the_training(cli: Cli, digits_run: DigitsRun) -> None:
     cli("find-errors", "digits", "--out", "run", "--quiet", "--rule", "prune_by_noise_rate")
-    stages = {s["name"]: s["reused"] for s in auditor.open_run(tmp_path / "run").manifest["stages"]}
+    stages = {s["name"]: s["reused"] for s in auditor.open_run(digits_run.path).manifest["stages"]}
     assert stages["train"]
     assert not stages["findings"]
 
@@ -151,9 +147,8 @@ def test_supplied_probabilities_of_imdb_are_clipped_with_a_note(cli: Cli, data_d
     assert any("2,744" in note or "2744" in note for note in found["notes"])
 
 
-def test_show_item_and_save_it(cli: Cli, tmp_path: Path) -> None:
-    found = document(cli("find-errors", "digits", "--out", "run", "--json"))
-    first = found["findings"][0]
+def test_show_item_and_save_it(cli: Cli, tmp_path: Path, digits_run: DigitsRun) -> None:
+    first = digits_run.document["findings"][0]
     shown = document(cli("show", "run", "--item", first["id"], "--save", "it.png", "--json"))
     assert shown["given"] == first["given"]
     assert shown["flagged"] is True
