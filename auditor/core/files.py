@@ -139,7 +139,7 @@ def _refuse_pickle(path: Path, head: bytes) -> None:
 
 
 def _array_error(path: Path, error: Exception) -> UnreadableError | UnsafeFileError:
-    if "pickle" in str(error).lower() or "object arrays" in str(error).lower():
+    if "pickle" in str(error).lower() or "object" in str(error).lower():
         return UnsafeFileError(
             f"{str(path)!r} holds Python objects or is a pickle, which can run code when loaded; it was not opened.",
             "Save a plain numeric or string array with numpy.save(path, array).",

@@ -159,7 +159,7 @@ def validate_items(name: str, items: ItemTable, class_names: Sequence[str]) -> N
     if len(outside):
         row = int(outside[0])
         raise LabelError(
-            f"data set {name!r}: label {int(items.labels[row])} of item {items.ids[row]!r} (row {row}) is "
+            f"data set {name!r}: label {int(items.labels[row])} of item {str(items.ids[row])!r} (row {row}) is "
             f"outside the {len(class_names)} classes; {len(outside)} such labels.",
             "Labels are 0-based positions in the list of class names.",
         )
@@ -171,6 +171,6 @@ def validate_items(name: str, items: ItemTable, class_names: Sequence[str]) -> N
     unique, counts = np.unique(items.ids, return_counts=True)
     if len(unique) != n:
         raise LabelError(
-            f"data set {name!r}: item id {unique[counts > 1][0]!r} occurs {counts.max()} times.",
+            f"data set {name!r}: item id {str(unique[counts > 1][0])!r} occurs {counts.max()} times.",
             "Ids must be unique.",
         )

@@ -80,7 +80,7 @@ class FoundFile:
 
 
 def scan(root: Path, notes: list[str]) -> list[FoundFile]:
-    """Find all images, sorted by split, class and path, so that the order is the same on every file system.
+    """Find all images, train before test, then by class and path, so that the order is the same on every file system.
 
     Adds to `notes` what was passed over.
 
@@ -91,6 +91,8 @@ def scan(root: Path, notes: list[str]) -> list[FoundFile]:
     """
     tops = _folders(root)
     as_splits = bool(tops) and all(name.lower() in SPLIT_NAMES for name in tops)
+    if as_splits:
+        tops.sort(key=lambda name: (not name.lower().startswith("train"), not name.lower().startswith("test"), name))
     places = [(name, os.path.join(root, name)) for name in tops] if as_splits else [("all", str(root))]
     found: list[FoundFile] = []
     skipped, empty = 0, []

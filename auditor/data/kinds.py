@@ -149,7 +149,7 @@ class ImageDataset(_Restrictable):
             raise self._unreadable(position, str(error)) from error
 
     def _unreadable(self, position: int, reason: str) -> UnreadableError:
-        return UnreadableError(f"image {self.ids[position]!r} of {self.name!r}: {reason}.")
+        return UnreadableError(f"image {str(self.ids[position])!r} of {self.name!r}: {reason}.")
 
     def _hashes_of(self, pixels: np.ndarray, bad: dict[int, str]) -> np.ndarray:
         hashes = [hash_bytes(row.tobytes()) for row in pixels]

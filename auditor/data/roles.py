@@ -165,7 +165,7 @@ def _by_preference(names: Sequence[str], preferred: Sequence[str]) -> list[str]:
 
 
 def _are_paths(values: Sequence[Any]) -> bool:
-    ends = [any(str(v).lower().endswith(s) for s in IMAGE_SUFFIXES) for v in values]
+    ends = [any(str(v).lower().endswith(s) for s in IMAGE_SUFFIXES) for v in values if v]
     return bool(ends) and sum(ends) >= 0.9 * len(ends)
 
 
