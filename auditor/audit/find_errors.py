@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,7 @@ def find_errors(
     AuditorError
         See `auditor.core.errors` for the tree.
     """
+    clock = time.perf_counter()
     settings = settings or load_settings()
     progress = progress or SilentProgress()
     asked = make_config(**config)
@@ -89,7 +91,7 @@ def find_errors(
         with locked(folder), storage_errors(folder):
             _clear(folder)
     with locked(folder):
-        job = AuditJob.begin(dataset, asked, folder, progress, supplied=supplied, trainer=trainer)
+        job = AuditJob.begin(dataset, asked, folder, progress, clock, supplied=supplied, trainer=trainer)
         if job.supplied is None:
             bad = job.decode()
             groups = job.group_duplicates(bad)

@@ -65,10 +65,14 @@ class AuditJob:
         config: AuditConfig,
         folder: Path,
         progress: Progress,
+        clock: float,
         supplied: ProbabilityDataset | None = None,
         trainer: Trainer | None = None,
     ) -> AuditJob:
-        """Take possession of the run folder; refuse one that belongs to other data."""
+        """Take possession of the run folder; refuse one that belongs to other data.
+
+        `clock` is the `time.perf_counter` at which the command began.
+        """
         data = {
             "name": dataset.name,
             "reference": dataset.reference,
@@ -89,7 +93,7 @@ class AuditJob:
         write_json(path, {"schema": layout.RUN_SCHEMA, "data": data, "config": config.model_dump()})
         return cls(
             dataset, config, folder, progress, Stages(folder), supplied, trainer,
-            datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter(), list(dataset.notes),
+            datetime.now(UTC).isoformat(timespec="seconds"), clock, list(dataset.notes),
         )  # fmt: skip
 
     def _inputs(self, **more: Any) -> dict[str, Any]:
