@@ -22,6 +22,7 @@ DETECTORS: Registry[type[Detector]] = Registry(
         "confidence_weighted_entropy": "auditor.detect.probability_scores:ConfidenceWeightedEntropy",
         "entropy": "auditor.detect.probability_scores:Entropy",
         "class_adjusted": "auditor.detect.class_adjusted:ClassAdjusted",
+        "confident_joint": "auditor.detect.confident_joint:ConfidentJoint",
         "verdict": "auditor.detect.verdict:Verdict",
         "em_posterior": "auditor.detect.em_posterior:EMPosterior",
         "aum": "auditor.detect.dynamics_scores:Aum",
