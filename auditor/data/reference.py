@@ -47,7 +47,17 @@ class Reference:
 
     @property
     def path(self) -> Path:
-        """`location` as a path of this machine, ``~`` expanded."""
+        """`location` as a path of this machine, ``~`` expanded.
+
+        Raises
+        ------
+        UsageError
+            If there is none: an empty path would silently mean the working directory.
+        """
+        if not self.location:
+            raise UsageError(
+                f"data reference {str(self)!r} names no path.", f"Write {self.scheme}:///path (. for the folder here)."
+            )
         path = Path(self.location).expanduser()
         # "%41" may be an encoded "A" or three characters of a file name; the one that exists is meant.
         decoded = Path(unquote(self.location)).expanduser()

@@ -23,7 +23,9 @@ def opened(root: Path, settings: Settings, **options: str) -> ImageDataset:
 
 
 def test_classes_ids_and_order(settings: Settings, make_folder: Make) -> None:
-    root = make_folder({"dog/b.png": noise(0), "cat/2.png": noise(1), "cat/sub/10.png": noise(2), "dog/a.png": noise(3)})
+    root = make_folder(
+        {"dog/b.png": noise(0), "cat/2.png": noise(1), "cat/sub/10.png": noise(2), "dog/a.png": noise(3)}
+    )
     data = opened(root, settings)
     assert data.name == "pets"
     assert data.class_names == ("cat", "dog")
@@ -96,9 +98,7 @@ def test_lossy_files_are_known_by_their_bytes(settings: Settings, make_folder: M
     assert opened(mixed, settings).hash_scheme == FILE_SCHEME
 
 
-def test_folder_without_permission(
-    settings: Settings, make_folder: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_folder_without_permission(settings: Settings, make_folder: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make_folder({"a/1.png": noise(0), "b/1.png": noise(1)})
 
     def refuse(path: object) -> None:

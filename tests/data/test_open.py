@@ -43,6 +43,12 @@ def test_path_that_does_not_exist(settings: Settings) -> None:
     assert caught.value.exit_code == 3
 
 
+@pytest.mark.parametrize("reference", ["folder", "folder://", "csv://", "parquet://?label=y", "probs://"])
+def test_form_without_a_path(settings: Settings, reference: str) -> None:
+    with pytest.raises(UsageError, match="names no path"):
+        open_dataset(reference, settings)
+
+
 def test_file_of_unknown_kind(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "x.docx").write_text("x")
     with pytest.raises(UnreadableError, match="cannot tell"):
