@@ -42,7 +42,7 @@ def test_bad_images_become_bad_items_and_black_rows(tmp_path: Path) -> None:
     assert "does not exist" in bad[1].reason
     assert not pixels[1:4].any()
     np.testing.assert_array_equal(pixels[[0, 4]], [noise(0), noise(4)])
-    with pytest.raises(UnreadableError, match="'i1'.*empty"):
+    with pytest.raises(UnreadableError, match=r"'i1'.*empty"):
         data.item(1)
 
 

@@ -54,7 +54,7 @@ def test_strings_outside_the_classes_suggest_the_nearest() -> None:
 
 
 def test_measurements_are_refused() -> None:
-    with pytest.raises(LabelError, match="not whole: 1.5 in row 1"):
+    with pytest.raises(LabelError, match=r"not whole: 1\.5 in row 1"):
         encode_labels([1.0, 1.5], None, "y")
     with pytest.raises(LabelError, match="inf"):
         encode_labels([1.0, float("inf")], None, "y")

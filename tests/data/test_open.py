@@ -22,7 +22,7 @@ def test_unknown_name_suggests_the_nearest(settings: Settings) -> None:
 
 def test_unknown_split_lists_the_known(settings: Settings, make_folder: Callable[..., Path]) -> None:
     root = make_folder({f"{s}/{c}/1.png": noise(0) for s in ("train", "test") for c in ("a", "b")})
-    with pytest.raises(UnknownNameError, match="Did you mean 'test'.*train"):
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'test'.*train"):
         open_dataset(root, settings, split="tset")
     assert list(open_dataset(root, settings, split="test").ids) == ["test/a/1.png", "test/b/1.png"]
 

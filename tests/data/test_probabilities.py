@@ -176,7 +176,7 @@ def test_columns_must_be_the_classes() -> None:
 
 def test_wrong_length() -> None:
     p, y = probabilities()
-    with pytest.raises(ProbabilityError, match="60 rows of probabilities.*59 labels"):
+    with pytest.raises(ProbabilityError, match=r"60 rows of probabilities.*59 labels"):
         open_probabilities(p, y[:-1])
 
 
