@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from auditor.audit.content import IMAGES
-from auditor.checks.duplicates import find_duplicates, join_groups
+from auditor.checks.duplicates import find_duplicates
 from auditor.core.files import load_npy
 from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset, TextDataset
 from auditor.runs.tables import write_array
+from auditor.train.folds import merge_groups
 
 __all__ = ["find_groups"]
 
@@ -26,10 +27,8 @@ def find_groups(dataset: Dataset, folder: Path, path: str, bad: np.ndarray, near
     images = load_npy(folder / IMAGES, mmap=True) if isinstance(dataset, ImageDataset) and near else None
     texts = dataset.texts if isinstance(dataset, TextDataset) and near else None
     duplicates = find_duplicates(dataset.content_hashes, images=images, texts=texts, skip=bad)
-    groups = duplicates.group
-    if dataset.items.groups is not None:
-        groups = join_groups(groups, np.unique(dataset.items.groups.astype(str), return_inverse=True)[1])
-    write_array(folder / path, groups.astype(np.int64))
+    groups = merge_groups(len(dataset), duplicates.group, dataset.items.groups)
+    write_array(folder / path, groups)
     counts = {"n_exact_duplicate_groups": duplicates.n_exact, "n_near_duplicate_groups": duplicates.n_near}
     user = ", joined with your groups" if dataset.items.groups is not None else ""
     detail = f"{duplicates.n_exact} exact and {duplicates.n_near} near duplicate group(s){user}"
