@@ -171,6 +171,7 @@ def analyze(
     source = as_source(probabilities)
     n_rows, n_classes = source.shape
     check_columns(n_rows, _length(labels), n_classes)
+    chunk_rows = chunk_rows or getattr(source, "natural_rows", None)
     local = ThreadExecutor(threads)
     executor = executor or local
     dtype = compute_dtype(source.dtype)

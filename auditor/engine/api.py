@@ -10,8 +10,10 @@
 from __future__ import annotations
 
 from auditor.engine.analysis import Analysis, analyze
+from auditor.engine.files import open_probabilities
 from auditor.engine.joint import calibrate, estimate_joint, issue_count, latent
 from auditor.engine.memory import MemoryPlan, plan_memory
+from auditor.engine.mixture import MixtureSource
 from auditor.engine.rules import RULES, SCORES, flag, rank, scores
 from auditor.engine.semantics import DIFFERENCES
 
@@ -21,12 +23,14 @@ __all__ = [
     "SCORES",
     "Analysis",
     "MemoryPlan",
+    "MixtureSource",
     "analyze",
     "calibrate",
     "estimate_joint",
     "flag",
     "issue_count",
     "latent",
+    "open_probabilities",
     "plan_memory",
     "rank",
     "scores",

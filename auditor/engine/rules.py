@@ -15,7 +15,7 @@ from auditor.engine.prune import noise_rate_rows
 from auditor.engine.scan import clip_rows, new_store, row_ranges, scan, standard_rows
 from auditor.engine.scores import adjusted_rows, entropy_score, margin_score
 
-__all__ = ["RULES", "SCORES", "flag", "rank", "scores"]
+__all__ = ["RULES", "SCORES", "check_rule", "flag", "rank", "scores"]
 
 #: Scores of the given label; low = suspicious.
 SCORES: tuple[str, ...] = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
@@ -53,13 +53,19 @@ def flag(
         counts = _wanted(analysis, min_examples_per_class, frac_noise, num_to_remove_per_class)
         return _PRUNE_RULES[rule](analysis, counts, min_examples_per_class)
     if rule not in _OTHER_RULES:
-        raise UnknownNameError("rule", rule, RULES, _near(rule, RULES))
+        check_rule(rule)
     if (min_examples_per_class, frac_noise) != (1, 1.0) or num_to_remove_per_class is not None:
         raise UsageError(
             f"rule {rule!r} does not know min_examples_per_class, frac_noise or num_to_remove_per_class.",
             f"They belong to {', '.join(_PRUNE_RULES)}.",
         )
     return _OTHER_RULES[rule](analysis)
+
+
+def check_rule(rule: str) -> None:
+    """Say so, with the nearest names, if no rule is called `rule` (UnknownNameError)."""
+    if rule not in RULES:
+        raise UnknownNameError("rule", rule, RULES, _near(rule, RULES))
 
 
 def _near(name: str, known: tuple[str, ...]) -> list[str]:

@@ -1,0 +1,245 @@
+"""Flagging alone: probabilities and labels, from a finished run or from files, through one rule or detector."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auditor.core.errors import MemoryGuardError, UnreadableError, UsageError
+from auditor.core.files import load_npy, load_npz
+from auditor.core.machine import available_memory
+from auditor.engine.analysis import Analysis, analyze
+from auditor.engine.executors import Executor
+from auditor.engine.files import open_probabilities
+from auditor.engine.memory import plan_memory
+from auditor.engine.mixture import MixtureSource, given_probabilities
+from auditor.engine.rules import check_rule, flag, rank
+from auditor.engine.sources import ProbabilitySource, as_source, compute_dtype
+from auditor.engine.validate import compact_labels
+
+__all__ = ["Flagging", "Inputs", "flag_inputs", "inputs_from_files", "inputs_from_run", "peak_memory"]
+
+#: The rule when neither a rule nor a detector is named: cleanlab's default.
+DEFAULT_RULE = "prune_by_noise_rate"
+#: Values this far outside [0, 1] are clipped: the published IMDB probabilities reach 1.00001.
+CLIP = 1e-4
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is to be flagged.
+
+    Attributes
+    ----------
+    sources : tuple of ProbabilitySource
+        Of the same items.
+    labels : array (N,)
+    ids : array (N,) of str, or None
+    """
+
+    sources: tuple[ProbabilitySource, ...]
+    labels: np.ndarray
+    ids: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Flagging:
+    """The result.
+
+    Attributes
+    ----------
+    flagged : int64 array
+        Positions of the flagged items, most suspicious first.
+    score : array (N,)
+        Higher = more likely wrong.
+    suggested : int array (N,)
+        Class preferred to the given one.
+    rule, detector : str or None
+        What flagged; one of them is None.
+    weights : list of float
+        Of the sources.
+    """
+
+    flagged: np.ndarray
+    score: np.ndarray
+    suggested: np.ndarray
+    rule: str | None
+    detector: str | None
+    weights: list[float]
+    analysis: Analysis
+    seconds: float
+
+    def document(self, ids: np.ndarray | None = None) -> dict[str, Any]:
+        """The JSON document of `auditor flag`."""
+        result: dict[str, Any] = {
+            "n_items": self.analysis.n_items,
+            "n_classes": self.analysis.n_classes,
+            "n_flagged": len(self.flagged),
+            "flagged_indices": self.flagged.tolist(),
+            "rule": self.rule,
+            "detector": self.detector,
+            "weights": self.weights,
+            "rows_clipped": self.analysis.rows_clipped,
+            "confident_joint": self.analysis.confident_joint.tolist(),
+            "seconds": round(self.seconds, 6),
+            "peak_memory_bytes": peak_memory(),
+        }
+        if ids is not None:
+            result["flagged_ids"] = [str(ids[i]) for i in self.flagged]
+        return result
+
+
+def peak_memory() -> int:
+    """Largest resident memory of this process so far, bytes."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)
+
+
+def inputs_from_run(run: Any) -> Inputs:
+    """Probabilities, labels and ids of a finished run (`auditor.runs.run.Run`)."""
+    return Inputs((open_probabilities(run.pred_probs_path),), np.asarray(run.labels), np.asarray(run.ids))
+
+
+def inputs_from_files(pred_probs: Sequence[str], labels: str | None) -> Inputs:
+    """Open files.
+
+    Parameters
+    ----------
+    pred_probs : sequence of str
+        Paths or URIs, as in `open_probabilities`.
+    labels : str or None
+        ``.npy``, ``.npz`` (member ``labels``, or the only one), ``.txt`` or ``.csv`` with one integer per line;
+        None: the member ``labels`` of the first ``.npz`` of probabilities.
+
+    Raises
+    ------
+    UsageError
+        No labels anywhere.
+    """
+    sources = tuple(open_probabilities(path) for path in pred_probs)
+    place = labels or next((path for path in pred_probs if path.lower().endswith(".npz")), None)
+    if place is None:
+        raise UsageError("no labels given.", "Add --labels FILE, or give an .npz with members pred_probs and labels.")
+    return Inputs(sources, _read_labels(Path(place)))
+
+
+def _read_labels(path: Path) -> np.ndarray:
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        members = load_npz(path)
+        if "labels" in members:
+            return members["labels"]
+        if len(members) == 1:
+            return next(iter(members.values()))
+        raise UnreadableError(f"{str(path)!r} has no member 'labels', only {', '.join(members)}.")
+    if suffix in {".txt", ".csv"}:
+        try:
+            return np.loadtxt(path, dtype=np.int64, ndmin=1)
+        except (OSError, ValueError) as error:
+            raise UnreadableError(
+                f"cannot read labels from {str(path)!r}: {error}.", "One integer per line, no header."
+            ) from error
+    return load_npy(path, mmap=True)
+
+
+def _combined(inputs: Inputs) -> tuple[ProbabilitySource, list[float]]:
+    """One source; several are weighted by how well they fit the labels they never saw."""
+    if len(inputs.sources) == 1:
+        return inputs.sources[0], [1.0]
+    from auditor.detect.ensemble import convex_weights
+
+    # Shapes are compared before anything is read.
+    MixtureSource(inputs.sources, [1 / len(inputs.sources)] * len(inputs.sources))
+    labels, _ = compact_labels(inputs.labels, inputs.sources[0].shape[1])
+    # The weights depend on the given labels' probabilities alone: one column each, so nothing else is kept.
+    columns = [given_probabilities(source, labels)[:, None] for source in inputs.sources]
+    weights = convex_weights(columns, np.zeros(len(labels), np.int64)).tolist()
+    return MixtureSource(inputs.sources, weights), weights
+
+
+def flag_inputs(
+    inputs: Inputs,
+    *,
+    rule: str | None = None,
+    detector: str | None = None,
+    chunk_rows: int | None = None,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    note: Callable[[str], None] | None = None,
+) -> Flagging:
+    """Flag and score.
+
+    Parameters
+    ----------
+    rule : str or None
+        A rule of the engine; default prune_by_noise_rate. Its score is ``1 - normalized_margin``.
+    detector : str or None
+        A detector by name instead; it needs the probabilities in memory.
+    note : callable, optional
+        Receives the memory need before the run, and what else is worth saying.
+
+    Raises
+    ------
+    UsageError
+        A rule and a detector, or a detector that cannot run on probabilities alone.
+    UnknownNameError, ProbabilityError, LabelError, MemoryGuardError
+    """
+    if rule is not None and detector is not None:
+        raise UsageError("--rule and --detector exclude each other.", "Give one of them.")
+    if detector is None:
+        check_rule(rule or DEFAULT_RULE)
+    say = note or (lambda message: None)
+    started = time.perf_counter()
+    source, weights = _combined(inputs)
+    n_rows, n_classes = source.shape
+    say("memory need " + plan_memory(n_rows, n_classes, compute_dtype(source.dtype).itemsize).describe())
+    analysis = analyze(
+        as_source(source), inputs.labels, clip=CLIP, chunk_rows=chunk_rows, threads=threads, executor=executor
+    )
+    if analysis.rows_clipped:
+        say(f"{analysis.rows_clipped:,} rows had values up to {CLIP:g} outside [0, 1]; they were clipped")
+    if detector is not None:
+        score, flagged, suggested = _detect(detector, inputs, n_classes)
+        positions = np.flatnonzero(flagged)
+        positions = positions[np.argsort(-score[positions], kind="stable")]
+        rule = None
+    else:
+        rule = rule or DEFAULT_RULE
+        score = 1 - analysis.normalized_margin
+        positions = rank(analysis, flag(analysis, rule), analysis.normalized_margin)
+        suggested = analysis.predicted
+    seconds = time.perf_counter() - started
+    return Flagging(positions, score, suggested, rule, detector, weights, analysis, seconds)
+
+
+def _detect(name: str, inputs: Inputs, n_classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    from auditor.detect.base import Evidence, NotApplicable
+    from auditor.detect.registry import run_detector
+
+    n_rows = len(inputs.labels)
+    need = n_rows * n_classes * 8 * (len(inputs.sources) + 3)
+    if need > available_memory():
+        raise MemoryGuardError(
+            f"detector {name!r} holds all probabilities in memory: about {need / 2**30:.1f} GiB are needed.",
+            "Use a rule (--rule), which streams.",
+        )
+    arrays = [np.clip(source.read(0, n_rows).astype(np.float64), 0, 1) for source in inputs.sources]
+    ids = np.arange(n_rows) if inputs.ids is None else inputs.ids
+    labels = np.asarray(inputs.labels).astype(np.int64)
+    result = run_detector(name, Evidence(ids=ids, labels=labels, n_classes=n_classes, probabilities=arrays))
+    if isinstance(result, NotApplicable):
+        raise UsageError(f"detector {name!r} cannot run here: {result.reason}.", "Choose another, or use --rule.")
+    flagged = np.zeros(n_rows, np.bool_) if result.flagged is None else np.asarray(result.flagged)
+    return np.asarray(result.score), flagged, np.asarray(result.suggested)

@@ -1,0 +1,73 @@
+"""Several probability files of the same items as one: their weighted mean, formed chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from auditor.core.errors import ProbabilityError, UsageError
+from auditor.engine.scan import CHUNK_BYTES
+from auditor.engine.sources import ProbabilitySource
+
+__all__ = ["MixtureSource", "given_probabilities"]
+
+
+class MixtureSource:
+    """``sum_m w_m P_m`` in float64, added in the order of the sources.
+
+    Raises
+    ------
+    ProbabilityError
+        The sources differ in shape.
+    UsageError
+        Weights that are negative, do not sum to 1, or are not one per source.
+    """
+
+    def __init__(self, sources: Sequence[ProbabilitySource], weights: Sequence[float]) -> None:
+        shapes = {source.shape for source in sources}
+        if len(shapes) != 1:
+            described = ", ".join(f"{source.name}: {source.shape}" for source in sources)
+            raise ProbabilityError(f"the probabilities differ in shape: {described}.", "All must be of the same items.")
+        values = np.asarray(weights, np.float64)
+        if values.shape != (len(sources),) or (values < 0).any() or abs(values.sum() - 1) > 1e-9:
+            raise UsageError(f"weights {values.tolist()} for {len(sources)} sources; they must be >= 0 and sum to 1.")
+        self._sources = tuple(sources)
+        self._weights = values
+        self.natural_rows = max((getattr(source, "natural_rows", 0) for source in sources), default=0) or None
+
+    @property
+    def name(self) -> str:
+        return " + ".join(source.name for source in self._sources)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self._sources[0].shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.float64)
+
+    @property
+    def in_memory(self) -> bool:
+        return all(source.in_memory for source in self._sources)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        mixed = np.zeros((stop - start, self.shape[1]))
+        for source, weight in zip(self._sources, self._weights, strict=True):
+            if weight:
+                mixed += weight * source.read(start, stop).astype(np.float64, copy=False)
+        return mixed
+
+
+def given_probabilities(source: ProbabilitySource, labels: np.ndarray) -> np.ndarray:
+    """Probability of each item's given label, float64 (N,); one read."""
+    n_rows, n_classes = source.shape
+    out = np.empty(n_rows)
+    natural = getattr(source, "natural_rows", None)
+    step = natural or max(1, CHUNK_BYTES // (n_classes * source.dtype.itemsize))
+    for start in range(0, n_rows, step):
+        rows = source.read(start, min(n_rows, start + step))
+        out[start : start + len(rows)] = rows[np.arange(len(rows)), labels[start : start + len(rows)]]
+    return out
