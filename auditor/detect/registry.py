@@ -23,6 +23,7 @@ DETECTORS: Registry[type[Detector]] = Registry(
         "entropy": "auditor.detect.probability_scores:Entropy",
         "class_adjusted": "auditor.detect.class_adjusted:ClassAdjusted",
         "confident_joint": "auditor.detect.confident_joint:ConfidentJoint",
+        "combined": "auditor.detect.combined:Combined",
         "verdict": "auditor.detect.verdict:Verdict",
         "em_posterior": "auditor.detect.em_posterior:EMPosterior",
         "aum": "auditor.detect.dynamics_scores:Aum",
