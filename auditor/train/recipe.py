@@ -126,9 +126,9 @@ class Recipe:
 #: Recipes of fastnet by budget.
 BUDGETS: dict[str, Recipe] = {
     "smoke": Recipe(stages=(Stage(0.5, 1),), batch=100, widths=(8, 16, 16), label_smoothing=0.1, seeds=1),
-    "quick": Recipe(stages=(Stage(0.5, 2), Stage(0.75, 1)), batch=250, widths=(32, 64, 128), min_images=40_000),
+    "quick": Recipe(stages=(Stage(0.5, 3), Stage(0.75, 1)), batch=250, widths=(32, 64, 128), min_images=40_000),
     "standard": Recipe(
-        stages=(Stage(0.5, 8), Stage(0.75, 4), Stage(1.0, 2)),
+        stages=(Stage(0.5, 4), Stage(0.75, 4), Stage(1.0, 2)),
         batch=500,
         widths=(32, 128, 128),
         min_images=120_000,
