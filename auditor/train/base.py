@@ -111,7 +111,9 @@ class Trainer(Protocol):
     never of the number of workers, of the clock or of earlier calls.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name for people and reports; a plain field will do."""
 
     def recipe(self) -> dict[str, Any]:
         """JSON-serialisable description of everything that can change the result."""

@@ -134,11 +134,14 @@ def make_trainer(name: str, budget: str = "standard", device: str = "auto", cach
     if base in ("frozen", "sentence"):
         from auditor.train.frozen import FrozenTrainer
 
-        return FrozenTrainer.from_budget(budget, argument or _ENCODER[base], device=device, cache_dir=cache_dir)
-    if argument or base not in (known := _known()):
-        base = name
-        known = _known()
-    target = known.target(base)
+        encoder = argument or _ENCODER[base]
+        if base == "sentence" and argument and argument != "minilm":
+            encoder = f"transformers-text:{argument}"
+        frozen = FrozenTrainer.from_budget(budget, encoder, device=device, cache_dir=cache_dir)
+        frozen.recipe()  # a missing library or weight file is reported now, not after the data was decoded
+        return frozen
+    base = f"{base}:{argument}" if argument else base
+    target = _known().target(base)  # unknown names end here, with the nearest ones
     if base in MODELS:
         return _network(base, budget, device)
     factory = TRAINERS.load(base)

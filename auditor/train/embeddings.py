@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from auditor.core.errors import UnreadableError, storage_errors
+from auditor.core.errors import UnreadableError, UnsafeFileError, storage_errors
 from auditor.core.files import atomic_path, atomic_write, load_npy
 from auditor.core.hashing import hash_array, hash_json, hash_strings
 from auditor.core.progress import Progress
@@ -91,7 +91,7 @@ def _stored(path: Path, n: int) -> bool:
         return False
     try:
         return len(load_npy(path, mmap=True)) == n
-    except UnreadableError:
+    except (UnreadableError, UnsafeFileError):
         return False
 
 

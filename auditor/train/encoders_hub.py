@@ -90,7 +90,7 @@ class _Transformer:
     model: str
 
     def _folder(self) -> Path:
-        require("transformers", "transformers", f"the encoder {self.model!r}")
+        require("transformers", "sentences", f"the encoder {self.model!r}")
         folder = Path(self.model)
         if folder.is_dir():
             weights = folder / "model.safetensors"

@@ -44,7 +44,8 @@ class FrozenTrainer:
         Of the hidden layer, ``"mlp"`` only.
     epochs, batch : int
     rate, weight_decay : float
-        Of AdamW; the rate falls linearly to 0.
+        Of AdamW; the rate falls linearly to 0. On 6,000 CIFAR-10 images at 64 px 5e-4 was better calibrated than
+        2e-3 (negative log-likelihood .60 against .65) at the same accuracy (.79).
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     threads : int
@@ -60,7 +61,7 @@ class FrozenTrainer:
     dropout: float = 0.3
     epochs: int = 12
     batch: int = 256
-    rate: float = 2e-3
+    rate: float = 5e-4
     weight_decay: float = 0.01
     device: str = "auto"
     threads: int = 1

