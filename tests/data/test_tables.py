@@ -95,6 +95,14 @@ def test_texts_with_line_breaks_and_quotes(settings: Settings, write: Make) -> N
     assert data.item(0) == 'He said "no",\nand left the building.'
 
 
+def test_line_breaks_in_a_file_larger_than_one_block(settings: Settings, write: Make) -> None:
+    texts = [f"first line {k}\n,second line {'x' * 200}" for k in range(12_000)]
+    rows = "".join(f'{"ab"[k % 2]},"{t}"\n' for k, t in enumerate(texts))
+    data = open_dataset(write("label,text\n" + rows), settings)
+    assert isinstance(data, TextDataset)
+    assert data.texts == texts
+
+
 def test_missing_texts_are_kept_empty_and_said(settings: Settings, tmp_path: Path) -> None:
     rows = [{"body": "words", "label": "a"}, {"body": None, "label": "b"}]
     (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -107,6 +115,8 @@ def test_missing_texts_are_kept_empty_and_said(settings: Settings, tmp_path: Pat
 def test_rows_without_a_label_are_skipped_and_said(settings: Settings, write: Make) -> None:
     data = open_dataset(write("x,y\n1,a\n2,\n3,b\n4,\n"), settings)
     assert list(data.ids) == ["0", "2"]  # the row numbers of the file, not of what is left
+    assert isinstance(data, TableDataset)
+    assert data.frame["x"].tolist() == [1.0, 3.0]
     assert any("2 rows without a label" in n and "row 1" in n for n in data.notes)
 
 
@@ -153,6 +163,8 @@ def test_labels_outside_the_classes(settings: Settings, write: Make) -> None:
         open_dataset(write("x,y\n1,0\n2,5\n"), settings, classes="a,b")
     with pytest.raises(LabelError, match="'bb' in row 1"):
         open_dataset(write("x,y\n1,a\n2,bb\n"), settings, classes="a,b")
+    with pytest.raises(LabelError, match="label -1 in row 1"):
+        open_dataset(write("x,y\n1,0\n2,-1\n3,1\n"), settings, classes="a,b")
 
 
 @pytest.mark.parametrize(
@@ -238,8 +250,8 @@ def test_all_paths_elsewhere_ask_for_the_root(settings: Settings, pictures: Path
 
 def test_bad_paths_survive_subsets(settings: Settings, pictures: Path) -> None:
     (pictures / "up.csv").write_text("path,y\nimg/b.png,a\n../secret.png,b\nimg/ö.png,b\n")
-    part = open_dataset(pictures / "up.csv", settings).subset(np.array([2, 1]))
-    assert [b.position for b in part.load_images()[1]] == [1]  # type: ignore[attr-defined]
+    part = open_dataset(pictures / "up.csv", settings).subset(np.array([1, 2]))
+    assert [b.position for b in part.load_images()[1]] == [0]  # type: ignore[attr-defined]
 
 
 def test_real_texts(data_dir: Path, settings: Settings) -> None:
