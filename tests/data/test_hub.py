@@ -71,6 +71,23 @@ def test_any_order_of_positions_reads_the_same(layout: Path, settings: Settings,
     np.testing.assert_array_equal(back.load_images()[0], pixels)
 
 
+def test_shuffled_positions_read_each_row_group_once(
+    layout: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.data.sources.CACHE_BYTES", 1)
+    data = opened(layout, settings, split="train")
+    reads: list[int] = []
+    real = pq.ParquetFile.read_row_group
+
+    def counted(self: pq.ParquetFile, group: int, **options: object) -> pa.Table:
+        reads.append(group)
+        return real(self, group, **options)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", counted)
+    data.subset(np.arange(5)).load_images(np.array([4, 0, 3, 1, 2]))
+    assert reads == [0, 1, 0]  # two groups of the first file, one of the second
+
+
 def test_split_reads_only_its_files(layout: Path, settings: Settings) -> None:
     (layout / "data" / "test-00000-of-00001.parquet").write_bytes(b"damaged")
     with pytest.raises(UnreadableError, match="test-00000"):
@@ -138,15 +155,15 @@ def test_images_through_the_datasets_package_survive_pickling(layout: Path, sett
 
 
 @pytest.mark.usefixtures("hub_cache")
-def test_offline_and_not_cached(settings: Settings) -> None:
+def test_offline_and_not_cached(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     import datasets
 
-    before = datasets.config.HF_HUB_OFFLINE
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
     with pytest.raises(OfflineError, match="offline is set") as caught:
         open_dataset("hf://nobody/nothing", settings)
     assert caught.value.exit_code == 4
     assert "nobody/nothing/" in str(caught.value)
-    assert before == datasets.config.HF_HUB_OFFLINE
+    assert datasets.config.HF_HUB_OFFLINE is False
 
 
 @pytest.mark.parametrize("reference", ["hf://", "hf", "hf://a/b/c"])
