@@ -90,6 +90,7 @@ def test_convex_weights(aggre: Aggre) -> None:
     assert convex_weights([p, useless], aggre.labels)[1] < 0.02
 
 
+@pytest.mark.slow
 def test_likelihood_prefers_less_sharpening(aggre: Aggre) -> None:
     p = aggre.evidence("resnet18").mean_probabilities
     assert likelihood_beta(p, aggre.labels) == 1.5

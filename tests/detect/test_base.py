@@ -1,0 +1,144 @@
+"""Evidence: what is refused, what is made of it; class_adjusted; combined."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from auditor.core.errors import DataError, EmptyDataError, LabelError, ProbabilityError
+from auditor.detect.base import Evidence
+from auditor.detect.class_adjusted import class_levels
+from auditor.detect.findings import default_findings
+from auditor.detect.item_dynamics import ItemDynamics
+from auditor.detect.metrics import average_precision
+from auditor.detect.registry import run_detector
+
+
+def small(**changes: object) -> Evidence:
+    fields = {
+        "ids": np.array(["b", "a", "c"]), "labels": np.array([0, 1, 1]), "n_classes": 2,
+        "probabilities": np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]]),
+    }  # fmt: skip
+    return Evidence(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def rows(*values: list[float]) -> np.ndarray:
+    return np.array(values)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"labels": np.array([0, 1, 2])}, LabelError, "outside"),
+        ({"labels": np.array([0.0, 1.0, 1.0])}, LabelError, "dtype"),
+        ({"ids": np.array(["a", "a", "b"])}, LabelError, "repeat"),
+        ({"n_classes": 1, "labels": np.array([0, 0, 0])}, LabelError, "1 class"),
+        ({"class_names": ("x",)}, LabelError, "class names"),
+        ({"ids": np.empty(0), "labels": np.empty(0, int)}, EmptyDataError, "no items"),
+        ({"probabilities": rows([0.9, 0.1], [0.2, 0.8], [np.nan, 1])}, ProbabilityError, "row 2.*not finite"),
+        ({"probabilities": rows([0.9, 0.1], [1.2, -0.2], [0.5, 0.5])}, ProbabilityError, "row 1.*negative"),
+        ({"probabilities": rows([0.9, 0.2], [0.2, 0.8], [0.5, 0.5])}, ProbabilityError, "row 0.*sum to 1"),
+        ({"probabilities": np.full((3, 3), 1 / 3)}, ProbabilityError, "shape"),
+        ({"probabilities": np.full((3, 2), 1)}, ProbabilityError, "dtype"),
+        ({"networks": ("a", "b")}, ProbabilityError, "network names"),
+        ({"embeddings": np.full((3, 2), np.inf)}, DataError, "not finite"),
+        ({"embeddings": np.ones((2, 2))}, DataError, "embeddings of shape"),
+        ({"duplicate_groups": np.zeros(2)}, DataError, "duplicate_groups"),
+    ],
+)
+def test_bad_evidence(changes: dict, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        small(**changes)
+
+
+def test_seeds_are_averaged_and_networks_weighted() -> None:
+    a, b = small().probabilities[0], rows([0.5, 0.5], [0.5, 0.5], [0.5, 0.5])  # type: ignore[index]
+    seeds = small(probabilities=[a, b], networks=("r", "r"))
+    assert np.allclose(seeds.mean_probabilities, (a + b) / 2)
+    networks = small(probabilities=[a, b], networks=("r", "s"))
+    w = networks.network_weights
+    assert sum(w.values()) == pytest.approx(1)
+    assert np.allclose(networks.mean_probabilities, w["r"] * a + w["s"] * b)
+
+
+def test_findings_need_probabilities() -> None:
+    with pytest.raises(DataError, match="probabilities"):
+        default_findings(small(probabilities=None))
+
+
+def test_tie_between_given_and_other_is_no_finding() -> None:
+    found = default_findings(small(probabilities=np.full((3, 2), 0.5)))
+    assert not found.flagged.any()
+    assert found.suggested.tolist() == [0, 1, 1]
+    assert found.order(np.array(["b", "a", "c"])).tolist() == [1, 0, 2]
+
+
+def test_hard_class_is_measured_against_its_own_level() -> None:
+    # Class 1 is hard: its own items get 0.6. An item labelled 0 with (0.52, 0.48) is unusual for 0, usual for 1.
+    p = rows(*[[0.98, 0.02]] * 20, *[[0.4, 0.6]] * 20, [0.52, 0.48])
+    given = Evidence(np.arange(41), np.array([0] * 20 + [1] * 20 + [0]), 2, probabilities=p)
+    found = run_detector("class_adjusted", given)
+    assert found.flagged.tolist() == [False] * 40 + [True]
+    assert found.suggested[40] == 1
+    assert run_detector("log_odds_margin", given).flagged.sum() == 0
+
+
+def test_a_class_that_was_never_learned_does_not_flag_everything() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 300)
+    p = np.full((900, 3), 0.1)
+    learned = labels < 2
+    p[learned, labels[learned]] = 0.8
+    p[~learned, rng.integers(0, 2, 300)] = 0.8  # class 2 is taken for one of the others
+    levels = class_levels(p, labels)
+    assert levels == pytest.approx([0.8, 0.8, 0.4])
+    found = run_detector("class_adjusted", Evidence(np.arange(900), labels, 3, probabilities=p))
+    assert not found.flagged[learned].any()
+
+
+def test_class_without_items_gets_no_boost() -> None:
+    assert class_levels(rows([0.6, 0.4, 0.0], [0.3, 0.7, 0.0]), np.array([0, 1]))[2] == 1.0
+
+
+def noisy(seed: int = 0) -> tuple[Evidence, np.ndarray]:
+    """Calibrated probabilities of three classes; a fifth of the labels replaced, half of them visibly."""
+    rng = np.random.default_rng(seed)
+    n = 3000
+    truth = rng.integers(0, 3, n)
+    logits = np.eye(3)[truth] * 2 + rng.normal(size=(n, 3))
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    wrong = rng.random(n) < 0.2
+    labels = np.where(wrong, (truth + rng.integers(1, 3, n)) % 3, truth)
+    return Evidence(np.arange(n), labels, 3, probabilities=p), wrong
+
+
+def margins(wrong: np.ndarray, rng: np.random.Generator) -> ItemDynamics:
+    aum = np.where(wrong, -1.0, 1.0) + rng.normal(scale=1.5, size=len(wrong))
+    zero = np.zeros((1, len(wrong)))
+    return ItemDynamics(aum[None], zero, zero + 3, zero, zero, zero + 3)
+
+
+def test_combined_gains_from_independent_dynamics_and_ignores_meaningless_ones() -> None:
+    given, wrong = noisy()
+    rng = np.random.default_rng(1)
+    alone = average_precision(wrong, run_detector("combined", given).score)
+    real = replace(given, dynamics=margins(wrong, rng))
+    meaningless = replace(given, dynamics=margins(rng.permutation(wrong), rng))
+    assert average_precision(wrong, run_detector("combined", real).score) > alone + 0.02
+    found = run_detector("combined", meaningless)
+    assert found.meta["aum_weight"] < 0.01
+    assert average_precision(wrong, found.score) > alone - 0.005
+
+
+def test_combined_ignores_meaningless_embeddings() -> None:
+    given, wrong = noisy()
+    rng = np.random.default_rng(2)
+    alone = average_precision(wrong, run_detector("combined", given).score)
+    found = run_detector("combined", replace(given, embeddings=rng.normal(size=(3000, 8)).astype(np.float32)))
+    assert found.meta["knn_weight"] < 0.1
+    assert average_precision(wrong, found.score) > alone - 0.01
+    truth_space = np.log(given.mean_probabilities) + rng.normal(scale=0.3, size=(3000, 3))
+    useful = run_detector("combined", replace(given, embeddings=truth_space.astype(np.float32)))
+    assert useful.meta["knn_weight"] > 0.2
