@@ -49,8 +49,9 @@ class ImageTensor:
         self.mean, self.std = self._statistics(statistics_from)
 
     def _statistics(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and standard deviation per channel, from at most 5,000 rows, in exact integer sums."""
-        sample = self.pixels[torch.from_numpy(rows[:5000]).to(self.device)].reshape(-1, 3).to(torch.int64)
+        """Mean and standard deviation per channel, from at most 5 million pixels, in exact integer sums."""
+        most = max(64, 5_000_000 // (self.height * self.width))
+        sample = self.pixels[torch.from_numpy(rows[:most]).to(self.device)].reshape(-1, 3).to(torch.int64)
         mean = sample.sum(0).double() / len(sample)
         variance = (sample * sample).sum(0).double() / len(sample) - mean**2
         std = variance.clamp_min(1.0).sqrt()  # a constant channel must not be blown up

@@ -13,7 +13,7 @@ from torch import nn
 from auditor.core.errors import UsageError
 from auditor.core.machine import cpu_count
 
-__all__ = ["choose_device", "choose_precision", "describe_device", "torch_threads"]
+__all__ = ["choose_device", "choose_precision", "describe_device", "known_precision", "torch_threads"]
 
 Precision = Literal["fp32", "bf16"]
 
@@ -43,21 +43,23 @@ def cpu_has_bf16() -> bool:
     return any(capability.get(name, False) for name in ("avx512_bf16", "amx_bf16", "amx_tile", "bf16"))
 
 
-def choose_precision(model: nn.Module, images: torch.Tensor, device: str) -> Precision:
-    """bf16 on CUDA; on a CPU the faster of fp32 and bf16 in a timed forward and backward pass.
+def known_precision(device: str) -> Precision | None:
+    """The precision where no trial is needed: bf16 on CUDA, fp32 on a CPU without bf16 arithmetic, else None."""
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return None if cpu_has_bf16() else "fp32"
+
+
+def choose_precision(model: nn.Module, images: torch.Tensor) -> Precision:
+    """The faster of fp32 and bf16 on this CPU, by a timed forward and backward pass.
 
     Parameters
     ----------
     model : nn.Module
         Left with the weights and statistics it had.
     images : float tensor (n, 3, H, W)
-        One batch on the model's device.
-    device : str
+        One batch.
     """
-    if device == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    if not cpu_has_bf16():
-        return "fp32"
     state = {name: value.clone() for name, value in model.state_dict().items()}
     times = {}
     for precision in ("fp32", "bf16"):

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageNetwork"]
 
-#: Training images the whitening layer of fastnet is computed from.
-INPUT_SAMPLE = 3000
+#: Pixels of training images (3,000 of 32 px) the whitening layer of fastnet is computed from.
+INPUT_PIXELS = 3000 * 32 * 32
 
 
 @dataclass(frozen=True)
@@ -106,18 +106,19 @@ class ImageNetwork:
         tasks of one run, or a run and its continuation, never differ in it.
         """
         torch = _torch()
-        from auditor.train.device import choose_device, choose_precision, torch_threads
+        from auditor.train.device import choose_device, choose_precision, known_precision, torch_threads
 
         device = choose_device(self.device)
-        if self.precision != "auto":
-            return replace(self, device=device)
+        known = known_precision(device) if self.precision == "auto" else self.precision
+        if known is not None:
+            return replace(self, device=device, precision=known)
         sample = np.arange(min(len(data), self.training.batch))
         with torch_threads(self.threads):
             images = self._images(data, device, sample)
             model = self._model(data, images, sample, seed=0)
             rows = torch.from_numpy(sample).to(device)
             size = images.size_at(self.training.stages[-1].scale, getattr(model, "min_size", 1))
-            precision = choose_precision(model, images.plain(rows, size), device)
+            precision = choose_precision(model, images.plain(rows, size))
         return replace(self, device=device, precision=precision)
 
     def _images(self, data: TrainingData, device: str, rows: np.ndarray) -> ImageTensor:
@@ -139,8 +140,8 @@ class ImageNetwork:
         model = model.to(images.device).to(memory_format=torch.channels_last)
         fit_input: Any = getattr(model, "fit_input", None)
         if fit_input is not None:
-            rows = torch.from_numpy(train[:INPUT_SAMPLE]).to(images.device)
             size = images.size_at(self.training.stages[0].scale, getattr(model, "min_size", 1))
+            rows = torch.from_numpy(train[: max(64, INPUT_PIXELS // (images.height * images.width))]).to(images.device)
             fit_input(images.plain(rows, size))
         return model
 

@@ -22,8 +22,9 @@ from auditor.train.recipe import Recipe
 
 __all__ = ["TrainingLoop"]
 
-#: Images per forward pass in prediction; bounds memory, and in evaluation mode rows do not influence each other.
-PREDICT_BATCH = 500
+#: Pixels per forward pass in prediction (500 images of 32 px); bounds memory, and in evaluation mode rows do not
+#: influence each other.
+PREDICT_PIXELS = 500 * 32 * 32
 #: Least seconds between two progress events of a task.
 REPORT_EVERY = 0.25
 
@@ -156,7 +157,7 @@ class TrainingLoop:
         self.model.eval()
         parts = []
         with torch.no_grad():
-            for rows in self.predict.split(PREDICT_BATCH):
+            for rows in self.predict.split(max(1, PREDICT_PIXELS // (size[0] * size[1]))):
                 images = self.images.plain(rows, size)
                 logits = self._forward(images)
                 if mirror:
