@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from auditor.engine.analysis import Analysis, analyze
 from auditor.engine.files import open_probabilities
-from auditor.engine.joint import calibrate, estimate_joint, issue_count, latent
+from auditor.engine.joint import calibrate, estimate_joint, issue_count, latent, prune_counts
 from auditor.engine.memory import MemoryPlan, plan_memory
 from auditor.engine.mixture import MixtureSource
 from auditor.engine.rules import RULES, SCORES, flag, rank, scores
@@ -32,6 +32,7 @@ __all__ = [
     "latent",
     "open_probabilities",
     "plan_memory",
+    "prune_counts",
     "rank",
     "scores",
 ]

@@ -52,7 +52,7 @@ class ThreadExecutor:
         return True
 
     def run(self, function: Callable[..., Any], source: Any, jobs: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-        if self._workers == 1:
+        if self._workers == 1 or (isinstance(jobs, list) and len(jobs) == 1):
             for job in jobs:
                 yield function(source, *job)
             return

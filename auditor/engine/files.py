@@ -147,7 +147,7 @@ class NpySource:
 
     def read(self, start: int, stop: int) -> np.ndarray:
         rows = self._buffers.take("rows", (stop - start, self._shape[1]), self._dtype)
-        view = memoryview(rows.reshape(-1).view(np.uint8))
+        view = memoryview(rows.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
         handle = self._handles.take()
         try:
             handle.seek(self._offset + start * self._shape[1] * self._dtype.itemsize)

@@ -85,8 +85,8 @@ def by_class(
         list(executor.run(_job_scatter_rows, None, jobs))
     else:
         ordered = np.empty(len(labels), values.dtype)
-        jobs = [(values[a:b], labels[a:b], positions[p], ordered) for p, (a, b) in enumerate(ranges)]
-        list(executor.run(_job_scatter, None, jobs))
+        pieces = [(values[a:b], labels[a:b], positions[p], ordered) for p, (a, b) in enumerate(ranges)]
+        list(executor.run(_job_scatter, None, pieces))
     return ordered, offsets
 
 
@@ -175,8 +175,9 @@ def _correct_many(base, rows, columns, values, given, other, top, labels, cuts, 
 
 
 def _job_cells(_: Any, arrays: tuple[np.ndarray, ...], cuts: np.ndarray, off: np.ndarray) -> np.ndarray:
+    given, other, top, labels = arrays
     joint = np.zeros((len(cuts), len(cuts)), np.int64)
-    _cells(*arrays, cuts, joint, off)
+    _cells(given, other, top, labels, cuts, joint, off)
     return joint
 
 

@@ -110,8 +110,9 @@ def _build_small(n_fixed: int) -> Callable[..., None]:
 
     # "reassoc" lets the row sum, which is only compared with a tolerance, be added in vectors.
     @numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})
-    def scan_small(values, bits, labels, limits, limit_bits, given, other, other_bits, top, candidate,
-                   many, rivals, state):  # type: ignore[no-untyped-def]  # fmt: skip
+    def scan_small(  # type: ignore[no-untyped-def]
+        values, bits, labels, limits, limit_bits, given, other, other_bits, top, candidate, many, rivals, state
+    ):
         tau, floor, low, high, sum_tolerance, epsilon = limits
         tau_bits, high_bits, zero = limit_bits
         n_rows = values.shape[0]
@@ -194,8 +195,9 @@ def _block_maxima(values, bits, maxima):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _scan_large(values, bits, labels, limits, limit_bits, given, other, other_bits, top, candidate,
-                many, rivals, state):  # type: ignore[no-untyped-def]  # fmt: skip
+def _scan_large(  # type: ignore[no-untyped-def]
+    values, bits, labels, limits, limit_bits, given, other, other_bits, top, candidate, many, rivals, state
+):
     """The scan for many columns, in blocks of `_BLOCK`."""
     tau, floor, low, high, sum_tolerance, epsilon = limits
     tau_bits, high_bits, zero = limit_bits

@@ -1,0 +1,128 @@
+"""The engine's work on a Ray cluster. The only module that knows Ray.
+
+Jobs are pure functions of (source, row range, small arrays), so a job that was lost with its node is simply run
+again elsewhere, and results are merged in the order of the rows: the outcome equals the local one exactly.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from auditor.core.errors import AuditorError, MissingExtraError, ResourceError
+from auditor.engine.sources import ArraySource, ProbabilitySource
+
+__all__ = ["RayExecutor"]
+
+#: Times a lost job is started again before the run gives up. A job is lost only with its worker or node.
+_RETRIES = 10
+
+
+class RayExecutor:
+    """Runs jobs as Ray tasks.
+
+    Parameters
+    ----------
+    address : str, optional
+        Of the cluster; default: the running one, else a new local one.
+    workers : int, optional
+        Jobs in flight at once; default: the CPUs of the cluster.
+
+    Raises
+    ------
+    MissingExtraError
+        Ray is not installed.
+    ResourceError
+        The cluster cannot be reached.
+    """
+
+    shares_memory = False
+
+    def __init__(self, address: str | None = None, workers: int | None = None) -> None:
+        try:
+            import ray
+        except ImportError as error:
+            raise MissingExtraError("ray", "scale", "--engine ray") from error
+        self._ray = ray
+        if not ray.is_initialized():
+            try:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            except (ConnectionError, RuntimeError) as error:
+                raise ResourceError(
+                    f"cannot reach the Ray cluster {address!r}: {error}.", "Start one with: ray start --head"
+                ) from error
+        self._workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+    @property
+    def workers(self) -> int:
+        return self._workers
+
+    def run(self, function: Callable[..., Any], source: Any, jobs: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """Yield ``function(source, *job)`` in the order of the jobs.
+
+        An in-memory array is cut up and travels with its jobs; a file is opened by each task, and must be
+        reachable under the same name from every node.
+        """
+        ray = self._ray
+        remote = ray.remote(max_retries=_RETRIES, retry_exceptions=False, num_cpus=1)(_run_job)
+        travels = isinstance(source, ArraySource)
+        shared = None if travels else ray.put(source)
+        waiting: deque[tuple[Any, tuple[Any, ...]]] = deque()
+        try:
+            for job in jobs:
+                part = RowSlice.of(source, job[0], job[1]) if travels else shared
+                waiting.append((remote.remote(function, part, job), job))
+                if len(waiting) >= 2 * self._workers:
+                    yield self._take(*waiting.popleft())
+            while waiting:
+                yield self._take(*waiting.popleft())
+        finally:
+            for reference, _ in waiting:
+                ray.cancel(reference)
+
+    def _take(self, reference: Any, job: tuple[Any, ...]) -> Any:
+        ray = self._ray
+        try:
+            return ray.get(reference)
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, AuditorError):
+                raise error.cause from None
+            raise
+        except ray.exceptions.RayError as error:
+            raise ResourceError(
+                f"rows {job[0]}..{job[1]} were lost by the cluster {_RETRIES + 1} times: {error}.",
+                "Check the nodes' memory, then repeat the command.",
+            ) from error
+
+
+def _run_job(function: Callable[..., Any], source: Any, job: tuple[Any, ...]) -> Any:
+    # Arrays that come out of the object store are read-only views; the kernels' results are new arrays.
+    return function(source, *job)
+
+
+class RowSlice:
+    """Some rows of an array that is not on this node, under their numbers in the whole array."""
+
+    in_memory = True
+
+    def __init__(self, rows: np.ndarray, start: int, shape: tuple[int, int], name: str) -> None:
+        self._rows = rows
+        self._start = start
+        self.shape = shape
+        self.name = name
+
+    @classmethod
+    def of(cls, source: ProbabilitySource, start: int, stop: int) -> RowSlice:
+        """Rows start..stop of a source."""
+        return cls(np.ascontiguousarray(source.read(start, stop)), start, source.shape, source.name)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._rows.dtype
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        return self._rows[start - self._start : stop - self._start]
