@@ -136,7 +136,7 @@ def resize(images: np.ndarray, size: int, device: str) -> Any:
     import torch
     from torch.nn.functional import interpolate
 
-    batch = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float()
+    batch = torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float()
     if batch.shape[-2:] != (size, size):
         shrinking = size < max(batch.shape[-2:])
         batch = interpolate(batch, (size, size), mode="bicubic", align_corners=False, antialias=shrinking)

@@ -180,6 +180,8 @@ def test_hash_is_a_function_of_one_picture(monkeypatch: pytest.MonkeyPatch) -> N
     together = image_hashes(images, np.arange(50))
     for row in (0, 17, 49):
         assert np.array_equal(image_hashes(images[row : row + 1], np.array([0]))[0], together[row])
+    dim = images // 2
+    assert np.array_equal(image_hashes(dim + np.uint8(90), np.arange(50)), image_hashes(dim, np.arange(50)))
     brighter = (images // 2 + 40).astype(np.uint8)
     differing = np.unpackbits(image_hashes(brighter, np.arange(50)) ^ together, axis=1).sum(1)
     assert differing.max() < 20
