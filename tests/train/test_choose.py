@@ -37,11 +37,20 @@ def pick(n: int, side: int, device: str = "cpu") -> tuple[str, str]:
     return trainer.name, reason
 
 
-def test_auto_by_kind() -> None:
+def test_auto_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auditor.train.encoders.missing", lambda name: "not installed")
     for kind, name in (("text", "tfidf"), ("table", "boosting")):
         trainer, reason = choose_by_size("auto", "standard", kind, 1000, None, 3)
         assert trainer.name == name
         assert reason.startswith(f"{kind} data")
+
+
+def test_auto_takes_the_sentence_encoder_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auditor.train.encoders.missing", lambda name: None)
+    facts = {"kind": "text", "image_shape": None, "n_classes": 3, "device": "cpu"}
+    assert choose._pick(choose._Facts(n_items=1000, budget="standard", **facts))[0] == "sentence"
+    assert choose._pick(choose._Facts(n_items=1000, budget="quick", **facts))[0] == "tfidf"
+    assert choose._pick(choose._Facts(n_items=90_000, budget="standard", **facts))[0] == "tfidf"
 
 
 def test_auto_for_images(monkeypatch: pytest.MonkeyPatch) -> None:
