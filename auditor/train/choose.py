@@ -44,8 +44,9 @@ _DESCRIPTIONS = {
 TINY_SIDE = 16
 #: A kernel classifier's time grows with the square of the number of items.
 MOST_FOR_PIXELS = 10_000
-#: Below this, a network trained from scratch is worse than a linear head on pretrained features.
-FEWEST_FOR_NETWORK = 5_000
+#: Below this, a network trained from scratch is worse than a linear head on pretrained features (on 6,000 CIFAR-10
+#: images the head reaches .849 at 96 px and .79 at 64 px).
+FEWEST_FOR_NETWORK = 10_000
 #: Above this height or width, training from scratch takes hours on a CPU.
 LARGE_SIDE = 64
 #: The sentence encoder embeds about 20 texts of 240 characters a second on one slow core: some ten minutes for so
