@@ -1,0 +1,146 @@
+"""``auditor flag``: JSON fields, scores, tables, errors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from auditor.cli.flag import flag as command
+from auditor.core.errors import AuditorError, UnknownNameError, UsageError
+from auditor.engine import api
+from tests.parity.problems import Problem, make_problem
+
+FIELDS = {
+    "n_items", "n_flagged", "flagged_indices", "rule", "detector", "confident_joint", "seconds", "peak_memory_bytes",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runner():
+    import typer
+
+    app = typer.Typer()
+    app.command()(command)
+    cli = CliRunner()
+
+    def call(*arguments: object):
+        result = cli.invoke(app, [str(a) for a in arguments])
+        if isinstance(result.exception, AuditorError):
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return result
+
+    return call
+
+
+@pytest.fixture
+def problem(tmp_path: Path) -> Problem:
+    problem = make_problem(6, 400, 4, "float32")
+    np.save(tmp_path / "p.npy", problem.probabilities)
+    np.save(tmp_path / "y.npy", problem.labels)
+    np.savez(tmp_path / "both.npz", pred_probs=problem.probabilities, labels=problem.labels)
+    return problem
+
+
+@pytest.mark.parametrize("rule", [None, *api.RULES])
+def test_json(runner, problem, tmp_path: Path, rule: str | None) -> None:
+    extra = [] if rule is None else ["--rule", rule]
+    out = runner("--pred-probs", tmp_path / "p.npy", "--labels", tmp_path / "y.npy", *extra, "--json",
+                 "--scores", tmp_path / "s.npy")  # fmt: skip
+    document = json.loads(out.stdout)
+    assert set(document) >= FIELDS
+    analysis = api.analyze(problem.probabilities, problem.labels)
+    mask = api.flag(analysis, rule or "prune_by_noise_rate")
+    assert sorted(document["flagged_indices"]) == np.flatnonzero(mask).tolist()
+    assert document["n_flagged"] == mask.sum() > 0
+    assert document["n_items"] == 400
+    assert document["rule"] == (rule or "prune_by_noise_rate")
+    assert document["detector"] is None
+    assert document["confident_joint"] == analysis.confident_joint.tolist()
+    assert document["peak_memory_bytes"] > 1 << 20
+    score = np.load(tmp_path / "s.npy")
+    assert score.shape == (400,)
+    # Higher = more likely wrong, and the indices follow the score.
+    assert score[problem.probabilities.argmax(1) != problem.labels].min() >= 0.5
+    assert (np.diff(score[document["flagged_indices"]]) <= 0).all()
+    assert "Next:" in out.stderr
+
+
+def test_npz_is_read_as_it_is_and_table_goes_to_stdout(runner, problem, tmp_path: Path) -> None:
+    out = runner("--pred-probs", tmp_path / "both.npz", "--out", tmp_path / "f.csv")
+    lines = out.stdout.splitlines()
+    assert lines[0] == "index,given,suggested,score"
+    mask = api.flag(api.analyze(problem.probabilities, problem.labels))
+    assert sorted(int(line.split(",")[0]) for line in lines[1:]) == np.flatnonzero(mask).tolist()
+    assert (tmp_path / "f.csv").read_text() == out.stdout
+    assert "memory need 400 x 4" in out.stderr
+
+
+def test_several_files_are_weighted_by_fit(runner, problem, tmp_path: Path) -> None:
+    noise = np.full((400, 4), 0.25, np.float32)
+    np.save(tmp_path / "noise.npy", noise)
+    out = runner("--pred-probs", tmp_path / "p.npy", "--pred-probs", tmp_path / "noise.npy", "--labels",
+                 tmp_path / "y.npy", "--json", "-q")  # fmt: skip
+    document = json.loads(out.stdout)
+    assert out.stderr == ""
+    assert sum(document["weights"]) == pytest.approx(1)
+    from auditor.detect.ensemble import convex_weights, weighted_mean
+
+    arrays = [problem.probabilities, noise]
+    weights = convex_weights(arrays, problem.labels)
+    assert document["weights"] == weights.tolist()
+    mask = api.flag(api.analyze(weighted_mean(arrays, weights), problem.labels))
+    assert sorted(document["flagged_indices"]) == np.flatnonzero(mask).tolist()
+
+
+def test_detector(runner, problem, tmp_path: Path) -> None:
+    out = runner("--pred-probs", tmp_path / "both.npz", "--detector", "log_odds_margin", "--json")
+    document = json.loads(out.stdout)
+    assert (document["rule"], document["detector"]) == (None, "log_odds_margin")
+    expected = np.flatnonzero(problem.probabilities.argmax(1) != problem.labels)
+    assert sorted(document["flagged_indices"]) == expected.tolist()
+
+
+def test_run_folder(runner, problem, tmp_path: Path, monkeypatch) -> None:
+    """What `flag` needs of a run: pred_probs_path, labels, ids."""
+    import auditor.runs.run as runs
+
+    class FakeRun:
+        pred_probs_path = tmp_path / "p.npy"
+        labels = problem.labels
+        ids = np.array([f"item-{i}" for i in range(400)], dtype=object)
+
+    monkeypatch.setattr(runs, "open_run", lambda path, runs_dir=None: FakeRun())
+    document = json.loads(runner("some-run", "--json").stdout)
+    assert document["flagged_ids"] == [f"item-{i}" for i in document["flagged_indices"]]
+    assert runner("some-run").stdout.startswith("id,index,given")
+
+
+def test_wrong_calls(runner, problem, tmp_path: Path) -> None:
+    p, y = tmp_path / "p.npy", tmp_path / "y.npy"
+    with pytest.raises(UsageError, match="either a run folder or"):
+        runner()
+    with pytest.raises(UsageError, match="no labels"):
+        runner("--pred-probs", p)
+    with pytest.raises(UsageError, match="exclude"):
+        runner("--pred-probs", p, "--labels", y, "--rule", "both", "--detector", "entropy")
+    with pytest.raises(UnknownNameError, match="paper"):
+        runner("--pred-probs", p, "--labels", y, "--rule", "papr")
+    with pytest.raises(UnknownNameError):
+        runner("--pred-probs", p, "--labels", y, "--detector", "nothing")
+    with pytest.raises(UsageError, match="npy"):
+        runner("--pred-probs", p, "--labels", y, "--scores", tmp_path / "s.txt")
+    with pytest.raises(UsageError, match="engine"):
+        runner("--pred-probs", p, "--labels", y, "--engine", "spark")
+
+
+@pytest.mark.parametrize(("name", "count"), [("cifar10", 275), ("imdb", 1310)])
+def test_published_sets(runner, data_dir: Path, name: str, count: int) -> None:
+    folder = data_dir / "label_errors" / name
+    out = runner("--pred-probs", folder / "pyx.npy", "--labels", folder / "original_labels.npy", "--rule", "paper",
+                 "--json")  # fmt: skip
+    assert json.loads(out.stdout)["n_flagged"] == count

@@ -1,0 +1,103 @@
+"""Ray gives the local result exactly, also when a node is killed in the middle."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from auditor.core.errors import ProbabilityError
+from auditor.engine import api
+from auditor.engine.files import NpySource
+from tests.engine.test_streaming import assert_same, everything
+from tests.parity.problems import make_problem
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
+
+ray = pytest.importorskip("ray")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    from ray.cluster_utils import Cluster
+
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # The driver's node has no CPU, so every task runs on a node that can be removed.
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    node = cluster.add_node(num_cpus=1)
+    victim = cluster.add_node(num_cpus=1)
+    ray.init(address=cluster.address, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": _root()}})
+    yield cluster, node, victim
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def _root() -> str:
+    return str(Path(__file__).resolve().parents[2])
+
+
+@pytest.fixture(scope="module")
+def executor(cluster):
+    from auditor.engine.ray_executor import RayExecutor
+
+    return RayExecutor()
+
+
+def test_array_equals_local(executor) -> None:
+    problem = make_problem(3, 800, 12, "float32", 2)
+    local = everything(api.analyze(problem.probabilities, problem.labels, row_sum_tolerance=None))
+    for chunk_rows in (None, 150):
+        ours = api.analyze(
+            problem.probabilities, problem.labels, row_sum_tolerance=None, executor=executor, chunk_rows=chunk_rows
+        )
+        assert_same(everything(ours), local)
+
+
+def test_errors_come_back(executor) -> None:
+    p = np.full((100, 4), 0.25, np.float32)
+    p[61, 1] = np.nan
+    with pytest.raises(ProbabilityError, match="row 61"):
+        api.analyze(p, np.arange(100) % 4, executor=executor, chunk_rows=10)
+
+
+class SlowSource(NpySource):
+    """A file that takes a while to read, and leaves a mark for each read."""
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        Path(self._path).with_name(f"read-{start}-{time.monotonic_ns()}").touch()
+        time.sleep(0.25)
+        return super().read(start, stop)
+
+
+def test_node_killed_in_the_middle(cluster, executor, tmp_path: Path) -> None:
+    """Last in the module: it removes a node."""
+    cluster, _, victim = cluster
+    problem = make_problem(9, 1200, 12, "float32")
+    np.save(tmp_path / "p.npy", problem.probabilities)
+    expected = everything(api.analyze(problem.probabilities, problem.labels))
+    plain = NpySource.open(str(tmp_path / "p.npy"))
+    source = SlowSource(plain._path, plain.shape, plain.dtype, plain._offset)
+    killed = threading.Event()
+
+    def kill() -> None:
+        while len(list(tmp_path.glob("read-*"))) < 4:
+            time.sleep(0.05)
+        cluster.remove_node(victim, allow_graceful=False)
+        killed.set()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    analysis = api.analyze(source, problem.labels, executor=executor, chunk_rows=60)
+    killer.join()
+    assert killed.is_set()
+    assert len(ray.nodes()) == 3
+    assert sum(node["Alive"] for node in ray.nodes()) == 2
+    reads = [int(path.name.split("-")[1]) for path in tmp_path.glob("read-*")]
+    assert set(range(0, 1200, 60)) <= set(reads)
+    for name in ("thresholds", "confident_joint", "calibrated_joint", "candidates", "off_diagonal"):
+        np.testing.assert_array_equal(getattr(analysis, name), expected[name])
+    np.testing.assert_array_equal(api.flag(analysis), expected["prune_by_noise_rate"])
