@@ -75,6 +75,13 @@ class ImageTensor:
         """Normalised images (len(rows), 3, *size), float32, channels_last, not augmented."""
         return self._finish(self.pixels[rows], size)
 
+    def shifted(self, rows: torch.Tensor, size: tuple[int, int], pixels: int) -> torch.Tensor:
+        """`plain`, moved down and right by `pixels` with reflection at the borders."""
+        if pixels == 0:
+            return self.plain(rows, size)
+        shift = torch.full((len(rows), 2), pixels, dtype=torch.int64, device=rows.device)
+        return self.augmented(rows, size, shift, torch.zeros(len(rows), dtype=torch.bool, device=rows.device))
+
     def augmented(
         self, rows: torch.Tensor, size: tuple[int, int], shift: torch.Tensor, mirrored: torch.Tensor
     ) -> torch.Tensor:

@@ -189,7 +189,7 @@ class ImageNetwork:
             "macs_per_image": cost.macs,
             "epochs": len(loop.scales),
             "batch": loop.batch,
-            "views": 2 if ready.training.mirror else 1,
+            "views": len(ready.training.views()) * (2 if ready.training.mirror else 1),
             "torch": torch.__version__,
         }
         return FitResult(probabilities, dynamics, history, seconds, details)

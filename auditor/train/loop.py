@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from auditor.train.batches import ImageTensor, shuffled_batches
 from auditor.train.capture import DynamicsRecorder
 from auditor.train.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from auditor.train.optim import Optimiser
-from auditor.train.recipe import Recipe
+from auditor.train.recipe import Recipe, View
 
 __all__ = ["TrainingLoop"]
 
@@ -148,8 +149,8 @@ class TrainingLoop:
             logits = self.model(images)
         return logits.float()
 
-    def _logits(self, mirror: bool) -> torch.Tensor:
-        """Logits of the held-out items at the last trained resolution, in evaluation mode.
+    def _logits(self, views: Sequence[View] = (View(0, 1.0),), mirror: bool = False) -> torch.Tensor:
+        """Logits of the held-out items at the last trained resolution, in evaluation mode, averaged over views.
 
         A network is best at the resolution it was last trained at; another one costs several points.
         """
@@ -158,21 +159,24 @@ class TrainingLoop:
         parts = []
         with torch.no_grad():
             for rows in self.predict.split(max(1, PREDICT_PIXELS // (size[0] * size[1]))):
-                images = self.images.plain(rows, size)
-                logits = self._forward(images)
-                if mirror:
-                    logits = (logits + self._forward(images.flip(3))) / 2
-                parts.append(logits)
+                total = torch.zeros((), device=rows.device)
+                for view in views:
+                    images = self.images.shifted(rows, size, view.shift)
+                    logits = self._forward(images)
+                    if mirror:
+                        logits = (logits + self._forward(images.flip(3))) / 2
+                    total = total + view.weight * logits
+                parts.append(total)
         return torch.cat(parts)
 
     def _heldout(self, epoch: int) -> float:
         """Record the held-out items (one view each) and return the accuracy against the given labels."""
-        logits, labels = self._logits(mirror=False), self.labels[self.predict]
+        logits, labels = self._logits(), self.labels[self.predict]
         self.recorder.heldout_pass(epoch, logits, labels)
         return float((logits.argmax(1) == labels).float().mean())
 
     def _probabilities(self) -> np.ndarray:
-        logits = self._logits(mirror=self.recipe.mirror)
+        logits = self._logits(self.recipe.views(), self.recipe.mirror)
         return logits.double().softmax(1).float().cpu().numpy()
 
     def _dynamics(self) -> Dynamics:
