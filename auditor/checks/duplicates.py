@@ -43,6 +43,11 @@ COMPARED_SIDE, SMALLEST_SIDE = 32, 16
 #: more similarity.
 LARGEST_SHARE = 0.01
 STRICTER = (0.85, 0.92, 0.97)
+#: Pictures that look alike by nature (handwriting, scans, microscopy) are told from copies by two signs together:
+#: many items have a partner, and partners of one item are not partners of each other, as all copies of one thing
+#: are. Then more similarity is asked for. Measured at .70: of 600 handwritten digits 94 % have a partner and 4 % of
+#: the pairs inside the groups hold; of the 60,000 CIFAR-10 photographs 2.3 % have one.
+LOOKALIKE_SHARE, COPY_COMPLETENESS = 0.1, 0.6
 #: Least Jaccard similarity of the three-word shingles of two texts.
 LEAST_JACCARD = 0.8
 SHINGLE, SKETCH, ROWS_PER_BAND = 3, 64, 4
@@ -181,8 +186,19 @@ def _near_images(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Verified pairs of near duplicates among images of different content, int64 (pairs, 2) positions."""
     pairs = rows[candidate_pairs(image_hashes(images, rows), MOST_BITS)]
     score = _gradient_correlation(images, pairs)
-    kept, score = pairs[score >= LEAST_CORRELATION], score[score >= LEAST_CORRELATION]
-    return _cut_chains(kept, score, len(images))
+    for least in (LEAST_CORRELATION, *STRICTER):
+        pairs, score = pairs[score >= least], score[score >= least]
+        if not _alike_by_nature(pairs, len(images), len(rows)):
+            break
+    return _cut_chains(pairs, score, len(images))
+
+
+def _alike_by_nature(pairs: np.ndarray, n: int, n_looked_at: int) -> bool:
+    """Whether these pairs are look-alikes rather than copies; see `LOOKALIKE_SHARE`."""
+    size = np.bincount(_components(n, pairs), minlength=n)
+    possible = (size * (size - 1) // 2).sum()
+    many = size[size > 1].sum() > LOOKALIKE_SHARE * n_looked_at
+    return bool(many and len(pairs) < COPY_COMPLETENESS * possible)
 
 
 def _cut_chains(pairs: np.ndarray, score: np.ndarray, n: int) -> np.ndarray:

@@ -247,3 +247,19 @@ def test_near_duplicates_of_cifar10_test(data_dir: Path) -> None:
     assert 5 <= found.n_near <= 60
     one_label = [len(np.unique(labels[g.members])) == 1 for g in found.groups]
     assert np.mean(one_label) >= 0.9
+
+
+def test_pictures_that_look_alike_by_nature_are_no_copies() -> None:
+    """Handwritten digits of one class correlate strongly; grouping them would leave nothing to make folds of."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    drawings = [
+        np.asarray(Image.fromarray((d * 15.9).astype(np.uint8)).resize((28, 28)).convert("RGB"))
+        for d in load_digits().images[:200]
+    ]
+    images = np.stack([*drawings, drawings[7]])
+    images[200, 0, 0] = 30  # a copy of item 7, one pixel changed
+    hashes = np.arange(201).astype(str)
+    found = find_duplicates(hashes, images=images)
+    assert [g.members.tolist() for g in found.groups] == [[7, 200]]
