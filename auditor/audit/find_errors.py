@@ -13,14 +13,16 @@ import numpy as np
 from auditor.audit.config import AuditConfig, make_config
 from auditor.audit.job import AuditJob
 from auditor.audit.plan import wanted_rows
-from auditor.audit.supplied import ArrayOrPath, open_supplied, supplied_for
+from auditor.audit.supplied import ArrayOrPath, supplied_for
 from auditor.core.config import Settings, load_settings
-from auditor.core.errors import UsageError, storage_errors
+from auditor.core.errors import RunError, UsageError, storage_errors
 from auditor.core.hashing import hash_json
 from auditor.core.progress import Progress, SilentProgress
 from auditor.data.base import Dataset
 from auditor.data.kinds import ProbabilityDataset
 from auditor.data.open import open_dataset
+from auditor.data.probabilities import open_probabilities
+from auditor.runs import layout
 from auditor.runs.lock import locked
 from auditor.runs.run import Run
 from auditor.train.base import Trainer
@@ -87,6 +89,7 @@ def find_errors(
     progress.stage("data", "" if isinstance(data, Dataset) or data is None else str(data))
     dataset, supplied = _open(data, pred_probs, labels, class_names, asked.audit, settings)
     folder = Path(out) if out is not None else _default_folder(dataset, asked, settings, trainer, supplied)
+    _refuse_foreign(folder)
     if fresh and folder.is_dir():
         with locked(folder), storage_errors(folder):
             _clear(folder)
@@ -115,7 +118,7 @@ def _open(
     if data is None:
         if pred_probs is None:
             raise UsageError("there is nothing to audit.", "Name a data set, or give --pred-probs and --labels.")
-        supplied = open_supplied(pred_probs, labels, class_names)
+        supplied = open_probabilities(pred_probs, labels, class_names)
         return supplied, supplied
     dataset = data if isinstance(data, Dataset) else open_dataset(str(data), settings)
     if isinstance(dataset, ProbabilityDataset):
@@ -148,12 +151,18 @@ def _default_folder(
     return settings.runs_dir / f"{name}-{config.audit}-{key.removeprefix('sha256:')[:8]}"
 
 
-def _clear(folder: Path) -> None:
-    """Empty a run folder. Anything that is not a run is left alone."""
-    from auditor.runs import layout
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse a folder that holds something else than a run, before anything is written into it."""
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{str(folder)!r} is a file, not a folder.", "Choose another folder with --out.")
+    if not folder.is_dir() or (folder / layout.CONFIG).is_file():
+        return
+    if any(entry.name != layout.LOCK for entry in folder.iterdir()):
+        raise RunError(f"{str(folder)!r} is not empty and not a run folder.", "Choose another folder with --out.")
 
-    if any(folder.iterdir()) and not (folder / layout.CONFIG).is_file() and not (folder / layout.LOCK).is_file():
-        raise UsageError(f"{str(folder)!r} is not a run folder; --fresh does not touch it.")
+
+def _clear(folder: Path) -> None:
+    """Empty a run folder."""
     for entry in folder.iterdir():
         if entry.name == layout.LOCK:
             continue

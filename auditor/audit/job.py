@@ -85,8 +85,6 @@ class AuditJob:
         path = folder / layout.CONFIG
         if path.is_file():
             _same_data(path, data, folder)
-        elif any(p.name != layout.LOCK for p in folder.iterdir()):
-            raise RunError(f"{str(folder)!r} is not empty and not a run folder.", "Choose another folder with --out.")
         sweep_temporary(folder)
         # The manifest says "finished": it goes before anything changes.
         (folder / layout.MANIFEST).unlink(missing_ok=True)

@@ -27,6 +27,7 @@ interrupted run. Each message says what is wrong, where, and the way out.
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -192,6 +193,9 @@ def storage_errors(path: Path | str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = _STORAGE_ERRNO.get(error.errno or 0)
+        if reason is None and error.errno is None and re.match(r"\d+ requested and \d+ written", str(error)):
+            # NumPy's tofile tells a short write in words and without a number.
+            reason = _STORAGE_ERRNO[errno.ENOSPC]
         if reason is None:
             raise
         raise StorageError(

@@ -204,7 +204,7 @@ def _check_block(block: np.ndarray, start: int, where: str) -> int:
         row = int(np.flatnonzero(~finite)[0])
         value = block[row][~np.isfinite(block[row])][0]
         raise ProbabilityError(
-            f"{where}: row {start + row} holds {value}; {int((~finite).sum())} such rows from row {start} on.",
+            f"{where}: row {start + row} holds {value} (bad rows here: {int((~finite).sum())}).",
             "Predict these items again or leave them out.",
         )
     low, high = block.min(axis=1), block.max(axis=1)
@@ -213,8 +213,8 @@ def _check_block(block: np.ndarray, start: int, where: str) -> int:
             row = int(np.flatnonzero(bad)[0])
             value = low[row] if word == "negative" else high[row]
             raise ProbabilityError(
-                f"{where}: row {start + row} holds {value:.6g}, which is {word}; {int(bad.sum())} such rows from "
-                f"row {start} on.",
+                f"{where}: row {start + row} holds {value:.6g}, which is {word} "
+                f"(bad rows here: {int(bad.sum())}).",
                 _scale_hint(block),
             )
     sums = np.clip(block, 0, 1).sum(axis=1, dtype=np.float64)
@@ -223,7 +223,7 @@ def _check_block(block: np.ndarray, start: int, where: str) -> int:
         row = int(np.flatnonzero(off)[0])
         raise ProbabilityError(
             f"{where}: row {start + row} sums to {sums[row]:.6g}, not 1 (tolerance {TOLERANCE}); "
-            f"{int(off.sum())} such rows from row {start} on.",
+            f"bad rows here: {int(off.sum())}.",
             "Give one probability per class, all classes, softmax outputs rather than independent sigmoids.",
         )
     return int(((low < 0) | (high > 1)).sum())

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from auditor.audit.findings import make_findings
-from auditor.audit.supplied import open_supplied
 from auditor.data.base import BadItem
+from auditor.data.probabilities import open_probabilities
 from auditor.runs.layout import FINDING_COLUMNS
 
 
@@ -25,7 +25,7 @@ def _problem(n: int = 300, k: int = 4, wrong: int = 20, seed: int = 0) -> tuple[
 @pytest.mark.parametrize("rule", ["default", "prune_by_noise_rate", "predicted_neq_given", "paper"])
 def test_planted_errors_come_first(rule: str) -> None:
     p, labels, wrong = _problem()
-    dataset = open_supplied(p, labels, None)
+    dataset = open_probabilities(p, labels)
     tables = make_findings(dataset, np.arange(300), p, rule)
     assert set(tables.scores["row"].head(20)) == set(wrong)
     assert list(tables.findings.columns) == list(FINDING_COLUMNS)
@@ -39,7 +39,7 @@ def test_order_and_flags_do_not_depend_on_row_order() -> None:
     p, labels, _ = _problem(seed=1)
     p = p.round(1) + 1e-9  # ties
     p /= p.sum(axis=1, keepdims=True)
-    dataset = open_supplied(p, labels, None)
+    dataset = open_probabilities(p, labels)
     shuffled = np.random.default_rng(2).permutation(300)
     one = make_findings(dataset, np.arange(300), p, "default").findings
     two = make_findings(dataset.subset(shuffled), np.arange(300), p[shuffled], "default").findings
@@ -48,7 +48,7 @@ def test_order_and_flags_do_not_depend_on_row_order() -> None:
 
 def test_undecodable_items_follow_the_label_findings() -> None:
     p, labels, _ = _problem()
-    dataset = open_supplied(p, labels, None)
+    dataset = open_probabilities(p, labels)
     audited = np.arange(298)
     bad = [BadItem(298, "truncated"), BadItem(299, "empty file")]
     found = make_findings(dataset, audited, p[:298], "default", bad).findings
