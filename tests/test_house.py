@@ -75,7 +75,9 @@ def test_no_file_is_longer_than_400_lines() -> None:
 
 
 #: Licences that must not come in (NOTICE and the package are Apache-2.0). LGPL is allowed for dynamic linking.
-FORBIDDEN = re.compile(r"\bAGPL|Affero|(?<!L)(?<!Lesser )GPL|GNU General Public|NonCommercial|CC[- ]BY[- ]NC", re.IGNORECASE)
+FORBIDDEN = re.compile(
+    r"\bAGPL|Affero|(?<!L)(?<!Lesser )GPL|GNU General Public|NonCommercial|CC[- ]BY[- ]NC", re.IGNORECASE
+)
 
 
 def _closure(name: str) -> set[str]:

@@ -29,7 +29,9 @@ class AuditConfig(BaseModel):
     model: str = Field("auto", description="trainer by name, or auto")
     budget: Literal["smoke", "quick", "standard"] = "standard"
     folds: int = Field(5, ge=2, le=50)
-    seeds: int = Field(2, ge=1, le=20, description="networks averaged when a test split is audited")
+    seeds: int | None = Field(
+        None, ge=1, le=20, description="models averaged when a test split is audited; None: as the trainer says"
+    )
     train_on_test_folds: bool = Field(
         False, description="audit a test split by cross-validation, the train split added to every fold"
     )

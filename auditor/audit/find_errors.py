@@ -98,8 +98,9 @@ def find_errors(
         if job.supplied is None:
             bad = job.decode()
             groups = job.group_duplicates(bad)
-            plan = job.plan(groups, bad)
-            job.train(plan, workers)
+            chosen = job.choose(bad)
+            plan = job.plan(chosen, groups, bad)
+            job.train(chosen, plan, workers)
         else:
             job.take_supplied()
         job.find()

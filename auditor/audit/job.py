@@ -15,7 +15,7 @@ from auditor.audit.config import AuditConfig
 from auditor.audit.content import load_content, training_data
 from auditor.audit.findings import make_findings
 from auditor.audit.merge import merge_dynamics, merge_probabilities, training_log
-from auditor.audit.plan import AuditPlan, NotAuditableClass, plan_audit
+from auditor.audit.plan import AuditPlan, NotAuditableClass, plan_audit, training_size
 from auditor.core.errors import ProbabilityError, RunError, UnreadableError
 from auditor.core.files import load_npy, read_json, sweep_temporary, write_json
 from auditor.core.hashing import hash_array, hash_json
@@ -134,10 +134,26 @@ class AuditJob:
 
     # ---- models ----------------------------------------------------------------------------------------------
 
-    def plan(self, groups: np.ndarray, bad: np.ndarray) -> AuditPlan:
+    def choose(self, bad: np.ndarray) -> Trainer:
+        """The trainer, and why."""
+        trainer, reason = self.trainer, "given by the caller"
+        if trainer is None:
+            trainer, reason = choose_trainer(
+                self.config.model,
+                self.config.budget,
+                training_data(self.dataset, self.folder, np.flatnonzero(~bad)),
+                training_size(self.dataset, bad, self.config),
+                self.config.device,
+                self.folder / layout.WORK,
+            )
+        self.model = {"name": trainer.name, "reason": reason, "recipe": trainer.recipe()}
+        self.progress.stage("model", f"{trainer.name}: {reason}")
+        return trainer
+
+    def plan(self, trainer: Trainer, groups: np.ndarray, bad: np.ndarray) -> AuditPlan:
         """Decide who is audited and what is trained on what."""
-        self.progress.stage("plan")
-        plan = plan_audit(self.dataset, groups, bad, self.config)
+        plan = plan_audit(self.dataset, groups, bad, self.config, getattr(trainer, "seeds", 1))
+        self.progress.stage("plan", plan.description)
         self.audited, self.not_auditable = plan.audited, plan.not_auditable
         self.scheme = {"scheme": plan.scheme, "description": plan.description, "left_out": plan.left_out}
         self._write_items(plan.fold, groups, bad)
@@ -147,21 +163,12 @@ class AuditJob:
             self.progress.note(f"{plan.left_out} training item(s) left out: copies of them are audited")
         return plan
 
-    def train(self, plan: AuditPlan, workers: int | None) -> None:
+    def train(self, trainer: Trainer, plan: AuditPlan, workers: int | None) -> None:
         """Fit the planned models and write the out-of-sample probabilities of the audited items."""
         data = training_data(self.dataset, self.folder, plan.usable)
-        trainer, reason = self.trainer, "given by the caller"
-        if trainer is None:
-            trainer, reason = choose_trainer(
-                self.config.model,
-                self.config.budget,
-                data,
-                plan.tasks,
-                self.config.device,
-                self.folder / layout.WORK,
-            )
-        self.model = {"name": trainer.name, "reason": reason, "recipe": trainer.recipe()}
-        self.progress.stage("train", f"{trainer.name}: {plan.description}. {reason}")
+        # Threads of one fit are part of the recipe; workers share out what cores are left.
+        workers = workers or max(1, cpu_count() // getattr(trainer, "threads", 1))
+        self.progress.stage("train", f"{len(plan.tasks)} model(s), {min(workers, len(plan.tasks))} at a time")
         inputs = self._inputs(
             recipe=trainer.recipe(),
             tasks=hash_json([[t.name, t.seed, hash_array(t.train), hash_array(t.predict)] for t in plan.tasks]),
@@ -172,7 +179,7 @@ class AuditJob:
         def produce() -> dict[str, Any]:
             results = run_tasks(
                 trainer, data, list(plan.tasks),
-                workers=workers or cpu_count(), progress=self.progress, folder=self.folder / layout.TASKS,
+                workers=workers, progress=self.progress, folder=self.folder / layout.TASKS,
             )  # fmt: skip
             probabilities = merge_probabilities(plan, results, data.n_classes)
             write_array(self.folder / layout.PRED_PROBS, probabilities)

