@@ -96,12 +96,12 @@ def _list_row(values, i, y, given, tau, floor, candidate, many, rivals, n_many, 
                 many_val[n_many] = values[j]
                 n_many += 1
     if candidate:
+        # Written always, kept by moving on: the branch would be mispredicted for every second entry.
         for j in range(len(values)):
-            if values[j] > given and values[j] >= floor and j != y:
-                rival_row[n_rivals] = i
-                rival_col[n_rivals] = j
-                rival_val[n_rivals] = values[j]
-                n_rivals += 1
+            rival_row[n_rivals] = i
+            rival_col[n_rivals] = j
+            rival_val[n_rivals] = values[j]
+            n_rivals += 1 if values[j] > given and values[j] >= floor else 0
     return n_many, n_rivals
 
 
@@ -175,23 +175,78 @@ def _build_small(n_fixed: int) -> Callable[..., None]:
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})
-def _block_maxima(values, bits, maxima):  # type: ignore[no-untyped-def]
-    """Maximum pattern of each block of a row (the last may be short), and the row sum."""
-    total = values[0] - values[0]
-    full = len(bits) // _BLOCK
+def _block_maxima(values, bits, i, maxima):  # type: ignore[no-untyped-def]
+    """Maximum pattern of each block of row `i` (the last may be short), and the row sum."""
+    row = values[i]
+    row_bits = bits[i]
+    total = row[0] - row[0]
+    full = len(row) // _BLOCK
     for b in range(full):
-        peak = bits[b * _BLOCK]
+        peak = row_bits[b * _BLOCK]
         for j in range(b * _BLOCK, (b + 1) * _BLOCK):
-            peak = max(peak, bits[j])
-            total += values[j]
+            peak = max(peak, row_bits[j])
+            total += row[j]
         maxima[b] = peak
-    if full * _BLOCK < len(bits):
-        peak = bits[full * _BLOCK]
-        for j in range(full * _BLOCK, len(bits)):
-            peak = max(peak, bits[j])
-            total += values[j]
+    if full * _BLOCK < len(row):
+        rest = row[full * _BLOCK :]
+        rest_bits = row_bits[full * _BLOCK :]
+        peak = rest_bits[0]
+        for j in range(len(rest)):
+            peak = max(peak, rest_bits[j])
+            total += rest[j]
         maxima[full] = peak
     return total
+
+
+# The three loops below run over one block and compare lane numbers of the same width as the patterns: that is
+# what lets them vectorise, and at K = 100 they, not reading, are the cost of a row. The slice is taken inside these
+# small functions, where the compiler removes its reference counts (atomic, and as dear as the loop itself).
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _around(bits, i, first, last, lane, at):  # type: ignore[no-untyped-def]
+    """Largest patterns of row `i` in columns first..last, before and after the `at`-th of them."""
+    block = bits[i, first:last]
+    zero = lane[0]
+    before = zero
+    after = zero
+    for j in range(len(block)):
+        before = max(before, block[j] if lane[j] < at else zero)
+        after = max(after, block[j] if lane[j] > at else zero)
+    return before, after
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _first_equal(bits, i, first, last, lane, value):  # type: ignore[no-untyped-def]
+    """First column of `value` among columns first..last of row `i`, which hold it."""
+    block = bits[i, first:last]
+    end = lane[_BLOCK - 1]
+    found = end
+    for j in range(len(block)):
+        found = min(found, lane[j] if block[j] == value else end)
+    return first + np.int64(found)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _count_reaching(bits, i, first, last, one, least):  # type: ignore[no-untyped-def]
+    """Entries of row `i` in columns first..last that are not below `least`."""
+    block = bits[i, first:last]
+    count = one ^ one
+    for j in range(len(block)):
+        count += one if block[j] >= least else one ^ one
+    return np.int64(count)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _append(values, bits, i, first, last, least, rows, columns, entries, used):  # type: ignore[no-untyped-def]
+    """Append the entries of row `i` in columns first..last that are not below `least`; the new length."""
+    block = bits[i, first:last]
+    block_values = values[i, first:last]
+    for j in range(len(block)):
+        # Written always, kept by moving on: a branch would be mispredicted for most entries.
+        rows[used] = i
+        columns[used] = first + j
+        entries[used] = block_values[j]
+        used += 1 if block[j] >= least else 0
+    return used
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -206,6 +261,8 @@ def _scan_large(  # type: ignore[no-untyped-def]
     n_rows, k = values.shape
     n_blocks = (k + _BLOCK - 1) // _BLOCK
     maxima = np.zeros(n_blocks, bits.dtype)
+    lane = np.arange(_BLOCK).astype(bits.dtype)
+    one = lane[1]
     scratch = np.empty(2, values.dtype)
     scratch_bits = scratch.view(bits.dtype)
     room_many = len(many_row) - k
@@ -217,11 +274,9 @@ def _scan_large(  # type: ignore[no-untyped-def]
         if n_many > room_many or n_rivals > room_rivals:
             break
         y = np.int64(labels[i])
-        row_bits = bits[i]
-        row = values[i]
-        total = _block_maxima(row, row_bits, maxima)
-        s = row[y]
-        s_bits = row_bits[y]
+        total = _block_maxima(values, bits, i, maxima)
+        s = values[i, y]
+        s_bits = bits[i, y]
         own = y // _BLOCK
         before = zero
         after = zero
@@ -231,7 +286,7 @@ def _scan_large(  # type: ignore[no-untyped-def]
             after = max(after, maxima[b])
         peak = max(max(before, after), maxima[own])
         if not abs(total - 1) <= sum_tolerance or peak > high_bits:
-            status, lo_f, hi_f, best = _slow_row(row, y, low, high)
+            status, lo_f, hi_f, best = _slow_row(values[i], y, low, high)
             if status == 0 and not abs(total - 1) <= sum_tolerance:
                 status = 2
             if status != 0:
@@ -243,13 +298,13 @@ def _scan_large(  # type: ignore[no-untyped-def]
             given[i] = s
             top[i] = best
             candidate[i] = keep
-            n_many, n_rivals = _list_row(row, i, y, s, tau, floor, keep, many, rivals, n_many, n_rivals)
+            n_many, n_rivals = _list_row(values[i], i, y, s, tau, floor, keep, many, rivals, n_many, n_rivals)
             i += 1
             continue
-        for j in range(own * _BLOCK, y):
-            before = max(before, row_bits[j])
-        for j in range(y + 1, min(k, (own + 1) * _BLOCK)):
-            after = max(after, row_bits[j])
+        base = own * _BLOCK
+        inside_before, inside_after = _around(bits, i, base, min(k, base + _BLOCK), lane, lane[y - base])
+        before = max(before, inside_before)
+        after = max(after, inside_after)
         scratch[0] = _plus(s, epsilon)
         e_bits = scratch_bits[0]
         keep = not (e_bits > before and e_bits >= after)
@@ -259,32 +314,30 @@ def _scan_large(  # type: ignore[no-untyped-def]
         b = 0
         while maxima[b] != peak:
             b += 1
-        j = b * _BLOCK
-        while row_bits[j] != peak:
-            j += 1
-        top[i] = j
-        start = n_many
+        base = b * _BLOCK
+        top[i] = _first_equal(bits, i, base, min(k, base + _BLOCK), lane, peak)
+        above = 0
         for b in range(n_blocks):
             if maxima[b] >= tau_bits:
-                for j in range(b * _BLOCK, min(k, (b + 1) * _BLOCK)):
-                    if row_bits[j] >= tau_bits:
-                        many_row[n_many] = i
-                        many_col[n_many] = j
-                        many_val[n_many] = row[j]
-                        n_many += 1
-        if n_many == start + 1:  # a single entry is the argmax, which is stored anyway
-            n_many = start
+                above += _count_reaching(bits, i, b * _BLOCK, min(k, (b + 1) * _BLOCK), one, tau_bits)
+        if above >= 2:  # a single entry is the argmax, which is stored anyway
+            for b in range(n_blocks):
+                if maxima[b] >= tau_bits:
+                    base = b * _BLOCK
+                    n_many = _append(
+                        values, bits, i, base, min(k, base + _BLOCK), tau_bits,
+                        many_row, many_col, many_val, n_many,
+                    )  # fmt: skip
         if keep:
             scratch[1] = floor
-            least = max(scratch_bits[1], s_bits)
+            least = max(scratch_bits[1], s_bits + one)  # above the given label's, so never that label itself
             for b in range(n_blocks):
                 if maxima[b] >= least:
-                    for j in range(b * _BLOCK, min(k, (b + 1) * _BLOCK)):
-                        if row[j] > s and row[j] >= floor and j != y:
-                            rival_row[n_rivals] = i
-                            rival_col[n_rivals] = j
-                            rival_val[n_rivals] = row[j]
-                            n_rivals += 1
+                    base = b * _BLOCK
+                    n_rivals = _append(
+                        values, bits, i, base, min(k, base + _BLOCK), least,
+                        rival_row, rival_col, rival_val, n_rivals,
+                    )  # fmt: skip
         i += 1
     state[0] = i
     state[1] = n_many
