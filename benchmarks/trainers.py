@@ -53,7 +53,7 @@ def measure(name: str, data: Dataset, truth: np.ndarray | None = None, **options
 def _texts(data_dir: Path, settings: Settings) -> dict[str, Any]:
     path = data_dir / "text" / "noisy_agnews_10k.csv"
     table = pd.read_csv(path)
-    data = open_dataset(f"{path}?label=label", settings)
+    data = open_dataset(f"{path}?text=text&label=label", settings)
     names = {name: k for k, name in enumerate(data.class_names)}
     truth = table["gt"].astype(str).map(names).to_numpy()
     return measure("NoisyAG-News, 10,000 texts", data, truth, model="tfidf")

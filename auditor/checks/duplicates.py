@@ -25,7 +25,7 @@ from auditor.checks.hashes import (
 )
 from auditor.core.errors import DataError
 
-__all__ = ["DuplicateGroup", "Duplicates", "find_duplicates", "join_groups"]
+__all__ = ["DuplicateGroup", "Duplicates", "find_duplicates"]
 
 #: Pairs whose hashes differ in more of the 256 bits are not looked at (half the bits differ by chance).
 MOST_BITS = 56
@@ -136,29 +136,6 @@ def find_duplicates(
         near.append(_near_texts(texts, unique))
     group = _components(n, np.concatenate([same, *near]))
     return _describe(group, content_hashes, rows)
-
-
-def join_groups(*partitions: np.ndarray) -> np.ndarray:
-    """The finest partition in which items that share a group in any of `partitions` share one.
-
-    Parameters
-    ----------
-    *partitions : int arrays (n,)
-        Group numbers; equal number = same group.
-
-    Returns
-    -------
-    int64 array (n,)
-        Smallest position of each item's group.
-    """
-    n = len(partitions[0])
-    edges = []
-    for partition in partitions:
-        if len(partition) != n:
-            raise DataError(f"partitions of {len(partition)} and {n} items cannot be joined.")
-        _, first, inverse = np.unique(partition, return_index=True, return_inverse=True)
-        edges.append(np.column_stack([first[inverse], np.arange(n)]))
-    return _components(n, np.concatenate(edges))
 
 
 def _components(n: int, pairs: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from auditor.checks import duplicates
-from auditor.checks.duplicates import find_duplicates, join_groups
+from auditor.checks.duplicates import find_duplicates
 from auditor.checks.hashes import (
     LARGEST_BUCKET,
     block_sums,
@@ -159,13 +159,6 @@ def test_texts_equal_but_for_case_and_punctuation_or_nearly_equal() -> None:
 def test_normalised_text() -> None:
     assert normalised_text("  Ｃafé—NOIR, 2×\n") == "café noir 2"
     assert normalised_text("?!") == ""
-
-
-def test_join_groups() -> None:
-    joined = join_groups(np.array([0, 0, 2, 3, 4]), np.array([9, 8, 8, 7, 7]))
-    assert joined.tolist() == [0, 0, 0, 3, 3]
-    with pytest.raises(DataError, match="4 and 5"):
-        join_groups(np.zeros(5, int), np.zeros(4, int))
 
 
 @pytest.mark.parametrize("name", ["images", "texts", "skip"])
