@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,25 @@ import numpy as np
 from auditor.core.errors import MemoryGuardError, UnreadableError, UsageError
 from auditor.core.files import load_npy, load_npz
 from auditor.core.machine import available_memory
+from auditor.detect.base import Detection, Evidence, NotApplicable
+from auditor.detect.ensemble import convex_weights
+from auditor.detect.findings import RANKING
+from auditor.detect.margins import rank_order
+from auditor.detect.registry import run_detector
+from auditor.detect.streamed import default_findings_streamed
 from auditor.engine.analysis import Analysis, analyze
 from auditor.engine.executors import Executor
 from auditor.engine.files import open_probabilities
 from auditor.engine.memory import plan_memory
-from auditor.engine.mixture import MixtureSource, given_probabilities
+from auditor.engine.mixture import MixtureSource, given_probabilities, source_step
 from auditor.engine.rules import check_rule, flag, rank
 from auditor.engine.sources import ProbabilitySource, as_source, compute_dtype
 from auditor.engine.validate import compact_labels
 
 __all__ = ["Flagging", "Inputs", "flag_inputs", "inputs_from_files", "inputs_from_run", "peak_memory"]
 
-#: The rule when neither a rule nor a detector is named: cleanlab's default.
-DEFAULT_RULE = "prune_by_noise_rate"
+#: The rule when neither a rule nor a detector is named: the one `find-errors` uses.
+DEFAULT_RULE = "default"
 #: Values this far outside [0, 1] are clipped: the published IMDB probabilities reach 1.00001.
 CLIP = 1e-4
 
@@ -158,8 +164,6 @@ def _combined(inputs: Inputs) -> tuple[ProbabilitySource, list[float]]:
     """One source; several are weighted by how well they fit the labels they never saw."""
     if len(inputs.sources) == 1:
         return inputs.sources[0], [1.0]
-    from auditor.detect.ensemble import convex_weights
-
     # Shapes are compared before anything is read.
     MixtureSource(inputs.sources, [1 / len(inputs.sources)] * len(inputs.sources))
     labels, _ = compact_labels(inputs.labels, inputs.sources[0].shape[1])
@@ -184,7 +188,8 @@ def flag_inputs(
     Parameters
     ----------
     rule : str or None
-        A rule of the engine; default prune_by_noise_rate. Its score is ``1 - normalized_margin``.
+        A rule of the engine, whose score is ``1 - normalized_margin``; or ``"default"``, as in `find-errors`:
+        class-adjusted flags, ranked by the log-odds margin.
     detector : str or None
         A detector by name instead; it needs the probabilities in memory.
     note : callable, optional
@@ -199,7 +204,9 @@ def flag_inputs(
     if rule is not None and detector is not None:
         raise UsageError("--rule and --detector exclude each other.", "Give one of them.")
     if detector is None:
-        check_rule(rule or DEFAULT_RULE)
+        rule = rule or DEFAULT_RULE
+    if rule not in (None, DEFAULT_RULE):
+        check_rule(rule)
     say = note or (lambda message: None)
     started = time.perf_counter()
     source, weights = _combined(inputs)
@@ -210,13 +217,17 @@ def flag_inputs(
     )
     if analysis.rows_clipped:
         say(f"{analysis.rows_clipped:,} rows had values up to {CLIP:g} outside [0, 1]; they were clipped")
-    if detector is not None:
-        score, flagged, suggested = _detect(detector, inputs, n_classes)
-        positions = np.flatnonzero(flagged)
-        positions = positions[np.argsort(-score[positions], kind="stable")]
-        rule = None
+    ids = np.arange(n_rows) if inputs.ids is None else np.asarray(inputs.ids)
+    if rule in (None, DEFAULT_RULE):
+        if detector is not None:
+            found = _detect(detector, inputs, ids, n_classes)
+        else:
+            found, detector = _default(source, analysis.labels, ids, chunk_rows), RANKING
+        score, suggested = found.score, np.asarray(found.suggested)
+        flagged = np.zeros(n_rows, np.bool_) if found.flagged is None else found.flagged
+        order = rank_order(score, ids)
+        positions = order[flagged[order]]
     else:
-        rule = rule or DEFAULT_RULE
         score = 1 - analysis.normalized_margin
         positions = rank(analysis, flag(analysis, rule), analysis.normalized_margin)
         suggested = analysis.predicted
@@ -224,10 +235,19 @@ def flag_inputs(
     return Flagging(positions, score, suggested, rule, detector, weights, analysis, seconds)
 
 
-def _detect(name: str, inputs: Inputs, n_classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    from auditor.detect.base import Evidence, NotApplicable
-    from auditor.detect.registry import run_detector
+def _default(source: ProbabilitySource, labels: np.ndarray, ids: np.ndarray, chunk_rows: int | None) -> Detection:
+    """The findings of `find-errors`, streamed."""
+    n_rows, n_classes = source.shape
+    step = chunk_rows or source_step(source)
 
+    def blocks() -> Iterator[tuple[int, np.ndarray]]:
+        for start in range(0, n_rows, step):
+            yield start, np.clip(source.read(start, min(n_rows, start + step)), 0, 1)
+
+    return default_findings_streamed(blocks, labels.astype(np.int64), ids, n_classes)
+
+
+def _detect(name: str, inputs: Inputs, ids: np.ndarray, n_classes: int) -> Detection:
     n_rows = len(inputs.labels)
     need = n_rows * n_classes * 8 * (len(inputs.sources) + 3)
     if need > available_memory():
@@ -236,10 +256,8 @@ def _detect(name: str, inputs: Inputs, n_classes: int) -> tuple[np.ndarray, np.n
             "Use a rule (--rule), which streams.",
         )
     arrays = [np.clip(source.read(0, n_rows).astype(np.float64), 0, 1) for source in inputs.sources]
-    ids = np.arange(n_rows) if inputs.ids is None else inputs.ids
     labels = np.asarray(inputs.labels).astype(np.int64)
     result = run_detector(name, Evidence(ids=ids, labels=labels, n_classes=n_classes, probabilities=arrays))
     if isinstance(result, NotApplicable):
         raise UsageError(f"detector {name!r} cannot run here: {result.reason}.", "Choose another, or use --rule.")
-    flagged = np.zeros(n_rows, np.bool_) if result.flagged is None else np.asarray(result.flagged)
-    return np.asarray(result.score), flagged, np.asarray(result.suggested)
+    return result

@@ -28,7 +28,7 @@ def flag(
         str | None, typer.Option(help="Given labels (.npy, .npz, .txt); default: `labels` inside the .npz.")
     ] = None,
     rule: Annotated[
-        str | None, typer.Option(help="A cleanlab filter name, or paper. Default: prune_by_noise_rate.")
+        str | None, typer.Option(help="default (as find-errors), a cleanlab filter name, or paper.")
     ] = None,
     detector: Annotated[str | None, typer.Option(help="A detector by name, instead of a rule.")] = None,
     scores: Annotated[

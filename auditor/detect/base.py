@@ -18,7 +18,7 @@ from auditor.detect.ensemble import convex_weights, weighted_mean
 from auditor.detect.item_dynamics import ItemDynamics
 from auditor.detect.margins import rank_order
 
-__all__ = ["Detection", "Detector", "Evidence", "NotApplicable", "Verdicts"]
+__all__ = ["Detection", "Detector", "Evidence", "NotApplicable", "Verdicts", "normalised"]
 
 #: How far a row may sum from 1 before it is refused. float16 rows of real networks reach 4e-4, and
 #: entries each rounded by 2^-11 stay below 1e-3.
@@ -163,7 +163,7 @@ class Evidence:
         """Per network the mean over its seeds, float64 (n, K), rows sum to 1; in order of first mention."""
         groups: dict[str, list[np.ndarray]] = {}
         for name, array in zip(self.networks, self.probabilities or (), strict=True):
-            groups.setdefault(name, []).append(_normalised(np.asarray(array)))
+            groups.setdefault(name, []).append(normalised(np.asarray(array)))
         return {name: members[0] if len(members) == 1 else np.mean(members, axis=0) for name, members in groups.items()}
 
     @cached_property
@@ -305,7 +305,7 @@ def _check_probabilities(name: str, p: np.ndarray, ids: np.ndarray, n_classes: i
             )
 
 
-def _normalised(p: np.ndarray) -> np.ndarray:
+def normalised(p: np.ndarray) -> np.ndarray:
     """float64, not below 0, rows divided by their sum."""
     exact = np.maximum(p.astype(np.float64), 0.0)
     return exact / exact.sum(axis=1, keepdims=True)

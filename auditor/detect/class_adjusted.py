@@ -10,7 +10,7 @@ import numpy as np
 from auditor.detect.base import Detection, Evidence
 from auditor.detect.margins import best_other, given_probability, log_odds
 
-__all__ = ["ClassAdjusted", "adjusted_probabilities", "class_levels"]
+__all__ = ["ClassAdjusted", "adjusted_probabilities", "class_levels", "levels_from_given"]
 
 #: No class counts as less confident than half of the most confident one. Without the bound a class the
 #: network never learned (level near its share of the data) would win nearly everywhere and flag most of the
@@ -33,8 +33,13 @@ def class_levels(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
     -------
     float64 array (K,)
     """
-    counts = np.bincount(labels, minlength=p.shape[1])
-    sums = np.bincount(labels, weights=given_probability(p, labels), minlength=p.shape[1])
+    return levels_from_given(given_probability(p, labels), labels, p.shape[1])
+
+
+def levels_from_given(given: np.ndarray, labels: np.ndarray, n_classes: int) -> np.ndarray:
+    """`class_levels` from the items' probabilities of their given labels alone, float64 (n,)."""
+    counts = np.bincount(labels, minlength=n_classes)
+    sums = np.bincount(labels, weights=given, minlength=n_classes)
     levels = sums / np.maximum(counts, 1)
     raised = np.maximum(levels, LOWEST_LEVEL * max(float(levels.max()), np.finfo(np.float64).tiny))
     return np.where(counts > 0, raised, 1.0)

@@ -11,7 +11,7 @@ from auditor.core.errors import ProbabilityError, UsageError
 from auditor.engine.scan import CHUNK_BYTES
 from auditor.engine.sources import ProbabilitySource
 
-__all__ = ["MixtureSource", "given_probabilities"]
+__all__ = ["MixtureSource", "given_probabilities", "source_step"]
 
 
 class MixtureSource:
@@ -61,12 +61,17 @@ class MixtureSource:
         return mixed
 
 
+def source_step(source: ProbabilitySource) -> int:
+    """Rows to read at a time: the source's own pieces, or about `CHUNK_BYTES`."""
+    natural: int | None = getattr(source, "natural_rows", None)
+    return natural or max(1, CHUNK_BYTES // (source.shape[1] * source.dtype.itemsize))
+
+
 def given_probabilities(source: ProbabilitySource, labels: np.ndarray) -> np.ndarray:
     """Probability of each item's given label, float64 (N,); one read."""
-    n_rows, n_classes = source.shape
+    n_rows = source.shape[0]
     out = np.empty(n_rows)
-    natural = getattr(source, "natural_rows", None)
-    step = natural or max(1, CHUNK_BYTES // (n_classes * source.dtype.itemsize))
+    step = source_step(source)
     for start in range(0, n_rows, step):
         rows = source.read(start, min(n_rows, start + step))
         out[start : start + len(rows)] = rows[np.arange(len(rows)), labels[start : start + len(rows)]]
