@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from auditor.cli.flag import flag as command
 from auditor.core.errors import AuditorError, UnknownNameError, UsageError
+from auditor.detect.base import Evidence
+from auditor.detect.findings import default_findings
 from auditor.engine import api
 from tests.parity.problems import Problem, make_problem
 
@@ -46,19 +48,18 @@ def problem(tmp_path: Path) -> Problem:
     return problem
 
 
-@pytest.mark.parametrize("rule", [None, *api.RULES])
-def test_json(runner, problem, tmp_path: Path, rule: str | None) -> None:
-    extra = [] if rule is None else ["--rule", rule]
-    out = runner("--pred-probs", tmp_path / "p.npy", "--labels", tmp_path / "y.npy", *extra, "--json",
+@pytest.mark.parametrize("rule", api.RULES)
+def test_json(runner, problem, tmp_path: Path, rule: str) -> None:
+    out = runner("--pred-probs", tmp_path / "p.npy", "--labels", tmp_path / "y.npy", "--rule", rule, "--json",
                  "--scores", tmp_path / "s.npy")  # fmt: skip
     document = json.loads(out.stdout)
     assert set(document) >= FIELDS
     analysis = api.analyze(problem.probabilities, problem.labels)
-    mask = api.flag(analysis, rule or "prune_by_noise_rate")
+    mask = api.flag(analysis, rule)
     assert sorted(document["flagged_indices"]) == np.flatnonzero(mask).tolist()
     assert document["n_flagged"] == mask.sum() > 0
     assert document["n_items"] == 400
-    assert document["rule"] == (rule or "prune_by_noise_rate")
+    assert document["rule"] == rule
     assert document["detector"] is None
     assert document["confident_joint"] == analysis.confident_joint.tolist()
     assert document["peak_memory_bytes"] > 1 << 20
@@ -70,8 +71,23 @@ def test_json(runner, problem, tmp_path: Path, rule: str | None) -> None:
     assert "Next:" in out.stderr
 
 
+@pytest.mark.parametrize("extra", [[], ["--rule", "default"]])
+def test_without_a_rule_it_finds_what_find_errors_finds(runner, problem, tmp_path: Path, extra: list[str]) -> None:
+    out = runner("--pred-probs", tmp_path / "p.npy", "--labels", tmp_path / "y.npy", *extra, "--json",
+                 "--chunk-rows", "7", "--scores", tmp_path / "s.npy")  # fmt: skip
+    document = json.loads(out.stdout)
+    ids = np.arange(400)
+    whole = default_findings(
+        Evidence(ids=ids, labels=problem.labels, n_classes=4, probabilities=(problem.probabilities,))
+    )
+    order = whole.order(ids)
+    assert document["flagged_indices"] == order[whole.flagged[order]].tolist()
+    np.testing.assert_array_equal(np.load(tmp_path / "s.npy"), whole.score)
+    assert (document["rule"], document["detector"]) == ("default", "log_odds_margin")
+
+
 def test_npz_is_read_as_it_is_and_table_goes_to_stdout(runner, problem, tmp_path: Path) -> None:
-    out = runner("--pred-probs", tmp_path / "both.npz", "--out", tmp_path / "f.csv")
+    out = runner("--pred-probs", tmp_path / "both.npz", "--out", tmp_path / "f.csv", "--rule", "prune_by_noise_rate")
     lines = out.stdout.splitlines()
     assert lines[0] == "index,given,suggested,score"
     mask = api.flag(api.analyze(problem.probabilities, problem.labels))
@@ -84,7 +100,7 @@ def test_several_files_are_weighted_by_fit(runner, problem, tmp_path: Path) -> N
     noise = np.full((400, 4), 0.25, np.float32)
     np.save(tmp_path / "noise.npy", noise)
     out = runner("--pred-probs", tmp_path / "p.npy", "--pred-probs", tmp_path / "noise.npy", "--labels",
-                 tmp_path / "y.npy", "--json", "-q")  # fmt: skip
+                 tmp_path / "y.npy", "--rule", "prune_by_noise_rate", "--json", "-q")  # fmt: skip
     document = json.loads(out.stdout)
     assert out.stderr == ""
     assert sum(document["weights"]) == pytest.approx(1)
