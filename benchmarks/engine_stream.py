@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,11 @@ def child(path: Path, repeats: int) -> dict[str, Any]:
         reads.append(timed(lambda: plain_read(path))[0])
         seconds, analysis = timed(lambda: api.analyze(source, labels))
         scans.append(seconds)
-        seconds, mask = timed(lambda: api.flag(analysis))
+        seconds, mask = timed(partial(api.flag, analysis))
         prunes.append(seconds)
         found = int(mask.sum()), analysis.n_issues
         listed = sum(len(part.row) for part in (*analysis.store.many, *analysis.store.rivals))
-        del analysis, mask
+        analysis = mask = None
     return {
         "rows": len(labels), "bytes": path.stat().st_size, "plain_read_s": reads, "analyze_s": scans,
         "prune_by_noise_rate_s": prunes, "flagged": found, "list_entries": listed,
@@ -82,10 +83,12 @@ def svg(rows: list[dict[str, Any]]) -> str:
     top, right = max(max(v) for v in series.values()), max(xs)
     place = lambda x, y: (pad + x / right * (width - 2 * pad), height - pad - y / top * (height - 2 * pad))  # noqa: E731
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"',
+        ' font-family="sans-serif" font-size="11">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
         f'<path d="M{pad},{pad} V{height - pad} H{width - pad}" fill="none" stroke="black"/>',
-        f'<text x="{width / 2}" y="{height - 8}" text-anchor="middle">billion values (rows x classes), float16 file</text>',
+        f'<text x="{width / 2}" y="{height - 8}" text-anchor="middle">',
+        "billion values (rows x classes), float16 file</text>",
         f'<text x="{pad}" y="{pad - 10}">seconds (axis to {top:.2f})</text>',
         f'<text x="{width - pad}" y="{height - pad + 14}" text-anchor="end">{right:.2f}</text>',
     ]
@@ -123,9 +126,11 @@ def main() -> None:
             row["share_of_read_speed"] = read / scan
             rows.append(row)
             print(
-                f"{n:>10,} x {CLASSES} float16 ({row['bytes'] / 1e9:.2f} GB): plain read {read:.2f} s, analyze {scan:.2f} s "
+                f"{n:>10,} x {CLASSES} float16 ({row['bytes'] / 1e9:.2f} GB): plain read {read:.2f} s, "
+                f"analyze {scan:.2f} s "
                 f"({read / scan:.0%} of read speed), prune_by_noise_rate "
-                f"{statistics.median(row['prune_by_noise_rate_s']):.2f} s, peak {row['peak_memory_bytes'] / 1e9:.2f} GB",
+                f"{statistics.median(row['prune_by_noise_rate_s']):.2f} s, "
+                f"peak {row['peak_memory_bytes'] / 1e9:.2f} GB",
                 flush=True,
             )
     values = np.array([r["rows"] for r in rows], float)

@@ -314,8 +314,8 @@ def _scan_large(  # type: ignore[no-untyped-def]
         b = 0
         while maxima[b] != peak:
             b += 1
-        base = b * _BLOCK
-        top[i] = _first_equal(bits, i, base, min(k, base + _BLOCK), lane, peak)
+        begin = b * _BLOCK
+        top[i] = _first_equal(bits, i, begin, min(k, begin + _BLOCK), lane, peak)
         above = 0
         for b in range(n_blocks):
             if maxima[b] >= tau_bits:
@@ -323,9 +323,9 @@ def _scan_large(  # type: ignore[no-untyped-def]
         if above >= 2:  # a single entry is the argmax, which is stored anyway
             for b in range(n_blocks):
                 if maxima[b] >= tau_bits:
-                    base = b * _BLOCK
+                    begin = b * _BLOCK
                     n_many = _append(
-                        values, bits, i, base, min(k, base + _BLOCK), tau_bits,
+                        values, bits, i, begin, min(k, begin + _BLOCK), tau_bits,
                         many_row, many_col, many_val, n_many,
                     )  # fmt: skip
         if keep:
@@ -333,9 +333,9 @@ def _scan_large(  # type: ignore[no-untyped-def]
             least = max(scratch_bits[1], s_bits + one)  # above the given label's, so never that label itself
             for b in range(n_blocks):
                 if maxima[b] >= least:
-                    base = b * _BLOCK
+                    begin = b * _BLOCK
                     n_rivals = _append(
-                        values, bits, i, base, min(k, base + _BLOCK), least,
+                        values, bits, i, begin, min(k, begin + _BLOCK), least,
                         rival_row, rival_col, rival_val, n_rivals,
                     )  # fmt: skip
         i += 1
