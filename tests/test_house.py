@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
 import subprocess
 import sys
 import sysconfig
-import time
 from pathlib import Path
 
 import pytest
@@ -41,18 +41,21 @@ def test_imports_point_down() -> None:
     _check(str(BIN / "lint-imports"))
 
 
-def _best_of(command: list[str], times: int = 5) -> float:
+def _cpu_seconds(command: list[str], times: int = 5) -> float:
+    """Least CPU time of a child process: on an idle machine its wall time, on a loaded one still the same."""
     best = float("inf")
     for _ in range(times):
-        begin = time.perf_counter()
+        before = os.times()
         subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
-        best = min(best, time.perf_counter() - begin)
+        after = os.times()
+        spent = after.children_user - before.children_user + after.children_system - before.children_system
+        best = min(best, spent)
     return best
 
 
 @pytest.mark.parametrize("command", [["-c", "import auditor"], ["-m", "auditor", "--help"]], ids=["import", "help"])
 def test_start_up_takes_under_300_ms(command: list[str]) -> None:
-    assert _best_of([sys.executable, *command]) < 0.3
+    assert _cpu_seconds([sys.executable, *command]) < 0.3
 
 
 def test_help_imports_nothing_heavy() -> None:
