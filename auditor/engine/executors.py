@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
 __all__ = ["Executor", "ThreadExecutor", "default_workers"]
@@ -42,6 +42,7 @@ class ThreadExecutor:
 
     def __init__(self, workers: int | None = None) -> None:
         self._workers = max(1, workers or default_workers())
+        self._pool: ThreadPoolExecutor | None = None
 
     @property
     def workers(self) -> int:
@@ -57,15 +58,23 @@ class ThreadExecutor:
                 yield function(source, *job)
             return
         # At most two jobs per thread are in flight, so that waiting results never fill the memory.
+        pool = self._pool_of_threads()
         waiting: deque[Future[Any]] = deque()
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="auditor-engine") as pool:
-            try:
-                for job in jobs:
-                    waiting.append(pool.submit(function, source, *job))
-                    if len(waiting) >= 2 * self._workers:
-                        yield waiting.popleft().result()
-                while waiting:
+        try:
+            for job in jobs:
+                waiting.append(pool.submit(function, source, *job))
+                if len(waiting) >= 2 * self._workers:
                     yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+            # A job that is still running may write into the caller's arrays: wait for it before going on.
+            wait(waiting)
+
+    def _pool_of_threads(self) -> ThreadPoolExecutor:
+        # Kept between calls: starting threads is half the cost of a small problem.
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="auditor-engine")
+        return self._pool
