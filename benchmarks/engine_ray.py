@@ -47,6 +47,7 @@ def main() -> None:
         local = [timed(lambda: job(threads=1))[0] for _ in range(options.repeats)]
         for workers in (1, 2, 4):
             ray.init(
+                address="local",
                 num_cpus=workers, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False,
                 runtime_env={"env_vars": {"PYTHONPATH": root, "NUMBA_NUM_THREADS": "1"}},
             )  # fmt: skip

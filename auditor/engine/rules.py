@@ -216,9 +216,8 @@ def _row_scores(
 ) -> np.ndarray:
     """Scores that need the whole row: one more read."""
     work = analysis.work
-    n_rows, n_classes = work.source.shape
-    out = np.empty(n_rows, dtype)
-    ranges = list(row_ranges(n_rows, n_classes * dtype.itemsize, work.executor.workers, work.chunk_rows))
+    out = np.empty(analysis.n_items, dtype)
+    ranges = list(row_ranges(work.source, work.executor.workers, work.chunk_rows))
 
     def jobs() -> Iterator[tuple[Any, ...]]:
         for start, stop in ranges:

@@ -21,9 +21,13 @@ from auditor.engine.validate import raise_bad_row
 
 __all__ = ["EntryList", "InputRules", "RowStore", "new_store", "row_ranges", "scan", "standard_rows"]
 
-#: Bytes of probabilities per job: large enough to hide the cost of a Python call, small enough that a chunk read
-#: from a file is still in the last-level cache when the kernel reads it.
-CHUNK_BYTES = 4 << 20
+#: Bytes of probabilities per job when read from a file: small enough that a chunk is still in the last-level cache
+#: when the kernel reads it.
+CHUNK_BYTES = 2 << 20
+
+#: The same for arrays in memory, where only the cost of a Python call counts (640k x 1000: .70 s of scan at 4 MiB,
+#: .52 s at 32 MiB).
+MEMORY_CHUNK_BYTES = 32 << 20
 
 #: Entries a thread's list buffer holds before it is emptied (plus one row).
 _LIST_ROOM = 1 << 16
@@ -111,10 +115,14 @@ class ScanResult:
     clipped: int
 
 
-def row_ranges(n_rows: int, row_bytes: int, workers: int, chunk_rows: int | None) -> Iterator[tuple[int, int]]:
+def row_ranges(source: ProbabilitySource, workers: int, chunk_rows: int | None) -> Iterator[tuple[int, int]]:
     """Cut the rows into jobs. Results never depend on where."""
+    n_rows, n_classes = source.shape
     if chunk_rows is None:
-        chunk_rows = max(1, CHUNK_BYTES // max(1, row_bytes))
+        row_bytes = max(1, n_classes * source.dtype.itemsize)
+        # float16 in memory is converted into a buffer, which should stay in the cache as well.
+        large = source.in_memory and source.dtype != np.float16
+        chunk_rows = max(1, (MEMORY_CHUNK_BYTES if large else CHUNK_BYTES) // row_bytes)
         # Small problems are still shared out among the workers.
         chunk_rows = min(chunk_rows, -(-n_rows // workers))
     for start in range(0, n_rows, chunk_rows):
@@ -249,15 +257,13 @@ def scan(
     ProbabilityError
         Naming the first bad row.
     """
-    n_rows, n_classes = source.shape
-    row_bytes = n_classes * source.dtype.itemsize
     store.many.clear()
     store.rivals.clear()
     store.clipped = 0
     columns = (store.given, store.other, store.top, store.candidate)
 
     def jobs() -> Iterator[tuple[Any, ...]]:
-        for start, stop in row_ranges(n_rows, row_bytes, executor.workers, chunk_rows):
+        for start, stop in row_ranges(source, executor.workers, chunk_rows):
             given, other, top, candidate = (column[start:stop] for column in columns)
             outputs = (given, other, top, candidate) if executor.shares_memory else None
             yield start, stop, labels[start:stop], store.tau, store.floor, rules, outputs

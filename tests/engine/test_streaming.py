@@ -204,3 +204,18 @@ def test_bad_files(tmp_path: Path) -> None:
         api.open_probabilities(tmp_path / "absent.npy")
     with pytest.raises((UnreadableError, MissingExtraError)):
         api.open_probabilities(tmp_path / "absent.zarr")
+
+
+@pytest.mark.parametrize("decimals", [None, 1, 2])
+def test_second_read_in_many_small_batches(decimals: int | None, monkeypatch) -> None:
+    """With a floor above every probability each pair is read again, one or two pairs at a time."""
+    from auditor.engine import analysis, pairs
+
+    problem = make_problem(7, 500, 8, "float32", decimals)
+    expected = api.flag(api.analyze(problem.probabilities, problem.labels, row_sum_tolerance=None))
+    assert expected.any()
+    monkeypatch.setattr(analysis, "RIVAL_FLOOR", 2.0)
+    monkeypatch.setattr(pairs, "GATHER_BYTES", 1500)
+    for chunk_rows in (None, 13):
+        ours = api.analyze(problem.probabilities, problem.labels, row_sum_tolerance=None, chunk_rows=chunk_rows)
+        np.testing.assert_array_equal(api.flag(ours), expected)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from auditor.engine import analysis as analysis_module
-from auditor.engine import api, finish, joint, kernels, prune, rules, scores
+from auditor.engine import api, finish, joint, kernels, pairs, rules, scores
 from tests.parity.problems import Problem, compare_all, make_problem
 
 #: Problems tried per trap; the mix of the random parity test. The rarest trap shows in 5 of 480 problems.
@@ -71,7 +71,7 @@ def stable_sort_in_rounding(m) -> None:
 
 
 def stable_sort_in_noise_rate(m) -> None:
-    _stable(m, prune)
+    _stable(m, pairs)
 
 
 def stable_sort_in_lowest(m) -> None:
@@ -79,7 +79,7 @@ def stable_sort_in_lowest(m) -> None:
 
 
 def positive_margins_only(m) -> None:
-    m.setattr(prune.PairReader, "flag_pairs", lambda *a: None)
+    m.setattr(pairs.PairReader, "flag_pairs", lambda *a: None)
 
 
 def prune_counts_rounded(m) -> None:

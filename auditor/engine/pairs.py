@@ -1,0 +1,302 @@
+"""Margins of some pairs of classes, read again from the probabilities, and the rows they flag."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+
+from auditor.engine.executors import Executor
+from auditor.engine.finish import by_class
+from auditor.engine.scan import InputRules, RowStore, clip_rows, row_ranges, standard_rows
+from auditor.engine.semantics import MARGIN_SLACK
+from auditor.engine.sources import ProbabilitySource
+
+__all__ = ["GATHER_BYTES", "PairReader", "balanced", "gather_job"]
+
+#: Bytes of margins held at once while pairs are read again.
+GATHER_BYTES = 256 << 20
+
+
+def balanced(work: np.ndarray, workers: int) -> list[tuple[int, int]]:
+    """Cut a list of jobs where the running sum of their work passes equal shares; more parts than workers."""
+    if len(work) == 0:
+        return []
+    total = np.cumsum(work + 1)
+    parts = 4 * workers if total[-1] > 1 << 15 else 1
+    edges = np.searchsorted(total, total[-1] * np.arange(1, parts) / parts)
+    edges = np.unique(np.concatenate([[0], edges, [len(work)]]))
+    return [(int(a), int(b)) for a, b in itertools.pairwise(edges)]
+
+
+@dataclass(frozen=True)
+class GatherPlan:
+    """Margins to collect: for each selected row of class k one margin per pair of class k.
+
+    Attributes
+    ----------
+    rows : int64 array
+        Selected rows, ascending.
+    slot : int64 array
+        Position of each selected row in the blocks of its class.
+    first_pair : int64 array (K + 1,)
+        Pairs of class k are ``first_pair[k] .. first_pair[k + 1]``.
+    column : int64 array (pairs,)
+        Other class of each pair.
+    start : int64 array (pairs,)
+        Where the pair's margins begin in the result.
+    """
+
+    rows: np.ndarray
+    slot: np.ndarray
+    first_pair: np.ndarray
+    column: np.ndarray
+    start: np.ndarray
+
+
+@numba.njit(nogil=True, cache=True)
+def _gather(chunk, base, rows, slot, labels, given, first_pair, column, start, out):  # type: ignore[no-untyped-def]
+    for r in range(len(rows)):
+        i = np.int64(rows[r]) - base
+        k = np.int64(labels[i])
+        for p in range(first_pair[k], first_pair[k + 1]):
+            out[start[p] + slot[r]] = chunk[i, column[p]] - given[i]
+
+
+def gather_job(
+    source: ProbabilitySource,
+    start: int,
+    stop: int,
+    labels: np.ndarray,
+    given: np.ndarray,
+    rows: np.ndarray,
+    slot: np.ndarray,
+    plan: GatherPlan,
+    clip: bool,
+    out: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Collect the margins of the selected rows in start..stop.
+
+    Writes into `out` where memory is shared; otherwise returns (positions, margins).
+    """
+    pick = getattr(source, "pick", None)
+    if pick is None and source.in_memory and source.dtype in (np.float32, np.float64) and not clip:
+        chunk = source.read(start, stop)  # touches the needed entries only, in any memory order
+    elif pick is not None:
+        chunk = None
+    else:
+        chunk = standard_rows(source.read(start, stop))
+        chunk = clip_rows(chunk) if clip else chunk
+    if out is not None and chunk is not None:
+        _gather(chunk, start, rows, slot, labels, given, plan.first_pair, plan.column, plan.start, out)
+        return None
+    local = labels[rows - start].astype(np.int64)
+    repeat = plan.first_pair[local + 1] - plan.first_pair[local]
+    pair = np.repeat(plan.first_pair[local], repeat) + _ramp(repeat)
+    positions = plan.start[pair] + np.repeat(slot, repeat)
+    at = np.repeat(rows - start, repeat)
+    if chunk is None:
+        values = pick(at + start, plan.column[pair])  # type: ignore[misc]
+        values = clip_rows(values) if clip else values
+    else:
+        values = chunk[at, plan.column[pair]]
+    margins = values - given[at]
+    if out is not None:
+        out[positions] = margins
+        return None
+    return positions, margins
+
+
+def _ramp(lengths: np.ndarray) -> np.ndarray:
+    """0, 1, .., lengths[0] - 1, 0, 1, .., lengths[1] - 1, ..."""
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
+
+
+class PairReader:
+    """Reads margins of some pairs of classes again and flags their rows exactly.
+
+    Parameters
+    ----------
+    source : ProbabilitySource
+    labels : compact labels (N,)
+    class_counts : int64 array (K,)
+    rules : InputRules
+    executor : Executor
+        Runs the reads; may be a cluster.
+    local : Executor
+        Runs what works on arrays of this process.
+    chunk_rows : int or None
+    """
+
+    def __init__(
+        self,
+        source: ProbabilitySource,
+        labels: np.ndarray,
+        class_counts: np.ndarray,
+        rules: InputRules,
+        executor: Executor,
+        local: Executor,
+        chunk_rows: int | None,
+    ) -> None:
+        self.source = source
+        self.labels = labels
+        self.class_counts = class_counts
+        self.rules = rules
+        self.executor = executor
+        self.local = local
+        self.chunk_rows = chunk_rows
+
+    def flag_pairs(self, pairs: np.ndarray, wanted: np.ndarray, store: RowStore, flagged: np.ndarray) -> None:
+        """Set `flagged` for the rows of the given pairs (``k * K + j``, ascending)."""
+        n_classes = len(wanted)
+        tied: list[np.ndarray] = []
+        for batch in self._batches(pairs, n_classes, self.class_counts):
+            members = self._possible_rows(batch, wanted, store)
+            margins, starts = self._margins(batch, members, n_classes, store)
+            undecided = np.zeros(len(batch), np.bool_)
+            jobs = [
+                (first, last, batch, wanted, starts, margins, *members, self.class_counts, flagged, undecided)
+                for first, last in balanced(np.diff(starts), self.local.workers)
+            ]
+            list(self.local.run(_job_decide, None, jobs))
+            tied.append(batch[undecided])
+        # A tie across the boundary falls as argsort of the whole class leaves it: read the whole class.
+        for batch in self._batches(np.concatenate(tied), n_classes, self.class_counts):
+            order, offsets = by_class(None, self.labels, self.class_counts, self.local)
+            sizes = np.zeros(n_classes, np.int64)
+            sizes[batch // n_classes] = self.class_counts[batch // n_classes]
+            margins, starts = self._margins(batch, (order, offsets, sizes), n_classes, store)
+            for p, pair in enumerate(batch):
+                k, j = divmod(int(pair), n_classes)
+                top = np.argsort(-margins[starts[p] : starts[p + 1]])[: wanted[j, k]]
+                flagged[order[offsets[k] + top]] = True
+
+    def _batches(self, pairs: np.ndarray, n_classes: int, rows_of_class: np.ndarray) -> Iterator[np.ndarray]:
+        """Pairs whose margins fit into `GATHER_BYTES` together (at least one)."""
+        if not len(pairs):
+            return
+        sizes = rows_of_class[pairs // n_classes] * 8
+        if self.source.in_memory:
+            sizes = sizes // 4  # reading again costs little, and most rows are ruled out
+        group = np.cumsum(sizes) // GATHER_BYTES
+        for g in np.unique(group):
+            yield pairs[group == g]
+
+    def _possible_rows(self, pairs: np.ndarray, wanted: np.ndarray, store: RowStore) -> Members:
+        """Per class the rows that can be among the R largest margins of one of its pairs, in row order."""
+        n_classes = len(wanted)
+        order, offsets = by_class(None, self.labels, self.class_counts, self.local)
+        most = np.zeros(n_classes, np.int64)
+        np.maximum.at(most, pairs // n_classes, wanted[pairs % n_classes, pairs // n_classes])
+        sizes = np.zeros(n_classes, np.int64)
+        slack = store.given.dtype.type(MARGIN_SLACK)
+        jobs = [
+            (first, last, most, slack, offsets, order, store.given, store.other, sizes)
+            for first, last in balanced(self.class_counts * (most > 0), self.local.workers)
+        ]
+        list(self.local.run(_job_narrow, None, jobs))
+        return order, offsets, sizes
+
+    def _margins(
+        self, pairs: np.ndarray, members: Members, n_classes: int, store: RowStore
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """One read: the margins of the members of each pair's class, and where each pair's begin and end."""
+        plan, starts = _plan(pairs, members, n_classes)
+        out = np.empty(int(starts[-1]), store.given.dtype)
+        shared = self.executor.shares_memory
+
+        def jobs() -> Iterator[tuple[Any, ...]]:
+            for start, stop in row_ranges(self.source, self.executor.workers, self.chunk_rows):
+                a, b = np.searchsorted(plan.rows, [start, stop])
+                if a == b:
+                    continue
+                yield (
+                    start, stop, self.labels[start:stop], store.given[start:stop],
+                    plan.rows[a:b], plan.slot[a:b],
+                    GatherPlan(_NONE, _NONE, plan.first_pair, plan.column, plan.start),
+                    store.clipped > 0, out if shared else None,
+                )  # fmt: skip
+
+        for result in self.executor.run(gather_job, self.source, jobs()):
+            if result is not None:
+                positions, margins = result
+                out[positions] = margins
+        return out, starts
+
+
+#: Rows of the classes: row numbers, where each class begins, how many of its rows count.
+Members = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+_NONE = np.empty(0, np.int64)
+
+
+@numba.njit(nogil=True, cache=True)
+def _narrow(first, last, most, slack, offsets, order, given, other, sizes):  # type: ignore[no-untyped-def]
+    """Move the rows of class k that can matter to the front of its part of `order`; count them."""
+    for k in range(first, last):
+        if most[k] == 0:
+            continue
+        rows = order[offsets[k] : offsets[k + 1]]
+        if most[k] >= len(rows):
+            sizes[k] = len(rows)
+            continue
+        own = np.empty(len(rows), given.dtype)
+        for r in range(len(rows)):
+            own[r] = given[rows[r]]
+        least = -np.partition(own, most[k] - 1)[most[k] - 1] - slack
+        kept = 0
+        for r in range(len(rows)):
+            if other[rows[r]] - own[r] >= least:
+                rows[kept] = rows[r]
+                kept += 1
+        sizes[k] = kept
+
+
+@numba.njit(nogil=True, cache=True)
+def _decide(  # type: ignore[no-untyped-def]
+    first, last, pairs, wanted, starts, margins, order, offsets, sizes, class_counts, flagged, undecided
+):
+    """Flag the rows with the largest margins of pairs[first:last]; mark those whose boundary is a tie."""
+    n_classes = wanted.shape[0]
+    for p in range(first, last):
+        k = pairs[p] // n_classes
+        count = wanted[pairs[p] % n_classes, k]
+        own = margins[starts[p] : starts[p + 1]]
+        rows = order[offsets[k] : offsets[k] + sizes[k]]
+        # Fewer rows than wanted can only be all rows of the class: narrowing kept at least `count` of them.
+        v = own.min() if count >= len(own) else np.partition(own, len(own) - count)[len(own) - count]
+        reached = 0
+        for r in range(len(own)):
+            reached += 1 if own[r] >= v else 0
+        if reached > count:
+            undecided[p] = True
+            continue
+        for r in range(len(own)):
+            if own[r] >= v:
+                flagged[rows[r]] = True
+
+
+def _job_narrow(_: Any, *arguments: Any) -> None:
+    _narrow(*arguments)
+
+
+def _job_decide(_: Any, *arguments: Any) -> None:
+    _decide(*arguments)
+
+
+def _plan(pairs: np.ndarray, members: Members, n_classes: int) -> tuple[GatherPlan, np.ndarray]:
+    """Lay out the result: pairs in order, each as long as its class has members."""
+    order, offsets, sizes = members
+    classes = pairs // n_classes
+    slot = _ramp(sizes)
+    rows = order[np.repeat(offsets[:-1], sizes) + slot].astype(np.int64)
+    ascending = np.argsort(rows, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(sizes[classes])])
+    first_pair = np.searchsorted(classes, np.arange(n_classes + 1))
+    plan = GatherPlan(rows[ascending], slot[ascending], first_pair, pairs % n_classes, starts[:-1])
+    return plan, starts
