@@ -100,7 +100,7 @@ def test_find_errors_takes_arrays(tmp_path) -> None:
     run = auditor.find_errors(pred_probs=found.probabilities_, labels=y, out=tmp_path / "run", class_names=list("abc"))
     assert set(wrong.astype(str)) <= set(run.findings["id"])
     assert run.class_names == ("a", "b", "c")
-    with pytest.raises(ProbabilityError, match="178"):
+    with pytest.raises(ProbabilityError, match="2 columns"):
         auditor.find_errors(pred_probs=found.probabilities_[:, :2], labels=y, class_names=list("abc"))
     with pytest.raises(UsageError, match="without labels"):
         auditor.find_errors(pred_probs=found.probabilities_)

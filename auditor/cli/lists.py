@@ -12,9 +12,7 @@ __all__ = ["config", "datasets", "doctor", "models"]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
-def _print(
-    rows: Sequence[Mapping[str, Any]], columns: list[str], schema: str, key: str, json: bool, then: str
-) -> None:
+def _print(rows: Sequence[Mapping[str, Any]], columns: list[str], schema: str, key: str, json: bool, then: str) -> None:
     from rich.table import Table
     from rich.text import Text
 

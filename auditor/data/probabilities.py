@@ -213,8 +213,7 @@ def _check_block(block: np.ndarray, start: int, where: str) -> int:
             row = int(np.flatnonzero(bad)[0])
             value = low[row] if word == "negative" else high[row]
             raise ProbabilityError(
-                f"{where}: row {start + row} holds {value:.6g}, which is {word} "
-                f"(bad rows here: {int(bad.sum())}).",
+                f"{where}: row {start + row} holds {value:.6g}, which is {word} (bad rows here: {int(bad.sum())}).",
                 _scale_hint(block),
             )
     sums = np.clip(block, 0, 1).sum(axis=1, dtype=np.float64)

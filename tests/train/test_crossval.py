@@ -161,6 +161,8 @@ def _script(body: str) -> list[str]:
 def test_interrupt_stops_the_workers_at_once(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     body = (
+        # A shell starts background jobs with SIGINT ignored, and children inherit that.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import fitting_cases as t\n"
         f"trainer = t.MeanTrainer(mode='slow', calls={str(calls)!r})\n"
         "data = t.small_data()\n"
