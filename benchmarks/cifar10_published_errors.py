@@ -141,7 +141,8 @@ def markdown(document: dict[str, Any]) -> str:
             f"| {name} | {plan} | {n} | {row['out_of_sample_accuracy']:.4f} | {took} | {row['in_top_275']} "
             f"| {row['in_flagged']} ({row['n_flagged']:,}) | {row['in_top_54']} | {goal} |"
         )
-    return "\n".join([*lines, "", *CAVEATS, ""])
+    note = [f"- {document['note']}"] if document["note"] else []
+    return "\n".join([*lines, "", *CAVEATS, *note, ""])
 
 
 CAVEATS = (
@@ -159,6 +160,7 @@ def main() -> None:
     parser.add_argument("runs", nargs="*", type=Path)
     parser.add_argument("--data-dir", type=Path, default=Path(os.environ.get("AUDITOR_DATA_DIR", "../shared/data")))
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--note", default="", help="conditions of the runs that their manifests cannot know")
     arguments = parser.parse_args()
     errors = validated_errors(arguments.data_dir)
     rows = [of_run(path, errors) for path in arguments.runs] + published(arguments.data_dir, errors)
@@ -168,7 +170,7 @@ def main() -> None:
             f"{row['in_top_275']} of {row['of']} in top 275, {row['in_flagged']} in {row['n_flagged']} flagged, "
             f"{row['in_top_54']} in top 54" + (f"  {row['seconds']:.0f} s" if "seconds" in row else "")
         )
-    document = {"machine": describe_machine(), "versions": package_versions(), "rows": rows}
+    document = {"machine": describe_machine(), "versions": package_versions(), "note": arguments.note, "rows": rows}
     if arguments.out:
         write_json(arguments.out / "results.json", document)
         with atomic_write(arguments.out / "report.md") as handle:
