@@ -102,5 +102,5 @@ def test_find_errors_takes_arrays(tmp_path) -> None:
     assert run.class_names == ("a", "b", "c")
     with pytest.raises(ProbabilityError, match="2 columns"):
         auditor.find_errors(pred_probs=found.probabilities_[:, :2], labels=y, class_names=list("abc"))
-    with pytest.raises(UsageError, match="without labels"):
+    with pytest.raises(UsageError, match="no labels"):
         auditor.find_errors(pred_probs=found.probabilities_)
