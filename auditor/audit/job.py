@@ -263,7 +263,6 @@ class AuditJob:
         """Score, rank and flag."""
         self.progress.stage("find", f"{len(self.audited):,} audited items")
         probabilities = load_npy(self.folder / layout.PRED_PROBS)
-        made: dict[str, Any] = {}
 
         def produce() -> dict[str, Any]:
             tables = make_findings(self.dataset, self.audited, probabilities, self.config.rule, self.bad_items)
@@ -286,12 +285,11 @@ class AuditJob:
             [layout.SCORES, layout.FINDINGS],
             produce,
         )
-        made = record.info
         agree = probabilities.argmax(axis=1) == self.dataset.labels[self.audited]
         self.counts |= {
             "n_items": len(self.dataset),
             "n_audited": len(self.audited),
-            "n_flagged": made["n_flagged"],
+            "n_flagged": record.info["n_flagged"],
             "n_undecodable": len(self.bad_items),
         }
         self.model["out_of_sample_accuracy"] = float(agree.mean())
@@ -299,7 +297,7 @@ class AuditJob:
             {
                 "part": "findings",
                 "status": "done",
-                "detail": f"ranked by {made['detector']}, flagged by {made['rule']}",
+                "detail": f"ranked by {record.info['detector']}, flagged by {record.info['rule']}",
             }
         )
 

@@ -135,7 +135,7 @@ def _train_to_test(
     labels, names = dataset.labels, dataset.class_names
     predict = wanted & ~bad
     split = (dataset.items.splits == "train") & ~wanted & ~bad
-    # `seed_tasks` drops copies of predicted items too; here they are dropped first, so that they are counted.
+    # Copies of predicted items are dropped here rather than in `seed_tasks`, so that they are counted.
     train = split & ~np.isin(groups, np.unique(groups[predict]))
     counts = np.bincount(labels[train], minlength=len(names))
     # A class is learnt from the train split here, so only its train count matters.
@@ -153,7 +153,7 @@ def _train_to_test(
     if not predict.any():
         return AuditPlan("train-to-test", "", np.empty(0, np.int64), _no_fold(dataset), (), usable, not_auditable, 0)
     place = _places(usable, len(dataset))
-    tasks = seed_tasks(place[np.flatnonzero(train)], place[np.flatnonzero(predict)], seeds, seed, groups[usable])
+    tasks = seed_tasks(place[np.flatnonzero(train)], place[np.flatnonzero(predict)], seeds, seed)
     return AuditPlan(
         "train-to-test",
         f"{seeds} model(s) trained on the train split ({int(train.sum()):,} items), averaged",
