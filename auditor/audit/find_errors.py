@@ -26,6 +26,7 @@ from auditor.runs import layout
 from auditor.runs.lock import locked
 from auditor.runs.run import Run
 from auditor.train.base import Trainer
+from auditor.train.cluster import Cluster
 
 __all__ = ["find_errors"]
 
@@ -40,6 +41,7 @@ def find_errors(
     out: str | Path | None = None,
     fresh: bool = False,
     workers: int | None = None,
+    cluster: Cluster | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
     **config: Any,
@@ -66,6 +68,9 @@ def find_errors(
         Throw away what is in the run folder and start anew.
     workers : int, optional
         Processes that train side by side; by default one per core. Never changes the result.
+    cluster : Cluster, optional
+        Fits on its nodes, e.g. `auditor.engine.ray_executor.RayExecutor`. The result is the local one where the
+        nodes have the same processor and libraries.
     settings : Settings, optional
     progress : Progress, optional
     **config
@@ -100,7 +105,7 @@ def find_errors(
             groups = job.group_duplicates(bad)
             chosen = job.choose(bad)
             plan = job.plan(chosen, groups, bad)
-            job.train(chosen, plan, workers)
+            job.train(chosen, plan, workers, cluster)
         else:
             job.take_supplied()
         job.find()

@@ -31,6 +31,7 @@ from auditor.runs.stages import Stages
 from auditor.runs.tables import write_array, write_arrays, write_table
 from auditor.train.base import Trainer
 from auditor.train.choose import choose_trainer
+from auditor.train.cluster import Cluster
 from auditor.train.crossval import run_tasks
 
 __all__ = ["AuditJob"]
@@ -163,12 +164,13 @@ class AuditJob:
             self.progress.note(f"{plan.left_out} training item(s) left out: copies of them are audited")
         return plan
 
-    def train(self, trainer: Trainer, plan: AuditPlan, workers: int | None) -> None:
+    def train(self, trainer: Trainer, plan: AuditPlan, workers: int | None, cluster: Cluster | None = None) -> None:
         """Fit the planned models and write the out-of-sample probabilities of the audited items."""
         data = training_data(self.dataset, self.folder, plan.usable)
         # Threads of one fit are part of the recipe; workers share out what cores are left.
         workers = workers or max(1, cpu_count() // getattr(trainer, "threads", 1))
-        self.progress.stage("train", f"{len(plan.tasks)} model(s), {min(workers, len(plan.tasks))} at a time")
+        where = f"{min(workers, len(plan.tasks))} at a time" if cluster is None else "on the cluster"
+        self.progress.stage("train", f"{len(plan.tasks)} model(s), {where}")
         inputs = self._inputs(
             recipe=trainer.recipe(),
             tasks=hash_json([[t.name, t.seed, hash_array(t.train), hash_array(t.predict)] for t in plan.tasks]),
@@ -179,7 +181,7 @@ class AuditJob:
         def produce() -> dict[str, Any]:
             results = run_tasks(
                 trainer, data, list(plan.tasks),
-                workers=workers, progress=self.progress, folder=self.folder / layout.TASKS,
+                workers=workers, progress=self.progress, folder=self.folder / layout.TASKS, cluster=cluster,
             )  # fmt: skip
             probabilities = merge_probabilities(plan, results, data.n_classes)
             write_array(self.folder / layout.PRED_PROBS, probabilities)

@@ -46,6 +46,8 @@ def find_errors(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     seed: Annotated[int | None, typer.Option(help="Root of all random numbers.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that train side by side.")] = None,
+    engine: Annotated[str, typer.Option(help="local, or ray: folds are trained on the nodes of a cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(help="With --engine ray: address of the cluster.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder that holds named data sets.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder.")] = None,
     resume: Annotated[
@@ -60,7 +62,7 @@ def find_errors(
     from auditor.audit.find_errors import find_errors as work
     from auditor.cli.console import RichProgress, print_json, say
     from auditor.cli.present import findings_document, summary_lines, suspects_table
-    from auditor.cli.values import parse_class_names
+    from auditor.cli.values import choose_executor, parse_class_names
     from auditor.core.config import load_settings
 
     settings = load_settings({"data_dir": data_dir, "offline": True if offline else None})
@@ -73,6 +75,7 @@ def find_errors(
             out=out,
             fresh=not resume,
             workers=workers,
+            cluster=choose_executor(engine, address),
             settings=settings,
             progress=progress,
             audit=audit,

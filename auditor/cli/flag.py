@@ -9,7 +9,6 @@ import typer
 
 if TYPE_CHECKING:
     from auditor.audit.flagging import Flagging, Inputs
-    from auditor.engine.executors import Executor
 
 __all__ = ["flag"]
 
@@ -35,7 +34,7 @@ def flag(
         Path | None, typer.Option(help="Write one score per item here (.npy); higher = more likely wrong.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the flagged items here (.csv or .parquet).")] = None,
-    engine: Annotated[str, typer.Option(help="threads, or ray for a cluster.")] = "threads",
+    engine: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
     address: Annotated[str | None, typer.Option(help="With --engine ray: address of the cluster.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads; default: all CPUs.")] = None,
     chunk_rows: Annotated[int | None, typer.Option(help="Rows per piece; never changes the result.")] = None,
@@ -45,9 +44,10 @@ def flag(
     """Flag again, without training: from a run or from probability files, streaming."""
     from auditor.audit.flagging import flag_inputs
     from auditor.cli.console import print_json, say
+    from auditor.cli.values import choose_executor
 
     inputs = _inputs(run, pred_probs or [], labels)
-    executor = _executor(engine, address)
+    executor = choose_executor(engine, address)
     result = flag_inputs(
         inputs, rule=rule, detector=detector, chunk_rows=chunk_rows, threads=threads, executor=executor,
         note=None if quiet else say,
@@ -79,20 +79,6 @@ def _inputs(run: str | None, pred_probs: list[str], labels: str | None) -> Input
     from auditor.runs.run import open_run
 
     return inputs_from_run(open_run(run, load_settings().runs_dir))
-
-
-def _executor(engine: str, address: str | None) -> Executor | None:
-    from auditor.core.errors import UsageError
-
-    if engine == "ray":
-        from auditor.engine.ray_executor import RayExecutor
-
-        return RayExecutor(address=address)
-    if engine != "threads":
-        raise UsageError(f"unknown --engine {engine!r}.", "Choose threads or ray.")
-    if address is not None:
-        raise UsageError("--address goes with --engine ray.")
-    return None
 
 
 def _write_scores(path: Path, result: Flagging) -> None:

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from auditor.core.errors import UnreadableError, UsageError
 
-__all__ = ["parse_class_names"]
+if TYPE_CHECKING:
+    from auditor.engine.ray_executor import RayExecutor
+
+__all__ = ["choose_executor", "parse_class_names"]
+
+
+def choose_executor(engine: str, address: str | None) -> RayExecutor | None:
+    """The cluster for ``--engine ray [--address A]``; None for ``local``."""
+    if engine == "ray":
+        from auditor.engine.ray_executor import RayExecutor
+
+        return RayExecutor(address=address)
+    if engine != "local":
+        raise UsageError(f"unknown --engine {engine!r}.", "Choose local or ray.")
+    if address is not None:
+        raise UsageError("--address goes with --engine ray.")
+    return None
 
 
 def parse_class_names(value: str | None) -> list[str] | None:

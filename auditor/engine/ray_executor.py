@@ -1,15 +1,15 @@
-"""The engine's work on a Ray cluster. The only module that knows Ray.
+"""Work on a Ray cluster: the engine's row ranges and the fits of a cross-validation. The only module that knows Ray.
 
-Jobs are pure functions of (source, row range, small arrays), so a job that was lost with its node is simply run
-again elsewhere, and results are merged in the order of the rows: the outcome equals the local one exactly.
+Jobs are pure functions of what they are given, so a job that was lost with its node is simply run again elsewhere,
+and results are merged in the order of the jobs: the outcome equals the local one exactly.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from auditor.core.errors import AuditorError, MissingExtraError, ResourceError
 from auditor.engine.sources import ArraySource, ProbabilitySource
 
 __all__ = ["RayExecutor"]
+
+T = TypeVar("T")
 
 #: Times a lost job is started again before the run gives up. A job is lost only with its worker or node.
 _RETRIES = 10
@@ -68,7 +70,7 @@ class RayExecutor:
         reachable under the same name from every node.
         """
         ray = self._ray
-        remote = ray.remote(max_retries=_RETRIES, retry_exceptions=False, num_cpus=1)(_run_job)
+        remote = self._remote(_run_job)
         travels = isinstance(source, ArraySource)
         shared = None if travels else ray.put(source)
         waiting: deque[tuple[Any, tuple[Any, ...]]] = deque()
@@ -77,14 +79,74 @@ class RayExecutor:
                 part = RowSlice.of(source, job[0], job[1]) if travels else shared
                 waiting.append((remote.remote(function, part, job), job))
                 if len(waiting) >= 2 * self._workers:
-                    yield self._take(*waiting.popleft())
+                    yield self._take_rows(*waiting.popleft())
             while waiting:
-                yield self._take(*waiting.popleft())
+                yield self._take_rows(*waiting.popleft())
         finally:
             for reference, _ in waiting:
                 ray.cancel(reference)
 
-    def _take(self, reference: Any, job: tuple[Any, ...]) -> Any:
+    @property
+    def gpus(self) -> int:
+        """GPUs of the cluster."""
+        return int(self._ray.cluster_resources().get("GPU", 0))
+
+    def call(self, function: Callable[..., T], *arguments: Any, gpus: int = 0) -> T:
+        """``function(*arguments)`` on some node, with `gpus` of its GPUs."""
+        reference = self._remote(function, gpus=gpus).remote(*arguments)
+        return cast(T, self._take(reference, "a call"))
+
+    def run_named(
+        self,
+        function: Callable[..., T],
+        shared: Any,
+        jobs: Sequence[tuple[str, tuple[Any, ...]]],
+        *,
+        cpus: int = 1,
+        gpus: int = 0,
+    ) -> Iterator[tuple[str, T]]:
+        """Yield (name, ``function(shared, *job)``) of each named job, in the order in which they end.
+
+        Parameters
+        ----------
+        shared : picklable
+            Put into the object store once; arrays in it arrive as read-only views.
+        cpus, gpus : int
+            What one job occupies.
+
+        Raises
+        ------
+        ResourceError
+            No node of the cluster is that large, or a job was lost again and again.
+        """
+        ray = self._ray
+        if not any(
+            node["Alive"] and node["Resources"].get("CPU", 0) >= cpus and node["Resources"].get("GPU", 0) >= gpus
+            for node in ray.nodes()
+        ):
+            raise ResourceError(
+                f"no node of the cluster has {cpus} CPU(s) and {gpus} GPU(s), which one job needs.",
+                "Add a larger node, or choose --device cpu.",
+            )
+        remote = self._remote(function, cpus=cpus, gpus=gpus)
+        store = ray.put(shared)
+        waiting = {remote.remote(store, *job): name for name, job in jobs}
+        try:
+            while waiting:
+                (reference,), _ = ray.wait(list(waiting), num_returns=1)
+                result = self._take(reference, waiting[reference])
+                yield waiting.pop(reference), result
+        finally:
+            for reference in waiting:
+                ray.cancel(reference)
+
+    def _remote(self, function: Callable[..., Any], cpus: int = 1, gpus: int = 0) -> Any:
+        return self._ray.remote(max_retries=_RETRIES, retry_exceptions=False, num_cpus=cpus, num_gpus=gpus)(function)
+
+    def _take_rows(self, reference: Any, job: tuple[Any, ...]) -> Any:
+        return self._take(reference, f"rows {job[0]}..{job[1]}")
+
+    def _take(self, reference: Any, what: str) -> Any:
         ray = self._ray
         try:
             return ray.get(reference)
@@ -94,7 +156,7 @@ class RayExecutor:
             raise
         except ray.exceptions.RayError as error:
             raise ResourceError(
-                f"rows {job[0]}..{job[1]} were lost by the cluster {_RETRIES + 1} times: {error}.",
+                f"{what}: lost by the cluster {_RETRIES + 1} times: {error}.",
                 "Check the nodes' memory, then repeat the command.",
             ) from error
 

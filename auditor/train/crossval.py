@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from auditor.core.errors import UsageError
 from auditor.core.files import atomic_path, read_json, write_json
 from auditor.core.hashing import hash_json
 from auditor.core.progress import Progress, SilentProgress
 from auditor.train.base import FitResult, FitTask, Trainer, TrainingData
+from auditor.train.cluster import Cluster, checkpoint_folder, fit_limited, fit_on_cluster, resolve_on_cluster
 from auditor.train.results import data_hash, load_result, save_result, task_key
 
 __all__ = ["fit_and_store", "run_tasks"]
@@ -32,6 +32,7 @@ def run_tasks(
     workers: int = 1,
     progress: Progress | None = None,
     folder: Path | None = None,
+    cluster: Cluster | None = None,
 ) -> list[FitResult]:
     """Fit all tasks and return their results in the order of `tasks`.
 
@@ -49,6 +50,8 @@ def run_tasks(
     folder : Path, optional
         Where results, checkpoints and the workers' copy of the images lie; a temporary folder without it. A task
         whose stored key (recipe, data, task) equals is not fitted again, and a started one continues.
+    cluster : Cluster, optional
+        Fit on its nodes, with their GPUs, instead of here; `workers` is then not used.
 
     Raises
     ------
@@ -69,8 +72,8 @@ def run_tasks(
         raise UsageError(f"task names repeat: {sorted(n for n in set(names) if names.count(n) > 1)}.")
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="auditor-train-") as temporary:
-            return _run(trainer, data, tasks, workers, progress, Path(temporary))
-    return _run(trainer, data, tasks, workers, progress, Path(folder))
+            return _run(trainer, data, tasks, workers, progress, Path(temporary), cluster)
+    return _run(trainer, data, tasks, workers, progress, Path(folder), cluster)
 
 
 def _run(
@@ -80,9 +83,10 @@ def _run(
     workers: int,
     progress: Progress,
     folder: Path,
+    cluster: Cluster | None,
 ) -> list[FitResult]:
     content = data_hash(data)
-    trainer = _resolve(trainer, data, content, folder)
+    trainer = _resolve(trainer, data, content, folder, cluster)
     keys = {task.name: task_key(trainer, content, task) for task in tasks}
     results: dict[str, FitResult] = {}
     for task in tasks:
@@ -93,7 +97,9 @@ def _run(
             progress.finish(task.name, "stored")
     todo = [task for task in tasks if task.name not in results]
     workers = min(workers, len(todo))
-    if workers <= 1 or getattr(trainer, "needs_one_process", False):
+    if cluster is not None:
+        results |= fit_on_cluster(cluster, trainer, data, todo, keys, progress, folder)
+    elif workers <= 1 or getattr(trainer, "needs_one_process", False):
         for task in todo:
             results[task.name] = fit_and_store(trainer, data, task, keys[task.name], folder, progress)
     else:
@@ -112,7 +118,7 @@ def _run(
     return [results[task.name] for task in tasks]
 
 
-def _resolve(trainer: T, data: TrainingData, content: str, folder: Path) -> T:
+def _resolve(trainer: T, data: TrainingData, content: str, folder: Path, cluster: Cluster | None) -> T:
     """Let a trainer fix its automatic choices once, and remember them for the continuation of this run.
 
     A trainer that chooses by timing (precision) would otherwise be free to choose differently after an
@@ -126,7 +132,7 @@ def _resolve(trainer: T, data: TrainingData, content: str, folder: Path) -> T:
         kept = read_json(path)
         if isinstance(kept, dict) and kept.get("asked") == asked:
             return cast(T, replace(cast(Any, trainer), **kept["choices"]))
-    resolved = trainer.resolved(data)
+    resolved = trainer.resolved(data) if cluster is None else resolve_on_cluster(cluster, trainer, data)
     before, after = trainer.recipe(), resolved.recipe()
     choices = {name: value for name, value in after.items() if before.get(name) != value}
     write_json(path, {"asked": asked, "choices": choices})
@@ -137,9 +143,8 @@ def fit_and_store(
     trainer: Trainer, data: TrainingData, task: FitTask, key: str, folder: Path, progress: Progress
 ) -> FitResult:
     """Fit one task, store its result, and drop its checkpoint."""
-    checkpoints = folder / "checkpoints" / key.removeprefix("sha256:")[:16]
-    with threadpool_limits(limits=int(getattr(trainer, "threads", 1))):
-        result = trainer.fit(data, task, progress, checkpoints)
+    checkpoints = checkpoint_folder(folder, key)
+    result = fit_limited(trainer, data, task, progress, checkpoints)
     save_result(folder / "results", task.name, key, result)
     shutil.rmtree(checkpoints, ignore_errors=True)  # only now: until here it was the way back
     return result
