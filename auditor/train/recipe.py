@@ -159,7 +159,7 @@ BUDGETS: dict[str, Recipe] = {
         stages=(Stage(0.5, 2), Stage(0.75, 1)), batch=500, widths=(32, 128, 128), min_images=40_000, seeds=1
     ),
     "standard": Recipe(
-        stages=(Stage(0.5, 6), Stage(0.75, 4), Stage(1.0, 2)),
+        stages=(Stage(0.5, 8), Stage(0.75, 8), Stage(1.0, 4)),
         batch=500,
         widths=(32, 128, 128),
         min_images=120_000,
