@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from auditor.cli import benchmark_detection as benchmark_detection_command
 from auditor.cli import find_errors as find_errors_command
 from auditor.cli import flag as flag_command
 from auditor.cli import lists, show
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command("find-errors")(find_errors_command.find_errors)
 app.command("flag")(flag_command.flag)
 app.command("show")(show.show)
+app.command("benchmark-detection")(benchmark_detection_command.benchmark_detection)
 app.command("datasets")(lists.datasets)
 app.command("models")(lists.models)
 app.command("doctor")(lists.doctor)
