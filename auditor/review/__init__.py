@@ -1,0 +1,1 @@
+"""Verdicts of people: the store, the queue, and the consensus of several reviewers (`docs/review.md`)."""
