@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +121,10 @@ def _inputs(one: BenchmarkSet, seed: int, context: Context, draws: int) -> dict[
     }  # fmt: skip
 
 
+@cache
 def _code() -> str:
-    """Hash of what decides the figures: the detectors and this room without its reports."""
+    """Hash of what decides the figures: the detectors and this room without its reports. Read once: the code
+    that runs is the code at the start."""
     import auditor.detect
     import auditor.detection_benchmark
 

@@ -97,7 +97,10 @@ def _cell(seed: int, gain: float) -> Cell:
     rng = np.random.default_rng(7)  # the same items for every seed
     wrong = rng.random(600) < 0.2
     noise = rng.normal(size=(2, 600))
-    outcomes = [Outcome("t", "good", noise[0] + (1 + gain) * wrong, None, 0.0), Outcome("t", "poor", noise[1] + wrong, None, 0.0)]
+    outcomes = [
+        Outcome("t", "good", noise[0] + (1 + gain) * wrong, None, 0.0),
+        Outcome("t", "poor", noise[1] + wrong, None, 0.0),
+    ]
     rows = [figures(outcome, wrong, np.arange(600)) for outcome in outcomes]
     document = {"set": "s", "seed": seed, "contestants": [o.name for o in outcomes], "rows": rows}
     return Cell(document, resampled(outcomes, wrong, np.arange(600), 200))
