@@ -1,0 +1,171 @@
+"""``auditor patch create|show|verify|apply|revert|merge|convert``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from auditor.core.config import Settings
+    from auditor.patch.applying import Outcome
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Share, check, apply and take back corrections of labels.", no_args_is_help=True, rich_markup_mode=None
+)
+
+PatchFile = Annotated[Path, typer.Argument(metavar="PATCH", help="A *.labelpatch.jsonl file.")]
+Data = Annotated[str, typer.Argument(metavar="DATASET", help="A data reference, or the folder of a corrected copy.")]
+Force = Annotated[
+    bool, typer.Option("--force-index", help="Find rows by their number where hash or label does not fit.")
+]
+Column = Annotated[str | None, typer.Option(help="What the patch's label column is called in this data.")]
+Link = Annotated[bool, typer.Option("--link", help="Hard-link files that do not change, to save space.")]
+DataDir = Annotated[Path | None, typer.Option(help="Folder that holds named data sets.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Download nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+def _settings(data_dir: Path | None, offline: bool) -> Settings:
+    from auditor.core.config import load_settings
+
+    return load_settings({"data_dir": data_dir, "offline": True if offline else None})
+
+
+@app.command()
+def show(patch: PatchFile, json: Json = False) -> None:
+    """Say what a patch holds: operations, class pairs, votes."""
+    from auditor.cli.console import print_json, say
+    from auditor.patch.combine import summary
+    from auditor.patch.files import read_patch
+
+    facts = summary(read_patch(patch))
+    if json:
+        print_json(facts)
+    split = f", split {facts['split']}" if facts["split"] else ""
+    counts = ", ".join(f"{n:,} {op}" for op, n in facts["operations"].items())
+    say(f"{facts['records']:,} records ({counts}) for {facts['dataset']!r}{split}, {facts['n']:,} rows; "
+        f"{facts['license']}")  # fmt: skip
+    for pair in facts["pairs"][:15]:
+        say(f"  {pair['records']:>6,}  {pair['from']} -> {pair['to']}")
+    if len(facts["pairs"]) > 15:
+        say(f"  .. {len(facts['pairs']) - 15} more pairs")
+    say(f"With a human verdict: {facts['with_human_verdict']:,} of {facts['records']:,}. Items are found by "
+        f"{facts['hash']}; label column {facts['label_column']!r}.")  # fmt: skip
+    for note in facts["notes"]:
+        say(f"Note: {note}")
+    say(f"Next: auditor patch verify {patch} DATASET")
+
+
+@app.command()
+def verify(
+    patch: PatchFile, data: Data, force_index: Force = False, label_column: Column = None, data_dir: DataDir = None,
+    offline: Offline = False, json: Json = False,
+) -> None:  # fmt: skip
+    """Check header, every hash and every label against a data set; change nothing. Exit 3 if it does not fit."""
+    from auditor.patch.applying import verify_patch
+    from auditor.patch.files import read_patch
+
+    outcome = verify_patch(read_patch(patch), data, _settings(data_dir, offline), force_index, label_column)
+    _report(outcome, json, f"auditor patch apply {patch} {data} --out FOLDER")
+
+
+@app.command("apply")
+def apply_command(
+    patch: PatchFile,
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="New folder for the corrected copy.")] = None,
+    mapping: Annotated[Path | None, typer.Option(help="Write the corrections as CSV instead of a copy.")] = None,
+    force_index: Force = False,
+    label_column: Column = None,
+    link: Link = False,
+    data_dir: DataDir = None,
+    offline: Offline = False,
+    json: Json = False,
+) -> None:
+    """Write a corrected copy of a data set. The data itself is never changed."""
+    from auditor.patch.applying import apply_patch
+    from auditor.patch.files import read_patch
+
+    outcome = apply_patch(
+        read_patch(patch), data, _settings(data_dir, offline), out, mapping, force_index, label_column, link
+    )
+    follow = f"auditor patch revert {patch} {out} --out FOLDER takes it back" if out else "use the mapping file"
+    _report(outcome, json, follow)
+
+
+@app.command()
+def revert(
+    patch: PatchFile,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="New folder for the copy without the patch.")],
+    label_column: Column = None,
+    link: Link = False,
+    data_dir: DataDir = None,
+    offline: Offline = False,
+    json: Json = False,
+) -> None:
+    """Write a copy without the patch; of a corrected copy, exactly what was there before."""
+    from auditor.patch.applying import revert_patch
+    from auditor.patch.files import read_patch
+
+    outcome = revert_patch(read_patch(patch), data, _settings(data_dir, offline), out, label_column, link)
+    _report(outcome, json, f"auditor find-errors on {out}")
+
+
+@app.command()
+def merge(
+    patches: Annotated[list[Path], typer.Argument(metavar="PATCH..", help="Two or more patches for one data set.")],
+    out: Annotated[Path, typer.Option(help="New patch.")],
+    json: Json = False,
+) -> None:
+    """Unite patches. Conflicts are listed and nothing is written (exit 3)."""
+    from auditor.cli.console import print_json, say
+    from auditor.patch.combine import merge_patches
+    from auditor.patch.files import read_patch, write_patch
+
+    merged = merge_patches([read_patch(p) for p in patches], [str(p) for p in patches])
+    write_patch(merged.patch, out)
+    say(f"{len(merged.patch.records):,} records of {len(patches)} patches in {out}; {merged.repeated:,} said twice")
+    for note in merged.notes:
+        say(f"Note: {note}")
+    say(f"Next: auditor patch verify {out} DATASET")
+    if json:
+        print_json({"schema": "auditor.patch-merge/1", "out": str(out), "records": len(merged.patch.records),
+                    "repeated": merged.repeated, "notes": list(merged.notes)})  # fmt: skip
+
+
+def _report(outcome: Outcome, json: bool, follow: str) -> None:
+    from auditor.cli.console import print_json, say
+
+    total = sum(outcome.changed.values())
+    verb = {"verify": "would change", "apply": "changed", "revert": "taken back"}[outcome.command]
+    counts = ", ".join(f"{n:,} {op}" for op, n in outcome.changed.items() if n)
+    counts = f" ({counts})" if counts else ""
+    rows = f"{total:,} rows {verb}{counts}, {outcome.done:,} already so"
+    say(f"{outcome.records:,} records fit {outcome.dataset!r}: {rows}")
+    for row in outcome.other[:10]:
+        say(f"Left alone: row {row['key']}, a copy of an item of line {row['line']}, is labelled {row['label']!r}, "
+            f"not {row['from']!r}")  # fmt: skip
+    if len(outcome.other) > 10:
+        say(f"Left alone: {len(outcome.other) - 10:,} more copies with other labels")
+    for row in outcome.forced:
+        say(f"FORCED: row {row['index']} ({row['key']}) was found by its number only; it was labelled {row['now']!r}")
+    for warning in outcome.warnings:
+        say(f"Warning: {warning}")
+    if outcome.multi_place:
+        say(f"Items with several labels: {outcome.multi_place}; the label column holds one of them")
+    if outcome.out:
+        say(f"Written: {outcome.out}")
+    say(f"Next: {follow}")
+    if json:
+        print_json(_document(outcome))
+
+
+def _document(outcome: Outcome) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {"schema": f"auditor.patch-{outcome.command}/1", **asdict(outcome)}

@@ -1,0 +1,180 @@
+"""What a corrected copy remembers, so that every change can be taken back: ``.labelpatch/state.json``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from auditor.core.errors import DataError, UsageError, storage_errors
+from auditor.core.files import read_json, write_json
+
+__all__ = ["ASIDE", "MULTI_FILE", "STATE_SCHEMA", "Change", "CopyState", "copy_state", "new_folder"]
+
+STATE_SCHEMA: Final = "auditor.labelpatch-copy/1"
+#: Folder inside a copy; hidden, so that no adapter takes it for data.
+ASIDE: Final = ".labelpatch"
+#: Multi labels of formats that have no place for them.
+MULTI_FILE: Final = "multi_labels.jsonl"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One changed row of a copy.
+
+    Attributes
+    ----------
+    key : str
+        The row in the data before any patch; what it is depends on the format.
+    id, op, from_label, to :
+        As in the record that changed it.
+    was : str
+        Label just before the change; differs from `from_label` only where ``--force-index`` was used.
+    raw : str or None
+        The label as it was spelled in a text file.
+    """
+
+    key: str
+    id: str
+    op: str
+    from_label: str
+    to: tuple[str, ...]
+    was: str
+    raw: str | None = None
+
+
+@dataclass(frozen=True)
+class CopyState:
+    """The memory of a copy.
+
+    Attributes
+    ----------
+    reference : str
+        Reference of the data the copy was made from.
+    open_as : dict
+        ``scheme``, ``path`` (relative to the copy) and ``options`` that open the copy.
+    class_names : tuple of str
+        All classes, also those the copy has no item of any more.
+    hash_scheme, label_column : str
+    patches : list of dict
+        ``digest``, ``name`` and ``forced`` (rows found by index, against the refusal rules) of each applied patch.
+    changes : list of Change
+    extra : dict
+        What the format needs besides.
+    """
+
+    reference: str
+    open_as: dict[str, Any]
+    class_names: tuple[str, ...]
+    hash_scheme: str
+    label_column: str
+    patches: list[dict[str, Any]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def dropped(self) -> set[str]:
+        """Keys of the rows set aside."""
+        return {c.key for c in self.changes if c.op == "drop"}
+
+    @property
+    def multi(self) -> dict[str, tuple[str, ...]]:
+        """Key to all labels, for rows with several."""
+        return {c.key: c.to for c in self.changes if c.op == "multi"}
+
+    def write(self, folder: Path) -> None:
+        """Write it into the copy at `folder`."""
+        write_json(folder / ASIDE / "state.json", {"schema": STATE_SCHEMA, **asdict(self)})
+
+
+def copy_state(folder: Path) -> CopyState | None:
+    """The memory of the copy at `folder`, or None if it is no copy.
+
+    Raises
+    ------
+    DataError
+        If it is damaged or of a newer version.
+    """
+    path = folder / ASIDE / "state.json"
+    if not path.is_file():
+        return None
+    value = read_json(path)
+    schema = value.pop("schema", None) if isinstance(value, dict) else None
+    if schema != STATE_SCHEMA:
+        raise DataError(f"{str(path)!r} has the layout {schema!r}; this version reads {STATE_SCHEMA!r}.")
+    try:
+        changes = [Change(**{**c, "to": tuple(c["to"])}) for c in value.pop("changes")]
+        return CopyState(**{**value, "changes": changes, "class_names": tuple(value["class_names"])})
+    except (TypeError, KeyError) as error:
+        raise DataError(
+            f"{str(path)!r} is damaged: {error}.", "Make the copy again with auditor patch apply."
+        ) from error
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Yield a folder beside `out` that takes its name once everything in it is written.
+
+    A killed process leaves a hidden ``.<name>.tmp-<pid>`` folder beside it, never half a copy under the real name;
+    the next call for the same name sweeps it away.
+
+    Raises
+    ------
+    UsageError
+        If `out` exists.
+    """
+    out = Path(os.path.abspath(out))
+    if out.exists() or out.is_symlink():
+        raise UsageError(f"{str(out)!r} exists already; nothing is overwritten.", "Give another folder with --out.")
+    temporary = out.with_name(f".{out.name}.tmp-{os.getpid()}")
+    with storage_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        for stale in out.parent.glob(f".{_glob_safe(out.name)}.tmp-*"):
+            if not _alive(int(stale.suffix.rpartition("-")[2] or 0)):
+                shutil.rmtree(stale, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            yield temporary
+            _sync(temporary)
+            os.rename(temporary, out)
+            _sync_one(out.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _glob_safe(name: str) -> str:
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def _alive(pid: int) -> bool:
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it exists and is somebody else's
+        return True
+    return True
+
+
+def _sync(folder: Path) -> None:
+    for place, _, names in os.walk(folder):
+        for name in names:
+            _sync_one(Path(place) / name)
+        _sync_one(Path(place))
+
+
+def _sync_one(path: Path) -> None:
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:  # a folder on Windows
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

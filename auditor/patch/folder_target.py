@@ -1,0 +1,138 @@
+"""A folder of class folders: relabelled images move to another class folder of the copy, dropped ones out of all."""
+
+from __future__ import annotations
+
+import os
+import string
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+import numpy as np
+
+from auditor.core.errors import DataError
+from auditor.data.base import Dataset
+from auditor.data.folder import FoundFile, printable, scan
+from auditor.patch.copies import ASIDE, MULTI_FILE, CopyState
+from auditor.patch.rows import copy_file
+from auditor.patch.target import Edit, Target, write_multi_file
+
+__all__ = ["FolderTarget"]
+
+_DROPPED = f"{ASIDE}/dropped"
+_PLAIN = "".join(c for c in string.printable if c not in "%\t\n\r\x0b\x0c")
+
+
+class FolderTarget(Target):
+    """A folder of class folders. The key of an item is its path before any patch."""
+
+    def __init__(self, dataset: Dataset, folder: Path, root: Path | None, state: CopyState | None) -> None:
+        self.folder = folder
+        self.found = scan(folder, [])
+        self._home: dict[str, str] = dict(state.extra.get("moved", {})) if state is not None else {}
+        keys = np.array([self._home.get(_text(f.relative), _text(f.relative)) for f in self.found])
+        #: Class name as shown -> folder name as it is on disk, which need not be valid Unicode.
+        self._folder_of = {printable(f.label): f.label for f in self.found}
+        super().__init__(dataset, keys, "label", root, state)
+
+    def open_as(self) -> dict[str, Any]:
+        return {"scheme": "folder", "path": ".", "options": {}}
+
+    def write(self, out: Path, edit: Edit, link: bool) -> tuple[dict[str, str], dict[str, Any]]:
+        now = dict(zip(self.keys.tolist(), self.found, strict=True))
+        taken: set[str] = set()
+        moved: dict[str, str] = {}
+        places: dict[str, dict[str, Any]] = {}
+        stays = [key for key in now if key not in edit.dropped and key not in edit.labels]
+        leaves = [key for key in now if key not in edit.dropped and key in edit.labels]
+        # Files that stay keep their names; those that move, or come back, find a free one.
+        for key in [*stays, *leaves]:
+            found = now[key]
+            wanted = found.relative
+            if key in edit.labels:
+                wanted = self._destination(key, found, edit.labels[key])
+            place = _free(wanted, taken)
+            taken.add(place)
+            _put(self.folder / found.relative, out / place, link)
+            if _text(place) != key:
+                moved[_text(place)] = key
+            if key in edit.multi:
+                places[key] = {"path": _text(place)}
+        for key in sorted(self.state.dropped if self.state else ()):
+            if key in edit.dropped:
+                _put(self.folder / _DROPPED / _raw(key), out / _DROPPED / _raw(key), link)
+            else:
+                place = _free(_raw(key), taken)
+                taken.add(place)
+                if place != _raw(key):
+                    moved[_text(place)] = key
+                _put(self.folder / _DROPPED / _raw(key), out / place, link)
+        for key in now:
+            if key in edit.dropped:
+                found = now[key]
+                _put(self.folder / found.relative, out / _DROPPED / _raw(key), link)
+        self._copy_the_rest(out, link)
+        write_multi_file(out, edit.multi, places)
+        return {}, {"moved": moved}
+
+    def _destination(self, key: str, found: FoundFile, label: str) -> str:
+        """Path of a moved image: home if it goes back there, else the same place below the other class."""
+        home = _raw(key)
+        parts = PurePosixPath(home).parts
+        depth = 0 if found.split == "all" else 1
+        if printable(parts[depth]) == label:
+            return home
+        parts = PurePosixPath(found.relative).parts
+        name = self._folder_of.get(label, label)
+        if name in ("", ".", "..") or any(c in name for c in ("/", os.sep, "\0")):
+            raise DataError(f"the class name {label!r} cannot be a folder.", "Use --mapping FILE.csv.")
+        return "/".join([*parts[:depth], name, *parts[depth + 1 :]])
+
+    def _copy_the_rest(self, out: Path, link: bool) -> None:
+        """Files that are no images of a class: README, metadata, empty class folders."""
+        images = {f.relative for f in self.found}
+        for place, folders, names in os.walk(self.folder):
+            here = os.path.relpath(place, self.folder).replace(os.sep, "/")
+            if here == ".":
+                folders[:] = [f for f in folders if f != ASIDE]
+                names = [n for n in names if n != MULTI_FILE or self.state is None]
+            (out / here).mkdir(parents=True, exist_ok=True)
+            for name in names:
+                relative = name if here == "." else f"{here}/{name}"
+                if relative not in images and os.path.isfile(os.path.join(place, name)):
+                    _put(self.folder / relative, out / relative, link)
+
+
+def _put(source: Path, out: Path, link: bool) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    copy_file(source, out, link)
+
+
+def _free(path: str, taken: set[str]) -> str:
+    """`path`, or the first of ``name~1.png``, ``name~2.png``, .. that is free."""
+    stem, suffix = os.path.splitext(path)
+    candidate, k = path, 0
+    while candidate in taken:
+        k += 1
+        candidate = f"{stem}~{k}{suffix}"
+    return candidate
+
+
+def _text(path: str) -> str:
+    """A path as JSON can keep it: whatever is not ASCII, and ``%``, percent-encoded from the bytes on disk."""
+    return quote(os.fsencode(path), safe=_PLAIN)
+
+
+def _raw(text: str) -> str:
+    """The path again.
+
+    Raises
+    ------
+    DataError
+        If it leads out of the folder: a copy may come from somebody else.
+    """
+    path = os.fsdecode(unquote_to_bytes(text))
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\0" in path or (os.sep != "/" and os.sep in path):
+        raise DataError(f"the copy remembers the path {text!r}, which leads out of it.", "Make the copy again.")
+    return path

@@ -1,0 +1,306 @@
+"""Find the rows of every record by content hash, and say what forbids applying or reverting a patch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from auditor.core.errors import DataError
+from auditor.patch.copies import Change
+from auditor.patch.records import Patch, PatchRecord, primary_label
+from auditor.patch.target import Target
+
+__all__ = ["Match", "Problem", "Row", "check_header", "match_apply", "match_revert", "refuse"]
+
+#: Rows named in one message.
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a record cannot be used: the number of the refusal rule, and the row."""
+
+    rule: int
+    record: PatchRecord
+    text: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row to change: its key and label now, the record, and whether it was found by index only."""
+
+    key: str
+    now: str
+    record: PatchRecord
+    forced: bool = False
+    raw: str | None = None
+    was: str | None = None
+
+
+@dataclass(frozen=True)
+class Match:
+    """Rows of a patch in a data set.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+        To be changed.
+    done : int
+        Rows that are as the patch wants them.
+    other : tuple of (PatchRecord, str, str)
+        Copies of an item with a label that is neither before nor after: reported (key, label), left alone.
+    problems : tuple of Problem
+    warnings : tuple of str
+    """
+
+    rows: tuple[Row, ...]
+    done: int
+    other: tuple[tuple[PatchRecord, str, str], ...]
+    problems: tuple[Problem, ...]
+    warnings: tuple[str, ...]
+
+
+def check_header(patch: Patch, target: Target, label_column: str | None) -> None:
+    """Refusal rules 3 and 4.
+
+    Raises
+    ------
+    DataError
+    """
+    header, dataset = patch.header, target.dataset
+    target.use_scheme(header.hash_scheme)
+    here = tuple(dataset.class_names)
+    if header.classes != here:
+        gone = [n for n in header.classes if n not in here]
+        new = [n for n in here if n not in header.classes]
+        if not gone and not new:
+            k = next(k for k, (a, b) in enumerate(zip(header.classes, here, strict=True)) if a != b)
+            what = (
+                f"stand in another order: class {k} is {header.classes[k]!r} in the patch and {here[k]!r} in the data"
+            )
+        else:
+            what = f"differ: {_names(gone) or 'none'} only in the patch, {_names(new) or 'none'} only in the data"
+        raise DataError(
+            f"the class names of the patch and of {dataset.name!r} {what}.",
+            "Take the right data; of a table, give the classes in the patch's order with classes=A,B,..",
+        )
+    wanted = label_column or header.label_column
+    if wanted != target.column:
+        raise DataError(
+            f"the patch changes the label column {wanted!r}; the labels of {dataset.name!r} are in {target.column!r}.",
+            f"Open the data with label={wanted}, or say that they are the same with --label-column {target.column}.",
+        )
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(map(repr, names[:_SHOWN])) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+class _Lookup:
+    """Rows of the patched split by content hash, and what the copy remembers by record."""
+
+    def __init__(self, patch: Patch, target: Target, split: str | None) -> None:
+        dataset = target.dataset
+        splits = dataset.items.splits
+        wanted = split or patch.header.split
+        known = wanted is not None and bool((splits == wanted).any())
+        if split is not None and patch.header.split not in (None, split) and known:
+            raise DataError(
+                f"the patch is for the split {patch.header.split!r}, the data reference asks for {split!r}.",
+                "Leave the split out of the reference.",
+            )
+        self.scope = np.flatnonzero(splits == wanted) if known else np.arange(len(dataset))
+        self.part = dataset.subset(self.scope)
+        self.hashes = self.part.content_hashes
+        self.names = target.given_names[self.scope]
+        self.keys = target.keys[self.scope]
+        self.index = self.part.items.index
+        self.at: dict[str, list[int]] = defaultdict(list)
+        wanted_ids = {r.id for r in patch.records}
+        for k, content in enumerate(self.hashes.tolist()):
+            if content in wanted_ids:
+                self.at[content].append(k)
+        self.changes: dict[Any, list[Change]] = defaultdict(list)
+        self.multi: dict[str, tuple[str, ...]] = {}
+        self.aside: set[str] = set()
+        if target.state is not None:
+            for change in target.state.changes:
+                self.changes[_outcome(change)].append(change)
+            self.multi, self.aside = target.state.multi, target.state.dropped
+        self.row_of = {key: k for k, key in enumerate(self.keys.tolist())}
+
+    def remembered(self, record: PatchRecord) -> list[Change]:
+        """What the copy remembers of this very record."""
+        return self.changes.get((record.id, record.from_label, *record.outcome), [])
+
+
+def _outcome(change: Change) -> tuple[Any, ...]:
+    return change.id, change.from_label, change.op, tuple(sorted(change.to)) if change.op == "multi" else change.to
+
+
+def match_apply(patch: Patch, target: Target, split: str | None, force_index: bool) -> Match:
+    """Rows that `patch` changes.
+
+    Parameters
+    ----------
+    patch : Patch
+    target : Target
+    split : str or None
+        The split of the data reference.
+    force_index : bool
+        Find rows by `PatchRecord.index` where the hash or the label does not fit (rules 1 and 2).
+    """
+    look = _Lookup(patch, target, split)
+    rows: list[Row] = []
+    other: list[tuple[PatchRecord, str, str]] = []
+    problems: list[Problem] = []
+    done = 0
+    for record in patch.records:
+        remembered = {c.key for c in look.remembered(record)}
+        places = look.at.get(record.id, [])
+        fits, finished = [], len(remembered)
+        for k in places:
+            key, name = str(look.keys[k]), str(look.names[k])
+            if key in remembered:
+                continue
+            if name == record.from_label and key not in look.multi:
+                fits.append(Row(key, name, record))
+            elif record.op == "relabel" and name == record.to[0] and key not in look.multi:
+                finished += 1
+            else:
+                other.append((record, key, name))
+        if not fits and not finished:
+            fits, problem = _unmatched(record, places, look, force_index, target)
+            if problem is not None:
+                problems.append(problem)
+        rows += fits
+        done += finished
+    return Match(tuple(rows), done, tuple(other), tuple(problems), _warnings(patch, target, look))
+
+
+def _unmatched(
+    record: PatchRecord, places: list[int], look: _Lookup, force_index: bool, target: Target
+) -> tuple[list[Row], Problem | None]:
+    """A record whose item is not here, or labelled otherwise: by index if that is forced, else a problem."""
+    if places:
+        found = sorted({" + ".join(look.multi.get(str(look.keys[k]), (str(look.names[k]),))) for k in places})
+        problem = Problem(
+            2, record, f"{record.where()} is labelled {' or '.join(map(repr, found))}, not {record.from_label!r}"
+        )
+    else:
+        problem = Problem(1, record, f"{record.where()}, {record.from_label!r}, is not in the data")
+    if not force_index:
+        return [], problem
+    if look.aside:
+        text = f"{problem.text}; rows cannot be found by index in a copy with rows set aside"
+        return [], Problem(problem.rule, record, text)
+    hits = np.flatnonzero(look.index == record.index) if record.index is not None else np.empty(0, dtype=int)
+    if len(hits) != 1:
+        return [], Problem(problem.rule, record, f"{problem.text}, and its index {record.index} names {len(hits)} rows")
+    k = int(hits[0])
+    name = str(look.names[k])
+    if name == primary_label(record) and record.op == "relabel":
+        return [], None
+    return [Row(str(look.keys[k]), name, record, forced=True)], None
+
+
+def match_revert(patch: Patch, target: Target, split: str | None) -> Match:
+    """Rows that taking `patch` back changes.
+
+    A corrected copy remembers its changes, so exactly these rows are taken back. Other data is taken back by its
+    labels: every row with the item's hash and the label after.
+    """
+    look = _Lookup(patch, target, split)
+    rows: list[Row] = []
+    other: list[tuple[PatchRecord, str, str]] = []
+    problems: list[Problem] = []
+    done = 0
+    for record in patch.records:
+        after = primary_label(record)
+        if target.state is not None:
+            changes = look.remembered(record)
+            for change in changes:
+                problem = _later(change, record, after, look)
+                if problem is None:
+                    now = change.was if change.op == "drop" else str(look.names[look.row_of[change.key]])
+                    rows.append(Row(change.key, now, record, raw=change.raw, was=change.was))
+                else:
+                    problems.append(problem)
+            if changes:
+                continue
+        places = look.at.get(record.id, [])
+        names = [str(look.names[k]) for k in places]
+        done += names.count(record.from_label)
+        fits = [k for k, name in zip(places, names, strict=True) if name == after and after != record.from_label]
+        if target.state is not None:
+            fits = []
+        rows += [Row(str(look.keys[k]), after, record, was=record.from_label) for k in fits]
+        other += [(record, str(look.keys[k]), n) for k, n in zip(places, names, strict=True)
+                  if n not in (after, record.from_label)]  # fmt: skip
+        if not fits and record.from_label not in names:
+            problems.append(_cannot_revert(record, places, names))
+    return Match(tuple(rows), done, tuple(other), tuple(problems), _warnings(patch, target, look))
+
+
+def _later(change: Change, record: PatchRecord, after: str, look: _Lookup) -> Problem | None:
+    """A problem if something else changed the row after this record did."""
+    if change.op == "drop":
+        return None
+    place = look.row_of.get(change.key)
+    if place is None:
+        return Problem(2, record, f"{record.where()} was set aside by a later patch; revert that one first")
+    if str(look.names[place]) != after or (change.op == "multi" and look.multi.get(change.key) != change.to):
+        return Problem(2, record, f"{record.where()} is now labelled {str(look.names[place])!r}, not {after!r}; "
+                                  "revert the later patch first")  # fmt: skip
+    return None
+
+
+def _cannot_revert(record: PatchRecord, places: list[int], names: list[str]) -> Problem:
+    if record.op == "drop":
+        return Problem(1, record, f"{record.where()}, {record.from_label!r}, was dropped, and this data has it not set "
+                                  "aside; give the folder that auditor patch apply made")  # fmt: skip
+    if not places:
+        return Problem(1, record, f"{record.where()} is not in the data")
+    found = " or ".join(map(repr, sorted(set(names))))
+    return Problem(2, record, f"{record.where()} is labelled {found}, neither as before nor as after the patch")
+
+
+def _warnings(patch: Patch, target: Target, look: _Lookup) -> tuple[str, ...]:
+    warnings = list(patch.notes)
+    header = patch.header
+    if target.state is None and look.part.fingerprint != header.fingerprint:
+        rows = f"{len(look.scope):,} rows, the patch was made for {header.n:,}" if len(look.scope) != header.n else (
+            "as many rows, but other items, ids or labels"
+        )  # fmt: skip
+        warnings.append(f"this is not exactly the data the patch was made for ({rows})")
+    return tuple(warnings)
+
+
+def refuse(match: Match, target: Target, what: str) -> None:
+    """Stop if there are problems.
+
+    Raises
+    ------
+    DataError
+        Exit code 3, naming the rows, their number and the way out.
+    """
+    if not match.problems:
+        return
+    shown = "\n".join(f"    rule {p.rule}: {p.text}" for p in match.problems[:_SHOWN])
+    more = len(match.problems) - _SHOWN
+    tail = f"\n    .. and {more:,} more" if more > 0 else ""
+    wrong_hash = sum(p.rule == 1 for p in match.problems)
+    way_out = (
+        "Take the data the patch was made for, or leave these records out of the patch. "
+        "--force-index finds such rows by their row number and marks the copy."
+        if what != "revert"
+        else "Give the folder that auditor patch apply made with this patch."
+    )
+    raise DataError(
+        f"the patch does not fit {target.dataset.name!r}: {len(match.problems):,} record(s), {wrong_hash:,} of them "
+        f"not found by their hash. Nothing was written.\n{shown}{tail}",
+        way_out,
+    )

@@ -1,0 +1,211 @@
+"""Parquet and Arrow files: a corrected copy with the same columns, metadata and row groups."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auditor.core.errors import DataError
+from auditor.core.files import atomic_path
+from auditor.data.sources import ColumnFile
+from auditor.patch.rows import FilePlan, RowFile, copy_file, merge_rows
+
+__all__ = ["AddedColumn", "ParquetRows"]
+
+#: Metadata key of the Hub's description of the columns.
+_HUB = b"huggingface"
+
+
+class AddedColumn:
+    """A label column that the source does not have and its copies get.
+
+    Parameters
+    ----------
+    codes : int64 array
+        Label of each row.
+    class_names : sequence of str
+    """
+
+    def __init__(self, codes: np.ndarray, class_names: Sequence[str]) -> None:
+        self.codes = codes
+        self.class_names = tuple(class_names)
+
+
+class ParquetRows(RowFile):
+    """One logical data file.
+
+    Parameters
+    ----------
+    sources : sequence of ColumnFile
+        The physical files, one after the other.
+    name : str
+        The file written: always parquet.
+    column : str
+    value : callable
+        Class name to the value of the label column.
+    state_extra : dict, optional
+        What `extra` gave when the copy was made.
+    order : int64 array, optional
+        Rows of the sources in the order to write; default as they are.
+    added : AddedColumn, optional
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[ColumnFile],
+        name: str,
+        column: str,
+        value: Callable[[str], Any],
+        state_extra: dict[str, Any] | None = None,
+        order: np.ndarray | None = None,
+        added: AddedColumn | None = None,
+    ) -> None:
+        self.sources = tuple(sources)
+        self.name = name
+        self.column = column
+        self.value = value
+        self.n = sum(s.rows for s in sources)
+        self.order = None if order is None or np.array_equal(order, np.arange(self.n)) else order
+        self.added = added
+        self._state_extra = state_extra
+
+    @property
+    def _as_is(self) -> Path | None:
+        """The one parquet file that can be copied byte by byte."""
+        if len(self.sources) == 1 and self.sources[0].is_parquet and self.order is None and self.added is None:
+            return Path(self.sources[0].path)
+        return None
+
+    def extra(self) -> dict[str, Any]:
+        """The Hub's description before any patch; adding a column changes it."""
+        empty = _schema(self.sources[0]).empty_table()
+        if self.added is not None:
+            empty = _with_added(empty, self.column, self.added, self.added.codes[:0])
+        described = (empty.schema.metadata or {}).get(_HUB)
+        return {"hub": None if described is None else described.decode()}
+
+    def rewrite(self, out: Path, aside: Path | None, aside_out: Path, plan: FilePlan, link: bool) -> dict[int, str]:
+        import pyarrow as pa
+
+        had_multi = self._state_extra is not None and f"{self.column}_multi" in _schema(self.sources[0]).names
+        as_is = self._as_is
+        if as_is is not None and plan.nothing and not had_multi and not plan.multi_anywhere:
+            copy_file(as_is, out, link)
+            if aside is not None:
+                copy_file(aside, aside_out, link=False)
+            return {}
+        table = self._table()
+        laid = table.slice(0, 0) if aside is None else _read(ColumnFile(f"{aside}", 0), parquet=True)
+        order, kept = merge_rows(self.n, plan, repr(self.sources[0].path), laid.num_rows)
+        if len(plan.before):
+            table = _ordered(pa.concat_tables([table, laid]), order)
+        if had_multi:
+            table = table.drop_columns([f"{self.column}_multi"])
+        table = self._relabelled(table, plan)
+        table = self._with_multi(table, plan)
+        if len(plan.after):
+            _write(table.take(pa.array(plan.after)), aside_out, self.sources[0])
+            table = table.filter(pa.array(kept))
+        _write(table, out, self.sources[0])
+        return {}
+
+    def _table(self) -> Any:
+        import pyarrow as pa
+
+        table = pa.concat_tables([_read(source) for source in self.sources])
+        if self.order is not None:
+            table = _ordered(table, self.order)
+        return table if self.added is None else _with_added(table, self.column, self.added, self.added.codes)
+
+    def _relabelled(self, table: Any, plan: FilePlan) -> Any:
+        import pyarrow as pa
+
+        if not plan.labels:
+            return table
+        at = table.schema.get_field_index(self.column)
+        field = table.schema.field(at)
+        values = table.column(at).to_pylist()
+        for row, name in plan.labels.items():
+            values[row] = self.value(name)
+        return table.set_column(at, field, pa.chunked_array([pa.array(values, type=field.type)]))
+
+    def _with_multi(self, table: Any, plan: FilePlan) -> Any:
+        """Add the list column while any row of the copy has several labels; without one the metadata is as before."""
+        import pyarrow as pa
+
+        name = f"{self.column}_multi"
+        if not plan.multi_anywhere:
+            hub = (self._state_extra or {}).get("hub")
+            return table if hub is None else _hub_metadata(table, hub)
+        if name in table.column_names:
+            raise DataError(
+                f"{self.sources[0].path!r} has a column {name!r} already, where several labels would be written.",
+                "Rename it, or write the corrections to a table with --mapping FILE.csv.",
+            )
+        lists = [list(plan.multi[k]) if k in plan.multi else None for k in range(table.num_rows)]
+        table = table.append_column(name, pa.array(lists, type=pa.list_(pa.string())))
+        return _described(table, name, {"feature": {"dtype": "string", "_type": "Value"}, "_type": "List"})
+
+
+def _with_added(table: Any, column: str, added: AddedColumn, codes: np.ndarray) -> Any:
+    import pyarrow as pa
+
+    feature = {"names": list(added.class_names), "_type": "ClassLabel"}
+    return _described(table.append_column(column, pa.array(codes)), column, feature)
+
+
+def _schema(source: ColumnFile) -> Any:
+    from auditor.data.columns import schema_of
+
+    return schema_of(source)
+
+
+def _read(source: ColumnFile, parquet: bool = False) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if parquet or source.is_parquet:
+        return pq.ParquetFile(source.path).read()
+    return pa.ipc.open_stream(pa.memory_map(source.path)).read_all()
+
+
+def _ordered(table: Any, order: np.ndarray) -> Any:
+    """Rows in `order`, as slices of runs: `take` would copy, and overflow at 2 GiB of bytes in one column."""
+    import pyarrow as pa
+
+    cuts = np.flatnonzero(np.diff(order) != 1) + 1
+    return pa.concat_tables([table.slice(int(run[0]), len(run)) for run in np.split(order, cuts) if len(run)])
+
+
+def _described(table: Any, column: str, feature: dict[str, Any]) -> Any:
+    """Add a column to the Hub's description, where there is one."""
+    raw = (table.schema.metadata or {}).get(_HUB)
+    if raw is None:
+        return table
+    described = json.loads(raw)
+    described.setdefault("info", {}).setdefault("features", {})[column] = feature
+    return _hub_metadata(table, json.dumps(described))
+
+
+def _hub_metadata(table: Any, text: str) -> Any:
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), _HUB: text.encode()})
+
+
+def _write(table: Any, out: Path, like: ColumnFile) -> None:
+    """Write with the compression and the row-group size of the file it comes from."""
+    import pyarrow.parquet as pq
+
+    compression, rows = "zstd", 10_000
+    if like.is_parquet:
+        meta = pq.ParquetFile(like.path).metadata
+        if meta.num_row_groups and meta.row_group(0).num_columns:
+            compression = meta.row_group(0).column(0).compression.lower()
+            rows = max(1, meta.row_group(0).num_rows)
+    with atomic_path(out) as temporary:
+        pq.write_table(
+            table, temporary, compression="none" if compression == "uncompressed" else compression, row_group_size=rows
+        )

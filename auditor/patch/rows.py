@@ -1,0 +1,212 @@
+"""Data in files of rows: which rows are there, which are set aside, and the files that hold them.
+
+A row's key is ``<file>:<row>``: the number of the data file and the row in it before any patch. All formats are
+edited the same way: put the rows set aside back in their places, change labels, set the rows to drop aside again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auditor.core.errors import DataError
+from auditor.data.base import Dataset
+from auditor.patch.copies import ASIDE, CopyState
+from auditor.patch.target import Edit, Target, write_multi_file
+
+__all__ = ["FilePlan", "RowFile", "RowTarget", "copy_file", "original_rows"]
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """An `Edit` for one file, by row before any patch.
+
+    Attributes
+    ----------
+    before, after : int64 array
+        Rows set aside now and afterwards, ascending.
+    labels : dict
+        Row to new label name.
+    raws : dict
+        Row to exact spelling.
+    multi : dict
+        Row to all labels; every row that has several afterwards.
+    multi_anywhere : bool
+        Whether any file of the copy has such rows: then all files get the column.
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+    labels: dict[int, str]
+    raws: dict[int, str]
+    multi: dict[int, tuple[str, ...]]
+    multi_anywhere: bool
+
+    @property
+    def nothing(self) -> bool:
+        """No label changes and no row moves."""
+        return not self.labels and np.array_equal(self.before, self.after)
+
+
+def original_rows(n: int, aside: np.ndarray) -> np.ndarray:
+    """Row before any patch of each of the `n` rows left, given the rows set aside; int64 (n,), ascending."""
+    return np.setdiff1d(np.arange(n + len(aside)), aside)
+
+
+class RowFile(ABC):
+    """One data file.
+
+    Attributes
+    ----------
+    name : str
+        Path relative to the copy's folder, with forward slashes.
+    n : int
+        Rows now in it.
+    """
+
+    name: str
+    n: int
+
+    @abstractmethod
+    def rewrite(self, out: Path, aside: Path | None, aside_out: Path, plan: FilePlan, link: bool) -> dict[int, str]:
+        """Write the edited file to `out` and the rows set aside to `aside_out`.
+
+        Parameters
+        ----------
+        out : Path
+        aside : Path or None
+            Where the rows set aside now are.
+        aside_out : Path
+            Written only where rows are set aside afterwards.
+        plan : FilePlan
+        link : bool
+
+        Returns
+        -------
+        dict
+            Row to the spelling that was replaced; empty for binary formats.
+        """
+
+    def extra(self) -> dict[str, Any]:
+        """What a copy of this file needs to be brought back exactly."""
+        return {}
+
+
+class RowTarget(Target):
+    """A data set in files of rows.
+
+    Parameters
+    ----------
+    dataset, column, root, state :
+        As in `Target`.
+    files : sequence of RowFile
+    place : int64 array (n, 2)
+        File and current row of each item.
+    opens : dict
+        `open_as` of a copy.
+    multi_in_files : bool
+        Whether the files take the column ``<label>_multi`` themselves.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        column: str,
+        root: Path | None,
+        state: CopyState | None,
+        files: Sequence[RowFile],
+        place: np.ndarray,
+        opens: dict[str, Any],
+        multi_in_files: bool,
+    ) -> None:
+        self.files = tuple(files)
+        self._aside = [_rows_of(state, k) for k in range(len(files))]
+        originals = [original_rows(f.n, a) for f, a in zip(self.files, self._aside, strict=True)]
+        keys = np.array([f"{f}:{originals[f][r]}" for f, r in place.tolist()])
+        super().__init__(dataset, keys, column, root, state)
+        self._opens = opens
+        self._multi_in_files = multi_in_files
+        if multi_in_files:
+            self.multi_place = f"column {column}_multi"  # type: ignore[misc]
+
+    def open_as(self) -> dict[str, Any]:
+        return self._opens
+
+    def write(self, out: Path, edit: Edit, link: bool) -> tuple[dict[str, str], dict[str, Any]]:
+        raws: dict[str, str] = {}
+        for k, file in enumerate(self.files):
+            plan = self._plan(k, edit)
+            aside = None if self.root is None else _aside_path(self.root, k)
+            target = out / file.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            aside_out = _aside_path(out, k)
+            aside_out.parent.mkdir(parents=True, exist_ok=True)
+            replaced = file.rewrite(target, aside if len(plan.before) else None, aside_out, plan, link)
+            raws |= {f"{k}:{row}": raw for row, raw in replaced.items()}
+        if not self._multi_in_files:
+            places = {key: {"file": self.files[int(key.split(":")[0])].name, "row": int(key.split(":")[1])}
+                      for key in edit.multi}  # fmt: skip
+            write_multi_file(out, edit.multi, places)
+        old = self.state.extra if self.state is not None else {}
+        return raws, old or {"files": {f.name: f.extra() for f in self.files}}
+
+    def _plan(self, k: int, edit: Edit) -> FilePlan:
+        def here(mapping: Any) -> dict[int, Any]:
+            head = f"{k}:"
+            return {int(key[len(head) :]): value for key, value in mapping.items() if key.startswith(head)}
+
+        after = np.array(sorted(here(dict.fromkeys(edit.dropped))), dtype=np.int64)
+        return FilePlan(
+            self._aside[k], after, here(edit.labels), here(edit.raws), here(edit.multi), bool(edit.multi)
+        )  # fmt: skip
+
+
+def _rows_of(state: CopyState | None, file: int) -> np.ndarray:
+    keys = [] if state is None else [key.split(":") for key in state.dropped]
+    return np.array(sorted(int(row) for f, row in keys if int(f) == file), dtype=np.int64)
+
+
+def _aside_path(root: Path, file: int) -> Path:
+    return root / ASIDE / "dropped" / str(file)
+
+
+def merge_rows(n: int, plan: FilePlan, where: str, aside_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """How rows now in the file and rows set aside make up the file before any patch.
+
+    Returns
+    -------
+    order : int64 array (n + aside,)
+        Positions in "rows of the file, then rows set aside", in the order before any patch.
+    kept : bool array (n + aside,)
+        Rows that stay in the file afterwards, in that order.
+
+    Raises
+    ------
+    DataError
+        If the file of rows set aside does not hold what the copy's memory says.
+    """
+    if aside_rows != len(plan.before):
+        raise DataError(
+            f"{where}: {aside_rows} rows are set aside, {len(plan.before)} were expected.",
+            "The copy was edited by something else; make it again with auditor patch apply.",
+        )
+    order = np.argsort(np.concatenate([original_rows(n, plan.before), plan.before]), kind="stable")
+    return order, ~np.isin(np.arange(n + aside_rows), plan.after)
+
+
+def copy_file(source: Path, out: Path, link: bool) -> None:
+    """Copy a file, or hard-link it where asked for and possible."""
+    if link:
+        try:
+            os.link(source, out)
+            return
+        except OSError:  # another file system, or one without links
+            pass
+    shutil.copy2(source, out)

@@ -1,0 +1,223 @@
+"""CSV and JSON Lines files: only the changed fields are touched, every other byte stays."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import re
+from abc import abstractmethod
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+from auditor.core.errors import DataError, UnreadableError
+from auditor.core.files import atomic_write, read_json, write_json
+from auditor.patch.rows import FilePlan, RowFile, copy_file, merge_rows
+
+__all__ = ["CsvRows", "JsonlRows"]
+
+_PACKED = {".gz": (gzip.decompress, lambda raw: gzip.compress(raw, mtime=0)), ".bz2": (bz2.decompress, bz2.compress)}
+
+
+class _TextRows(RowFile):
+    """A text file as the text before the first row and one raw text per row.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+    encoding : str
+    column : str
+        Label column.
+    spell : callable
+        Class name to its spelling in this column.
+    owns_multi : bool
+        The column ``<label>_multi`` in the file is ours.
+    """
+
+    def __init__(
+        self, path: Path, name: str, encoding: str, column: str, spell: Callable[[str], str], owns_multi: bool
+    ) -> None:
+        self.path = path
+        self.name = name
+        self.encoding = encoding
+        self.column = column
+        self.spell = spell
+        self.owns_multi = owns_multi
+        raw = path.read_bytes()
+        unpack = _PACKED.get(path.suffix.lower())
+        try:
+            text = (unpack[0](raw) if unpack else raw).decode(encoding)
+        except (UnicodeDecodeError, OSError, EOFError) as error:
+            raise UnreadableError(f"cannot read {str(path)!r}: {error}.") from error
+        self.head, self.rows = self._split(text)
+        self.n = len(self.rows)
+
+    @abstractmethod
+    def _split(self, text: str) -> tuple[str, list[str]]:
+        """The text before the first row, and each row with its line end."""
+
+    @abstractmethod
+    def _edited(self, row: str, spelling: str) -> tuple[str, str]:
+        """The row with another label spelling, and the one it had."""
+
+    @abstractmethod
+    def _spelled(self, row: str, label: str) -> str:
+        """How `label` is written in this row."""
+
+    def _with_multi(self, row: str, labels: tuple[str, ...] | None) -> str:
+        """The row with its several labels, where the format has a place for them."""
+        return row
+
+    def rewrite(self, out: Path, aside: Path | None, aside_out: Path, plan: FilePlan, link: bool) -> dict[int, str]:
+        if plan.nothing and not plan.multi and not self.owns_multi:
+            copy_file(self.path, out, link)
+            if aside is not None:
+                copy_file(aside, aside_out, link=False)
+            return {}
+        laid = [] if aside is None else read_json(aside)
+        order, kept = merge_rows(self.n, plan, repr(str(self.path)), len(laid))
+        every = [*self.rows, *laid]
+        rows = [every[k] for k in order]
+        replaced: dict[int, str] = {}
+        for row, name in plan.labels.items():
+            spelling = plan.raws.get(row) or self._spelled(rows[row], name)
+            rows[row], replaced[row] = self._edited(rows[row], spelling)
+        if plan.multi or self.owns_multi:
+            rows = [self._with_multi(text, plan.multi.get(k)) for k, text in enumerate(rows)]
+        if len(plan.after):
+            write_json(aside_out, [rows[k] for k in plan.after])
+        encoded = (self.head + "".join(t for t, stays in zip(rows, kept, strict=True) if stays)).encode(self.encoding)
+        packed = _PACKED.get(self.path.suffix.lower())
+        with atomic_write(out) as handle:
+            handle.write(packed[1](encoded) if packed else encoded)
+        return replaced
+
+
+class CsvRows(_TextRows):
+    """A CSV file. Several labels go to a file beside it: a further column would become a feature."""
+
+    def __init__(
+        self, path: Path, name: str, encoding: str, delimiter: str, column: str, spell: Callable[[str], str]
+    ) -> None:
+        self.delimiter = delimiter
+        end = re.escape(delimiter)
+        # A quoted field as RFC 4180 has it, or a plain one; then the delimiter or the end of the record.
+        self._field = re.compile(rf'("[^"]*(?:""[^"]*)*"[^{end}\r\n]*|[^{end}\r\n]*)({end}|\r\n|\n|\r|\Z)')
+        self._at = -1
+        super().__init__(path, name, encoding, column, spell, owns_multi=False)
+
+    def _split(self, text: str) -> tuple[str, list[str]]:
+        starts: list[int] = []
+        place, begin, fields = 0, 0, 0
+        header: list[str] = []
+        while place < len(text):
+            match = self._field.match(text, place)
+            if match is None:  # cannot happen: the plain alternative matches the empty text
+                raise DataError(f"{str(self.path)!r} is not readable as CSV at character {place}.")
+            if not starts:
+                header.append(match[1])
+            fields, place = fields + 1, match.end()
+            if match[2] != self.delimiter or place == len(text):
+                if fields > 1 or match[1]:  # empty lines are no records
+                    starts.append(begin)
+                elif not starts:
+                    header.clear()
+                begin, fields = place, 0
+        names = [_unquoted(h.removeprefix("\ufeff")) for h in header]
+        if self.column not in names:
+            raise DataError(f"{str(self.path)!r} has no column {self.column!r} in its first line.")
+        self._at = names.index(self.column)
+        bounds = [*starts[1:], len(text)]
+        return text[: bounds[0]], [text[a:b] for a, b in pairwise(bounds)]
+
+    def _span(self, row: str) -> tuple[int, int]:
+        place = 0
+        for _ in range(self._at):
+            match = self._field.match(row, place)
+            place = len(row) if match is None else match.end()
+        match = self._field.match(row, place)
+        return (place, place) if match is None else match.span(1)
+
+    def _spelled(self, row: str, label: str) -> str:
+        start, end = self._span(row)
+        value = self.spell(label)
+        if row[start:end].startswith('"') or any(c in value for c in (self.delimiter, '"', "\r", "\n")):
+            return '"' + value.replace('"', '""') + '"'
+        return value
+
+    def _edited(self, row: str, spelling: str) -> tuple[str, str]:
+        start, end = self._span(row)
+        return row[:start] + spelling + row[end:], row[start:end]
+
+
+def _unquoted(field: str) -> str:
+    return field[1:-1].replace('""', '"') if len(field) > 1 and field[0] == field[-1] == '"' else field
+
+
+class JsonlRows(_TextRows):
+    """A JSON Lines file. Rows with several labels get the field ``<label>_multi``."""
+
+    def _split(self, text: str) -> tuple[str, list[str]]:
+        head, rows = "", []
+        for line in text.splitlines(keepends=True) if "\r" not in text else re.findall(r"[^\n]*\n|[^\n]+\Z", text):
+            if line.strip():
+                rows.append(line)
+            elif rows:
+                rows[-1] += line
+            else:
+                head += line
+        return head, rows
+
+    def _spelled(self, row: str, label: str) -> str:
+        return self.spell(label)
+
+    def _edited(self, row: str, spelling: str) -> tuple[str, str]:
+        _, start, end = self._spans(row)[self.column]
+        return row[:start] + spelling + row[end:], row[start:end]
+
+    def _with_multi(self, row: str, labels: tuple[str, ...] | None) -> str:
+        name = f"{self.column}_multi"
+        spans = self._spans(row)
+        if name in spans:
+            if not self.owns_multi:
+                raise DataError(
+                    f"{str(self.path)!r} has a field {name!r} already, where several labels would be written.",
+                    "Rename it, or write the corrections to a table with --mapping FILE.csv.",
+                )
+            before, _, end = spans[name]
+            row = row[:before] + row[end:]
+        if labels is None:
+            return row
+        close = row.rindex("}")
+        start = len(row[:close].rstrip())
+        return f"{row[:start]}, {json.dumps(name)}: {json.dumps(list(labels), ensure_ascii=False)}{row[start:]}"
+
+    def _spans(self, row: str) -> dict[str, tuple[int, int, int]]:
+        """Top-level key to (end of the value before it, start and end of its value)."""
+        decoder, spans = json.JSONDecoder(), {}
+        try:
+            place = last = row.index("{") + 1
+            while (place := _after_blanks(row, place)) < len(row) and row[place] != "}":
+                key, place = decoder.raw_decode(row, place + (row[place] == ",") * _comma(row, place))
+                start = _after_blanks(row, _after_blanks(row, place) + 1)
+                _, place = decoder.raw_decode(row, start)
+                spans[key] = (last, start, place)
+                last = place
+        except ValueError as error:
+            raise UnreadableError(f"{str(self.path)!r}: a row is not a JSON object: {str(error)[:200]}.") from error
+        if self.column not in spans:
+            raise DataError(f"{str(self.path)!r}: a row has no field {self.column!r}: {row[:80]!r}.")
+        return spans
+
+
+def _after_blanks(text: str, place: int) -> int:
+    while place < len(text) and text[place] in " \t\r\n":
+        place += 1
+    return place
+
+
+def _comma(row: str, place: int) -> int:
+    """Characters from a comma to the key after it."""
+    return _after_blanks(row, place + 1) - place

@@ -1,0 +1,289 @@
+"""Published crowd verdicts on suspected label errors: all schemas of the ``mturk.json`` files.
+
+Source: Northcutt, Athalye, Mueller 2021 (arXiv:2103.14749) and its data repository. Five people judged every item;
+the files differ in how they name items, labels and answers. The schema is told from the fields, never from the
+file's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from auditor.core.errors import DataError, LabelError
+from auditor.core.files import read_json
+
+__all__ = [
+    "CATEGORIES", "PublishedItem", "Schema", "category", "check_rows", "consensus_counts", "parse_published",
+    "published_rows", "published_votes", "read_published",
+]  # fmt: skip
+
+Schema = Literal["class", "imagenet", "imdb", "amazon", "audioset"]
+
+#: What an item can turn out to be. ``error`` is audioset's: its errors are not split further.
+CATEGORIES: Final = ("non-error", "correctable", "multi-label", "neither", "non-agreement", "error")
+
+_ILSVRC = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
+_FILE_NUMBER = re.compile(r"_(\d{8})\.JPEG")
+
+
+@dataclass(frozen=True)
+class PublishedItem:
+    """One judged item.
+
+    Attributes
+    ----------
+    id : int or str
+        As published; what it means depends on the schema (see `published_rows`).
+    url : str
+    schema : str
+    given, guessed : tuple of str
+        Class names; one each, except in audioset.
+    given_index, guessed_index : int or None
+        Label integers, where the schema has them.
+    votes : dict of str to int
+        ``given``, ``guessed``, ``both``, ``neither`` and, by their published names, all other answers. Empty for
+        audioset.
+    label_votes : dict of str to int
+        audioset: votes of each label.
+    """
+
+    id: int | str
+    url: str
+    schema: Schema
+    given: tuple[str, ...]
+    guessed: tuple[str, ...]
+    given_index: int | None = None
+    guessed_index: int | None = None
+    votes: Mapping[str, int] = field(default_factory=dict)
+    label_votes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        """People who judged the item. Where both labels are the same, the file counts their votes twice."""
+        doubled = self.votes.get("guessed", 0) if self.given == self.guessed else 0
+        return sum(self.votes.values()) - doubled
+
+
+def read_published(path: Path | str) -> list[PublishedItem]:
+    """Read a file of verdicts.
+
+    Raises
+    ------
+    UnreadableError, DataError
+        If it is not JSON, or an item fits no known schema; naming the item and its keys.
+    """
+    return parse_published(read_json(Path(path)), repr(str(path)))
+
+
+def parse_published(value: Any, where: str = "the verdicts") -> list[PublishedItem]:
+    """As `read_published`, from the parsed JSON."""
+    if not isinstance(value, list) or not value:
+        raise DataError(f"{where} is not a list of judged items.", "Give an mturk.json of the label-errors repository.")
+    items = [_parse_item(one, f"{where}, item {k}") for k, one in enumerate(value)]
+    repeated = [i for i, count in Counter(item.id for item in items).items() if count > 1]
+    if repeated:
+        raise DataError(f"{where}: the id {repeated[0]!r} occurs more than once.")
+    return items
+
+
+def _parse_item(value: Any, where: str) -> PublishedItem:
+    votes = value.get("mturk") if isinstance(value, dict) else None
+    if not isinstance(votes, dict) or not all(_is_count(count) for count in votes.values()):
+        raise DataError(f"{where}: no votes ('mturk') that are whole numbers.")
+    where = f"{where} (id {value.get('id')!r})"
+    keys = set(votes)
+    common: dict[str, Any] = {"id": value.get("id"), "url": str(value.get("url", ""))}
+    if isinstance(common["id"], bool) or not isinstance(common["id"], int | str):
+        raise DataError(f"{where}: its id is neither a number nor a text.")
+    if "given_original_labels" in value:
+        given, guessed = _names(value, "given_original_labels", where), _names(value, "our_guessed_labels", where)
+        if keys != set(given) | set(guessed):
+            raise DataError(f"{where}: the votes are for other labels than the ones shown.")
+        return PublishedItem(**common, schema="audioset", given=given, guessed=guessed, label_votes=votes)
+    given, guessed = value.get("given_original_label"), value.get("our_guessed_label")
+    if keys == {"positive", "negative", "neutral", "off-topic"} and _texts(given, guessed):
+        own = {"given": votes[_of(given, votes, where)], "guessed": votes[_of(guessed, votes, where)]}
+        rest = {k: n for k, n in votes.items() if k not in (given.lower(), guessed.lower())}
+        return PublishedItem(**common, schema="amazon", given=(given,), guessed=(guessed,), votes={**own, **rest})
+    if keys == {"given", "guessed", "neutral", "off-topic"} and _texts(given, guessed):
+        return PublishedItem(**common, schema="imdb", given=(given,), guessed=(guessed,), votes=votes)
+    names = value.get("given_original_label_name"), value.get("our_guessed_label_name")
+    numbers = [n for n in (given, guessed) if isinstance(n, int) and not isinstance(n, bool)]
+    plain = {"given", "guessed", "neither"} <= keys <= {"given", "guessed", "neither", "both"}
+    if plain and _texts(*names) and len(numbers) == 2 and isinstance(common["id"], int):
+        return PublishedItem(
+            **common, schema="imagenet" if _ILSVRC.search(common["url"]) else "class", given=(str(names[0]),),
+            guessed=(str(names[1]),), given_index=given, guessed_index=guessed, votes={"both": 0, **votes},
+        )  # fmt: skip
+    raise DataError(
+        f"{where} fits no known schema: fields {', '.join(sorted(map(str, value)))}; votes {', '.join(sorted(keys))}.",
+        "Known: cifar10, cifar100, caltech256, quickdraw, 20news, mnist, imagenet, imdb, amazon, audioset.",
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _texts(*values: Any) -> bool:
+    return all(isinstance(v, str) for v in values)
+
+
+def _of(name: str, votes: Mapping[str, int], where: str) -> str:
+    if name.lower() not in votes:
+        raise DataError(f"{where}: there are no votes for the label {name!r}.")
+    return name.lower()
+
+
+def _names(value: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+    names = value.get(key)
+    if not isinstance(names, list) or not _texts(*names):
+        raise DataError(f"{where}: {key!r} is not a list of labels.")
+    return tuple(names)
+
+
+def category(item: PublishedItem, k: int = 3) -> str:
+    """What `k` of five people make of an item: one of `CATEGORIES`.
+
+    Absolute counts, and ``given`` first: in some mnist items both labels are the same and so are their votes.
+    Majorities for neutral, a third class or off-topic are non-agreement. An audioset item is a non-error if exactly
+    the given labels have `k` votes.
+
+    Raises
+    ------
+    DataError
+        If `k` is no majority of five.
+    """
+    if k not in (3, 4, 5):
+        raise DataError(f"consensus of {k} of 5 votes: only 3, 4 and 5 are majorities.")
+    if item.schema == "audioset":
+        agreed = {label for label, votes in item.label_votes.items() if votes >= k}
+        return "non-error" if agreed == set(item.given) else "error"
+    for answer, outcome in (
+        ("given", "non-error"), ("guessed", "correctable"), ("both", "multi-label"), ("neither", "neither"),
+    ):  # fmt: skip
+        if item.votes.get(answer, 0) >= k:
+            return outcome
+    return "non-agreement"
+
+
+def consensus_counts(items: Sequence[PublishedItem], k: int = 3) -> dict[str, int]:
+    """Table 2 of the paper: ``checked``, every category that occurs, and ``errors`` = checked - non-errors."""
+    counts = Counter(category(item, k) for item in items)
+    return {
+        "checked": len(items), "errors": len(items) - counts["non-error"], **{c: counts[c] for c in CATEGORIES},
+    }  # fmt: skip
+
+
+def published_votes(item: PublishedItem) -> list[tuple[str, str | None]]:
+    """One (verdict, class name) for each person, in a fixed order.
+
+    Verdicts are ``given``, ``suggested`` (the published guess), ``other:<class>``, ``both``, ``neither`` and
+    ``unsure``; the class is the one that is right according to it, for ``both`` the guess. IMDB's neutral and
+    off-topic, and Amazon's off-topic, are ``unsure``: the published rule counts them as non-agreement. Amazon's third
+    class is ``other:<class>``.
+
+    Raises
+    ------
+    DataError
+        For audioset, where people voted on each label, not on the item.
+    """
+    if item.schema == "audioset":
+        raise DataError(
+            f"item {item.id!r} has several labels with votes of their own, not one verdict per person.",
+            "Multi-label verdicts can be counted (consensus_counts), not imported.",
+        )
+    given, guess = item.given[0], item.guessed[0]
+    result: list[tuple[str, str | None]] = []
+    for answer, count in item.votes.items():
+        if answer == "guessed" and given == guess:
+            continue  # the same votes as for "given"
+        result += [_verdict(item.schema, answer, given, guess)] * count
+    return sorted(result, key=lambda pair: pair[0])
+
+
+def _verdict(schema: Schema, answer: str, given: str, guess: str) -> tuple[str, str | None]:
+    fixed: dict[str, tuple[str, str | None]] = {
+        "given": ("given", given), "guessed": ("suggested", guess), "both": ("both", guess),
+        "neither": ("neither", None),
+    }  # fmt: skip
+    if answer in fixed:
+        return fixed[answer]
+    if schema == "amazon" and answer != "off-topic":
+        name = answer.capitalize()
+        return f"other:{name}", name
+    return "unsure", None
+
+
+def published_rows(items: Sequence[PublishedItem], index: Sequence[str] | None = None) -> np.ndarray:
+    """Array row of each item, int64 (n,).
+
+    Parameters
+    ----------
+    items : sequence of PublishedItem
+    index : sequence of str, optional
+        Row to file name (``index.json``); needed for imagenet, whose ids are file numbers, and imdb, whose ids are
+        file names. Elsewhere the id is the row.
+
+    Raises
+    ------
+    DataError
+        If the index is needed and missing, or an id is in it never or more than once.
+    """
+    schema = items[0].schema
+    if schema not in ("imagenet", "imdb"):
+        return np.array([int(item.id) for item in items], dtype=np.int64)
+    if index is None:
+        raise DataError(f"the ids of {schema} are no rows; the list of its files is needed.", "Give index.json.")
+    rows: dict[int | str, list[int]] = {}
+    for row, name in enumerate(index):
+        key: int | str = "test/" + name.removesuffix(".txt")
+        if schema == "imagenet":
+            match = _FILE_NUMBER.search(name)
+            if match is None:
+                raise DataError(f"the index names {name!r}, which is no validation image of ImageNet.")
+            key = int(match[1])
+        rows.setdefault(key, []).append(row)
+    for item in items:
+        found = rows.get(item.id, [])
+        if len(found) != 1:
+            raise DataError(f"the id {item.id!r} is in the index {len(found)} times; exactly one row is needed.")
+    return np.array([rows[item.id][0] for item in items], dtype=np.int64)
+
+
+def check_rows(items: Sequence[PublishedItem], rows: np.ndarray, given_names: Sequence[str]) -> None:
+    """Every item must carry, at its row, the label that the verdicts were given for.
+
+    Parameters
+    ----------
+    items : sequence of PublishedItem
+    rows : int array (n,)
+        From `published_rows`.
+    given_names : sequence of str
+        Class name of every row of the data.
+
+    Raises
+    ------
+    LabelError
+        For the first item whose label differs; one failure means that the rows are not those of this data.
+    """
+    wrong = [
+        (item, int(row))
+        for item, row in zip(items, rows, strict=True)
+        if not 0 <= row < len(given_names) or given_names[row] != item.given[0]
+    ]
+    if wrong:
+        item, row = wrong[0]
+        here = repr(str(given_names[row])) if 0 <= row < len(given_names) else "no row"
+        raise LabelError(
+            f"{len(wrong):,} of {len(items):,} verdicts do not fit this data; the first: id {item.id!r} was judged as "
+            f"{item.given[0]!r}, row {row} is {here}.",
+            "Take the data and the split the verdicts were given for; imagenet and imdb need their index file.",
+        )
