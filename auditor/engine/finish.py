@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numba
@@ -12,10 +13,13 @@ from auditor.engine.executors import Executor
 from auditor.engine.scan import RowStore
 from auditor.engine.semantics import BIG_THRESHOLD, EPSILON, THRESHOLD_FLOOR
 
-__all__ = ["by_class", "class_means", "confident_cells", "cuts_for", "split_rows", "thresholds_from"]
+__all__ = ["by_class", "class_groups", "class_means", "confident_cells", "cuts_for", "split_rows", "thresholds_from"]
 
 #: Rows per job of the row-wise kernels: below this a second thread costs more than it saves.
 _ROWS_PER_JOB = 1 << 18
+#: Rows that are brought into class order at once. At 50 million rows this bounds the copy by 64 MiB instead of 200,
+#: for three more passes over the labels.
+_GROUP_ROWS = 1 << 24
 #: Bytes of per-thread joints up to which counting runs in several threads.
 _JOINT_BYTES = 32 << 20
 
@@ -34,19 +38,21 @@ def _count(labels, counts):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _scatter(values, labels, position, out):  # type: ignore[no-untyped-def]
+def _scatter(values, labels, use, position, out):  # type: ignore[no-untyped-def]
     for i in range(len(labels)):
         y = labels[i]
-        out[position[y]] = values[i]
-        position[y] += 1
+        if use[y]:
+            out[position[y]] = values[i]
+            position[y] += 1
 
 
 @numba.njit(nogil=True, cache=True)
-def _scatter_rows(start, labels, position, out):  # type: ignore[no-untyped-def]
+def _scatter_rows(start, labels, use, position, out):  # type: ignore[no-untyped-def]
     for i in range(len(labels)):
         y = labels[i]
-        out[position[y]] = start + i
-        position[y] += 1
+        if use[y]:
+            out[position[y]] = start + i
+            position[y] += 1
 
 
 def _job_count(_: Any, labels: np.ndarray, n_classes: int) -> np.ndarray:
@@ -55,8 +61,22 @@ def _job_count(_: Any, labels: np.ndarray, n_classes: int) -> np.ndarray:
     return counts
 
 
+def class_groups(class_counts: np.ndarray) -> Iterator[np.ndarray]:
+    """Masks (K,) of classes that are ordered together: every class with rows, at most `_GROUP_ROWS` rows each time.
+
+    A class that is larger alone is a group of its own.
+    """
+    group = (np.cumsum(class_counts) - 1) // _GROUP_ROWS
+    for g in np.unique(group[class_counts > 0]):
+        yield (group == g) & (class_counts > 0)
+
+
 def by_class(
-    values: np.ndarray | None, labels: np.ndarray, class_counts: np.ndarray, executor: Executor
+    values: np.ndarray | None,
+    labels: np.ndarray,
+    class_counts: np.ndarray,
+    executor: Executor,
+    use: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bring values into class order, within a class in row order.
 
@@ -66,26 +86,30 @@ def by_class(
         None gives the row numbers (uint32 below 2**32 rows, else int64).
     labels : uint16 or uint32 array (N,)
     class_counts : int64 array (K,)
+    use : bool array (K,), optional
+        Leave out the rows of the other classes.
 
     Returns
     -------
-    ordered : array (N,)
+    ordered : array (rows of the used classes,)
     offsets : int64 array (K + 1,)
-        Class k lies at ``ordered[offsets[k]:offsets[k + 1]]``.
+        Class k lies at ``ordered[offsets[k]:offsets[k + 1]]``; empty for a class that is left out.
     """
     n_classes = len(class_counts)
-    offsets = np.concatenate([[0], np.cumsum(class_counts)])
+    use = np.ones(n_classes, np.bool_) if use is None else use
+    offsets = np.concatenate([[0], np.cumsum(class_counts * use)])
+    n_used = int(offsets[-1])
     ranges = split_rows(len(labels), executor.workers)
     counts = list(executor.run(_job_count, None, [(labels[a:b], n_classes) for a, b in ranges]))
     positions = np.vstack([offsets[:-1], *counts[:-1]]).cumsum(axis=0)
     if values is None:
         row_type = np.uint32 if len(labels) < 1 << 32 else np.int64
-        ordered = np.empty(len(labels), row_type)
-        jobs = [(a, labels[a:b], positions[p], ordered) for p, (a, b) in enumerate(ranges)]
+        ordered = np.empty(n_used, row_type)
+        jobs = [(a, labels[a:b], use, positions[p], ordered) for p, (a, b) in enumerate(ranges)]
         list(executor.run(_job_scatter_rows, None, jobs))
     else:
-        ordered = np.empty(len(labels), values.dtype)
-        pieces = [(values[a:b], labels[a:b], positions[p], ordered) for p, (a, b) in enumerate(ranges)]
+        ordered = np.empty(n_used, values.dtype)
+        pieces = [(values[a:b], labels[a:b], use, positions[p], ordered) for p, (a, b) in enumerate(ranges)]
         list(executor.run(_job_scatter, None, pieces))
     return ordered, offsets
 
@@ -103,10 +127,11 @@ def class_means(given: np.ndarray, labels: np.ndarray, class_counts: np.ndarray,
 
     The mean is NumPy's, over a contiguous slice in row order: its pairwise sum decides the last bit.
     """
-    ordered, offsets = by_class(given, labels, class_counts, executor)
     means = np.full(len(class_counts), np.nan, given.dtype)
-    for k in np.flatnonzero(class_counts):
-        means[k] = np.mean(ordered[offsets[k] : offsets[k + 1]])
+    for use in class_groups(class_counts):
+        ordered, offsets = by_class(given, labels, class_counts, executor, use)
+        for k in np.flatnonzero(use):
+            means[k] = np.mean(ordered[offsets[k] : offsets[k + 1]])
     return means
 
 

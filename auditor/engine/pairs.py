@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 from auditor.engine.executors import Executor
-from auditor.engine.finish import by_class
+from auditor.engine.finish import by_class, class_groups
 from auditor.engine.scan import InputRules, RowStore, clip_rows, row_ranges, standard_rows
 from auditor.engine.semantics import MARGIN_SLACK
 from auditor.engine.sources import ProbabilitySource
@@ -19,7 +19,7 @@ from auditor.engine.sources import ProbabilitySource
 __all__ = ["GATHER_BYTES", "PairReader", "balanced", "gather_job"]
 
 #: Bytes of margins held at once while pairs are read again.
-GATHER_BYTES = 256 << 20
+GATHER_BYTES = 128 << 20
 
 
 def balanced(work: np.ndarray, workers: int) -> list[tuple[int, int]]:
@@ -156,8 +156,8 @@ class PairReader:
         """Set `flagged` for the rows of the given pairs (``k * K + j``, ascending)."""
         n_classes = len(wanted)
         tied: list[np.ndarray] = []
-        for batch in self._batches(pairs, n_classes, self.class_counts):
-            members = self._possible_rows(batch, wanted, store)
+        members = self._possible_rows(pairs, wanted, store)
+        for batch in self._batches(pairs, n_classes, members[2], store.given.itemsize):
             margins, starts = self._margins(batch, members, n_classes, store)
             undecided = np.zeros(len(batch), np.bool_)
             jobs = [
@@ -167,41 +167,46 @@ class PairReader:
             list(self.local.run(_job_decide, None, jobs))
             tied.append(batch[undecided])
         # A tie across the boundary falls as argsort of the whole class leaves it: read the whole class.
-        for batch in self._batches(np.concatenate(tied), n_classes, self.class_counts):
-            order, offsets = by_class(None, self.labels, self.class_counts, self.local)
-            sizes = np.zeros(n_classes, np.int64)
-            sizes[batch // n_classes] = self.class_counts[batch // n_classes]
+        left = np.concatenate(tied) if tied else _NONE
+        for batch in self._batches(left, n_classes, self.class_counts, store.given.itemsize):
+            use = np.zeros(n_classes, np.bool_)
+            use[batch // n_classes] = True
+            order, offsets = by_class(None, self.labels, self.class_counts, self.local, use)
+            sizes = self.class_counts * use
             margins, starts = self._margins(batch, (order, offsets, sizes), n_classes, store)
             for p, pair in enumerate(batch):
                 k, j = divmod(int(pair), n_classes)
                 top = np.argsort(-margins[starts[p] : starts[p + 1]])[: wanted[j, k]]
                 flagged[order[offsets[k] + top]] = True
 
-    def _batches(self, pairs: np.ndarray, n_classes: int, rows_of_class: np.ndarray) -> Iterator[np.ndarray]:
-        """Pairs whose margins fit into `GATHER_BYTES` together (at least one)."""
+    def _batches(
+        self, pairs: np.ndarray, n_classes: int, rows_of_class: np.ndarray, item_bytes: int
+    ) -> Iterator[np.ndarray]:
+        """Pairs whose margins fit into `GATHER_BYTES` together (at least one); each batch is one more read."""
         if not len(pairs):
             return
-        sizes = rows_of_class[pairs // n_classes] * 8
-        if self.source.in_memory:
-            sizes = sizes // 4  # reading again costs little, and most rows are ruled out
-        group = np.cumsum(sizes) // GATHER_BYTES
+        group = np.cumsum(rows_of_class[pairs // n_classes] * item_bytes) // GATHER_BYTES
         for g in np.unique(group):
             yield pairs[group == g]
 
     def _possible_rows(self, pairs: np.ndarray, wanted: np.ndarray, store: RowStore) -> Members:
         """Per class the rows that can be among the R largest margins of one of its pairs, in row order."""
         n_classes = len(wanted)
-        order, offsets = by_class(None, self.labels, self.class_counts, self.local)
         most = np.zeros(n_classes, np.int64)
         np.maximum.at(most, pairs // n_classes, wanted[pairs % n_classes, pairs // n_classes])
         sizes = np.zeros(n_classes, np.int64)
         slack = store.given.dtype.type(MARGIN_SLACK)
-        jobs = [
-            (first, last, most, slack, offsets, order, store.given, store.other, sizes)
-            for first, last in balanced(self.class_counts * (most > 0), self.local.workers)
-        ]
-        list(self.local.run(_job_narrow, None, jobs))
-        return order, offsets, sizes
+        kept: list[np.ndarray] = []
+        for use in class_groups(self.class_counts * (most > 0)):
+            order, offsets = by_class(None, self.labels, self.class_counts, self.local, use)
+            jobs = [
+                (first, last, use, most, slack, offsets, order, store.given, store.other, sizes)
+                for first, last in balanced(self.class_counts * use, self.local.workers)
+            ]
+            list(self.local.run(_job_narrow, None, jobs))
+            kept += [order[offsets[k] : offsets[k] + sizes[k]].copy() for k in np.flatnonzero(use)]
+        rows = np.concatenate(kept) if kept else np.empty(0, np.uint32)
+        return rows, np.concatenate([[0], np.cumsum(sizes)]), sizes
 
     def _margins(
         self, pairs: np.ndarray, members: Members, n_classes: int, store: RowStore
@@ -237,10 +242,10 @@ _NONE = np.empty(0, np.int64)
 
 
 @numba.njit(nogil=True, cache=True)
-def _narrow(first, last, most, slack, offsets, order, given, other, sizes):  # type: ignore[no-untyped-def]
+def _narrow(first, last, use, most, slack, offsets, order, given, other, sizes):  # type: ignore[no-untyped-def]
     """Move the rows of class k that can matter to the front of its part of `order`; count them."""
     for k in range(first, last):
-        if most[k] == 0:
+        if not use[k]:
             continue
         rows = order[offsets[k] : offsets[k + 1]]
         if most[k] >= len(rows):
@@ -311,6 +316,9 @@ def _plan(pairs: np.ndarray, members: Members, labels: np.ndarray, n_classes: in
     """Lay out the result: pairs in order, each as long as its class has members."""
     order, offsets, sizes = members
     classes = pairs // n_classes
+    here = np.zeros(n_classes, np.bool_)
+    here[classes] = True
+    sizes = sizes * here
     # The types of the row numbers: at 50 million rows int64 here was a quarter of all memory.
     rows = np.empty(int(sizes.sum()), order.dtype)
     slot = np.empty(len(rows), order.dtype)

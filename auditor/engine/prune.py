@@ -125,6 +125,7 @@ def noise_rate_rows(
     ]
     list(executor.run(_job_resolve, None, jobs))
     unresolved = pairs[open_pairs]
+    del jobs, margins, members  # before the second look, which needs memory of its own
     if len(unresolved):
         reader.flag_pairs(unresolved, wanted, store, flagged)
     return flagged, len(unresolved)
