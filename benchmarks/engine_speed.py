@@ -25,7 +25,7 @@ from auditor.engine import api
 #: rows, classes, cleanlab repeats, goal (times faster than cleanlab)
 SIZES = {
     "small": [(50_000, 10, 5, 10), (1_000_000, 10, 5, None), (1_000_000, 100, 5, 20), (200_000, 1000, 5, None)],
-    "large": [(10_000_000, 10, 1, 15), (1_280_000, 1000, 1, 60)],
+    "large": [(10_000_000, 10, 5, 15), (1_280_000, 1000, 5, 60)],
 }
 
 

@@ -4,6 +4,7 @@
 seconds and memory grow linearly. Every size runs in a process of its own, so that peak memory is its own.
 
     python benchmarks/engine_stream.py [--rows 4000000] [--folder DIR]
+    python benchmarks/engine_stream.py --rows 50000000 --shares 1 --repeats 1 --name engine-stream-full    # 35 GB of disk
 """
 
 from __future__ import annotations
@@ -116,11 +117,30 @@ def svg(rows: list[dict[str, Any]]) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
+def linear_fit(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Seconds and memory as straight lines over the rows."""
+    values = np.array([r["rows"] for r in rows], float)
+    seconds = np.array([statistics.median(r["analyze_s"]) for r in rows])
+    memory = np.array([r["peak_memory_bytes"] for r in rows], float)
+    per_row, fixed = np.polyfit(values, seconds, 1)
+    bytes_per_row, base = np.polyfit(values, memory, 1)
+    return {
+        "seconds_per_row_spread": float((seconds / values).max() / (seconds / values).min()),
+        "fit": {"seconds_per_million_rows": per_row * 1e6, "seconds_fixed": fixed},
+        "memory_fit": {"bytes_per_row": bytes_per_row, "base_bytes": base},
+        "extrapolated_to_full": {
+            "analyze_s": per_row * FULL_ROWS + fixed, "peak_memory_bytes": bytes_per_row * FULL_ROWS + base,
+        },
+    }  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=4_000_000)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--shares", default="8,4,2,1", help="sizes, as fractions of --rows")
+    parser.add_argument("--name", default="engine-stream", help="of the result files")
     parser.add_argument("--child", type=Path)
     options = parser.parse_args()
     if options.child:
@@ -128,7 +148,7 @@ def main() -> None:
         return
     rows = []
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        for share in (8, 4, 2, 1):
+        for share in map(int, options.shares.split(",")):
             n = options.rows // share
             path = Path(folder) / f"p{n}.npy"
             write_file(path, n)
@@ -149,11 +169,6 @@ def main() -> None:
                 f"peak {row['peak_memory_bytes'] / 1e9:.2f} GB",
                 flush=True,
             )
-    values = np.array([r["rows"] for r in rows], float)
-    seconds = np.array([statistics.median(r["analyze_s"]) for r in rows])
-    memory = np.array([r["peak_memory_bytes"] for r in rows], float)
-    per_row, fixed = np.polyfit(values, seconds, 1)
-    bytes_per_row, base = np.polyfit(values, memory, 1)
     document = {
         "what": __doc__,
         "conditions": conditions(),
@@ -161,15 +176,11 @@ def main() -> None:
         "full_rows": FULL_ROWS,
         "fraction_run": options.rows / FULL_ROWS,
         "rows": rows,
-        "seconds_per_row_spread": float((seconds / values).max() / (seconds / values).min()),
-        "fit": {"seconds_per_million_rows": per_row * 1e6, "seconds_fixed": fixed},
-        "memory_fit": {"bytes_per_row": bytes_per_row, "base_bytes": base},
-        "extrapolated_to_full": {
-            "analyze_s": per_row * FULL_ROWS + fixed, "peak_memory_bytes": bytes_per_row * FULL_ROWS + base,
-        },
+        **(linear_fit(rows) if len(rows) > 2 else {}),
     }  # fmt: skip
-    save("engine-stream.json", document)
-    (RESULTS / "engine-stream.svg").write_text(svg(rows))
+    save(f"{options.name}.json", document)
+    if len(rows) > 2:
+        (RESULTS / f"{options.name}.svg").write_text(svg(rows))
 
 
 if __name__ == "__main__":
