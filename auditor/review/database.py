@@ -1,0 +1,248 @@
+"""The database under the verdict store: SQLite in the run folder, or PostgreSQL by URL."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+
+from auditor.core.errors import MissingExtraError, ResourceError, RunError, StorageError, UsageError
+
+__all__ = ["HEAD", "REVIEW_FILE", "Database", "alembic_config"]
+
+#: Name of the default store inside a run folder.
+REVIEW_FILE: Final = "review.sqlite"
+#: Newest revision of the migrations; a test compares it with them.
+HEAD: Final = "0001"
+
+#: Any fixed number: the same for all users of one PostgreSQL database.
+_MIGRATION_LOCK: Final = 0x61756469
+#: PostgreSQL: serialization failure, deadlock, shutdown, crash, starting up, too many connections.
+_TRANSIENT: Final = {"40001", "40P01", "57P01", "57P02", "57P03", "53300"}
+
+T = TypeVar("T")
+
+
+class Database:
+    """An engine, its transactions, and the schema at the newest revision.
+
+    Parameters
+    ----------
+    where : str or Path
+        A ``.sqlite`` or ``.db`` file, a folder (the file `REVIEW_FILE` in it), or a URL
+        (``postgresql://user@host/name``, ``sqlite:///file``).
+    patience : float
+        Seconds to repeat a transaction that failed for a passing reason (lock, deadlock, lost connection).
+
+    Raises
+    ------
+    UsageError
+        If the URL is wrong or its driver is not installed.
+    RunError
+        If a newer version of auditor wrote the store.
+    ResourceError
+        If the database cannot be reached.
+    """
+
+    def __init__(self, where: str | Path, patience: float = 15.0) -> None:
+        self.url = _url(where)
+        self.patience = patience
+        self.engine = _engine(self.url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        try:
+            self._bring_up_to_date()
+        except BaseException:
+            self.engine.dispose()
+            raise
+
+    def write(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run `work` in one transaction; repeat it whole when it fails for a passing reason.
+
+        `work` must give the same result when its first try was committed and the answer was lost: the store's
+        operations do, because events carry their own ids and claims are handed out again to who holds them.
+        """
+        return self._run(work, read_only=False)
+
+    def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run `work` in one read transaction: it sees one state."""
+        return self._run(work, read_only=True)
+
+    def _run(self, work: Callable[[sa.Connection], T], read_only: bool) -> T:
+        deadline, wait = time.monotonic() + self.patience, 0.01
+        while True:
+            try:
+                with self.engine.connect() as plain:
+                    connection = plain.execution_options(auditor_read_only=read_only)
+                    with connection.begin():
+                        return work(connection)
+            except (OperationalError, InterfaceError, DBAPIError) as error:
+                if not _is_transient(error):
+                    raise _explained(error, self.url) from error
+                if time.monotonic() + wait > deadline:
+                    raise _unreachable(error, self.url) from error
+            except sa.exc.TimeoutError as error:  # every pooled connection is busy
+                if time.monotonic() + wait > deadline:
+                    raise _unreachable(error, self.url) from error
+            time.sleep(wait * (0.5 + random.random()))
+            wait = min(2 * wait, 0.5)
+
+    def insert(self, table: sa.Table) -> Any:
+        """An INSERT that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
+        if self.is_sqlite:
+            from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+            return sqlite_insert(table)
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+        return postgresql_insert(table)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def revision(self) -> str | None:
+        """Revision of the schema; None for an empty database."""
+
+        def work(connection: sa.Connection) -> str | None:
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return None
+            return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+
+        return self.read(work)
+
+    def _bring_up_to_date(self) -> None:
+        # Alembic is imported only when there is something to do: opening stays quick.
+        if self.revision() != HEAD:
+            self.write(self._migrate)
+
+    def _migrate(self, connection: sa.Connection) -> None:
+        if not self.is_sqlite:  # SQLite's write transaction is exclusive already
+            connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+        from alembic import command
+        from alembic.script import ScriptDirectory
+        from alembic.util import CommandError
+
+        config = alembic_config(connection)
+        try:
+            found = None
+            if sa.inspect(connection).has_table("alembic_version"):
+                found = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+            if found is not None:
+                ScriptDirectory.from_config(config).get_revision(found)
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise RunError(
+                f"the verdict store {_shown(self.url)} has the schema {found!r}, which this version does not know.",
+                "Open it with the version of auditor that wrote it, or a newer one.",
+            ) from error
+
+
+def alembic_config(connection: sa.Connection) -> Any:
+    """Alembic's configuration for the migrations inside the package."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _url(where: str | Path) -> sa.URL:
+    text = str(where)
+    if "://" not in text:
+        path = Path(text)
+        if path.suffix not in (".sqlite", ".db"):
+            if not path.is_dir():
+                raise RunError(f"no run folder {text!r}.", "Make one with: auditor find-errors DATASET")
+            path = path / REVIEW_FILE
+        return sa.URL.create("sqlite", database=str(path))
+    try:
+        url = sa.make_url(text)
+    except ArgumentError as error:
+        raise UsageError(f"{text!r} is not a database URL.", "Example: postgresql://user@host/name") from error
+    if url.get_backend_name() in ("postgres", "postgresql"):
+        return url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() != "sqlite":
+        raise UsageError(
+            f"a verdict store cannot be kept in {url.get_backend_name()!r}.", "Use sqlite:///FILE or postgresql://.."
+        )
+    return url
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    sqlite = url.get_backend_name() == "sqlite"
+    if sqlite and url.database and not Path(url.database).parent.is_dir():
+        raise StorageError(f"cannot make {url.database!r}: its folder does not exist.")
+    arguments: dict[str, Any] = {"timeout": 30} if sqlite else {"connect_timeout": 10}
+    try:
+        engine = sa.create_engine(
+            url, connect_args=arguments, pool_size=8, max_overflow=24, pool_timeout=30, pool_pre_ping=not sqlite
+        )
+    except (ImportError, NoSuchModuleError) as error:
+        raise MissingExtraError("psycopg", "postgres", "a PostgreSQL verdict store") from error
+    if sqlite:
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver must not begin transactions by itself: it would begin deferred ones, which can fail with "database
+    # is locked" at their first write however long one is ready to wait.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout=30000")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # An acknowledged verdict must survive a power cut; NORMAL keeps it only through a crash of the process.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA cache_size=-32000")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    read_only = connection.get_execution_options().get("auditor_read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _is_transient(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return state in _TRANSIENT or state.startswith("08")
+    text = str(error.orig).lower()
+    if "database is locked" in text or "database is busy" in text or "database table is locked" in text:
+        return True
+    # psycopg gives no state when the server is gone or not there yet; a wrong name or password never passes.
+    gone = ("connection refused", "connection reset", "server closed", "no such file", "connection is lost",
+            "connection is closed", "starting up", "shutting down", "terminating connection", "timeout")  # fmt: skip
+    return isinstance(error, OperationalError | InterfaceError) and any(word in text for word in gone)
+
+
+def _explained(error: DBAPIError, url: sa.URL) -> Exception:
+    text = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+    if isinstance(error, OperationalError):
+        if any(word in text for word in ("readonly", "read-only", "unable to open", "disk is full", "disk I/O")):
+            return StorageError(f"cannot write the verdict store {_shown(url)}: {text}.", "Free space or mend rights.")
+        if url.get_backend_name() != "sqlite":
+            return ResourceError(f"the database {_shown(url)} refused: {text}.", "Check the URL, name and rights.")
+    if "file is not a database" in text or "malformed" in text:
+        return RunError(f"{_shown(url)} is not a verdict store, or it is damaged: {text}.", "Restore it from a copy.")
+    return error
+
+
+def _unreachable(error: Exception, url: sa.URL) -> ResourceError:
+    first = (str(error).strip().splitlines() or [""])[0]
+    return ResourceError(
+        f"the verdict store {_shown(url)} cannot be reached: {first}",
+        "Nothing is lost: send the same events again when the database is back.",
+    )
+
+
+def _shown(url: sa.URL) -> str:
+    return repr(url.render_as_string(hide_password=True))

@@ -1,0 +1,259 @@
+"""From the tables of a run to the tables of the store, in bulk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from auditor.core.errors import ConfigError, DataError, RunError
+from auditor.core.hashing import hash_json
+from auditor.core.seeds import generator
+from auditor.review import schema
+from auditor.review.database import Database
+from auditor.review.sampling import draw_audit, score_bands
+from auditor.review.vocabulary import canonical
+
+__all__ = ["QueuePlan", "RunTables", "load", "read_meta"]
+
+_CHUNK: Final = 20_000
+_COLUMNS: Final = tuple(c.name for c in schema.items.columns)
+
+
+class RunTables(Protocol):
+    """What the store needs of a run; `auditor.runs.run.Run` is one."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+    @property
+    def items(self) -> pd.DataFrame:
+        """Every item: ``id, content_hash, given``."""
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """Audited items, most suspicious first: ``id, index, split, row, given, suggested, p_given, p_suggested,
+        score, flagged``."""
+
+    @property
+    def findings(self) -> pd.DataFrame:
+        """Flagged and undecodable items in review order: ``id, index, split, code, given, suggested, message``."""
+
+
+@dataclass(frozen=True)
+class QueuePlan:
+    """How items are handed to reviewers. Fixed when the run is loaded, kept in the store.
+
+    Attributes
+    ----------
+    reviewers_per_item : int
+        Verdicts wanted per item.
+    overlap : float
+        Share of items judged by at least two, chosen at random; reviewers cannot tell which.
+    audit_size : int
+        Items of the random audit stream.
+    audit_share : float
+        Share of places in a reviewer's queue that go to the audit stream.
+    control_share : float
+        Share that go to planted controls, where there are any.
+    lease_seconds : float
+        How long an item stays in a reviewer's hand before others may get it.
+    seed : int
+    """
+
+    reviewers_per_item: int = 1
+    overlap: float = 0.1
+    audit_size: int = 1000
+    audit_share: float = 0.3
+    control_share: float = 0.05
+    lease_seconds: float = 1800.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        shares = (self.overlap, self.audit_share, self.control_share)
+        if not all(0 <= s <= 1 for s in shares) or self.audit_share + self.control_share > 1:
+            raise ConfigError(
+                "overlap, audit_share and control_share are shares between 0 and 1, summing to 1 at most."
+            )
+        if self.reviewers_per_item < 1 or self.audit_size < 0 or self.lease_seconds <= 0:
+            raise ConfigError("reviewers_per_item and lease_seconds must be positive, audit_size not negative.")
+
+
+def read_meta(connection: sa.Connection) -> dict[str, Any]:
+    """Everything the store says about itself; empty before a run is loaded."""
+    rows = connection.execute(sa.select(schema.meta)).all()
+    return {key: json.loads(value) for key, value in rows}
+
+
+def load(
+    database: Database,
+    run: RunTables,
+    plan: QueuePlan,
+    controls: Mapping[str, str] | None = None,
+    detections: Mapping[str, np.ndarray] | None = None,
+) -> None:
+    """Fill an empty store; does nothing when the same run is loaded already.
+
+    Parameters
+    ----------
+    database : Database
+    run : RunTables
+    plan : QueuePlan
+    controls : mapping of str to str, optional
+        Item id to the verdict known to be right.
+    detections : mapping of str to array of item ids, optional
+        Per detector the items it flags, for filters.
+
+    Raises
+    ------
+    RunError
+        If the store holds another run.
+    DataError
+        If ids repeat, or a control or detection names an unknown item.
+    """
+    known = database.read(read_meta)
+    if known and known["run"] == run.id and known["class_names"] == list(run.class_names):
+        return
+    if known:
+        raise RunError(
+            f"this verdict store belongs to the run {known['run']!r}, not to {run.id!r}.",
+            "Use one store per run: another file, database or PostgreSQL schema.",
+        )
+    table = _item_table(run)
+    frame = table["band"].to_numpy() >= 0
+    codes = pd.factorize(table["given"])[0]
+    draw = draw_audit(table["band"].to_numpy()[frame], codes[frame], plan.audit_size, plan.seed)
+    inclusion = np.full(len(table), np.nan)
+    inclusion[frame] = draw.inclusion
+    table["inclusion"] = inclusion
+    place = np.zeros(len(table), dtype=np.int64)  # 0 = not drawn
+    place[np.flatnonzero(frame)[draw.order]] = np.arange(1, len(draw.order) + 1)
+    queue = _queue_rows(table, place, plan)
+    by_id = pd.Series(table["item"].to_numpy(), index=table["item_id"])
+    known_good = _controls(table, by_id, controls or {}, run.class_names)
+    facts = {
+        "run": run.id,
+        "class_names": list(run.class_names),
+        "plan": asdict(plan),
+        "n_items": len(table),
+        "n_flagged": int(table["flagged"].sum()),
+        "n_audit": len(draw.order),
+        "n_frame": int(frame.sum()),
+        "n_controls": len(known_good),
+        "detectors": list(detections or {}),
+        "identity": hash_json([run.id, list(run.class_names), len(table)]),
+    }
+
+    def work(connection: sa.Connection) -> None:
+        if read_meta(connection):  # another process was quicker
+            return
+        _copy(database, connection, schema.items, _rows(table))
+        _copy(database, connection, schema.queue, queue)
+        _copy(database, connection, schema.controls, iter(known_good))
+        for name, ids in (detections or {}).items():
+            found = by_id.reindex(np.unique(np.asarray(ids, dtype=object)))
+            if found.isna().any():
+                raise DataError(f"the detector {name!r} flags {found.index[found.isna()][0]!r}, which is no item.")
+            _copy(database, connection, schema.detections, ((name, int(i)) for i in np.sort(found.to_numpy())))
+        connection.execute(sa.insert(schema.meta), [{"key": k, "value": json.dumps(v)} for k, v in facts.items()])
+
+    database.write(work)
+    if not database.is_sqlite:
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sa.text("ANALYZE items, queue, detections"))
+
+
+def _item_table(run: RunTables) -> pd.DataFrame:
+    scores, findings = run.scores, run.findings
+    hashes = pd.Series(run.items["content_hash"].to_numpy(), index=run.items["id"].to_numpy())
+    table = scores[["id", "index", "split", "given", "suggested", "p_given", "p_suggested", "score"]].copy()
+    table["band"] = score_bands(len(table))
+    extra = findings[~findings["id"].isin(table["id"])]
+    if len(extra):
+        table = pd.concat([table, extra[list(table.columns.drop("band"))]], ignore_index=True)
+        table["band"] = table["band"].fillna(-1).astype(np.int64)
+    told = findings.drop_duplicates("id").set_index("id")
+    place = pd.Series(np.arange(len(told)), index=told.index).reindex(table["id"]).to_numpy()
+    table["flagged"] = ~np.isnan(place)
+    table["code"] = told["code"].reindex(table["id"]).to_numpy()
+    table["message"] = told["message"].reindex(table["id"]).to_numpy()
+    # Findings first, in their order; then all others from the most suspicious on.
+    order = np.lexsort((np.arange(len(table)), np.where(np.isnan(place), len(told), place)))
+    table = table.iloc[order].reset_index(drop=True)
+    table["content_hash"] = hashes.reindex(table["id"]).to_numpy()
+    table = table.rename(columns={"id": "item_id"})
+    if table["item_id"].duplicated().any():
+        raise DataError(f"the id {table['item_id'][table['item_id'].duplicated()].iloc[0]!r} occurs twice in the run.")
+    table.insert(0, "item", np.arange(1, len(table) + 1))
+    return table
+
+
+def _queue_rows(table: pd.DataFrame, audit: np.ndarray, plan: QueuePlan) -> Iterator[tuple[Any, ...]]:
+    n = len(table)
+    twice = generator(plan.seed, "review", "overlap").random(n) < plan.overlap
+    wanted = np.where(twice, max(2, plan.reviewers_per_item), plan.reviewers_per_item)
+    places, flagged = table["item"].to_numpy(), table["flagged"].to_numpy()
+    for start in range(0, n, _CHUNK):
+        rows = range(start, min(start + _CHUNK, n))
+        for i in rows:
+            place = int(places[i])
+            yield place, place if flagged[i] else None, int(audit[i]) or None, int(wanted[i]), 0, 1
+
+
+def _controls(
+    table: pd.DataFrame, by_id: pd.Series, controls: Mapping[str, str], classes: tuple[str, ...]
+) -> list[tuple[int, str]]:
+    rows = []
+    for item_id, verdict in controls.items():
+        if item_id not in by_id.index:
+            raise DataError(f"the control {item_id!r} is no item of this run.")
+        item = int(by_id[item_id])
+        row = table.iloc[item - 1]
+        try:
+            expected = canonical(verdict, row["given"], _none(row["suggested"]), classes)
+        except ValueError as error:
+            raise DataError(f"control {item_id!r}: {error}.") from error
+        rows.append((item, expected))
+    return rows
+
+
+def _rows(table: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+    table = table[list(_COLUMNS)]
+    for start in range(0, len(table), _CHUNK):
+        part = table.iloc[start : start + _CHUNK]
+        columns = []
+        for name in _COLUMNS:
+            values = part[name]
+            if name == "flagged":
+                columns.append(values.astype(int).tolist())
+            elif name == "band":
+                columns.append([None if b < 0 else b for b in values.tolist()])
+            else:
+                columns.append([_none(v) for v in values.tolist()])
+        yield from zip(*columns, strict=True)
+
+
+def _none(value: Any) -> Any:
+    # NaN and NA are the only values unequal to themselves or without a truth of their equality.
+    return None if value is None or value is pd.NA or value != value else value
+
+
+def _copy(database: Database, connection: sa.Connection, table: sa.Table, rows: Iterator[tuple[Any, ...]]) -> None:
+    """Bulk insert through the driver: several times quicker than one statement per chunk."""
+    names = [c.name for c in table.columns]
+    quoted = ", ".join(f'"{name}"' for name in names)
+    driver = connection.connection.driver_connection
+    if driver is None:
+        raise RuntimeError("the connection has no driver connection")
+    if database.is_sqlite:
+        driver.executemany(f"INSERT INTO {table.name} ({quoted}) VALUES ({', '.join('?' * len(names))})", rows)
+        return
+    with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({quoted}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)

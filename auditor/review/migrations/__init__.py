@@ -1,0 +1,1 @@
+"""Schema of the verdict store, step by step."""

@@ -1,0 +1,177 @@
+"""Who gets which item next: two interleaved streams, planted controls, claims that run out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import sqlalchemy as sa
+
+from auditor.core.seeds import generator
+from auditor.review import schema
+from auditor.review.database import Database
+from auditor.review.events import chunked, count, rewind
+from auditor.review.loading import QueuePlan
+
+__all__ = ["Claim", "ask_again", "claim_batch", "release"]
+
+#: Any fixed number: the same for all users of one PostgreSQL database.
+_QUEUE_LOCK: Final = 0x61756471
+_STREAMS: Final = ("ranked", "audit", "control")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An item in a reviewer's hand."""
+
+    item: int
+    claimed_until: float
+
+
+def claim_batch(database: Database, plan: QueuePlan, reviewer: str, n: int, now: float) -> list[Claim]:
+    """Fill the reviewer's hand up to `n` items: those already in it, then new ones."""
+
+    def work(connection: sa.Connection) -> list[Claim]:
+        if not database.is_sqlite:
+            # One claim at a time: otherwise two reviewers could both read an item as open.
+            connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_QUEUE_LOCK})"))
+        _expire(connection, now)
+        person = _reviewer(database, connection, reviewer, now)
+        until = now + plan.lease_seconds
+        hand = _hand(connection, reviewer, n, until)
+        need = n - len(hand)
+        if need > 0:
+            hand += _claim(database, connection, plan, person, need, until)
+        return [Claim(item, until) for item in hand]
+
+    return database.write(work)
+
+
+def _expire(connection: sa.Connection, now: float) -> None:
+    a = schema.assignments
+    late = sa.and_(a.c.state == schema.CLAIMED, a.c.claimed_until < now)
+    gone = list(connection.scalars(sa.update(a).where(late).values(state=schema.EXPIRED).returning(a.c.item)))
+    # One item may have lost several claims at once.
+    count(connection, {item: -lost for item, lost in Counter(gone).items()})
+
+
+def _reviewer(database: Database, connection: sa.Connection, reviewer: str, now: float) -> sa.Row[Any]:
+    new = {"reviewer": reviewer, "since": now, "served": 0, "ranked_cursor": 0, "audit_cursor": 0}
+    connection.execute(database.insert(schema.reviewers).values(new).on_conflict_do_nothing())
+    # Locked, so that cursors set back meanwhile by another transaction are not overwritten.
+    query = sa.select(schema.reviewers).where(schema.reviewers.c.reviewer == reviewer).with_for_update()
+    return connection.execute(query).one()
+
+
+def _hand(connection: sa.Connection, reviewer: str, n: int, until: float) -> list[int]:
+    a = schema.assignments
+    mine = sa.and_(a.c.reviewer == reviewer, a.c.state == schema.CLAIMED)
+    hand = list(connection.scalars(sa.select(a.c.item).where(mine).order_by(a.c.place, a.c.item).limit(n)))
+    if hand:
+        connection.execute(sa.update(a).where(mine).values(claimed_until=until))
+    return hand
+
+
+def _claim(
+    database: Database, connection: sa.Connection, plan: QueuePlan, person: sa.Row[Any], need: int, until: float
+) -> list[int]:
+    cursors = {"ranked": person.ranked_cursor, "audit": person.audit_cursor}
+    waiting: dict[str, list[tuple[int, int]]] = {
+        stream: _candidates(connection, stream, person.reviewer, cursor, need) for stream, cursor in cursors.items()
+    }
+    waiting["control"] = _control_candidates(connection, person.reviewer, need)
+    taken: dict[int, str] = {}
+    for wish in _wishes(plan, person.reviewer, person.served, need):
+        # A stream that has run dry gives its places to the others; controls never fill up a queue.
+        for stream in dict.fromkeys((wish, "ranked", "audit")):
+            rows = waiting[stream]
+            while rows and rows[0][0] in taken:  # drawn for the audit and flagged as well
+                cursors[stream] = max(cursors.get(stream, 0), rows.pop(0)[1])
+            if rows:
+                item, position = rows.pop(0)
+                taken[item] = stream
+                cursors[stream] = max(cursors.get(stream, 0), position)
+                break
+    if taken:
+        insert = database.insert(schema.assignments)
+        again = insert.on_conflict_do_update(
+            index_elements=["item", "reviewer"],
+            set_={name: insert.excluded[name] for name in ("stream", "place", "state", "claimed_until")},
+        )
+        rows = [
+            {"item": item, "reviewer": person.reviewer, "stream": stream, "place": person.served + k,
+             "state": schema.CLAIMED, "claimed_until": until}
+            for k, (item, stream) in enumerate(taken.items())
+        ]  # fmt: skip
+        connection.execute(again, rows)
+        count(connection, dict.fromkeys(taken, 1))
+    people = schema.reviewers
+    connection.execute(
+        sa.update(people)
+        .where(people.c.reviewer == person.reviewer)
+        .values(served=person.served + need, ranked_cursor=cursors["ranked"], audit_cursor=cursors["audit"])
+    )
+    return list(taken)
+
+
+def _candidates(
+    connection: sa.Connection, stream: str, reviewer: str, cursor: int, limit: int
+) -> list[tuple[int, int]]:
+    """Open items of a stream that this reviewer has not had, in order: (item, position)."""
+    q, a = schema.queue, schema.assignments
+    position = q.c[stream]
+    had = sa.exists().where(a.c.item == q.c.item, a.c.reviewer == reviewer, a.c.state != schema.EXPIRED)
+    query = sa.select(q.c.item, position).where(q.c.open == 1, position > cursor, ~had).order_by(position).limit(limit)
+    return [(item, place) for item, place in connection.execute(query)]
+
+
+def _control_candidates(connection: sa.Connection, reviewer: str, limit: int) -> list[tuple[int, int]]:
+    c, a = schema.controls, schema.assignments
+    had = sa.exists().where(a.c.item == c.c.item, a.c.reviewer == reviewer, a.c.state != schema.EXPIRED)
+    return [(item, 0) for item in connection.scalars(sa.select(c.c.item).where(~had).order_by(c.c.item).limit(limit))]
+
+
+def _wishes(plan: QueuePlan, reviewer: str, served: int, need: int) -> Sequence[str]:
+    """Which stream each of the next places goes to: random, but the same whenever it is asked again."""
+    draws = np.array([generator(plan.seed, "review", "stream", reviewer, served + k).random() for k in range(need)])
+    audit, control = plan.audit_share, plan.control_share
+    return [_STREAMS[1] if u < audit else _STREAMS[2] if u < audit + control else _STREAMS[0] for u in draws]
+
+
+def release(database: Database, reviewer: str) -> int:
+    """Give everything in the reviewer's hand back; returns how many items that were."""
+
+    def work(connection: sa.Connection) -> int:
+        a = schema.assignments
+        mine = sa.and_(a.c.reviewer == reviewer, a.c.state == schema.CLAIMED)
+        update = sa.update(a).where(mine).values(state=schema.EXPIRED).returning(a.c.item)
+        gone = list(connection.scalars(update))
+        count(connection, dict.fromkeys(gone, -1))
+        return len(gone)
+
+    return database.write(work)
+
+
+def ask_again(database: Database, item_ids: Sequence[str], more: int) -> int:
+    """Want `more` further verdicts on items, from other reviewers; returns how many items were found."""
+
+    def work(connection: sa.Connection) -> int:
+        places: list[int] = []
+        for part in chunked(list(dict.fromkeys(item_ids))):
+            places += connection.scalars(sa.select(schema.items.c.item).where(schema.items.c.item_id.in_(part)))
+        queue = schema.queue
+        for part in chunked(sorted(places)):
+            wanted = sa.case((queue.c.taken > queue.c.wanted, queue.c.taken), else_=queue.c.wanted) + more
+            # An item of neither stream is put into the ranked one, at its own place of the list.
+            ranked = sa.case((queue.c.audit.is_(None), sa.func.coalesce(queue.c.ranked, queue.c.item)),
+                             else_=queue.c.ranked)  # fmt: skip
+            update = sa.update(queue).where(queue.c.item.in_(part))
+            connection.execute(update.values(wanted=wanted, open=1, ranked=ranked))
+        if places:
+            rewind(connection, places)
+        return len(places)
+
+    return database.write(work)

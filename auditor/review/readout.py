@@ -1,0 +1,365 @@
+"""Reading the store: pages of the gallery, one item's history, progress, disagreements, votes for the consensus."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import sqlalchemy as sa
+
+from auditor.core.errors import UsageError
+from auditor.review import schema
+from auditor.review.events import chunked
+
+__all__ = ["AuditSample", "Disagreement", "ItemState", "Page", "PageFilter", "Progress", "ReviewItem", "VoteTable",
+           "audit_sample", "control_table", "disagreements", "item_rows", "item_state", "page", "progress",
+           "vote_table"]  # fmt: skip
+
+_FIELDS: Final = ("item", "item_id", "content_hash", "index", "split", "code", "given", "suggested", "p_given",
+                  "p_suggested", "score", "flagged", "message")  # fmt: skip
+#: Longest page: a caller that asks for everything would hold the whole run in memory.
+MOST: Final = 1000
+
+
+@dataclass(frozen=True)
+class ReviewItem:
+    """An item as a reviewer may see it. It does not say which stream it came from.
+
+    Attributes
+    ----------
+    place : int
+        Place in the run's list, from 1: findings first, then all others.
+    item_id, content_hash, index, split :
+        Who it is.
+    code, message : str or None
+        The finding; None for an item nobody flagged.
+    given, suggested : str, str or None
+        Class names.
+    p_given, p_suggested, score : float or None
+    flagged : bool
+    verdicts : dict of str to str
+        Current verdicts by reviewer; filled by `page`, empty in a review batch, which is blind.
+    """
+
+    place: int
+    item_id: str
+    content_hash: str | None
+    index: int | None
+    split: str | None
+    code: str | None
+    given: str
+    suggested: str | None
+    p_given: float | None
+    p_suggested: float | None
+    score: float | None
+    flagged: bool
+    message: str | None
+    verdicts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class PageFilter:
+    """Which items a page shows; None means any. All conditions hold at once.
+
+    `order` is ``"place"`` (the run's list) or ``"score"`` (most suspicious first); a limit on the score implies the
+    latter. `reviewer` and `verdict` speak of current verdicts; `reviewed` of any.
+    """
+
+    given: str | None = None
+    suggested: str | None = None
+    flagged: bool | None = None
+    code: str | None = None
+    split: str | None = None
+    detector: str | None = None
+    min_score: float | None = None
+    max_score: float | None = None
+    reviewer: str | None = None
+    verdict: str | None = None
+    reviewed: bool | None = None
+    order: str = "place"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some items and where the next page begins (None after the last)."""
+
+    items: tuple[ReviewItem, ...]
+    after: tuple[float, int] | None
+
+
+@dataclass(frozen=True)
+class ItemState:
+    """Everything known about one item: the item, its current verdicts, all its events in order."""
+
+    item: ReviewItem
+    events: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """An item on which current verdicts differ and nobody has adjudicated."""
+
+    item: ReviewItem
+    votes: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Counts over current verdicts. `*_total` are items of a stream, `*_done` those with a verdict."""
+
+    items: int
+    flagged: int
+    judged: int
+    verdicts: int
+    by_verdict: Mapping[str, int]
+    by_reviewer: Mapping[str, int]
+    ranked_done: int
+    ranked_total: int
+    audit_done: int
+    audit_total: int
+    judged_twice: int
+    disagreements: int
+
+
+@dataclass(frozen=True)
+class VoteTable:
+    """Current verdicts as arrays, one row per verdict, ordered by place and reviewer.
+
+    Attributes
+    ----------
+    items : int64 array (v,)
+        Row of each verdict in the item arrays.
+    reviewers : int64 array (v,)
+        Row in `reviewer_names`.
+    verdicts, streams : object arrays of str (v,)
+    ms : float64 array (v,)
+        Milliseconds taken; NaN where unknown.
+    server_time : float64 array (v,)
+    item_ids, given, suggested : object arrays (m,)
+        The judged items; `suggested` holds the class a vote for "suggested" or "both" speaks of.
+    places : int64 array (m,)
+    reviewer_names : tuple of str
+    """
+
+    items: np.ndarray
+    reviewers: np.ndarray
+    verdicts: np.ndarray
+    streams: np.ndarray
+    ms: np.ndarray
+    server_time: np.ndarray
+    item_ids: np.ndarray
+    given: np.ndarray
+    suggested: np.ndarray
+    places: np.ndarray
+    reviewer_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AuditSample:
+    """The random sample, reviewed or not, in the order of review (`docs/review.md`, Audit stream).
+
+    Attributes
+    ----------
+    item_ids, given : object arrays of str (m,)
+    inclusion : float64 array (m,)
+        Probability with which the item was drawn.
+    band : int64 array (m,)
+        Score band, 0 = most suspicious.
+    reviewed : bool array (m,)
+        Whether it has a current verdict.
+    frame_items : int
+        Size of the frame it was drawn from.
+    """
+
+    item_ids: np.ndarray
+    given: np.ndarray
+    inclusion: np.ndarray
+    band: np.ndarray
+    reviewed: np.ndarray
+    frame_items: int
+
+
+def item_rows(connection: sa.Connection, places: Sequence[int], with_verdicts: bool) -> list[ReviewItem]:
+    """Items by place, in the order asked for."""
+    items, view = schema.items, schema.current
+    found: dict[int, sa.Row[Any]] = {}
+    verdicts: dict[int, dict[str, str]] = {}
+    for part in chunked(list(places)):
+        query = sa.select(*(items.c[f] for f in _FIELDS)).where(items.c.item.in_(part))
+        found.update({row.item: row for row in connection.execute(query)})
+        if with_verdicts:
+            votes = sa.select(view.c.item, view.c.reviewer, view.c.verdict).where(view.c.item.in_(part))
+            for item, reviewer, verdict in connection.execute(votes.order_by(view.c.reviewer)):
+                verdicts.setdefault(item, {})[reviewer] = verdict
+    return [_review_item(found[p], verdicts.get(p, {})) for p in places]
+
+
+def _review_item(row: sa.Row[Any], verdicts: Mapping[str, str]) -> ReviewItem:
+    values = dict(row._mapping)
+    return ReviewItem(values.pop("item"), **(values | {"flagged": bool(values["flagged"])}), verdicts=verdicts)
+
+
+def page(connection: sa.Connection, wanted: PageFilter, after: tuple[float, int] | None, limit: int) -> Page:
+    """One page; see `VerdictStore.page`."""
+    if wanted.order not in ("place", "score") or not 1 <= limit <= MOST:
+        raise UsageError(f"a page is ordered by 'place' or 'score' and has 1 to {MOST} items.")
+    items = schema.items
+    by_score = wanted.order == "score" or wanted.min_score is not None or wanted.max_score is not None
+    query = sa.select(items.c.item, items.c.score).where(*_conditions(wanted))
+    if by_score:
+        # Items without a score cannot be ordered by it.
+        query = query.where(items.c.score.is_not(None)).order_by(items.c.score.desc(), items.c.item.desc())
+        if after is not None:
+            query = query.where(sa.tuple_(items.c.score, items.c.item) < sa.tuple_(*after))
+    else:
+        query = query.order_by(items.c.item)
+        if after is not None:
+            query = query.where(items.c.item > after[1])
+    rows = connection.execute(query.limit(limit + 1)).all()
+    more, rows = len(rows) > limit, rows[:limit]
+    last = (float(rows[-1].score or 0.0), int(rows[-1].item)) if more else None
+    return Page(tuple(item_rows(connection, [row.item for row in rows], with_verdicts=True)), last)
+
+
+def _conditions(wanted: PageFilter) -> list[sa.ColumnElement[bool]]:
+    items, view, hits, events = schema.items.c, schema.current.c, schema.detections.c, schema.events.c
+    found: list[sa.ColumnElement[bool]] = [
+        items[name] == getattr(wanted, name)
+        for name in ("given", "suggested", "code", "split")
+        if getattr(wanted, name) is not None
+    ]
+    if wanted.flagged is not None:
+        found.append(items.flagged == int(wanted.flagged))
+    if wanted.min_score is not None:
+        found.append(items.score >= wanted.min_score)
+    if wanted.max_score is not None:
+        found.append(items.score <= wanted.max_score)
+    if wanted.detector is not None:
+        found.append(sa.exists().where(hits.item == items.item, hits.detector == wanted.detector))
+    if wanted.reviewer is not None or wanted.verdict is not None:
+        judged = sa.select(view.item)
+        if wanted.reviewer is not None:
+            judged = judged.where(view.reviewer == wanted.reviewer)
+        if wanted.verdict is not None:
+            judged = judged.where(view.verdict == wanted.verdict)
+        found.append(items.item.in_(judged))
+    if wanted.reviewed:
+        found.append(items.item.in_(sa.select(view.item)))
+    elif wanted.reviewed is not None:
+        # Asked per item only for those that have events at all, which are few.
+        has_events = sa.exists().where(events.item == items.item)
+        found.append(sa.or_(~has_events, ~sa.exists().where(view.item == items.item)))
+    return found
+
+
+def item_state(connection: sa.Connection, item_id: str) -> ItemState | None:
+    """One item with its history; None where the run has no such item."""
+    place = connection.scalar(sa.select(schema.items.c.item).where(schema.items.c.item_id == item_id))
+    if place is None:
+        return None
+    history = sa.select(schema.events).where(schema.events.c.item == place).order_by(schema.events.c.event)
+    events = tuple(dict(row) for row in connection.execute(history).mappings())
+    return ItemState(item_rows(connection, [place], with_verdicts=True)[0], events)
+
+
+def _disagreeing(after: int | None = None) -> sa.Select[Any]:
+    view = schema.current
+    settled = sa.select(view.c.item).where(view.c.stream == "adjudication")
+    query = sa.select(view.c.item).where(view.c.item.not_in(settled))
+    if after is not None:
+        query = query.where(view.c.item > after)
+    return query.group_by(view.c.item).having(sa.func.count(sa.distinct(view.c.verdict)) > 1)
+
+
+def disagreements(connection: sa.Connection, after: int | None, limit: int) -> list[Disagreement]:
+    """Items to adjudicate, in order of place, from the place after `after` on."""
+    if not 1 <= limit <= MOST:
+        raise UsageError(f"a list of disagreements has 1 to {MOST} items.")
+    places = list(connection.scalars(_disagreeing(after).order_by(schema.current.c.item).limit(limit)))
+    rows = item_rows(connection, places, with_verdicts=True)
+    return [Disagreement(row, Counter(row.verdicts.values())) for row in rows]
+
+
+def progress(connection: sa.Connection, facts: Mapping[str, Any]) -> Progress:
+    """Counts; the cost grows with the number of verdicts, not of items."""
+    view, queue = schema.current, schema.queue
+    total = sa.func.count()
+    by_verdict = dict(connection.execute(sa.select(view.c.verdict, total).group_by(view.c.verdict)).tuples().all())
+    by_reviewer = dict(connection.execute(sa.select(view.c.reviewer, total).group_by(view.c.reviewer)).tuples().all())
+    per_item = sa.select(view.c.item, total.label("n")).group_by(view.c.item).subquery()
+    sums = sa.select(
+        total,
+        sa.func.count(queue.c.ranked),
+        sa.func.count(queue.c.audit),
+        sa.func.sum(sa.case((per_item.c.n > 1, 1), else_=0)),
+    ).join(queue, queue.c.item == per_item.c.item)
+    judged, ranked, audit, twice = connection.execute(sums).one()
+    open_questions = connection.scalar(sa.select(total).select_from(_disagreeing().subquery())) or 0
+    return Progress(
+        items=facts["n_items"], flagged=facts["n_flagged"], judged=judged, verdicts=sum(by_verdict.values()),
+        by_verdict=by_verdict, by_reviewer=by_reviewer, ranked_done=ranked, ranked_total=facts["n_flagged"],
+        audit_done=audit, audit_total=facts["n_audit"], judged_twice=int(twice or 0), disagreements=open_questions,
+    )  # fmt: skip
+
+
+def vote_table(connection: sa.Connection) -> VoteTable:
+    """All current verdicts as arrays."""
+    view, items = schema.current, schema.items
+    query = (
+        sa.select(view.c.item, view.c.reviewer, view.c.verdict, view.c.stream, view.c.ms, view.c.server_time,
+                  items.c.item_id, items.c.given, items.c.suggested)
+        .join(items, items.c.item == view.c.item)
+        .order_by(view.c.item, view.c.reviewer)
+    )  # fmt: skip
+    rows = connection.execute(query).all()
+    columns = list(zip(*rows, strict=True)) or [()] * 9
+    places, first, inverse = np.unique(np.array(columns[0], dtype=np.int64), return_index=True, return_inverse=True)
+    names, people = np.unique(np.array(columns[1], dtype=object).astype(str), return_inverse=True)
+    ms = np.array([np.nan if m is None else m for m in columns[4]], dtype=np.float64)
+    return VoteTable(
+        inverse.astype(np.int64).reshape(-1),
+        people.astype(np.int64).reshape(-1),
+        _objects(columns[2]),
+        _objects(columns[3]),
+        ms,
+        np.array(columns[5], dtype=np.float64),
+        _objects(columns[6])[first],
+        _objects(columns[7])[first],
+        _objects(columns[8])[first],
+        places,
+        tuple(str(name) for name in names),
+    )
+
+
+def audit_sample(connection: sa.Connection, facts: Mapping[str, Any]) -> AuditSample:
+    """The drawn items in random order."""
+    items, queue, view = schema.items, schema.queue, schema.current
+    judged = sa.exists().where(view.c.item == items.c.item)
+    query = (
+        sa.select(items.c.item_id, items.c.given, items.c.inclusion, items.c.band, judged)
+        .join(queue, queue.c.item == items.c.item)
+        .where(queue.c.audit.is_not(None))
+        .order_by(queue.c.audit)
+    )
+    columns = list(zip(*connection.execute(query).all(), strict=True)) or [()] * 5
+    return AuditSample(
+        _objects(columns[0]), _objects(columns[1]), np.array(columns[2], dtype=np.float64),
+        np.array(columns[3], dtype=np.int64), np.array(columns[4], dtype=bool), facts["n_frame"],
+    )  # fmt: skip
+
+
+def control_table(connection: sa.Connection) -> dict[str, str]:
+    """Planted controls: item id to the verdict known to be right."""
+    query = sa.select(schema.items.c.item_id, schema.controls.c.expected).join(
+        schema.controls, schema.controls.c.item == schema.items.c.item
+    )
+    return dict(connection.execute(query).tuples().all())
+
+
+def _objects(values: Sequence[Any]) -> np.ndarray:
+    array = np.empty(len(values), dtype=object)
+    array[:] = list(values)
+    return array

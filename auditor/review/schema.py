@@ -1,0 +1,118 @@
+"""Tables of the verdict store, revision 0001. The migrations make them; this is how the code speaks of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+__all__ = [
+    "CLAIMED", "DONE", "EXPIRED", "assignments", "controls", "current", "detections", "events", "items", "meta",
+    "metadata", "queue", "reviewers",
+]  # fmt: skip
+
+#: States of an assignment.
+CLAIMED: Final = 0  # in a reviewer's hand until `claimed_until`
+DONE: Final = 1  # judged
+EXPIRED: Final = 2  # the claim ran out; kept because it says in which stream the item was shown
+
+metadata = sa.MetaData()
+#: SQLite numbers rows itself only for INTEGER keys.
+Big = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+meta = sa.Table("meta", metadata, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text))
+
+#: What the store knows about every item. Never changed once loaded. `item` is the place in the list.
+items = sa.Table(
+    "items",
+    metadata,
+    sa.Column("item", Big, primary_key=True, autoincrement=False),
+    sa.Column("item_id", sa.Text, nullable=False),
+    sa.Column("content_hash", sa.Text),
+    sa.Column("index", Big),
+    sa.Column("split", sa.Text),
+    sa.Column("code", sa.Text),
+    sa.Column("given", sa.Text, nullable=False),
+    sa.Column("suggested", sa.Text),
+    sa.Column("p_given", sa.Double),
+    sa.Column("p_suggested", sa.Double),
+    sa.Column("score", sa.Double),
+    sa.Column("flagged", sa.SmallInteger, nullable=False),
+    sa.Column("message", sa.Text),
+    sa.Column("band", sa.SmallInteger),
+    sa.Column("inclusion", sa.Double),
+)
+
+detections = sa.Table(
+    "detections",
+    metadata,
+    sa.Column("detector", sa.Text, primary_key=True),
+    sa.Column("item", Big, primary_key=True),
+)
+
+#: Where an item stands in the streams, how many reviewers it wants and has. `open` = taken < wanted.
+queue = sa.Table(
+    "queue",
+    metadata,
+    sa.Column("item", Big, primary_key=True, autoincrement=False),
+    sa.Column("ranked", Big),
+    sa.Column("audit", Big),
+    sa.Column("wanted", sa.SmallInteger, nullable=False),
+    sa.Column("taken", sa.Integer, nullable=False),
+    sa.Column("open", sa.SmallInteger, nullable=False),
+)
+
+controls = sa.Table(
+    "controls",
+    metadata,
+    sa.Column("item", Big, primary_key=True, autoincrement=False),
+    sa.Column("expected", sa.Text, nullable=False),
+)
+
+#: Before the cursor of a stream there is no open item this reviewer could still get.
+reviewers = sa.Table(
+    "reviewers",
+    metadata,
+    sa.Column("reviewer", sa.Text, primary_key=True),
+    sa.Column("since", sa.Double, nullable=False),
+    sa.Column("served", Big, nullable=False),
+    sa.Column("ranked_cursor", Big, nullable=False),
+    sa.Column("audit_cursor", Big, nullable=False),
+)
+
+assignments = sa.Table(
+    "assignments",
+    metadata,
+    sa.Column("item", Big, primary_key=True),
+    sa.Column("reviewer", sa.Text, primary_key=True),
+    sa.Column("stream", sa.Text, nullable=False),
+    sa.Column("place", Big, nullable=False),
+    sa.Column("state", sa.SmallInteger, nullable=False),
+    sa.Column("claimed_until", sa.Double, nullable=False),
+)
+
+#: Append-only; triggers refuse changes.
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("event", Big, primary_key=True, autoincrement=True),
+    sa.Column("event_uuid", sa.Text, nullable=False, unique=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("target_uuid", sa.Text),
+    sa.Column("item", Big, nullable=False),
+    sa.Column("reviewer", sa.Text, nullable=False),
+    sa.Column("verdict", sa.Text),
+    sa.Column("shown_label", sa.Text),
+    sa.Column("shown_suggested", sa.Text),
+    sa.Column("ms", Big),
+    sa.Column("client_time", sa.Double),
+    sa.Column("server_time", sa.Double, nullable=False),
+    sa.Column("stream", sa.Text, nullable=False),
+    sa.Column("inclusion", sa.Double),
+)
+
+#: The view of the verdicts that hold: not taken back, and the reviewer's last on that item.
+current = sa.table(
+    "current_verdicts",
+    *(sa.column(c.name, c.type) for c in events.columns if c.name not in ("kind", "target_uuid")),
+)

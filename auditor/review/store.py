@@ -1,0 +1,208 @@
+"""The verdict store: one door to items, queue and verdicts of one run (`docs/review.md`)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auditor.core.errors import RunError
+from auditor.review import queue, readout
+from auditor.review.database import Database
+from auditor.review.events import SubmitResult, checked_reviewer, submit
+from auditor.review.loading import QueuePlan, RunTables, load, read_meta
+
+__all__ = ["VerdictStore"]
+
+
+class VerdictStore:
+    """Items, queue and verdicts of one run. Safe to share between threads; several processes may open one store.
+
+    Every method raises `ResourceError` when the database cannot be reached for `patience` seconds. Nothing is lost
+    then: send the same events again.
+
+    Examples
+    --------
+    ::
+
+        store = VerdictStore.open("runs/cifar10")
+        store.load_run(open_run("runs/cifar10"))
+        batch = store.next_batch("ann", 50)
+        store.submit("ann", [{"uuid": str(uuid4()), "item_id": batch[0].item_id, "verdict": "suggested",
+                              "shown_label": batch[0].given, "shown_suggested": batch[0].suggested, "ms": 900}])
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self.database = database
+        self.clock = clock
+        self._facts: dict[str, Any] = {}
+
+    @classmethod
+    def open(cls, where: str | Path, patience: float = 15.0, clock: Callable[[], float] = time.time) -> VerdictStore:
+        """Open a store, and make it where there is none.
+
+        Parameters
+        ----------
+        where : str or Path
+            A run folder (the store is ``review.sqlite`` in it), a ``.sqlite`` or ``.db`` file, or a database URL such
+            as ``postgresql://user@host/name``.
+        patience : float
+            Seconds to repeat what failed for a passing reason before giving up.
+        clock : callable
+            Seconds since 1970.
+        """
+        return cls(Database(where, patience), clock)
+
+    def close(self) -> None:
+        self.database.close()
+
+    def __enter__(self) -> VerdictStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- the run -------------------------------------------------------------------------------------------------
+
+    def load_run(
+        self,
+        run: RunTables,
+        plan: QueuePlan | None = None,
+        controls: Mapping[str, str] | None = None,
+        detections: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """Take in a run's items and draw the audit sample; does nothing if this run is loaded already.
+
+        Parameters
+        ----------
+        run : RunTables
+            A `Run`, or anything with its ``id, class_names, items, scores, findings``.
+        plan : QueuePlan, optional
+        controls : mapping of item id to verdict, optional
+            Items whose verdict is known, planted into every reviewer's queue.
+        detections : mapping of detector to item ids, optional
+            For `PageFilter.detector`.
+
+        Raises
+        ------
+        RunError
+            If the store holds another run.
+        DataError
+            If the tables do not fit together.
+        """
+        load(self.database, run, plan or QueuePlan(), controls, detections)
+        self._facts = {}
+
+    @property
+    def loaded(self) -> bool:
+        """Whether a run is in the store."""
+        return bool(self._facts or self.database.read(read_meta))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is fixed with the run: ``run, class_names, plan, n_items, n_flagged, n_audit, detectors, ...``.
+
+        Raises
+        ------
+        RunError
+            If no run is loaded.
+        """
+        if not self._facts:
+            self._facts = self.database.read(read_meta)
+        if not self._facts:
+            raise RunError("the verdict store is empty.", "Load a run first: store.load_run(run)")
+        return self._facts
+
+    @property
+    def plan(self) -> QueuePlan:
+        return QueuePlan(**self.facts["plan"])
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(self.facts["class_names"])
+
+    # --- reviewing -----------------------------------------------------------------------------------------------
+
+    def next_batch(self, reviewer: str, n: int = 50) -> list[readout.ReviewItem]:
+        """The items a reviewer should have in hand: those not yet judged first, filled up with new ones to `n`.
+
+        Asking again gives the same items until they are judged, so a reload or a lost answer costs nothing. Nobody
+        else gets them before the lease runs out, but for items that want several reviewers. Fewer than `n` come when
+        the queue is empty.
+        """
+        reviewer = checked_reviewer(reviewer)
+        claims = queue.claim_batch(self.database, self.plan, reviewer, n, self.clock())
+        return self.database.read(lambda c: readout.item_rows(c, [claim.item for claim in claims], False))
+
+    def submit(self, reviewer: str, events: Iterable[Mapping[str, Any]], origin: str = "review") -> SubmitResult:
+        """Store events; each is accepted, a harmless repeat, or refused with a reason.
+
+        Parameters
+        ----------
+        reviewer : str
+            From the session, never from the event.
+        events : iterable of mapping
+            A verdict: ``uuid, item_id, verdict, shown_label, shown_suggested, ms, client_time``. An undo:
+            ``uuid, kind="retract", target``. What the event says was shown must be the store's own record of the
+            item. Stream, inclusion probability and server time are the store's, whatever the event says.
+        origin : str
+            ``"review"``; ``"adjudication"`` settles a disagreement; ``"import"`` is for published votes, whose
+            suggestion may be another one than the run's.
+
+        Raises
+        ------
+        UsageError
+            If the reviewer's name or the origin is not one.
+        """
+        plan = self.plan
+        return submit(
+            self.database, reviewer, events, self.class_names, self.clock(), plan.lease_seconds, origin
+        )  # fmt: skip
+
+    def release(self, reviewer: str) -> int:
+        """Give back what is in a reviewer's hand; returns how many items."""
+        return queue.release(self.database, checked_reviewer(reviewer))
+
+    def ask_again(self, item_ids: Sequence[str], more: int = 1) -> int:
+        """Want `more` verdicts on items from reviewers who have not judged them; returns how many items are known."""
+        return queue.ask_again(self.database, item_ids, more)
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def progress(self) -> readout.Progress:
+        """How far the review is."""
+        return self.database.read(partial(readout.progress, facts=self.facts))
+
+    def state(self, item_id: str) -> readout.ItemState | None:
+        """An item, its current verdicts and all its events; None for an unknown id."""
+        return self.database.read(partial(readout.item_state, item_id=item_id))
+
+    def page(
+        self,
+        wanted: readout.PageFilter | None = None,
+        after: tuple[float, int] | None = None,
+        limit: int = 50,
+    ) -> readout.Page:
+        """Items with their current verdicts. For the next page pass the last one's `after`."""
+        wanted = wanted or readout.PageFilter()
+        return self.database.read(partial(readout.page, wanted=wanted, after=after, limit=limit))
+
+    def disagreements(self, after: int | None = None, limit: int = 50) -> list[readout.Disagreement]:
+        """Items whose reviewers disagree and that nobody has adjudicated, by place; `after` is the last place seen."""
+        return self.database.read(partial(readout.disagreements, after=after, limit=limit))
+
+    def votes(self) -> readout.VoteTable:
+        """All current verdicts as arrays, for the consensus and the agreement."""
+        return self.database.read(readout.vote_table)
+
+    def audit_sample(self) -> readout.AuditSample:
+        """The random sample with inclusion probabilities, for estimates."""
+        return self.database.read(partial(readout.audit_sample, facts=self.facts))
+
+    def controls(self) -> dict[str, str]:
+        """Planted controls: item id to the verdict known to be right."""
+        return self.database.read(readout.control_table)

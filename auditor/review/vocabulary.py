@@ -1,0 +1,60 @@
+"""The words of a verdict, and what they say about the given label."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+__all__ = ["OTHER", "VERDICTS", "canonical", "label_of", "other", "outcome"]
+
+#: Verdicts without a class of their own; ``other:<class>`` comes on top.
+VERDICTS: Final = ("given", "suggested", "both", "neither", "unsure", "bad_item")
+#: Prefix of the verdict that names a class.
+OTHER: Final = "other:"
+
+_OUTCOME: Final = {
+    "given": "right", "suggested": "wrong", "neither": "wrong", "both": "ambiguous", "unsure": "ambiguous",
+    "bad_item": "bad_item", "no_agreement": "ambiguous", "incomplete": "incomplete",
+}  # fmt: skip
+
+
+def other(class_name: str) -> str:
+    """The verdict "another class is right"."""
+    return OTHER + class_name
+
+
+def canonical(verdict: str, given: str, suggested: str | None, classes: Collection[str]) -> str:
+    """The one spelling of a verdict: a class that is the given or the suggested one is called so.
+
+    Raises
+    ------
+    ValueError
+        If it is no verdict, names an unknown class, or speaks of a suggestion where there is none.
+    """
+    if verdict.startswith(OTHER):
+        name = verdict[len(OTHER) :]
+        if name not in classes:
+            raise ValueError(f"unknown class {name[:80]!r}")
+        return "given" if name == given else "suggested" if name == suggested else verdict
+    if verdict not in VERDICTS:
+        raise ValueError(f"unknown verdict {verdict[:80]!r}")
+    if verdict in ("suggested", "both") and suggested is None:
+        raise ValueError(f"the verdict {verdict!r} needs a suggestion, and the item has none")
+    return verdict
+
+
+def label_of(verdict: str, given: str, suggested: str | None) -> str | None:
+    """The class name a verdict says is right; None where it names no single class."""
+    if verdict == "given":
+        return given
+    if verdict == "suggested":
+        return suggested
+    return verdict[len(OTHER) :] if verdict.startswith(OTHER) else None
+
+
+def outcome(verdict: str) -> str:
+    """``right, wrong, ambiguous, bad_item`` or ``incomplete``: what a verdict or consensus says of the given label.
+
+    ``no_agreement`` is ambiguous: the published counts take it for an error, which is the strict treatment.
+    """
+    return "wrong" if verdict.startswith(OTHER) else _OUTCOME[verdict]
