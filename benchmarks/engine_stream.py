@@ -1,10 +1,11 @@
 """From disk: speed against plain reads of the same file, peak memory, and cost over four sizes.
 
-50,000,000 x 345 float16 (QuickDraw's size, 34.5 GB) is run as the stated fraction; four sizes up to it show that
-seconds and memory grow linearly. Every size runs in a process of its own, so that peak memory is its own.
+The first command runs four sizes up to a fraction of 50,000,000 x 345 float16 (QuickDraw's size, 34.5 GB), which show
+that seconds and memory grow linearly; the second runs the whole. Every size runs in a process of its own, so that peak
+memory is its own.
 
     python benchmarks/engine_stream.py [--rows 4000000] [--folder DIR]
-    python benchmarks/engine_stream.py --rows 50000000 --shares 1 --repeats 1 --name engine-stream-full    # 35 GB of disk
+    python benchmarks/engine_stream.py --rows 50000000 --shares 1 --repeats 1 --name engine-stream-full
 """
 
 from __future__ import annotations
