@@ -18,7 +18,7 @@ CL_RULES = (
 
 
 class AuditConfig(BaseModel):
-    """Everything that can change the findings.
+    """Everything that can change the findings or what is kept beside them.
 
     Workers, progress display and output folder are not here: they must not change them.
     """
@@ -37,6 +37,9 @@ class AuditConfig(BaseModel):
     )
     rule: str = Field("default", description="default, or a confident-learning rule by cleanlab's name, or paper")
     near_duplicates: bool = True
+    embeddings: str | None = Field(
+        None, description="auto, none, log-probabilities or an encoder; None: those the model computes anyway"
+    )
     device: str = "auto"
     seed: int = Field(0, ge=0)
 

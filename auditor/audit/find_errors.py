@@ -75,7 +75,7 @@ def find_errors(
     progress : Progress, optional
     **config
         Fields of `AuditConfig`: ``audit, model, budget, folds, seeds, train_on_test_folds, rule,
-        near_duplicates, device, seed``.
+        near_duplicates, embeddings, device, seed``.
 
     Returns
     -------
@@ -104,10 +104,14 @@ def find_errors(
             bad = job.decode()
             groups = job.group_duplicates(bad)
             chosen = job.choose(bad)
+            embedding = job.choose_embedding(chosen)
             plan = job.plan(chosen, groups, bad)
             job.train(chosen, plan, workers, cluster)
+            job.embed(embedding, plan.usable)
         else:
+            embedding = job.choose_embedding(None)
             job.take_supplied()
+            job.embed(embedding)
         job.find()
         return job.finish()
 
@@ -148,7 +152,8 @@ def _default_folder(
     key = hash_json(
         {
             "data": dataset.fingerprint,
-            "config": config.model_dump(),
+            # Embeddings are added to a run; they do not make it another one.
+            "config": config.model_dump(exclude={"embeddings"}),
             "trainer": trainer.recipe() if trainer else None,
             "supplied": supplied.fingerprint if supplied is not None else None,
         }

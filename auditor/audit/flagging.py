@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from auditor.audit.evidence import run_evidence
 from auditor.core.errors import MemoryGuardError, UnreadableError, UsageError
 from auditor.core.files import load_npy, load_npz
 from auditor.core.machine import available_memory
@@ -28,6 +29,7 @@ from auditor.engine.mixture import MixtureSource, given_probabilities, source_st
 from auditor.engine.rules import check_rule, flag, rank
 from auditor.engine.sources import ProbabilitySource, as_source, compute_dtype
 from auditor.engine.validate import compact_labels
+from auditor.runs.run import Run
 
 __all__ = ["Flagging", "Inputs", "flag_inputs", "inputs_from_files", "inputs_from_run", "peak_memory"]
 
@@ -47,11 +49,14 @@ class Inputs:
         Of the same items.
     labels : array (N,)
     ids : array (N,) of str, or None
+    run : Run or None
+        The run they come from: it may hold dynamics, embeddings and groups of duplicates for a detector.
     """
 
     sources: tuple[ProbabilitySource, ...]
     labels: np.ndarray
     ids: np.ndarray | None = None
+    run: Run | None = None
 
 
 @dataclass(frozen=True)
@@ -119,9 +124,9 @@ def peak_memory() -> int:
     return int(peak if sys.platform == "darwin" else peak * 1024)
 
 
-def inputs_from_run(run: Any) -> Inputs:
-    """Probabilities, labels and ids of a finished run (`auditor.runs.run.Run`)."""
-    return Inputs((open_probabilities(run.pred_probs_path),), np.asarray(run.labels), np.asarray(run.ids))
+def inputs_from_run(run: Run) -> Inputs:
+    """Probabilities, labels and ids of a finished run."""
+    return Inputs((open_probabilities(run.pred_probs_path),), np.asarray(run.labels), np.asarray(run.ids), run)
 
 
 def inputs_from_files(pred_probs: Sequence[str], labels: str | None) -> Inputs:
@@ -204,7 +209,8 @@ def flag_inputs(
     Raises
     ------
     UsageError
-        A rule and a detector, or a detector that cannot run on probabilities alone.
+        A rule and a detector, or a detector that lacks what it needs: files give probabilities only, a run
+        also dynamics and embeddings where it kept them.
     UnknownNameError, ProbabilityError, LabelError, MemoryGuardError
     """
     if rule is not None and detector is not None:
@@ -230,6 +236,8 @@ def flag_inputs(
         else:
             found, detector = _default(source, analysis.labels, ids, chunk_rows), RANKING
         score, suggested = found.score, np.asarray(found.suggested)
+        if found.flagged is None:
+            say(f"detector {detector!r} ranks and has no flag rule of its own: nothing is flagged; see --scores")
         flagged = np.zeros(n_rows, np.bool_) if found.flagged is None else found.flagged
         order = rank_order(score, ids)
         positions = order[flagged[order]]
@@ -261,9 +269,13 @@ def _detect(name: str, inputs: Inputs, ids: np.ndarray, n_classes: int) -> Detec
             f"detector {name!r} holds all probabilities in memory: about {need / 2**30:.1f} GiB are needed.",
             "Use a rule (--rule), which streams.",
         )
-    arrays = [np.clip(source.read(0, n_rows).astype(np.float64), 0, 1) for source in inputs.sources]
-    labels = np.asarray(inputs.labels).astype(np.int64)
-    result = run_detector(name, Evidence(ids=ids, labels=labels, n_classes=n_classes, probabilities=arrays))
+    if inputs.run is not None:
+        evidence = run_evidence(inputs.run)
+    else:
+        arrays = [np.clip(source.read(0, n_rows).astype(np.float64), 0, 1) for source in inputs.sources]
+        labels = np.asarray(inputs.labels).astype(np.int64)
+        evidence = Evidence(ids=ids, labels=labels, n_classes=n_classes, probabilities=arrays)
+    result = run_detector(name, evidence)
     if isinstance(result, NotApplicable):
         raise UsageError(f"detector {name!r} cannot run here: {result.reason}.", "Choose another, or use --rule.")
     return result

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from auditor.audit.explain import Explainer, explanation_lines
 from auditor.core.config import Settings
 from auditor.core.errors import UnknownNameError, UsageError
 from auditor.core.files import atomic_path, atomic_write
+from auditor.core.progress import Progress
 from auditor.data.open import open_dataset
 from auditor.runs.run import Run
 
@@ -18,14 +20,16 @@ __all__ = ["inspect_item", "item_lines", "save_item"]
 ITEM_SCHEMA = "auditor.item/1"
 
 
-def inspect_item(run: Run, item: str) -> dict[str, Any]:
-    """Facts about one item as JSON values.
+def inspect_item(run: Run, item: str, progress: Progress | None = None) -> dict[str, Any]:
+    """Facts about one item as JSON values; ``explanation`` is what `auditor.audit.explain` says about it.
 
     Parameters
     ----------
     run : Run
     item : str
         Item id.
+    progress : Progress, optional
+        Told when the detectors are computed, once per run.
 
     Raises
     ------
@@ -66,6 +70,7 @@ def inspect_item(run: Run, item: str) -> dict[str, Any]:
         }
     findings = run.findings[run.findings["id"] == item]
     facts["findings"] = [{"code": f["code"], "message": f["message"]} for _, f in findings.iterrows()]
+    facts["explanation"] = Explainer(run, progress).explain(item)
     return facts
 
 
@@ -80,6 +85,7 @@ def item_lines(facts: dict[str, Any]) -> list[str]:
     if facts["duplicates"]:
         lines.append("same group: " + ", ".join(facts["duplicates"][:10]))
     lines += [f"{f['code']}: {f['message']}" for f in facts["findings"]]
+    lines += explanation_lines(facts["explanation"])
     lines.append("Next: auditor show RUN --item ID --save FILE writes the item itself")
     return lines
 

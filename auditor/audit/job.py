@@ -13,6 +13,7 @@ import pandas as pd
 
 from auditor.audit.config import AuditConfig
 from auditor.audit.content import load_content, training_data
+from auditor.audit.embedding import Embedding, choose_embedding, keep_embeddings
 from auditor.audit.findings import make_findings
 from auditor.audit.merge import merge_dynamics, merge_probabilities, training_log
 from auditor.audit.plan import AuditPlan, NotAuditableClass, plan_audit, training_size
@@ -58,6 +59,7 @@ class AuditJob:
     model: dict[str, Any] = field(default_factory=dict)
     scheme: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, Any] = field(default_factory=dict)
+    embeddings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def begin(
@@ -204,6 +206,25 @@ class AuditJob:
             {"part": "dynamics", "status": status, "detail": detail},
         ]
 
+    def choose_embedding(self, trainer: Trainer | None) -> Embedding:
+        """What embeds the items; asked before the training, so that a missing encoder is said at once."""
+        kind = "probabilities" if trainer is None else self.dataset.modality
+        return choose_embedding(self.config.embeddings, kind, trainer, self.config.budget)
+
+    def embed(self, embedding: Embedding, usable: np.ndarray | None = None) -> None:
+        """Keep the embeddings of the audited items, for the detectors that compare neighbours."""
+        outcome = {"part": "embeddings", "status": "not applicable", "detail": embedding.reason}
+        if embedding.name is not None:
+            self.progress.stage("embeddings", f"{embedding.name}: {embedding.reason}")
+            rows = self.audited if usable is None else usable
+            data = None if embedding.encoder() is None else training_data(self.dataset, self.folder, rows)
+            self.embeddings = keep_embeddings(
+                embedding, data, rows, self.audited, self.folder, self.stages, self._inputs(), self.config.device,
+                self.progress,
+            )  # fmt: skip
+            outcome |= {"status": "done", "detail": f"{embedding.name}: {embedding.reason}"}
+        self.outcomes.append(outcome)
+
     def take_supplied(self) -> None:
         """Use the caller's probabilities instead of training."""
         if self.supplied is None:
@@ -313,6 +334,7 @@ class AuditJob:
             **{k: v for k, v in read_json(self.folder / layout.CONFIG).items() if k != "schema"},
             "plan": self.scheme,
             "model": self.model,
+            "embeddings": self.embeddings,
             "counts": self.counts,
             "not_auditable": [asdict(c) for c in self.not_auditable],
             "outcomes": self.outcomes,

@@ -43,6 +43,13 @@ def find_errors(
         bool,
         typer.Option("--exact-duplicates-only", help="Do not look for near duplicates before making folds."),
     ] = False,
+    embeddings: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep embeddings of the items for the neighbour detectors: auto, none, log-probabilities, or an "
+            "encoder by name. Default: those the model computes anyway."
+        ),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     seed: Annotated[int | None, typer.Option(help="Root of all random numbers.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that train side by side.")] = None,
@@ -86,6 +93,7 @@ def find_errors(
             train_on_test_folds=train_on_test_folds,
             rule=rule,
             near_duplicates=not exact_duplicates_only,
+            embeddings=embeddings,
             device=device,
             seed=seed,
         )

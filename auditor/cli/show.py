@@ -18,7 +18,7 @@ def show(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Show a run: its suspects, its conditions, or one item."""
-    from auditor.cli.console import print_json, say
+    from auditor.cli.console import RichProgress, print_json, say
     from auditor.cli.present import findings_document, summary_lines, suspects_table
     from auditor.core.config import load_settings
     from auditor.runs.run import open_run
@@ -28,7 +28,8 @@ def show(
     if item is not None:
         from auditor.audit.inspect import inspect_item, item_lines, save_item
 
-        facts = inspect_item(opened, item)
+        with RichProgress(quiet=False) as progress:
+            facts = inspect_item(opened, item, progress)
         if save is not None:
             save_item(opened, item, save, settings)
             facts["saved"] = str(save)

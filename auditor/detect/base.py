@@ -17,6 +17,7 @@ from auditor.core.errors import DataError, EmptyDataError, LabelError, Probabili
 from auditor.detect.ensemble import convex_weights, weighted_mean
 from auditor.detect.item_dynamics import ItemDynamics
 from auditor.detect.margins import rank_order
+from auditor.detect.neighbours import nearest
 
 __all__ = ["Detection", "Detector", "Evidence", "NotApplicable", "Verdicts", "normalised"]
 
@@ -180,6 +181,24 @@ class Evidence:
         if len(by_network) == 1:
             return next(iter(by_network.values()))
         return weighted_mean(list(by_network.values()), np.array(list(self.network_weights.values())))
+
+    def neighbours(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The `k` nearest items by embedding, see `auditor.detect.neighbours.nearest`.
+
+        Kept: several detectors ask for the same ones, and the k nearest begin the list of more than k.
+
+        Raises
+        ------
+        DataError
+            Without embeddings.
+        """
+        if self.embeddings is None:
+            raise DataError("there are no embeddings to find neighbours in.")
+        kept: tuple[np.ndarray, np.ndarray] | None = self.__dict__.get("_neighbours")
+        if kept is None or kept[0].shape[1] < k:
+            kept = nearest(self.embeddings, k, self.embedding_folds, self.duplicate_groups)
+            object.__setattr__(self, "_neighbours", kept)
+        return kept[0][:, :k], kept[1][:, :k]
 
     def take(self, positions: np.ndarray) -> Evidence:
         """The items at `positions`, in that order. Verdicts on items left out are dropped."""

@@ -10,7 +10,6 @@ import numpy as np
 from auditor.core.errors import ConfigError
 from auditor.detect.base import Detection, Evidence
 from auditor.detect.margins import best_other, given_probability, log_odds
-from auditor.detect.neighbours import nearest
 
 __all__ = ["KnnPosterior", "KnnVote", "neighbour_posterior"]
 
@@ -66,9 +65,7 @@ def _detect(evidence: Evidence, neighbours: int, temperature: float | None, pass
     if neighbours < 1 or floor <= 0 or (temperature is not None and temperature <= 0):
         raise ConfigError("neighbours, floor and temperature must be positive.")
     labels = evidence.labels
-    positions, cosines = nearest(
-        np.asarray(evidence.embeddings), neighbours, evidence.embedding_folds, evidence.duplicate_groups
-    )
+    positions, cosines = evidence.neighbours(neighbours)
     share = neighbour_posterior(positions, cosines, labels, evidence.n_classes, temperature, passes)
     other, value = best_other(share, labels)
     given = given_probability(share, labels)

@@ -1,4 +1,4 @@
-"""Nearest neighbours by cosine, exact: blocks of one matrix product, scanned once for the k largest."""
+"""Nearest neighbours by cosine: blocks of one matrix product, scanned once for the k largest; approximate for many."""
 
 from __future__ import annotations
 
@@ -6,11 +6,20 @@ import numba
 import numpy as np
 
 from auditor.core.errors import DataError
+from auditor.detect.approximate import approximate_neighbours
 
-__all__ = ["nearest"]
+__all__ = ["EXACT_LIMIT", "is_exact", "nearest"]
+
+#: Most items compared with one another that are all compared; above, `approximate_neighbours` searches.
+EXACT_LIMIT = 50_000
 
 #: Bytes of one block of similarities (float32). Small enough to stay near the cache, large enough for BLAS.
 BLOCK_BYTES = 1 << 26
+
+
+def is_exact(n: int) -> bool:
+    """Whether the neighbours among `n` items are searched exactly."""
+    return n <= EXACT_LIMIT
 
 
 def nearest(
@@ -19,7 +28,7 @@ def nearest(
     folds: np.ndarray | None = None,
     groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest other items of every item.
+    """The k nearest other items of every item; nearly those where more than `EXACT_LIMIT` are compared.
 
     Parameters
     ----------
@@ -61,6 +70,11 @@ def _within(
 ) -> None:
     """Fill the rows `member` of the result with neighbours among `member`."""
     m, k = len(member), positions.shape[1]
+    if not is_exact(m):
+        best, values = approximate_neighbours(unit, codes, k)
+        positions[member] = np.where(best >= 0, member[best], -1)
+        cosines[member] = values
+        return
     step = max(1, min(m, BLOCK_BYTES // (4 * m)))
     for start in range(0, m, step):
         similar = unit[start : start + step] @ unit.T

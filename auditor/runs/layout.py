@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
-    "AUDITED", "CODES", "CONFIG", "DYNAMICS", "FINDINGS", "FINDING_COLUMNS", "FOLDS", "ITEMS", "LOCK", "MANIFEST",
-    "PRED_PROBS", "REPORT", "RUN_SCHEMA", "SCORES", "STAGES", "TASKS", "WORK",
+    "AUDITED", "CODES", "CONFIG", "DETECTORS", "DYNAMICS", "EMBEDDINGS", "FINDINGS", "FINDING_COLUMNS", "FOLDS",
+    "ITEMS", "LOCK", "MANIFEST", "NEIGHBOURS", "PRED_PROBS", "REPORT", "RUN_SCHEMA", "SCORES", "STAGES", "TASKS",
+    "WORK",
 ]  # fmt: skip
 
 #: Version of the whole layout. The number after the slash rises when a reader of the old layout would break.
@@ -18,6 +19,9 @@ PRED_PROBS: Final = "pred_probs.npy"  # float32 (n audited, K)
 AUDITED: Final = "audited.npy"  # int64 (n audited,): row of each in items.parquet
 FOLDS: Final = "folds.parquet"  # one row per training task and epoch
 DYNAMICS: Final = "dynamics.npz"  # per-item logits by epoch, where a trainer has epochs
+EMBEDDINGS: Final = "embeddings.npy"  # float16 or float32 (n audited, d), where they were computed
+DETECTORS: Final = "detectors.parquet"  # every audited item with every detector; made when first asked for
+NEIGHBOURS: Final = "neighbours.npz"  # nearest items and the confident joint; made with the detectors
 SCORES: Final = "scores.parquet"  # every audited item with every score, ranked
 FINDINGS: Final = "findings.parquet"  # the flagged items
 REPORT: Final = "report.html"

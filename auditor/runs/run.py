@@ -102,6 +102,16 @@ class Run:
         path = self.path / layout.DYNAMICS
         return load_npz(path) if path.is_file() else None
 
+    @cached_property
+    def embeddings(self) -> np.ndarray | None:
+        """Embeddings of the audited items, memory-mapped, (n audited, d); None where none were kept.
+
+        What computed them is in ``manifest["embeddings"]``.
+        """
+        if not self.manifest.get("embeddings", {}).get("name"):
+            return None
+        return load_npy(self.path / layout.EMBEDDINGS, mmap=True)
+
     @property
     def report_path(self) -> Path:
         return self.path / layout.REPORT

@@ -1,0 +1,157 @@
+"""Every detector on a finished run, computed once and kept in the run folder."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from auditor.audit.evidence import run_evidence
+from auditor.core.errors import MemoryGuardError, storage_errors
+from auditor.core.files import load_npz
+from auditor.core.hashing import hash_array
+from auditor.core.machine import available_memory
+from auditor.core.progress import Progress, SilentProgress
+from auditor.core.version import __version__
+from auditor.detect.base import Evidence, NotApplicable
+from auditor.detect.neighbours import is_exact
+from auditor.detect.registry import DETECTORS, run_detector
+from auditor.engine.api import analyze
+from auditor.runs import layout
+from auditor.runs.run import Run
+from auditor.runs.stages import Stages, hash_file
+from auditor.runs.tables import read_table, write_arrays, write_table
+
+__all__ = ["DETECTORS_SCHEMA", "DetectorScores", "detector_scores"]
+
+DETECTORS_SCHEMA = "auditor.detectors/1"
+#: Neighbours kept per item. Detectors use more; people look at a handful.
+SHOWN = 10
+#: Asked for at once, as the neighbour detectors do, so that one search serves all.
+SEARCHED = 50
+
+
+@dataclass(frozen=True)
+class DetectorScores:
+    """What every detector says about every audited item. Rows are those of ``run.pred_probs``.
+
+    Attributes
+    ----------
+    table : DataFrame
+        ``id``, and per applicable detector ``score_NAME`` (float64), ``rank_NAME`` (1 = most suspicious),
+        ``suggested_NAME`` (class number) and, where it has a flag rule, ``flagged_NAME``.
+    not_applicable : dict
+        Detector to reason.
+    neighbours : int64 array (m, 10) or None
+        Rows of the nearest audited items, nearest first; -1 where there are fewer. None without embeddings.
+    cosines : float32 array (m, 10) or None
+    exact_neighbours : bool
+        Whether the search was exact.
+    confident_joint : int64 array (K, K)
+        Items confidently counted as (given, other class).
+    """
+
+    table: pd.DataFrame
+    not_applicable: dict[str, str]
+    neighbours: np.ndarray | None
+    cosines: np.ndarray | None
+    exact_neighbours: bool
+    confident_joint: np.ndarray
+
+
+def detector_scores(run: Run, progress: Progress | None = None) -> DetectorScores:
+    """Run every registered detector on a run, or read what an earlier call kept.
+
+    A content-addressed stage of the run folder: computed again only when the run's probabilities, dynamics,
+    embeddings or items changed, or another version or detector is there.
+
+    Raises
+    ------
+    MemoryGuardError
+        If the probabilities do not fit into memory.
+    StorageError
+        If the run folder cannot be written.
+    """
+    progress = progress or SilentProgress()
+    inputs = {
+        "schema": DETECTORS_SCHEMA,
+        "version": __version__,
+        "detectors": [[name, DETECTORS.target(name)] for name in DETECTORS.names()],
+        "items": hash_file(run.path / layout.ITEMS),
+        "files": _inputs_of(run),
+        "audited": hash_array(run.audited),
+    }
+
+    def produce() -> dict[str, Any]:
+        progress.stage("detectors", f"{len(run.audited):,} items, once for this run")
+        return _compute(run)
+
+    with storage_errors(run.path):
+        record = Stages(run.path).run("detectors", inputs, [layout.DETECTORS, layout.NEIGHBOURS], produce)
+    arrays = load_npz(run.path / layout.NEIGHBOURS)
+    return DetectorScores(
+        read_table(run.path / layout.DETECTORS),
+        dict(record.info["not_applicable"]),
+        arrays.get("neighbours"),
+        arrays.get("cosines"),
+        bool(record.info["exact_neighbours"]),
+        arrays["confident_joint"],
+    )
+
+
+def _inputs_of(run: Run) -> dict[str, str]:
+    """Hashes of the arrays the detectors read, as the stages that wrote them recorded them."""
+    wanted = (layout.PRED_PROBS, layout.DYNAMICS, layout.EMBEDDINGS)
+    recorded = {file: digest for stage in run.manifest["stages"] for file, digest in stage["outputs"].items()}
+    return {file: recorded[file] for file in wanted if file in recorded}
+
+
+def _compute(run: Run) -> dict[str, Any]:
+    m, n_classes = run.pred_probs.shape
+    need = 5 * m * n_classes * 8
+    if need > available_memory():
+        raise MemoryGuardError(
+            f"the detectors hold all probabilities in memory: about {need / 2**30:.1f} GiB are needed.",
+            "Use `auditor flag`, whose rules stream.",
+        )
+    evidence = run_evidence(run)
+    # In the order of the ids once, not once per detector: the neighbours are then found once, too.
+    order = np.argsort(evidence.ids, kind="stable")
+    evidence = evidence.take(order)
+    back = np.empty_like(order)
+    back[order] = np.arange(m)
+    arrays: dict[str, np.ndarray] = {"confident_joint": analyze(np.asarray(run.pred_probs), run.labels).confident_joint}
+    if evidence.embeddings is not None:
+        positions, cosines = evidence.neighbours(SEARCHED)
+        positions = np.where(positions >= 0, order[positions], -1)
+        arrays["neighbours"], arrays["cosines"] = positions[back, :SHOWN], cosines[back, :SHOWN]
+    table, info = _score(evidence, back)
+    write_table(run.path / layout.DETECTORS, table, DETECTORS_SCHEMA)
+    write_arrays(run.path / layout.NEIGHBOURS, arrays)
+    return {**info, "exact_neighbours": is_exact(m)}
+
+
+def _score(evidence: Evidence, back: np.ndarray) -> tuple[pd.DataFrame, dict[str, Any]]:
+    columns: dict[str, np.ndarray] = {"id": evidence.ids[back]}
+    reasons: dict[str, str] = {}
+    seconds: dict[str, float] = {}
+    for name in DETECTORS.names():
+        begin = time.perf_counter()
+        found = run_detector(name, evidence)
+        seconds[name] = round(time.perf_counter() - begin, 3)
+        if isinstance(found, NotApplicable):
+            reasons[name] = found.reason
+            continue
+        rank = np.empty(len(back), dtype=np.int64)
+        rank[found.order(evidence.ids)] = np.arange(1, len(back) + 1)
+        columns |= {
+            f"score_{name}": found.score[back],
+            f"rank_{name}": rank[back],
+            f"suggested_{name}": found.suggested[back],
+        }
+        if found.flagged is not None:
+            columns[f"flagged_{name}"] = found.flagged[back]
+    return pd.DataFrame(columns), {"not_applicable": reasons, "seconds": seconds}

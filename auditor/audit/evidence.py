@@ -1,0 +1,55 @@
+"""What a finished run knows about its items, as the evidence detectors read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from auditor.detect.base import Evidence
+from auditor.detect.item_dynamics import ItemDynamics
+from auditor.runs.run import Run
+from auditor.train.base import Dynamics
+
+__all__ = ["run_dynamics", "run_evidence"]
+
+
+def run_evidence(run: Run) -> Evidence:
+    """Evidence on the audited items of a run, in the order of its probabilities.
+
+    Probabilities always; dynamics and embeddings where the run kept them; duplicate groups as the folds had them,
+    so that copies are no neighbours of each other. Never a truth: a run holds none.
+    """
+    return Evidence(
+        ids=run.ids,
+        labels=run.labels,
+        n_classes=len(run.class_names),
+        class_names=run.class_names,
+        probabilities=(run.pred_probs,),
+        dynamics=run_dynamics(run),
+        embeddings=run.embeddings,
+        duplicate_groups=run.items["group"].to_numpy()[run.audited],
+    )
+
+
+def run_dynamics(run: Run) -> ItemDynamics | None:
+    """Logits per item, epoch and model over the audited items; None where the trainer had no epochs."""
+    arrays = run.dynamics()
+    if not arrays:
+        return None
+    place = np.full(len(run.items), -1, dtype=np.int64)
+    place[run.audited] = np.arange(len(run.audited))
+    fits: list[Any] = []  # `Dynamics` is frozen, which the merge's protocol of plain attributes does not foresee
+    # The names of the tasks in the order they were written: folds, then seeds.
+    for task in dict.fromkeys(key.rpartition("/")[0] for key in arrays):
+        kept = {}
+        for part in ("train", "heldout"):
+            positions = place[arrays[f"{task}/{part}_rows"]]
+            kept[part] = (positions[positions >= 0], positions >= 0)
+        columns = {
+            f"{part}_{kind}": arrays[f"{task}/{part}_{kind}"][:, kept[part][1]]
+            for part in ("train", "heldout")
+            for kind in ("given", "other", "logsumexp")
+        }
+        fits.append((kept["train"][0], kept["heldout"][0], Dynamics(**columns)))
+    return ItemDynamics.merge(len(run.audited), fits)
