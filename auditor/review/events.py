@@ -131,12 +131,12 @@ def _parse(raw: object) -> _Event:
     if not isinstance(uuid, str) or not _UUID.fullmatch(uuid):
         raise ValueError("'uuid' must be 8 to 64 letters, digits or hyphens")
     kind = raw.get("kind", "verdict")
-    times = {"ms": _milliseconds(raw.get("ms")), "client_time": _seconds(raw.get("client_time"))}
+    ms, client_time = _milliseconds(raw.get("ms")), _seconds(raw.get("client_time"))
     if kind == "retract":
         target = raw.get("target")
         if not isinstance(target, str) or not _UUID.fullmatch(target):
             raise ValueError("'target' must be the uuid of a verdict")
-        return _Event(uuid, "retract", target=target, **times)
+        return _Event(uuid, "retract", target=target, ms=ms, client_time=client_time)
     if kind != "verdict":
         raise ValueError("'kind' must be 'verdict' or 'retract'")
     return _Event(
@@ -146,7 +146,8 @@ def _parse(raw: object) -> _Event:
         verdict=_text(raw, "verdict"),
         shown_label=_text(raw, "shown_label"),
         shown_suggested=None if raw.get("shown_suggested") is None else _text(raw, "shown_suggested"),
-        **times,
+        ms=ms,
+        client_time=client_time,
     )
 
 

@@ -227,7 +227,7 @@ def _rows(table: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
     table = table[list(_COLUMNS)]
     for start in range(0, len(table), _CHUNK):
         part = table.iloc[start : start + _CHUNK]
-        columns = []
+        columns: list[list[Any]] = []
         for name in _COLUMNS:
             values = part[name]
             if name == "flagged":

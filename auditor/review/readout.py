@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from auditor.core.errors import UsageError
 from auditor.review import schema
 from auditor.review.events import chunked
+from auditor.review.votes import VoteTable, objects, votes_from
 
 __all__ = ["AuditSample", "Disagreement", "ItemState", "Page", "PageFilter", "Progress", "ReviewItem", "VoteTable",
            "audit_sample", "control_table", "disagreements", "item_rows", "item_state", "page", "progress",
@@ -122,39 +123,6 @@ class Progress:
     audit_total: int
     judged_twice: int
     disagreements: int
-
-
-@dataclass(frozen=True)
-class VoteTable:
-    """Current verdicts as arrays, one row per verdict, ordered by place and reviewer.
-
-    Attributes
-    ----------
-    items : int64 array (v,)
-        Row of each verdict in the item arrays.
-    reviewers : int64 array (v,)
-        Row in `reviewer_names`.
-    verdicts, streams : object arrays of str (v,)
-    ms : float64 array (v,)
-        Milliseconds taken; NaN where unknown.
-    server_time : float64 array (v,)
-    item_ids, given, suggested : object arrays (m,)
-        The judged items; `suggested` holds the class a vote for "suggested" or "both" speaks of.
-    places : int64 array (m,)
-    reviewer_names : tuple of str
-    """
-
-    items: np.ndarray
-    reviewers: np.ndarray
-    verdicts: np.ndarray
-    streams: np.ndarray
-    ms: np.ndarray
-    server_time: np.ndarray
-    item_ids: np.ndarray
-    given: np.ndarray
-    suggested: np.ndarray
-    places: np.ndarray
-    reviewer_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -287,8 +255,12 @@ def progress(connection: sa.Connection, facts: Mapping[str, Any]) -> Progress:
     """Counts; the cost grows with the number of verdicts, not of items."""
     view, queue = schema.current, schema.queue
     total = sa.func.count()
-    by_verdict = dict(connection.execute(sa.select(view.c.verdict, total).group_by(view.c.verdict)).tuples().all())
-    by_reviewer = dict(connection.execute(sa.select(view.c.reviewer, total).group_by(view.c.reviewer)).tuples().all())
+    by_verdict: dict[str, int] = dict(
+        connection.execute(sa.select(view.c.verdict, total).group_by(view.c.verdict)).tuples().all()
+    )
+    by_reviewer: dict[str, int] = dict(
+        connection.execute(sa.select(view.c.reviewer, total).group_by(view.c.reviewer)).tuples().all()
+    )
     per_item = sa.select(view.c.item, total.label("n")).group_by(view.c.item).subquery()
     sums = sa.select(
         total,
@@ -316,22 +288,7 @@ def vote_table(connection: sa.Connection) -> VoteTable:
     )  # fmt: skip
     rows = connection.execute(query).all()
     columns = list(zip(*rows, strict=True)) or [()] * 9
-    places, first, inverse = np.unique(np.array(columns[0], dtype=np.int64), return_index=True, return_inverse=True)
-    names, people = np.unique(np.array(columns[1], dtype=object).astype(str), return_inverse=True)
-    ms = np.array([np.nan if m is None else m for m in columns[4]], dtype=np.float64)
-    return VoteTable(
-        inverse.astype(np.int64).reshape(-1),
-        people.astype(np.int64).reshape(-1),
-        _objects(columns[2]),
-        _objects(columns[3]),
-        ms,
-        np.array(columns[5], dtype=np.float64),
-        _objects(columns[6])[first],
-        _objects(columns[7])[first],
-        _objects(columns[8])[first],
-        places,
-        tuple(str(name) for name in names),
-    )
+    return votes_from(*columns)
 
 
 def audit_sample(connection: sa.Connection, facts: Mapping[str, Any]) -> AuditSample:
@@ -346,7 +303,7 @@ def audit_sample(connection: sa.Connection, facts: Mapping[str, Any]) -> AuditSa
     )
     columns = list(zip(*connection.execute(query).all(), strict=True)) or [()] * 5
     return AuditSample(
-        _objects(columns[0]), _objects(columns[1]), np.array(columns[2], dtype=np.float64),
+        objects(columns[0]), objects(columns[1]), np.array(columns[2], dtype=np.float64),
         np.array(columns[3], dtype=np.int64), np.array(columns[4], dtype=bool), facts["n_frame"],
     )  # fmt: skip
 
@@ -357,9 +314,3 @@ def control_table(connection: sa.Connection) -> dict[str, str]:
         schema.controls, schema.controls.c.item == schema.items.c.item
     )
     return dict(connection.execute(query).tuples().all())
-
-
-def _objects(values: Sequence[Any]) -> np.ndarray:
-    array = np.empty(len(values), dtype=object)
-    array[:] = list(values)
-    return array
