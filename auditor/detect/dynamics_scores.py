@@ -16,12 +16,12 @@ from auditor.detect.item_dynamics import ItemDynamics
 from auditor.detect.margins import LOG_FLOOR, best_other, given_probability, log_odds
 
 __all__ = [
-    "Aum", "DataMaps", "Forgetting", "Gap", "OofAum", "area_under_margin", "data_map",
-    "forgetting_events", "heldout_log_odds", "heldout_margin",
+    "Aum", "DataMaps", "Forgetting", "Gap", "OofAum", "area_under_margin", "data_map", "dynamics_detection",
+    "forgetting_events", "heldout_log_odds", "heldout_margin", "mean_visited",
 ]  # fmt: skip
 
 
-def _mean_visited(values: np.ndarray) -> np.ndarray:
+def mean_visited(values: np.ndarray) -> np.ndarray:
     """Mean over models and epochs (axes 0, 1) of the finite entries; NaN where there is none."""
     seen = np.isfinite(values)
     count = seen.sum(axis=(0, 1))
@@ -40,12 +40,12 @@ def area_under_margin(dynamics: ItemDynamics) -> np.ndarray:
 
     float64 (n,), high = clean, NaN where never visited. Pleiss et al. 2020 (arXiv 2001.10528).
     """
-    return _mean_visited(dynamics.train_given.astype(np.float32) - dynamics.train_other.astype(np.float32))
+    return mean_visited(dynamics.train_given.astype(np.float32) - dynamics.train_other.astype(np.float32))
 
 
 def heldout_margin(dynamics: ItemDynamics) -> np.ndarray:
     """Mean over the last third of the epochs of the logit margin, out of sample; high = clean."""
-    return _mean_visited(_last_third(dynamics.heldout_given) - _last_third(dynamics.heldout_other))
+    return mean_visited(_last_third(dynamics.heldout_given) - _last_third(dynamics.heldout_other))
 
 
 def heldout_log_odds(dynamics: ItemDynamics) -> np.ndarray:
@@ -54,7 +54,7 @@ def heldout_log_odds(dynamics: ItemDynamics) -> np.ndarray:
     # float16 log-sum-exp may lie below the largest logit by one rounding step.
     given = np.minimum(np.exp(_last_third(dynamics.heldout_given) - lse), 1.0)
     other = np.minimum(np.exp(_last_third(dynamics.heldout_other) - lse), 1.0)
-    return _mean_visited(log_odds(other, given))
+    return mean_visited(log_odds(other, given))
 
 
 def data_map(dynamics: ItemDynamics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -71,10 +71,10 @@ def data_map(dynamics: ItemDynamics) -> tuple[np.ndarray, np.ndarray, np.ndarray
     """
     given = dynamics.train_given.astype(np.float32)
     p = np.minimum(np.exp(given - dynamics.train_logsumexp.astype(np.float32)), 1.0)
-    confidence = _mean_visited(p)
-    variability = np.sqrt(_mean_visited((p - confidence) ** 2))
+    confidence = mean_visited(p)
+    variability = np.sqrt(mean_visited((p - confidence) ** 2))
     ahead = np.where(np.isfinite(given), given > dynamics.train_other, np.nan)
-    return confidence, variability, _mean_visited(ahead)
+    return confidence, variability, mean_visited(ahead)
 
 
 def forgetting_events(dynamics: ItemDynamics) -> tuple[np.ndarray, np.ndarray]:
@@ -105,10 +105,10 @@ def forgetting_events(dynamics: ItemDynamics) -> tuple[np.ndarray, np.ndarray]:
         forgotten[learned == epochs] = epochs
         events[model, 0] = np.where(seen_before, forgotten, np.nan)
         first[model, 0] = np.where(seen_before, learned, np.nan)
-    return _mean_visited(events), _mean_visited(first)
+    return mean_visited(events), mean_visited(first)
 
 
-def _detection(
+def dynamics_detection(
     name: str, evidence: Evidence, part: str, compute: Callable[[ItemDynamics], np.ndarray]
 ) -> Detection | NotApplicable:
     """Score from `compute`; items never visited get the median of the others, which says nothing of them."""
@@ -137,7 +137,7 @@ class Aum:
     needs: ClassVar[tuple[str, ...]] = ("dynamics",)
 
     def detect(self, evidence: Evidence) -> Detection | NotApplicable:
-        return _detection("aum", evidence, "train", lambda d: -area_under_margin(d))
+        return dynamics_detection("aum", evidence, "train", lambda d: -area_under_margin(d))
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class OofAum:
     needs: ClassVar[tuple[str, ...]] = ("dynamics",)
 
     def detect(self, evidence: Evidence) -> Detection | NotApplicable:
-        return _detection("oof_aum", evidence, "heldout", heldout_log_odds)
+        return dynamics_detection("oof_aum", evidence, "heldout", heldout_log_odds)
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Gap:
     needs: ClassVar[tuple[str, ...]] = ("dynamics",)
 
     def detect(self, evidence: Evidence) -> Detection | NotApplicable:
-        found = _detection("gap", evidence, "train", lambda d: area_under_margin(d) - heldout_margin(d))
+        found = dynamics_detection("gap", evidence, "train", lambda d: area_under_margin(d) - heldout_margin(d))
         return found
 
 
@@ -168,7 +168,7 @@ class DataMaps:
     needs: ClassVar[tuple[str, ...]] = ("dynamics",)
 
     def detect(self, evidence: Evidence) -> Detection | NotApplicable:
-        return _detection("data_maps", evidence, "train", lambda d: -np.log(data_map(d)[0] + LOG_FLOOR))
+        return dynamics_detection("data_maps", evidence, "train", lambda d: -np.log(data_map(d)[0] + LOG_FLOOR))
 
 
 @dataclass(frozen=True)
@@ -182,4 +182,4 @@ class Forgetting:
             events, first = forgetting_events(dynamics)
             return events + first / (dynamics.train_given.shape[1] + 1)
 
-        return _detection("forgetting", evidence, "train", score)
+        return dynamics_detection("forgetting", evidence, "train", score)

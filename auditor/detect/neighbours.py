@@ -8,7 +8,7 @@ import numpy as np
 from auditor.core.errors import DataError
 from auditor.detect.approximate import approximate_neighbours
 
-__all__ = ["EXACT_LIMIT", "is_exact", "nearest"]
+__all__ = ["EXACT_LIMIT", "is_exact", "nearest", "unit_rows"]
 
 #: Most items compared with one another that are all compared; above, `approximate_neighbours` searches.
 EXACT_LIMIT = 50_000
@@ -20,6 +20,13 @@ BLOCK_BYTES = 1 << 26
 def is_exact(n: int) -> bool:
     """Whether the neighbours among `n` items are searched exactly."""
     return n <= EXACT_LIMIT
+
+
+def unit_rows(embeddings: np.ndarray) -> np.ndarray:
+    """Rows scaled to length 1, float32; zero rows stay zero."""
+    rows = np.ascontiguousarray(embeddings, dtype=np.float32)
+    norms = np.sqrt((rows.astype(np.float64) ** 2).sum(axis=1, keepdims=True))
+    return (rows / np.where(norms > 0, norms, 1.0)).astype(np.float32)
 
 
 def nearest(
@@ -50,9 +57,7 @@ def nearest(
     n = len(embeddings)
     if k < 1:
         raise DataError(f"{k} neighbours asked for.", "Ask for at least one.")
-    unit = np.ascontiguousarray(embeddings, dtype=np.float32)
-    norms = np.sqrt((unit.astype(np.float64) ** 2).sum(axis=1, keepdims=True))
-    unit = (unit / np.where(norms > 0, norms, 1.0)).astype(np.float32)
+    unit = unit_rows(embeddings)
     codes = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1].ravel()
     positions = np.full((n, k), -1, dtype=np.int64)
     cosines = np.zeros((n, k), dtype=np.float32)

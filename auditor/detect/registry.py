@@ -31,8 +31,11 @@ DETECTORS: Registry[type[Detector]] = Registry(
         "gap": "auditor.detect.dynamics_scores:Gap",
         "data_maps": "auditor.detect.dynamics_scores:DataMaps",
         "forgetting": "auditor.detect.dynamics_scores:Forgetting",
+        "el2n": "auditor.detect.el2n:El2n",
         "knn_posterior": "auditor.detect.knn:KnnPosterior",
         "knn_vote": "auditor.detect.knn:KnnVote",
+        "knn_rank": "auditor.detect.knn_rank:KnnRank",
+        "selfclean_ratio": "auditor.detect.selfclean_ratio:SelfcleanRatio",
     },
     entry_point_group="auditor.detectors",
 )

@@ -1,0 +1,95 @@
+"""Neighbours that share the label, cut per class where an estimate of the noise says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from auditor.core.errors import ConfigError
+from auditor.detect.base import Detection, Evidence
+from auditor.detect.knn import neighbour_posterior
+from auditor.detect.margins import best_other, given_probability, rank_order
+
+__all__ = ["KnnRank", "consensus_noise"]
+
+ITERATIONS = 100
+#: Start of the noise matrix; labels are assumed to be right more often than wrong.
+DIAGONAL = 0.7
+
+
+def consensus_noise(triples: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Class shares and noise matrix from the labels of items and of their two nearest neighbours.
+
+    The model of HOC (Zhu et al. 2021, arXiv 2102.05291): the three have one true class, and their labels are drawn
+    from it independently, ``P(a, b, c) = sum_k p_k T_ka T_kb T_kc``. HOC fits it by least squares; here it is
+    fitted by maximum likelihood (EM, 100 steps), a pseudo-count of one item spread over each row of T. Neighbours
+    of another class are counted as label noise: where classes overlap the noise is overestimated.
+
+    Parameters
+    ----------
+    triples : int64 array (n, 3)
+        Labels of an item and of its two nearest neighbours.
+    n_classes : int
+
+    Returns
+    -------
+    shares : float64 array (K,)
+        P(true class).
+    noise : float64 array (K, K)
+        ``noise[k, l] = P(given l | true k)``.
+    """
+    seen, counts = np.unique(np.sort(triples, axis=1), axis=0, return_counts=True)
+    shares = np.full(n_classes, 1 / n_classes)
+    noise = np.full((n_classes, n_classes), (1 - DIAGONAL) / max(1, n_classes - 1))
+    np.fill_diagonal(noise, DIAGONAL)
+    for _ in range(ITERATIONS):
+        joint = shares * noise[:, seen[:, 0]].T * noise[:, seen[:, 1]].T * noise[:, seen[:, 2]].T
+        weight = joint / np.maximum(joint.sum(axis=1, keepdims=True), 1e-300) * counts[:, None]
+        shares = weight.sum(axis=0) / weight.sum()
+        table = np.full((n_classes, n_classes), 1 / n_classes)
+        for view in range(3):
+            np.add.at(table.T, seen[:, view], weight)
+        noise = table / table.sum(axis=1, keepdims=True)
+    return shares, noise
+
+
+@dataclass(frozen=True)
+class KnnRank:
+    """``-H_i(given)``, H the plain share of each class among the neighbours; per class the most suspicious flagged.
+
+    Like the ranking detector of SimiFeat (Zhu et al. 2022, arXiv 2110.06283): of the items labelled k,
+    ``n_k P(true != k | given k)`` are flagged, with the noise of `consensus_noise`. An item all of whose neighbours
+    carry its label is never flagged, and one without neighbours neither; it is ranked in the middle.
+    """
+
+    neighbours: int = 50
+    needs: ClassVar[tuple[str, ...]] = ("embeddings",)
+
+    def detect(self, evidence: Evidence) -> Detection:
+        if self.neighbours < 2:
+            raise ConfigError(f"{self.neighbours} neighbours: at least two are needed for the noise estimate.")
+        labels, n_classes = evidence.labels, evidence.n_classes
+        positions, cosines = evidence.neighbours(self.neighbours)
+        share = neighbour_posterior(positions, cosines, labels, n_classes, None, 1)
+        given, other = given_probability(share, labels), best_other(share, labels)[0]
+        score = -given
+        alone = positions[:, 0] < 0
+        if alone.any() and not alone.all():
+            score[alone] = np.median(score[~alone])
+        full = positions[:, 1] >= 0
+        flagged = np.zeros(len(labels), dtype=bool)
+        wrong = np.zeros(n_classes)
+        if full.any():
+            triples = np.column_stack([labels[full], labels[positions[full, :2]]])
+            shares, noise = consensus_noise(triples, n_classes)
+            seen = shares @ noise
+            wrong = 1 - np.divide(shares * noise.diagonal(), seen, out=np.ones(n_classes), where=seen > 0)
+            order = rank_order(score, evidence.ids)
+            for k in range(n_classes):
+                members = order[labels[order] == k]
+                flagged[members[: round(len(members) * float(wrong[k]))]] = True
+            flagged &= (given < 1) & ~alone
+        meta = {"neighbours": self.neighbours, "noise_rate_of_class": wrong.tolist()}
+        return Detection(score, flagged, np.where(flagged, other, labels), meta)
