@@ -8,7 +8,7 @@ import numpy as np
 
 from auditor.core.errors import DataError
 from auditor.detect.base import Verdicts
-from auditor.detect.logistic import Platt, platt_scaling
+from auditor.stats.logistic import Platt, platt_scaling
 from auditor.detect.margins import rank_order
 
 __all__ = ["MIN_OF_EACH_KIND", "VerdictCut", "errors_visible", "threshold_from_verdicts"]

@@ -9,7 +9,7 @@ import pytest
 
 from auditor.core.errors import DataError
 from auditor.detect.base import Detection, Evidence, Verdicts
-from auditor.detect.logistic import platt_scaling
+from auditor.stats.logistic import platt_scaling
 from auditor.detect.metrics import average_precision, flag_counts
 from auditor.detect.registry import run_detector
 from auditor.detect.thresholds import errors_visible, threshold_from_verdicts

@@ -1,0 +1,1 @@
+"""Numbers with their uncertainty: functions of arrays, NumPy and SciPy only."""

@@ -1,0 +1,109 @@
+"""A flag list whose expected share of false flags is bounded: conformal selection (Jin and Candes 2023)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import false_discovery_control
+
+from auditor.core.errors import DataError
+
+__all__ = ["Selection", "conformal_p_values", "select_fdr"]
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """Which items are flagged, and what that promises.
+
+    Attributes
+    ----------
+    flagged : bool array (n,)
+    guarantee : str
+        In words.
+    more_reviews : int
+        Further reviews after which a non-empty list becomes possible; 0 if there is one.
+    """
+
+    flagged: np.ndarray
+    guarantee: str
+    more_reviews: int
+
+
+def conformal_p_values(score: np.ndarray, calibration: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+    """P-values of "the label is right" for items that were not reviewed.
+
+    ``p_j = (1 + #{i in calibration: label right, s_i >= s_j}) / (m + 1)``.
+
+    Parameters
+    ----------
+    score : float64 array (n,)
+        Of the items in question; higher = more suspicious.
+    calibration : float64 array (m,)
+        Scores of reviewed items, drawn **uniformly** from the same items and not used to make the score.
+    wrong : bool array (m,)
+        Their outcomes.
+
+    Returns
+    -------
+    float64 array (n,)
+    """
+    wrong = np.asarray(wrong, bool)
+    if wrong.shape != np.shape(calibration):
+        raise DataError(f"{np.shape(calibration)} calibration scores and {wrong.shape} outcomes.")
+    right = np.sort(np.asarray(calibration, np.float64)[~wrong])
+    above = len(right) - np.searchsorted(right, score, side="left")
+    return (1 + above) / (len(wrong) + 1)
+
+
+def select_fdr(score: np.ndarray, reviewed: np.ndarray, wrong: np.ndarray, q: float) -> Selection:
+    """Flag unreviewed items so that the expected share of right labels among the flags is at most q.
+
+    Benjamini and Hochberg on conformal p-values; exchangeability of the calibration items with the others is what
+    makes it valid (Jin and Candes 2023).
+
+    Parameters
+    ----------
+    score : float64 array (n,)
+    reviewed : int array (m,)
+        Different items, drawn uniformly.
+    wrong : bool array (m,)
+    q : float
+        In (0, 1).
+
+    Returns
+    -------
+    Selection
+        Reviewed items are never flagged: their outcome is known.
+    """
+    if not 0 < q < 1:
+        raise DataError(f"q is {q}; it must lie between 0 and 1.")
+    score, reviewed = np.asarray(score, np.float64), np.asarray(reviewed, np.int64)
+    if len(np.unique(reviewed)) != len(reviewed):
+        raise DataError("an item was reviewed twice; give each once.")
+    n = len(score)
+    rest = np.ones(n, bool)
+    rest[reviewed] = False
+    flagged = np.zeros(n, bool)
+    if rest.any():
+        p = conformal_p_values(score[rest], score[reviewed], wrong)
+        flagged[rest] = false_discovery_control(p, method="bh") <= q
+    if flagged.any():
+        text = (
+            f"on average over repetitions of the review, at most {q:.0%} of the flagged labels are right; "
+            "this list itself may do better or worse"
+        )
+        return Selection(flagged, text, 0)
+    return Selection(flagged, "no list keeps the promise with these reviews", _missing(score, rest, reviewed, wrong, q))
+
+
+def _missing(score: np.ndarray, rest: np.ndarray, reviewed: np.ndarray, wrong: np.ndarray, q: float) -> int:
+    """Reviews still needed, if the further ones look like those there are.
+
+    With m reviews the smallest p-value is 1 / (m + 1); r items can be flagged when it is at most q r / n.
+    """
+    m, n = len(reviewed), int(rest.sum())
+    right = score[reviewed][~np.asarray(wrong, bool)]
+    reach = int((score[rest] > right.max()).sum()) if len(right) else n
+    need = int(np.ceil(n / (q * max(1, reach)))) - 1
+    return max(1, need - m)

@@ -1,0 +1,76 @@
+"""When to stop reviewing: a bound on the errors that remain, valid however often one looks.
+
+Prior-posterior ratio for sampling without replacement from a finite pool (Waudby-Smith and Ramdas 2020).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import betaln, gammaln
+
+from auditor.core.errors import DataError
+
+__all__ = ["Remaining", "remaining_errors"]
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """Errors left in a pool that is audited in random order.
+
+    Attributes
+    ----------
+    expected : float
+        Posterior mean of the errors among the items not yet looked at.
+    low, high : int
+        Limits of the confidence sequence: with the stated level, the truth is inside at every look.
+    looked, pool : int
+    level : float
+    """
+
+    expected: float
+    low: int
+    high: int
+    looked: int
+    pool: int
+    level: float
+
+
+def _log_beta_binomial(k: np.ndarray, n: int, a: float, b: float) -> np.ndarray:
+    choose = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+    return choose + betaln(k + a, n - k + b) - betaln(a, b)
+
+
+def remaining_errors(
+    pool: int, looked: int, found: int, level: float = 0.95, prior: tuple[float, float] = (0.5, 20.0)
+) -> Remaining:
+    """Bound on the errors that remain in a pool.
+
+    With k errors in the pool of M and a beta-binomial prior on k, after t looks with s errors
+    ``C = {k : prior(k) / posterior(k) < 1 / (1 - level)}`` holds the truth at all t at once with probability `level`.
+
+    Parameters
+    ----------
+    pool : int
+        M, items in the pool: fixed before the first look, audited in random order without replacement.
+    looked, found : int
+        t and s.
+    level : float
+    prior : (a, b)
+        Fixed before looking. It decides the width, never the validity; the default expects few errors.
+    """
+    if not 0 <= found <= looked <= pool:
+        raise DataError(f"{found} errors in {looked} looks at a pool of {pool} items cannot be.")
+    if not 0 < level < 1:
+        raise DataError(f"level is {level}; it must lie between 0 and 1.")
+    a, b = prior
+    rest = pool - looked
+    k = np.arange(found, pool - (looked - found) + 1, dtype=np.float64)
+    before = _log_beta_binomial(k, pool, a, b)
+    after = _log_beta_binomial(k - found, rest, a + found, b + looked - found)
+    inside = k[before - after < -np.log1p(-level)]
+    expected = rest * (a + found) / (a + b + looked)
+    return Remaining(
+        float(expected), int(inside.min()) - found, int(inside.max()) - found, looked, pool, level
+    )  # fmt: skip

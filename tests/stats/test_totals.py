@@ -1,0 +1,158 @@
+"""Totals: unbiased, honest intervals on real margins, and sane at the edges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from auditor.core.errors import DataError
+from auditor.stats.intervals import Interval
+from auditor.stats.sampling import AuditSample, audit_probabilities, draw_audit
+from auditor.stats.totals import correct_for_reviewer, estimate_total, stratified_total, uniform_total
+
+
+@pytest.mark.parametrize("network", ["resnet18", "swin_base_patch4_window7_224"])
+def test_coverage_and_bias_on_real_margins(aggre, network: str) -> None:
+    score, wrong = aggre(network)
+    truth, probabilities = int(wrong.sum()), audit_probabilities(score)
+    covered, values = [], []
+    for replay in range(120):
+        rng = np.random.default_rng(replay)
+        sample = draw_audit(probabilities, 200, rng)
+        total = estimate_total(score, sample, wrong[sample.positions], rng)
+        covered.append(total.estimate.low <= truth <= total.estimate.high)
+        values.append(total.estimate.value)
+    assert np.mean(covered) >= 0.90  # 0.93 less two Monte-Carlo errors and a half
+    spread = np.std(values) / np.sqrt(len(values))
+    assert abs(np.mean(values) - truth) <= 3 * spread
+
+
+def test_narrower_than_uniform_sampling_on_a_good_network(aggre) -> None:
+    score, wrong = aggre("swin_base_patch4_window7_224")
+    rng = np.random.default_rng(0)
+    sample = draw_audit(audit_probabilities(score), 500, rng)
+    ours = estimate_total(score, sample, wrong[sample.positions], rng).estimate
+    plain = uniform_total(wrong[rng.integers(0, len(wrong), 500)], len(wrong)).estimate
+    assert (ours.high - ours.low) * 3 <= plain.high - plain.low
+
+
+def draw(score: np.ndarray, draws: int, seed: int = 0) -> tuple[AuditSample, np.random.Generator]:
+    rng = np.random.default_rng(seed)
+    return draw_audit(audit_probabilities(score), draws, rng), rng
+
+
+@pytest.mark.parametrize("draws", [1, 5, 300])
+@pytest.mark.parametrize("answer", [False, True])
+def test_all_clean_and_all_wrong(draws: int, answer: bool) -> None:
+    """No review found one of the other kind: the limits say how many there may still be."""
+    score = np.random.default_rng(1).normal(-4, 2, 4000)
+    sample, rng = draw(score, draws)
+    total = estimate_total(score, sample, np.full(draws, answer), rng)
+    low, high = total.estimate.low, total.estimate.high
+    assert 0 <= low <= total.estimate.value <= high <= 4000
+    assert "exact bound" in total.notes[0]
+    if answer:
+        assert low < 4000
+        assert high == 4000
+    else:
+        assert low == 0
+        assert high >= 1
+    if draws == 1:
+        assert high - low > 3000
+
+
+def test_the_exact_bound_covers() -> None:
+    """Twenty wrong labels in 4,000 that the score cannot see: hardly any review finds one."""
+    score = np.random.default_rng(2).normal(-4, 2, 4000)
+    wrong = np.zeros(4000, bool)
+    wrong[np.argsort(score)[:20]] = True
+    probabilities = audit_probabilities(score)
+    covered = 0
+    for replay in range(200):
+        rng = np.random.default_rng(replay)
+        sample = draw_audit(probabilities, 100, rng)
+        estimate = estimate_total(score, sample, wrong[sample.positions], rng).estimate
+        covered += estimate.low <= 20 <= estimate.high
+    assert covered >= 190
+
+
+def test_domains_add_up() -> None:
+    rng = np.random.default_rng(3)
+    score = rng.normal(-2, 2, 3000)
+    wrong = rng.random(3000) < 1 / (1 + np.exp(-score))
+    classes = rng.integers(0, 3, 3000)
+    sample, _ = draw(score, 600)
+    seen = wrong[sample.positions]
+    whole = estimate_total(score, sample, seen, np.random.default_rng(0)).estimate.value
+    parts = [
+        estimate_total(score, sample, seen, np.random.default_rng(0), domain=classes == k).estimate for k in range(3)
+    ]
+    assert sum(p.value for p in parts) == pytest.approx(whole, rel=1e-9)
+    for k, part in enumerate(parts):
+        assert part.low <= wrong[classes == k].sum() <= part.high
+
+
+def test_a_reviewer_who_always_says_given_is_not_believed_to_prove_cleanness() -> None:
+    score = np.random.default_rng(4).normal(0, 2, 1000)
+    sample, rng = draw(score, 200)
+    total = estimate_total(score, sample, np.zeros(200, bool), rng)
+    assert total.estimate.value == 0
+    assert total.estimate.high > 10
+
+
+def test_stratified_is_exact_and_wide() -> None:
+    rng = np.random.default_rng(5)
+    stratum = np.repeat(np.arange(5), 400)
+    wrong = rng.random(2000) < np.array([0.001, 0.01, 0.05, 0.2, 0.7])[stratum]
+    covered = 0
+    for _ in range(100):
+        positions = np.concatenate([rng.choice(np.flatnonzero(stratum == s), 30, replace=False) for s in range(5)])
+        total = stratified_total(stratum, positions, wrong[positions])
+        covered += total.estimate.low <= wrong.sum() <= total.estimate.high
+    assert covered >= 95
+    partly = stratified_total(stratum, np.arange(30), wrong[:30])
+    assert partly.notes == ("4 of 5 strata have no review",)
+    assert partly.estimate.high >= 1600
+
+
+def test_reviewer_correction() -> None:
+    total = uniform_total(np.arange(1000) < 90, 10_000)
+    perfect = Interval(1.0, 1.0, 1.0, 0.95)
+    assert correct_for_reviewer(total, 10_000, perfect, perfect).estimate == total.estimate
+    specificity = Interval(0.98, 0.97, 0.99, 0.95)
+    corrected = correct_for_reviewer(total, 10_000, perfect, specificity)
+    assert corrected.estimate.value == pytest.approx((900 - 200) / 0.98)
+    assert corrected.estimate.low < corrected.estimate.value < corrected.estimate.high
+    with pytest.raises(DataError, match="guessing"):
+        correct_for_reviewer(total, 10_000, Interval(0.5, 0.4, 0.6, 0.95), Interval(0.5, 0.4, 0.6, 0.95))
+
+
+def test_bad_input() -> None:
+    sample, rng = draw(np.zeros(10), 4)
+    with pytest.raises(DataError, match="4 draws and outcomes"):
+        estimate_total(np.zeros(10), sample, np.zeros(3, bool), rng)
+    with pytest.raises(DataError, match="scores for 10 items"):
+        estimate_total(np.zeros(9), sample, np.zeros(4, bool), rng)
+    with pytest.raises(DataError, match="true"):
+        estimate_total(np.zeros(10), sample, np.array([0, 1, 2, 0]), rng)
+    with pytest.raises(DataError, match="no reviews"):
+        estimate_total(np.zeros(10), AuditSample(np.empty(0, int), np.empty(0), 10, 1.0), np.empty(0, bool), rng)
+    with pytest.raises(DataError, match="outside"):
+        AuditSample(np.array([10]), np.ones(1), 10, 1.0)
+    with pytest.raises(DataError, match="above the largest"):
+        AuditSample(np.array([1]), np.array([3.0]), 10, 2.0)
+    with pytest.raises(DataError, match="finite"):
+        audit_probabilities(np.array([np.nan]))
+    with pytest.raises(DataError, match="uniform share"):
+        audit_probabilities(np.zeros(3), 0.0)
+
+
+def test_probabilities_sum_to_one_and_weights_are_capped() -> None:
+    score = np.random.default_rng(6).normal(-3, 4, 1000)
+    probabilities = audit_probabilities(score)
+    assert probabilities.sum() == pytest.approx(1)
+    sample = draw_audit(probabilities, 5000, np.random.default_rng(0))
+    assert sample.weights.max() <= sample.max_weight <= 1 / 0.3 + 1e-9
+    counts = np.bincount(sample.positions, minlength=1000)
+    doubtful = np.argsort(-probabilities)[:100]
+    assert counts[doubtful].sum() == pytest.approx(5000 * probabilities[doubtful].sum(), rel=0.1)
