@@ -1,0 +1,147 @@
+"""Which noise model explains the given labels: none, one rate for all pairs of classes, or a rate per pair?
+
+Three predictions of the given label from out-of-sample probabilities p, compared by held-out log-likelihood:
+
+- *plain*: p itself. Right when labels go wrong where the network is unsure (human noise on hard items).
+- *symmetric*: sharpened p, and a label that turns into any other class with one probability.
+- *pairs*: sharpened p, and a probability for every pair of classes (`em_posterior.fit_em`).
+
+Only the given labels are used. The comparison is Vuong's (1989, Econometrica 57): z = sqrt(n) mean(d) / sd(d) of the
+items' differences d in log-likelihood. The models are fitted on other folds than those they are compared on, which
+takes the place of his correction for the number of parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+from scipy.stats import norm
+
+from auditor.core.seeds import derive_seed
+from auditor.detect.em_posterior import fit_em
+from auditor.detect.margins import given_probability
+
+__all__ = ["NoiseEvidence", "compare_noise_models", "log_pool"]
+
+FOLDS = 5
+#: Steps for the one rate of the symmetric model; it converges in far fewer.
+STEPS = 60
+#: Probability below which no model's prediction is told apart from 0.
+SMALLEST = 1e-12
+#: Exponents of a pool; above the largest, probabilities would become decisions.
+LARGEST_EXPONENT = 3.0
+
+
+@dataclass(frozen=True)
+class NoiseEvidence:
+    """Result of `compare_noise_models`.
+
+    Attributes
+    ----------
+    against_plain, against_symmetric : float
+        z of the pair model against the other; positive where it predicts the given labels better.
+    """
+
+    against_plain: float
+    against_symmetric: float
+
+    @property
+    def pair_weight(self) -> float:
+        """How far class pairs should count, in [0, 3/4].
+
+        0 where one rate predicts as well as a matrix: what the matrix holds then is the network's own confusions.
+        One half where pairs matter but the plain prediction is better (both hypotheses stand), and three quarters
+        where pairs predict better than either. Not 1: however likely, a matrix may hold confusions beside noise.
+        """
+        return float(norm.cdf(self.against_symmetric) * (2 + norm.cdf(self.against_plain)) / 4)
+
+
+def compare_noise_models(p: np.ndarray, labels: np.ndarray, ids: np.ndarray, beta: float) -> NoiseEvidence:
+    """Compare the three models on held-out folds.
+
+    Parameters
+    ----------
+    p : float64 array (n, K)
+        Calibrated out-of-sample probabilities.
+    labels : int array (n,)
+    ids : array (n,)
+        Draw the folds.
+    beta : float
+        Sharpening of the two noise models.
+    """
+    sharpened = beta * np.log(p + 1e-6)
+    sharpened = np.exp(sharpened - logsumexp(sharpened, axis=1, keepdims=True))
+    given = given_probability(sharpened, labels)
+    fold = np.array([derive_seed(0, "noise-model-fold", str(i)) % FOLDS for i in ids])
+    pairs, symmetric = np.empty(len(labels)), np.empty(len(labels))
+    for number in range(FOLDS):
+        held, kept = fold == number, fold != number
+        if not held.any() or not kept.any():  # fewer items than folds
+            return NoiseEvidence(0.0, 0.0)
+        transition = fit_em(p[kept], labels[kept], beta).transition
+        pairs[held] = (sharpened[held] * transition[:, labels[held]].T).sum(axis=1)
+        rate = _one_rate(given[kept], p.shape[1])
+        symmetric[held] = given[held] * (1 - rate) + (1 - given[held]) * rate / (p.shape[1] - 1)
+    plain = given_probability(p, labels)
+    return NoiseEvidence(_z(pairs, plain), _z(pairs, symmetric))
+
+
+def _one_rate(given: np.ndarray, n_classes: int) -> float:
+    """Most likely probability of a label to be another class than the true one, by EM."""
+    rate = 0.2
+    for _ in range(STEPS):
+        right, wrong = given * (1 - rate), (1 - given) * rate / (n_classes - 1)
+        rate = float((wrong / np.maximum(right + wrong, SMALLEST)).mean())
+    return rate
+
+
+def _z(first: np.ndarray, second: np.ndarray) -> float:
+    difference = np.log(first + SMALLEST) - np.log(second + SMALLEST)
+    spread = float(difference.std())
+    return float(np.sqrt(len(difference)) * difference.mean() / spread) if spread > 0 else 0.0
+
+
+def log_pool(parts: list[np.ndarray], floors: list[float], labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithmic opinion pool: ``prod_m (p_m + floor_m) ** a_m``, rows renormalised (Genest and Zidek 1986).
+
+    The exponents a >= 0 minimise the log-loss on the given labels, a convex problem. One part: temperature scaling.
+    Several: evidence adds up where the parts err independently, as networks and neighbours do; parts that say the
+    same share an exponent. A convex mixture instead says that one of the parts is right.
+
+    Parameters
+    ----------
+    parts : list of float64 arrays (n, K)
+        **Out-of-sample** probabilities.
+    floors : list of float
+        Added to the entries of each part before the logarithm.
+    labels : int array (n,)
+
+    Returns
+    -------
+    probabilities : float64 array (n, K)
+    exponents : float64 array (parts,)
+    """
+    logs = [np.log(p + floor) for p, floor in zip(parts, floors, strict=True)]
+    rows = np.arange(len(labels))
+    at_given = np.array([log[rows, labels].mean() for log in logs])
+
+    def pooled(exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        total = np.zeros_like(logs[0])
+        for a, log in zip(exponents, logs, strict=True):
+            total += a * log
+        norms = logsumexp(total, axis=1, keepdims=True)
+        return np.exp(total - norms), norms
+
+    def loss(exponents: np.ndarray) -> tuple[float, np.ndarray]:
+        q, norms = pooled(exponents)
+        slope = np.array([(q * log).sum(axis=1).mean() for log in logs]) - at_given
+        return float(norms.mean() - exponents @ at_given), slope
+
+    start = np.full(len(parts), 1.0 / len(parts))
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, LARGEST_EXPONENT)] * len(parts))
+    if not found.x.any():  # labels that nothing predicts: keep the first part rather than a uniform guess
+        found.x[0] = 0.05
+    return pooled(found.x)[0], found.x
