@@ -20,7 +20,7 @@ REVIEW_FILE: Final = "review.sqlite"
 #: Newest revision of the migrations; a test compares it with them.
 HEAD: Final = "0001"
 
-#: Any fixed number: the same for all users of one PostgreSQL database.
+#: Any fixed number; the schema comes on top, so that runs in one database do not wait for each other.
 _MIGRATION_LOCK: Final = 0x61756469
 #: PostgreSQL: serialization failure, deadlock, shutdown, crash, starting up, too many connections.
 _TRANSIENT: Final = {"40001", "40P01", "57P01", "57P02", "57P03", "53300"}
@@ -121,7 +121,7 @@ class Database:
 
     def _migrate(self, connection: sa.Connection) -> None:
         if not self.is_sqlite:  # SQLite's write transaction is exclusive already
-            connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+            connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK}, hashtext(current_schema()))"))
         from alembic import command
         from alembic.script import ScriptDirectory
         from alembic.util import CommandError

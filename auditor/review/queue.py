@@ -18,7 +18,7 @@ from auditor.review.loading import QueuePlan
 
 __all__ = ["Claim", "ask_again", "claim_batch", "release"]
 
-#: Any fixed number: the same for all users of one PostgreSQL database.
+#: Any fixed number; the schema comes on top, so that runs in one database do not wait for each other.
 _QUEUE_LOCK: Final = 0x61756471
 _STREAMS: Final = ("ranked", "audit", "control")
 
@@ -37,7 +37,7 @@ def claim_batch(database: Database, plan: QueuePlan, reviewer: str, n: int, now:
     def work(connection: sa.Connection) -> list[Claim]:
         if not database.is_sqlite:
             # One claim at a time: otherwise two reviewers could both read an item as open.
-            connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_QUEUE_LOCK})"))
+            connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_QUEUE_LOCK}, hashtext(current_schema()))"))
         _expire(connection, now)
         person = _reviewer(database, connection, reviewer, now)
         until = now + plan.lease_seconds

@@ -255,11 +255,9 @@ def progress(connection: sa.Connection, facts: Mapping[str, Any]) -> Progress:
     """Counts; the cost grows with the number of verdicts, not of items."""
     view, queue = schema.current, schema.queue
     total = sa.func.count()
-    by_verdict: dict[str, int] = dict(
-        connection.execute(sa.select(view.c.verdict, total).group_by(view.c.verdict)).tuples().all()
-    )
-    by_reviewer: dict[str, int] = dict(
-        connection.execute(sa.select(view.c.reviewer, total).group_by(view.c.reviewer)).tuples().all()
+    by_verdict: dict[str, int] = _pairs(connection.execute(sa.select(view.c.verdict, total).group_by(view.c.verdict)))
+    by_reviewer: dict[str, int] = _pairs(
+        connection.execute(sa.select(view.c.reviewer, total).group_by(view.c.reviewer))
     )
     per_item = sa.select(view.c.item, total.label("n")).group_by(view.c.item).subquery()
     sums = sa.select(
@@ -313,4 +311,8 @@ def control_table(connection: sa.Connection) -> dict[str, str]:
     query = sa.select(schema.items.c.item_id, schema.controls.c.expected).join(
         schema.controls, schema.controls.c.item == schema.items.c.item
     )
-    return dict(connection.execute(query).tuples().all())
+    return _pairs(connection.execute(query))
+
+
+def _pairs(rows: sa.CursorResult[Any]) -> dict[str, Any]:
+    return {row[0]: row[1] for row in rows}

@@ -74,6 +74,9 @@ def draw_audit(band: np.ndarray, classes: np.ndarray, size: int, seed: int) -> A
     n = len(band)
     rng = generator(seed, "review", "audit")
     shuffled = rng.permutation(n)
+    if size == 0:
+        nobody = np.empty(0, dtype=np.int64)
+        return AuditDraw(nobody, np.zeros(n), np.asarray(band, dtype=np.int64))
     if size >= n:
         return AuditDraw(rng.permutation(n).astype(np.int64), np.ones(n), np.asarray(band, dtype=np.int64))
     inclusion = _probabilities(np.asarray(band, dtype=np.int64), size)
