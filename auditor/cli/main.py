@@ -10,6 +10,7 @@ import typer
 from auditor.cli import benchmark_detection as benchmark_detection_command
 from auditor.cli import find_errors as find_errors_command
 from auditor.cli import flag as flag_command
+from auditor.cli import import_verdicts as import_verdicts_command
 from auditor.cli import lists, patch, show
 from auditor.cli.console import fail, say
 from auditor.core.errors import AuditorError
@@ -32,6 +33,7 @@ app.command("find-errors")(find_errors_command.find_errors)
 app.command("flag")(flag_command.flag)
 app.command("show")(show.show)
 app.add_typer(patch.app, name="patch")
+app.command("import-verdicts")(import_verdicts_command.import_verdicts)
 app.command("benchmark-detection")(benchmark_detection_command.benchmark_detection)
 app.command("datasets")(lists.datasets)
 app.command("models")(lists.models)

@@ -36,6 +36,58 @@ def _settings(data_dir: Path | None, offline: bool) -> Settings:
 
 
 @app.command()
+def create(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or its name in the runs folder.")],
+    out: Annotated[
+        Path | None, typer.Option(help="New *.labelpatch.jsonl; default: patch.labelpatch.jsonl in the run.")
+    ] = None,
+    consensus: Annotated[
+        str, typer.Option(help="k-of-n (for example 3-of-5), majority, dawid-skene or crowdlab.")
+    ] = "majority",
+    treatment: Annotated[
+        str, typer.Option(help="Items to which both labels apply: strict (wrong, several labels) or lenient (right).")
+    ] = "strict",
+    license: Annotated[str, typer.Option(help="CC0-1.0 or CC-BY-4.0.")] = "CC0-1.0",
+    leave_out_conflicts: Annotated[
+        bool, typer.Option("--leave-out-conflicts", help="Leave out copies of one item that were judged differently.")
+    ] = False,
+    store: Annotated[str | None, typer.Option(help="Verdict store, if it is not in the run folder.")] = None,
+    data_dir: DataDir = None,
+    offline: Offline = False,
+    json: Json = False,
+) -> None:
+    """Make a patch of the verdicts on a run. Every record of a test split has a human verdict."""
+    from auditor.cli.console import print_json, say
+    from auditor.core.errors import UsageError
+    from auditor.patch.create import create_patch
+    from auditor.patch.files import write_patch
+    from auditor.patch.rules import stored_consensus
+    from auditor.runs.run import open_run
+
+    if treatment not in ("strict", "lenient"):
+        raise UsageError(f"unknown --treatment {treatment!r}.", "Choose strict or lenient.")
+    settings = _settings(data_dir, offline)
+    opened = open_run(run, settings.runs_dir)
+    made = create_patch(
+        opened, stored_consensus(opened, consensus, store), settings,
+        treatment=treatment,  # type: ignore[arg-type]
+        license=license, leave_out_conflicts=leave_out_conflicts,
+    )  # fmt: skip
+    path = out or opened.path / "patch.labelpatch.jsonl"
+    write_patch(made.patch, path)
+    say(f"{len(made.patch.records):,} records by {consensus} in {path}")
+    for verdict, count in sorted(made.left_out.items()):
+        say(f"No record: {count:,} items with the consensus {verdict!r}")
+    for conflict in made.conflicts[:10]:
+        say(f"Left out, copies of one item judged differently: {conflict}")
+    say(f"Next: auditor patch show {path}")
+    if json:
+        print_json({"schema": "auditor.patch-create/1", "out": str(path), "records": len(made.patch.records),
+                    "consensus": consensus, "treatment": treatment, "left_out": made.left_out,
+                    "conflicts": made.conflicts})  # fmt: skip
+
+
+@app.command()
 def show(patch: PatchFile, json: Json = False) -> None:
     """Say what a patch holds: operations, class pairs, votes."""
     from auditor.cli.console import print_json, say
@@ -136,6 +188,40 @@ def merge(
     if json:
         print_json({"schema": "auditor.patch-merge/1", "out": str(out), "records": len(merged.patch.records),
                     "repeated": merged.repeated, "notes": list(merged.notes)})  # fmt: skip
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A patch, or corrections in another format.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A *.labelpatch.jsonl file, or one of another format.")],
+    read_as: Annotated[
+        str | None, typer.Option("--from", help="published, real, csv, label-studio, fiftyone, column or patch.")
+    ] = None,
+    write_as: Annotated[str | None, typer.Option("--to", help="As --from.")] = None,
+    data: Annotated[str | None, typer.Option(help="The data set spoken of; needed unless FILE is a patch.")] = None,
+    k: Annotated[int, typer.Option(help="Votes of five that make a consensus (published).")] = 3,
+    index: Annotated[Path | None, typer.Option(help="index.json of published verdicts (imagenet, imdb).")] = None,
+    column: Annotated[str, typer.Option(help="Column of corrected labels.")] = "corrected_label",
+    data_dir: DataDir = None,
+    offline: Offline = False,
+    json: Json = False,
+) -> None:
+    """From and to published verdicts, ReaL, CSV, Label Studio, FiftyOne, a Hub column."""
+    from auditor.cli.console import print_json, say
+    from auditor.patch.convert.base import Options
+    from auditor.patch.convert.run import convert as work
+
+    done = work(
+        source, out, _settings(data_dir, offline), read_as=read_as, write_as=write_as, reference=data,
+        options=Options(k=k, index=index, column=column),
+    )  # fmt: skip
+    say(f"{len(done.patch.records):,} records: {done.source} -> {done.target}, written to {out}")
+    for note in done.notes:
+        say(f"Note: {note}")
+    say(f"Next: auditor patch show {out}" if done.target == "patch" else f"Next: open {out} with the other tool")
+    if json:
+        print_json({"schema": "auditor.patch-convert/1", "out": str(out), "from": done.source, "to": done.target,
+                    "records": len(done.patch.records), "notes": list(done.notes)})  # fmt: skip
 
 
 def _report(outcome: Outcome, json: bool, follow: str) -> None:

@@ -1,0 +1,1 @@
+"""Label patches from and to the formats of other tools."""

@@ -1,0 +1,272 @@
+"""What every converter works with: a view of the data, and corrections by row."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+import numpy as np
+
+from auditor.core.config import Settings
+from auditor.core.errors import DataError, UsageError
+from auditor.core.registry import Registry
+from auditor.core.version import __version__
+from auditor.data.base import Dataset
+from auditor.patch.open_target import open_target
+from auditor.patch.records import Patch, PatchHeader, PatchRecord
+
+__all__ = ["FORMATS", "Converter", "Correction", "DataView", "Options", "assemble", "labels_after", "open_view"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a converter may be told.
+
+    Attributes
+    ----------
+    k : int
+        Votes of five that make a consensus (published verdicts).
+    index : Path or None
+        ``index.json`` of published verdicts for imagenet and imdb.
+    column : str
+        Column of corrected labels.
+    """
+
+    k: int = 3
+    index: Path | None = None
+    column: str = "corrected_label"
+
+
+class Converter(Protocol):
+    """Reader and writer of one format. Instantiated without arguments."""
+
+    summary: str
+    #: Whether writing lists every row of the data, not only the corrected ones.
+    needs_data_to_write: bool
+
+    def read(self, path: Path, data: DataView, options: Options) -> tuple[list[Correction], list[str]]:
+        """Corrections by row, and notes. Raises `DataError` for what is not of this format or not of this data."""
+
+    def write(self, patch: Patch, path: Path, data: DataView | None, options: Options) -> list[str]:
+        """Write atomically; returns notes on what has no place in the format."""
+
+
+FORMATS: Registry[type[Converter]] = Registry(
+    "patch format",
+    {
+        "published": "auditor.patch.convert.published:Published",
+        "real": "auditor.patch.convert.real:Real",
+        "csv": "auditor.patch.convert.table:Table",
+        "label-studio": "auditor.patch.convert.label_studio:LabelStudio",
+        "fiftyone": "auditor.patch.convert.fiftyone:FiftyOne",
+        "column": "auditor.patch.convert.column:Column",
+    },
+    entry_point_group="auditor.patch_formats",
+)
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What a source says about one row.
+
+    Attributes
+    ----------
+    row : int
+        Row of the `DataView`.
+    labels : tuple of str
+        Labels after: the given one alone where it is right; none where the item is to be dropped.
+    reason : str or None
+        For none: ``"neither"`` or ``"bad_item"``.
+    more : dict
+        Further fields of the record: verdict, votes, n, posterior, rank, note.
+    """
+
+    row: int
+    labels: tuple[str, ...]
+    reason: str | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataView:
+    """The rows of one split of a data set, and ways to find them."""
+
+    part: Dataset
+    column: str
+    split: str | None
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Given label of each row."""
+        return [self.part.class_names[k] for k in self.part.labels]
+
+    @cached_property
+    def hashes(self) -> list[str]:
+        """Content hash of each row."""
+        return [str(h) for h in self.part.content_hashes]
+
+    @cached_property
+    def _by_id(self) -> dict[str, int]:
+        return {str(i): k for k, i in enumerate(self.part.ids)}
+
+    @cached_property
+    def _by_index(self) -> dict[int, int]:
+        return {int(i): k for k, i in enumerate(self.part.items.index)}
+
+    @cached_property
+    def _by_hash(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = defaultdict(list)
+        for k, content in enumerate(self.hashes):
+            found[content].append(k)
+        return found
+
+    @cached_property
+    def _by_tail(self) -> dict[str, list[int]]:
+        """Every end of every path, with and without its suffix: ``b/c.png``, ``c.png``, ``b/c``, ``c``."""
+        found: dict[str, list[int]] = defaultdict(list)
+        paths = self.part.items.paths if self.part.items.paths is not None else self.part.ids
+        for k, path in enumerate(map(str, paths)):
+            parts = PurePosixPath(path).parts
+            for start in range(len(parts)):
+                tail = "/".join(parts[start:])
+                found[tail].append(k)
+                stem = os.path.splitext(tail)[0]
+                if stem != tail:
+                    found[stem].append(k)
+        return found
+
+    def by_id(self, value: str) -> int | None:
+        """Row of an item id."""
+        return self._by_id.get(value)
+
+    def by_index(self, value: int) -> int | None:
+        """Row of a row number of the split."""
+        return self._by_index.get(value)
+
+    def by_hash(self, value: str) -> list[int]:
+        """All rows of a content hash."""
+        return self._by_hash.get(value, [])
+
+    def by_path(self, value: str) -> int | None:
+        """Row of a path: the longest end of it that names exactly one item."""
+        parts = [p for p in PurePosixPath(value.replace("\\", "/")).parts if p not in ("/", "..", ".")]
+        for start in range(len(parts)):
+            rows = self._by_tail.get("/".join(parts[start:]), [])
+            if len(rows) == 1:
+                return rows[0]
+            if rows:
+                raise DataError(f"the path {value!r} fits {len(rows)} items of the data.", "Give longer paths.")
+        return None
+
+    def class_name(self, value: Any, where: str) -> str:
+        """A class from its name or its number.
+
+        Raises
+        ------
+        DataError
+        """
+        names = self.part.class_names
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names):
+            return names[value]
+        if isinstance(value, str) and value in names:
+            return value
+        raise DataError(f"{where}: {str(value)[:80]!r} is not one of the {len(names)} classes of the data.")
+
+    def header(self) -> PatchHeader:
+        """A header for this data."""
+        return PatchHeader(
+            name=self.part.name, split=self.split, n=len(self.part), fingerprint=self.part.fingerprint,
+            hash_scheme=self.part.hash_scheme, classes=tuple(self.part.class_names), label_column=self.column,
+            tool=f"auditor {__version__}",
+        )  # fmt: skip
+
+
+def open_view(reference: str, settings: Settings, split: str | None = None) -> DataView:
+    """Open the data that a file of another tool speaks of.
+
+    Raises
+    ------
+    UsageError
+        If the data has several splits and none is named; `split` is the one of the patch that is written.
+    """
+    opened = open_target(reference, settings)
+    data = opened.target.dataset
+    splits = list(dict.fromkeys(map(str, data.items.splits)))
+    wanted = opened.split or (split if split in splits else None)
+    if wanted is None and len(splits) > 1:
+        raise UsageError(f"{reference!r} has the splits {', '.join(splits)}.", "Name one, for example ?split=test.")
+    if wanted is not None:
+        data = data.subset(np.flatnonzero(data.items.splits == wanted))
+    only = wanted or (splits[0] if splits[0] != "all" else None)
+    return DataView(data, opened.target.column, only)
+
+
+def assemble(data: DataView, corrections: Sequence[Correction], created: str) -> tuple[Patch, list[str]]:
+    """A patch from corrections by row.
+
+    Exact copies with one label share a record; where the source says different things about them, they are left out.
+
+    Returns
+    -------
+    patch : Patch
+    notes : list of str
+    """
+    records: dict[tuple[str, str], PatchRecord | None] = {}
+    outcomes: dict[tuple[str, str], Any] = {}
+    contradicted: dict[tuple[str, str], int] = {}
+    for one in corrections:
+        record = _record(data, one)
+        key = data.hashes[one.row], data.names[one.row]
+        outcome = None if record is None else record.outcome
+        if outcomes.setdefault(key, outcome) != outcome:
+            contradicted.setdefault(key, one.row)
+        records.setdefault(key, record)
+    notes = []
+    if contradicted:
+        first = min(contradicted.values())
+        notes.append(
+            f"{len(contradicted)} items were left out: their exact copies are labelled differently by the source "
+            f"(the first: row {first})"
+        )
+    kept = tuple(r for key, r in records.items() if r is not None and key not in contradicted)
+    return Patch(replace(data.header(), created=created), kept), notes
+
+
+def _record(data: DataView, one: Correction) -> PatchRecord | None:
+    given = data.names[one.row]
+    if one.labels == (given,):
+        return None
+    op = "drop" if not one.labels else "relabel" if len(one.labels) == 1 else "multi"
+    paths = data.part.items.paths
+    return PatchRecord(
+        id=data.hashes[one.row], op=op, from_label=given, to=one.labels,
+        reason=(one.reason or "neither") if op == "drop" else None, index=int(data.part.items.index[one.row]),
+        path=None if paths is None else str(paths[one.row]), **one.more,
+    )  # fmt: skip
+
+
+def labels_after(patch: Patch, data: DataView) -> tuple[list[tuple[str, ...]], dict[int, PatchRecord]]:
+    """Labels of every row after `patch`, and the record that changed it.
+
+    Raises
+    ------
+    DataError
+        If a record fits no row: the data is another one.
+    """
+    labels: list[tuple[str, ...]] = [(name,) for name in data.names]
+    changed: dict[int, PatchRecord] = {}
+    for record in patch.records:
+        rows = [k for k in data.by_hash(record.id) if data.names[k] == record.from_label]
+        if not rows:
+            raise DataError(
+                f"{record.where()}, labelled {record.from_label!r}, is not in {data.part.name!r}.",
+                "Give the data the patch was made for.",
+            )
+        for k in rows:
+            labels[k], changed[k] = record.to, record
+    return labels, changed

@@ -1,0 +1,71 @@
+"""ReaL labels (``real.json``): for every image of the ImageNet validation set the list of its class numbers.
+
+Source: Beyer et al. 2020, "Are we done with ImageNet?", repository google-research/reassessed-imagenet. Entry i
+belongs to ``ILSVRC2012_val_<i+1, 8 digits>.JPEG``; an empty list means that no class fits.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from auditor.core.errors import DataError
+from auditor.core.files import atomic_write, read_json
+from auditor.patch.convert.base import Correction, DataView, Options, labels_after
+from auditor.patch.records import Patch
+
+__all__ = ["Real"]
+
+_NAME = re.compile(r"ILSVRC2012_val_(\d{8})")
+
+
+class Real:
+    """One list of class numbers per row."""
+
+    summary = "ReaL: a list with the list of class numbers of every image (real.json)"
+    needs_data_to_write = True
+
+    def read(self, path: Path, data: DataView, options: Options) -> tuple[list[Correction], list[str]]:
+        value = read_json(path)
+        if not isinstance(value, list) or not all(isinstance(one, list) for one in value):
+            raise DataError(f"{str(path)!r} is not a list of lists of class numbers.", "Give a real.json.")
+        entry_of = _entries(data)
+        if len(value) != len(entry_of):
+            raise DataError(
+                f"{str(path)!r} has {len(value):,} entries, the data {len(entry_of):,} rows.", "Take the right split."
+            )
+        found = []
+        for row, entry in enumerate(entry_of):
+            numbers = value[entry]
+            names = tuple(dict.fromkeys(data.class_name(k, f"{str(path)!r}, entry {entry}") for k in numbers))
+            if len(names) > 1 and data.names[row] in names:  # the given label first: it stays in the column
+                names = (data.names[row], *(n for n in names if n != data.names[row]))
+            found.append(Correction(row, names, "neither"))
+        return found, []
+
+    def write(self, patch: Patch, path: Path, data: DataView | None, options: Options) -> list[str]:
+        if data is None:
+            raise DataError("writing ReaL labels needs the data: they list every row.")
+        labels, changed = labels_after(patch, data)
+        number = {name: k for k, name in enumerate(patch.header.classes)}
+        lists: list[list[int]] = [[] for _ in labels]
+        for row, entry in enumerate(_entries(data)):
+            lists[entry] = [number[name] for name in labels[row]]
+        with atomic_write(path) as handle:
+            handle.write(json.dumps(lists).encode())
+        bad = sum(r.reason == "bad_item" for r in changed.values())
+        return [f"{bad} broken items are written as empty lists, like items no class fits"] if bad else []
+
+
+def _entries(data: DataView) -> list[int]:
+    """Entry of each row: by the ImageNet file number where the data shows it, else by the row number."""
+    paths = data.part.items.paths if data.part.items.paths is not None else data.part.ids
+    matches = [_NAME.search(str(p)) for p in paths]
+    if all(matches):
+        entries = [int(m[1]) - 1 for m in matches if m is not None]
+    else:
+        entries = [int(i) for i in data.part.items.index]
+    if sorted(entries) != list(range(len(entries))):
+        raise DataError("the rows of the data are not all of a numbered set.", "Give the whole validation set.")
+    return entries

@@ -1,0 +1,146 @@
+"""Published crowd verdicts as reviewers' votes in the verdict store of a run."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from auditor.core.errors import DataError, UnknownNameError, UsageError
+from auditor.patch.published_names import read_index, renamed
+from auditor.review.published import check_rows, consensus_counts, published_rows, published_votes, read_published
+from auditor.runs.run import Run
+
+if TYPE_CHECKING:
+    from auditor.review.store import VerdictStore
+
+__all__ = ["Imported", "import_verdicts"]
+
+_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did.
+
+    Attributes
+    ----------
+    items, votes : int
+        Judged items and votes in the file.
+    accepted, repeated : int
+        Votes stored now, and before.
+    counts : dict
+        Consensus of the file by the published rule, 3 of 5.
+    notes : tuple of str
+    """
+
+    items: int
+    votes: int
+    accepted: int
+    repeated: int
+    counts: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def import_verdicts(
+    run: Run,
+    path: Path,
+    store: VerdictStore,
+    *,
+    split: str | None = None,
+    index: Path | None = None,
+    reviewer: str = "published",
+) -> Imported:
+    """Store the votes of a published file; importing it again adds nothing.
+
+    The files say how many people gave each answer, not who: person 1 of every item is ``<reviewer>-1`` and so on,
+    the answers in alphabetical order. So agreement and confusion per person mean nothing for these votes.
+
+    Parameters
+    ----------
+    run : Run
+        Its items must be the data the verdicts were given for; every label is checked.
+    path : Path
+        ``mturk.json``.
+    store : VerdictStore
+        Loaded with the run.
+    split : str, optional
+        Default: the run's only split, or ``test``.
+    index : Path, optional
+        ``index.json``, needed for imagenet and imdb.
+    reviewer : str
+        Name before the number.
+
+    Raises
+    ------
+    DataError
+        If the file fits no schema, has several labels per item, or does not fit the run; nothing is stored then.
+    """
+    published = read_published(path)
+    rows = published_rows(published, None if index is None else read_index(index))
+    items = run.items
+    items = items[items["split"] == _split(items["split"].unique().tolist(), split)].sort_values("index")
+    published, notes = renamed(published, run.class_names)
+    at = {int(i): k for k, i in enumerate(items["index"])}
+    places = np.array([at.get(int(row), -1) for row in rows], dtype=np.int64)
+    given = items["given"].to_numpy()
+    check_rows(published, places, given.tolist())
+    ids = items["id"].to_numpy()[places]
+    _in_the_store(run, ids)
+    suggested = dict(zip(run.scores["id"], run.scores["suggested"], strict=True))
+    batches: dict[int, list[dict[str, Any]]] = {}
+    ambiguous = 0
+    for item, item_id in zip(published, ids.tolist(), strict=True):
+        guess = None if item.given == item.guessed else item.guessed[0]
+        for person, (verdict, _) in enumerate(published_votes(item), start=1):
+            if verdict == "both" and guess != suggested.get(item_id):
+                # "Both" would otherwise speak of the given and the run's own suggestion.
+                verdict, ambiguous = "unsure", ambiguous + 1
+            event = {"uuid": _uuid(reviewer, run.id, item_id, person), "item_id": item_id, "verdict": verdict,
+                     "shown_label": item.given[0], "shown_suggested": guess}  # fmt: skip
+            batches.setdefault(person, []).append(event)
+    if ambiguous:
+        notes.append(f"{ambiguous} votes for 'both' were cast on another suggestion than this run's: stored as unsure")
+    accepted = repeated = 0
+    for person, events in sorted(batches.items()):
+        for start in range(0, len(events), _BATCH):
+            result = store.submit(f"{reviewer}-{person}", events[start : start + _BATCH], origin="import")
+            accepted, repeated = accepted + len(result.accepted), repeated + len(result.repeated)
+            if result.refused:
+                raise DataError(
+                    f"{len(result.refused)} votes were refused; the first: {result.refused[0][1]}.",
+                    "Other votes of these people are stored already: give this file another --reviewer name.",
+                )
+    return Imported(
+        len(published), accepted + repeated, accepted, repeated, consensus_counts(published), tuple(notes)
+    )  # fmt: skip
+
+
+def _uuid(reviewer: str, run: str, item_id: str, person: int) -> str:
+    """The same vote has the same uuid, so that it is stored once however often the file is imported."""
+    return hashlib.sha256("\0".join([reviewer, run, item_id, str(person)]).encode()).hexdigest()[:32]
+
+
+def _split(splits: list[str], wanted: str | None) -> str:
+    if wanted is not None:
+        if wanted not in splits:
+            raise UnknownNameError("split", wanted, splits, [])
+        return wanted
+    if len(splits) == 1:
+        return splits[0]
+    if "test" in splits:
+        return "test"
+    raise UsageError(f"the run has the splits {', '.join(splits)}.", "Say which one was judged with --split.")
+
+
+def _in_the_store(run: Run, ids: np.ndarray) -> None:
+    known = {*run.scores["id"], *run.findings["id"]}
+    missing = [item for item in ids.tolist() if item not in known]
+    if missing:
+        raise DataError(
+            f"{len(missing):,} of {len(ids):,} judged items were not audited in this run, e.g. {missing[0]!r}.",
+            "Audit the split the verdicts were given for.",
+        )

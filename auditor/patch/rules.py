@@ -1,0 +1,98 @@
+"""Which consensus of a run's verdicts becomes a patch."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from auditor.core.errors import MissingExtraError, RunError, UsageError
+from auditor.review.consensus import ItemConsensus, crowdlab_consensus, dawid_skene_consensus, k_of_n, majority
+from auditor.review.votes import VoteTable
+from auditor.runs.run import Run
+
+if TYPE_CHECKING:
+    from auditor.review.store import VerdictStore
+
+__all__ = ["consensus_of", "open_store", "probabilities_of", "stored_consensus"]
+
+_K_OF_N = re.compile(r"(\d{1,4})-of-(\d{1,4})")
+
+
+def stored_consensus(run: Run, rule: str, store: str | None = None) -> list[ItemConsensus]:
+    """The consensus of the verdicts in a run's store.
+
+    Parameters
+    ----------
+    run : Run
+    rule : str
+        ``"3-of-5"`` (any k of any n), ``"majority"``, ``"dawid-skene"`` or ``"crowdlab"``.
+    store : str, optional
+        Database URL or file; by default the run's own.
+
+    Raises
+    ------
+    RunError
+        If there is no store, or no verdict in it.
+    UsageError
+        For an unknown rule.
+    """
+    if store is None and not any(run.path.glob("review.sqlite")):
+        raise _nothing(run.path)
+    with open_store(store or run.path) as opened:
+        if not opened.loaded:
+            raise _nothing(run.path)
+        votes = opened.votes()
+    if not len(votes.items):
+        raise _nothing(run.path)
+    return consensus_of(run, votes, rule)
+
+
+def open_store(where: str | Path) -> VerdictStore:
+    """Open a verdict store.
+
+    Raises
+    ------
+    MissingExtraError
+        If the packages it needs are not installed.
+    """
+    try:
+        from auditor.review.store import VerdictStore
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "sqlalchemy", "review", "the verdict store") from error
+    return VerdictStore.open(where)
+
+
+def consensus_of(run: Run, votes: VoteTable, rule: str) -> list[ItemConsensus]:
+    """The consensus of `votes` by `rule`; errors as `stored_consensus`."""
+    if match := _K_OF_N.fullmatch(rule):
+        return k_of_n(votes, int(match[1]), int(match[2]))
+    if rule == "majority":
+        return majority(votes)
+    if rule == "dawid-skene":
+        return dawid_skene_consensus(votes)
+    if rule == "crowdlab":
+        return crowdlab_consensus(votes, probabilities_of(run, votes), run.class_names)
+    raise UsageError(
+        f"unknown consensus rule {rule!r}.", "Known: k-of-n (for example 3-of-5), majority, dawid-skene, crowdlab."
+    )
+
+
+def probabilities_of(run: Run, votes: VoteTable) -> np.ndarray:
+    """The model's probabilities of the judged items, float64 (m, K); equal shares where the model saw nothing."""
+    row_of = {item: k for k, item in enumerate(run.ids.tolist())}
+    k = len(run.class_names)
+    result = np.full((len(votes.item_ids), k), 1 / k)
+    for place, item in enumerate(votes.item_ids.tolist()):
+        if item in row_of:
+            result[place] = run.pred_probs[row_of[item]]
+    return result
+
+
+def _nothing(folder: Path) -> RunError:
+    return RunError(
+        f"nobody has judged an item of the run {str(folder)!r} yet.",
+        f"Judge some with: auditor review {folder}; or take in published votes: auditor import-verdicts {folder} FILE",
+    )
