@@ -37,6 +37,7 @@ class AuditConfig(BaseModel):
     )
     rule: str = Field("default", description="default, or a confident-learning rule by cleanlab's name, or paper")
     near_duplicates: bool = True
+    second_round: bool = Field(False, description="refit without the suspects, kept only if the guard agrees")
     embeddings: str | None = Field(
         None, description="auto, none, log-probabilities or an encoder; None: those the model computes anyway"
     )

@@ -104,7 +104,7 @@ def detector_scores(run: Run, progress: Progress | None = None) -> DetectorScore
 
 def _inputs_of(run: Run) -> dict[str, str]:
     """Hashes of the arrays the detectors read, as the stages that wrote them recorded them."""
-    wanted = (layout.PRED_PROBS, layout.DYNAMICS, layout.EMBEDDINGS)
+    wanted = (run.pred_probs_path.name, layout.DYNAMICS, layout.EMBEDDINGS)
     recorded = {file: digest for stage in run.manifest["stages"] for file, digest in stage["outputs"].items()}
     return {file: recorded[file] for file in wanted if file in recorded}
 

@@ -75,7 +75,7 @@ def find_errors(
     progress : Progress, optional
     **config
         Fields of `AuditConfig`: ``audit, model, budget, folds, seeds, train_on_test_folds, rule,
-        near_duplicates, embeddings, device, seed``.
+        near_duplicates, second_round, embeddings, device, seed``.
 
     Returns
     -------
@@ -107,6 +107,7 @@ def find_errors(
             embedding = job.choose_embedding(chosen)
             plan = job.plan(chosen, groups, bad)
             job.train(chosen, plan, workers, cluster)
+            job.clean_again(chosen, plan, workers, cluster)
             job.embed(embedding, plan.usable)
         else:
             embedding = job.choose_embedding(None)
@@ -153,7 +154,7 @@ def _default_folder(
         {
             "data": dataset.fingerprint,
             # Embeddings are added to a run; they do not make it another one.
-            "config": config.model_dump(exclude={"embeddings"}),
+            "config": config.model_dump(exclude={"embeddings"} | (set() if config.second_round else {"second_round"})),
             "trainer": trainer.recipe() if trainer else None,
             "supplied": supplied.fingerprint if supplied is not None else None,
         }

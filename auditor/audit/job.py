@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from auditor.audit.embedding import Embedding, choose_embedding, keep_embeddings
 from auditor.audit.findings import make_findings
 from auditor.audit.merge import merge_dynamics, merge_probabilities, training_log
 from auditor.audit.plan import AuditPlan, NotAuditableClass, plan_audit, training_size
+from auditor.audit.rounds import keep_second_round, not_possible
 from auditor.core.errors import ProbabilityError, RunError, UnreadableError
 from auditor.core.files import load_npy, read_json, sweep_temporary, write_json
 from auditor.core.hashing import hash_array, hash_json
@@ -60,6 +62,7 @@ class AuditJob:
     scheme: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, Any] = field(default_factory=dict)
     embeddings: dict[str, Any] = field(default_factory=dict)
+    second_round: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def begin(
@@ -169,8 +172,7 @@ class AuditJob:
     def train(self, trainer: Trainer, plan: AuditPlan, workers: int | None, cluster: Cluster | None = None) -> None:
         """Fit the planned models and write the out-of-sample probabilities of the audited items."""
         data = training_data(self.dataset, self.folder, plan.usable)
-        # Threads of one fit are part of the recipe; workers share out what cores are left.
-        workers = workers or max(1, cpu_count() // getattr(trainer, "threads", 1))
+        workers = _workers(trainer, workers)
         where = f"{min(workers, len(plan.tasks))} at a time" if cluster is None else "on the cluster"
         self.progress.stage("train", f"{len(plan.tasks)} model(s), {where}")
         inputs = self._inputs(
@@ -205,6 +207,26 @@ class AuditJob:
             {"part": "training", "status": "done", "detail": plan.description},
             {"part": "dynamics", "status": status, "detail": detail},
         ]
+
+    def clean_again(self, trainer: Trainer, plan: AuditPlan, workers: int | None, cluster: Cluster | None) -> None:
+        """Where asked for: fit again without the suspects, and go on with that if its guard agrees."""
+        if not self.config.second_round:
+            return
+        if (reason := not_possible(plan)) is not None:
+            self.outcomes.append({"part": "second round", "status": "not applicable", "detail": reason})
+            return
+        self.progress.stage("second round", "the same folds without the suspected items")
+        data = training_data(self.dataset, self.folder, plan.usable)
+        fit = partial(
+            run_tasks, trainer, data, workers=_workers(trainer, workers), progress=self.progress,
+            folder=self.folder / layout.TASKS, cluster=cluster,
+        )  # fmt: skip
+        inputs = self._inputs(recipe=trainer.recipe())
+        labels = self.dataset.labels[plan.audited]
+        self.second_round = keep_second_round(plan, labels, fit, self.folder, self.stages, inputs)
+        detail = "; ".join(f"round {r['number']}: {r['reason']}" for r in self.second_round["rounds"])
+        self.outcomes.append({"part": "second round", "status": "done", "detail": detail})
+        self.notes.append(f"second round: {detail}")
 
     def choose_embedding(self, trainer: Trainer | None) -> Embedding:
         """What embeds the items; asked before the training, so that a missing encoder is said at once."""
@@ -285,7 +307,8 @@ class AuditJob:
     def find(self) -> None:
         """Score, rank and flag."""
         self.progress.stage("find", f"{len(self.audited):,} audited items")
-        probabilities = load_npy(self.folder / layout.PRED_PROBS)
+        accepted = self.second_round.get("accepted", 0)
+        probabilities = load_npy(self.folder / (layout.SECOND_ROUND if accepted else layout.PRED_PROBS))
 
         def produce() -> dict[str, Any]:
             tables = make_findings(self.dataset, self.audited, probabilities, self.config.rule, self.bad_items)
@@ -334,6 +357,7 @@ class AuditJob:
             **{k: v for k, v in read_json(self.folder / layout.CONFIG).items() if k != "schema"},
             "plan": self.scheme,
             "model": self.model,
+            "second_round": self.second_round,
             "embeddings": self.embeddings,
             "counts": self.counts,
             "not_auditable": [asdict(c) for c in self.not_auditable],
@@ -356,6 +380,11 @@ class AuditJob:
         write_report(run, self.dataset)
         write_json(self.folder / layout.MANIFEST, manifest)
         return run
+
+
+def _workers(trainer: Trainer, asked: int | None) -> int:
+    """Threads of one fit are part of the recipe; workers share out what cores are left."""
+    return asked or max(1, cpu_count() // getattr(trainer, "threads", 1))
 
 
 def _same_data(path: Path, data: dict[str, Any], folder: Path) -> None:

@@ -43,6 +43,10 @@ def find_errors(
         bool,
         typer.Option("--exact-duplicates-only", help="Do not look for near duplicates before making folds."),
     ] = False,
+    second_round: Annotated[
+        bool,
+        typer.Option("--second-round", help="Refit without the suspected items; kept only if a guard finds it better."),
+    ] = False,
     embeddings: Annotated[
         str | None,
         typer.Option(
@@ -93,6 +97,7 @@ def find_errors(
             train_on_test_folds=train_on_test_folds,
             rule=rule,
             near_duplicates=not exact_duplicates_only,
+            second_round=second_round,
             embeddings=embeddings,
             device=device,
             seed=seed,

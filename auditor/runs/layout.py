@@ -6,8 +6,8 @@ from typing import Final
 
 __all__ = [
     "AUDITED", "CODES", "CONFIG", "DETECTORS", "DYNAMICS", "EMBEDDINGS", "FINDINGS", "FINDING_COLUMNS", "FOLDS",
-    "ITEMS", "LOCK", "MANIFEST", "NEIGHBOURS", "PRED_PROBS", "REPORT", "RUN_SCHEMA", "SCORES", "STAGES", "TASKS",
-    "WORK",
+    "ITEMS", "LOCK", "MANIFEST", "NEIGHBOURS", "PRED_PROBS", "REPORT", "RUN_SCHEMA", "SCORES", "SECOND_ROUND", "STAGES",
+    "TASKS", "WORK",
 ]  # fmt: skip
 
 #: Version of the whole layout. The number after the slash rises when a reader of the old layout would break.
@@ -19,6 +19,7 @@ PRED_PROBS: Final = "pred_probs.npy"  # float32 (n audited, K)
 AUDITED: Final = "audited.npy"  # int64 (n audited,): row of each in items.parquet
 FOLDS: Final = "folds.parquet"  # one row per training task and epoch
 DYNAMICS: Final = "dynamics.npz"  # per-item logits by epoch, where a trainer has epochs
+SECOND_ROUND: Final = "second_round.npy"  # as pred_probs.npy, after an accepted cleaning round
 EMBEDDINGS: Final = "embeddings.npy"  # float16 or float32 (n audited, d), where they were computed
 DETECTORS: Final = "detectors.parquet"  # every audited item with every detector; made when first asked for
 NEIGHBOURS: Final = "neighbours.npz"  # nearest items and the confident joint; made with the detectors

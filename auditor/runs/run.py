@@ -74,8 +74,9 @@ class Run:
 
     @property
     def pred_probs_path(self) -> Path:
-        """``.npy`` file, float32 (n audited, K)."""
-        return self.path / layout.PRED_PROBS
+        """``.npy`` file, float32 (n audited, K): the first fit's, or those of an accepted cleaning round."""
+        accepted = self.manifest.get("second_round", {}).get("accepted", 0)
+        return self.path / (layout.SECOND_ROUND if accepted else layout.PRED_PROBS)
 
     @cached_property
     def pred_probs(self) -> np.ndarray:
