@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 from typer.testing import CliRunner
 
 from auditor.cli.main import app
 from auditor.core.errors import UsageError
+from auditor.detect.metrics import Ranked
 from auditor.detection_benchmark import benchmark
 from auditor.detection_benchmark.benchmark import run_benchmark
 from auditor.detection_benchmark.contestants import Outcome
-from auditor.detection_benchmark.measure import figures, resampled
+from auditor.detection_benchmark.measure import _resamples, figures, resampled
 from auditor.detection_benchmark.sets import Context
 from auditor.detection_benchmark.summary import Cell, _difference
 
@@ -86,6 +87,20 @@ def test_figures_equal_scikit_learns() -> None:
     assert row["P@N"] == pytest.approx(wrong[np.argsort(-score)[: wrong.sum()]].mean())
     assert row["precision"] == pytest.approx(wrong[flagged].mean())
     assert row["F1"] == pytest.approx(2 * (wrong & flagged).sum() / (wrong.sum() + flagged.sum()))
+
+
+def test_resampled_figures_equal_those_of_the_copied_items() -> None:
+    rng = np.random.default_rng(0)
+    wrong = rng.random(300) < 0.2
+    score = np.round(rng.normal(size=300) + wrong, 1)  # with many ties
+    flagged = score > 1
+    drawn = resampled([Outcome("a", "b", score, flagged, 0.1)], wrong, np.arange(300), 20)
+    ranked = Ranked.of(wrong, score, np.arange(300))
+    for draw, weights in enumerate(_resamples(300, 20)):
+        copies = np.repeat(np.arange(300), weights.astype(int))
+        assert drawn["AP"][0, draw] == pytest.approx(average_precision_score(wrong[copies], score[copies]))
+        assert drawn["P@N"][0, draw] == pytest.approx(ranked.precision_at(weights=weights))
+        assert drawn["F1"][0, draw] == pytest.approx(f1_score(wrong[copies], flagged[copies]))
 
 
 def test_no_flag_at_all_has_no_precision() -> None:
