@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import false_discovery_control
 
 from auditor.core.errors import DataError
 
-__all__ = ["Selection", "conformal_p_values", "select_fdr"]
+__all__ = ["Selection", "benjamini_hochberg", "conformal_p_values", "select_fdr"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +55,16 @@ def conformal_p_values(score: np.ndarray, calibration: np.ndarray, wrong: np.nda
     return (1 + above) / (len(wrong) + 1)
 
 
+def benjamini_hochberg(p: np.ndarray, q: float) -> np.ndarray:
+    """Hypotheses rejected at false discovery rate q (Benjamini and Hochberg 1995), bool (n,).
+
+    Conformal p-values take few distinct values, so those are sorted instead of the n p-values.
+    """
+    values, place, counts = np.unique(p, return_inverse=True, return_counts=True)
+    passed = np.flatnonzero(values <= q * np.cumsum(counts) / len(p))
+    return place <= passed[-1] if len(passed) else np.zeros(len(p), bool)
+
+
 def select_fdr(score: np.ndarray, reviewed: np.ndarray, wrong: np.ndarray, q: float) -> Selection:
     """Flag unreviewed items so that the expected share of right labels among the flags is at most q.
 
@@ -87,7 +96,7 @@ def select_fdr(score: np.ndarray, reviewed: np.ndarray, wrong: np.ndarray, q: fl
     flagged = np.zeros(n, bool)
     if rest.any():
         p = conformal_p_values(score[rest], score[reviewed], wrong)
-        flagged[rest] = false_discovery_control(p, method="bh") <= q
+        flagged[rest] = benjamini_hochberg(p, q)
     if flagged.any():
         text = (
             f"on average over repetitions of the review, at most {q:.0%} of the flagged labels are right; "

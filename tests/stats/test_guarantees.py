@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, false_discovery_control
 
 from auditor.core.errors import DataError
-from auditor.stats.fdr import conformal_p_values, select_fdr
+from auditor.stats.fdr import benjamini_hochberg, conformal_p_values, select_fdr
 from auditor.stats.precision import reviews_for_first_cut, select_precision
 from auditor.stats.stopping import remaining_errors
 
@@ -15,6 +15,15 @@ from auditor.stats.stopping import remaining_errors
 def test_p_values_by_hand() -> None:
     p = conformal_p_values(np.array([5.0, 2.0, 0.0]), np.array([1.0, 2.0, 3.0, 9.0]), np.array([0, 0, 0, 1], bool))
     np.testing.assert_allclose(p, [1 / 5, 3 / 5, 4 / 5])  # the wrong one at 9 does not count
+
+
+def test_benjamini_hochberg_equals_scipy() -> None:
+    rng = np.random.default_rng(0)
+    for n in (1, 7, 400):
+        for _ in range(50):
+            p = np.maximum(np.round(rng.random(n) ** 3, 2), 0.01)
+            for q in (0.05, 0.2, 0.9):
+                np.testing.assert_array_equal(benjamini_hochberg(p, q), false_discovery_control(p) <= q + 1e-12)
 
 
 def test_fdr_on_real_margins(aggre) -> None:
