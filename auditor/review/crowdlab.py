@@ -22,7 +22,8 @@ class CrowdlabFit:
     Attributes
     ----------
     labels : int64 array (n,)
-        Consensus: the class of the highest posterior.
+        Consensus: the class of the highest posterior when the weights are measured against the majority. Measuring
+        them against this consensus gives `posterior`, whose highest class can differ on items near a tie.
     posterior : float64 array (n, K)
     model_weight : float
     annotator_weights : float64 array (A,)
