@@ -47,6 +47,9 @@ def create(
     treatment: Annotated[
         str, typer.Option(help="Items to which both labels apply: strict (wrong, several labels) or lenient (right).")
     ] = "strict",
+    only: Annotated[
+        list[str] | None, typer.Option(help="Keep these operations only: relabel, multi, drop; repeat for several.")
+    ] = None,
     license: Annotated[str, typer.Option(help="CC0-1.0 or CC-BY-4.0.")] = "CC0-1.0",
     leave_out_conflicts: Annotated[
         bool, typer.Option("--leave-out-conflicts", help="Leave out copies of one item that were judged differently.")
@@ -61,17 +64,20 @@ def create(
     from auditor.core.errors import UsageError
     from auditor.patch.create import create_patch
     from auditor.patch.files import write_patch
+    from auditor.patch.records import OPS
     from auditor.patch.rules import stored_consensus
     from auditor.runs.run import open_run
 
     if treatment not in ("strict", "lenient"):
         raise UsageError(f"unknown --treatment {treatment!r}.", "Choose strict or lenient.")
+    if unknown := set(only or ()) - set(OPS):
+        raise UsageError(f"unknown operation {sorted(unknown)[0]!r}.", f"Known: {', '.join(OPS)}.")
     settings = _settings(data_dir, offline)
     opened = open_run(run, settings.runs_dir)
     made = create_patch(
         opened, stored_consensus(opened, consensus, store), settings,
         treatment=treatment,  # type: ignore[arg-type]
-        license=license, leave_out_conflicts=leave_out_conflicts,
+        license=license, leave_out_conflicts=leave_out_conflicts, only=only or OPS,
     )  # fmt: skip
     path = out or opened.path / "patch.labelpatch.jsonl"
     write_patch(made.patch, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +16,7 @@ from auditor.core.version import __version__
 from auditor.data.open import DATASETS
 from auditor.data.reference import parse_reference
 from auditor.patch.open_target import open_target
-from auditor.patch.records import EVALUATION_SPLITS, Patch, PatchHeader, PatchRecord, check_patch
+from auditor.patch.records import EVALUATION_SPLITS, OPS, Patch, PatchHeader, PatchRecord, check_patch
 from auditor.review.consensus import ItemConsensus
 from auditor.runs import layout
 from auditor.runs.run import Run
@@ -85,6 +85,7 @@ def create_patch(
     treatment: Treatment = "strict",
     license: str = "CC0-1.0",
     leave_out_conflicts: bool = False,
+    only: Collection[str] = OPS,
     created: str | None = None,
 ) -> Created:
     """Make a patch of a run's reviewed items.
@@ -102,6 +103,8 @@ def create_patch(
         ``"CC0-1.0"`` or ``"CC-BY-4.0"``.
     leave_out_conflicts : bool
         Leave out items whose exact copies were judged differently, instead of refusing.
+    only : collection of str
+        Operations to keep; the others are counted as left out.
     created : str, optional
         Time of the header; now by default.
 
@@ -145,6 +148,10 @@ def create_patch(
         )
     contested = {item for text in conflicts for item in text.split(": ")[0].split(" and ")}
     kept = [(row, record) for one, row, record in judged if record is not None and one.item_id not in contested]
+    for _, record in kept:
+        if record.op not in only:
+            left_out[f"{record.verdict} ({record.op})"] = left_out.get(f"{record.verdict} ({record.op})", 0) + 1
+    kept = [(row, record) for row, record in kept if record.op in only]
     require_human_verdicts([(str(splits[row]), record) for row, record in kept])
     header = _header(run, items, sorted({str(splits[row]) for row, _ in kept}), settings, license, created)
     order = sorted(kept, key=lambda pair: (pair[1].rank is None, pair[1].rank or 0, pair[0]))

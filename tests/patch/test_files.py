@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.core.errors import AuditorError, DataError, EmptyDataError, UnreadableError
+from auditor.core.errors import DataError, EmptyDataError, UnreadableError
 from auditor.patch.files import MAX_LINE, load_schema, read_patch, strict_json, write_patch
 from auditor.patch.records import Patch, PatchHeader, PatchRecord, header_to_json, record_to_json
 
@@ -48,8 +49,8 @@ def test_what_is_written_is_read_again(name: Path) -> None:
 
 def test_the_example_of_the_specification_is_read(name: Path) -> None:
     header = header_to_json(HEADER) | {"run": A}
-    example = {"id": A, "index": 2405, "path": None, "op": "relabel", "from": "cat", "to": "dog", "verdict": "suggested",
-               "votes": {"suggested": 3}, "n": 3, "posterior": 0.98, "rank": 7, "note": None}  # fmt: skip
+    example = {"id": A, "index": 2405, "path": None, "op": "relabel", "from": "cat", "to": "dog",
+               "verdict": "suggested", "votes": {"suggested": 3}, "n": 3, "posterior": 0.98, "rank": 7, "note": None}  # fmt: skip
     patch = read_patch(_write(name, header, example, {"id": B, "op": "multi", "from": "dog", "to": ["dog", "cat"]},
                               {"id": C, "op": "drop", "from": "dog", "reason": "neither"}))  # fmt: skip
     assert [r.op for r in patch.records] == ["relabel", "multi", "drop"]
@@ -212,13 +213,12 @@ def test_writing_checks_too(name: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="classes"):
         write_patch(Patch(HEADER, (replace(RECORDS[0], to=("cow",)),)), name)
     assert not name.exists()
-    with pytest.raises(DataError, match="labelpatch.jsonl"):
+    with pytest.raises(DataError, match=r"labelpatch\.jsonl"):
         write_patch(PATCH, tmp_path / "x.json")
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_bring_the_reader_down(raw: bytes) -> None:
-    try:
-        strict_json(raw, "x")
-    except AuditorError as error:
-        assert error.exit_code == 3
+    # Whatever else it raises fails the test.
+    with contextlib.suppress(DataError):
+        json.dumps(strict_json(raw, "x"), allow_nan=False)

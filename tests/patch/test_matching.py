@@ -65,7 +65,7 @@ def test_rule_3_class_names_and_their_order(make: Make, settings: Settings) -> N
 def test_rule_4_hash_scheme_and_column(make: Make, settings: Settings) -> None:
     source = make("csv")
     data = open_dataset(source.reference, settings)
-    with pytest.raises(DataError, match="'sha256-rgb-bytes' .image., but 'x' holds text items"):
+    with pytest.raises(DataError, match=r"'sha256-rgb-bytes' .image., but 'x' holds text items"):
         verify_patch(Patch(replace(header_for(data), hash_scheme="sha256-rgb-bytes"), ()), source.reference, settings)
     patch = Patch(replace(header_for(data), label_column="y"), (record_for(data, 4, "relabel", "cat"),))
     with pytest.raises(DataError, match=r"'y'.*are in 'label'"):

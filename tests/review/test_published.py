@@ -23,7 +23,9 @@ from auditor.review.published import (
 #: checked, k -> non-error, errors, non-agreement, correctable, multi-label, neither (specification, 3.2).
 TABLE_2 = {
     "cifar10": (275, {3: (221, 54, 32, 18, 0, 4), 4: (167, 108, 98, 7, 0, 3), 5: (82, 193, 190, 3, 0, 0)}),
-    "cifar100": (2235, {3: (1650, 585, 210, 318, 20, 37), 4: (1297, 938, 768, 158, 6, 6), 5: (724, 1511, 1463, 48, 0, 0)}),
+    "cifar100": (
+        2235, {3: (1650, 585, 210, 318, 20, 37), 4: (1297, 938, 768, 158, 6, 6), 5: (724, 1511, 1463, 48, 0, 0)}
+    ),
     "caltech256": (
         2360, {3: (1902, 458, 99, 221, 115, 23), 4: (1666, 694, 526, 118, 46, 4), 5: (1186, 1174, 1119, 41, 12, 2)}
     ),
@@ -57,7 +59,8 @@ def test_every_item_carries_its_label_at_its_row(name: str, data_dir: Path) -> N
         names = [known.get(int(y), "") for y in labels]
     check_rows(items, rows, names)
     with pytest.raises(LabelError):
-        check_rows(items, rows + 1, names)
+        # IMDB's labels stand in two halves.
+        check_rows(items, (rows + 12_500) % 25_000 if name == "imdb" else rows + 1, names)
 
 
 def _item(**change: Any) -> dict[str, Any]:
