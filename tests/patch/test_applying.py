@@ -339,5 +339,33 @@ def test_force_index_finds_the_row_by_number_and_marks_the_copy(make: Make, sett
     assert _tree(tmp_path / "back") == _tree(source.root)
 
 
+@pytest.mark.parametrize(("name", "column"), [("cifake", "label"), ("cifake:class", "class")])
+def test_cifake_takes_its_labels_from_columns_once_corrected(
+    name: str, column: str, data_dir: Path, settings: Settings, tmp_path: Path
+) -> None:
+    source = pq.ParquetFile(data_dir / "cifake" / "test-00000-of-00001.parquet").read().slice(0, 60)
+    (tmp_path / "data" / "cifake").mkdir(parents=True)
+    pq.write_table(source, tmp_path / "data" / "cifake" / "test-00000-of-00001.parquet")
+    here = replace(settings, data_dirs=(tmp_path / "data",))
+    reference = f"{name}?split=test"
+    data = open_dataset(reference, here)
+    names = data.class_names
+
+    def other(k: int) -> str:
+        return names[(data.labels[k] + 1) % len(names)]
+
+    records = (record_for(data, 0, "relabel", other(0)), record_for(data, 5, "drop"),
+               record_for(data, 9, "multi", names[data.labels[9]], other(9)))  # fmt: skip
+    patch = Patch(header_for(data, "test", column), records)
+    apply_patch(patch, reference, here, out=tmp_path / "copy")
+    assert verify_patch(patch, str(tmp_path / "copy"), here).done == 3
+    copy = open_dataset(f"hf://{tmp_path / 'copy'}?image=image&label={column}", here)
+    assert (len(copy), copy.class_names[copy.labels[0]]) == (59, other(0))
+    revert_patch(patch, str(tmp_path / "copy"), here, out=tmp_path / "back")
+    back = pq.read_table(tmp_path / "back" / "test-00000-of-00001.parquet")
+    assert back[column].to_numpy().tobytes() == data.labels.tobytes()
+    assert back.select(source.column_names).equals(source)
+
+
 def test_open_source_fixture_opens_the_same(make: Make, open_source: Callable[[Source], Dataset]) -> None:
     assert len(open_source(make("hub"))) == 8

@@ -49,8 +49,8 @@ def test_what_is_written_is_read_again(name: Path) -> None:
 
 def test_the_example_of_the_specification_is_read(name: Path) -> None:
     header = header_to_json(HEADER) | {"run": A}
-    example = {"id": A, "index": 2405, "path": None, "op": "relabel", "from": "cat", "to": "dog",
-               "verdict": "suggested", "votes": {"suggested": 3}, "n": 3, "posterior": 0.98, "rank": 7, "note": None}  # fmt: skip
+    votes = {"verdict": "suggested", "votes": {"suggested": 3}, "n": 3, "posterior": 0.98, "rank": 7, "note": None}
+    example = {"id": A, "index": 2405, "path": None, "op": "relabel", "from": "cat", "to": "dog", **votes}
     patch = read_patch(_write(name, header, example, {"id": B, "op": "multi", "from": "dog", "to": ["dog", "cat"]},
                               {"id": C, "op": "drop", "from": "dog", "reason": "neither"}))  # fmt: skip
     assert [r.op for r in patch.records] == ["relabel", "multi", "drop"]
