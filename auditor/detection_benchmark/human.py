@@ -248,11 +248,15 @@ class _Human:
     names = ("cifar10n-aggre", "cifar10n-random1", "cifar10n-aggre-frozen", "cifar10n-random1-frozen")
 
     def make(self, name: str) -> HumanLabels | FrozenHuman | None:
-        """See `Family.make`: any labels beside the two usual ones can be named."""
+        """See `Family.make`."""
         match = re.fullmatch(r"cifar10n-(\w+)(-frozen)?", name)
         if match is None:
             return None
         return FrozenHuman(name, match[1]) if match[2] else HumanLabels(name, match[1])
+
+    def others(self, word: str) -> tuple[str, ...]:
+        """Any labels that lie beside the two usual ones."""
+        return (word,) if self.make(word) else ()
 
 
 HUMAN = _Human()

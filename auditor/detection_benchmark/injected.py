@@ -114,6 +114,10 @@ class _Family:
         source, _, kind = name.partition("+")
         return Injected(name, source, kind) if name in self.names else None
 
+    def others(self, word: str) -> tuple[str, ...]:
+        """None: all are in `names`."""
+        return ()
+
 
 DIGITS = _Family("digits")
 CIFAR10 = _Family("cifar10")

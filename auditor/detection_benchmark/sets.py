@@ -154,6 +154,9 @@ class Family(Protocol):
     def make(self, name: str) -> BenchmarkSet | None:
         """The set of that name, or None."""
 
+    def others(self, word: str) -> tuple[str, ...]:
+        """Names of sets beside `names` that the word means: other labels or networks in the same layout."""
+
 
 #: First word of a set's name to its family.
 FAMILIES: Registry[Family] = Registry(
@@ -190,8 +193,8 @@ def select_sets(wanted: Sequence[str]) -> list[BenchmarkSet]:
             names.append(word)
         elif parts := [name for name in known if re.match(re.escape(word) + r"[-+:]", name)]:
             names += parts
-        elif family in FAMILIES and FAMILIES.load(family).make(word) is not None:
-            names.append(word)
+        elif family in FAMILIES and (others := FAMILIES.load(family).others(word)):
+            names += others
         else:
             raise UnknownNameError("benchmark set", word, known, [n for n in known if n.startswith(word[:4])][:3])
     found = []

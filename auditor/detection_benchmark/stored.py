@@ -112,9 +112,15 @@ class _Stored:
     names = tuple(f"oof-aggre:{network}" for network in (*NETWORKS, *MIXTURES))
 
     def make(self, name: str) -> StoredProbabilities | None:
-        """See `Family.make`: any labels and networks that lie in the same layout can be named."""
-        match = re.fullmatch(r"oof-(\w+):(\w+)", name)
+        """See `Family.make`."""
+        match = re.fullmatch(r"oof-([^:/]+):([^:/]+)", name)
         return StoredProbabilities(name, match[1], match[2]) if match else None
+
+    def others(self, word: str) -> tuple[str, ...]:
+        """One network on any labels, or ``oof-<labels>`` for the usual seven."""
+        if re.fullmatch(r"oof-[^:/]+", word):
+            return tuple(f"{word}:{network}" for network in (*NETWORKS, *MIXTURES))
+        return (word,) if self.make(word) else ()
 
 
 STORED = _Stored()

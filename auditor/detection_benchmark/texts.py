@@ -121,5 +121,9 @@ class _Texts:
         model = {"text": "tfidf", "text-sentence": "sentence"}.get(name)
         return NoisyNews(name, model) if model else None
 
+    def others(self, word: str) -> tuple[str, ...]:
+        """None: all are in `names`."""
+        return ()
+
 
 TEXTS = _Texts()

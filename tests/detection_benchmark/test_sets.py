@@ -31,7 +31,8 @@ def test_first_parts_name_all_that_begin_with_them() -> None:
 
 
 def test_other_labels_and_networks_in_the_same_layout_can_be_named() -> None:
-    assert names("oof-worst:vit", "cifar10n-worst") == ["oof-worst:vit", "cifar10n-worst"]
+    assert names("oof-worst:vit-b.16", "cifar10n-worst") == ["oof-worst:vit-b.16", "cifar10n-worst"]
+    assert len(names("oof-worst")) == 7
 
 
 def test_an_unknown_name_shows_the_known_ones() -> None:
