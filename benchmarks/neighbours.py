@@ -96,9 +96,14 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     options = parser.parse_args()
     rows = measure("log-probabilities of five networks", log_probabilities(options.data), options.queries)
+    write(rows)
     if options.images:
         features = image_features(options.data, options.images, options.cache)
-        rows += measure(f"EfficientNet-Lite0, {SIDE} px", features, options.queries)
+        write(rows + measure(f"EfficientNet-Lite0, {SIDE} px", features, options.queries))
+
+
+def write(rows: list[dict]) -> None:
+    """After each set: an interrupted run keeps what it has measured."""
     result = {
         "schema": "auditor.benchmark.neighbours/1", "default_probes": PROBES, "rows": rows,
         "machine": describe_machine(), "versions": package_versions(),
