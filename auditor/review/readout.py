@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -314,5 +314,5 @@ def control_table(connection: sa.Connection) -> dict[str, str]:
     return _pairs(connection.execute(query))
 
 
-def _pairs(rows: sa.CursorResult[Any]) -> dict[str, Any]:
+def _pairs(rows: Iterable[Any]) -> dict[str, Any]:
     return {row[0]: row[1] for row in rows}

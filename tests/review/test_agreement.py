@@ -60,12 +60,12 @@ def test_intervals_cover_the_truth() -> None:
     big = draw(400_000, np.random.default_rng(99))
     truth = krippendorff_alpha(big, 3, draws=1).value
     covered = np.zeros(3)
-    repeats = 300
+    repeats = 200
     for seed in range(repeats):
         ratings = draw(150, np.random.default_rng(seed))
         intervals = (
-            krippendorff_alpha(ratings, 3, 300, seed), fleiss_kappa(ratings, 3, 300, seed),
-            cohen_kappa(ratings[:, 0], ratings[:, 1], 3, 300, seed),
+            krippendorff_alpha(ratings, 3, 200, seed), fleiss_kappa(ratings, 3, 200, seed),
+            cohen_kappa(ratings[:, 0], ratings[:, 1], 3, 200, seed),
         )  # fmt: skip
         covered += [a.low <= truth <= a.high for a in intervals]
     assert (covered / repeats > 0.91).all(), covered / repeats
@@ -73,11 +73,11 @@ def test_intervals_cover_the_truth() -> None:
 
 def test_bootstrap_over_patterns_equals_one_over_items() -> None:
     ratings = np.maximum(KRIPPENDORFF - 1, -1)
-    found = krippendorff_alpha(ratings, 5, draws=4000, seed=1)
+    found = krippendorff_alpha(ratings, 5, draws=2000, seed=1)
     rng = np.random.default_rng(0)
     units = ratings[(ratings >= 0).sum(axis=1) > 1]
-    plain = [krippendorff_alpha(units[rng.integers(0, len(units), len(units))], 5, draws=1).value for _i in range(1500)]
-    assert (found.low, found.high) == pytest.approx(tuple(np.nanpercentile(plain, [2.5, 97.5])), abs=0.04)
+    plain = [krippendorff_alpha(units[rng.integers(0, len(units), len(units))], 5, draws=1).value for _i in range(600)]
+    assert (found.low, found.high) == pytest.approx(tuple(np.nanpercentile(plain, [2.5, 97.5])), abs=0.05)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def _case(n: int = 400, n_classes: int = 7) -> tuple[np.ndarray, np.ndarray]:
 
 def test_every_item_is_drawn_as_often_as_stated() -> None:
     band, classes = _case()
-    draws, size = 4000, 60
+    draws, size = 2000, 60
     hits = np.zeros(len(band))
     for seed in range(draws):
         draw = draw_audit(band, classes, size, seed)
@@ -74,7 +74,7 @@ def test_horvitz_thompson_is_unbiased() -> None:
     band, classes = _case()
     wrong = np.random.default_rng(1).random(400) < np.linspace(0.8, 0.02, 400)
     totals = []
-    for seed in range(1500):
+    for seed in range(600):
         draw = draw_audit(band, classes, 80, seed)
         totals.append((wrong[draw.order] / draw.inclusion[draw.order]).sum())
     error = np.std(totals) / np.sqrt(len(totals))
