@@ -13,10 +13,12 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModu
 
 from auditor.core.errors import MissingExtraError, ResourceError, RunError, StorageError, UsageError
 
-__all__ = ["HEAD", "REVIEW_FILE", "Database", "alembic_config"]
+__all__ = ["HEAD", "REVIEW_FILE", "SQLITE_CACHE", "Database", "alembic_config"]
 
 #: Name of the default store inside a run folder.
 REVIEW_FILE: Final = "review.sqlite"
+#: Pages SQLite keeps per connection: negative, in KiB.
+SQLITE_CACHE: Final = -32_000
 #: Newest revision of the migrations; a test compares it with them.
 HEAD: Final = "0001"
 
@@ -200,7 +202,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # An acknowledged verdict must survive a power cut; NORMAL keeps it only through a crash of the process.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute("PRAGMA cache_size=-32000")
+    cursor.execute(f"PRAGMA cache_size={SQLITE_CACHE}")
     cursor.close()
 
 

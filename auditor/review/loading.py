@@ -15,7 +15,7 @@ from auditor.core.errors import ConfigError, DataError, RunError
 from auditor.core.hashing import hash_json
 from auditor.core.seeds import generator
 from auditor.review import schema
-from auditor.review.database import Database
+from auditor.review.database import SQLITE_CACHE, Database
 from auditor.review.sampling import draw_audit, score_bands
 from auditor.review.vocabulary import canonical
 
@@ -252,7 +252,10 @@ def _copy(database: Database, connection: sa.Connection, table: sa.Table, rows: 
     if driver is None:
         raise RuntimeError("the connection has no driver connection")
     if database.is_sqlite:
+        # Hashes arrive in no order: an index on them that does not fit the cache is read and written again and again.
+        driver.execute("PRAGMA cache_size=-512000")
         driver.executemany(f"INSERT INTO {table.name} ({quoted}) VALUES ({', '.join('?' * len(names))})", rows)
+        driver.execute(f"PRAGMA cache_size={SQLITE_CACHE}")
         return
     with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({quoted}) FROM STDIN") as copy:
         for row in rows:

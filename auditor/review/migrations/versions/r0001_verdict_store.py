@@ -59,6 +59,7 @@ def _item_tables() -> None:
     op.create_index("items_suggested", "items", ["suggested", "item"])
     op.create_index("items_score", "items", ["score", "item"])
     op.create_index("items_code", "items", ["code", "item"])
+    op.create_index("items_split", "items", ["split", "item"])
     op.create_table(
         "detections",
         sa.Column("detector", sa.Text, primary_key=True),
