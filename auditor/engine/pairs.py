@@ -19,7 +19,7 @@ from auditor.engine.sources import ProbabilitySource
 __all__ = ["GATHER_BYTES", "PairReader", "balanced", "gather_job"]
 
 #: Bytes of margins held at once while pairs are read again.
-GATHER_BYTES = 128 << 20
+GATHER_BYTES = 96 << 20
 
 
 def balanced(work: np.ndarray, workers: int) -> list[tuple[int, int]]:
@@ -296,20 +296,13 @@ def _job_decide(_: Any, *arguments: Any) -> None:
 
 
 @numba.njit(nogil=True, cache=True)
-def _ascending(order, offsets, sizes, labels, rows, slot):  # type: ignore[no-untyped-def]
-    """Rows of all members in ascending order, each with its place among the members of its class."""
-    chosen = np.zeros(len(labels), np.bool_)
-    for k in range(len(sizes)):
-        for r in range(offsets[k], offsets[k] + sizes[k]):
-            chosen[order[r]] = True
-    seen = np.zeros(len(sizes), np.int64)
-    used = 0
-    for i in range(len(labels)):
-        if chosen[i]:
-            rows[used] = i
-            slot[used] = seen[labels[i]]
-            seen[labels[i]] += 1
-            used += 1
+def _number(rows, labels, n_classes, slot):  # type: ignore[no-untyped-def]
+    """Place of each row (ascending) among the rows of its class."""
+    seen = np.zeros(n_classes, np.int64)
+    for r in range(len(rows)):
+        y = labels[rows[r]]
+        slot[r] = seen[y]
+        seen[y] += 1
 
 
 def _plan(pairs: np.ndarray, members: Members, labels: np.ndarray, n_classes: int) -> tuple[GatherPlan, np.ndarray]:
@@ -320,9 +313,10 @@ def _plan(pairs: np.ndarray, members: Members, labels: np.ndarray, n_classes: in
     here[classes] = True
     sizes = sizes * here
     # The types of the row numbers: at 50 million rows int64 here was a quarter of all memory.
-    rows = np.empty(int(sizes.sum()), order.dtype)
+    rows = np.concatenate([order[offsets[k] : offsets[k] + sizes[k]] for k in np.flatnonzero(here)])
+    rows.sort()
     slot = np.empty(len(rows), order.dtype)
-    _ascending(order, offsets, sizes, labels, rows, slot)
+    _number(rows, labels, n_classes, slot)
     starts = np.concatenate([[0], np.cumsum(sizes[classes])])
     first_pair = np.searchsorted(classes, np.arange(n_classes + 1))
     return GatherPlan(rows, slot, first_pair, pairs % n_classes, starts[:-1]), starts
