@@ -2,7 +2,8 @@
 
     python benchmarks/review_store.py [--items 1000000] [--verdicts 100000] [--postgres] [--reviewers]
 
-`--postgres` starts a server of its own in a temporary folder. Times are of one process on a machine that may have
+`--postgres` starts a server of its own in a temporary folder, without fsync: its times for writing are lower than a
+real server's. Times are of one process on a machine that may have
 other work; every figure is the median and the worst of its repeats.
 """
 
