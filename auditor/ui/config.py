@@ -1,0 +1,62 @@
+"""What the app was asked to show, and to whom. One per process."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["ReviewConfig", "config_from_environ", "configure", "current_config"]
+
+_TRUE: Final = {"1", "true", "yes", "on"}
+
+
+@dataclass(frozen=True)
+class ReviewConfig:
+    """Frozen configuration of the review app.
+
+    Attributes
+    ----------
+    run : str or None
+        Run folder, or its name in the runs folder; None = the Overview page offers the runs there are.
+    store : str or None
+        Verdict store; None = ``review.sqlite`` in the run folder.
+    reviewer : str or None
+        Name offered to people who have not said who they are. Never used where a login is configured.
+    insecure : bool
+        Serve people on other machines without a login.
+    allowed : tuple of str
+        Who may log in: e-mail addresses, or ``@domain``. Empty = everybody the identity provider lets in.
+    """
+
+    run: str | None = None
+    store: str | None = None
+    reviewer: str | None = None
+    insecure: bool = False
+    allowed: tuple[str, ...] = ()
+
+
+_current: ReviewConfig | None = None
+
+
+def configure(config: ReviewConfig) -> None:
+    """Set the configuration of this process; ``auditor review`` does, `app.py` leaves it to the environment."""
+    global _current
+    _current = config
+
+
+def current_config() -> ReviewConfig:
+    """What `configure` was given, else what the environment says."""
+    return _current or config_from_environ(os.environ)
+
+
+def config_from_environ(environ: os._Environ[str] | dict[str, str]) -> ReviewConfig:
+    """``AUDITOR_RUN``, ``AUDITOR_STORE``, ``AUDITOR_REVIEWER``, ``AUDITOR_INSECURE``, ``AUDITOR_ALLOWED``."""
+    allowed = environ.get("AUDITOR_ALLOWED", "")
+    return ReviewConfig(
+        run=environ.get("AUDITOR_RUN") or None,
+        store=environ.get("AUDITOR_STORE") or None,
+        reviewer=environ.get("AUDITOR_REVIEWER") or None,
+        insecure=environ.get("AUDITOR_INSECURE", "").lower() in _TRUE,
+        allowed=tuple(part.strip().lower() for part in allowed.split(",") if part.strip()),
+    )

@@ -1,0 +1,151 @@
+"""The items themselves: pictures, texts and table rows of a run, checked against the content hash it recorded."""
+
+from __future__ import annotations
+
+import io
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from auditor.core.config import Settings
+from auditor.core.errors import AuditorError, DataError, UnreadableError
+from auditor.core.files import atomic_write
+from auditor.data.open import open_dataset
+from auditor.runs import layout
+from auditor.runs.run import Run
+from auditor.ui.keywords import MOST_TEXTS, Keywords
+from auditor.ui.rows import RunRows
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from auditor.data.base import Dataset
+
+__all__ = ["WIDTHS", "Contents"]
+
+#: Widths a picture can be asked for, so that the cache on disk cannot be made to grow without end.
+WIDTHS: Final = (96, 192, 384, 768, 1536)
+#: Pictures no longer than this are sent without loss: every pixel counts.
+LOSSLESS_SIDE: Final = 256
+#: Texts are cut here; a reviewer does not read further, and the browser stays quick.
+LONGEST_TEXT: Final = 6000
+MOST_COLUMNS: Final = 200
+
+
+class Contents:
+    """Contents of a run's items. The data set is opened once, when first needed."""
+
+    def __init__(self, run: Run, rows: RunRows, settings: Settings) -> None:
+        self.run = run
+        self.rows = rows
+        self.settings = settings
+        self.kind: str = run.manifest["data"]["modality"]
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _dataset(self) -> Dataset:
+        return open_dataset(self.run.manifest["data"]["reference"], self.settings)
+
+    def warm(self) -> None:
+        """Open the data set now, so that the first visitor does not wait for it."""
+        if self.kind != "probabilities":
+            with self._lock:
+                _ = self._dataset
+
+    def content(self, content_hash: str) -> Image | str | dict[str, Any]:
+        """The item with this content.
+
+        Raises
+        ------
+        DataError
+            If the run has no such item, or the data set holds something else in its place by now.
+        UnreadableError
+            If it cannot be decoded.
+        """
+        row = self.rows.row_of_hash(content_hash)
+        if row is None:
+            raise DataError("this run has no item with that content.")
+        with self._lock:
+            dataset = self._dataset
+        if row >= len(dataset):
+            raise self._changed(row)
+        # The hash of this one item: what is shown is what was audited, also when files changed since.
+        single = dataset.subset(np.array([row]))
+        if single.content_hashes[0] != content_hash:
+            raise self._changed(row)
+        item: Image | str | dict[str, Any] = single.item(0)
+        return item
+
+    def _changed(self, row: int) -> DataError:
+        return DataError(
+            f"item {self.rows.facts(row)['id']!r} of {self.run.manifest['data']['reference']!r} is no longer the one "
+            "this run saw.",
+            "Repeat auditor find-errors on the data as it is now.",
+        )
+
+    def keywords(self) -> Keywords:
+        """Word weights of the run's texts, from at most `MOST_TEXTS` of them."""
+        with self._lock:
+            dataset = self._dataset
+        step = max(1, len(dataset) // MOST_TEXTS)
+        part = dataset.subset(np.arange(0, len(dataset), step))
+        return Keywords([str(part.item(k)) for k in range(len(part))], part.labels, self.run.class_names)
+
+    def picture(self, content_hash: str, width: int | None) -> bytes:
+        """A picture as WebP, at most `width` pixels wide, never enlarged; kept on disk. Errors as `content`."""
+        if width is not None and width not in WIDTHS:
+            raise DataError(f"width {width} is not offered.", f"Widths: {', '.join(map(str, WIDTHS))}.")
+        if self.rows.row_of_hash(content_hash) is None:
+            raise DataError("this run has no item with that content.")
+        name = f"{content_hash.removeprefix('sha256:')}-{width or WIDTHS[-1]}.webp"
+        path = self.run.path / layout.WORK / "pictures" / name[:2] / name
+        try:
+            return path.read_bytes()
+        except OSError:
+            pass  # not made yet, or a read-only folder
+        item = self.content(content_hash)
+        if isinstance(item, str | dict):
+            raise DataError("this item is no picture.")
+        data = encode(item, width or WIDTHS[-1])
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path) as handle:
+                handle.write(data)
+        except (OSError, AuditorError):
+            pass  # the cache only saves time; a run on a read-only disk can be reviewed as well
+        return data
+
+    def words(self, content_hash: str) -> dict[str, Any]:
+        """A text or table row for the card: ``text``, or ``row`` as pairs of column and value, or ``error``."""
+        try:
+            item = self.content(content_hash)
+        except (DataError, UnreadableError) as error:
+            return {"error": error.what}
+        if isinstance(item, str):
+            cut = len(item) > LONGEST_TEXT
+            return {"text": item[:LONGEST_TEXT] + (" [..]" if cut else ""), "cut": cut}
+        if isinstance(item, dict):
+            pairs = list(item.items())
+            rows = [
+                [str(k), "" if v is None else f"{v:.6g}" if isinstance(v, float) else str(v)[:500]] for k, v in pairs
+            ]
+            return {"row": rows[:MOST_COLUMNS], "cut": len(rows) > MOST_COLUMNS}
+        return {}
+
+
+def encode(image: Image, width: int) -> bytes:
+    """WebP of a picture, scaled down to `width` where it is wider; no loss where it is small."""
+    from PIL import Image as Pillow
+
+    # A strip of 1 x 80,000 pixels has no width to scale by; WebP ends at 16,383.
+    limit = 4 * WIDTHS[-1]
+    scale = min(1.0, width / image.width, limit / image.height)
+    if scale < 1:
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        image = image.resize(size, Pillow.Resampling.LANCZOS)
+    small = max(image.size) <= LOSSLESS_SIDE
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", lossless=small, quality=100 if small else 88, method=2)
+    return buffer.getvalue()

@@ -1,0 +1,88 @@
+"""What the browser is told about items. The same shape for flagged and for audit items: the review stays blind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from auditor.review.readout import ReviewItem
+from auditor.ui.rows import N_EXEMPLARS
+from auditor.ui.workspace import Workspace
+
+__all__ = ["face", "grid_item", "hand_data", "item_payload", "picture_url"]
+
+#: Letters of a text exemplar.
+SNIPPET = 240
+
+
+def picture_url(content_hash: str, width: int | None = None) -> str:
+    """Where the browser gets a picture."""
+    name = content_hash.removeprefix("sha256:")
+    return f"/auditor/img/{name}.webp" + (f"?w={width}" if width else "")
+
+
+def face(ws: Workspace, content_hash: str | None, width: int) -> dict[str, Any]:
+    """An item in small: a picture's address, or the beginning of a text."""
+    if content_hash is None or ws.contents.kind == "probabilities":
+        return {}
+    if ws.contents.kind == "image":
+        return {"src": picture_url(content_hash, width)}
+    words = ws.contents.words(content_hash)
+    if "text" in words:
+        return {"text": words["text"][:SNIPPET]}
+    return {"text": ", ".join(f"{k} {v}" for k, v in words.get("row", ())[:6]) or words.get("error", "")}
+
+
+def item_payload(ws: Workspace, item: ReviewItem, row: int | None) -> dict[str, Any]:
+    """One item for the card. It does not say which stream it came from, nor its score."""
+    payload: dict[str, Any] = {
+        "id": item.item_id,
+        "hash": item.content_hash or "",
+        "given": item.given,
+        "suggested": item.suggested,
+        "options": ws.rows.options(item.item_id, row, item.given, item.suggested),
+    }
+    kind = ws.contents.kind
+    if kind == "image" and item.content_hash:
+        payload["src"] = picture_url(item.content_hash, 768)
+    elif kind in ("text", "table") and item.content_hash:
+        payload |= ws.contents.words(item.content_hash)
+        if "text" in payload and ws.keywords is not None:
+            payload["marks"] = ws.keywords.marks(payload["text"], item.given, item.suggested)
+    elif kind == "probabilities" and row is not None and (found := ws.rows.probabilities(row)) is not None:
+        order = (-found).argsort(kind="stable")[:12]
+        payload["row"] = [[ws.run.class_names[int(k)], f"{float(found[k]):.4f}"] for k in order]
+    return payload
+
+
+def hand_data(
+    ws: Workspace, items: Sequence[ReviewItem], votes: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[str, Any]:
+    """The items in a reviewer's hand for the card, and exemplars of their classes; `votes` by item id and person."""
+    rows = ws.rows.rows_of_ids([item.item_id for item in items]) if items else {}
+    batch = [item_payload(ws, item, rows.get(item.item_id)) for item in items]
+    if votes is not None:
+        for payload in batch:
+            payload["votes"] = dict(votes.get(payload["id"], {}))
+    wanted = {name for payload in batch for name in (payload["given"], *payload["options"][:1])}
+    known = ws.rows.exemplars if wanted and ws.contents.kind != "probabilities" else {}
+    exemplars = {
+        name: [{"hash": h, **face(ws, h, 192)} for h in known[name]] for name in sorted(wanted) if name in known
+    }
+    return {
+        "batch": batch,
+        "exemplars": exemplars,
+        "n_exemplars": N_EXEMPLARS,
+        "classes": list(ws.run.class_names),
+    }
+
+
+def grid_item(ws: Workspace, item: ReviewItem) -> dict[str, Any]:
+    """One item for the gallery."""
+    return {
+        "id": item.item_id,
+        "given": item.given,
+        "suggested": item.suggested,
+        "verdicts": dict(item.verdicts),
+        **face(ws, item.content_hash, 192),
+    }

@@ -1,0 +1,81 @@
+"""Why the run suspects an item, in short lines for the card. Opened on request: it is not part of the blind card."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from auditor.audit.explain import Explainer
+from auditor.core.errors import DataError
+from auditor.runs import layout
+from auditor.ui.payload import face
+from auditor.ui.workspace import Workspace
+
+__all__ = ["reasons"]
+
+#: The explanation reads whole tables; above this many items only the run's own figures are told.
+MOST_ITEMS: Final = 300_000
+_NOT_COMPUTED: Final = (
+    "Detectors and neighbours are not computed yet; this does it once: auditor show {run} --item {item}"
+)
+
+_explainers: dict[str, Explainer] = {}
+
+
+def reasons(ws: Workspace, item_id: str) -> dict[str, Any]:
+    """Lines of text, neighbours and learning curve of an item.
+
+    Raises
+    ------
+    DataError
+        If the run has no such item.
+    """
+    state = ws.store.state(item_id)
+    if state is None:
+        raise DataError("this run has no such item.")
+    item = state.item
+    lines = [item.message] if item.message else []
+    if item.p_given is not None and item.p_suggested is not None:
+        lines.append(
+            f"out-of-sample probability: {item.given} {item.p_given:.3f}, {item.suggested} {item.p_suggested:.3f}"
+        )
+    answer: dict[str, Any] = {"item": item_id, "lines": lines, "neighbours": [], "curve": None}
+    if ws.store.facts["n_items"] > MOST_ITEMS:
+        return answer
+    if not (ws.run.path / layout.DETECTORS).is_file():
+        lines.append(_NOT_COMPUTED.format(run=ws.run.path.name, item=item_id))
+        return answer
+    key = str(ws.run.path)
+    if key not in _explainers:
+        _explainers.clear()
+        _explainers[key] = Explainer(ws.run)
+    return _explained(ws, _explainers[key].explain(item_id), answer)
+
+
+def _explained(ws: Workspace, told: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    lines = answer["lines"]
+    asked = [d for d in told["detectors"] if d.get("applicable") and d.get("flagged") is not None]
+    if asked:
+        fired = ", ".join(told["fired"]) or "none"
+        lines.append(f"flagged by {len(told['fired'])} of {len(asked)} detectors: {fired}")
+    pair = told["class_pair"]
+    if pair["applicable"]:
+        lines.append(
+            f"{pair['given']} -> {pair['suggested']}: {pair['n_flagged']} flagged of {pair['n_given']:,} labelled "
+            f"{pair['given']}; {pair['n_flagged_reverse']} the other way"
+        )
+    if told["same_group"]:
+        copies = ", ".join(f"{c['id']} ({c['given']})" for c in told["same_group"][:5])
+        lines.append(f"copies or near copies: {copies}")
+    near = told["neighbours"]
+    if near["applicable"]:
+        lines.append(f"{near['same_label']} of {len(near['items'])} nearest items carry the same label")
+        rows = ws.rows.rows_of_ids([n["id"] for n in near["items"]])
+        for n in near["items"][:8]:
+            content_hash = ws.rows.facts(rows[n["id"]])["content_hash"]
+            answer["neighbours"].append(
+                {"given": n["given"], "similarity": n["similarity"], **face(ws, content_hash, 96)}
+            )
+    curve = told["learning_curve"]
+    if curve["applicable"]:
+        answer["curve"] = {"in_sample": curve["in_sample"], "held_out": curve["held_out"]}
+    return answer

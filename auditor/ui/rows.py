@@ -1,0 +1,164 @@
+"""A run's items by content hash and by id, read as columns: a million items need no million Python objects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from auditor.core.errors import UnreadableError
+from auditor.runs import layout
+from auditor.runs.run import Run
+
+__all__ = ["RunRows"]
+
+#: ``sha256:`` and 64 hexadecimal digits.
+HASH_LENGTH = 71
+_HASH = re.compile(r"sha256:[0-9a-f]{64}")
+#: Options a card offers on the digit keys.
+N_OPTIONS = 5
+#: Exemplars of a class are drawn from this many of its surest items, spread evenly: the very surest look alike.
+POOL = 60
+N_EXEMPLARS = 5
+
+
+class RunRows:
+    """Look-ups in the tables of one run. Reads each column once; safe to share between threads."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.class_names = run.class_names
+
+    def _read(self, name: str, columns: list[str]) -> pa.Table:
+        path = self.run.path / name
+        try:
+            return pq.read_table(path, columns=columns).combine_chunks()
+        except (OSError, pa.ArrowInvalid) as error:
+            raise UnreadableError(f"cannot read {str(path)!r}: {error}.") from error
+
+    @cached_property
+    def _items(self) -> pa.Table:
+        return self._read(layout.ITEMS, ["id", "content_hash", "given"])
+
+    @cached_property
+    def _hashes(self) -> tuple[np.ndarray, np.ndarray]:
+        """First 8 bytes of every hash as numbers, sorted, and the row of each."""
+        column = self._items["content_hash"].combine_chunks()
+        lengths = pc.unique(pc.utf8_length(column)).to_pylist()
+        if lengths != [HASH_LENGTH]:
+            raise UnreadableError(f"{str(self.run.path / layout.ITEMS)!r} holds content hashes of lengths {lengths}.")
+        digits = "".join(pc.utf8_slice_codeunits(column, 7, 23).to_pylist())
+        numbers = np.frombuffer(bytes.fromhex(digits), dtype=">u8").astype(np.uint64)
+        order = np.argsort(numbers, kind="stable")
+        return numbers[order], order
+
+    def row_of_hash(self, content_hash: str) -> int | None:
+        """First row in `items.parquet` with this content; None where the run has no such item.
+
+        The only way from a request to an item: no path and no number ever comes from outside.
+        """
+        if not _HASH.fullmatch(content_hash):
+            return None
+        numbers, rows = self._hashes
+        wanted = np.uint64(int(content_hash[7:23], 16))
+        found = None
+        for at in range(int(np.searchsorted(numbers, wanted)), len(numbers)):
+            if numbers[at] != wanted:
+                break
+            row = int(rows[at])
+            if self._items["content_hash"][row].as_py() == content_hash and (found is None or row < found):
+                found = row
+        return found
+
+    def rows_of_ids(self, ids: Sequence[str]) -> dict[str, int]:
+        """Row in `items.parquet` of each known id."""
+        column = self._items["id"]
+        place = pc.index_in(column, value_set=pa.array(list(ids), type=column.type))
+        rows = np.flatnonzero(pc.is_valid(place).to_numpy(zero_copy_only=False))
+        return {str(column[int(row)].as_py()): int(row) for row in rows}
+
+    def facts(self, row: int) -> dict[str, str]:
+        """``id, content_hash, given`` of a row."""
+        return {name: str(self._items[name][row].as_py()) for name in ("id", "content_hash", "given")}
+
+    @cached_property
+    def _place_of_row(self) -> tuple[np.ndarray, np.ndarray]:
+        order = np.argsort(self.run.audited, kind="stable")
+        return self.run.audited[order], order
+
+    def options(self, item_id: str, row: int | None, given: str, suggested: str | None) -> list[str]:
+        """Classes for the digit keys: the suggestion first, then by falling probability, never the given one."""
+        names: list[str] = [] if suggested is None else [suggested]
+        probabilities = None if row is None else self.probabilities(row)
+        if probabilities is not None:
+            order = np.argsort(-probabilities, kind="stable")
+            names += [n for k in order[: N_OPTIONS + 2] if (n := self.class_names[int(k)]) not in (given, *names)]
+        return names[:N_OPTIONS]
+
+    def probabilities(self, row: int) -> np.ndarray | None:
+        """Out-of-sample probabilities of an item, float (K,); None where it was not audited."""
+        rows, places = self._place_of_row
+        at = int(np.searchsorted(rows, row))
+        if at == len(rows) or rows[at] != row:
+            return None
+        return np.asarray(self.run.pred_probs[int(places[at])])
+
+    @cached_property
+    def exemplars(self) -> dict[str, list[str]]:
+        """Content hashes of surely right items by class: not flagged, and the model gives the label a high p.
+
+        Taken evenly from the surest `POOL` of each class, one per content.
+        """
+        table = self._read(layout.SCORES, ["row", "given", "p_given", "flagged"])
+        given = table["given"].combine_chunks().dictionary_encode()
+        codes, names = given.indices.to_numpy(), given.dictionary.to_pylist()
+        sure = table["p_given"].to_numpy().astype(np.float64)
+        sure[table["flagged"].to_numpy(zero_copy_only=False)] = -1.0
+        rows = table["row"].to_numpy()
+        found: dict[str, list[str]] = {}
+        for code, name in enumerate(names):
+            members = np.flatnonzero((codes == code) & (sure > 1 / len(self.class_names)))
+            if len(members) > POOL:
+                members = members[np.argpartition(-sure[members], POOL)[:POOL]]
+            members = members[np.argsort(-sure[members], kind="stable")]
+            spread = np.unique(np.linspace(0, len(members) - 1, min(len(members), 2 * N_EXEMPLARS)).astype(int))
+            hashes = [str(self._items["content_hash"][int(rows[m])].as_py()) for m in members[spread]]
+            # One more than shown: the item under review is left out of its own exemplars.
+            found[str(name)] = list(dict.fromkeys(hashes))[: N_EXEMPLARS + 1]
+        return found
+
+    @cached_property
+    def groups(self) -> dict[str, np.ndarray]:
+        """Items that are copies or near copies of others.
+
+        Returns
+        -------
+        dict
+            ``row`` int64 (m,), ``group`` int64 (m,): the members of groups of two or more, group after group;
+            ``exact`` bool (m,): has the same content as another member; ``conflict`` bool (m,): the group holds
+            several labels.
+        """
+        table = self._read(layout.ITEMS, ["group", "label", "content_hash"])
+        group, label = table["group"].to_numpy(), table["label"].to_numpy()
+        content = table["content_hash"].combine_chunks().dictionary_encode().indices.to_numpy()
+        _, inverse, counts = np.unique(group, return_inverse=True, return_counts=True)
+        rows = np.flatnonzero(counts[inverse] > 1)
+        rows = rows[np.argsort(inverse[rows], kind="stable")]
+        number = inverse[rows]
+        copies = np.bincount(content, minlength=1)
+        low, high = np.full(len(counts), np.iinfo(np.int64).max), np.full(len(counts), -1)
+        np.minimum.at(low, number, label[rows])
+        np.maximum.at(high, number, label[rows])
+        conflict = (low < high)[number]
+        return {"row": rows, "group": group[rows], "exact": copies[content[rows]] > 1, "conflict": conflict}
+
+    def describe(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """``id, content_hash, given, split, index`` of rows."""
+        table = self._read(layout.ITEMS, ["id", "content_hash", "given", "split", "index"])
+        return table.take(pa.array(list(rows), type=pa.int64())).to_pylist()

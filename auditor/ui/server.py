@@ -1,0 +1,162 @@
+"""The server: routes of pictures and explanations, the access check, and the launch shared by both entries."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from auditor.core.errors import AuditorError, DataError, MissingExtraError, ResourceError
+from auditor.ui import SCRIPT, lifespan, middleware, routes
+from auditor.ui.access import AccessGuard, check_binding, has_login
+from auditor.ui.config import ReviewConfig, configure, current_config
+from auditor.ui.reasons import reasons
+from auditor.ui.workspace import close_workspace, workspace
+
+if TYPE_CHECKING:
+    from starlette.middleware import Middleware
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+__all__ = ["make_middleware", "make_routes", "run_lifespan", "serve"]
+
+#: A picture's address holds the hash of its content: it can never change.
+_FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+_SAFE = {"X-Content-Type-Options": "nosniff"}
+
+
+def make_routes() -> list[BaseRoute]:
+    """``/auditor/img/{hash}.webp?w=`` and ``/auditor/why?item=``."""
+    from starlette.routing import Route
+
+    return [
+        Route("/auditor/img/{name}", _picture, methods=["GET"]),
+        Route("/auditor/why", _why, methods=["GET"]),
+    ]
+
+
+def make_middleware() -> list[Middleware]:
+    """The access check, before everything else."""
+    from starlette.middleware import Middleware
+
+    return [Middleware(AccessGuard)]
+
+
+@asynccontextmanager
+async def run_lifespan(_app: Any) -> AsyncIterator[None]:
+    """Start: check who could reach the server, open the run. Stop: close the store."""
+    import asyncio
+
+    from streamlit import config as streamlit_config
+
+    try:
+        check_binding(streamlit_config.get_option("server.address"), has_login(), current_config().insecure)
+        opened = await asyncio.to_thread(workspace)
+    except AuditorError as error:
+        # Streamlit would show a traceback; the message is what the user needs.
+        sys.stderr.write(f"Error: {error.what}\n  {error.way_out or ''}\n")
+        raise
+    if opened is not None:
+        warming = asyncio.create_task(asyncio.to_thread(opened.contents.warm))
+        warming.add_done_callback(_tell_problem)
+    yield
+    close_workspace()
+
+
+def _tell_problem(task: Any) -> None:
+    # Without the data the review still starts: each picture then says what is wrong.
+    if not task.cancelled() and (error := task.exception()) is not None:
+        sys.stderr.write(f"Warning: the data cannot be opened: {error}\n")
+
+
+async def _picture(request: Request) -> Response:
+    """One picture by content hash; 404 for a hash that is not of this run, 400 for a width that is not offered."""
+    from starlette.concurrency import run_in_threadpool
+    from starlette.responses import PlainTextResponse
+    from starlette.responses import Response as Plain
+
+    name = request.path_params["name"]
+    opened = workspace()
+    if opened is None or not name.endswith(".webp"):
+        return PlainTextResponse("no such picture", 404)
+    text = request.query_params.get("w")
+    if text is not None and not (text.isascii() and text.isdigit() and len(text) <= 6):
+        return PlainTextResponse("w must be a number", 400)
+    content_hash = f"sha256:{name.removesuffix('.webp')}"
+    if opened.rows.row_of_hash(content_hash) is None:
+        return PlainTextResponse("this run has no such picture", 404)
+    tag = f'"{hashlib.sha256(f"{content_hash}-{text}".encode()).hexdigest()[:32]}"'
+    if request.headers.get("if-none-match") == tag:
+        return Plain(status_code=304, headers={"ETag": tag, **_FOREVER})
+    try:
+        data = await run_in_threadpool(opened.contents.picture, content_hash, None if text is None else int(text))
+    except DataError as error:
+        # A width that is not offered, an undecodable or a changed file. Reasons name no path of the server.
+        status = 400 if error.what.startswith("width") else 404
+        return PlainTextResponse(error.what if status == 400 else "this picture cannot be shown", status)
+    return Plain(data, media_type="image/webp", headers={"ETag": tag, **_FOREVER, **_SAFE})
+
+
+async def _why(request: Request) -> Response:
+    """What the run knows about one item, as JSON."""
+    from starlette.concurrency import run_in_threadpool
+    from starlette.responses import JSONResponse
+
+    opened = workspace()
+    item = request.query_params.get("item", "")
+    if opened is None:
+        return JSONResponse({"error": "no run is open"}, 404)
+    try:
+        found = await run_in_threadpool(reasons, opened, item)
+    except DataError as error:
+        return JSONResponse({"error": error.what}, 404)
+    except ResourceError as error:
+        return JSONResponse({"error": error.what}, 503)
+    return JSONResponse(found, headers={"Cache-Control": "no-store", **_SAFE})
+
+
+def serve(config: ReviewConfig, host: str, port: int, browser: bool) -> None:
+    """Run the server until it is stopped.
+
+    Parameters
+    ----------
+    config : ReviewConfig
+    host : str
+        Address to listen on.
+    port : int
+        0 = any free one; the address is printed.
+    browser : bool
+        Open it.
+
+    Raises
+    ------
+    UsageError
+        If strangers could reach it.
+    MissingExtraError
+        If Streamlit is not installed.
+    """
+    try:
+        import streamlit as st
+        from streamlit.starlette import App
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("streamlit", "ui", "the review app") from error
+    del st
+    check_binding(host, has_login(), config.insecure)
+    configure(config)
+    if workspace() is None:
+        sys.stderr.write("No run was named: choose one on the Overview page.\n")
+    app = App(SCRIPT, routes=routes(), middleware=middleware(), lifespan=lifespan)
+    app.run(
+        config={
+            "server.address": host,
+            "server.port": port,
+            "server.headless": not browser,
+            "server.fileWatcherType": "none",
+            "browser.gatherUsageStats": False,
+            "client.toolbarMode": "minimal",
+            "runner.fastReruns": True,
+        }
+    )

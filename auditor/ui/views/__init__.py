@@ -1,0 +1,86 @@
+"""The pages, as functions. The folder is not called `pages`: Streamlit would take each file for a page of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from auditor.core.config import load_settings
+from auditor.core.errors import AuditorError
+from auditor.ui import workspace as workspaces
+from auditor.ui.people import require_login
+from auditor.ui.views.disagreements import disagreements_page
+from auditor.ui.views.export import export_page
+from auditor.ui.views.gallery import gallery_page
+from auditor.ui.views.overview import overview_page
+from auditor.ui.views.quality import quality_page
+from auditor.ui.views.review import review_page
+from auditor.ui.workspace import Workspace
+
+__all__ = ["PAGES", "show"]
+
+#: Title, address, icon, function. There is no page for what does not exist.
+PAGES: tuple[tuple[str, str, str, Callable[[Workspace], None]], ...] = (
+    ("Overview", "overview", ":material/monitoring:", overview_page),
+    ("Review", "review", ":material/rate_review:", review_page),
+    ("Disagreements", "disagreements", ":material/balance:", disagreements_page),
+    ("Gallery", "gallery", ":material/grid_view:", gallery_page),
+    ("Duplicates & quality", "quality", ":material/content_copy:", quality_page),
+    ("Export", "export", ":material/download:", export_page),
+)
+
+
+def show() -> None:
+    """One rerun of the app."""
+    st.set_page_config(page_title="auditor review", page_icon=":material/fact_check:", layout="wide")
+    # Streamlit leaves 6rem free above a page; the card needs the height of a laptop.
+    st.html("<style>.stMainBlockContainer{padding-top:4.2rem;padding-bottom:1rem}</style>")
+    require_login()
+    try:
+        opened = workspaces.workspace()
+    except AuditorError as error:
+        _tell(error)
+        return
+    if opened is None:
+        _pick_run()
+        return
+    pages = [
+        st.Page(_bound(call, opened), title=title, url_path=path, icon=icon, default=path == "overview")
+        for title, path, icon, call in PAGES
+    ]
+    st.navigation(pages, position="top").run()
+
+
+def _bound(call: Callable[[Workspace], None], opened: Workspace) -> Callable[[], None]:
+    def page() -> None:
+        try:
+            call(opened)
+        except AuditorError as error:
+            _tell(error)
+
+    page.__name__ = call.__name__
+    return page
+
+
+def _tell(error: AuditorError) -> None:
+    st.error("The run cannot be shown.", icon=":material/error:")
+    # As code: a message holds names from the data, which must not be read as Markdown.
+    st.code(f"{error.what}\n{error.way_out or ''}", language=None)
+
+
+def _pick_run() -> None:
+    st.title("Label review")
+    settings = load_settings()
+    found = workspaces.finished_runs(settings)
+    if not found:
+        st.info("There is no finished run yet.")
+        st.code("auditor find-errors DATASET", language=None)
+        st.caption("Then start again, or name a run: auditor review RUN")
+        return
+    names = [path.name for path in found]
+    name = st.selectbox("Run", names)
+    st.caption("It is opened for everybody who uses this server, until the server is restarted.")
+    if st.button("Open", type="primary"):
+        workspaces.choose(str(found[names.index(name)]))
+        st.rerun()

@@ -1,0 +1,34 @@
+"""The Disagreements page: items on which reviewers differ, settled one by one."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from auditor.review.readout import ReviewItem
+from auditor.ui.exchange import BATCH, Exchange
+from auditor.ui.people import current_reviewer
+from auditor.ui.views.card import card_page
+from auditor.ui.workspace import Workspace
+
+__all__ = ["disagreements_page"]
+
+
+def disagreements_page(ws: Workspace) -> None:
+    """The card with everybody's verdicts beside the item; a verdict here settles it."""
+    reviewer = current_reviewer()
+    waiting = ws.store.progress().disagreements
+    if not waiting:
+        st.subheader("No open disagreement")
+        st.caption("Items judged by two or more reviewers who differ appear here.")
+        return
+    st.caption(f"{waiting:,} open disagreements. Your verdict here settles the item, whoever voted before.")
+
+    def supply() -> list[ReviewItem]:
+        return [d.item for d in ws.store.disagreements(limit=BATCH)]
+
+    def votes(items: list[ReviewItem]) -> dict[str, dict[str, str]]:
+        return {item.item_id: dict(item.verdicts) for item in items}
+
+    card_page(
+        ws, "settle-card", lambda: Exchange(ws.store, reviewer, supply, origin="adjudication"), reviewer, votes
+    )  # fmt: skip

@@ -1,0 +1,123 @@
+"""The Export page: the label patch, and the verdicts as a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import streamlit as st
+
+from auditor.core.errors import AuditorError
+from auditor.patch.create import Created, create_patch
+from auditor.patch.files import SUFFIX, write_patch
+from auditor.patch.records import Patch
+from auditor.patch.rules import consensus_of
+from auditor.review.votes import VoteTable
+from auditor.ui.workspace import Workspace
+
+__all__ = ["export_page", "verdict_csv"]
+
+_RULES: Final = {
+    "majority": "majority of the verdicts",
+    "2-of-3": "2 of 3 agree",
+    "3-of-5": "3 of 5 agree",
+    "dawid-skene": "Dawid-Skene: reviewers weighed by their consistency",
+    "crowdlab": "CROWDLAB: reviewers and the model",
+}
+#: Spreadsheets run a cell that begins like this as a formula.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def export_page(ws: Workspace) -> None:
+    """Download what the review has brought."""
+    votes = ws.store.votes()
+    if not len(votes.items):
+        st.info("No verdict yet: there is nothing to export.")
+        return
+    left, right = st.columns(2, gap="large")
+    with left:
+        _patch(ws, votes)
+    with right:
+        _table(ws, votes)
+
+
+def _patch(ws: Workspace, votes: VoteTable) -> None:
+    st.subheader("Label patch")
+    st.caption(
+        "Corrections anchored to content hashes, to share and to apply: auditor patch apply PATCH DATASET --out FOLDER"
+    )
+    rule = st.selectbox("Consensus", list(_RULES), format_func=_RULES.__getitem__)
+    treatment: Any = st.selectbox(
+        "Items to which both labels apply", ["strict", "lenient"],
+        format_func={"strict": "become records with several labels", "lenient": "keep their label"}.__getitem__,
+    )  # fmt: skip
+    license = st.selectbox("Licence", ["CC0-1.0", "CC-BY-4.0"])
+    leave_out = st.checkbox("Leave out copies of one item that were judged differently")
+    try:
+        made = create_patch(
+            ws.run, consensus_of(ws.run, votes, rule), ws.settings, treatment=treatment, license=license,
+            leave_out_conflicts=leave_out,
+        )  # fmt: skip
+    except AuditorError as error:
+        st.warning("No patch can be made.")
+        st.code(f"{error.what}\n{error.way_out or ''}", language=None)
+        return
+    st.markdown(_summary(made))
+    st.download_button(
+        "Download the patch", _bytes(made.patch), file_name=f"{ws.run.id}{SUFFIX}", type="primary",
+        mime="application/jsonl", icon=":material/download:", disabled=not made.patch.records, on_click="ignore",
+    )  # fmt: skip
+
+
+def _bytes(patch: Patch) -> bytes:
+    # Through a file: the writer checks the patch as its reader will.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"new{SUFFIX}"
+        write_patch(patch, path)
+        return path.read_bytes()
+
+
+def _summary(made: Created) -> str:
+    counts: dict[str, int] = {}
+    for record in made.patch.records:
+        counts[record.op] = counts.get(record.op, 0) + 1
+    parts = ", ".join(f"{n:,} {op}" for op, n in sorted(counts.items())) or "none"
+    left = ", ".join(f"{n:,} {verdict}" for verdict, n in sorted(made.left_out.items()))
+    return f"**{len(made.patch.records):,} records** ({parts})." + (f" Without a record: {left}." if left else "")
+
+
+def _table(ws: Workspace, votes: VoteTable) -> None:
+    st.subheader("Verdicts")
+    st.caption(f"{len(votes.items):,} current verdicts, one row each.")
+    st.download_button(
+        "Download as CSV", verdict_csv(votes), file_name=f"{ws.run.id}-verdicts.csv", mime="text/csv",
+        icon=":material/table:", on_click="ignore",
+    )  # fmt: skip
+
+
+def verdict_csv(votes: VoteTable) -> str:
+    """Current verdicts, ``item, given, suggested, reviewer, verdict, stream, ms, server_time``.
+
+    A cell that a spreadsheet would run as a formula begins with an apostrophe.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["item", "given", "suggested", "reviewer", "verdict", "stream", "ms", "server_time"])
+    for row in range(len(votes.items)):
+        item = votes.items[row]
+        ms = votes.ms[row]
+        cells = [
+            votes.item_ids[item], votes.given[item], votes.suggested[item] or "",
+            votes.reviewer_names[votes.reviewers[row]], votes.verdicts[row], votes.streams[row],
+        ]  # fmt: skip
+        writer.writerow([*map(_harmless, cells), "" if np.isnan(ms) else int(ms), f"{votes.server_time[row]:.3f}"])
+    return buffer.getvalue()
+
+
+def _harmless(cell: object) -> str:
+    text = str(cell)
+    return f"'{text}" if text.startswith(_FORMULA) else text

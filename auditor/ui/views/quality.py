@@ -1,0 +1,84 @@
+"""The Duplicates & quality page: copies, contradicting labels, items that cannot be decoded."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from auditor.review.readout import PageFilter
+from auditor.runs import layout
+from auditor.ui.components import gallery_grid
+from auditor.ui.payload import face
+from auditor.ui.workspace import Workspace
+
+__all__ = ["group_table", "quality_page"]
+
+#: Groups listed, and members shown of one.
+MOST_GROUPS: Final = 500
+MOST_MEMBERS: Final = 60
+
+
+def quality_page(ws: Workspace) -> None:
+    """What the run found out about the data apart from labels."""
+    groups = ws.rows.groups
+    table = group_table(ws)
+    columns = st.columns(4)
+    columns[0].metric("Groups of copies", f"{len(np.unique(groups['group'])):,}", border=True)
+    columns[1].metric("Items in them", f"{len(groups['row']):,}", border=True)
+    conflicts = len(np.unique(groups["group"][groups["conflict"]]))
+    columns[2].metric("With contradicting labels", f"{conflicts:,}", border=True)
+    bad = ws.store.page(PageFilter(code="DQ001"), limit=200)
+    columns[3].metric("Undecodable items", f"{ws.run.counts.get('n_undecodable', len(bad.items)):,}", border=True)
+    st.subheader("Copies and near copies")
+    if table.empty:
+        st.caption("The run found none.")
+    else:
+        _groups(ws, table)
+    st.subheader("Findings on quality")
+    if not bad.items:
+        st.caption("Every item could be decoded.")
+        return
+    rows = [{"item": i.item_id, "label": i.given, "code": i.code, layout.CODES["DQ001"]: i.message} for i in bad.items]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+
+
+def group_table(ws: Workspace) -> pd.DataFrame:
+    """Groups with contradicting labels first, then the largest: ``group, items, exact copies, contradicting``."""
+    groups = ws.rows.groups
+    frame = pd.DataFrame({k: groups[k] for k in ("group", "exact", "conflict")})
+    table = frame.groupby("group", as_index=False).agg(
+        items=("exact", "size"), exact=("exact", "sum"), contradicting=("conflict", "first")
+    )
+    table = table.sort_values(["contradicting", "items", "group"], ascending=[False, False, True], kind="stable")
+    return table.rename(columns={"exact": "exact copies"}).reset_index(drop=True)
+
+
+def _groups(ws: Workspace, table: pd.DataFrame) -> None:
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        if len(table) > MOST_GROUPS:
+            st.caption(f"The first {MOST_GROUPS} of {len(table):,} groups.")
+        picked: Any = st.dataframe(
+            table.head(MOST_GROUPS), hide_index=True, width="stretch", height=420,
+            on_select="rerun", selection_mode="single-row", key="groups",
+        )  # fmt: skip
+    rows = picked.selection.rows if picked and picked.selection.rows else [0]
+    chosen = table.iloc[int(rows[0])]
+    groups = ws.rows.groups
+    members = groups["row"][groups["group"] == chosen["group"]][:MOST_MEMBERS]
+    with right:
+        word = "contradicting labels" if chosen["contradicting"] else "one label"
+        st.caption(f"Group {chosen['group']}: {chosen['items']} items, {word}.")
+        items = [
+            {
+                "id": str(m["id"]),
+                "given": str(m["given"]),
+                "note": f"{m['split']} {m['index']}",
+                **face(ws, m["content_hash"], 192),
+            }
+            for m in ws.rows.describe(members.tolist())
+        ]
+        gallery_grid(ws, items, f"group-{chosen['group']}", selectable=False)

@@ -1,0 +1,122 @@
+"""The run under review: opened once per process, shared by all visitors and routes."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from auditor.core.config import Settings, load_settings
+from auditor.core.errors import MissingExtraError
+from auditor.runs import layout
+from auditor.runs.run import Run, open_run
+from auditor.runs.tables import read_table
+from auditor.ui.config import ReviewConfig, current_config
+from auditor.ui.contents import Contents
+from auditor.ui.keywords import Keywords
+from auditor.ui.rows import RunRows
+
+try:
+    from auditor.review.store import VerdictStore
+except ModuleNotFoundError as error:
+    raise MissingExtraError(error.name or "sqlalchemy", "ui", "the review app") from error
+
+__all__ = ["Workspace", "choose", "close_workspace", "finished_runs", "open_workspace", "workspace"]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A run, its verdict store and its items; `keywords` for texts only."""
+
+    run: Run
+    store: VerdictStore
+    rows: RunRows
+    contents: Contents
+    settings: Settings
+    keywords: Keywords | None
+
+
+_lock = threading.Lock()
+_opened: Workspace | None = None
+_opened_for: ReviewConfig | None = None
+_chosen: str | None = None
+
+
+def open_workspace(config: ReviewConfig, settings: Settings | None = None) -> Workspace:
+    """Open the run named by `config`, and take it into its verdict store the first time.
+
+    Raises
+    ------
+    RunError
+        If there is no such run, or the store belongs to another one.
+    ResourceError
+        If the store cannot be reached.
+    """
+    settings = settings or load_settings()
+    run = open_run(config.run or "", settings.runs_dir)
+    store = VerdictStore.open(config.store or run.path)
+    try:
+        if not store.loaded:
+            store.load_run(run, detections=_detections(run))
+        else:
+            store.load_run(run)
+    except BaseException:
+        store.close()
+        raise
+    # Taking a run in reads whole tables; they are not needed again.
+    run = open_run(run.path)
+    rows = RunRows(run)
+    contents = Contents(run, rows, settings)
+    return Workspace(run, store, rows, contents, settings, contents.keywords() if contents.kind == "text" else None)
+
+
+def _detections(run: Run) -> dict[str, np.ndarray] | None:
+    """Items by the detector that flags them, where the run's detectors have been computed."""
+    path = run.path / layout.DETECTORS
+    if not path.is_file():
+        return None
+    table = read_table(path)
+    prefix = "flagged_"
+    ids = table["id"].to_numpy()
+    return {c.removeprefix(prefix): ids[table[c].to_numpy()] for c in table.columns if c.startswith(prefix)}
+
+
+def workspace() -> Workspace | None:
+    """The process's workspace, opened on the first call; None where no run was named yet. Errors as above."""
+    global _opened, _opened_for
+    config = current_config()
+    if config.run is None and _chosen is not None:
+        config = ReviewConfig(_chosen, config.store, config.reviewer, config.insecure, config.allowed)
+    if config.run is None:
+        return None
+    with _lock:
+        if _opened is None or _opened_for != config:
+            if _opened is not None:
+                _opened.store.close()
+                _opened = None
+            _opened = open_workspace(config)
+            _opened_for = config
+        return _opened
+
+
+def choose(path: str) -> None:
+    """Pick the run where none was named. Holds for everybody who uses this server."""
+    global _chosen
+    _chosen = path
+
+
+def close_workspace() -> None:
+    """Close the store; the next `workspace` opens it again."""
+    global _opened, _opened_for, _chosen
+    with _lock:
+        if _opened is not None:
+            _opened.store.close()
+        _opened = _opened_for = _chosen = None
+
+
+def finished_runs(settings: Settings) -> list[Path]:
+    """Run folders one can review, newest first."""
+    found = [p.parent for p in settings.runs_dir.glob(f"*/{layout.MANIFEST}")]
+    return sorted(found, key=lambda p: (p / layout.MANIFEST).stat().st_mtime, reverse=True)
