@@ -52,18 +52,22 @@ async def _start() -> None:
         pass
 
 
-def test_both_entries_refuse(ws: Workspace, monkeypatch: pytest.MonkeyPatch, digits: Any) -> None:
+def test_both_entries_refuse(ws: Workspace, digits: Any) -> None:
     import asyncio
 
     from streamlit import config as streamlit_config
 
     with pytest.raises(UsageError, match="without a login"):  # the command
         serve(ReviewConfig(run=str(digits)), "0.0.0.0", 0, browser=False)
-    monkeypatch.setattr(streamlit_config, "get_option", {}.get)  # app.py without its config.toml: every interface
-    with pytest.raises(UsageError, match="without a login"):
+    before = streamlit_config.get_option("server.address")
+    try:
+        streamlit_config.set_option("server.address", None)  # app.py without its config.toml: every interface
+        with pytest.raises(UsageError, match="without a login"):
+            asyncio.run(_start())
+        streamlit_config.set_option("server.address", "127.0.0.1")
         asyncio.run(_start())
-    monkeypatch.setattr(streamlit_config, "get_option", {"server.address": "127.0.0.1"}.get)
-    asyncio.run(_start())
+    finally:
+        streamlit_config.set_option("server.address", before)
 
 
 def test_strangers_and_foreign_host_names_get_nothing(ws: Workspace) -> None:

@@ -57,8 +57,13 @@ def _filters(ws: Workspace) -> PageFilter:
     state = first[3].selectbox("State", list(_STATE))
     low = second[0].text_input("Score from", placeholder="lowest")
     high = second[1].text_input("to", placeholder="highest")
-    detector = second[2].selectbox("Detector", [_ANY, *facts["detectors"]], disabled=not facts["detectors"],
-                                   help=None if facts["detectors"] else "This store was loaded without detectors.")  # fmt: skip
+    none = "This store was loaded without detectors."
+    detector = second[2].selectbox(
+        "Detector",
+        [_ANY, *facts["detectors"]],
+        disabled=not facts["detectors"],
+        help=None if facts["detectors"] else none,
+    )
     who = second[3].selectbox("Judged by", [_ANY, *progress.by_reviewer])
     return PageFilter(
         given=None if given == _ANY else given,

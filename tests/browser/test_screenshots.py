@@ -1,0 +1,112 @@
+"""Pictures of every page for docs/images, on real CIFAR-10 findings and the published votes of real people.
+
+``AUDITOR_SCREENSHOTS=1 pytest -m slow tests/browser/test_screenshots.py`` writes them to ``docs/images``; without the
+variable they go to a temporary folder. ``AUDITOR_SCREENSHOT_RUN`` names a finished CIFAR-10 run to copy, which saves
+the minute of training.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+
+from tests.browser.page import CardPage
+from tests.ui.runs import find_errors
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 150_000
+
+
+@pytest.fixture(scope="module")
+def cifar10(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
+    """A CIFAR-10 run with the published votes in its store."""
+    from auditor.patch.importing import import_verdicts
+    from auditor.review.store import VerdictStore
+    from auditor.runs.run import open_run
+
+    path = tmp_path_factory.mktemp("shots") / "cifar10-quick"
+    if ready := os.environ.get("AUDITOR_SCREENSHOT_RUN"):
+        shutil.copytree(ready, path)
+    else:
+        find_errors("cifar10", "--budget", "quick", "--out", str(path))
+    run = open_run(path)
+    with VerdictStore.open(path) as store:
+        store.load_run(run)
+        import_verdicts(run, data_dir / "label_errors" / "cifar10" / "mturk.json", store)
+    return path
+
+
+def _save(browser: Chrome, folder: Path, name: str) -> None:
+    image = Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
+    for colours in (256, 128, 64, 32):
+        buffer = io.BytesIO()
+        image.quantize(colours, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+        if buffer.tell() < LIMIT:
+            break
+    assert buffer.tell() < LIMIT
+    (folder / f"{name}.png").write_bytes(buffer.getvalue())
+
+
+def _settled(browser: Chrome, text: str) -> None:
+    """The page shows `text` and nothing is running."""
+    deadline = time.monotonic() + 40
+    while True:
+        body = browser.find_element(By.TAG_NAME, "body").text
+        running = browser.find_elements(By.CSS_SELECTOR, "[data-testid=stStatusWidget]")
+        if text in body and not running:
+            time.sleep(1.2)  # pictures and charts
+            return
+        assert time.monotonic() < deadline, f"{text!r} is not there: {body[:1500]}"
+        time.sleep(0.2)
+
+
+@pytest.mark.slow
+def test_pictures_of_every_page(
+    cifar10: Path, serve: Callable[..., Any], open_browser: Callable[..., Chrome], tmp_path: Path, data_dir: Path
+) -> None:
+    folder = tmp_path
+    if os.environ.get("AUDITOR_SCREENSHOTS"):
+        folder = ROOT / "docs" / "images"
+    server = serve(cifar10, data_dir=data_dir)
+    browser = open_browser()
+    page = CardPage(browser, server.url, "ann")
+    page.burst("1g1ug1gn1g", 300)
+    page.wait_saved(10)
+    time.sleep(1.5)
+    _save(browser, folder, "review")
+    page.press("h")
+    time.sleep(0.4)
+    _save(browser, folder, "review-keys")
+    page.press("h")
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 820, "height": 1180, "deviceScaleFactor": 1, "mobile": False}
+    )
+    time.sleep(1.0)
+    assert page.ask(
+        "return document.documentElement.scrollWidth <= innerWidth && card.scrollWidth <= card.clientWidth + 1"
+    )
+    _save(browser, folder, "review-tablet")
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    )
+    page = CardPage(browser, server.url, "ann", "disagreements")
+    time.sleep(1.5)
+    _save(browser, folder, "disagreements")
+    for name, text in (
+        ("overview", "Reviewers"), ("gallery", "selected"), ("quality", "Copies and near copies"),
+        ("export", "Download the patch"),
+    ):  # fmt: skip
+        browser.get(f"{server.url}/{name if name != 'overview' else ''}?reviewer=ann")
+        _settled(browser, text)
+        _save(browser, folder, name)
+    assert server.tracebacks() == []

@@ -1,0 +1,202 @@
+"""Every page on a real run, without a browser: empty, with verdicts, with the filters and buttons in use."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from auditor.review.readout import PageFilter
+from auditor.ui import SCRIPT
+from auditor.ui.config import ReviewConfig, configure
+from auditor.ui.payload import hand_data
+from auditor.ui.views import PAGES
+from auditor.ui.views.export import verdict_csv
+from auditor.ui.views.gallery import PAGE_SIZE, bulk_events
+from auditor.ui.views.overview import audit_share
+from auditor.ui.views.quality import group_table
+from auditor.ui.workspace import Workspace, close_workspace
+
+TITLES = [title for title, *_ in PAGES]
+
+
+def _script(page: str) -> AppTest:
+    """The app with one page as the only one; AppTest has no way to switch between callables."""
+
+    def run(name: str) -> None:
+        from auditor.core.errors import AuditorError
+        from auditor.ui import workspace as workspaces
+        from auditor.ui.views import PAGES, _tell
+
+        call = next(call for title, _, _, call in PAGES if title == name)
+        opened = workspaces.workspace()
+        assert opened is not None
+        try:
+            call(opened)
+        except AuditorError as error:
+            _tell(error)
+
+    return AppTest.from_function(run, args=(page,), default_timeout=60)
+
+
+def _texts(app: AppTest) -> str:
+    return "\n".join(
+        str(e.value) for kind in ("markdown", "caption", "code", "info", "subheader") for e in app.get(kind)
+    )
+
+
+def _vote(ws: Workspace, reviewer: str, verdict: str, items: list[Any]) -> None:
+    result = ws.store.submit(reviewer, bulk_events(items, verdict))
+    assert not result.refused
+
+
+@pytest.fixture
+def voted(ws: Workspace) -> Workspace:
+    """Two reviewers on 12 flagged items, differing on 4, and ann on a part of the audit sample."""
+    items = list(ws.store.page(PageFilter(flagged=True), limit=12).items)
+    _vote(ws, "ann", "suggested", items)
+    _vote(ws, "ben", "suggested", items[:8])
+    _vote(ws, "ben", "given", items[8:])
+    return ws
+
+
+def test_the_whole_script_runs(ws: Workspace) -> None:
+    app = AppTest.from_file(SCRIPT, default_timeout=60).run()
+    assert not app.exception
+    assert [m.label for m in app.metric][:2] == ["Verdicts", "Items judged"]
+
+
+@pytest.mark.parametrize("page", TITLES)
+def test_every_page_of_a_fresh_run(ws: Workspace, page: str) -> None:
+    app = _script(page).run()
+    assert not app.exception
+    assert not app.error
+
+
+@pytest.mark.parametrize("page", TITLES)
+def test_every_page_with_verdicts(voted: Workspace, page: str) -> None:
+    app = _script(page).run()
+    assert not app.exception
+    assert not app.error
+
+
+def test_the_overview_counts(voted: Workspace) -> None:
+    app = _script("Overview").run()
+    assert {m.label: m.value for m in app.metric} == {
+        "Verdicts": "24", "Items judged": "12", "Judged by two or more": "12", "Open disagreements": "4",
+    }  # fmt: skip
+    share = audit_share(voted)
+    assert share.n == voted.store.progress().audit_done
+    frames = [table.value for table in app.dataframe]
+    agreement = next(f for f in frames if "measure" in f)
+    assert list(agreement["measure"]) == ["Krippendorff's alpha, all", "Cohen's kappa, ann and ben"]
+
+
+def test_disagreements_show_the_votes(voted: Workspace) -> None:
+    app = _script("Disagreements").run()
+    assert "4 open disagreements" in _texts(app)
+    exchange, hand = (app.session_state[f"settle-card-{name}"] for name in ("exchange", "hand"))
+    assert [item["votes"] for item in hand[1]["batch"]] == [{"ann": "suggested", "ben": "given"}] * 4
+    item = exchange.batch[0]
+    event = {"uuid": str(uuid4()), "kind": "verdict", "item_id": item.item_id, "verdict": "given",
+             "shown_label": item.given, "shown_suggested": item.suggested}  # fmt: skip
+    exchange.receive({"n": 1, "left": 3, "events": [event]})
+    assert voted.store.progress().disagreements == 3
+
+
+def test_the_review_is_blind(ws: Workspace) -> None:
+    items = ws.store.next_batch("ann", 50)
+    assert {item.flagged for item in items} == {True, False}  # both streams are there
+    batch = hand_data(ws, items)["batch"]
+    assert len({tuple(sorted(payload)) for payload in batch}) == 1  # and look the same
+    assert set(batch[0]) == {"id", "hash", "given", "suggested", "options", "src"}
+
+
+def test_the_gallery_filters_and_turns_pages(voted: Workspace) -> None:
+    app = _script("Gallery").run()
+    assert "page 1" in _texts(app)
+    app.selectbox[2].set_value("all")
+    app.run()
+    next(b for b in app.button if b.label == "Next").click()
+    app.run()
+    assert "page 2" in _texts(app)
+    assert not app.exception
+    app.selectbox[3].set_value("judged")
+    app.selectbox[6 if len(app.selectbox) > 6 else -1].set_value("ben")
+    app.run()
+    assert "page 1" in _texts(app)  # another filter begins anew
+    app.text_input[0].set_value("x")
+    app.run()
+    assert "not a number" in app.warning[0].value
+
+
+def test_a_bulk_verdict_is_one_event_per_item(ws: Workspace) -> None:
+    items = list(ws.store.page(PageFilter(flagged=True), limit=PAGE_SIZE).items)
+    _vote(ws, "ann", "given", items)
+    assert ws.store.progress().by_verdict == {"given": len(items)}
+
+
+def test_groups_are_those_of_the_run(ws: Workspace) -> None:
+    table = group_table(ws)
+    sizes = ws.run.items.groupby("group").size()
+    assert table["items"].sum() == sizes[sizes > 1].sum()
+    assert len(table) == (sizes > 1).sum()
+    labels = ws.run.items.groupby("group")["label"].nunique()
+    assert table["contradicting"].sum() == (labels[sizes > 1] > 1).sum()
+
+
+def test_the_export_page_offers_a_patch(voted: Workspace) -> None:
+    app = _script("Export").run()
+    assert not app.exception
+    assert "**8 records**" in _texts(app)  # the two agree on 8 of 12
+    rows = list(csv.DictReader(io.StringIO(verdict_csv(voted.store.votes()))))
+    assert len(rows) == 24
+    assert {row["reviewer"] for row in rows} == {"ann", "ben"}
+
+
+def test_nobody_reviews_without_a_name(digits: Path) -> None:
+    configure(ReviewConfig(run=str(digits)))
+    try:
+        app = _script("Review").run()
+        assert "Who are you?" in _texts(app)
+        app.text_input[0].set_value("  ")
+        app.button[0].click()
+        app.run()
+        assert app.error
+        app.text_input[0].set_value("cara")
+        app.button[0].click()
+        app.run()
+        assert app.query_params["reviewer"] in ("cara", ["cara"])
+    finally:
+        close_workspace()
+        configure(ReviewConfig())
+
+
+def test_a_missing_run_is_told(tmp_path: Path) -> None:
+    configure(ReviewConfig(run=str(tmp_path / "none")))
+    try:
+        app = AppTest.from_file(SCRIPT, default_timeout=60).run()
+        assert "no run folder" in _texts(app)
+        assert not app.exception
+    finally:
+        configure(ReviewConfig())
+
+
+def test_without_a_run_the_finished_ones_are_offered(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUDITOR_RUNS_DIR", str(digits.parent))
+    monkeypatch.setenv("AUDITOR_REVIEWER", "ann")
+    monkeypatch.delenv("AUDITOR_RUN", raising=False)
+    monkeypatch.setattr("auditor.ui.config._current", None)
+    try:
+        app = AppTest.from_file(SCRIPT, default_timeout=60).run()
+        assert app.selectbox[0].options == ["digits"]
+        app.button[0].click()
+        app.run()
+        assert [m.label for m in app.metric][:1] == ["Verdicts"]
+    finally:
+        close_workspace()
