@@ -24,7 +24,7 @@ APPROXIMATE_BELOW = 200
 #: Below this many draws the wider multiple is used.
 WIDE_BELOW = 500
 #: Multiples of the standard error, for a nominal 95 %: with few draws 1.96 covers 91 to 93 %
-#: (`benchmarks/statistics.py`).
+#: (`benchmarks/statistics_coverage.py`).
 WIDE, NARROW = 2.24, 1.96
 #: With fewer reviewed items of either kind a normal interval means nothing and an exact bound takes its place.
 FEW = 5

@@ -1,6 +1,6 @@
 """Do the intervals and guarantees hold? Replays on real noise with known truth, and on synthetic noise.
 
-    python benchmarks/statistics.py [--replays 1000] [--run FOLDER]
+    python benchmarks/statistics_coverage.py [--replays 1000] [--run FOLDER]
 
 The reviewer is the truth (perfect). Margins: stored probabilities of two networks on CIFAR-10N aggre; synthetic
 class-conditional noise of the same size; with --run, a finished `find-errors` run over the CIFAR-10 train split with
@@ -183,7 +183,7 @@ def main() -> None:
     (RESULTS / "statistics.json").write_text(json.dumps(document, indent=1) + "\n")
     text = [
         "# Statistics: do intervals and guarantees hold?", "",
-        f"`python benchmarks/statistics.py --replays {options.replays}`; the reviewer is the truth. Monte-Carlo error "
+        f"`python benchmarks/statistics_coverage.py --replays {options.replays}`; the reviewer is the truth. Monte-Carlo error "
         f"of a coverage of .95: {math.sqrt(0.95 * 0.05 / options.replays):.3f}.", "",
         "## Total number of errors, nominal 95 %", "", table(result["totals"]), "",
         "## Flag lists with a bounded false discovery rate", "", table(result["fdr"]), "",
