@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -77,6 +78,13 @@ def hand_data(
     }
 
 
+def _votes_in_short(verdicts: Mapping[str, str]) -> str:
+    """By person for one or two, counted for more."""
+    if len(verdicts) <= 2:
+        return "\n".join(f"{who}: {verdict}" for who, verdict in verdicts.items())
+    return ", ".join(f"{n} {verdict}" for verdict, n in Counter(verdicts.values()).most_common())
+
+
 def grid_item(ws: Workspace, item: ReviewItem) -> dict[str, Any]:
     """One item for the gallery."""
     return {
@@ -84,5 +92,6 @@ def grid_item(ws: Workspace, item: ReviewItem) -> dict[str, Any]:
         "given": item.given,
         "suggested": item.suggested,
         "verdicts": dict(item.verdicts),
+        "note": _votes_in_short(item.verdicts),
         **face(ws, item.content_hash, 192),
     }

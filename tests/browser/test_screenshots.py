@@ -31,8 +31,9 @@ LIMIT = 150_000
 def cifar10(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
     """A CIFAR-10 run with the published votes in its store."""
     from auditor.patch.importing import import_verdicts
-    from auditor.review.store import VerdictStore
     from auditor.runs.run import open_run
+    from auditor.ui.config import ReviewConfig
+    from auditor.ui.workspace import open_workspace
 
     path = tmp_path_factory.mktemp("shots") / "cifar10-quick"
     if ready := os.environ.get("AUDITOR_SCREENSHOT_RUN"):
@@ -40,17 +41,18 @@ def cifar10(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
     else:
         find_errors("cifar10", "--budget", "quick", "--out", str(path))
     run = open_run(path)
-    with VerdictStore.open(path) as store:
-        store.load_run(run)
-        import_verdicts(run, data_dir / "label_errors" / "cifar10" / "mturk.json", store)
+    opened = open_workspace(ReviewConfig(run=str(path)))
+    import_verdicts(run, data_dir / "label_errors" / "cifar10" / "mturk.json", opened.store)
+    opened.store.close()
     return path
 
 
 def _save(browser: Chrome, folder: Path, name: str) -> None:
     image = Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
-    for colours in (256, 128, 64, 32):
+    for colours in (None, 256, 128, 64):
         buffer = io.BytesIO()
-        image.quantize(colours, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+        reduced = image if colours is None else image.quantize(colours, dither=Image.Dither.FLOYDSTEINBERG)
+        reduced.save(buffer, "PNG", optimize=True)
         if buffer.tell() < LIMIT:
             break
     assert buffer.tell() < LIMIT
@@ -64,7 +66,7 @@ def _settled(browser: Chrome, text: str) -> None:
         body = browser.find_element(By.TAG_NAME, "body").text
         running = browser.find_elements(By.CSS_SELECTOR, "[data-testid=stStatusWidget]")
         if text in body and not running:
-            time.sleep(1.2)  # pictures and charts
+            time.sleep(3.0)  # pictures
             return
         assert time.monotonic() < deadline, f"{text!r} is not there: {body[:1500]}"
         time.sleep(0.2)

@@ -23,10 +23,9 @@ function face(item) {
 }
 
 function tile(item, grid) {
-  const votes = Object.entries(item.verdicts ?? {}).map(([who, verdict]) => `${who}: ${verdict}`).join("\n");
   const label = item.suggested ? `${item.given} → ${item.suggested}` : item.given;
   const node = make(grid.selectable ? "button" : "div", { class: "tile", type: grid.selectable ? "button" : null, title: item.id, "aria-pressed": grid.selectable ? "false" : null },
-    face(item), make("strong", { text: label }), make("small", { text: votes || item.note || " " }));
+    face(item), make("strong", { text: label }), make("small", { text: item.note || " " }));
   if (grid.selectable) node.addEventListener("click", (event) => grid.pick(item.id, event.shiftKey));
   return node;
 }

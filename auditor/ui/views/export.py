@@ -86,7 +86,7 @@ def _summary(made: Created) -> str:
     for record in made.patch.records:
         counts[record.op] = counts.get(record.op, 0) + 1
     parts = ", ".join(f"{n:,} {op}" for op, n in sorted(counts.items())) or "none"
-    left = ", ".join(f"{n:,} {verdict}" for verdict, n in sorted(made.left_out.items()))
+    left = ", ".join(f"{n:,} {verdict.replace('_', ' ')}" for verdict, n in sorted(made.left_out.items()))
     return f"**{len(made.patch.records):,} records** ({parts})." + (f" Without a record: {left}." if left else "")
 
 

@@ -88,13 +88,14 @@ def _number(text: str, name: str) -> float | None:
 
 
 def _pager(place: dict[str, Any], number: int, after: tuple[float, int] | None) -> None:
-    if st.button("Previous", icon=":material/chevron_left:", disabled=number == 1):
-        place["stack"].pop()
-        st.rerun()
+    # Callbacks run before the page is drawn: one run of the script for a turn, not two.
+    stack = place["stack"]
+    st.button("Previous", icon=":material/chevron_left:", disabled=number == 1, on_click=stack.pop)
     st.markdown(f"page {number}")
-    if st.button("Next", icon=":material/chevron_right:", icon_position="right", disabled=after is None):
-        place["stack"].append(after)
-        st.rerun()
+    st.button(
+        "Next", icon=":material/chevron_right:", icon_position="right", disabled=after is None, on_click=stack.append,
+        args=(after,),
+    )  # fmt: skip
 
 
 def _bulk(ws: Workspace, reviewer: str, chosen: list[ReviewItem]) -> None:

@@ -32,8 +32,8 @@ def overview_page(ws: Workspace) -> None:
     votes = ws.store.votes()
     left, right = st.columns(2, gap="large")
     with left:
-        _verdicts(progress)
         _errors(ws, votes)
+        _verdicts(progress)
     with right:
         _agreement(votes)
         _reviewers(ws, votes)
@@ -107,7 +107,8 @@ def _agreement(votes: VoteTable) -> None:
     rows = [_line("Krippendorff's alpha, all", krippendorff_alpha(ratings, len(names), draws=500))]
     for a, b in _pairs(votes.reviewer_names):
         kappa = cohen_kappa(ratings[:, a], ratings[:, b], len(names), draws=500)
-        rows.append(_line(f"Cohen's kappa, {votes.reviewer_names[a]} and {votes.reviewer_names[b]}", kappa))
+        if kappa.n_items:
+            rows.append(_line(f"Cohen's kappa, {votes.reviewer_names[a]} and {votes.reviewer_names[b]}", kappa))
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
 
 
