@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -121,9 +122,13 @@ class RunRows:
         sure = table["p_given"].to_numpy().astype(np.float64)
         sure[table["flagged"].to_numpy(zero_copy_only=False)] = -1.0
         rows = table["row"].to_numpy()
+        # Class after class by one sort: a mask per class would read a million rows a hundred times.
+        order = np.argsort(codes, kind="stable")
+        ends = np.searchsorted(codes[order], np.arange(len(names) + 1))
         found: dict[str, list[str]] = {}
         for code, name in enumerate(names):
-            members = np.flatnonzero((codes == code) & (sure > 1 / len(self.class_names)))
+            members = order[ends[code] : ends[code + 1]]
+            members = members[sure[members] > 1 / len(self.class_names)]
             if len(members) > POOL:
                 members = members[np.argpartition(-sure[members], POOL)[:POOL]]
             members = members[np.argsort(-sure[members], kind="stable")]
@@ -132,6 +137,10 @@ class RunRows:
             # One more than shown: the item under review is left out of its own exemplars.
             found[str(name)] = list(dict.fromkeys(hashes))[: N_EXEMPLARS + 1]
         return found
+
+    def warm(self) -> None:
+        """Read what the first page needs."""
+        _ = self._hashes, self._place_of_row, self.exemplars
 
     @cached_property
     def groups(self) -> dict[str, np.ndarray]:
@@ -144,21 +153,39 @@ class RunRows:
             ``exact`` bool (m,): has the same content as another member; ``conflict`` bool (m,): the group holds
             several labels.
         """
-        table = self._read(layout.ITEMS, ["group", "label", "content_hash"])
+        table = self._read(layout.ITEMS, ["group", "label"])
         group, label = table["group"].to_numpy(), table["label"].to_numpy()
-        content = table["content_hash"].combine_chunks().dictionary_encode().indices.to_numpy()
+        numbers, order = self._hashes
+        same = numbers[1:] == numbers[:-1]
+        copied = np.zeros(len(group), dtype=bool)
+        copied[order[1:][same]] = copied[order[:-1][same]] = True
         _, inverse, counts = np.unique(group, return_inverse=True, return_counts=True)
         rows = np.flatnonzero(counts[inverse] > 1)
         rows = rows[np.argsort(inverse[rows], kind="stable")]
         number = inverse[rows]
-        copies = np.bincount(content, minlength=1)
         low, high = np.full(len(counts), np.iinfo(np.int64).max), np.full(len(counts), -1)
         np.minimum.at(low, number, label[rows])
         np.maximum.at(high, number, label[rows])
         conflict = (low < high)[number]
-        return {"row": rows, "group": group[rows], "exact": copies[content[rows]] > 1, "conflict": conflict}
+        return {"row": rows, "group": group[rows], "exact": copied[rows], "conflict": conflict}
+
+    @cached_property
+    def group_table(self) -> pd.DataFrame:
+        """Groups with contradicting labels first, then the largest: ``group, items, exact copies, contradicting``."""
+        groups = self.groups
+        frame = pd.DataFrame({k: groups[k] for k in ("group", "exact", "conflict")})
+        table = frame.groupby("group", as_index=False).agg(
+            items=("exact", "size"), exact=("exact", "sum"), contradicting=("conflict", "first")
+        )
+        table = table.sort_values(["contradicting", "items", "group"], ascending=[False, False, True], kind="stable")
+        return table.rename(columns={"exact": "exact copies"}).reset_index(drop=True)
+
+    @cached_property
+    def _places(self) -> tuple[np.ndarray, pa.Array]:
+        table = self._read(layout.ITEMS, ["index", "split"])
+        return table["index"].to_numpy(), table["split"].combine_chunks().dictionary_encode()
 
     def describe(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """``id, content_hash, given, split, index`` of rows."""
-        table = self._read(layout.ITEMS, ["id", "content_hash", "given", "split", "index"])
-        return table.take(pa.array(list(rows), type=pa.int64())).to_pylist()
+        index, split = self._places
+        return [{**self.facts(row), "split": split[row].as_py(), "index": int(index[row])} for row in rows]

@@ -60,7 +60,7 @@ async def run_lifespan(_app: Any) -> AsyncIterator[None]:
         sys.stderr.write(f"Error: {error.what}\n  {error.way_out or ''}\n")
         raise
     if opened is not None:
-        warming = asyncio.create_task(asyncio.to_thread(opened.contents.warm))
+        warming = asyncio.create_task(asyncio.to_thread(opened.warm))
         warming.add_done_callback(_tell_problem)
     yield
     close_workspace()

@@ -37,6 +37,11 @@ class Workspace:
     settings: Settings
     keywords: Keywords | None
 
+    def warm(self) -> None:
+        """Read ahead what the first visitor would wait for."""
+        self.rows.warm()
+        self.contents.warm()
+
 
 _lock = threading.Lock()
 _opened: Workspace | None = None

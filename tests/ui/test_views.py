@@ -19,7 +19,6 @@ from auditor.ui.views import PAGES
 from auditor.ui.views.export import verdict_csv
 from auditor.ui.views.gallery import PAGE_SIZE, bulk_events
 from auditor.ui.views.overview import audit_share
-from auditor.ui.views.quality import group_table
 from auditor.ui.workspace import Workspace, close_workspace
 
 TITLES = [title for title, *_ in PAGES]
@@ -90,11 +89,21 @@ def test_the_overview_counts(voted: Workspace) -> None:
     assert {m.label: m.value for m in app.metric} == {
         "Verdicts": "24", "Items judged": "12", "Judged by two or more": "12", "Open disagreements": "4",
     }  # fmt: skip
-    share = audit_share(voted)
-    assert share.n == voted.store.progress().audit_done
     frames = [table.value for table in app.dataframe]
     agreement = next(f for f in frames if "measure" in f)
     assert list(agreement["measure"]) == ["Krippendorff's alpha, all", "Cohen's kappa, ann and ben"]
+
+
+def test_the_share_of_the_audit_sample_is_of_its_judged_beginning(ws: Workspace) -> None:
+    assert audit_share(ws).n == 0
+    sample = ws.store.audit_sample().item_ids.tolist()
+    states = [ws.store.state(item) for item in sample[:6]]
+    items = [state.item for state in states if state is not None]
+    _vote(ws, "ann", "given", items[:3])
+    _vote(ws, "ann", "suggested", items[4:])  # after a gap: judged for another reason, it does not count
+    assert (audit_share(ws).k, audit_share(ws).n) == (0, 3)
+    _vote(ws, "ann", "neither", items[3:4])
+    assert (audit_share(ws).k, audit_share(ws).n) == (3, 6)
 
 
 def test_disagreements_show_the_votes(voted: Workspace) -> None:
@@ -142,7 +151,7 @@ def test_a_bulk_verdict_is_one_event_per_item(ws: Workspace) -> None:
 
 
 def test_groups_are_those_of_the_run(ws: Workspace) -> None:
-    table = group_table(ws)
+    table = ws.rows.group_table
     sizes = ws.run.items.groupby("group").size()
     assert table["items"].sum() == sizes[sizes > 1].sum()
     assert len(table) == (sizes > 1).sum()

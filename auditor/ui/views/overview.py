@@ -79,7 +79,7 @@ def _errors(ws: Workspace, votes: VoteTable) -> None:
     if share.n:
         low, high = share.interval
         st.markdown(
-            f"Of the random audit sample, **{share.k:,} of {share.n:,}** judged items have a wrong label "
+            f"Of the first {share.n:,} items of the random audit sample, **{share.k:,}** have a wrong label "
             f"({share.value:.1%}, exact 95 % interval {low:.1%} to {high:.1%})."
         )
         st.caption(
@@ -91,10 +91,15 @@ def _errors(ws: Workspace, votes: VoteTable) -> None:
 
 
 def audit_share(ws: Workspace) -> Share:
-    """Wrong labels by majority among the judged items of the random sample."""
+    """Wrong labels by majority in the part of the random sample that is judged without a gap.
+
+    Items of the sample may be judged for another reason, because they are flagged or were imported; counting them as
+    they come would favour those. Every beginning of the sample is a random part of it, so its judged beginning counts.
+    """
     sample = ws.store.audit_sample()
-    judged = set(sample.item_ids[sample.reviewed].tolist())
-    outcomes = [outcome(item.verdict) for item in majority(ws.store.votes()) if item.item_id in judged]
+    judged = len(sample.reviewed) if sample.reviewed.all() else int(np.argmin(sample.reviewed))
+    ids = set(sample.item_ids[:judged].tolist())
+    outcomes = [outcome(item.verdict) for item in majority(ws.store.votes()) if item.item_id in ids]
     return Share(sum(o == "wrong" for o in outcomes), len(outcomes))
 
 

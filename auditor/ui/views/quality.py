@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -14,7 +13,7 @@ from auditor.ui.components import gallery_grid
 from auditor.ui.payload import face
 from auditor.ui.workspace import Workspace
 
-__all__ = ["group_table", "quality_page"]
+__all__ = ["quality_page"]
 
 #: Groups listed, and members shown of one.
 MOST_GROUPS: Final = 500
@@ -23,12 +22,11 @@ MOST_MEMBERS: Final = 60
 
 def quality_page(ws: Workspace) -> None:
     """What the run found out about the data apart from labels."""
-    groups = ws.rows.groups
-    table = group_table(ws)
+    table = ws.rows.group_table
     columns = st.columns(4)
-    columns[0].metric("Groups of copies", f"{len(np.unique(groups['group'])):,}", border=True)
-    columns[1].metric("Items in them", f"{len(groups['row']):,}", border=True)
-    conflicts = len(np.unique(groups["group"][groups["conflict"]]))
+    columns[0].metric("Groups of copies", f"{len(table):,}", border=True)
+    columns[1].metric("Items in them", f"{int(table['items'].sum()):,}", border=True)
+    conflicts = int(table["contradicting"].sum())
     columns[2].metric("With contradicting labels", f"{conflicts:,}", border=True)
     bad = ws.store.page(PageFilter(code="DQ001"), limit=200)
     columns[3].metric("Undecodable items", f"{ws.run.counts.get('n_undecodable', len(bad.items)):,}", border=True)
@@ -43,17 +41,6 @@ def quality_page(ws: Workspace) -> None:
         return
     rows = [{"item": i.item_id, "label": i.given, "code": i.code, layout.CODES["DQ001"]: i.message} for i in bad.items]
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
-
-
-def group_table(ws: Workspace) -> pd.DataFrame:
-    """Groups with contradicting labels first, then the largest: ``group, items, exact copies, contradicting``."""
-    groups = ws.rows.groups
-    frame = pd.DataFrame({k: groups[k] for k in ("group", "exact", "conflict")})
-    table = frame.groupby("group", as_index=False).agg(
-        items=("exact", "size"), exact=("exact", "sum"), contradicting=("conflict", "first")
-    )
-    table = table.sort_values(["contradicting", "items", "group"], ascending=[False, False, True], kind="stable")
-    return table.rename(columns={"exact": "exact copies"}).reset_index(drop=True)
 
 
 def _groups(ws: Workspace, table: pd.DataFrame) -> None:

@@ -1,0 +1,171 @@
+"""The review app on 1,000,000 findings: opening, turning a page of the gallery, memory.
+
+    python benchmarks/review_app.py [--items 1000000]
+
+Writes a generated run folder, takes it into its store once, then opens it in a fresh process as the server does and
+runs the pages' scripts. The browser and the pictures are not part of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+RESULTS = Path(__file__).parent / "results" / "review-app.json"
+CLASSES = 100
+
+
+def write_run(folder: Path, n: int) -> None:
+    """A run folder of `n` flagged items in the layout of `docs/run-folder.md`; its pictures do not exist."""
+    import pandas as pd
+
+    from auditor.runs import layout
+    from auditor.runs.tables import write_array, write_table
+
+    rng = np.random.default_rng(0)
+    names = np.array([f"class {k:03d}" for k in range(CLASSES)], dtype=object)
+    label = rng.integers(0, CLASSES, n)
+    suggested = (label + rng.integers(1, CLASSES, n)) % CLASSES
+    probabilities = rng.random((n, CLASSES), dtype=np.float32)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    ids = np.array([f"train/{i}" for i in range(n)], dtype=object)
+    hashes = np.array([f"sha256:{i * 11400714819323198485 % 2**64:016x}{i:048x}" for i in range(n)], dtype=object)
+    index = np.arange(n)
+    folder.mkdir(parents=True)
+    items = pd.DataFrame(
+        {"id": ids, "index": index, "split": "train", "label": label, "given": names[label], "status": "audited",
+         "fold": 0, "group": index // 2, "content_hash": hashes, "path": None}
+    )  # fmt: skip
+    write_table(folder / layout.ITEMS, items, "auditor.items/1")
+    scores = pd.DataFrame(
+        {"rank": index + 1, "id": ids, "index": index, "split": "train", "row": index, "given": names[label],
+         "suggested": names[suggested], "p_given": probabilities[index, label],
+         "p_suggested": probabilities[index, suggested], "score": np.sort(rng.normal(size=n))[::-1],
+         "flagged": rng.random(n) < 0.999}
+    )  # fmt: skip
+    write_table(folder / layout.SCORES, scores, "auditor.scores/1")
+    findings = scores.drop(columns=["row", "flagged"]).assign(code="LE001", message="labelled otherwise")
+    write_table(folder / layout.FINDINGS, findings, "auditor.findings/1")
+    write_array(folder / layout.PRED_PROBS, probabilities)
+    write_array(folder / layout.AUDITED, index)
+    manifest = {
+        "schema": layout.RUN_SCHEMA, "started": "2026-01-01T00:00:00+00:00", "config": {}, "stages": [],
+        "data": {"name": "generated", "reference": "digits", "modality": "image", "n_items": n,
+                 "class_names": names.tolist(), "hash_scheme": "sha256-rgb-bytes"},
+        "counts": {"n_items": n, "n_audited": n, "n_flagged": n, "n_undecodable": 0},
+    }  # fmt: skip
+    (folder / layout.MANIFEST).write_text(json.dumps(manifest))
+
+
+def take_in(folder: Path) -> dict[str, Any]:
+    from auditor.ui.config import ReviewConfig
+    from auditor.ui.workspace import open_workspace
+
+    started = time.perf_counter()
+    open_workspace(ReviewConfig(run=str(folder))).store.close()
+    return {"taken_into_the_store_s": round(time.perf_counter() - started, 1)}
+
+
+def use(folder: Path) -> dict[str, Any]:
+    from streamlit.testing.v1 import AppTest
+
+    import auditor.ui.views  # noqa: F401 - what a server has imported before the first visitor
+    from auditor.ui.config import ReviewConfig, configure
+    from auditor.ui.workspace import workspace
+
+    configure(ReviewConfig(run=str(folder), reviewer="ann"))
+    result: dict[str, Any] = {"imports_rss_mib": _rss()}
+    started = time.perf_counter()
+    opened = workspace()
+    result["open_ms"] = _ms(started)
+    apps = {}
+    for name in ("Overview", "Review", "Gallery", "Duplicates & quality"):
+        app = apps[name] = AppTest.from_function(_page, args=(name,), default_timeout=300)
+        result[f"{name}_first_ms"] = _timed(app)
+        result[f"{name}_again_ms"] = sorted(_timed(app) for _ in range(5))[2]
+    times = []
+    for _ in range(20):
+        next(b for b in apps["Gallery"].button if b.label == "Next").click()
+        times.append(_timed(apps["Gallery"]))
+    result["gallery_next_page_median_ms"] = sorted(times)[10]
+    result["gallery_next_page_worst_ms"] = max(times)
+    assert opened is not None
+    started = time.perf_counter()
+    opened.rows.row_of_hash(opened.rows.facts(777)["content_hash"])
+    result["hash_look_up_ms"] = round(1000 * (time.perf_counter() - started), 3)
+    result["rss_mib"] = _rss()
+    result["peak_rss_mib"] = _peak()
+    return result
+
+
+def _page(name: str) -> None:
+    from auditor.ui import workspace as workspaces
+    from auditor.ui.views import PAGES
+
+    opened = workspaces.workspace()
+    assert opened is not None
+    next(call for title, _, _, call in PAGES if title == name)(opened)
+
+
+def _timed(app: Any) -> float:
+    started = time.perf_counter()
+    app.run()
+    assert not app.exception, app.exception
+    return _ms(started)
+
+
+def _ms(started: float) -> float:
+    return round(1000 * (time.perf_counter() - started), 1)
+
+
+def _rss() -> int:
+    return int(psutil.Process().memory_info().rss >> 20)
+
+
+def _peak() -> int:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+
+
+def measure(n: int, folder: Path) -> dict[str, Any]:
+    """All figures; each step in a process of its own."""
+    from auditor.core.machine import describe_machine
+
+    write_run(folder / "run", n)
+    result: dict[str, Any] = {"items": n, "classes": CLASSES, "machine": describe_machine()}
+    for step in ("take_in", "use"):
+        command = [sys.executable, str(Path(__file__)), "--step", step, "--folder", str(folder / "run")]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        result |= json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--step", choices=["take_in", "use"])
+    parser.add_argument("--folder", type=Path)
+    asked = parser.parse_args()
+    if asked.step:
+        print(json.dumps({"take_in": take_in, "use": use}[asked.step](asked.folder)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        result = measure(asked.items, Path(folder))
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
