@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from auditor.core.errors import UsageError
 from auditor.review import schema
+from auditor.review.audit_stream import stream_facts
 from auditor.review.events import chunked
 from auditor.review.votes import VoteTable, objects, votes_from
 
@@ -267,11 +268,12 @@ def progress(connection: sa.Connection, facts: Mapping[str, Any]) -> Progress:
         sa.func.sum(sa.case((per_item.c.n > 1, 1), else_=0)),
     ).join(queue, queue.c.item == per_item.c.item)
     judged, ranked, audit, twice = connection.execute(sums).one()
+    drawn = connection.scalar(sa.select(total).select_from(queue).where(queue.c.audit.is_not(None))) or 0
     open_questions = connection.scalar(sa.select(total).select_from(_disagreeing().subquery())) or 0
     return Progress(
         items=facts["n_items"], flagged=facts["n_flagged"], judged=judged, verdicts=sum(by_verdict.values()),
         by_verdict=by_verdict, by_reviewer=by_reviewer, ranked_done=ranked, ranked_total=facts["n_flagged"],
-        audit_done=audit, audit_total=facts["n_audit"], judged_twice=int(twice or 0), disagreements=open_questions,
+        audit_done=audit, audit_total=drawn, judged_twice=int(twice or 0), disagreements=open_questions,
     )  # fmt: skip
 
 
@@ -291,6 +293,8 @@ def vote_table(connection: sa.Connection) -> VoteTable:
 
 def audit_sample(connection: sa.Connection, facts: Mapping[str, Any]) -> AuditSample:
     """The drawn items in random order."""
+    # Not from the facts, which a long-lived process keeps: the stream may have been drawn anew meanwhile.
+    frame = stream_facts(connection).get("n_frame", facts["n_frame"])
     items, queue, view = schema.items, schema.queue, schema.current
     judged = sa.exists().where(view.c.item == items.c.item)
     query = (
@@ -302,7 +306,7 @@ def audit_sample(connection: sa.Connection, facts: Mapping[str, Any]) -> AuditSa
     columns = list(zip(*connection.execute(query).all(), strict=True)) or [()] * 5
     return AuditSample(
         objects(columns[0]), objects(columns[1]), np.array(columns[2], dtype=np.float64),
-        np.array(columns[3], dtype=np.int64), np.array(columns[4], dtype=bool), facts["n_frame"],
+        np.array(columns[3], dtype=np.int64), np.array(columns[4], dtype=bool), frame,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Tables of the verdict store, revision 0001. The migrations make them; this is how the code speaks of them."""
+"""Tables of the verdict store, revision 0002. The migrations make them; this is how the code speaks of them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Final
 import sqlalchemy as sa
 
 __all__ = [
-    "CLAIMED", "DONE", "EXPIRED", "assignments", "controls", "current", "detections", "events", "items", "meta",
-    "metadata", "queue", "reviewers",
+    "CLAIMED", "DONE", "EXPIRED", "assignments", "audit_draws", "controls", "current", "detections", "events", "items",
+    "meta", "metadata", "queue", "reviewers",
 ]  # fmt: skip
 
 #: States of an assignment.
@@ -22,7 +22,8 @@ Big = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 meta = sa.Table("meta", metadata, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text))
 
-#: What the store knows about every item. Never changed once loaded. `item` is the place in the list.
+#: What the store knows about every item. Never changed once loaded, but for `inclusion` when an audit
+#: stream is drawn. `item` is the place in the list.
 items = sa.Table(
     "items",
     metadata,
@@ -60,6 +61,15 @@ queue = sa.Table(
     sa.Column("wanted", sa.SmallInteger, nullable=False),
     sa.Column("taken", sa.Integer, nullable=False),
     sa.Column("open", sa.SmallInteger, nullable=False),
+)
+
+#: Draws of the audit stream with replacement, in order; empty where the stream is the one drawn at loading.
+audit_draws = sa.Table(
+    "audit_draws",
+    metadata,
+    sa.Column("draw", Big, primary_key=True, autoincrement=False),
+    sa.Column("item", Big, nullable=False),
+    sa.Column("probability", sa.Double, nullable=False),
 )
 
 controls = sa.Table(

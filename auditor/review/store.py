@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from auditor.core.errors import RunError
-from auditor.review import queue, readout
+from auditor.review import audit_stream, queue, readout
 from auditor.review.database import Database
 from auditor.review.events import SubmitResult, checked_reviewer, submit
 from auditor.review.loading import QueuePlan, RunTables, load, read_meta
@@ -171,6 +171,34 @@ class VerdictStore:
         """Want `more` verdicts on items from reviewers who have not judged them; returns how many items are known."""
         return queue.ask_again(self.database, item_ids, more)
 
+    def draw_audit(
+        self, item_ids: Sequence[str], margin: np.ndarray, draws: int, seed: int = 0, *, anew: bool = False
+    ) -> audit_stream.AuditStream:
+        """Put an importance sample of the items without a verdict into the audit stream.
+
+        The first call takes the place of the stream drawn when the run was loaded; what was judged before is outside
+        the frame and known exactly. A later call with more draws goes on with the same frame and seed; `anew` draws a
+        new stream from what has no verdict now.
+
+        Parameters
+        ----------
+        item_ids : sequence of str (n,)
+            All items that can be drawn.
+        margin : float array (n,)
+            Their log-odds that the given label is wrong; decides the probabilities
+            (`auditor.stats.sampling.audit_probabilities`).
+        draws : int
+            With replacement; at most as many items get into the queue.
+        seed : int
+        anew : bool
+
+        Raises
+        ------
+        DataError
+            Unknown items, nothing left to draw from, or margins other than those of the stream to be continued.
+        """
+        return audit_stream.draw(self.database, item_ids, margin, draws, seed, anew)
+
     # --- reading -------------------------------------------------------------------------------------------------
 
     def progress(self) -> readout.Progress:
@@ -202,6 +230,10 @@ class VerdictStore:
     def audit_sample(self) -> readout.AuditSample:
         """The random sample with inclusion probabilities, for estimates."""
         return self.database.read(partial(readout.audit_sample, facts=self.facts))
+
+    def audit_stream(self) -> audit_stream.AuditStream:
+        """The draws of the audit stream in order, and what is outside its frame; every estimate starts from it."""
+        return self.database.read(partial(audit_stream.read, facts=self.facts))
 
     def controls(self) -> dict[str, str]:
         """Planted controls: item id to the verdict known to be right."""

@@ -1,0 +1,192 @@
+"""The audit stream as estimates read it: draws with their probabilities, and drawing them by importance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+import sqlalchemy as sa
+
+from auditor.core.errors import DataError, RunError
+from auditor.core.seeds import generator
+from auditor.review import schema
+from auditor.review.database import Database
+from auditor.review.events import chunked
+from auditor.review.votes import objects
+from auditor.stats import sampling
+
+__all__ = ["AuditStream", "draw", "read", "stream_facts"]
+
+#: Key of `schema.meta` that describes a stream drawn by importance.
+_KEY: Final = "audit_stream"
+#: Relative difference of stored and recomputed probabilities that rounding explains.
+_SAME: Final = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class AuditStream:
+    """Draws of the audit stream in the order of review, reviewed or not.
+
+    Attributes
+    ----------
+    design : str
+        ``"importance"``: independent draws with replacement. ``"strata"``: the sample without replacement that was
+        drawn when the run was loaded.
+    item_ids : object array of str (B,)
+    probability : float64 array (B,)
+        Of the item in one draw. For ``"strata"`` the inclusion probability divided by the size of the sample; its
+        order is random, so each draw alone has this probability.
+    frame_items : int
+    outside : object array of str
+        Items that could not be drawn because they had a verdict before: they are known exactly.
+    ranked_done : object array of str
+        The flagged list from its top down to the first item without a verdict. Which items these are does not depend
+        on the audit draws, unlike the set of all reviewed items: so these, and no others, may leave the frame.
+    ranked_probability : float64 array
+        Of `ranked_done` in one draw; 0 outside the frame; NaN where the design does not need it.
+    seed : int
+    """
+
+    design: Literal["importance", "strata"]
+    item_ids: np.ndarray
+    probability: np.ndarray
+    frame_items: int
+    outside: np.ndarray
+    ranked_done: np.ndarray
+    ranked_probability: np.ndarray
+    seed: int
+
+
+def stream_facts(connection: sa.Connection) -> dict[str, Any]:
+    """What describes a stream drawn by importance; empty where there is none."""
+    value = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == _KEY))
+    return json.loads(value) if value else {}
+
+
+def read(connection: sa.Connection, facts: Mapping[str, Any]) -> AuditStream:
+    """The stream of a store with a run; see `VerdictStore.audit_stream`."""
+    items, queue, draws = schema.items, schema.queue, schema.audit_draws
+    drawn = stream_facts(connection)
+    ranked = _ranked_done(connection)
+    done_ids = objects([row.item_id for row in ranked])
+    if drawn:
+        query = sa.select(items.c.item_id, draws.c.probability).join(items, items.c.item == draws.c.item)
+        rows = connection.execute(query.order_by(draws.c.draw)).all()
+        left_out = sa.select(items.c.item_id).where(items.c.band.is_not(None), items.c.inclusion.is_(None))
+        outside = objects(list(connection.scalars(left_out.order_by(items.c.item))))
+        return AuditStream(
+            "importance", objects([r[0] for r in rows]), np.array([r[1] for r in rows], np.float64),
+            drawn["n_frame"], outside, done_ids, np.full(len(ranked), np.nan), drawn["seed"],
+        )  # fmt: skip
+    query = sa.select(items.c.item_id, items.c.inclusion).join(queue, queue.c.item == items.c.item)
+    rows = connection.execute(query.where(queue.c.audit.is_not(None)).order_by(queue.c.audit)).all()
+    size = max(1, len(rows))
+    return AuditStream(
+        "strata", objects([r[0] for r in rows]), np.array([r[1] / size for r in rows], np.float64),
+        facts["n_frame"], objects([]), done_ids,
+        np.array([(row.inclusion or 0.0) / size for row in ranked], np.float64), facts["plan"]["seed"],
+    )  # fmt: skip
+
+
+def _ranked_done(connection: sa.Connection) -> Sequence[Any]:
+    items, queue, view = schema.items, schema.queue, schema.current
+    judged = sa.exists().where(view.c.item == queue.c.item)
+    first = connection.scalar(sa.select(sa.func.min(queue.c.ranked)).where(queue.c.ranked.is_not(None), ~judged))
+    query = sa.select(items.c.item_id, items.c.inclusion).join(queue, queue.c.item == items.c.item)
+    query = query.where(queue.c.ranked.is_not(None))
+    if first is not None:
+        query = query.where(queue.c.ranked < first)
+    return connection.execute(query.order_by(queue.c.ranked)).all()
+
+
+def draw(
+    database: Database, item_ids: Sequence[str], margin: np.ndarray, draws: int, seed: int, anew: bool
+) -> AuditStream:
+    """Draw or continue; see `VerdictStore.draw_audit`."""
+    margin_of = dict(zip(item_ids, np.asarray(margin, np.float64).tolist(), strict=True))
+
+    def work(connection: sa.Connection) -> AuditStream:
+        facts = {key: json.loads(value) for key, value in connection.execute(sa.select(schema.meta))}
+        if not facts:
+            raise RunError("the verdict store is empty.", "Load a run first: store.load_run(run)")
+        before = {} if anew else facts.get(_KEY, {})
+        if before and draws <= before["draws"]:
+            return read(connection, facts)
+        frame, ids = _frame(connection, continued=bool(before))
+        if len(frame) == 0:
+            raise DataError("every item has a verdict: there is nothing left to draw.")
+        try:
+            margins = np.array([margin_of[i] for i in ids])
+        except KeyError as error:
+            raise DataError(f"no margin for the item {error.args[0]!r} of the store.") from error
+        p = sampling.audit_probabilities(margins)
+        # Independent of the seed of the stream before, whose outcomes are known by now.
+        used = before.get("seed", seed)
+        rng = generator(used, "review", "importance", len(frame))
+        chosen = sampling.draw_audit(p, draws, rng).positions
+        if before:
+            _refuse_other(connection, frame[chosen], p[chosen])
+        _write(connection, frame, p, chosen, before.get("draws", 0))
+        described = {"n_frame": len(frame), "seed": used, "draws": draws, "uniform_share": sampling.UNIFORM_SHARE}
+        connection.execute(sa.delete(schema.meta).where(schema.meta.c.key == _KEY))
+        connection.execute(sa.insert(schema.meta).values(key=_KEY, value=json.dumps(described)))
+        return read(connection, facts)
+
+    return database.write(work)
+
+
+def _frame(connection: sa.Connection, continued: bool) -> tuple[np.ndarray, list[str]]:
+    """Places and ids of the items that can be drawn: those of the stream to go on with, else all without a verdict."""
+    items, view = schema.items, schema.current
+    query = sa.select(items.c.item, items.c.item_id).where(items.c.band.is_not(None)).order_by(items.c.item)
+    if continued:
+        query = query.where(items.c.inclusion.is_not(None))
+    else:
+        query = query.where(~sa.exists().where(view.c.item == items.c.item))
+    rows = connection.execute(query).all()
+    return np.array([r[0] for r in rows], np.int64), [r[1] for r in rows]
+
+
+def _refuse_other(connection: sa.Connection, places: np.ndarray, p: np.ndarray) -> None:
+    stored = connection.execute(
+        sa.select(schema.audit_draws.c.item, schema.audit_draws.c.probability).order_by(schema.audit_draws.c.draw)
+    ).all()
+    n = len(stored)
+    same = np.array_equal(places[:n], [r[0] for r in stored]) and np.allclose(
+        p[:n], [r[1] for r in stored], rtol=_SAME, atol=0
+    )
+    if not same:
+        raise DataError(
+            "the audit stream cannot be continued: the probabilities of the run have changed since it was drawn.",
+            "Draw a new one with: auditor sample RUN --new",
+        )
+
+
+def _write(connection: sa.Connection, frame: np.ndarray, p: np.ndarray, chosen: np.ndarray, done: int) -> None:
+    """Store the draws from number `done` on, the inclusion probabilities and the places in the queue."""
+    items, queue, table, people = schema.items, schema.queue, schema.audit_draws, schema.reviewers
+    if done == 0:
+        connection.execute(sa.delete(table))
+        connection.execute(sa.update(items).values(inclusion=None))
+        connection.execute(sa.update(queue).where(queue.c.audit.is_not(None)).values(audit=None))
+        connection.execute(sa.update(people).values(audit_cursor=0))
+    rows = [
+        {"draw": i + 1, "item": int(frame[k]), "probability": float(p[k])}
+        for i, k in enumerate(chosen.tolist())
+        if i >= done
+    ]
+    connection.execute(sa.insert(table), rows)
+    # In at least one of the draws; what is logged with a verdict.
+    inclusion = -np.expm1(len(chosen) * np.log1p(-np.minimum(p, 1 - 1e-12)))
+    change = sa.update(items).where(items.c.item == sa.bindparam("at")).values(inclusion=sa.bindparam("value"))
+    for part in chunked(list(zip(frame.tolist(), inclusion.tolist(), strict=True)), 20_000):
+        connection.execute(change, [{"at": at, "value": value} for at, value in part])
+    order = list(dict.fromkeys(frame[chosen].tolist()))
+    old = set(connection.scalars(sa.select(queue.c.item).where(queue.c.audit.is_not(None))))
+    new = [(place, item) for place, item in enumerate(order, 1) if item not in old]
+    place = sa.update(queue).where(queue.c.item == sa.bindparam("at")).values(audit=sa.bindparam("place"))
+    if new:
+        connection.execute(place, [{"at": item, "place": number} for number, item in new])
