@@ -1,4 +1,4 @@
-"""What a finished run knows about its items, as the evidence detectors read."""
+"""What a run knows about its items, as the evidence detectors read."""
 
 from __future__ import annotations
 

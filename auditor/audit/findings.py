@@ -17,7 +17,7 @@ from auditor.runs.layout import FINDING_COLUMNS
 __all__ = ["FindingTables", "make_findings"]
 
 #: Scores written beside the ranking one, for every audited item. All need probabilities only.
-EXTRA_SCORES = ("self_confidence", "normalized_margin", "entropy", "class_adjusted")
+EXTRA_SCORES = ("log_odds_margin", "self_confidence", "normalized_margin", "entropy", "class_adjusted")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ def make_findings(
     probabilities: np.ndarray,
     rule: str,
     bad_items: Sequence[BadItem] = (),
+    evidence: Evidence | None = None,
 ) -> FindingTables:
     """Rank the audited items and flag the suspicious ones.
 
@@ -60,17 +61,20 @@ def make_findings(
         ``"default"``, or a confident-learning rule of the engine.
     bad_items : sequence of BadItem
         Items that could not be decoded; they become ``DQ001`` findings after the label findings.
+    evidence : Evidence, optional
+        On the audited items; default: the probabilities alone.
     """
     labels = dataset.labels[audited]
-    evidence = Evidence(
-        ids=dataset.ids[audited],
-        labels=labels,
-        n_classes=len(dataset.class_names),
-        class_names=dataset.class_names,
-        probabilities=(np.asarray(probabilities),),
-    )
+    if evidence is None:
+        evidence = Evidence(
+            ids=dataset.ids[audited],
+            labels=labels,
+            n_classes=len(dataset.class_names),
+            class_names=dataset.class_names,
+            probabilities=(np.asarray(probabilities),),
+        )
     detection = default_findings(evidence)
-    flagged, detector, rule_name = detection.flagged, "log_odds_margin", "class_adjusted"
+    flagged, detector, rule_name = detection.flagged, detection.meta["ranking"], detection.meta["flag_rule"]
     if rule != "default":
         flagged, rule_name = _engine_flags(probabilities, labels, rule), rule
     if flagged is None:

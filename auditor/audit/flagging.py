@@ -17,7 +17,7 @@ from auditor.core.files import load_npy, load_npz
 from auditor.core.machine import available_memory
 from auditor.detect.base import Detection, Evidence, NotApplicable
 from auditor.detect.ensemble import convex_weights
-from auditor.detect.findings import RANKING
+from auditor.detect.findings import IN_MEMORY_VALUES, STREAMED_RANKING, default_findings, default_ranking
 from auditor.detect.margins import rank_order
 from auditor.detect.registry import run_detector
 from auditor.detect.streamed import default_findings_streamed
@@ -199,8 +199,8 @@ def flag_inputs(
     Parameters
     ----------
     rule : str or None
-        A rule of the engine, whose score is ``1 - normalized_margin``; or ``"default"``, as in `find-errors`:
-        class-adjusted flags, ranked by the log-odds margin.
+        A rule of the engine, whose score is ``1 - normalized_margin``; or ``"default"``, as in `find-errors`
+        (`auditor.detect.findings`).
     detector : str or None
         A detector by name instead; it needs the probabilities in memory.
     note : callable, optional
@@ -233,8 +233,11 @@ def flag_inputs(
     if rule in (None, DEFAULT_RULE):
         if detector is not None:
             found = _detect(detector, inputs, ids, n_classes)
+        elif (detector := default_ranking(n_rows, n_classes)) == STREAMED_RANKING:
+            say(f"more than {IN_MEMORY_VALUES:,} probabilities: ranked by {detector}, which streams")
+            found = _streamed(source, analysis.labels, ids, chunk_rows)
         else:
-            found, detector = _default(source, analysis.labels, ids, chunk_rows), RANKING
+            found = default_findings(_evidence(inputs, ids, n_classes))
         score, suggested = found.score, np.asarray(found.suggested)
         if found.flagged is None:
             say(f"detector {detector!r} ranks and has no flag rule of its own: nothing is flagged; see --scores")
@@ -249,8 +252,8 @@ def flag_inputs(
     return Flagging(positions, score, suggested, rule, detector, weights, analysis, seconds)
 
 
-def _default(source: ProbabilitySource, labels: np.ndarray, ids: np.ndarray, chunk_rows: int | None) -> Detection:
-    """The findings of `find-errors`, streamed."""
+def _streamed(source: ProbabilitySource, labels: np.ndarray, ids: np.ndarray, chunk_rows: int | None) -> Detection:
+    """The findings of `find-errors` on large data."""
     n_rows, n_classes = source.shape
     step = chunk_rows or source_step(source)
 
@@ -269,13 +272,18 @@ def _detect(name: str, inputs: Inputs, ids: np.ndarray, n_classes: int) -> Detec
             f"detector {name!r} holds all probabilities in memory: about {need / 2**30:.1f} GiB are needed.",
             "Use a rule (--rule), which streams.",
         )
-    if inputs.run is not None:
-        evidence = run_evidence(inputs.run)
-    else:
-        arrays = [np.clip(source.read(0, n_rows).astype(np.float64), 0, 1) for source in inputs.sources]
-        labels = np.asarray(inputs.labels).astype(np.int64)
-        evidence = Evidence(ids=ids, labels=labels, n_classes=n_classes, probabilities=arrays)
-    result = run_detector(name, evidence)
+    result = run_detector(name, _evidence(inputs, ids, n_classes))
     if isinstance(result, NotApplicable):
         raise UsageError(f"detector {name!r} cannot run here: {result.reason}.", "Choose another, or use --rule.")
     return result
+
+
+def _evidence(inputs: Inputs, ids: np.ndarray, n_classes: int) -> Evidence:
+    """Everything a run kept, or the probabilities of files; in memory."""
+    if inputs.run is not None:
+        return run_evidence(inputs.run)
+    arrays = [
+        np.clip(source.read(0, len(inputs.labels)).astype(np.float64), 0, 1) for source in inputs.sources
+    ]  # fmt: skip
+    labels = np.asarray(inputs.labels).astype(np.int64)
+    return Evidence(ids=ids, labels=labels, n_classes=n_classes, probabilities=arrays)

@@ -15,11 +15,12 @@ import pandas as pd
 from auditor.audit.config import AuditConfig
 from auditor.audit.content import load_content, training_data
 from auditor.audit.embedding import Embedding, choose_embedding, keep_embeddings
+from auditor.audit.evidence import run_evidence
 from auditor.audit.findings import make_findings
 from auditor.audit.merge import merge_dynamics, merge_probabilities, training_log
 from auditor.audit.plan import AuditPlan, NotAuditableClass, plan_audit, training_size
 from auditor.audit.rounds import keep_second_round, not_possible
-from auditor.core.errors import ProbabilityError, RunError, UnreadableError
+from auditor.core.errors import ProbabilityError
 from auditor.core.files import load_npy, read_json, sweep_temporary, write_json
 from auditor.core.hashing import hash_array, hash_json
 from auditor.core.machine import cpu_count, describe_machine, package_versions
@@ -29,7 +30,7 @@ from auditor.data.base import BadItem, Dataset
 from auditor.data.kinds import ProbabilityDataset
 from auditor.report.find_errors import write_report
 from auditor.runs import layout
-from auditor.runs.run import Run
+from auditor.runs.run import Run, refuse_other_data
 from auditor.runs.stages import Stages
 from auditor.runs.tables import write_array, write_arrays, write_table
 from auditor.train.base import Trainer
@@ -90,7 +91,7 @@ class AuditJob:
         }
         path = folder / layout.CONFIG
         if path.is_file():
-            _same_data(path, data, folder)
+            refuse_other_data(path, data, folder)
         sweep_temporary(folder)
         # The manifest says "finished": it goes before anything changes.
         (folder / layout.MANIFEST).unlink(missing_ok=True)
@@ -311,7 +312,10 @@ class AuditJob:
         probabilities = load_npy(self.folder / (layout.SECOND_ROUND if accepted else layout.PRED_PROBS))
 
         def produce() -> dict[str, Any]:
-            tables = make_findings(self.dataset, self.audited, probabilities, self.config.rule, self.bad_items)
+            evidence = run_evidence(self._so_far())
+            tables = make_findings(
+                self.dataset, self.audited, probabilities, self.config.rule, self.bad_items, evidence
+            )
             write_table(self.folder / layout.SCORES, tables.scores, "auditor.scores/1")
             write_table(self.folder / layout.FINDINGS, tables.findings, "auditor.findings/1")
             return {
@@ -324,7 +328,8 @@ class AuditJob:
             "findings",
             self._inputs(
                 probabilities=hash_array(probabilities),
-                audited=hash_array(self.audited),
+                # Dynamics, embeddings and groups, which the default ranking reads too.
+                evidence=[stage.outputs for stage in self.stages.done],
                 rule=self.config.rule,
                 bad=[asdict(b) for b in self.bad_items],
             ),
@@ -346,6 +351,11 @@ class AuditJob:
                 "detail": f"ranked by {record.info['detector']}, flagged by {record.info['rule']}",
             }
         )
+
+    def _so_far(self) -> Run:
+        """What the run holds before it is finished."""
+        known = {"class_names": list(self.dataset.class_names)}
+        return Run(self.folder, {"data": known, "embeddings": self.embeddings, "second_round": self.second_round})
 
     def finish(self) -> Run:
         """Write the report, and the manifest last."""
@@ -385,16 +395,3 @@ class AuditJob:
 def _workers(trainer: Trainer, asked: int | None) -> int:
     """Threads of one fit are part of the recipe; workers share out what cores are left."""
     return asked or max(1, cpu_count() // getattr(trainer, "threads", 1))
-
-
-def _same_data(path: Path, data: dict[str, Any], folder: Path) -> None:
-    try:
-        stored = read_json(path)["data"]
-    except (UnreadableError, KeyError, TypeError) as error:
-        raise RunError(f"the run folder {str(folder)!r} has a damaged {path.name}.", "Use --fresh.") from error
-    if stored.get("fingerprint") != data["fingerprint"]:
-        raise RunError(
-            f"the run folder {str(folder)!r} belongs to other data: {stored.get('reference')!r} "
-            f"({stored.get('n_items')} items), not {data['reference']!r} ({data['n_items']} items) as it is now.",
-            "Choose another folder with --out, or start anew with --fresh.",
-        )

@@ -14,11 +14,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from auditor.detect.base import Detection, Evidence
-from auditor.detect.class_adjusted import ClassAdjusted
 from auditor.detect.dynamics_scores import Aum
 from auditor.detect.em_posterior import fit_em
 from auditor.detect.knn import neighbour_posterior
-from auditor.detect.margins import LOG_FLOOR, log_odds_margin
+from auditor.detect.margins import LOG_FLOOR, best_other, given_probability, log_odds_margin
 from auditor.detect.noise_models import compare_noise_models, log_pool
 
 __all__ = ["Combined"]
@@ -43,7 +42,9 @@ class Combined:
     3. With dynamics: ``z(b) + r^2 z(-AUM)``, r the correlation of the two (0 where negative). In-sample margins
        of a network that memorised everything are unrelated to what held-out predictions say, and vanish.
 
-    Flags are those of `class_adjusted`.
+    Flags: two hypotheses are averaged with equal weights, since no label tells them apart. Either the pool predicts the
+    label that should be there, or labels went wrong by class as EM fitted it. An item is flagged where its given
+    label then has less than half of the probability; the suggestion is the best other class.
 
     Parameters
     ----------
@@ -67,10 +68,12 @@ class Combined:
             score = _z(score) + agreement**2 * _z(found.score)
             meta |= {"aum_weight": agreement**2}
             parts.append("aum")
-        flags = ClassAdjusted().detect(evidence)
+        averaged = (pool + em.posterior) / 2
+        flagged = given_probability(averaged, labels) < 0.5
+        suggested = np.where(flagged, best_other(averaged, labels)[0], labels)
         if evidence.embeddings is not None:
             parts.append("knn_posterior")
-        return Detection(score, flags.flagged, flags.suggested, {"parts": parts, **meta})
+        return Detection(score, flagged, suggested, {"parts": parts, **meta})
 
     def _pool(self, evidence: Evidence) -> tuple[np.ndarray, dict[str, Any]]:
         labels = evidence.labels

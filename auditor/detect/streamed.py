@@ -1,4 +1,4 @@
-"""The default findings over blocks of rows, for probabilities larger than memory: equal to `default_findings`."""
+"""The default findings over blocks of rows, for large data: what `default_findings` gives above its size limit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from auditor.detect.base import Detection, normalised
 from auditor.detect.class_adjusted import levels_from_given
-from auditor.detect.findings import FLAG_RULE, RANKING
+from auditor.detect.findings import FLAG_RULE, STREAMED_RANKING
 from auditor.detect.margins import best_other, given_probability, log_odds_margin
 
 __all__ = ["Blocks", "default_findings_streamed"]
@@ -18,7 +18,7 @@ Blocks = Callable[[], Iterator[tuple[int, np.ndarray]]]
 
 
 def default_findings_streamed(blocks: Blocks, labels: np.ndarray, ids: np.ndarray, n_classes: int) -> Detection:
-    """`auditor.detect.findings.default_findings` of one probability array that is read twice, block by block.
+    """Ranked by `log_odds_margin`, flagged by `class_adjusted`: one probability array, read twice, block by block.
 
     Memory is two numbers a row, whatever K. The result is equal to the in-memory one for any block size: all that
     crosses rows is the sum of each class's probabilities, which is formed from the whole column at once.
@@ -49,5 +49,5 @@ def default_findings_streamed(blocks: Blocks, labels: np.ndarray, ids: np.ndarra
         other, value = best_other(adjusted, mine)
         flagged[at] = value > given_probability(adjusted, mine)
         suggested[at] = np.where(flagged[at], other, mine)
-    meta = {"ranking": RANKING, "flag_rule": FLAG_RULE, "class_levels": [float(t) for t in levels]}
+    meta = {"ranking": STREAMED_RANKING, "flag_rule": FLAG_RULE, "class_levels": [float(t) for t in levels]}
     return Detection(score, flagged, suggested, meta)

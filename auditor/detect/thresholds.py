@@ -8,8 +8,8 @@ import numpy as np
 
 from auditor.core.errors import DataError
 from auditor.detect.base import Verdicts
-from auditor.stats.logistic import Platt, platt_scaling
 from auditor.detect.margins import rank_order
+from auditor.stats.logistic import Platt, platt_scaling
 
 __all__ = ["MIN_OF_EACH_KIND", "VerdictCut", "errors_visible", "threshold_from_verdicts"]
 

@@ -14,10 +14,10 @@ from auditor.detect.class_adjusted import ClassAdjusted
 from auditor.detect.dynamics_scores import Aum, Gap, OofAum
 from auditor.detect.em_posterior import EMPosterior
 from auditor.detect.knn import KnnPosterior
-from auditor.stats.logistic import fit_logistic, log_loss, platt_scaling
 from auditor.detect.margins import best_other, log_odds_margin
 from auditor.detect.probability_scores import Entropy, NormalizedMargin, SelfConfidence
 from auditor.detect.thresholds import errors_visible, threshold_from_verdicts
+from auditor.stats.logistic import fit_logistic, log_loss, platt_scaling
 
 __all__ = ["ENOUGH_TO_CUT", "Verdict", "verdict_features"]
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auditor.core.errors import RunError
+from auditor.core.errors import RunError, UnreadableError
 from auditor.core.files import load_npy, load_npz, read_json
 from auditor.runs import layout
 from auditor.runs.tables import read_table
 
-__all__ = ["Run", "open_run"]
+__all__ = ["Run", "open_run", "refuse_other_data"]
 
 
 @dataclass(frozen=True)
@@ -165,3 +165,23 @@ def open_run(path: str | Path, runs_dir: Path | None = None) -> Run:
             "Open it with the version of auditor that wrote it, or repeat the run.",
         )
     return Run(folder, manifest)
+
+
+def refuse_other_data(path: Path, data: dict[str, Any], folder: Path) -> None:
+    """Compare the data recorded in a run folder's configuration with the data at hand.
+
+    Raises
+    ------
+    RunError
+        If the configuration is damaged or the folder belongs to other data.
+    """
+    try:
+        stored = read_json(path)["data"]
+    except (UnreadableError, KeyError, TypeError) as error:
+        raise RunError(f"the run folder {str(folder)!r} has a damaged {path.name}.", "Use --fresh.") from error
+    if stored.get("fingerprint") != data["fingerprint"]:
+        raise RunError(
+            f"the run folder {str(folder)!r} belongs to other data: {stored.get('reference')!r} "
+            f"({stored.get('n_items')} items), not {data['reference']!r} ({data['n_items']} items) as it is now.",
+            "Choose another folder with --out, or start anew with --fresh.",
+        )

@@ -32,6 +32,7 @@ def test_planted_errors_come_first(rule: str) -> None:
     found = tables.findings
     assert (found["given"] != found["suggested"]).all()
     assert found["rank"].is_monotonic_increasing
+    assert tables.detector == "combined"
     assert tables.rule == ("class_adjusted" if rule == "default" else rule)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import auditor
 from auditor.cli.flag import flag as command
 from auditor.core.errors import AuditorError, UnknownNameError, UsageError
 from auditor.detect.base import Evidence
@@ -83,7 +84,7 @@ def test_without_a_rule_it_finds_what_find_errors_finds(runner, problem, tmp_pat
     order = whole.order(ids)
     assert document["flagged_indices"] == order[whole.flagged[order]].tolist()
     np.testing.assert_array_equal(np.load(tmp_path / "s.npy"), whole.score)
-    assert (document["rule"], document["detector"]) == ("default", "log_odds_margin")
+    assert (document["rule"], document["detector"]) == ("default", "combined")
 
 
 def test_npz_is_read_as_it_is_and_table_goes_to_stdout(runner, problem, tmp_path: Path) -> None:
@@ -121,19 +122,13 @@ def test_detector(runner, problem, tmp_path: Path) -> None:
     assert sorted(document["flagged_indices"]) == expected.tolist()
 
 
-def test_run_folder(runner, problem, tmp_path: Path, monkeypatch) -> None:
-    """What `flag` needs of a run: pred_probs_path, labels, ids."""
-    import auditor.runs.run as runs
-
-    class FakeRun:
-        pred_probs_path = tmp_path / "p.npy"
-        labels = problem.labels
-        ids = np.array([f"item-{i}" for i in range(400)], dtype=object)
-
-    monkeypatch.setattr(runs, "open_run", lambda path, runs_dir=None: FakeRun())
-    document = json.loads(runner("some-run", "--json").stdout)
-    assert document["flagged_ids"] == [f"item-{i}" for i in document["flagged_indices"]]
-    assert runner("some-run").stdout.startswith("id,index,given")
+def test_run_folder(runner, problem, tmp_path: Path) -> None:
+    """A finished run gives what `find-errors` found in it, in the same order."""
+    run = auditor.find_errors(pred_probs=tmp_path / "p.npy", labels=tmp_path / "y.npy", out=tmp_path / "run")
+    document = json.loads(runner(tmp_path / "run", "--json").stdout)
+    assert document["flagged_ids"] == run.findings["id"].tolist()
+    assert document["detector"] == run.manifest["outcomes"][-1]["detail"].split()[2].rstrip(",") == "combined"
+    assert runner(tmp_path / "run").stdout.startswith("id,index,given")
 
 
 def test_wrong_calls(runner, problem, tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from auditor.core.errors import DataError
 from auditor.detect.base import Detection, Evidence, Verdicts
-from auditor.stats.logistic import platt_scaling
 from auditor.detect.metrics import average_precision, flag_counts
 from auditor.detect.registry import run_detector
 from auditor.detect.thresholds import errors_visible, threshold_from_verdicts
+from auditor.stats.logistic import platt_scaling
 
 from .conftest import Aggre
 
