@@ -72,10 +72,11 @@ def _second(result: dict[str, Any], name: str, figure: str, note: str) -> dict[s
 
 def _rankings(result: dict[str, Any]) -> list[str]:
     lines = [
-        "`default` ranks by the log-odds margin. The best single detector and the best score of cleanlab are chosen "
-        "with the truth. Last column: `combined` less the best single detector, points, 95 % interval.",
+        "`find-errors` ranks by `combined`; `margin` is the log-odds margin. The best single detector and the best "
+        "score of cleanlab are chosen with the truth. Last column: `combined` less the best single detector, points, "
+        "95 % interval.",
         "",
-        "| set | items | wrong | seeds | default | combined | best single | cleanlab best | kNN vote | difference |",
+        "| set | items | wrong | seeds | margin | combined | best single | cleanlab best | kNN vote | difference |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, one in result["sets"].items():
@@ -84,7 +85,7 @@ def _rankings(result: dict[str, Any]) -> list[str]:
         vote = next(row for row in one["rows"] if row["tool"] == KNN)
         lines.append(
             f"| {name} | {one['n']} | {100 * one['errors'] / one['n']:.2f} % | {one['seeds']} "
-            f"| {_ap(_row(one, OURS, DEFAULT))} | {_ap(_row(one, OURS, COMBINED))} "
+            f"| {_ap(_row(one, OURS, 'log_odds_margin'))} | {_ap(_row(one, OURS, COMBINED))} "
             f"| {_ap(_named(one, single['second']))} ({_short(single['second'])}) "
             f"| {_ap(_named(one, peer['second']))} ({_short(peer['second'])}) | {_ap(vote)} | {_points(single)} |"
         )
@@ -111,19 +112,25 @@ def _points(row: dict[str, Any]) -> str:
 
 def _flags(result: dict[str, Any]) -> list[str]:
     lines = [
+        "The default flags are those of `class_adjusted`; the last two columns are the flags `combined` has of its own "
+        "(`--detector combined`).",
+        "",
         "| set | flagged | wrong | precision | recall | F1 | cleanlab's default F1 | its best rule F1 | "
-        "default - cleanlab's default |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "default - cleanlab's default | F1 of combined | combined - cleanlab's default |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, one in result["sets"].items():
         mine = _row(one, OURS, DEFAULT)
         usual = _second(result, name, "F1", "cleanlab's default")
         best = _second(result, name, "F1", "cleanlab's best rule")
+        own = "flags of combined, cleanlab's default"
         lines.append(
             f"| {name} | {mine['flagged']:.0f} | {one['errors']:.0f} | {_cell('precision', mine['precision'])} "
             f"| {_cell('recall', mine['recall'])} | {_cell('F1', mine['F1'])} "
             f"| {_cell('F1', _named(one, usual['second'])['F1'])} "
-            f"| {_cell('F1', _named(one, best['second'])['F1'])} ({_short(best['second'])}) | {_points(usual)} |"
+            f"| {_cell('F1', _named(one, best['second'])['F1'])} ({_short(best['second'])}) | {_points(usual)} "
+            f"| {_cell('F1', _row(one, OURS, COMBINED)['F1'])} ({_row(one, OURS, COMBINED)['flagged']:.0f}) "
+            f"| {_points(_second(result, name, 'F1', own))} |"
         )
     return lines
 

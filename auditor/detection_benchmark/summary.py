@@ -100,12 +100,13 @@ def _comparisons(name: str, cells: Sequence[Cell]) -> list[dict[str, Any]]:
         ("AP", MIXED, contestant(PEER, "score self_confidence"), "cleanlab's usual score"),
         ("AP", MIXED, scores, "cleanlab's best score"),
         ("AP", MIXED, vote, "vote of neighbours"),
-        ("AP", USUAL, contestant(PEER, "score self_confidence"), "cleanlab's usual score"),
-        ("AP", USUAL, scores, "cleanlab's best score"),
+        ("AP", BASE, contestant(PEER, "score self_confidence"), "cleanlab's usual score"),
         ("P@N", MIXED, scores, "cleanlab's best score"),
         ("F1", USUAL, contestant(PEER, "filter prune_by_noise_rate"), "cleanlab's default"),
         ("F1", USUAL, contestant(PEER, "filter predicted_neq_given"), ""),
         ("F1", USUAL, rules, "cleanlab's best rule"),
+        ("F1", MIXED, contestant(PEER, "filter prune_by_noise_rate"), "flags of combined, cleanlab's default"),
+        ("F1", MIXED, rules, "flags of combined, cleanlab's best rule"),
     ]
     return [
         {"set": name, "figure": figure, "first": first, "second": second, "note": note,
