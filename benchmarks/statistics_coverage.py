@@ -183,8 +183,8 @@ def main() -> None:
     (RESULTS / "statistics.json").write_text(json.dumps(document, indent=1) + "\n")
     text = [
         "# Statistics: do intervals and guarantees hold?", "",
-        f"`python benchmarks/statistics_coverage.py --replays {options.replays}`; the reviewer is the truth. Monte-Carlo error "
-        f"of a coverage of .95: {math.sqrt(0.95 * 0.05 / options.replays):.3f}.", "",
+        f"`python benchmarks/statistics_coverage.py --replays {options.replays}`; the reviewer is the truth. "
+        f"Monte-Carlo error of a coverage of .95: {math.sqrt(0.95 * 0.05 / options.replays):.3f}.", "",
         "## Total number of errors, nominal 95 %", "", table(result["totals"]), "",
         "## Flag lists with a bounded false discovery rate", "", table(result["fdr"]), "",
         "## Flag lists with a guaranteed precision, confidence .95", "", table(result["precision"]), "",

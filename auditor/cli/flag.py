@@ -30,6 +30,16 @@ def flag(
         str | None, typer.Option(help="default (as find-errors), a cleanlab filter name, or paper.")
     ] = None,
     detector: Annotated[str | None, typer.Option(help="A detector by name, instead of a rule.")] = None,
+    fdr: Annotated[
+        float | None, typer.Option(help="From the review: expected share of right labels in the list, at most this.")
+    ] = None,
+    precision: Annotated[
+        float | None, typer.Option(help="From the review: share of wrong labels in the list, at least this.")
+    ] = None,
+    confidence: Annotated[float, typer.Option(help="With --precision.")] = 0.95,
+    store: Annotated[
+        str | None, typer.Option(help="With --fdr, --precision: verdict store, if not in the run folder.")
+    ] = None,
     scores: Annotated[
         Path | None, typer.Option(help="Write one score per item here (.npy); higher = more likely wrong.")
     ] = None,
@@ -46,6 +56,13 @@ def flag(
     from auditor.cli.console import print_json, say
     from auditor.cli.values import choose_executor
 
+    if fdr is not None or precision is not None:
+        from auditor.cli.flag_guaranteed import flag_guaranteed
+
+        if any(value is not None for value in (pred_probs, labels, rule, detector, scores)):
+            _refuse_mixture()
+        flag_guaranteed(run, fdr, precision, confidence, store, out, json, quiet)
+        return
     inputs = _inputs(run, pred_probs or [], labels)
     executor = choose_executor(engine, address)
     result = flag_inputs(
@@ -63,6 +80,15 @@ def flag(
         print_json(result.document(inputs.ids))
     else:
         typer.echo(_table(inputs, result).to_csv(index=False), nl=False)
+
+
+def _refuse_mixture() -> None:
+    from auditor.core.errors import UsageError
+
+    raise UsageError(
+        "--fdr and --precision take the ranking of a reviewed run.",
+        "Leave out --pred-probs, --labels, --rule, --detector and --scores.",
+    )
 
 
 def _inputs(run: str | None, pred_probs: list[str], labels: str | None) -> Inputs:

@@ -6,8 +6,8 @@ from typing import Final
 
 __all__ = [
     "AUDITED", "CODES", "CONFIG", "DETECTORS", "DYNAMICS", "EMBEDDINGS", "FINDINGS", "FINDING_COLUMNS", "FOLDS",
-    "ITEMS", "LOCK", "MANIFEST", "NEIGHBOURS", "PRED_PROBS", "REPORT", "RUN_SCHEMA", "SCORES", "SECOND_ROUND", "STAGES",
-    "TASKS", "WORK",
+    "ITEMS", "LOCK", "MANIFEST", "NEIGHBOURS", "PRED_PROBS", "P_WRONG", "REPORT", "RUN_SCHEMA", "SCORES",
+    "SECOND_ROUND", "STAGES", "TASKS", "WORK",
 ]  # fmt: skip
 
 #: Version of the whole layout. The number after the slash rises when a reader of the old layout would break.
@@ -25,6 +25,7 @@ DETECTORS: Final = "detectors.parquet"  # every audited item with every detector
 NEIGHBOURS: Final = "neighbours.npz"  # nearest items and the confident joint; made with the detectors
 SCORES: Final = "scores.parquet"  # every audited item with every score, ranked
 FINDINGS: Final = "findings.parquet"  # the flagged items
+P_WRONG: Final = "p_wrong.parquet"  # calibrated P(label wrong) of every audited item; made by estimate --write
 REPORT: Final = "report.html"
 MANIFEST: Final = "manifest.json"  # written last; no manifest, not finished
 STAGES: Final = "stages"  # one record per finished stage

@@ -1,0 +1,50 @@
+"""``auditor estimate``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["estimate"]
+
+
+def estimate(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or its name in the runs folder.")],
+    store: Annotated[str | None, typer.Option(help="Verdict store, if it is not in the run folder.")] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write P(label wrong) of every item to p_wrong.parquet in the run folder.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the halves of the cross-fit.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Estimate how many labels are wrong, with intervals, from the audit stream of the review."""
+    from auditor.cli.console import print_json, say
+    from auditor.core.config import load_settings
+    from auditor.core.errors import DataError
+    from auditor.numbers.documents import estimate_document
+    from auditor.numbers.estimate import estimate as work
+    from auditor.numbers.probability import write_probabilities
+    from auditor.numbers.state import read_state
+    from auditor.numbers.words import estimate_lines
+    from auditor.patch.rules import open_store
+    from auditor.runs.layout import P_WRONG
+    from auditor.runs.run import open_run
+
+    opened = open_run(run, load_settings().runs_dir)
+    with open_store(store or opened.path) as verdicts:
+        state = read_state(opened, verdicts)
+    found = work(state, seed)
+    for line in estimate_lines(found):
+        say(line)
+    if write:
+        if found.calibration is None:
+            raise DataError(
+                "there are no audit verdicts to calibrate on: nothing was written.", f"auditor sample {run}"
+            )
+        write_probabilities(opened, state, found.calibration)
+        say(f"written to {opened.path / P_WRONG}")
+    more = f"auditor sample {run} --budget 300" if found.judged == found.planned else f"auditor review {run}"
+    say(f"Next: {more}, or auditor flag {run} --precision 0.9")
+    if json:
+        print_json(estimate_document(found))

@@ -1,0 +1,62 @@
+"""``auditor sample``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["sample"]
+
+
+def sample(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or its name in the runs folder.")],
+    budget: Annotated[int, typer.Option(min=1, help="Draws of the audit stream in all.")] = 300,
+    target_precision: Annotated[
+        float | None,
+        typer.Option(help="Say what a list of this precision needs (auditor flag --precision); between 0 and 1."),
+    ] = None,
+    confidence: Annotated[float, typer.Option(help="With --target-precision.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="Of a new draw; continuing keeps the first one's.")] = 0,
+    new: Annotated[
+        bool, typer.Option("--new", help="Draw a new stream from what has no verdict now, instead of continuing.")
+    ] = False,
+    store: Annotated[str | None, typer.Option(help="Verdict store, if it is not in the run folder.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Draw items for review with known probabilities, so that the verdicts tell how many labels are wrong."""
+    from dataclasses import asdict
+
+    from auditor.cli.console import print_json, say
+    from auditor.core.config import load_settings
+    from auditor.core.errors import UsageError
+    from auditor.numbers.expectation import expect
+    from auditor.numbers.state import draw_stream, read_state
+    from auditor.numbers.words import expectation_lines
+    from auditor.patch.rules import open_store
+    from auditor.runs.run import open_run
+
+    if not all(0 < value < 1 for value in (target_precision or 0.5, confidence)):
+        raise UsageError("--target-precision and --confidence must lie between 0 and 1.")
+    opened = open_run(run, load_settings().runs_dir)
+    with open_store(store or opened.path) as verdicts:
+        verdicts.load_run(opened)
+        draw_stream(opened, verdicts, budget, seed, new)
+        state = read_state(opened, verdicts)
+    say(
+        f"audit stream of {opened.id}: {state.planned:,} draws, {state.judged:,} of them judged; "
+        f"{int(state.known.sum()):,} of {len(state):,} items are known exactly and not in its frame"
+    )
+    if state.planned > budget:
+        say(f"it already had {state.planned:,} draws; ask for more with --budget, or for a new one with --new")
+    found = None
+    if len(state.frame):
+        found = expect(state.margin[state.frame], state.planned, target_precision, confidence)
+        for line in expectation_lines(found):
+            say(line)
+    say(f"Next: auditor review {run}, then auditor estimate {run}")
+    if json:
+        print_json(
+            {"schema": "auditor.sample/1", "run": opened.id, "draws": state.planned, "judged": state.judged,
+             "frame": len(state.frame), "known": int(state.known.sum()), "expected": asdict(found) if found else None}
+        )  # fmt: skip

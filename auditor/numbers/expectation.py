@@ -1,0 +1,78 @@
+"""What a sample will tell, before anybody reviews it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+from scipy.stats import norm
+
+from auditor.stats.precision import reviews_for_first_cut
+from auditor.stats.sampling import audit_probabilities
+from auditor.stats.totals import NARROW, WIDE, WIDE_BELOW
+
+__all__ = ["Expected", "expect"]
+
+#: Least share of errors a model is believed to leave among items it is sure of, as in `audit_probabilities`.
+_LEAST_DOUBT = 0.02
+
+
+@dataclass(frozen=True)
+class Expected:
+    """If the model's doubts are about right.
+
+    Attributes
+    ----------
+    budget : int
+        Draws.
+    items : float
+        Different items among them, expected.
+    half_width : float
+        Of the 95 % interval of the number of wrong labels.
+    uniform_half_width : float
+        With as many uniform draws.
+    uniform_candidates : float
+        Expected uniform draws among the candidates, for `auditor flag --precision`.
+    candidates_needed : int or None
+        The least number of them with which any list at the target precision is possible; None without a target.
+    budget_needed : int or None
+        Draws that bring that many about.
+    """
+
+    budget: int
+    items: float
+    half_width: float
+    uniform_half_width: float
+    uniform_candidates: float
+    candidates_needed: int | None
+    budget_needed: int | None
+
+
+def expect(
+    margin: np.ndarray, budget: int, target_precision: float | None = None, confidence: float = 0.95
+) -> Expected:
+    """Expected precision of a sample of `budget` draws from items with these margins.
+
+    The variance is that of the difference estimator with the model's own doubt: ``sum s (1 - s) / p / B``, s the
+    sigmoid of the margin. A model that is too sure of itself gets a wider interval than this says.
+    """
+    p = audit_probabilities(margin)
+    s = expit(margin)
+    variance = np.maximum(s * (1 - s), _LEAST_DOUBT**2)
+    multiple = WIDE if budget < WIDE_BELOW else NARROW
+    share = float(s.mean())
+    n = len(margin)
+    candidates = margin > 0
+    rate = float(p[candidates].min(initial=np.inf)) * int(candidates.sum()) if candidates.any() else 0.0
+    needed = None if target_precision is None else reviews_for_first_cut(1 - target_precision, 1 - confidence)
+    return Expected(
+        budget,
+        float(-np.expm1(budget * np.log1p(-np.minimum(p, 1 - 1e-12))).sum()),
+        multiple * math.sqrt(float((variance / p).sum()) / budget),
+        float(norm.isf(0.025)) * n * math.sqrt(share * (1 - share) / budget),
+        budget * rate,
+        needed,
+        None if needed is None or rate == 0 else math.ceil(needed / rate),
+    )
