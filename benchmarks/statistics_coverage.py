@@ -158,8 +158,11 @@ def stopping(replays: int, looks: int) -> list[dict[str, Any]]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     head = list(rows[0])
-    show: Callable[[Any], str] = lambda v: f"{v:.3g}" if isinstance(v, float) and abs(v) < 10 else (  # noqa: E731
-        f"{v:,.0f}" if isinstance(v, float) else str(v)
+    show: Callable[[Any], str] = lambda v: (
+        f"{v:.3g}"
+        if isinstance(v, float) and abs(v) < 10
+        # noqa: E731
+        else (f"{v:,.0f}" if isinstance(v, float) else str(v))
     )
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join(lines + ["| " + " | ".join(show(r[k]) for k in head) + " |" for r in rows])

@@ -22,9 +22,7 @@ def _problem(n: int, k: int, dtype: type, seed: int) -> tuple[np.ndarray, np.nda
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize(("n", "k"), [(300, 2), (500, 7), (200, 40)])
 @pytest.mark.parametrize("step", [1, 64, 10_000])
-def test_equal_to_the_whole_array(
-    dtype: type, n: int, k: int, step: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_equal_to_the_whole_array(dtype: type, n: int, k: int, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("auditor.detect.findings.IN_MEMORY_VALUES", 0)
     p, labels, ids = _problem(n, k, dtype, seed=n + k)
 
