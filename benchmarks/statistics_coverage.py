@@ -13,7 +13,6 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -156,14 +155,15 @@ def stopping(replays: int, looks: int) -> list[dict[str, Any]]:
     return rows
 
 
+def show(value: Any) -> str:
+    """A cell."""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3g}" if abs(value) < 10 else f"{value:,.0f}"
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     head = list(rows[0])
-    show: Callable[[Any], str] = lambda v: (
-        f"{v:.3g}"
-        if isinstance(v, float) and abs(v) < 10
-        # noqa: E731
-        else (f"{v:,.0f}" if isinstance(v, float) else str(v))
-    )
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join(lines + ["| " + " | ".join(show(r[k]) for k in head) + " |" for r in rows])
 
