@@ -107,23 +107,13 @@ class ImageNetwork:
     def resolved(self, data: TrainingData) -> ImageNetwork:
         """The same trainer with ``auto`` replaced by what this machine offers.
 
-        The choice of precision may rest on a timed trial, so it is made once per run and kept with it: two
-        tasks of one run, or a run and its continuation, never differ in it.
+        Made once per run and kept with it: a run and its continuation on another machine never differ in it.
         """
-        torch = _torch()
-        from auditor.train.device import choose_device, choose_precision, known_precision, torch_threads
+        _torch()
+        from auditor.train.device import choose_device, choose_precision
 
         device = choose_device(self.device)
-        known = known_precision(device) if self.precision == "auto" else self.precision
-        if known is not None:
-            return replace(self, device=device, precision=known)
-        sample = np.arange(min(len(data), self.training.batch))
-        with torch_threads(self.threads):
-            images = self._images(data, device, sample)
-            model = self._model(data, images, sample, seed=0)
-            rows = torch.from_numpy(sample).to(device)
-            size = images.size_at(self.training.stages[-1].scale, getattr(model, "min_size", 1))
-            precision = choose_precision(model, images.plain(rows, size))
+        precision = choose_precision(device) if self.precision == "auto" else self.precision
         return replace(self, device=device, precision=precision)
 
     def _images(self, data: TrainingData, device: str, rows: np.ndarray) -> ImageTensor:
