@@ -9,11 +9,23 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
 
-__all__ = ["LOSSLESS_SUFFIXES", "MAX_PIXELS", "UndecodableImage", "decode_rgb", "image_size", "is_lossless"]
+__all__ = [
+    "LOSSLESS_SUFFIXES",
+    "MAX_PIXELS",
+    "UndecodableImage",
+    "decode_rgb",
+    "decode_with_mode",
+    "image_header",
+    "image_size",
+    "is_lossless",
+]
+
+T = TypeVar("T")
 
 #: Images with more pixels are refused before decoding: 268 MB of RGB. A 100-kilobyte PNG can claim 10 gigapixels.
 MAX_PIXELS = 89_478_485
@@ -58,7 +70,7 @@ def is_lossless(data: bytes) -> bool:
     return name in {"PNG", "BMP", "GIF", "TIFF"}
 
 
-def _opened(data: bytes, use: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
+def _opened(data: bytes, use: Callable[[Image.Image], T]) -> T:
     if len(data) == 0:
         raise UndecodableImage("the file is empty (0 bytes)")
     name = _format_of(data[:16])
@@ -89,12 +101,23 @@ def image_size(data: bytes) -> tuple[int, int]:
     UndecodableImage
     """
 
-    def size(image: Image.Image) -> np.ndarray:
-        swapped = _orientation(image) in (5, 6, 7, 8)
-        return np.array((image.width, image.height) if swapped else (image.height, image.width))
+    return image_header(data)[:2]
 
-    height, width = _opened(data, size)
-    return int(height), int(width)
+
+def image_header(data: bytes) -> tuple[int, int, str]:
+    """(height, width, mode) from the header alone: size after the EXIF orientation, mode as Pillow names it.
+
+    Raises
+    ------
+    UndecodableImage
+    """
+
+    def header(image: Image.Image) -> tuple[int, int, str]:
+        swapped = _orientation(image) in (5, 6, 7, 8)
+        height, width = (image.width, image.height) if swapped else (image.height, image.width)
+        return height, width, image.mode
+
+    return _opened(data, header)
 
 
 def decode_rgb(data: bytes, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -116,15 +139,21 @@ def decode_rgb(data: bytes, size: tuple[int, int] | None = None) -> np.ndarray:
     UndecodableImage
         With the reason in words.
     """
+    return decode_with_mode(data, size)[0]
 
-    def pixels(image: Image.Image) -> np.ndarray:
+
+def decode_with_mode(data: bytes, size: tuple[int, int] | None = None) -> tuple[np.ndarray, str]:
+    """As `decode_rgb`, and the mode the file stores (``"RGB"``, ``"L"``, ``"CMYK"``, ...)."""
+
+    def pixels(image: Image.Image) -> tuple[np.ndarray, str]:
+        mode = image.mode
         if size is not None and image.format == "JPEG" and _orientation(image) == 1:
             # Lets the JPEG decoder skip detail that the resize would average away; never below the target.
             image.draft("RGB", (size[1], size[0]))
         rgb = _to_rgb(image)
         if size is not None and (rgb.height, rgb.width) != size:
             rgb = rgb.resize((size[1], size[0]), Image.Resampling.BILINEAR, reducing_gap=3.0)
-        return np.asarray(rgb)
+        return np.asarray(rgb), mode
 
     return _opened(data, pixels)
 

@@ -172,7 +172,11 @@ class ColumnSource(Source):
             _, bounds = self._opened(file)
             local = row - int(self.starts[file])
             group = int(np.searchsorted(bounds, local, side="right")) - 1
-            value = self._group(file, group)[local - int(bounds[group])]
+            chunk = self._group(file, group)
+            if isinstance(chunk, Unreadable):
+                yield int(k), chunk
+                continue
+            value = chunk[local - int(bounds[group])]
             yield int(k), value.as_py() if value.is_valid else Unreadable("no bytes are stored for this item")
 
     def _opened(self, index: int) -> tuple[Any, np.ndarray]:
@@ -197,15 +201,21 @@ class ColumnSource(Source):
             self._chunks.move_to_end(key)
             return self._chunks[key]
         handle, _ = self._opened(index)
-        if self.files[index].is_parquet:
-            column = handle.read_row_group(group, columns=[self.column]).column(self.column).combine_chunks()
-        else:
-            column = handle.chunk(group)
+        try:
+            if self.files[index].is_parquet:
+                column = handle.read_row_group(group, columns=[self.column]).column(self.column).combine_chunks()
+            else:
+                column = handle.chunk(group)
+        except (OSError, ValueError) as error:  # Arrow's own errors are one of the two
+            # The footer was whole, the rows are not: one damaged row group must not hide the others.
+            damaged = Unreadable(f"its part of {os.path.basename(self.files[index].path)!r} is damaged: {error}")
+            self._chunks[key] = damaged
+            return damaged
         chunk = _bytes_of(column)
         self._chunks[key] = chunk
         self._cached += chunk.nbytes
         while self._cached > CACHE_BYTES and len(self._chunks) > 1:
-            self._cached -= self._chunks.popitem(last=False)[1].nbytes
+            self._cached -= getattr(self._chunks.popitem(last=False)[1], "nbytes", 0)
         return chunk
 
 
