@@ -11,7 +11,7 @@ from auditor.core.registry import Registry
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["MODELS", "build_model"]
+__all__ = ["MODELS", "build_model", "split_variant"]
 
 #: Name -> factory ``(n_classes, image_size, **options) -> nn.Module``. Input of every network: float images
 #: (n, 3, H, W), normalised per channel; output: logits (n, n_classes). Third parties register under the
@@ -19,7 +19,11 @@ __all__ = ["MODELS", "build_model"]
 MODELS: Registry[Callable[..., nn.Module]] = Registry(
     "model",
     {
+        "cifake_cnn": "auditor.models.cifake_cnn:cifake_cnn",
         "fastnet": "auditor.models.fastnet:FastNet",
+        "resnet20": "auditor.models.resnet_cifar:resnet20",
+        "resnet32": "auditor.models.resnet_cifar:resnet32",
+        "resnet56": "auditor.models.resnet_cifar:resnet56",
         "resnet18": "auditor.models.resnet:resnet18",
         "resnet34": "auditor.models.resnet:resnet34",
         "resnet50": "auditor.models.resnet:resnet50",
@@ -27,9 +31,24 @@ MODELS: Registry[Callable[..., nn.Module]] = Registry(
         "vgg13_bn": "auditor.models.vgg:vgg13_bn",
         "vgg16_bn": "auditor.models.vgg:vgg16_bn",
         "vgg19_bn": "auditor.models.vgg:vgg19_bn",
+        "densenet121": "auditor.models.densenet:densenet121",
+        "densenet161": "auditor.models.densenet:densenet161",
+        "densenet169": "auditor.models.densenet:densenet169",
+        "googlenet": "auditor.models.googlenet:googlenet",
+        "inception_v3": "auditor.models.inception_v3:inception_v3",
+        "mobilenet_v1": "auditor.models.mobilenet_v1:mobilenet_v1",
+        "mobilenet_v2": "auditor.models.mobilenet_v2:mobilenet_v2",
     },
     "auditor.models",
 )
+
+
+def split_variant(name: str) -> tuple[str, str]:
+    """``(name, variant)`` of a network's name; the variant is empty where the name has none."""
+    if name in MODELS:
+        return name, ""
+    base, _, variant = name.partition(":")
+    return base, variant
 
 
 def build_model(name: str, n_classes: int, image_size: int, seed: int, **options: Any) -> nn.Module:
@@ -38,7 +57,7 @@ def build_model(name: str, n_classes: int, image_size: int, seed: int, **options
     Parameters
     ----------
     name : str
-        A name in `MODELS`.
+        A name in `MODELS`, or ``name:variant`` of a network that comes in variants, e.g. ``cifake_cnn:f32-c2-d64-n1``.
     n_classes : int
         Length of the logit vector, at least 2.
     image_size : int
@@ -58,7 +77,10 @@ def build_model(name: str, n_classes: int, image_size: int, seed: int, **options
     UsageError
         For fewer than two classes, a too small image or an option the network does not have.
     """
-    MODELS.target(name)  # an unknown name is reported before anything heavy is imported
+    base, variant = split_variant(name)
+    MODELS.target(base)  # an unknown name is reported before anything heavy is imported
+    if variant:
+        options = {"variant": variant, **options}
     try:
         import torch
     except ImportError as error:
@@ -66,7 +88,7 @@ def build_model(name: str, n_classes: int, image_size: int, seed: int, **options
 
     if n_classes < 2:
         raise UsageError(f"network {name!r}: {n_classes} classes; at least 2 are needed.")
-    factory = MODELS.load(name)
+    factory = MODELS.load(base)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:

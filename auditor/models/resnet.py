@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -85,9 +85,16 @@ class ResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
+    def chain(self) -> list[Callable[[torch.Tensor], torch.Tensor]]:
+        """Steps whose composition is `forward`."""
+        return [self.stem, *self.body, self._end]
+
+    def _end(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(x.mean((2, 3)))
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (n, n_classes) of normalised images (n, 3, H, W)."""
-        return self.head(self.body(self.stem(images)).mean((2, 3)))
+        return self._end(self.body(self.stem(images)))
 
 
 def resnet18(n_classes: int, image_size: int = 32) -> ResNet:
@@ -96,10 +103,10 @@ def resnet18(n_classes: int, image_size: int = 32) -> ResNet:
 
 
 def resnet34(n_classes: int, image_size: int = 32) -> ResNet:
-    """ResNet-34 for small images."""
+    """ResNet-34 for small images: 21,282,122 parameters at 10 classes."""
     return ResNet(BasicBlock, (3, 4, 6, 3), n_classes)
 
 
 def resnet50(n_classes: int, image_size: int = 32) -> ResNet:
-    """ResNet-50 for small images."""
+    """ResNet-50 for small images: 23,520,842 parameters at 10 classes."""
     return ResNet(Bottleneck, (3, 4, 6, 3), n_classes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -22,50 +22,58 @@ class VGG(nn.Module):
     depths : five ints
         Convolutions per stage.
     n_classes : int
+    width : float
+        Multiplies all channels.
     """
 
-    min_size = 32
+    min_size = 16
 
-    def __init__(self, depths: Sequence[int], n_classes: int) -> None:
+    def __init__(self, depths: Sequence[int], n_classes: int, width: float = 1.0) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         inputs = 3
-        for depth, width in zip(depths, WIDTHS, strict=True):
+        for depth, channels in zip(depths, WIDTHS, strict=True):
+            outputs = max(1, round(channels * width))
             for _ in range(depth):
-                # No bias: the BatchNorm that follows would cancel it.
-                layers += [
-                    nn.Conv2d(inputs, width, 3, padding=1, bias=False),
-                    nn.BatchNorm2d(width),
-                    nn.ReLU(),
-                ]
-                inputs = width
-            layers.append(nn.MaxPool2d(2))
+                # The BatchNorm that follows cancels the bias; it is there because the published nets and their
+                # parameter counts have it.
+                layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()]
+                inputs = outputs
+            # ceil_mode changes nothing from 32 px on; it lets a 16 px image, which is one pixel here, pass.
+            layers.append(nn.MaxPool2d(2, ceil_mode=True))
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(inputs, n_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
+    def chain(self) -> list[Callable[[torch.Tensor], torch.Tensor]]:
+        """Steps whose composition is `forward`."""
+        return [*self.body, self._end]
+
+    def _end(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(x.mean((2, 3)))
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (n, n_classes) of normalised images (n, 3, H, W), H and W at least 32."""
-        return self.head(self.body(images).mean((2, 3)))
+        """Logits (n, n_classes) of normalised images (n, 3, H, W), H and W at least 16."""
+        return self._end(self.body(images))
 
 
-def vgg11_bn(n_classes: int, image_size: int = 32) -> VGG:
+def vgg11_bn(n_classes: int, image_size: int = 32, width: float = 1.0) -> VGG:
     """VGG-11 with BatchNorm."""
-    return VGG(DEPTHS[11], n_classes)
+    return VGG(DEPTHS[11], n_classes, width)
 
 
-def vgg13_bn(n_classes: int, image_size: int = 32) -> VGG:
+def vgg13_bn(n_classes: int, image_size: int = 32, width: float = 1.0) -> VGG:
     """VGG-13 with BatchNorm."""
-    return VGG(DEPTHS[13], n_classes)
+    return VGG(DEPTHS[13], n_classes, width)
 
 
-def vgg16_bn(n_classes: int, image_size: int = 32) -> VGG:
-    """VGG-16 with BatchNorm: 14,715,584 weights in convolutions and head at 10 classes."""
-    return VGG(DEPTHS[16], n_classes)
+def vgg16_bn(n_classes: int, image_size: int = 32, width: float = 1.0) -> VGG:
+    """VGG-16 with BatchNorm: 14,728,266 parameters, 313,201,664 MACs at 10 classes and 32 px."""
+    return VGG(DEPTHS[16], n_classes, width)
 
 
-def vgg19_bn(n_classes: int, image_size: int = 32) -> VGG:
+def vgg19_bn(n_classes: int, image_size: int = 32, width: float = 1.0) -> VGG:
     """VGG-19 with BatchNorm."""
-    return VGG(DEPTHS[19], n_classes)
+    return VGG(DEPTHS[19], n_classes, width)

@@ -61,3 +61,16 @@ def test_counter_equals_the_oracle(name: str) -> None:
     assert ours.macs * 2 == oracle.get_total_flops()
     assert ours.macs == sum(ours.layers.values()) > 0
     assert ours.parameters == sum(p.numel() for p in model.parameters()) >= ours.trainable > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_chain_is_the_forward_pass(name: str) -> None:
+    model = build_model(name, 10, 32, seed=0).eval()
+    if not hasattr(model, "chain"):
+        pytest.skip("has no chain of steps")
+    images = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        x = images
+        for step in model.chain():
+            x = step(x)
+        assert torch.equal(x, model(images))

@@ -22,7 +22,7 @@ def test_unknown_network_suggests_the_nearest() -> None:
     ("name", "n_classes", "size", "options", "words"),
     [
         ("fastnet", 1, 32, {}, "at least 2"),
-        ("vgg11_bn", 10, 16, {}, "32 px"),
+        ("vgg11_bn", 10, 8, {}, "16 px"),
         ("fastnet", 10, 32, {"widths": (1, 2)}, "three positive"),
         ("resnet18", 10, 32, {"widths": (1, 2, 3)}, "cannot be built"),
     ],

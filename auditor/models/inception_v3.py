@@ -1,0 +1,141 @@
+"""Inception-v3 (Szegedy et al. 2016) for small images: one 3x3 convolution of stride 1 in place of the strided stem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+__all__ = ["InceptionV3", "inception_v3"]
+
+
+def _unit(inputs: int, outputs: int, size: int | tuple[int, int], stride: int = 1, pad: bool = True) -> nn.Sequential:
+    height, width = (size, size) if isinstance(size, int) else size
+    padding = (height // 2, width // 2) if pad else (0, 0)
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, (height, width), stride, padding, bias=False),
+        nn.BatchNorm2d(outputs, eps=1e-3),
+        nn.ReLU(),
+    )
+
+
+def _mean_pool(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.AvgPool2d(3, 1, 1), _unit(inputs, outputs, 1))
+
+
+class Branches(nn.Module):
+    """Branches side by side, joined by channel."""
+
+    def __init__(self, *branches: nn.Module) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([branch(x) for branch in self.branches], 1)
+
+
+class Forked(nn.Module):
+    """A common path whose end is read by two convolutions (1x3 and 3x1), joined by channel."""
+
+    def __init__(self, common: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.common = common
+        self.fork = Branches(_unit(channels, 384, (1, 3)), _unit(channels, 384, (3, 1)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fork(self.common(x))
+
+
+def _module_a(inputs: int, pooled: int) -> Branches:
+    """1x1, 5x5, double 3x3, pooled: 64 + 64 + 96 + `pooled` channels."""
+    return Branches(
+        _unit(inputs, 64, 1),
+        nn.Sequential(_unit(inputs, 48, 1), _unit(48, 64, 5)),
+        nn.Sequential(_unit(inputs, 64, 1), _unit(64, 96, 3), _unit(96, 96, 3)),
+        _mean_pool(inputs, pooled),
+    )
+
+
+def _halve_b(inputs: int) -> Branches:
+    return Branches(
+        _unit(inputs, 384, 3, 2, pad=False),
+        nn.Sequential(_unit(inputs, 64, 1), _unit(64, 96, 3), _unit(96, 96, 3, 2, pad=False)),
+        nn.MaxPool2d(3, 2),
+    )
+
+
+def _module_c(inputs: int, mid: int) -> Branches:
+    """Factorised 7x7 convolutions: 4 x 192 channels."""
+    across, down = (1, 7), (7, 1)
+    return Branches(
+        _unit(inputs, 192, 1),
+        nn.Sequential(_unit(inputs, mid, 1), _unit(mid, mid, across), _unit(mid, 192, down)),
+        nn.Sequential(
+            _unit(inputs, mid, 1), _unit(mid, mid, down), _unit(mid, mid, across),
+            _unit(mid, mid, down), _unit(mid, 192, across),
+        ),
+        _mean_pool(inputs, 192),
+    )  # fmt: skip
+
+
+def _halve_d(inputs: int) -> Branches:
+    return Branches(
+        nn.Sequential(_unit(inputs, 192, 1), _unit(192, 320, 3, 2, pad=False)),
+        nn.Sequential(
+            _unit(inputs, 192, 1), _unit(192, 192, (1, 7)), _unit(192, 192, (7, 1)), _unit(192, 192, 3, 2, pad=False)
+        ),
+        nn.MaxPool2d(3, 2),
+    )
+
+
+def _module_e(inputs: int) -> Branches:
+    """320 + 768 + 768 + 192 channels."""
+    return Branches(
+        _unit(inputs, 320, 1),
+        Forked(_unit(inputs, 384, 1), 384),
+        Forked(nn.Sequential(_unit(inputs, 448, 1), _unit(448, 384, 3)), 384),
+        _mean_pool(inputs, 192),
+    )
+
+
+class InceptionV3(nn.Module):
+    """Stem of 192 channels, modules A x 3, B, C x 4, D, E x 2, global mean, linear head. No auxiliary head.
+
+    Parameters
+    ----------
+    n_classes : int
+    """
+
+    min_size = 16
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            _unit(3, 192, 3),
+            _module_a(192, 32), _module_a(256, 64), _module_a(288, 64),
+            _halve_b(288),
+            _module_c(768, 128), _module_c(768, 160), _module_c(768, 160), _module_c(768, 192),
+            _halve_d(768),
+            _module_e(1280), _module_e(2048),
+        )  # fmt: skip
+        self.head = nn.Linear(2048, n_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def chain(self) -> list[Callable[[torch.Tensor], torch.Tensor]]:
+        """Steps whose composition is `forward`."""
+        return [*self.body, self._end]
+
+    def _end(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(x.mean((2, 3)))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (n, n_classes) of normalised images (n, 3, H, W)."""
+        return self._end(self.body(images))
+
+
+def inception_v3(n_classes: int, image_size: int = 32) -> InceptionV3:
+    """Inception-v3 for small images: 21,638,954 parameters at 10 classes."""
+    return InceptionV3(n_classes)

@@ -1,0 +1,113 @@
+"""Parameters and MACs of the networks, against published counts and against torchvision's ImageNet versions."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+torchvision = pytest.importorskip("torchvision")
+
+from auditor.models.counter import count  # noqa: E402
+from auditor.models.registry import build_model  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "macs"),
+    [
+        ("vgg16_bn", 14_728_266, 313_201_664),
+        ("resnet56", 853_018, 125_485_696),
+        ("mobilenet_v1", 3_217_226, 46_354_432),
+        ("mobilenet_v2", 2_296_922, 91_154_944),
+    ],
+)
+def test_counts_of_the_pruning_papers(name: str, parameters: int, macs: int) -> None:
+    found = count(build_model(name, 10, 32, 0))
+    assert (found.parameters, found.macs) == (parameters, macs)
+
+
+@pytest.mark.parametrize(("name", "layers", "weights"), [("resnet32", 34, 464_432), ("vgg16_bn", 14, 14_715_584)])
+def test_prunable_weights_of_rd(name: str, layers: int, weights: int) -> None:
+    model = build_model(name, 10, 32, 0)
+    found = [m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
+    assert (len(found), sum(found)) == (layers, weights)
+
+
+def _conv(inputs: int, outputs: int, size: int) -> int:
+    """Parameters of a convolution without bias and its BatchNorm."""
+    return inputs * outputs * size * size + 2 * outputs
+
+
+def _torchvision(name: str, **options: object) -> int:
+    model = getattr(torchvision.models, name)(num_classes=10, **options)
+    return sum(p.numel() for p in model.parameters())
+
+
+#: A 7x7 stem of 64 channels becomes a 3x3 one.
+RESNET_STEM = 3 * 64 * 9 - 3 * 64 * 49
+#: DenseNet's stem also loses its BatchNorm: the first layer brings its own.
+DENSE_STEM = {growth: 3 * 2 * growth * (9 - 49) - 4 * growth for growth in (32, 48)}
+#: The strided stem of Inception-v3 (five convolutions) becomes one.
+INCEPTION_STEM = _conv(3, 192, 3) - sum(
+    _conv(*c) for c in ((3, 32, 3), (32, 32, 3), (32, 64, 3), (64, 80, 1), (80, 192, 3))
+)
+#: MobileNet-v2 for CIFAR has 1x1 convolutions in four shortcuts and an expansion in the first block.
+SHORTCUTS = sum(_conv(*c) for c in ((32, 16, 1), (16, 24, 1), (64, 96, 1), (160, 320, 1), (32, 32, 1)))
+#: GoogLeNet: the stem, and a second 3x3 in each "5x5" branch.
+GOOGLE = (
+    _conv(3, 192, 3) - _conv(3, 64, 7) - _conv(64, 64, 1) - _conv(64, 192, 3)
+    + sum(_conv(c, c, 3) for c in (32, 96, 48, 64, 64, 64, 128, 128, 128))
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "difference", "options"),
+    [
+        ("resnet18", RESNET_STEM, {}),
+        ("resnet34", RESNET_STEM, {}),
+        ("resnet50", RESNET_STEM, {}),
+        ("densenet121", DENSE_STEM[32], {}),
+        ("densenet161", DENSE_STEM[48], {}),
+        ("densenet169", DENSE_STEM[32], {}),
+        ("googlenet", GOOGLE, {"aux_logits": False, "init_weights": False}),
+        ("inception_v3", INCEPTION_STEM, {"aux_logits": False, "init_weights": False}),
+        ("mobilenet_v2", SHORTCUTS, {}),
+    ],
+)
+def test_parameters_are_torchvisions_with_the_small_stem(name: str, difference: int, options: dict) -> None:
+    ours = sum(p.numel() for p in build_model(name, 10, 32, 0).parameters())
+    assert ours == _torchvision(name, **options) + difference
+
+
+@pytest.mark.parametrize("name", ["vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"])
+def test_vgg_features_are_torchvisions(name: str) -> None:
+    theirs = getattr(torchvision.models, name)(num_classes=10).features
+    ours = build_model(name, 10, 32, 0)
+    assert [tuple(p.shape) for p in ours.body.parameters()] == [tuple(p.shape) for p in theirs.parameters()]
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    theirs.load_state_dict(ours.body.state_dict())
+    with torch.no_grad():
+        assert torch.equal(ours.eval().body(images), theirs.eval()(images))
+
+
+def test_resnet18_computes_what_torchvisions_does() -> None:
+    theirs = torchvision.models.resnet18(num_classes=10)
+    theirs.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    theirs.maxpool = torch.nn.Identity()
+    ours = build_model("resnet18", 10, 32, 0).eval()
+    # Same parts in another nesting: shapes and order of the state line up once shortcuts are put behind the branch.
+    state = dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True))
+    theirs.load_state_dict(state)
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.allclose(ours(images), theirs.eval()(images), atol=1e-5)
+
+
+def test_padded_shortcut_keeps_the_mean_and_adds_zeros() -> None:
+    from auditor.models.resnet_cifar import PaddedShortcut
+
+    x = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+    y = PaddedShortcut(4)(x)
+    assert y.shape == (2, 8, 3, 3)
+    assert torch.allclose(y[:, 2:6].mean((2, 3)), x.mean((2, 3)), atol=1e-6)
+    assert not y[:, :2].any()
+    assert not y[:, 6:].any()
