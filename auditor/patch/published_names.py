@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from auditor.core.errors import DataError
+from auditor.core.errors import DataError, UnreadableError
 from auditor.core.files import read_json
 from auditor.review.published import PublishedItem
 
@@ -14,14 +14,21 @@ __all__ = ["read_index", "renamed"]
 
 
 def read_index(path: Path) -> list[str]:
-    """Row to file name.
+    """Row to file name: a JSON list, a JSON object from row number to name, or a text file with a name a line.
 
     Raises
     ------
     DataError
-        If it is no list of texts.
+        If it is none of these.
     """
+    if path.suffix.lower() in (".txt", ".lst"):
+        try:
+            return path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UnreadableError(f"cannot read {str(path)!r}: {error}.") from error
     value = read_json(path)
+    if isinstance(value, dict) and set(value) == {str(k) for k in range(len(value))}:
+        value = [value[str(k)] for k in range(len(value))]
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise DataError(f"{str(path)!r} is not a list of file names.", "Give index.json of the label-errors data.")
     return value

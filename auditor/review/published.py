@@ -20,8 +20,8 @@ from auditor.core.errors import DataError, LabelError
 from auditor.core.files import read_json
 
 __all__ = [
-    "CATEGORIES", "PublishedItem", "Schema", "category", "check_rows", "consensus_counts", "parse_published",
-    "published_rows", "published_votes", "read_published",
+    "CATEGORIES", "PublishedItem", "Schema", "category", "check_numbers", "check_rows", "consensus_counts",
+    "label_numbers", "parse_published", "published_rows", "published_votes", "read_published",
 ]  # fmt: skip
 
 Schema = Literal["class", "imagenet", "imdb", "amazon", "audioset"]
@@ -274,16 +274,60 @@ def check_rows(items: Sequence[PublishedItem], rows: np.ndarray, given_names: Se
     LabelError
         For the first item whose label differs; one failure means that the rows are not those of this data.
     """
+    _refuse_misfits(items, rows, given_names, [item.given[0] for item in items])
+
+
+def label_numbers(items: Sequence[PublishedItem]) -> tuple[np.ndarray, np.ndarray]:
+    """Given and guessed label numbers, two int64 arrays (n,), as the published label files count.
+
+    Raises
+    ------
+    DataError
+        For amazon, which has no label file to count by, and audioset, whose items have several labels.
+    """
+    schema = items[0].schema
+    if schema in ("amazon", "audioset"):
+        raise DataError(f"the labels of {schema} have no published numbers.", "Its verdicts can only be counted.")
+    if schema == "imdb":
+        number = {"Negative": 0, "Positive": 1}
+        unknown = [n for item in items for n in (*item.given, *item.guessed) if n not in number]
+        if unknown:
+            raise DataError(f"the label {unknown[0]!r} is neither 'Negative' nor 'Positive'.")
+        pairs = [(number[item.given[0]], number[item.guessed[0]]) for item in items]
+    else:
+        pairs = [(-1 if i.given_index is None else i.given_index, -1 if i.guessed_index is None else i.guessed_index)
+                 for i in items]  # fmt: skip
+    given, guessed = np.array(pairs, np.int64).reshape(-1, 2).T
+    return given, guessed
+
+
+def check_numbers(items: Sequence[PublishedItem], rows: np.ndarray, given: np.ndarray, labels: np.ndarray) -> None:
+    """As `check_rows`, by label numbers: class names may repeat (ImageNet's do), numbers do not.
+
+    Parameters
+    ----------
+    given : int array (n,)
+        Number each item was judged with.
+    labels : int array
+        Number of every row of the data.
+    """
+    _refuse_misfits(items, rows, labels.tolist(), given.tolist())
+
+
+def _refuse_misfits(
+    items: Sequence[PublishedItem], rows: np.ndarray, here: Sequence[object], judged: Sequence[object]
+) -> None:
     wrong = [
-        (item, int(row))
-        for item, row in zip(items, rows, strict=True)
-        if not 0 <= row < len(given_names) or given_names[row] != item.given[0]
+        (item, int(row), label)
+        for item, row, label in zip(items, rows, judged, strict=True)
+        if not 0 <= row < len(here) or here[row] != label
     ]
     if wrong:
-        item, row = wrong[0]
-        here = repr(str(given_names[row])) if 0 <= row < len(given_names) else "no row"
+        item, row, label = wrong[0]
+        value = here[row] if 0 <= row < len(here) else None
+        found = "no row" if value is None else repr(str(value)) if isinstance(value, str) else value
         raise LabelError(
             f"{len(wrong):,} of {len(items):,} verdicts do not fit this data; the first: id {item.id!r} was judged as "
-            f"{item.given[0]!r}, row {row} is {here}.",
+            f"{label!r}, row {row} is {found}.",
             "Take the data and the split the verdicts were given for; imagenet and imdb need their index file.",
         )

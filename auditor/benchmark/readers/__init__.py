@@ -1,0 +1,1 @@
+"""Readers of stored predictions, one file per format."""
