@@ -22,8 +22,9 @@ class ImageTensor:
     features : uint8 array (n, H, W, 3)
         May be a memory map; on the CPU it is read in place, so that worker processes share one copy.
     device : str
-    statistics_from : int array
-        Rows whose channel mean and standard deviation normalise all images. Training rows only.
+    statistics_from : int array or ImageTensor
+        Rows whose channel mean and standard deviation normalise all images (training rows only), or the images a
+        network was trained on, whose statistics are taken over.
 
     Raises
     ------
@@ -31,7 +32,7 @@ class ImageTensor:
         If `features` are not uint8 RGB images.
     """
 
-    def __init__(self, features: np.ndarray, device: str, statistics_from: np.ndarray) -> None:
+    def __init__(self, features: np.ndarray, device: str, statistics_from: np.ndarray | ImageTensor) -> None:
         if (
             not isinstance(features, np.ndarray)
             or features.dtype != np.uint8
@@ -46,7 +47,10 @@ class ImageTensor:
             # torch warns about read-only memory; a view through a copy-on-write map keeps the pages shared.
             features = _writable_view(features)
         self.pixels = torch.from_numpy(features).to(device)
-        self.mean, self.std = self._statistics(statistics_from)
+        if isinstance(statistics_from, ImageTensor):
+            self.mean, self.std = statistics_from.mean, statistics_from.std
+        else:
+            self.mean, self.std = self._statistics(statistics_from)
 
     def _statistics(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and standard deviation per channel, from at most 5 million pixels, in exact integer sums."""

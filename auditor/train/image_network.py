@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from auditor.train.batches import ImageTensor
+    from auditor.train.hooks import Hooks
+    from auditor.train.loop import TrainingLoop
 
-__all__ = ["ImageNetwork"]
+__all__ = ["Fitted", "ImageNetwork"]
 
 #: Pixels of training images (3,000 of 32 px) the whitening layer of fastnet is computed from.
 INPUT_PIXELS = 3000 * 32 * 32
@@ -148,17 +150,51 @@ class ImageNetwork:
         EmptyDataError, LabelError, UsageError
             Nothing to train on, one class only, positions that overlap or lie outside.
         """
+        return self.fit_network(data, task, progress, checkpoint_dir).result
+
+    def fit_network(
+        self,
+        data: TrainingData,
+        task: FitTask,
+        progress: Progress,
+        checkpoint_dir: Path | None,
+        start: nn.Module | None = None,
+        hooks: Hooks | None = None,
+        method: Any = None,
+    ) -> Fitted:
+        """`fit`, and the network itself.
+
+        Parameters
+        ----------
+        data, task, progress, checkpoint_dir
+            As in `fit`; so are the errors.
+        start : nn.Module, optional
+            Network to train further, in place of a new one; it is changed. With it `network` is only a name.
+        hooks : Hooks, optional
+            What a method adds to the loop.
+        method : JSON value, optional
+            Describes `hooks` for the checkpoint's key; needed with them.
+        """
         started = time.perf_counter()
         _check(data, task)
+        if hooks is not None and method is None:
+            raise UsageError("hooks without a description: a checkpoint could not be told from another's.")
         torch = _torch()
         from auditor.models.counter import count
         from auditor.train.device import describe_device, torch_threads
+        from auditor.train.hooks import Hooks
         from auditor.train.loop import TrainingLoop
 
         ready = self if "auto" not in (self.device, self.precision) else self.resolved(data)
+        key = _fit_key(ready, data, task)
+        if start is not None or method is not None:
+            key = hash_json([key, _weights_hash(start), method])
         with torch_threads(ready.threads), _deterministic(torch, task.seed):
             images = ready._images(data, ready.device, task.train)
-            model = ready._model(data, images, task.train, task.seed)
+            if start is None:
+                model = ready._model(data, images, task.train, task.seed)
+            else:
+                model = start.to(ready.device).to(memory_format=torch.channels_last)
             size = images.size_at(ready.training.stages[-1].scale, getattr(model, "min_size", 1))
             cost = count(model, (3, *size))
             loop = TrainingLoop(
@@ -170,11 +206,11 @@ class ImageNetwork:
                 device=ready.device,
                 precision=ready.precision,
                 progress=progress,
-                key=_fit_key(ready, data, task),
+                key=key,
                 checkpoint=None if checkpoint_dir is None else Path(checkpoint_dir) / f"{task.name}.pt",
+                hooks=hooks or Hooks(),
             )
             probabilities, dynamics, history = loop.run()
-        seconds = time.perf_counter() - started
         details = {
             "network": ready.network,
             "device": describe_device(ready.device),
@@ -187,7 +223,54 @@ class ImageNetwork:
             "views": len(ready.training.views()) * (2 if ready.training.mirror else 1),
             "torch": torch.__version__,
         }
-        return FitResult(probabilities, dynamics, history, seconds, details)
+        result = FitResult(probabilities, dynamics, history, time.perf_counter() - started, details)
+        return Fitted(result, model, ready, loop)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network that can still predict.
+
+    Attributes
+    ----------
+    result : FitResult
+    model : nn.Module
+    trainer : ImageNetwork
+        With nothing left at ``auto``.
+    loop : TrainingLoop
+    """
+
+    result: FitResult
+    model: nn.Module
+    trainer: ImageNetwork
+    loop: TrainingLoop
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width the network was last trained at and predicts at."""
+        return self.loop.sizes[-1]
+
+    def images(self, features: np.ndarray) -> ImageTensor:
+        """Other images of the same size, normalised as the training images were."""
+        from auditor.train.batches import ImageTensor
+
+        return ImageTensor(features, self.trainer.device, self.loop.images)
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Probabilities, float32 (m, n_classes), of uint8 images (m, H, W, 3) of the training images' size."""
+        torch = _torch()
+        from auditor.train.device import torch_threads
+
+        with torch_threads(self.trainer.threads):
+            rows = torch.arange(len(features), device=self.trainer.device)
+            return self.loop.probabilities(self.images(features), rows)
+
+
+def _weights_hash(model: nn.Module | None) -> str | None:
+    """Content hash of a network's state."""
+    if model is None:
+        return None
+    return hash_json({name: hash_array(value.detach().cpu().numpy()) for name, value in model.state_dict().items()})
 
 
 def _torch() -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from auditor.train.base import Dynamics, FitTask
 from auditor.train.batches import ImageTensor, shuffled_batches
 from auditor.train.capture import DynamicsRecorder
 from auditor.train.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
+from auditor.train.hooks import Hooks
 from auditor.train.optim import Optimiser
 from auditor.train.recipe import Recipe, View
 
@@ -50,6 +51,8 @@ class TrainingLoop:
         Hash of everything the result depends on; a checkpoint with another key is not used.
     checkpoint : Path or None
         File the state is kept in.
+    hooks : Hooks
+        What a method adds: a term of the loss, work after each step, another optimiser.
     """
 
     model: nn.Module
@@ -62,6 +65,7 @@ class TrainingLoop:
     progress: Progress
     key: str
     checkpoint: Path | None = None
+    hooks: Hooks = field(default_factory=Hooks)
 
     def __post_init__(self) -> None:
         n = len(self.task.train)
@@ -74,9 +78,9 @@ class TrainingLoop:
         self.crop = (round(self.images.height * share), round(self.images.width * share))
         self.train = torch.from_numpy(self.task.train).to(self.device)
         self.predict = torch.from_numpy(self.task.predict).to(self.device)
-        self.optimiser = Optimiser(
-            self.model, self.recipe, self.batch, len(self.scales) * self.per_epoch, self.per_epoch
-        )
+        self.steps = len(self.scales) * self.per_epoch
+        make = self.hooks.optimiser or Optimiser
+        self.optimiser = make(self.model, self.recipe, self.batch, self.steps, self.per_epoch)
         self.recorder = DynamicsRecorder(len(self.scales), n, len(self.task.predict), self.device)
         self.first_heldout = min(len(self.scales) - 1, int(np.ceil(self.recipe.heldout_from * len(self.scales))))
         self.history: list[dict[str, Any]] = []
@@ -105,7 +109,7 @@ class TrainingLoop:
             self.history.append(row)
             self._save(epoch + 1)
             self.progress.advance(name, epoch + 1, self._note(row))
-        probabilities = self._probabilities()
+        probabilities = self.probabilities(self.images, self.predict)
         self.progress.finish(name, self._note(self.history[-1]))
         return probabilities, self._dynamics(), self.history
 
@@ -115,7 +119,7 @@ class TrainingLoop:
         return f"loss {row['train_loss']:.3f}" if accuracy is None else f"accuracy {accuracy:.3f}"
 
     def _train_epoch(self, epoch: int) -> float:
-        """Train one epoch; mean loss per image."""
+        """Train one epoch; mean cross-entropy per image, without what hooks add."""
         self.model.train()
         self.recorder.begin_epoch()
         total = torch.zeros((), device=self.device)
@@ -130,8 +134,11 @@ class TrainingLoop:
             loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing, reduction="sum")
             self.recorder.batch(positions, logits, labels)
             self.optimiser.zero_grad()
-            loss.backward()
+            extra = self.hooks.loss(done / self.steps) if self.hooks.loss else None
+            (loss if extra is None else loss + self.batch * extra).backward()
             self.optimiser.step(done)
+            if self.hooks.after_step:
+                self.hooks.after_step()
             total += loss.detach()
             done += 1
             self._report(done / self.per_epoch)
@@ -149,8 +156,14 @@ class TrainingLoop:
             logits = self.model(images)
         return logits.float()
 
-    def _logits(self, views: Sequence[View] = (View(0, 1.0),), mirror: bool = False) -> torch.Tensor:
-        """Logits of the held-out items at the last trained resolution, in evaluation mode, averaged over views.
+    def _logits(
+        self,
+        source: ImageTensor,
+        positions: torch.Tensor,
+        views: Sequence[View] = (View(0, 1.0),),
+        mirror: bool = False,
+    ) -> torch.Tensor:
+        """Logits of images of `source` at the last trained resolution, in evaluation mode, averaged over views.
 
         A network is best at the resolution it was last trained at; another one costs several points.
         """
@@ -158,10 +171,10 @@ class TrainingLoop:
         self.model.eval()
         parts = []
         with torch.no_grad():
-            for rows in self.predict.split(max(1, PREDICT_PIXELS // (size[0] * size[1]))):
+            for rows in positions.split(max(1, PREDICT_PIXELS // (size[0] * size[1]))):
                 total = torch.zeros((), device=rows.device)
                 for view in views:
-                    images = self.images.shifted(rows, size, view.shift)
+                    images = source.shifted(rows, size, view.shift)
                     logits = self._forward(images)
                     if mirror:
                         logits = (logits + self._forward(images.flip(3))) / 2
@@ -171,12 +184,13 @@ class TrainingLoop:
 
     def _heldout(self, epoch: int) -> float:
         """Record the held-out items (one view each) and return the accuracy against the given labels."""
-        logits, labels = self._logits(), self.labels[self.predict]
+        logits, labels = self._logits(self.images, self.predict), self.labels[self.predict]
         self.recorder.heldout_pass(epoch, logits, labels)
         return float((logits.argmax(1) == labels).float().mean())
 
-    def _probabilities(self) -> np.ndarray:
-        logits = self._logits(self.recipe.views(), self.recipe.mirror)
+    def probabilities(self, source: ImageTensor, positions: torch.Tensor) -> np.ndarray:
+        """Probabilities, float32 (len(positions), n_classes), of images of `source` with the recipe's views."""
+        logits = self._logits(source, positions, self.recipe.views(), self.recipe.mirror)
         return logits.double().softmax(1).float().cpu().numpy()
 
     def _dynamics(self) -> Dynamics:
