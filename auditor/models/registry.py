@@ -11,7 +11,7 @@ from auditor.core.registry import Registry
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["MODELS", "build_model", "split_variant"]
+__all__ = ["MODELS", "VARIANTS", "build_model", "split_variant"]
 
 #: Name -> factory ``(n_classes, image_size, **options) -> nn.Module``. Input of every network: float images
 #: (n, 3, H, W), normalised per channel; output: logits (n, n_classes). Third parties register under the
@@ -43,12 +43,14 @@ MODELS: Registry[Callable[..., nn.Module]] = Registry(
 )
 
 
+#: Networks that come in variants: ``name:variant``.
+VARIANTS = frozenset({"cifake_cnn"})
+
+
 def split_variant(name: str) -> tuple[str, str]:
-    """``(name, variant)`` of a network's name; the variant is empty where the name has none."""
-    if name in MODELS:
-        return name, ""
+    """``(name, variant)`` of a network's name; the variant is empty where the network has none."""
     base, _, variant = name.partition(":")
-    return base, variant
+    return (base, variant) if base in VARIANTS else (name, "")
 
 
 def build_model(name: str, n_classes: int, image_size: int, seed: int, **options: Any) -> nn.Module:

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast, get_args
 
 from auditor.core.errors import MissingExtraError, UnknownNameError, UsageError
 from auditor.core.registry import Registry
-from auditor.models.registry import MODELS
+from auditor.models.registry import MODELS, VARIANTS
 from auditor.train.base import Trainer, TrainingData
 
 __all__ = ["TRAINERS", "Budget", "choose_by_size", "choose_trainer", "list_models", "make_trainer"]
@@ -38,6 +38,7 @@ _DESCRIPTIONS = {
     "pixels": "kernel classifier on pixels, for tiny images; needs no torch",
     "tfidf": "words and character n-grams with logistic regression",
     "boosting": "histogram gradient boosting for numeric and categorical columns",
+    "cifake_cnn": "network of the CIFAKE paper; cifake_cnn:f32-c2-d64-n1 names a topology",
     "fastnet": "small convolutional network for images around 32 px; the fastest from scratch",
 }
 #: Images up to this height and width go to `pixels`; a network gains nothing on so few of them.
@@ -134,8 +135,10 @@ def make_trainer(name: str, budget: str = "standard", device: str = "auto", cach
     """Build the trainer called `name`. Errors as `choose_trainer`."""
     _check_budget(budget)
     base, _, argument = name.partition(":")
-    if base in ("image", "network") and argument in MODELS:
-        base, argument = argument, ""
+    if base in ("image", "network") and argument.partition(":")[0] in MODELS:
+        base, _, argument = argument.partition(":")
+    if base in VARIANTS:
+        return _network(f"{base}:{argument}" if argument else base, budget, device)
     if base in ("frozen", "sentence"):
         from auditor.train.frozen import FrozenTrainer
 
@@ -220,11 +223,13 @@ def _known() -> Registry[Any]:
 def _kind_of(name: str) -> str | None:
     """Kind of data a named trainer reads; None where only the trainer knows."""
     base, _, argument = name.partition(":")
+    if base in ("image", "network"):
+        return "image"
     if base == "frozen" and argument:
         from auditor.train.encoders import encoder_kind
 
         return encoder_kind(argument)
-    return "image" if name in MODELS or base in ("image", "network") else _KINDS.get(base)
+    return "image" if base in MODELS else _KINDS.get(base)
 
 
 def _names_for(kind: str) -> list[str]:

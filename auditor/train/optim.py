@@ -1,4 +1,4 @@
-"""Optimisers of the training loop: orthogonalised momentum beside Nesterov SGD, and the schedules."""
+"""Optimisers of the training loop: orthogonalised momentum beside Nesterov SGD, Adam, and the schedules."""
 
 from __future__ import annotations
 
@@ -54,10 +54,15 @@ class Optimiser:
         self.warmup = recipe.warmup * steps
         self.input_steps = max(1.0, min(recipe.input_bias_epochs * steps_per_epoch, steps))
         self.filters: list[nn.Parameter] = []
-        groups = _sgd_groups(model, recipe, batch) if recipe.optimiser == "sgd" else self._split(model, recipe, batch)
         self.filter_rate = recipe.filter_rate
+        self.base: torch.optim.Optimizer
+        if recipe.optimiser == "adam":
+            self.base = _adam(model, recipe, batch)
+        else:
+            sgd = recipe.optimiser == "sgd"
+            groups = _sgd_groups(model, recipe, batch) if sgd else self._split(model, recipe, batch)
+            self.base = torch.optim.SGD(groups, momentum=recipe.momentum, nesterov=True)
         self.buffers = [torch.zeros_like(p) for p in self.filters]
-        self.sgd = torch.optim.SGD(groups, momentum=recipe.momentum, nesterov=True)
 
     def _split(self, model: nn.Module, recipe: Recipe, batch: int) -> list[dict[str, Any]]:
         """Convolution filters to the orthogonalised update; input bias, biases and head to SGD."""
@@ -88,9 +93,9 @@ class Optimiser:
         """Update all parameters; `done` steps lie behind."""
         rise = min(1.0, (done + 1) / self.warmup) if self.warmup else 1.0
         fall = rise * (1 - done / self.steps)
-        for group in self.sgd.param_groups:
+        for group in self.base.param_groups:
             group["lr"] = group["peak"] * (max(0.0, 1 - done / self.input_steps) if group["first"] else fall)
-        self.sgd.step()
+        self.base.step()
         with torch.no_grad():
             for weight, buffer in zip(self.filters, self.buffers, strict=True):
                 gradient = weight.grad
@@ -104,20 +109,31 @@ class Optimiser:
 
     def zero_grad(self) -> None:
         """Drop all gradients."""
-        self.sgd.zero_grad()
+        self.base.zero_grad()
         for weight in self.filters:
             weight.grad = None
 
     def state_dict(self) -> dict[str, Any]:
         """State for a checkpoint."""
-        return {"sgd": self.sgd.state_dict(), "buffers": self.buffers}
+        return {"sgd": self.base.state_dict(), "buffers": self.buffers}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
-        self.sgd.load_state_dict(state["sgd"])
+        self.base.load_state_dict(state["sgd"])
         with torch.no_grad():
             for buffer, saved in zip(self.buffers, state["buffers"], strict=True):
                 buffer.copy_(saved)
+
+
+def _adam(model: nn.Module, recipe: Recipe, batch: int) -> torch.optim.Adam:
+    """Adam for everything. Its step does not change with the scale of the loss, except through eps: with eps times
+    the batch, the sum over a batch takes the very steps its mean would take."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    group = {
+        "params": parameters, "lr": recipe.filter_rate, "peak": recipe.filter_rate,
+        "weight_decay": recipe.weight_decay * batch, "first": False,
+    }  # fmt: skip
+    return torch.optim.Adam([group], eps=1e-8 * batch, fused=True)
 
 
 def _sgd_groups(model: nn.Module, recipe: Recipe, batch: int) -> list[dict[str, Any]]:

@@ -90,7 +90,8 @@ def test_the_size_of_the_training_parts_decides() -> None:
 
 @pytest.mark.parametrize(
     ("given", "name"),
-    [("resnet18", "image:resnet18"), ("image:fastnet", "image:fastnet"), ("pixels", "pixels"),
+    [("resnet18", "image:resnet18"), ("cifake_cnn:f16-c2-d32-n1", "image:cifake_cnn:f16-c2-d32-n1"),
+     ("image:fastnet", "image:fastnet"), ("pixels", "pixels"),
      ("frozen", "frozen:efficientnet-lite0")],
 )  # fmt: skip
 def test_by_name(given: str, name: str) -> None:

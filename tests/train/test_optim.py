@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from auditor.models.registry import build_model  # noqa: E402
 from auditor.train.optim import Optimiser, orthogonalise  # noqa: E402
-from auditor.train.recipe import recipe_for  # noqa: E402
+from auditor.train.recipe import Recipe, Stage, recipe_for  # noqa: E402
 
 
 @pytest.mark.parametrize("shape", [(8, 30), (30, 8), (16, 16)])
@@ -62,7 +62,7 @@ def test_rates_fall_to_zero_and_the_input_bias_stops_early() -> None:
     rates = []
     for done in range(20):
         optimiser.step(done)
-        rates.append([group["lr"] for group in optimiser.sgd.param_groups])
+        rates.append([group["lr"] for group in optimiser.base.param_groups])
     first, biases, head = zip(*rates, strict=True)
     assert first[0] == biases[0] == 0.053
     assert head[0] == 0.67
@@ -111,3 +111,21 @@ def test_state_round_trips() -> None:
             optimiser.step(done)
         results.append(model.state_dict())
     assert all(torch.equal(results[0][k], results[1][k]) for k in results[0])
+
+
+def test_adam_on_the_summed_loss_takes_the_steps_of_the_mean_loss() -> None:
+    recipe = Recipe(stages=(Stage(1.0, 1),), batch=8, optimiser="adam", filter_rate=1e-3, weight_decay=0.0)
+    ours, theirs = (torch.nn.Linear(5, 3, bias=True) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    optimiser = Optimiser(ours, recipe, batch=8, steps=4, steps_per_epoch=4)
+    reference = torch.optim.Adam(theirs.parameters(), lr=1e-3, fused=True)
+    for step in range(4):
+        x = torch.randn(8, 5, generator=torch.Generator().manual_seed(step)) * 1e-3  # small: eps would show
+        for model, loss, stepper in ((ours, torch.sum, optimiser), (theirs, lambda v: v.sum() / 8, reference)):
+            stepper.zero_grad()
+            loss(model(x).square()).backward()
+        optimiser.step(step)
+        reference.param_groups[0]["lr"] = 1e-3 * (1 - step / 4)
+        reference.step()
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.allclose(a, b, rtol=1e-5, atol=1e-9)
