@@ -134,7 +134,8 @@ class CifakeCnn(nn.Module):
         super().__init__()
         if image_size >> topology.convolutions < 1:
             raise UsageError(
-                f"topology {topology.name!r} halves the image {topology.convolutions} times; {image_size} px are too few."
+                f"topology {topology.name!r} halves the image {topology.convolutions} times; "
+                f"{image_size} px are too few."
             )
         self.topology = topology
         self.min_size = image_size

@@ -93,6 +93,9 @@ class FitResult:
     seconds : float
     details : dict
         Device, precision, threads, parameters: what belongs beside the number in a report.
+    weights : dict of arrays, or None
+        What `auditor.train.kept` needs to rebuild the fitted network; a by-product, stored beside the result and not
+        read back with it.
     """
 
     probabilities: np.ndarray
@@ -100,6 +103,7 @@ class FitResult:
     history: list[dict[str, Any]]
     seconds: float
     details: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, np.ndarray] | None = None
 
 
 @runtime_checkable

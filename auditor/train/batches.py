@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from auditor.core.errors import DataError
 from auditor.core.seeds import derive_seed
 
-__all__ = ["ImageTensor", "shuffled_batches"]
+__all__ = ["ImageTensor", "normalised", "shuffled_batches"]
 
 
 class ImageTensor:
@@ -68,12 +68,7 @@ class ImageTensor:
         return round(self.height * scale), round(self.width * scale)
 
     def _finish(self, nhwc: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        images = nhwc.permute(0, 3, 1, 2).float()  # NHWC in memory is channels_last
-        if size != (self.height, self.width):
-            shrink = size[0] < self.height
-            images = F.interpolate(images, size, mode="bilinear", antialias=shrink, align_corners=False)
-        images = (images - self.mean) / self.std
-        return images.contiguous(memory_format=torch.channels_last)
+        return normalised(nhwc, size, self.mean, self.std)
 
     def plain(self, rows: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """Normalised images (len(rows), 3, *size), float32, channels_last, not augmented."""
@@ -105,6 +100,16 @@ class ImageTensor:
         right = _reflected(self.width, shift[:, 1:])
         right = torch.where(mirrored[:, None], right.flip(1), right)
         return self._finish(self.pixels[rows[:, None, None], down[:, :, None], right[:, None, :]], size)
+
+
+def normalised(nhwc: torch.Tensor, size: tuple[int, int], mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+    """uint8 images (n, H, W, 3) as a network sees them: float32 (n, 3, *size), resized, normalised, channels_last."""
+    images = nhwc.permute(0, 3, 1, 2).float()  # NHWC in memory is channels_last
+    if size != tuple(nhwc.shape[1:3]):
+        shrink = size[0] < nhwc.shape[1]
+        images = F.interpolate(images, size, mode="bilinear", antialias=shrink, align_corners=False)
+    images = (images - mean) / std
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def _reflected(length: int, shift: torch.Tensor) -> torch.Tensor:

@@ -50,6 +50,9 @@ class ImageNetwork:
     compile : bool
         ``torch.compile`` the network. Slower on a CPU (measured), and on a GPU its first step costs longer than
         a short training.
+    keep_weights : bool
+        Give the network back with the result, so that it can be asked later what it looked at. No part of the
+        recipe: it changes no figure.
     """
 
     training: Recipe
@@ -58,6 +61,7 @@ class ImageNetwork:
     precision: str = "auto"
     threads: int = 1
     compile: bool = False
+    keep_weights: bool = True
 
     def __post_init__(self) -> None:
         if self.threads < 1:
@@ -123,15 +127,18 @@ class ImageNetwork:
 
         return ImageTensor(data.features, device, rows)
 
+    def _image_size(self, images: ImageTensor) -> int:
+        """Size the network is built for. The loader enlarges images below a network's smallest size, so that it never
+        sees less than 32 px here."""
+        return max(32, round(min(images.height, images.width) * self.training.stages[-1].scale))
+
     def _model(self, data: TrainingData, images: ImageTensor, train: np.ndarray, seed: int) -> nn.Module:
         """Initialised network on the device of `images`; its input layer is fitted to training items only."""
         torch = _torch()
         from auditor.models.registry import build_model
 
-        # The loader enlarges images below a network's smallest size, so that it never sees less than 32 px here.
-        smallest = round(min(images.height, images.width) * self.training.stages[-1].scale)
         model = build_model(
-            self.network, data.n_classes, max(32, smallest),
+            self.network, data.n_classes, self._image_size(images),
             derive_seed(seed, "weights"), **self.training.model_options(),
         )  # fmt: skip
         model = model.to(images.device).to(memory_format=torch.channels_last)
@@ -150,7 +157,8 @@ class ImageNetwork:
         EmptyDataError, LabelError, UsageError
             Nothing to train on, one class only, positions that overlap or lie outside.
         """
-        return self.fit_network(data, task, progress, checkpoint_dir).result
+        fitted = self.fit_network(data, task, progress, checkpoint_dir)
+        return fitted.kept(data.n_classes) if self.keep_weights else fitted.result
 
     def fit_network(
         self,
@@ -255,6 +263,20 @@ class Fitted:
         from auditor.train.batches import ImageTensor
 
         return ImageTensor(features, self.trainer.device, self.loop.images)
+
+    def kept(self, n_classes: int) -> FitResult:
+        """The result with the weights, and in its details how to rebuild the network (`auditor.train.kept`)."""
+        images = self.loop.images
+        rebuild = {
+            "network": self.trainer.network,
+            "options": self.trainer.training.model_options(),
+            "n_classes": n_classes,
+            "image_size": self.trainer._image_size(images),
+            "size": list(self.size),
+        }
+        weights = {f"model.{name}": value.cpu().numpy() for name, value in self.model.state_dict().items()}
+        weights |= {"input.mean": images.mean.cpu().numpy(), "input.std": images.std.cpu().numpy()}
+        return replace(self.result, weights=weights, details={**self.result.details, "rebuild": rebuild})
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Probabilities, float32 (m, n_classes), of uint8 images (m, H, W, 3) of the training images' size."""

@@ -14,7 +14,7 @@ from auditor.core.files import atomic_path, load_npz, read_json, write_json
 from auditor.core.hashing import hash_array, hash_json, hash_strings
 from auditor.train.base import Dynamics, FitResult, FitTask, Trainer, TrainingData
 
-__all__ = ["data_hash", "load_result", "save_result", "task_key"]
+__all__ = ["data_hash", "load_result", "save_result", "task_key", "weights_path"]
 
 #: Layout of a stored result; another number is not read.
 SCHEMA = 1
@@ -65,7 +65,8 @@ def task_key(trainer: Trainer, data: str, task: FitTask) -> str:
 
 
 def save_result(folder: Path, task: str, key: str, result: FitResult) -> None:
-    """Write ``<task>.npz``, then ``<task>.json`` with the key and the hash of the arrays."""
+    """Write ``<task>.npz``, ``<task>.weights.npz`` where there are weights, then ``<task>.json`` with the key and the
+    hash of the arrays."""
     arrays = {"probabilities": np.asarray(result.probabilities, dtype=np.float32)}
     if result.dynamics is not None:
         arrays.update({name: getattr(result.dynamics, name) for name in _DYNAMICS})
@@ -73,11 +74,20 @@ def save_result(folder: Path, task: str, key: str, result: FitResult) -> None:
     with atomic_path(target) as temporary, open(temporary, "wb") as handle:
         # np.savez stamps no time into the archive: equal arrays give equal bytes.
         np.savez(handle, **arrays)  # type: ignore[arg-type]
-    row = {k: v for k, v in _shallow(result).items() if k not in ("probabilities", "dynamics")}
+    if result.weights is not None:
+        kept = weights_path(folder, task)
+        with atomic_path(kept) as temporary, open(temporary, "wb") as handle:
+            np.savez(handle, **result.weights)  # type: ignore[arg-type]
+    row = {k: v for k, v in _shallow(result).items() if k not in ("probabilities", "dynamics", "weights")}
     write_json(
         target.with_suffix(".json"),
         {"schema": SCHEMA, "task": task, "key": key, "arrays": _file_hash(target), **row},
     )
+
+
+def weights_path(folder: Path, task: str) -> Path:
+    """Where `save_result` keeps a task's network."""
+    return Path(folder) / f"{task}.weights.npz"
 
 
 def _shallow(result: FitResult) -> dict[str, Any]:
