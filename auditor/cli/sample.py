@@ -14,7 +14,10 @@ def sample(
     budget: Annotated[int, typer.Option(min=1, help="Draws of the audit stream in all.")] = 300,
     target_precision: Annotated[
         float | None,
-        typer.Option(help="Say what a list of this precision needs (auditor flag --precision); between 0 and 1."),
+        typer.Option(
+            help="Spread a part of the draws over the likely errors, so that auditor flag --precision can promise "
+            "this; between 0 and 1."
+        ),
     ] = None,
     confidence: Annotated[float, typer.Option(help="With --target-precision.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Of a new draw; continuing keeps the first one's.")] = 0,
@@ -41,7 +44,7 @@ def sample(
     opened = open_run(run, load_settings().runs_dir)
     with open_store(store or opened.path) as verdicts:
         verdicts.load_run(opened)
-        draw_stream(opened, verdicts, budget, seed, new)
+        draw_stream(opened, verdicts, budget, seed, new, target_precision, confidence)
         state = read_state(opened, verdicts)
     say(
         f"audit stream of {opened.id}: {state.planned:,} draws, {state.judged:,} of them judged; "
@@ -51,12 +54,17 @@ def sample(
         say(f"it already had {state.planned:,} draws; ask for more with --budget, or for a new one with --new")
     found = None
     if len(state.frame):
-        found = expect(state.margin[state.frame], state.planned, target_precision, confidence)
+        if target_precision is not None and not state.candidate_share:
+            say("it goes on as it began, without draws set apart for a list; --new draws one with them")
+        found = expect(
+            state.margin[state.frame], state.planned, target_precision, confidence, state.candidate_share
+        )  # fmt: skip
         for line in expectation_lines(found):
             say(line)
     say(f"Next: auditor review {run}, then auditor estimate {run}")
     if json:
         print_json(
             {"schema": "auditor.sample/1", "run": opened.id, "draws": state.planned, "judged": state.judged,
+             "candidate_share": state.candidate_share,
              "frame": len(state.frame), "known": int(state.known.sum()), "expected": asdict(found) if found else None}
         )  # fmt: skip

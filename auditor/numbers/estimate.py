@@ -18,17 +18,22 @@ from auditor.review.sampling import score_bands
 from auditor.review.store import VerdictStore
 from auditor.runs.run import Run
 from auditor.stats.intervals import Interval
-from auditor.stats.totals import Total, correct_for_reviewer, estimate_total, stratified_total, uniform_total
+from auditor.stats.totals import (
+    Total,
+    allow_for_overlooked,
+    correct_for_reviewer,
+    estimate_total,
+    stratified_total,
+    uniform_total,
+)
 
 __all__ = ["LEAST_DRAWS", "LEAST_ERRORS", "NOT_ENOUGH", "ErrorEstimate", "PartEstimate", "TreatedTotals", "estimate",
-           "estimate_errors"]  # fmt: skip
+           "estimate_errors", "frame_total"]  # fmt: skip
 
 #: Draws and errors a part (class, pair of classes) needs before it gets a number of its own.
 LEAST_DRAWS: Final = 30
 LEAST_ERRORS: Final = 5
 NOT_ENOUGH: Final = "not enough reviews"
-#: 1 - level of the one-sided bound on errors the model overlooks.
-BLIND_LEVEL: Final = 0.05
 #: Uniform draws below which the exact interval beside the estimate says nothing.
 LEAST_UNIFORM: Final = 10
 
@@ -149,7 +154,7 @@ def estimate(state: ReviewState, seed: int = 0) -> ErrorEstimate:
                 pairs_without += 1
             else:
                 pairs.append(part)
-        calibration = calibrate(state, _frame_total(state, state.wrong("strict"), seed).estimate.value, seed)
+        calibration = calibrate(state, frame_total(state, state.wrong("strict"), seed).estimate.value, seed)
     else:
         notes.append("no estimate yet: the audit stream has no verdicts it can use (auditor sample, then review)")
     if state.judged > len(state.draws) and len(state.frame):
@@ -169,7 +174,11 @@ def _rng(seed: int) -> np.random.Generator:
     return generator(seed, "numbers", "halves")
 
 
-def _frame_total(state: ReviewState, wrong: np.ndarray, seed: int, domain: np.ndarray | None = None) -> Total:
+def frame_total(state: ReviewState, wrong: np.ndarray, seed: int = 0, domain: np.ndarray | None = None) -> Total:
+    """Wrong labels in the frame of the audit stream, or in the part of it that lies in `domain`, bool (n,).
+
+    `wrong` is over all items, bool (n,). This is the interval every command reports; items known exactly come on top.
+    """
     if not len(state.frame):
         return Total(Interval(0.0, 0.0, 0.0, 0.95), "all reviewed", 0, 0)
     inside = None if domain is None else domain[state.frame]
@@ -179,29 +188,14 @@ def _frame_total(state: ReviewState, wrong: np.ndarray, seed: int, domain: np.nd
 
 
 def _with_blind_spot(state: ReviewState, total: Total, wrong: np.ndarray, domain: np.ndarray) -> Total:
-    """Widen the upper limit where no draw says how many errors the model overlooks.
-
-    A normal interval knows of rare surprises only when one was drawn. Where none of the draws from the items the
-    model trusts (margin at most 0) is wrong, it can shrink to nothing: with a model that separates nearly all errors
-    it covered 77 to 85 % instead of 95 % (3,000 items, 200 to 500 draws). Then those items get an exact one-sided 95 %
-    bound on top.
-    """
+    """See `stats.totals.allow_for_overlooked`; the model trusts the items with a margin of at most 0."""
     trusted = domain & (state.margin <= 0)
     drawn = state.draws[trusted[state.draws]]
     if not trusted.any() or wrong[drawn].any():
         return total
     draws = len(uniform_part(state, trusted).draws)
-    hidden = int(trusted.sum()) * (1 - BLIND_LEVEL ** (1 / draws)) if draws else float(trusted.sum())
-    e = total.estimate
     right = len(np.unique(state.draws[domain[state.draws] & ~wrong[state.draws]]))
-    high = min(e.high + hidden, float(domain.sum() - right))
-    if high <= e.high:
-        return total
-    note = (
-        f"no wrong label was drawn among the {int(trusted.sum()):,} items the model trusts: the upper limit allows for "
-        f"up to {hidden:,.0f} there"
-    )
-    return Total(Interval(e.value, e.low, high, e.level), total.method, total.draws, total.found, (*total.notes, note))
+    return allow_for_overlooked(total, int(trusted.sum()), draws, float(domain.sum() - right))
 
 
 def _plus(total: Total, exact: int, unknown: int = 0) -> Total:
@@ -214,16 +208,18 @@ def _plus(total: Total, exact: int, unknown: int = 0) -> Total:
 def _treated(state: ReviewState, treatment: Treatment, unknown: int, seed: int) -> TreatedTotals:
     wrong = state.wrong(treatment)
     exact = int((wrong & state.known).sum())
-    total = _plus(_frame_total(state, wrong, seed), exact, unknown)
+    total = _plus(frame_total(state, wrong, seed), exact, unknown)
     uniform, stratified = _exact_totals(state, wrong)
     found = reviewer_error(state, treatment)
     corrected, note = None, found if isinstance(found, str) else found.basis
     if isinstance(found, ReviewerError):
         # One verdict per item: sensitivity and specificity are those of a single verdict, not of a majority.
         first = state.wrong(treatment, state.first)
-        seen = _plus(_frame_total(state, first, seed), int((first & state.known).sum()), unknown)
+        seen = _plus(frame_total(state, first, seed), int((first & state.known).sum()), unknown)
         try:
-            corrected = correct_for_reviewer(seen, len(state), found.sensitivity, found.specificity)
+            corrected = correct_for_reviewer(
+                seen, len(state), found.sensitivity, None if found.same else found.specificity
+            )
         except DataError as error:
             note = f"{NOT_CORRECTED}: {error.what}"
     return TreatedTotals(
@@ -258,7 +254,7 @@ def _part(state: ReviewState, given: str, suggested: str | None, domain: np.ndar
     if draws >= LEAST_DRAWS and errors >= LEAST_ERRORS:
         exact = int((wrong & domain & state.known).sum())
         unknown = int((domain & ~state.in_frame & ~state.known).sum())
-        found = _plus(_frame_total(state, wrong, seed, domain), exact, unknown).estimate
+        found = _plus(frame_total(state, wrong, seed, domain), exact, unknown).estimate
     return PartEstimate(given, suggested, int(domain.sum()), draws, errors, found)
 
 

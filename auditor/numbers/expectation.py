@@ -10,13 +10,19 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from auditor.stats.precision import reviews_for_first_cut
-from auditor.stats.sampling import audit_probabilities
+from auditor.stats.sampling import UNIFORM_SHARE, audit_probabilities
 from auditor.stats.totals import NARROW, WIDE, WIDE_BELOW
 
-__all__ = ["Expected", "expect"]
+__all__ = ["Expected", "candidate_share", "expect"]
 
 #: Least share of errors a model is believed to leave among items it is sure of, as in `audit_probabilities`.
 _LEAST_DOUBT = 0.02
+#: A list with a promised precision is possible from `reviews_for_first_cut` uniform reviews on, all of them finds; with
+#: so many times as many it also stands a few reviews that are none.
+ROOM = 3
+#: Least and most of the draws that go to the candidates. The total hardly suffers (`benchmarks/results/statistics.md`):
+#: every draw counts for it.
+LEAST_FOR_CANDIDATES, MOST_FOR_CANDIDATES = 0.3, 0.5
 
 
 @dataclass(frozen=True)
@@ -50,15 +56,29 @@ class Expected:
     budget_needed: int | None
 
 
+def candidate_share(margin: np.ndarray, budget: int, target_precision: float, confidence: float) -> float:
+    """Share of `budget` draws to spread evenly over the candidates, so that a list of this precision is within reach.
+
+    Rounded to hundredths: it is kept with the stream.
+    """
+    wanted = ROOM * reviews_for_first_cut(1 - target_precision, 1 - confidence)
+    already = UNIFORM_SHARE * float((np.asarray(margin) > 0).mean())
+    return math.ceil(100 * min(max(wanted / budget - already, LEAST_FOR_CANDIDATES), MOST_FOR_CANDIDATES)) / 100
+
+
 def expect(
-    margin: np.ndarray, budget: int, target_precision: float | None = None, confidence: float = 0.95
+    margin: np.ndarray,
+    budget: int,
+    target_precision: float | None = None,
+    confidence: float = 0.95,
+    candidates_share: float = 0.0,
 ) -> Expected:
     """Expected precision of a sample of `budget` draws from items with these margins.
 
     The variance is that of the difference estimator with the model's own doubt: ``sum s (1 - s) / p / B``, s the
     sigmoid of the margin. A model that is too sure of itself gets a wider interval than this says.
     """
-    p = audit_probabilities(margin)
+    p = audit_probabilities(margin, candidate_share=candidates_share)
     s = expit(margin)
     variance = np.maximum(s * (1 - s), _LEAST_DOUBT**2)
     multiple = WIDE if budget < WIDE_BELOW else NARROW

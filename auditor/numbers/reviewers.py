@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from auditor.numbers.state import ReviewState, Treatment
 from auditor.review.vocabulary import outcome
 from auditor.stats.intervals import Interval, clopper_pearson
+from auditor.stats.reviewers import accuracy_from_pairs
 
 __all__ = ["LEAST_CONTROLS", "LEAST_PAIRS", "NOT_CORRECTED", "ReviewerError", "reviewer_error"]
 
@@ -23,19 +23,19 @@ LEAST_CONTROLS = 20
 class ReviewerError:
     """Share of wrong labels called wrong (sensitivity) and of right labels called right (specificity).
 
-    `basis` says in words what they rest on.
+    `basis` says in words what they rest on. `same` where both are one unknown number.
     """
 
     sensitivity: Interval
     specificity: Interval
     basis: str
+    same: bool = False
 
 
 def reviewer_error(state: ReviewState, treatment: Treatment) -> ReviewerError | str:
     """Sensitivity and specificity of a single verdict; a sentence where there is too little to know them.
 
-    Controls of both kinds come first. Else items judged by two or more: with the same share of mistakes e in both
-    directions, two independent reviewers differ on ``2 e (1 - e)`` of the items.
+    Controls of both kinds come first. Else items judged by two or more, see `stats.reviewers.accuracy_from_pairs`.
     """
     return (
         _from_controls(state, treatment)
@@ -77,13 +77,6 @@ def _from_pairs(state: ReviewState, treatment: Treatment) -> ReviewerError | Non
     pairs = [verdicts[:2] for verdicts in said.values() if len(verdicts) > 1]
     if len(pairs) < LEAST_PAIRS:
         return None
-    differ = clopper_pearson(sum(a != b for a, b in pairs), len(pairs))
-    right = [1 - _mistakes(share) for share in (differ.value, differ.high, differ.low)]
-    interval = Interval(right[0], right[1], right[2], differ.level)
+    interval = accuracy_from_pairs(sum(a != b for a, b in pairs), len(pairs))
     basis = f"{len(pairs)} items judged twice, taking mistakes in both directions for equally frequent"
-    return ReviewerError(interval, interval, basis)
-
-
-def _mistakes(differ: float) -> float:
-    """e from ``2 e (1 - e) = differ``; a half from where on two reviewers agree no more than coins."""
-    return (1 - math.sqrt(max(0.0, 1 - 2 * differ))) / 2
+    return ReviewerError(interval, interval, basis, same=True)

@@ -12,6 +12,7 @@ import pandas as pd
 from auditor.core.errors import DataError
 from auditor.core.seeds import generator
 from auditor.detect.margins import log_odds_margin
+from auditor.numbers.expectation import candidate_share
 from auditor.review.consensus import majority
 from auditor.review.readout import Progress
 from auditor.review.store import VerdictStore
@@ -78,6 +79,8 @@ class ReviewState:
         One uniform random number per draw, fixed with the draw: decides what belongs to the uniform part.
     frame_probability : float64 array (n,) or None
         Of every item in one draw, 0 outside the frame; None for ``"strata"``.
+    candidate_share : float
+        Share of the draws spread evenly over the candidates of a list.
     planned, judged : int
         Draws of the stream; those with a verdict, usable or not.
     """
@@ -105,6 +108,7 @@ class ReviewState:
     votes: VoteTable
     controls: dict[str, str]
     progress: Progress
+    candidate_share: float = 0.0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -145,9 +149,19 @@ def margins(run: Run) -> np.ndarray:
     return at.loc[run.scores["id"].to_numpy()].to_numpy()
 
 
-def draw_stream(run: Run, store: VerdictStore, budget: int, seed: int, anew: bool) -> None:
-    """Put `budget` importance draws over the items of the run into the audit stream of the store."""
-    store.draw_audit(run.scores["id"].tolist(), margins(run), budget, seed, anew=anew)
+def draw_stream(
+    run: Run, store: VerdictStore, budget: int, seed: int, anew: bool, target_precision: float | None = None,
+    confidence: float = 0.95,
+) -> None:  # fmt: skip
+    """Put `budget` importance draws over the items of the run into the audit stream of the store.
+
+    With a target precision a part of them is spread evenly over the items the model would call wrong, so that a list
+    of that precision is within reach (`numbers.expectation.candidate_share`).
+    """
+    margin = margins(run)
+    share = 0.0 if target_precision is None else candidate_share(margin, budget, target_precision, confidence)
+    ids = run.scores["id"].tolist()
+    store.draw_audit(ids, margin, budget, seed, anew=anew, candidate_share=share)
 
 
 def read_state(run: Run, store: VerdictStore) -> ReviewState:
@@ -174,7 +188,7 @@ def read_state(run: Run, store: VerdictStore) -> ReviewState:
     in_frame = ~outside & ~ranked
     probability, everywhere, share, least = stream.probability, None, 1.0, 0.0
     if stream.design == "importance":
-        everywhere = _recomputed(margin, ~outside, drawn, probability)
+        everywhere = _recomputed(margin, ~outside, drawn, probability, stream.candidate_share)
         share = float(everywhere[in_frame].sum())
         least = float(everywhere[in_frame].min(initial=np.inf)) / share if share > 0 else 0.0
         everywhere = np.where(in_frame, everywhere, 0.0) / max(share, 1e-300)
@@ -188,7 +202,7 @@ def read_state(run: Run, store: VerdictStore) -> ReviewState:
         run.id, stream.design, run.class_names, ids, scores["given"].to_numpy(), scores["suggested"].to_numpy(),
         scores["score"].to_numpy(np.float64), margin, scores["flagged"].to_numpy(bool), codes, first, in_frame,
         ~in_frame & (codes != UNREVIEWED), drawn[kept], probability[kept] / share, least, coins[kept], everywhere,
-        len(drawn), int(judged.sum()), votes, store.controls(), store.progress(),
+        len(drawn), int(judged.sum()), votes, store.controls(), store.progress(), stream.candidate_share,
     )  # fmt: skip
 
 
@@ -215,11 +229,13 @@ def _outcomes(votes: VoteTable, place: pd.Series, n: int) -> tuple[np.ndarray, n
     return codes, first
 
 
-def _recomputed(margin: np.ndarray, frame: np.ndarray, drawn: np.ndarray, stored: np.ndarray) -> np.ndarray:
+def _recomputed(
+    margin: np.ndarray, frame: np.ndarray, drawn: np.ndarray, stored: np.ndarray, share: float
+) -> np.ndarray:
     """Probability of each item in one draw from the frame of the draw, 0 outside it; checked against the log."""
     everywhere = np.zeros(len(margin))
     if frame.any():
-        everywhere[frame] = audit_probabilities(margin[frame])
+        everywhere[frame] = audit_probabilities(margin[frame], candidate_share=share)
     if not np.allclose(everywhere[drawn], stored, rtol=1e-6, atol=0):
         raise DataError(
             "the probabilities of the run have changed since its audit stream was drawn.",

@@ -107,5 +107,5 @@ def expectation_lines(found: Expected) -> Iterator[str]:
         more = "" if found.budget_needed is None else f", which {found.budget_needed:,} draws bring about"
         yield (
             f"A list at the target precision needs at least {found.candidates_needed:,} uniform draws among the "
-            f"candidates{more}; these draws bring about {found.uniform_candidates:,.0f}"
+            f"candidates, all of them finds{more}; these draws bring about {found.uniform_candidates:,.0f}"
         )

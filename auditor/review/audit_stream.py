@@ -48,6 +48,8 @@ class AuditStream:
     ranked_probability : float64 array
         Of `ranked_done` in one draw; 0 outside the frame; NaN where the design does not need it.
     seed : int
+    candidate_share : float
+        Share of the draws spread evenly over the items the model would call wrong (`stats.sampling`).
     """
 
     design: Literal["importance", "strata"]
@@ -58,6 +60,7 @@ class AuditStream:
     ranked_done: np.ndarray
     ranked_probability: np.ndarray
     seed: int
+    candidate_share: float = 0.0
 
 
 def stream_facts(connection: sa.Connection) -> dict[str, Any]:
@@ -80,6 +83,7 @@ def read(connection: sa.Connection, facts: Mapping[str, Any]) -> AuditStream:
         return AuditStream(
             "importance", objects([r[0] for r in rows]), np.array([r[1] for r in rows], np.float64),
             drawn["n_frame"], outside, done_ids, np.full(len(ranked), np.nan), drawn["seed"],
+            drawn.get("candidate_share", 0.0),
         )  # fmt: skip
     query = sa.select(items.c.item_id, items.c.inclusion).join(queue, queue.c.item == items.c.item)
     rows = connection.execute(query.where(queue.c.audit.is_not(None)).order_by(queue.c.audit)).all()
@@ -103,7 +107,13 @@ def _ranked_done(connection: sa.Connection) -> Sequence[Any]:
 
 
 def draw(
-    database: Database, item_ids: Sequence[str], margin: np.ndarray, draws: int, seed: int, anew: bool
+    database: Database,
+    item_ids: Sequence[str],
+    margin: np.ndarray,
+    draws: int,
+    seed: int,
+    anew: bool,
+    candidate_share: float = 0.0,
 ) -> AuditStream:
     """Draw or continue; see `VerdictStore.draw_audit`."""
     margin_of = dict(zip(item_ids, np.asarray(margin, np.float64).tolist(), strict=True))
@@ -122,7 +132,9 @@ def draw(
             margins = np.array([margin_of[i] for i in ids])
         except KeyError as error:
             raise DataError(f"no margin for the item {error.args[0]!r} of the store.") from error
-        p = sampling.audit_probabilities(margins)
+        # A stream goes on as it began: other probabilities would need other weights for the draws there are.
+        share = before.get("candidate_share", 0.0) if before else candidate_share
+        p = sampling.audit_probabilities(margins, candidate_share=share)
         # Independent of the seed of the stream before, whose outcomes are known by now.
         used = before.get("seed", seed)
         rng = generator(used, "review", "importance", len(frame))
@@ -130,7 +142,8 @@ def draw(
         if before:
             _refuse_other(connection, frame[chosen], p[chosen])
         _write(connection, frame, p, chosen, before.get("draws", 0))
-        described = {"n_frame": len(frame), "seed": used, "draws": draws, "uniform_share": sampling.UNIFORM_SHARE}
+        described = {"n_frame": len(frame), "seed": used, "draws": draws, "uniform_share": sampling.UNIFORM_SHARE,
+                     "candidate_share": share}  # fmt: skip
         connection.execute(sa.delete(schema.meta).where(schema.meta.c.key == _KEY))
         connection.execute(sa.insert(schema.meta).values(key=_KEY, value=json.dumps(described)))
         return read(connection, facts)

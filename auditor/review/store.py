@@ -172,7 +172,14 @@ class VerdictStore:
         return queue.ask_again(self.database, item_ids, more)
 
     def draw_audit(
-        self, item_ids: Sequence[str], margin: np.ndarray, draws: int, seed: int = 0, *, anew: bool = False
+        self,
+        item_ids: Sequence[str],
+        margin: np.ndarray,
+        draws: int,
+        seed: int = 0,
+        *,
+        anew: bool = False,
+        candidate_share: float = 0.0,
     ) -> audit_stream.AuditStream:
         """Put an importance sample of the items without a verdict into the audit stream.
 
@@ -191,13 +198,15 @@ class VerdictStore:
             With replacement; at most as many items get into the queue.
         seed : int
         anew : bool
+        candidate_share : float
+            Of a new stream; one that is continued keeps its own.
 
         Raises
         ------
         DataError
             Unknown items, nothing left to draw from, or margins other than those of the stream to be continued.
         """
-        return audit_stream.draw(self.database, item_ids, margin, draws, seed, anew)
+        return audit_stream.draw(self.database, item_ids, margin, draws, seed, anew, candidate_share)
 
     # --- reading -------------------------------------------------------------------------------------------------
 

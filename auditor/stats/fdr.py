@@ -50,9 +50,7 @@ def conformal_p_values(score: np.ndarray, calibration: np.ndarray, wrong: np.nda
     wrong = np.asarray(wrong, bool)
     if wrong.shape != np.shape(calibration):
         raise DataError(f"{np.shape(calibration)} calibration scores and {wrong.shape} outcomes.")
-    right = np.sort(np.asarray(calibration, np.float64)[~wrong])
-    above = len(right) - np.searchsorted(right, score, side="left")
-    return (1 + above) / (len(wrong) + 1)
+    return (1 + _right_above(score, calibration, wrong)) / (len(wrong) + 1)
 
 
 def benjamini_hochberg(p: np.ndarray, q: float) -> np.ndarray:
@@ -95,8 +93,7 @@ def select_fdr(score: np.ndarray, reviewed: np.ndarray, wrong: np.ndarray, q: fl
     rest[reviewed] = False
     flagged = np.zeros(n, bool)
     if rest.any():
-        p = conformal_p_values(score[rest], score[reviewed], wrong)
-        flagged[rest] = benjamini_hochberg(p, q)
+        flagged[rest] = _select(score[rest], score[reviewed], np.asarray(wrong, bool), q)
     if flagged.any():
         text = (
             f"on average over repetitions of the review, at most {q:.0%} of the flagged labels are right; "
@@ -104,6 +101,21 @@ def select_fdr(score: np.ndarray, reviewed: np.ndarray, wrong: np.ndarray, q: fl
         )
         return Selection(flagged, text, 0)
     return Selection(flagged, "no list keeps the promise with these reviews", _missing(score, rest, reviewed, wrong, q))
+
+
+def _select(score: np.ndarray, calibration: np.ndarray, wrong: np.ndarray, q: float) -> np.ndarray:
+    """``benjamini_hochberg(conformal_p_values(..), q)`` without sorting n p-values: they take m + 1 values at most."""
+    above = _right_above(score, calibration, wrong)
+    counts = np.cumsum(np.bincount(above, minlength=int((~wrong).sum()) + 1))
+    passed = np.flatnonzero((1 + np.arange(len(counts))) / (len(wrong) + 1) <= q * counts / len(score))
+    # A level that no item has adds nothing to the count below it, so the last level that passes may be an empty one.
+    return above <= passed[-1] if len(passed) else np.zeros(len(score), bool)
+
+
+def _right_above(score: np.ndarray, calibration: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+    """How many right calibration items score at least as high, int64 (n,)."""
+    right = np.sort(np.asarray(calibration, np.float64)[~wrong])
+    return len(right) - np.searchsorted(right, score, side="left")
 
 
 def _missing(score: np.ndarray, rest: np.ndarray, reviewed: np.ndarray, wrong: np.ndarray, q: float) -> int:

@@ -57,11 +57,15 @@ class AuditSample:
         return len(self.positions)
 
 
-def audit_probabilities(margin: np.ndarray, uniform_share: float = UNIFORM_SHARE) -> np.ndarray:
+def audit_probabilities(
+    margin: np.ndarray, uniform_share: float = UNIFORM_SHARE, candidate_share: float = 0.0
+) -> np.ndarray:
     """Probability of each item in one draw: proportional to the model's doubt, with a uniform floor.
 
-    ``s = sigmoid(margin); a = sqrt(max(s (1 - s), 0.02^2)); pi = (1 - u) a / sum(a) + u / n``. For a calibrated model
-    the variance of the difference estimator is smallest with probabilities proportional to ``a``.
+    ``s = sigmoid(margin); a = sqrt(max(s (1 - s), 0.02^2)); pi = (1 - u - c) a / sum(a) + u / n + c [margin > 0] / m``,
+    m the number of candidates, i.e. items with a margin above 0. For a calibrated model the variance of the difference
+    estimator is smallest with probabilities proportional to ``a``; a list with a promised precision needs uniform
+    draws among the candidates, of which the doubtful ones alone bring few.
 
     Parameters
     ----------
@@ -69,6 +73,8 @@ def audit_probabilities(margin: np.ndarray, uniform_share: float = UNIFORM_SHARE
         Log-odds that the given label is wrong.
     uniform_share : float
         u, in (0, 1]; 1 draws uniformly.
+    candidate_share : float
+        c, in [0, 1 - u]; without candidates these draws are spread as the doubt is.
 
     Returns
     -------
@@ -80,9 +86,14 @@ def audit_probabilities(margin: np.ndarray, uniform_share: float = UNIFORM_SHARE
         raise DataError("audit: the scores must be a non-empty list of finite numbers.")
     if not 0 < uniform_share <= 1:
         raise DataError(f"audit: the uniform share is {uniform_share}; it must be above 0 and at most 1.")
+    if not 0 <= candidate_share <= 1 - uniform_share:
+        raise DataError(f"audit: the share of candidates is {candidate_share}; at most {1 - uniform_share:g} is left.")
     s = expit(margin)
     doubt = np.sqrt(np.maximum(s * (1 - s), _LEAST_DOUBT**2))
-    return (1 - uniform_share) * doubt / doubt.sum() + uniform_share / len(margin)
+    candidates = margin > 0
+    share = candidate_share if candidates.any() else 0.0
+    p = (1 - uniform_share - share) * doubt / doubt.sum() + uniform_share / len(margin)
+    return p + share * candidates / candidates.sum() if share else p
 
 
 def draw_audit(probabilities: np.ndarray, draws: int, rng: np.random.Generator) -> AuditSample:

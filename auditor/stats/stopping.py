@@ -12,7 +12,10 @@ from scipy.special import betaln, gammaln
 
 from auditor.core.errors import DataError
 
-__all__ = ["Remaining", "remaining_errors"]
+__all__ = ["PRIOR", "Remaining", "log_ratio", "remaining_errors"]
+
+#: (a, b) of the default prior: errors are expected to be rare.
+PRIOR = (0.5, 20.0)
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,36 @@ class Remaining:
     level: float
 
 
-def _log_beta_binomial(k: np.ndarray, n: int, a: float, b: float) -> np.ndarray:
+def _log_beta_binomial(k: np.ndarray, n: int | np.ndarray, a: float | np.ndarray, b: float | np.ndarray) -> np.ndarray:
     choose = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
     return choose + betaln(k + a, n - k + b) - betaln(a, b)
 
 
+def log_ratio(
+    errors: np.ndarray, pool: int, looked: int | np.ndarray, found: int | np.ndarray,
+    prior: tuple[float, float] = PRIOR,
+) -> np.ndarray:  # fmt: skip
+    """``log(prior(k) / posterior(k))`` of k errors in a pool after t looks with s errors; arguments broadcast.
+
+    For the true k this is the logarithm of a nonnegative supermartingale that starts at 1: by Ville's inequality it
+    ever exceeds ``log(1 / alpha)`` with probability alpha at most, whatever the prior (Waudby-Smith and Ramdas 2020).
+
+    Parameters
+    ----------
+    errors : array
+        k, at least `found` and at most ``pool - looked + found``.
+    pool : int
+    looked, found : int or array
+    prior : (a, b)
+    """
+    a, b = prior
+    k = np.asarray(errors, np.float64)
+    before = _log_beta_binomial(k, pool, a, b)
+    return before - _log_beta_binomial(k - found, pool - looked, a + found, b + looked - found)
+
+
 def remaining_errors(
-    pool: int, looked: int, found: int, level: float = 0.95, prior: tuple[float, float] = (0.5, 20.0)
+    pool: int, looked: int, found: int, level: float = 0.95, prior: tuple[float, float] = PRIOR
 ) -> Remaining:
     """Bound on the errors that remain in a pool.
 
@@ -67,9 +93,7 @@ def remaining_errors(
     a, b = prior
     rest = pool - looked
     k = np.arange(found, pool - (looked - found) + 1, dtype=np.float64)
-    before = _log_beta_binomial(k, pool, a, b)
-    after = _log_beta_binomial(k - found, rest, a + found, b + looked - found)
-    inside = k[before - after < -np.log1p(-level)]
+    inside = k[log_ratio(k, pool, looked, found, prior) < -np.log1p(-level)]
     expected = rest * (a + found) / (a + b + looked)
     return Remaining(
         float(expected), int(inside.min()) - found, int(inside.max()) - found, looked, pool, level

@@ -15,7 +15,7 @@ from auditor.numbers.documents import estimate_document, list_document, status_d
 from auditor.numbers.estimate import estimate
 from auditor.numbers.flag_lists import flag_at_fdr, flag_at_precision
 from auditor.numbers.reviewers import NOT_CORRECTED, ReviewerError, reviewer_error
-from auditor.numbers.state import ReviewState, read_state
+from auditor.numbers.state import ReviewState, draw_stream, read_state
 from auditor.numbers.status import review_status
 from auditor.numbers.words import estimate_lines, status_lines
 from auditor.review.store import VerdictStore
@@ -44,6 +44,25 @@ def test_lists_keep_their_promise(case: Case, opened: Opened) -> None:
     assert "95% confidence" in sure.words()
     document = list_document(state, sure)
     assert document["n_flagged"] == len(document["flagged"]) == len(sure.positions)
+
+
+def test_a_sample_for_a_target_precision_brings_a_list_within_reach(case: Case, opened: Opened) -> None:
+    found = {}
+    for target in (None, 0.9):
+        store = opened(case, None)
+        draw_stream(case.run, store, 300, 0, anew=False, target_precision=target)
+        state = _reviewed(case, store)
+        assert state.candidate_share == (0 if target is None else pytest.approx(0.3, abs=0.05))
+        truth, total = int(case.wrong.sum()), estimate(state).strict
+        assert total is not None
+        assert total.total.estimate.low <= truth <= total.total.estimate.high
+        found[target] = flag_at_precision(state, 0.9, 0.95)
+    assert len(found[None].positions) == 0
+    assert len(found[0.9].positions) > 100
+    assert case.wrong[found[0.9].positions].mean() >= 0.9
+    # A stream goes on as it began.
+    draw_stream(case.run, store, 400, 0, anew=False)
+    assert store.audit_stream().candidate_share == pytest.approx(0.3, abs=0.05)
 
 
 def test_realised_rates_over_replays(case: Case, simulate) -> None:

@@ -9,7 +9,7 @@ from scipy.stats import binom, false_discovery_control
 from auditor.core.errors import DataError
 from auditor.stats.fdr import benjamini_hochberg, conformal_p_values, select_fdr
 from auditor.stats.precision import reviews_for_first_cut, select_precision
-from auditor.stats.stopping import remaining_errors
+from auditor.stats.stopping import log_ratio, remaining_errors
 
 
 def test_p_values_by_hand() -> None:
@@ -24,6 +24,21 @@ def test_benjamini_hochberg_equals_scipy() -> None:
             p = np.maximum(np.round(rng.random(n) ** 3, 2), 0.01)
             for q in (0.05, 0.2, 0.9):
                 np.testing.assert_array_equal(benjamini_hochberg(p, q), false_discovery_control(p) <= q + 1e-12)
+
+
+@pytest.mark.parametrize("q", [0.05, 0.3, 0.9])
+def test_the_quick_selection_is_benjamini_hochberg_on_the_p_values(q: float) -> None:
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        n = int(rng.integers(5, 300))
+        wrong = rng.random(n) < 0.4
+        score = np.round(rng.normal(size=n) + 2 * wrong, 1)  # with ties
+        reviewed = rng.choice(n, n // 3 + 1, replace=False)
+        rest = np.setdiff1d(np.arange(n), reviewed)
+        p = conformal_p_values(score[rest], score[reviewed], wrong[reviewed])
+        expected = np.zeros(n, bool)
+        expected[rest] = benjamini_hochberg(p, q)
+        np.testing.assert_array_equal(select_fdr(score, reviewed, wrong[reviewed], q).flagged, expected)
 
 
 def test_fdr_on_real_margins(aggre) -> None:
@@ -104,6 +119,21 @@ def test_the_stop_rule_at_every_look(errors: int) -> None:
             bad |= not r.low <= errors - found[look - 1] <= r.high
         outside += bad
     assert outside <= 0.05 * runs + 2 * np.sqrt(runs * 0.05 * 0.95)
+
+
+@pytest.mark.parametrize("prior", [(0.5, 20.0), (1.0, 1.0)])
+def test_the_ratio_of_the_truth_is_a_supermartingale(prior: tuple[float, float]) -> None:
+    """Its mean over all orders of a small pool begins at 1 and never rises: that makes the bound hold at every look."""
+    from itertools import permutations
+
+    pool, errors = 6, 2
+    orders = np.array(sorted(set(permutations([1] * errors + [0] * (pool - errors)))))
+    found = np.cumsum(orders, axis=1)
+    ratio = np.exp(log_ratio(np.full(found.shape, errors), pool, np.arange(1, pool + 1), found, prior))
+    mean = ratio.mean(axis=0)
+    # Equal to 1 as long as every outcome is possible with two errors and four others.
+    np.testing.assert_allclose(mean[:2], 1.0, rtol=1e-9)
+    assert (np.diff(mean) <= 1e-12).all()
 
 
 def test_the_stop_rule_at_the_ends() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from auditor.core.errors import DataError
 from auditor.stats.intervals import Interval
+from auditor.stats.reviewers import accuracy_from_pairs
 from auditor.stats.sampling import AuditSample, audit_probabilities, draw_audit
 from auditor.stats.totals import correct_for_reviewer, estimate_total, stratified_total, uniform_total
 
@@ -125,6 +126,46 @@ def test_reviewer_correction() -> None:
     assert corrected.estimate.low < corrected.estimate.value < corrected.estimate.high
     with pytest.raises(DataError, match="guessing"):
         correct_for_reviewer(total, 10_000, Interval(0.5, 0.4, 0.6, 0.95), Interval(0.5, 0.4, 0.6, 0.95))
+
+
+def test_one_accuracy_for_both_kinds_of_mistakes() -> None:
+    total = uniform_total(np.arange(1000) < 90, 10_000)
+    accuracy = accuracy_from_pairs(0, 200)
+    assert accuracy.value == 1.0
+    assert 0.98 < accuracy.low < 1.0
+    assert accuracy_from_pairs(100, 200).value == 0.5
+    # Two verdicts that are right 9 times in 10 differ on 18 of 100.
+    assert accuracy_from_pairs(180, 1000).value == pytest.approx(0.9)
+    both = correct_for_reviewer(total, 10_000, accuracy_from_pairs(40, 1000)).estimate
+    apart = correct_for_reviewer(total, 10_000, accuracy_from_pairs(40, 1000), accuracy_from_pairs(40, 1000)).estimate
+    assert both.value == pytest.approx(apart.value)
+    assert both.low < both.value < both.high
+
+
+def test_corrected_intervals_cover() -> None:
+    n, truth, accuracy, pairs = 20_000, 2000, 0.93, 150
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(400):
+        seen = rng.binomial(400, truth / n * accuracy + (1 - truth / n) * (1 - accuracy))
+        total = uniform_total(np.arange(400) < seen, n)
+        said = accuracy_from_pairs(int(rng.binomial(pairs, 2 * accuracy * (1 - accuracy))), pairs)
+        e = correct_for_reviewer(total, n, said).estimate
+        covered += e.low <= truth <= e.high
+    assert covered / 400 >= 0.93
+
+
+def test_a_share_for_the_candidates() -> None:
+    margin = np.random.default_rng(7).normal(-3, 3, 2000)
+    plain, shared = audit_probabilities(margin), audit_probabilities(margin, candidate_share=0.3)
+    assert shared.sum() == pytest.approx(1)
+    assert shared.min() >= 0.3 / 2000
+    candidates = margin > 0
+    assert shared[candidates].min() > 0.3 / candidates.sum() > plain[candidates].min()
+    np.testing.assert_array_equal(
+        audit_probabilities(margin - 99, candidate_share=0.3), audit_probabilities(margin - 99)
+    )
+    with pytest.raises(DataError, match="candidates"):
+        audit_probabilities(margin, candidate_share=0.8)
 
 
 def test_bad_input() -> None:
