@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
 
@@ -24,12 +24,14 @@ from auditor.stats.sampling import AuditSample, audit_probabilities
 __all__ = [
     "AMBIGUOUS",
     "BAD",
+    "NEXT",
     "RIGHT",
     "UNREVIEWED",
     "WRONG",
     "ReviewState",
     "Treatment",
     "draw_stream",
+    "majority_codes",
     "margins",
     "read_state",
 ]  # fmt: skip
@@ -43,6 +45,8 @@ WRONG: Final = 1
 AMBIGUOUS: Final = 2
 BAD: Final = 3
 _CODES: Final = {"right": RIGHT, "wrong": WRONG, "ambiguous": AMBIGUOUS, "bad_item": BAD, "incomplete": UNREVIEWED}
+#: Items of "the next 100".
+NEXT: Final = 100
 #: Rows of probabilities read at once.
 _BLOCK: Final = 200_000
 
@@ -79,6 +83,8 @@ class ReviewState:
         One uniform random number per draw, fixed with the draw: decides what belongs to the uniform part.
     frame_probability : float64 array (n,) or None
         Of every item in one draw, 0 outside the frame; None for ``"strata"``.
+    following : int64 array
+        Items the ranked stream serves next, at most `NEXT`.
     candidate_share : float
         Share of the draws spread evenly over the candidates of a list.
     planned, judged : int
@@ -108,6 +114,7 @@ class ReviewState:
     votes: VoteTable
     controls: dict[str, str]
     progress: Progress
+    following: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     candidate_share: float = 0.0
 
     def __len__(self) -> int:
@@ -202,8 +209,14 @@ def read_state(run: Run, store: VerdictStore) -> ReviewState:
         run.id, stream.design, run.class_names, ids, scores["given"].to_numpy(), scores["suggested"].to_numpy(),
         scores["score"].to_numpy(np.float64), margin, scores["flagged"].to_numpy(bool), codes, first, in_frame,
         ~in_frame & (codes != UNREVIEWED), drawn[kept], probability[kept] / share, least, coins[kept], everywhere,
-        len(drawn), int(judged.sum()), votes, store.controls(), store.progress(), stream.candidate_share,
+        len(drawn), int(judged.sum()), votes, store.controls(), store.progress(),
+        place.reindex(store.next_ranked(NEXT)).dropna().to_numpy(np.int64), stream.candidate_share,
     )  # fmt: skip
+
+
+def majority_codes(votes: VoteTable) -> np.ndarray:
+    """What the majority says of each judged item, int8 (m,) in the order of ``votes.item_ids``; see `ReviewState`."""
+    return np.array([_CODES[outcome(item.verdict)] for item in majority(votes)], np.int8)
 
 
 def _mask(place: pd.Series, ids: np.ndarray, n: int) -> np.ndarray:
@@ -219,8 +232,7 @@ def _outcomes(votes: VoteTable, place: pd.Series, n: int) -> tuple[np.ndarray, n
     at = place.reindex(votes.item_ids)
     inside = at.notna().to_numpy()
     positions = at.fillna(0).to_numpy(np.int64)
-    found = np.array([_CODES[outcome(item.verdict)] for item in majority(votes)], np.int8)
-    codes[positions[inside]] = found[inside]
+    codes[positions[inside]] = majority_codes(votes)[inside]
     # From the latest to the earliest, so that the first verdict is what remains.
     for row in np.argsort(-votes.server_time, kind="stable"):
         i = int(votes.items[row])

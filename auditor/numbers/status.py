@@ -7,15 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from auditor.numbers.estimate import ErrorEstimate, estimate
-from auditor.numbers.state import ReviewState
+from auditor.numbers.state import NEXT, ReviewState
 from auditor.numbers.uniform import uniform_part
 from auditor.review.readout import Progress
 from auditor.stats.stopping import remaining_errors
 
-__all__ = ["NEXT", "RemainingErrors", "ReviewStatus", "review_status"]
-
-#: Items of "the next 100".
-NEXT = 100
+__all__ = ["RemainingErrors", "ReviewStatus", "review_status"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,8 @@ def review_status(state: ReviewState, at_most: int | None = None, seed: int = 0)
     open_items = ~state.reviewed
     waiting = np.flatnonzero(state.flagged & open_items)
     # When the list is done, the queue goes on with the most suspicious of the others.
-    following = waiting[:NEXT] if len(waiting) else np.flatnonzero(open_items)[:NEXT]
+    queued = state.following[open_items[state.following]]
+    following = queued if len(queued) else np.flatnonzero(open_items)[:NEXT]
     remaining = _remaining(state, p)
     return ReviewStatus(
         state.run, state.progress, len(waiting), None if p is None else float(p[waiting].sum()), remaining,

@@ -98,12 +98,14 @@ def read(connection: sa.Connection, facts: Mapping[str, Any]) -> AuditStream:
 def _ranked_done(connection: sa.Connection) -> Sequence[Any]:
     items, queue, view = schema.items, schema.queue, schema.current
     judged = sa.exists().where(view.c.item == queue.c.item)
-    first = connection.scalar(sa.select(sa.func.min(queue.c.ranked)).where(queue.c.ranked.is_not(None), ~judged))
+    # By the place in the run's list, not in the queue: the order of the queue may have learned from audit verdicts
+    # (`VerdictStore.reorder`), and what leaves the frame must not depend on them.
+    first = connection.scalar(sa.select(sa.func.min(queue.c.item)).where(queue.c.ranked.is_not(None), ~judged))
     query = sa.select(items.c.item_id, items.c.inclusion).join(queue, queue.c.item == items.c.item)
     query = query.where(queue.c.ranked.is_not(None))
     if first is not None:
-        query = query.where(queue.c.ranked < first)
-    return connection.execute(query.order_by(queue.c.ranked)).all()
+        query = query.where(queue.c.item < first)
+    return connection.execute(query.order_by(queue.c.item)).all()
 
 
 def draw(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -16,11 +17,13 @@ from auditor.review.database import Database
 from auditor.review.events import chunked, count, rewind
 from auditor.review.loading import QueuePlan
 
-__all__ = ["Claim", "ask_again", "claim_batch", "release"]
+__all__ = ["Claim", "Reordering", "ask_again", "claim_batch", "last_reordering", "next_ranked", "release", "reorder"]
 
 #: Any fixed number; the schema comes on top, so that runs in one database do not wait for each other.
 _QUEUE_LOCK: Final = 0x61756471
 _STREAMS: Final = ("ranked", "audit", "control")
+#: Key of `schema.meta` that describes the last change of the order.
+_REORDERED: Final = "reordered"
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,30 @@ class Claim:
     claimed_until: float
 
 
+@dataclass(frozen=True)
+class Reordering:
+    """A change of the order of the ranked stream.
+
+    Attributes
+    ----------
+    events : int
+        Number of the last event the order knows of.
+    reason : str
+        Why it is what it is, in words.
+    moved : int
+        Items that stand elsewhere than before.
+    """
+
+    events: int
+    reason: str
+    moved: int
+
+
 def claim_batch(database: Database, plan: QueuePlan, reviewer: str, n: int, now: float) -> list[Claim]:
     """Fill the reviewer's hand up to `n` items: those already in it, then new ones."""
 
     def work(connection: sa.Connection) -> list[Claim]:
-        if not database.is_sqlite:
-            # One claim at a time: otherwise two reviewers could both read an item as open.
-            connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_QUEUE_LOCK}, hashtext(current_schema()))"))
+        _serialise(database, connection)
         _expire(connection, now)
         person = _reviewer(database, connection, reviewer, now)
         until = now + plan.lease_seconds
@@ -175,3 +195,55 @@ def ask_again(database: Database, item_ids: Sequence[str], more: int) -> int:
         return len(places)
 
     return database.write(work)
+
+
+def reorder(database: Database, item_ids: Sequence[str] | None, events: int, reason: str) -> Reordering:
+    """Put the waiting items of the ranked stream into another order; see `VerdictStore.reorder`."""
+
+    def work(connection: sa.Connection) -> Reordering:
+        _serialise(database, connection)
+        q, items = schema.queue, schema.items
+        query = sa.select(q.c.item, q.c.ranked, items.c.item_id).join(items, items.c.item == q.c.item)
+        rows = connection.execute(query.where(q.c.open == 1, q.c.ranked.is_not(None)).order_by(q.c.item)).all()
+        if item_ids is None:
+            wanted = rows
+        else:
+            place = {item_id: k for k, item_id in enumerate(item_ids)}
+            # Stable: items the order does not name keep their own, at the end.
+            wanted = sorted(rows, key=lambda row: place.get(row.item_id, len(place)))
+        # Only the places of waiting items are dealt out again: nobody's hand and nothing judged changes its place.
+        free = sorted(row.ranked for row in rows)
+        moves = [(row.item, new) for row, new in zip(wanted, free, strict=True) if row.ranked != new]
+        if moves:
+            change = sa.update(q).where(q.c.item == sa.bindparam("at")).values(ranked=sa.bindparam("place"))
+            for part in chunked(sorted(moves), 20_000):
+                connection.execute(change, [{"at": item, "place": new} for item, new in part])
+            # What stands before a cursor may be new to that reviewer now.
+            connection.execute(sa.update(schema.reviewers).values(ranked_cursor=0))
+        done = Reordering(events, reason, len(moves))
+        connection.execute(sa.delete(schema.meta).where(schema.meta.c.key == _REORDERED))
+        connection.execute(sa.insert(schema.meta).values(key=_REORDERED, value=json.dumps(asdict(done))))
+        return done
+
+    return database.write(work)
+
+
+def last_reordering(connection: sa.Connection) -> tuple[Reordering | None, int]:
+    """The last change of the order, and the number of the last event there is."""
+    value = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == _REORDERED))
+    last = connection.scalar(sa.select(sa.func.max(schema.events.c.event))) or 0
+    return (None if value is None else Reordering(**json.loads(value))), last
+
+
+def next_ranked(connection: sa.Connection, limit: int) -> list[str]:
+    """Ids of the items of the ranked stream that nobody has judged, in the order of the queue, at most `limit`."""
+    q, items, view = schema.queue, schema.items, schema.current
+    judged = sa.exists().where(view.c.item == q.c.item)
+    query = sa.select(items.c.item_id).join(q, q.c.item == items.c.item).where(q.c.ranked.is_not(None), ~judged)
+    return list(connection.scalars(query.order_by(q.c.ranked).limit(limit)))
+
+
+def _serialise(database: Database, connection: sa.Connection) -> None:
+    if not database.is_sqlite:
+        # One claim at a time: otherwise two reviewers could both read an item as open.
+        connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_QUEUE_LOCK}, hashtext(current_schema()))"))

@@ -171,6 +171,32 @@ class VerdictStore:
         """Want `more` verdicts on items from reviewers who have not judged them; returns how many items are known."""
         return queue.ask_again(self.database, item_ids, more)
 
+    def reorder(self, item_ids: Sequence[str] | None, events: int, reason: str) -> queue.Reordering:
+        """Put the items of the ranked stream that wait for a reviewer into another order, in one transaction.
+
+        Items in somebody's hand, judged ones and the audit stream stay as they are; the waiting ones share out the
+        places they have among themselves. Estimates are not touched: what leaves their frame is told by the run's own
+        order (`audit_stream.AuditStream.ranked_done`).
+
+        Parameters
+        ----------
+        item_ids : sequence of str or None
+            The new order; others follow in the run's order. None is the run's order.
+        events : int
+            Number of the last event the order knows of, from `reordering`.
+        reason : str
+            In words, for people.
+        """
+        return queue.reorder(self.database, item_ids, events, reason)
+
+    def reordering(self) -> tuple[queue.Reordering | None, int]:
+        """The last `reorder`, and the number of the last event there is."""
+        return self.database.read(queue.last_reordering)
+
+    def next_ranked(self, limit: int) -> list[str]:
+        """Ids of the items the ranked stream will serve next, judged ones left out."""
+        return self.database.read(lambda c: queue.next_ranked(c, limit))
+
     def draw_audit(
         self,
         item_ids: Sequence[str],
