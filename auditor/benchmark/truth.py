@@ -79,12 +79,14 @@ class Truth:
         return whole, ends
 
     @cached_property
-    def _rows_by_number(self) -> dict[int, int]:
-        """File number to row, where every name ends in one, as in ImageNet."""
+    def file_numbers(self) -> list[int] | None:
+        """Number at the end of every row's name, as in ImageNet; None where not every name has one."""
         matches = [_NUMBER.search(name) for name in self.names or ()]
-        if not matches or not all(matches):
-            return {}
-        return {int(m[1]): row for row, m in enumerate(matches) if m is not None}
+        return [int(m[1]) for m in matches if m is not None] if matches and all(matches) else None
+
+    @cached_property
+    def _rows_by_number(self) -> dict[int, int]:
+        return {number: row for row, number in enumerate(self.file_numbers or ())}
 
     def rows_of(self, ids: Sequence[Any], where: str) -> np.ndarray:
         """Row of each id, int64.

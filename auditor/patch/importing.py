@@ -17,7 +17,7 @@ from auditor.runs.run import Run
 if TYPE_CHECKING:
     from auditor.review.store import VerdictStore
 
-__all__ = ["Imported", "import_verdicts"]
+__all__ = ["Imported", "import_verdicts", "judged_split"]
 
 _BATCH = 1000
 
@@ -82,7 +82,7 @@ def import_verdicts(
     published = read_published(path)
     rows = published_rows(published, None if index is None else read_index(index))
     items = run.items
-    items = items[items["split"] == _split(items["split"].unique().tolist(), split)].sort_values("index")
+    items = items[items["split"] == judged_split(items["split"].unique().tolist(), split)].sort_values("index")
     published, notes = renamed(published, run.class_names)
     at = {int(i): k for k, i in enumerate(items["index"])}
     places = np.array([at.get(int(row), -1) for row in rows], dtype=np.int64)
@@ -124,7 +124,14 @@ def _uuid(reviewer: str, run: str, item_id: str, person: int) -> str:
     return hashlib.sha256("\0".join([reviewer, run, item_id, str(person)]).encode()).hexdigest()[:32]
 
 
-def _split(splits: list[str], wanted: str | None) -> str:
+def judged_split(splits: list[str], wanted: str | None) -> str:
+    """The split whose items were judged: the one asked for, the only one, or ``test``.
+
+    Raises
+    ------
+    UnknownNameError, UsageError
+        If there is no such split, or none can be chosen.
+    """
     if wanted is not None:
         if wanted not in splits:
             raise UnknownNameError("split", wanted, splits, [])

@@ -12,8 +12,12 @@ from fractions import Fraction
 import numpy as np
 
 from auditor.core.errors import DataError
+from auditor.stats.resampling import row_patterns
 
 __all__ = ["Crossover", "accuracy_at", "benign_left", "crossover", "simulate", "simulated_sd"]
+
+#: Draws held in memory at once.
+_BLOCK = 100
 
 
 @dataclass(frozen=True)
@@ -117,10 +121,14 @@ def simulate(
     -------
     float64 array (draws, m)
     """
-    patterns, size = np.unique(np.asarray(right, bool), axis=1, return_counts=True)
-    drawn = rng.multivariate_hypergeometric(size, kept, size=draws, method="count" if kept else "marginals")
-    hits = drawn.astype(np.float64) @ patterns.T.astype(np.float64)
-    return (hits + np.asarray(correctable_right, np.float64)) / (kept + n_correctable)
+    patterns, code = row_patterns(np.asarray(right, bool).T)
+    size = np.bincount(code, minlength=len(patterns))
+    result = np.empty((draws, patterns.shape[1]))
+    for start in range(0, draws, _BLOCK):
+        stop = min(draws, start + _BLOCK)
+        drawn = rng.multivariate_hypergeometric(size, kept, size=stop - start, method="count")
+        result[start:stop] = drawn.astype(np.float32) @ patterns.astype(np.float32)
+    return (result + np.asarray(correctable_right, np.float64)) / (kept + n_correctable)
 
 
 def simulated_sd(benign: float, n_benign: int, n_correctable: int, kept: int) -> float:

@@ -1,0 +1,190 @@
+"""Every pair of models: is the difference real before, after, and its change? (detection-and-statistics, 11.6)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from auditor.benchmark.field import Field
+from auditor.stats.paired import discordant_counts, holm, mcnemar, mcnemar_greater, seeded_greater, sign_flip
+
+__all__ = ["BOTH_SIDES", "CHANGE", "LEVEL", "PairTests", "change_p", "compare_pairs", "flips_of", "real_flips"]
+
+#: Family-wise level of every claim.
+LEVEL = 0.05
+#: Why a flip is called real.
+BOTH_SIDES = "the order is significant before and after, in opposite directions"
+CHANGE = "the change of the difference is significant"
+
+
+@dataclass(frozen=True, eq=False)
+class PairTests:
+    """Tests of all pairs a < b of models on one set of rows with one set of labels. Arrays (pairs,).
+
+    Attributes
+    ----------
+    a, b : int64
+        Models.
+    difference : float64
+        Accuracy of a less that of b.
+    a_only, b_only : float64
+        Rows that only one has right; means over seeds.
+    p : float64
+        Two-sided: exact McNemar, or the t test over items and seeds.
+    p_greater, p_less : float64
+        One-sided, for "a is better" and "b is better".
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    difference: np.ndarray
+    a_only: np.ndarray
+    b_only: np.ndarray
+    p: np.ndarray
+    p_greater: np.ndarray
+    p_less: np.ndarray
+
+    def better(self, n_models: int) -> np.ndarray:
+        """Which differences hold together at `LEVEL` (Holm over the two-sided tests), bool (m, m)."""
+        table = np.zeros((n_models, n_models), bool)
+        sure = holm(self.p) < LEVEL
+        table[self.a[sure & (self.difference > 0)], self.b[sure & (self.difference > 0)]] = True
+        table[self.b[sure & (self.difference < 0)], self.a[sure & (self.difference < 0)]] = True
+        return table
+
+
+def compare_pairs(field: Field, right: np.ndarray, rows: np.ndarray) -> PairTests:
+    """Test all pairs on `rows`.
+
+    One network each: exact McNemar. With several seeds of either: paired differences of the mean over seeds, with the
+    variance over items and over seeds.
+
+    Parameters
+    ----------
+    field : Field
+    right : bool array (networks, n)
+    rows : bool array (n,)
+    """
+    inside = right[:, rows]
+    n = inside.shape[1]
+    a, b = np.triu_indices(len(field.models), 1)
+    if n == 0:
+        zero, one = np.zeros(len(a)), np.ones(len(a))
+        return PairTests(a, b, zero, zero, zero, one, one, one)
+    table = discordant_counts(inside)
+    mixing = field.mixing
+    only = mixing @ table.astype(np.float64) @ mixing.T  # mean over pairs of seeds
+    first, second = only[a, b], only[b, a]
+    difference = (first - second) / n
+    if not field.seeded:
+        at = np.array([model.networks[0] for model in field.models])
+        wins, losses = table[at[a], at[b]], table[at[b], at[a]]
+        return PairTests(
+            a, b, difference, first, second, mcnemar(wins, losses), mcnemar_greater(wins, losses),
+            mcnemar_greater(losses, wins),
+        )  # fmt: skip
+    greater, less = _seeded(field, inside, a, b)
+    exact = [len(field.models[i].networks) == len(field.models[j].networks) == 1 for i, j in zip(a, b, strict=True)]
+    p = np.minimum(1.0, 2 * np.minimum(greater, less))
+    for k in np.flatnonzero(exact):
+        i, j = field.models[a[k]].networks[0], field.models[b[k]].networks[0]
+        p[k] = mcnemar(table[i, j], table[j, i])
+        greater[k], less[k] = mcnemar_greater(table[i, j], table[j, i]), mcnemar_greater(table[j, i], table[i, j])
+    return PairTests(a, b, difference, first, second, p, greater, less)
+
+
+def _seeded(field: Field, values: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One-sided p-values both ways from values (networks, n) of any kind."""
+    n = values.shape[1]
+    mean = field.mixing @ values.astype(np.float64)
+    per_network = values.mean(axis=1, dtype=np.float64)
+    spread = [(float(np.var(per_network[list(m.networks)], ddof=1)) if len(m.networks) > 1 else 0.0, len(m.networks))
+              for m in field.models]  # fmt: skip
+    greater, less = np.empty(len(a)), np.empty(len(a))
+    for k, (i, j) in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
+        gap = mean[i] - mean[j]
+        items = float(gap.var(ddof=1)) / n if n > 1 else 0.0
+        greater[k] = seeded_greater(float(gap.mean()), items, [spread[i], spread[j]])
+        less[k] = seeded_greater(-float(gap.mean()), items, [spread[i], spread[j]])
+    return greater, less
+
+
+def change_p(field: Field, rows: np.ndarray) -> np.ndarray:
+    """Two-sided p for all pairs that correcting the labels changes the difference of two models, float64 (pairs,).
+
+    Only correctable rows can change it. One network each: exact, by random signs of the per-row changes
+    (`stats.paired.sign_flip`), which two models of one law may be swapped under. Several seeds: as `compare_pairs`.
+
+    Parameters
+    ----------
+    field : Field
+    rows : bool array (n,)
+        Correctable rows.
+    """
+    a, b = np.triu_indices(len(field.models), 1)
+    change = field.corrected[:, rows].astype(np.int8) - field.given[:, rows].astype(np.int8)
+    if change.shape[1] == 0:
+        return np.ones(len(a))
+    result = np.ones(len(a))
+    greater = less = None
+    if field.seeded:
+        greater, less = _seeded(field, change, a, b)
+    for k, (i, j) in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
+        first, second = field.models[i].networks, field.models[j].networks
+        if len(first) == len(second) == 1:
+            result[k] = _flip_p(change[first[0]] - change[second[0]])
+        elif greater is not None and less is not None:
+            result[k] = min(1.0, 2 * min(greater[k], less[k]))
+    return result
+
+
+def _flip_p(values: np.ndarray) -> float:
+    count = np.bincount(values + 2, minlength=5).tolist()
+    return sign_flip(count[3], count[1], count[4], count[0])
+
+
+def flips_of(before: PairTests, after: PairTests) -> np.ndarray:
+    """Pairs whose order is opposite before and after, positions; a tie on either side is no flip."""
+    tie = (np.abs(before.difference) < 1e-12) | (np.abs(after.difference) < 1e-12)
+    return np.flatnonzero(~tie & (before.difference * after.difference < 0))
+
+
+def real_flips(
+    before: PairTests, after: PairTests, change: np.ndarray, adjust: Callable[[np.ndarray], np.ndarray] = holm
+) -> tuple[list[dict[str, float | int | str | bool | None]], int]:
+    """Every flip with its tests, and the number of those that are real.
+
+    Real: both one-sided p, each adjusted over all pairs, are below `LEVEL`; or the adjusted p of the change is.
+
+    Parameters
+    ----------
+    before, after : PairTests
+        Given and corrected labels on the same rows.
+    change : float64 array (pairs,)
+        From `change_p`.
+    adjust : callable
+        Adjustment for the number of pairs.
+    """
+    if not len(before.a):
+        return [], 0
+    up = before.difference > 0
+    first, second = np.where(up, before.p_greater, before.p_less), np.where(up, after.p_less, after.p_greater)
+    first_adjusted, second_adjusted, change_adjusted = adjust(first), adjust(second), adjust(change)
+    found, real = [], 0
+    for k in flips_of(before, after):
+        sides = bool(first_adjusted[k] < LEVEL and second_adjusted[k] < LEVEL)
+        moved = bool(change_adjusted[k] < LEVEL)
+        lead, follow = (before.a[k], before.b[k]) if up[k] else (before.b[k], before.a[k])
+        found.append({
+            "pair": int(k), "a": int(lead), "b": int(follow),
+            "difference_original": float(abs(before.difference[k])),
+            "difference_corrected": -float(abs(after.difference[k])),
+            "p_original": float(first[k]), "p_original_holm": float(first_adjusted[k]),
+            "p_corrected": float(second[k]), "p_corrected_holm": float(second_adjusted[k]),
+            "p_change": float(change[k]), "p_change_holm": float(change_adjusted[k]),
+            "real": sides or moved, "reason": BOTH_SIDES if sides else CHANGE if moved else "not significant",
+        })  # fmt: skip
+        real += sides or moved
+    return found, real

@@ -1,0 +1,165 @@
+"""What every reader of stored predictions gives, and the contract readers fulfil."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+
+from auditor.benchmark.truth import Truth
+from auditor.core.errors import DataError, LabelError, ProbabilityError
+
+__all__ = ["Claim", "Prediction", "Reader", "check_length", "first_maximum", "place_rows", "plain_name",
+           "top_of_probabilities", "whole_classes"]  # fmt: skip
+
+#: Ends of file names that say what is stored, not who predicted.
+_TAIL: Final = re.compile(
+    r"[_\-.](?:test[_\-])?(?:pred[_\-]?probs|probabilities|probs|softmax|logits|predictions|preds|pred|top1)$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Files that hold the predictions of one model (or of several, for a table with a column of models).
+
+    Attributes
+    ----------
+    name : str
+        Model, from the file's name; ``""`` where only the folder names it.
+    files : tuple of Path
+    """
+
+    name: str
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What one trained network predicts for every row.
+
+    Attributes
+    ----------
+    name : str
+        As the files call it; unique in a benchmark.
+    top1 : int64 array (n,)
+        Most probable class of every row, in the order of the labels.
+    source : str
+    top : int64 array (n, k) or None
+        The k most probable classes in any order, where they are stored.
+    """
+
+    name: str
+    top1: np.ndarray
+    source: str
+    top: np.ndarray | None = field(default=None, repr=False)
+
+
+class Reader(Protocol):
+    """One format. Instantiated without arguments.
+
+    Attributes
+    ----------
+    summary : str
+        One line for messages.
+    """
+
+    summary: str
+
+    def claim(self, files: Sequence[Path]) -> list[Claim]:
+        """Those of the files of one folder that are of this format, by their names alone."""
+
+    def read(self, claim: Claim, truth: Truth) -> list[Prediction]:
+        """Predictions for the rows of `truth`; wrong lengths, NaN and unknown ids are refused, naming the file."""
+
+
+def plain_name(stem: str) -> str:
+    """Name of the model in the name of a file: without what says that these are predictions."""
+    found = _TAIL.sub("", stem)
+    if found != stem:
+        return found
+    whole = _TAIL.fullmatch(f"_{stem}")
+    return "" if whole else stem
+
+
+def check_length(n: int, truth: Truth, where: str) -> None:
+    """Refuse predictions of another number of rows than there are labels."""
+    if n != len(truth):
+        raise DataError(
+            f"{where} has {n:,} rows, the labels ({truth.source}) have {len(truth):,}.",
+            "Predictions and labels must be of the same split, all rows in the same order, or with ids.",
+        )
+
+
+def first_maximum(values: np.ndarray, where: str) -> np.ndarray:
+    """Column of the largest value of each row, the first on ties.
+
+    Raises
+    ------
+    ProbabilityError
+        If a value is not finite.
+    """
+    found = np.asarray(values)
+    if found.dtype.kind not in "fiu":
+        raise ProbabilityError(f"{where} holds {found.dtype}, not numbers.")
+    if found.dtype.kind == "f" and not np.isfinite(found).all():
+        row = int(np.argmax(~np.isfinite(found).all(axis=1)))
+        raise ProbabilityError(
+            f"{where}: row {row} holds {found[row][~np.isfinite(found[row])][0]}; probabilities must be finite.",
+            "Predict that item again; a model is not ranked on rows it failed on.",
+        )
+    return found.argmax(axis=1)
+
+
+def top_of_probabilities(values: np.ndarray, truth: Truth, where: str) -> np.ndarray:
+    """Most probable class from one column per class.
+
+    Raises
+    ------
+    ProbabilityError
+        If there are fewer columns than classes, which top-k probabilities would have, or a value is not finite.
+    """
+    if values.ndim != 2:
+        raise ProbabilityError(f"{where} has the shape {values.shape}; rows by classes were expected.")
+    if values.shape[1] < truth.n_classes:
+        raise ProbabilityError(
+            f"{where} has {values.shape[1]} columns, the labels have {truth.n_classes} classes.",
+            "Top-k output needs both files: NAME_topKpreds.npy with the classes and NAME_topKprobs.npy.",
+        )
+    return first_maximum(values, where).astype(np.int64)
+
+
+def place_rows(ids: Sequence[object] | None, values: np.ndarray, truth: Truth, where: str) -> np.ndarray:
+    """Values in the order of the labels: by id where there are ids, else as they stand.
+
+    Raises
+    ------
+    DataError
+        If rows are missing, unknown or repeated.
+    """
+    if ids is None:
+        check_length(len(values), truth, where)
+        return values
+    rows = truth.rows_of(list(ids), where)
+    if len(rows) != len(truth):
+        missing = np.setdiff1d(np.arange(len(truth)), rows)
+        raise DataError(
+            f"{where} predicts {len(rows):,} of {len(truth):,} rows; missing e.g. row {int(missing[0])}.",
+            "A model is compared on all rows or not at all.",
+        )
+    placed = np.empty_like(values)
+    placed[rows] = values
+    return placed
+
+
+def whole_classes(values: np.ndarray, truth: Truth, where: str) -> np.ndarray:
+    """Predicted labels, numbers or names, as class numbers; NaN and missing values are refused."""
+    listed = values.tolist()
+    bad = [k for k, v in enumerate(listed) if v is None or (isinstance(v, float) and not v.is_integer())]
+    if bad:
+        raise LabelError(f"{where}: the prediction of row {bad[0]} is {listed[bad[0]]!r}.", "Every row needs a class.")
+    return truth.numbers_of(listed, where)

@@ -1,0 +1,136 @@
+"""A label patch as corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from auditor.benchmark.truth import Truth
+from auditor.benchmark.verdicts.judged import AMBIGUOUS, BOTH, GUESSED, NEITHER, Decision, Judged
+from auditor.core.errors import DataError, LabelError
+from auditor.data.base import Dataset
+from auditor.patch.files import read_patch
+from auditor.patch.records import Patch, PatchRecord
+
+__all__ = ["judge_patch"]
+
+
+def judge_patch(path: Path, truth: Truth, dataset: Dataset | None) -> Judged:
+    """Corrections of a patch, put on rows by content hash, or, without the data, by their row hints.
+
+    A row hint alone is accepted only if every record has one, the patch is of as many rows, and every given label
+    fits; that is said in the notes.
+
+    Raises
+    ------
+    DataError
+        If a record finds no row.
+    LabelError
+        If a given label differs.
+    """
+    patch = read_patch(path)
+    header = patch.header
+    place = _classes(patch, truth)
+    if dataset is not None:
+        found, notes = _by_content(patch, dataset, truth, place)
+    else:
+        if header.n != len(truth):
+            raise DataError(
+                f"the patch is of {header.n:,} rows of {header.name!r}, {truth.source} has {len(truth):,}.",
+                "Take the labels of the split the patch was made for.",
+            )
+        found, notes = _by_hint(patch, truth, place)
+    if dataset is not None and dataset.fingerprint != header.fingerprint:
+        notes.append("the data differs from the data the patch was made for; its items were found all the same")
+    rows = np.array([row for row, _ in found], np.int64)
+    unique, counts = np.unique(rows, return_counts=True)
+    if len(unique) < len(rows):
+        raise DataError(f"the patch corrects row {int(unique[counts > 1][0])} twice.", "Keep one record per row.")
+    records = [record for _, record in found]
+    voted = [r for r in records if r.votes]
+    notes.append("a patch holds corrections only: rows that people left undecided count as right here")
+
+    def decide(k: int) -> Decision:
+        state = np.array([_state(record, k) for record in records], np.int8)
+        label = np.array(
+            [place[r.to[0]] if s == GUESSED else -1 for r, s in zip(records, state, strict=True)], np.int64
+        )
+        return Decision(state, label)
+
+    posterior, why = _posterior(records)
+    return Judged(
+        "patch", f"Labels were corrected by a label patch ({path.name}).", rows,
+        np.array([place[r.to[0]] if r.op == "relabel" else -1 for r in records], np.int64), decide,
+        {j: tuple(place[n] for n in r.to) for j, r in enumerate(records) if r.op == "multi"},
+        (3, 4, 5) if voted else (3,), [dict(r.votes or {}) for r in records], posterior, why,
+        notes=(*patch.notes, *notes),
+    )  # fmt: skip
+
+
+def _classes(patch: Patch, truth: Truth) -> dict[str, int]:
+    """Number of each class name of the patch, as the labels count."""
+    names = patch.header.classes
+    if truth.class_names is not None:
+        if not set(names) <= set(truth.class_names):
+            odd = sorted(set(names) - set(truth.class_names))[0]
+            raise DataError(f"the patch speaks of the class {odd!r}, which the data does not have.")
+        names = truth.class_names
+    return {name: k for k, name in enumerate(names)}
+
+
+def _by_content(
+    patch: Patch, dataset: Dataset, truth: Truth, place: Mapping[str, int]
+) -> tuple[list[tuple[int, PatchRecord]], list[str]]:
+    if dataset.hash_scheme != patch.header.hash_scheme:
+        raise DataError(
+            f"the patch names items by {patch.header.hash_scheme!r}, the data by {dataset.hash_scheme!r}.",
+            "Take the data the patch was made for.",
+        )
+    rows_of: dict[str, list[int]] = {}
+    for row, item in enumerate(dataset.content_hashes.tolist()):
+        rows_of.setdefault(str(item), []).append(row)
+    found: list[tuple[int, PatchRecord]] = []
+    for record in patch.records:
+        rows = [r for r in rows_of.get(record.id, []) if truth.labels[r] == place[record.from_label]]
+        if not rows:
+            why = "is not in the data" if record.id not in rows_of else f"is not labelled {record.from_label!r} there"
+            raise LabelError(f"the item of {record.where()} {why}.", "Take the data the patch was made for.")
+        found += [(row, record) for row in rows]
+    return found, []
+
+
+def _by_hint(patch: Patch, truth: Truth, place: Mapping[str, int]) -> tuple[list[tuple[int, PatchRecord]], list[str]]:
+    found: list[tuple[int, PatchRecord]] = []
+    for record in patch.records:
+        row = record.index
+        if row is None or not 0 <= row < len(truth):
+            raise DataError(
+                f"{record.where()}: without the data a record needs the row it belongs to.", "Name the data set."
+            )
+        if truth.labels[row] != place[record.from_label]:
+            raise LabelError(
+                f"{record.where()} is from {record.from_label!r}, row {row} has the label {int(truth.labels[row])}.",
+                "Name the data set, so that items are found by their content.",
+            )
+        found.append((row, record))
+    return found, [f"rows found by the row numbers in the patch; all {len(found):,} given labels fit"]
+
+
+def _state(record: PatchRecord, k: int) -> int:
+    votes = record.votes or {}
+    if record.n is not None and votes and max(votes.values()) < k and record.n >= k:
+        return AMBIGUOUS
+    return {"relabel": GUESSED, "multi": BOTH, "drop": NEITHER}[record.op]
+
+
+def _posterior(records: list[PatchRecord]) -> tuple[np.ndarray | None, str]:
+    """What is missing to 1 goes to the given label: the record says nothing else."""
+    if not records or any(r.posterior is None for r in records):
+        return None, "not every record of the patch says how sure it is"
+    result = np.zeros((len(records), 4))
+    for j, record in enumerate(records):
+        sure = float(record.posterior or 0.0)
+        result[j, 0], result[j, _state(record, 0)] = 1 - sure, sure
+    return result, ""

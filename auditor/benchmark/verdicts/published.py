@@ -1,0 +1,152 @@
+"""Published crowd verdicts (``mturk.json``) as corrections, and their counts without any labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from auditor.benchmark.label_lists import load_label_lists
+from auditor.benchmark.truth import Truth
+from auditor.benchmark.verdicts.judged import BOTH, GIVEN, GUESSED, NEITHER, STATES, Decision, Judged, vote_posterior
+from auditor.core.errors import DataError, LabelError
+from auditor.patch.published_names import renamed
+from auditor.review.published import (
+    PublishedItem,
+    category,
+    check_numbers,
+    check_rows,
+    consensus_counts,
+    label_numbers,
+    published_rows,
+)
+
+__all__ = ["check_lists", "judge_published", "published_counts", "published_split", "table_1", "votes_for"]
+
+_STATE: Final = {name: k for k, name in enumerate(STATES)}
+_VOTE: Final = {"given": GIVEN, "guessed": GUESSED, "both": BOTH}
+
+
+def published_counts(items: Sequence[PublishedItem], k: int) -> dict[str, int | None]:
+    """Table 2 for one file; None where the schema has no such split (audioset).
+
+    A category that the answers of a schema cannot give (multi-label and neither in imdb and amazon) is 0.
+    """
+    found = consensus_counts(items, k)
+    whole = items[0].schema != "audioset"
+    return {
+        "checked": found["checked"], "non_errors": found["non-error"], "errors": found["errors"],
+        "non_agreement": found["non-agreement"] if whole else None,
+        "correctable": found["correctable"] if whole else None,
+        "multi_label": found["multi-label"] if whole else None, "neither": found["neither"] if whole else None,
+    }  # fmt: skip
+
+
+def published_split(items: Sequence[PublishedItem], k: int) -> dict[str, int]:
+    """Items without agreement by what a majority said instead: nothing, another answer, or off-topic."""
+    found: Counter[str] = Counter({"no_majority": 0, "other_class_or_neutral": 0, "off_topic": 0})
+    for item in items:
+        if item.schema == "audioset" or category(item, k) != "non-agreement":
+            continue
+        rest = [a for a, n in item.votes.items() if a not in ("given", "guessed", "both", "neither") and n >= k]
+        kind = "no_majority" if not rest else "off_topic" if "off-topic" in rest else "other_class_or_neutral"
+        found[kind] += 1
+    return dict(found)
+
+
+def check_lists(items: Sequence[PublishedItem], path: Path, index: Sequence[str] | None) -> int:
+    """Check audioset's verdicts against its label lists (and URLs); returns the number of rows.
+
+    Raises
+    ------
+    LabelError
+        If an item has another number of labels, or another address, than its row.
+    """
+    lists = load_label_lists(path)
+    for item in items:
+        row = int(item.id)
+        if not 0 <= row < len(lists) or len(lists[row]) != len(item.given):
+            raise LabelError(f"item {item.id!r} was judged with {len(item.given)} labels; row {row} has others.")
+        if index is not None and index[row] != item.url:
+            raise LabelError(f"item {item.id!r} was judged at {item.url!r}; the index has {index[row]!r} there.")
+    return len(lists)
+
+
+def judge_published(items: Sequence[PublishedItem], truth: Truth) -> Judged:
+    """Put verdicts on the rows of `truth`, every given label checked.
+
+    Raises
+    ------
+    DataError
+        If the verdicts cannot be put on rows (several labels per item), or two items have one row.
+    LabelError
+        If a given label differs.
+    """
+    if items[0].schema == "audioset":
+        raise DataError(
+            "these items have several labels each, and votes for each label: there is no one corrected label.",
+            "Such verdicts can be counted: auditor verdicts FILE",
+        )
+    rows = published_rows(items, truth.names)
+    notes: list[str] = []
+    if truth.class_names is not None and len(set(truth.class_names)) == len(truth.class_names):
+        items, notes = renamed(items, truth.class_names)
+        names = np.array(truth.class_names, dtype=object)
+        inside = (truth.labels >= 0) & (truth.labels < len(names))
+        check_rows(items, rows, np.where(inside, names[np.where(inside, truth.labels, 0)], "").tolist())
+        place = {name: k for k, name in enumerate(truth.class_names)}
+        given = np.array([place[item.given[0]] for item in items], np.int64)
+        guess = np.array([place[item.guessed[0]] for item in items], np.int64)
+    else:
+        given, guess = label_numbers(items)
+        check_numbers(items, rows, given, truth.labels)
+    unique, counts = np.unique(rows, return_counts=True)
+    if len(unique) < len(rows):
+        raise DataError(f"row {int(unique[counts > 1][0])} was judged twice.", "Keep one verdict per row.")
+
+    def decide(k: int) -> Decision:
+        state = np.array([_STATE[category(item, k)] for item in items], np.int8)
+        label = np.where(state == GIVEN, given, np.where(state == GUESSED, guess, -1))
+        return Decision(state, label)
+
+    pairs = {j: (int(given[j]), int(guess[j])) for j in range(len(items))}
+    return Judged(
+        "published",
+        "Items whose given label a model doubted were shown to people, five for each; a label counts as wrong unless "
+        "enough of them kept it, and is corrected to the model's guess where enough of them chose it.",
+        rows, np.where(guess == given, -1, guess), decide, pairs, (3, 4, 5), [votes_for(item) for item in items],
+        _posterior(items), notes=tuple(notes),
+    )  # fmt: skip
+
+
+def votes_for(item: PublishedItem) -> dict[str, int]:
+    """Answers of the people, without the second copy of the same votes where both labels are one."""
+    return {a: n for a, n in item.votes.items() if not (a == "guessed" and item.given == item.guessed)}
+
+
+def _posterior(items: Sequence[PublishedItem]) -> np.ndarray:
+    """The files do not say who voted: all votes are one person's, whose confusions are those of the crowd."""
+    at: list[int] = []
+    states: list[int] = []
+    for j, item in enumerate(items):
+        for answer, n in votes_for(item).items():
+            at += [j] * n
+            states += [_VOTE.get(answer, NEITHER)] * n
+    return vote_posterior(np.array(at, np.int64), np.zeros(len(at), np.int64), np.array(states, np.int64), len(items))
+
+
+def table_1(errors: int, checked: int, size: int | None, flagged: int | None) -> dict[str, Any]:
+    """Share of wrong labels and precision of the flags (Table 1); None where `size` is not known.
+
+    With `flagged` above `checked` only a sample was judged: the errors are scaled up.
+    """
+    estimated = flagged * errors / checked if flagged is not None and flagged > checked else float(errors)
+    return {
+        "size": size, "flagged": checked if flagged is None else flagged,
+        "estimated_errors": estimated,
+        "percent_error": None if not size else 100 * estimated / size,
+        "precision": errors / checked if checked else None,
+    }  # fmt: skip

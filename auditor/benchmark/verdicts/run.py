@@ -1,0 +1,132 @@
+"""The verdicts of a reviewed run as corrections, with its random audit stream."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from auditor.benchmark.truth import Truth
+from auditor.benchmark.verdicts.judged import (
+    AMBIGUOUS,
+    BOTH,
+    GIVEN,
+    GUESSED,
+    NEITHER,
+    AuditDraws,
+    Decision,
+    Judged,
+    vote_posterior,
+)
+from auditor.core.errors import DataError
+from auditor.numbers.state import read_state
+from auditor.patch.importing import judged_split
+from auditor.patch.rules import open_store, stored_consensus
+from auditor.review.consensus import ItemConsensus, k_of_n
+from auditor.review.store import VerdictStore
+from auditor.review.votes import VoteTable
+from auditor.runs.run import Run
+
+__all__ = ["judge_run", "truth_of_run"]
+
+_STATE = {"given": GIVEN, "suggested": GUESSED, "both": BOTH, "neither": NEITHER, "bad_item": NEITHER}
+
+
+def truth_of_run(run: Run, split: str | None) -> tuple[Truth, np.ndarray]:
+    """Labels of the judged split of a run, and the ids of its items, in the order of its rows."""
+    items = run.items
+    items = items[items["split"] == judged_split(items["split"].unique().tolist(), split)].sort_values("index")
+    if not np.array_equal(items["index"].to_numpy(), np.arange(len(items))):
+        raise DataError(f"the rows of the run {run.id!r} are not numbered from 0.", "Name the split with --split.")
+    names = [p if isinstance(p, str) and p else str(i) for p, i in zip(items["path"], items["id"], strict=True)]
+    truth = Truth(items["label"].to_numpy(np.int64), f"the run {run.id!r}", run.class_names, tuple(names))
+    return truth, items["id"].to_numpy()
+
+
+def judge_run(run: Run, truth: Truth, ids: np.ndarray, store: str | None = None) -> Judged:
+    """Verdicts in the store of a run.
+
+    Parameters
+    ----------
+    run : Run
+    truth, ids :
+        From `truth_of_run`.
+    store : str, optional
+        Where the verdicts are, if not in the run folder.
+
+    Raises
+    ------
+    RunError
+        If nobody has judged an item.
+    """
+    stored_consensus(run, "majority", store)  # for its errors
+    with open_store(store or run.path) as opened:
+        votes = opened.votes()
+        place = pd.Series(np.arange(len(ids)), index=ids)
+        at = place.reindex(votes.item_ids)
+        kept = np.flatnonzero(at.notna().to_numpy())
+        rows = at.to_numpy()[kept].astype(np.int64)
+        audit, why = _audit(run, opened, place, rows, len(ids))
+    if not len(rows):
+        raise DataError(f"no judged item of the run {run.id!r} is in this split.", "Name the split with --split.")
+    number = {name: k for k, name in enumerate(run.class_names)}
+    per_item = np.bincount(votes.items, minlength=len(votes.item_ids))[kept]
+    default = int(np.median(per_item)) // 2 + 1
+
+    def decide(k: int) -> Decision:
+        found = k_of_n(votes, k, max(k, int(per_item.max())))
+        chosen = [found[i] for i in kept]
+        state = np.array([_state(one) for one in chosen], np.int8)
+        label = [
+            number[one.label] if one.label is not None and s in (GIVEN, GUESSED) else -1
+            for one, s in zip(chosen, state, strict=True)
+        ]
+        return Decision(state, np.array(label, np.int64))
+
+    suggested = [votes.suggested[i] for i in kept]
+    guess = np.array([number.get(s, -1) if s is not None else -1 for s in suggested], np.int64)
+    guess[guess == truth.labels[rows]] = -1
+    pairs = {j: (int(truth.labels[rows[j]]), int(g)) for j, g in enumerate(guess) if g >= 0}
+    return Judged(
+        "run", f"People judged items of the run {run.id!r} without seeing which label is the given one; a verdict "
+        "holds where enough of them agree.",
+        rows, guess, decide, pairs, tuple(dict.fromkeys((default, 3, 4, 5))) if default > 1 else (1,),
+        _answers(votes, kept), _posterior(votes)[kept], audit=audit, why_no_audit=why,
+    )  # fmt: skip
+
+
+def _state(item: ItemConsensus) -> int:
+    if item.verdict.startswith("other:"):
+        return GUESSED
+    return _STATE.get(item.verdict, AMBIGUOUS)
+
+
+def _answers(votes: VoteTable, kept: np.ndarray) -> list[dict[str, int]]:
+    found: list[dict[str, int]] = [{} for _ in votes.item_ids]
+    for item, verdict in zip(votes.items.tolist(), votes.verdicts.tolist(), strict=True):
+        found[item][verdict] = found[item].get(verdict, 0) + 1
+    return [found[i] for i in kept]
+
+
+def _posterior(votes: VoteTable) -> np.ndarray:
+    """Dawid-Skene over the four states; what an adjudicator said is certain."""
+    kinds = ["suggested" if v.startswith("other:") else v for v in votes.verdicts.tolist()]
+    states = np.array([_STATE.get(kind, NEITHER) for kind in kinds], np.int64)
+    posterior = vote_posterior(votes.items, votes.reviewers, states, len(votes.item_ids))
+    for row in np.flatnonzero(votes.streams == "adjudication"):
+        posterior[votes.items[row]] = np.eye(4)[states[row]]
+    return posterior
+
+
+def _audit(run: Run, store: VerdictStore, place: pd.Series, rows: np.ndarray, n: int) -> tuple[AuditDraws | None, str]:
+    """The usable draws, as far as they hit this split; draws elsewhere keep their part of the sample size."""
+    state = read_state(run, store)
+    if not len(state.draws):
+        return None, "no verdict of the run belongs to a random audit stream (auditor sample)"
+    at = place.reindex(state.ids[state.draws])
+    inside = at.notna().to_numpy()
+    position = np.full(len(state.draws), -1, np.int64)
+    judged = pd.Series(np.arange(len(rows)), index=rows)
+    position[inside] = judged.reindex(at[inside].astype(np.int64)).fillna(-1).to_numpy(np.int64)
+    frame = np.zeros(n, bool)
+    frame[place.reindex(state.ids[state.in_frame]).dropna().to_numpy(np.int64)] = True
+    return AuditDraws(position, 1 / state.probability, frame), ""
