@@ -1,0 +1,204 @@
+"""Networks for a benchmark: trained on a part of the train split, checked on another part of it, and shown the test
+items once, when they are final."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auditor.core.errors import UsageError
+from auditor.core.progress import Progress
+from auditor.core.seeds import generator
+from auditor.models.registry import MODELS
+from auditor.train.base import FitResult, FitTask, TrainingData
+from auditor.train.budget import BudgetClass, check_budget_class, reproduction_label
+from auditor.train.held_back import HeldBack
+from auditor.train.image_network import Fitted, ImageNetwork
+from auditor.train.recipe import Recipe, Stage
+
+__all__ = ["AMOUNTS", "Amount", "FinalNetwork", "benchmark_recipe", "predict_test_once", "split_training"]
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much a budget class trains on.
+
+    Attributes
+    ----------
+    train : int or None
+        Most training items, an equal share of each class; None for all that are not validation.
+    validation : int
+        Items of the train split that nothing is trained on.
+    stages : tuple of Stage
+    batch : int
+    rate : float
+        Peak rate of SGD for a mean loss.
+    """
+
+    train: int | None
+    validation: int
+    stages: tuple[Stage, ...]
+    batch: int
+    rate: float
+
+
+#: By budget class, the same for every network of a benchmark.
+AMOUNTS: dict[str, Amount] = {
+    "smoke": Amount(400, 100, (Stage(0.5, 1),), 32, 0.05),
+    "cpu": Amount(15_000, 2_000, (Stage(0.5, 4),), 128, 0.1),
+    "gpu10": Amount(None, 5_000, (Stage(1.0, 30),), 512, 0.2),
+    "paper": Amount(None, 5_000, (Stage(1.0, 200),), 128, 0.1),
+}
+#: Validation items are the same for every network and seed.
+SPLIT_SEED = 0
+
+
+def benchmark_recipe(budget: BudgetClass, network: str) -> Recipe:
+    """Recipe of one network of a benchmark.
+
+    SGD with Nesterov momentum 0.9, decay 5e-4 and a linear fall for all; `fastnet` keeps its own optimiser. Images are
+    shifted by up to four pixels and mirrored.
+    """
+    amount = AMOUNTS[budget]
+    if network == "fastnet":
+        return Recipe(stages=amount.stages, batch=min(500, 4 * amount.batch), widths=(32, 128, 128), seeds=1)
+    return Recipe(
+        stages=amount.stages, batch=amount.batch, optimiser="sgd", filter_rate=amount.rate, momentum=0.9,
+        weight_decay=5e-4, warmup=0.1, label_smoothing=0.1, crop=4, seeds=1,
+    )  # fmt: skip
+
+
+def split_training(labels: np.ndarray, rows: np.ndarray, amount: Amount) -> tuple[np.ndarray, np.ndarray]:
+    """Training and validation positions, both ascending and disjoint; an equal number of each class as far as it goes.
+
+    A function of `labels`, `rows` and `amount` alone. The validation items of a class are drawn first, so they do not
+    depend on how many are trained on.
+    """
+    classes = np.unique(labels[rows])
+    train, validation = [], []
+    for label in classes:
+        own = rows[labels[rows] == label]
+        own = own[generator(SPLIT_SEED, "validation", int(label)).permutation(len(own))]
+        held = min(-(-amount.validation // len(classes)), len(own) // 2)
+        most = len(own) if amount.train is None else held + -(-amount.train // len(classes))
+        validation.append(own[:held])
+        train.append(own[held:most])
+    return np.sort(np.concatenate(train)), np.sort(np.concatenate(validation))
+
+
+@dataclass(frozen=True)
+class FinalNetwork:
+    """Trainer of one network of a benchmark; see `auditor.train.base.Trainer`.
+
+    ``task.train`` is the whole train split and ``task.predict`` the test split, which comes behind it in the data.
+
+    Attributes
+    ----------
+    network : ImageNetwork
+    budget : str
+        Budget class.
+    """
+
+    network: ImageNetwork
+    budget: BudgetClass
+
+    @classmethod
+    def of(cls, name: str, budget: BudgetClass, device: str = "auto") -> FinalNetwork:
+        """The network called `name` in `auditor.models.registry.MODELS`.
+
+        Raises
+        ------
+        UnknownNameError
+        """
+        check_budget_class(budget)
+        MODELS.target(name)
+        return cls(ImageNetwork(benchmark_recipe(budget, name), name, device), budget)
+
+    @property
+    def name(self) -> str:
+        """The network's name."""
+        return self.network.network
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of one fit."""
+        return self.network.threads
+
+    @property
+    def needs_one_process(self) -> bool:
+        """Whether fits must share one process."""
+        return self.network.needs_one_process
+
+    def recipe(self) -> dict[str, Any]:
+        """Everything that can change the result."""
+        amount = AMOUNTS[self.budget]
+        return {**self.network.recipe(), "final": 1, "images": amount.train, "validation": amount.validation}
+
+    def resolved(self, data: TrainingData) -> FinalNetwork:
+        """With ``auto`` replaced by what this machine offers."""
+        return replace(self, network=self.network.resolved(data))
+
+    def train(
+        self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None
+    ) -> tuple[Fitted, TrainingData, FitTask]:
+        """The trained network, and the data and task it was trained with: train split only, validation to predict."""
+        inner, inner_task = without_test(data, task, AMOUNTS[self.budget])
+        fitted = self.network.fit_network(inner, inner_task, progress, checkpoint_dir)
+        return fitted, inner, inner_task
+
+    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
+        """Train, then predict the test items once. Errors as `ImageNetwork.fit`."""
+        started = time.perf_counter()
+        fitted, inner, inner_task = self.train(data, task, progress, checkpoint_dir)
+        facts = {"validation_accuracy": accuracy(fitted.result.probabilities, inner.labels[inner_task.predict])}
+        return predict_test_once(fitted, data, task, inner_task, self.budget, started, facts)
+
+
+def without_test(data: TrainingData, task: FitTask, amount: Amount) -> tuple[TrainingData, FitTask]:
+    """The train split alone, and the task of training on one part of it and predicting another.
+
+    Raises
+    ------
+    UsageError
+        If the test items do not come behind the training items.
+    """
+    end = int(task.train.max()) + 1
+    if len(task.predict) and task.predict.min() < end:
+        raise UsageError(f"task {task.name!r}: the test items must come behind the training items.")
+    train, validation = split_training(data.labels, task.train, amount)
+    inner = TrainingData(data.kind, data.features[:end], data.labels[:end], data.n_classes)
+    return inner, FitTask(task.name, train, validation, task.seed)
+
+
+def predict_test_once(
+    fitted: Fitted,
+    data: TrainingData,
+    task: FitTask,
+    inner_task: FitTask,
+    budget: str,
+    started: float,
+    facts: dict[str, Any],
+) -> FitResult:
+    """Predict the test items with the final network, in one look, and say under which conditions."""
+    held = HeldBack(data.features[task.predict])
+    probabilities = fitted.predict(held.take(task.name))
+    details = {
+        **fitted.result.details,
+        "budget": budget,
+        "reproduction": reproduction_label(budget),
+        "images": len(inner_task.train),
+        "validation_images": len(inner_task.predict),
+        "image_size": list(fitted.size),
+        "test_looks": held.accesses[task.name],
+        **facts,
+    }
+    return FitResult(probabilities, None, fitted.result.history, time.perf_counter() - started, details)
+
+
+def accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Share of rows whose largest probability is at the label, in [0, 1]."""
+    return float((probabilities.argmax(1) == labels).mean())
