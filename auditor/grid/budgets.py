@@ -1,0 +1,93 @@
+"""The four budget classes of a grid: every constant that can change its figures."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from auditor.core.errors import UnknownNameError, UsageError
+
+__all__ = ["BUDGETS", "GridBudget", "budget_for"]
+
+
+@dataclass(frozen=True)
+class GridBudget:
+    """How much of the data the 36 networks see, and for how long.
+
+    Attributes
+    ----------
+    name : str
+    limit : str
+        What the class promises, for people.
+    train, validation : int or None
+        Items of the train split every network of the grid is trained on, and compared on; None: the other 90,000
+        of CIFAKE's 100,000.
+    epochs, batch : int
+    extractors, heads : int or None
+        Only so many of each stage; None for all (12 and 24).
+    final_train : int or None
+        Items of the train split the chosen topology is trained on again; None: all, the validation items too.
+    final_epochs, seeds : int
+    test : int or None
+        Test items; None for all.
+    """
+
+    name: str
+    limit: str
+    train: int | None
+    validation: int
+    epochs: int
+    final_train: int | None
+    final_epochs: int
+    seeds: int = 3
+    batch: int = 128
+    extractors: int | None = None
+    heads: int | None = None
+    test: int | None = None
+
+    def __post_init__(self) -> None:
+        counts = (self.train, self.validation, self.epochs, self.final_train, self.final_epochs, self.seeds, self.batch)
+        if any(n is not None and n < 1 for n in (*counts, self.extractors, self.heads, self.test)):
+            raise UsageError(f"budget {self.name!r}: every number must be at least 1.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for results."""
+        return asdict(self)
+
+    def changed(self, **values: Any) -> GridBudget:
+        """The same with other numbers; ``None`` values are left out. Use "all" for a whole split."""
+        given = {k: None if v == "all" else v for k, v in values.items() if v is not None}
+        return replace(self, **given)
+
+
+BUDGETS: dict[str, GridBudget] = {
+    "smoke": GridBudget(
+        "smoke", "under 30 s", train=1000, validation=400, epochs=1, final_train=1000, final_epochs=1, seeds=1,
+        extractors=2, heads=1, test=400,
+    ),
+    "cpu": GridBudget(
+        "cpu", "under 15 min on 2 cores", train=8000, validation=4000, epochs=2, final_train=20_000, final_epochs=3
+    ),
+    # Twelve epochs at four times the batch; one seed of the grid. Not run by us yet.
+    "gpu10": GridBudget(
+        "gpu10", "under 10 min on one GPU", train=None, validation=10_000, epochs=12, batch=512, final_train=None,
+        final_epochs=12,
+    ),
+    # The paper names neither epochs nor batch: both are ours.
+    "paper": GridBudget(
+        "paper", "no limit", train=None, validation=10_000, epochs=30, final_train=None, final_epochs=30
+    ),
+}  # fmt: skip
+
+
+def budget_for(name: str) -> GridBudget:
+    """The budget class called `name`.
+
+    Raises
+    ------
+    UnknownNameError
+        For another name.
+    """
+    if name not in BUDGETS:
+        raise UnknownNameError("budget", name, list(BUDGETS), [])
+    return BUDGETS[name]

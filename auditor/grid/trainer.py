@@ -1,0 +1,58 @@
+"""A trainer whose tasks are topologies: one queue of fits over the cores, through the one training loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from auditor.core.progress import Progress
+from auditor.train.base import FitResult, FitTask, TrainingData
+from auditor.train.image_network import ImageNetwork
+from auditor.train.recipe import Recipe, Stage
+
+__all__ = ["TopologyTrainer", "plain_recipe"]
+
+
+def plain_recipe(epochs: int, batch: int) -> Recipe:
+    """Adam at 1e-3 falling linearly to 0, binary cross-entropy, no augmentation: REAL and FAKE are treated alike."""
+    return Recipe(
+        stages=(Stage(1.0, epochs),), batch=batch, optimiser="adam", filter_rate=1e-3, weight_decay=0.0,
+        label_smoothing=0.0, mirror=False, crop=0, heldout_from=1.0, seeds=1,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TopologyTrainer:
+    """Fits the topology a task is named after.
+
+    Attributes
+    ----------
+    network : ImageNetwork
+        Everything but the topology; with nothing left at ``auto``.
+    family : str
+        Registered network of which the task's name (up to ``@``, behind which a seed may stand) is a variant.
+    """
+
+    network: ImageNetwork
+    family: str = "cifake_cnn"
+    name: str = "grid"
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of one fit."""
+        return self.network.threads
+
+    @property
+    def needs_one_process(self) -> bool:
+        """Whether all fits must share one process, because they share one accelerator."""
+        return self.network.needs_one_process
+
+    def recipe(self) -> dict[str, Any]:
+        """Everything that can change the result; the topology is the task's name."""
+        return {**self.network.recipe(), "network": f"{self.family}:<task>"}
+
+    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
+        """See `auditor.train.base.Trainer`."""
+        topology = task.name.partition("@")[0]
+        return replace(self.network, network=f"{self.family}:{topology}").fit(data, task, progress, checkpoint_dir)
