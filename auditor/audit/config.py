@@ -41,6 +41,7 @@ class AuditConfig(BaseModel):
     embeddings: str | None = Field(
         None, description="auto, none, log-probabilities or an encoder; None: those the model computes anyway"
     )
+    quality: bool = Field(True, description="run the data-quality checks")
     device: str = "auto"
     seed: int = Field(0, ge=0)
 

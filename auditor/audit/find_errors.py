@@ -13,6 +13,7 @@ import numpy as np
 from auditor.audit.config import AuditConfig, make_config
 from auditor.audit.job import AuditJob
 from auditor.audit.plan import wanted_rows
+from auditor.audit.quality import check_quality
 from auditor.audit.supplied import ArrayOrPath, supplied_for
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import RunError, UsageError, storage_errors
@@ -75,7 +76,7 @@ def find_errors(
     progress : Progress, optional
     **config
         Fields of `AuditConfig`: ``audit, model, budget, folds, seeds, train_on_test_folds, rule,
-        near_duplicates, second_round, embeddings, device, seed``.
+        near_duplicates, second_round, embeddings, quality, device, seed``.
 
     Returns
     -------
@@ -114,6 +115,7 @@ def find_errors(
             job.take_supplied()
             job.embed(embedding)
         job.find()
+        check_quality(job)
         return job.finish()
 
 
@@ -153,8 +155,10 @@ def _default_folder(
     key = hash_json(
         {
             "data": dataset.fingerprint,
-            # Embeddings are added to a run; they do not make it another one.
-            "config": config.model_dump(exclude={"embeddings"} | (set() if config.second_round else {"second_round"})),
+            # Embeddings and checks are added to a run; they do not make it another one.
+            "config": config.model_dump(
+                exclude={"embeddings", "quality"} | (set() if config.second_round else {"second_round"})
+            ),
             "trainer": trainer.recipe() if trainer else None,
             "supplied": supplied.fingerprint if supplied is not None else None,
         }

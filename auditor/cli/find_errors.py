@@ -54,6 +54,9 @@ def find_errors(
             "encoder by name. Default: those the model computes anyway."
         ),
     ] = None,
+    quality: Annotated[
+        bool, typer.Option("--quality/--no-quality", help="Run the data-quality checks (auditor quality).")
+    ] = True,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     seed: Annotated[int | None, typer.Option(help="Root of all random numbers.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that train side by side.")] = None,
@@ -99,6 +102,7 @@ def find_errors(
             near_duplicates=not exact_duplicates_only,
             second_round=second_round,
             embeddings=embeddings,
+            quality=quality,
             device=device,
             seed=seed,
         )

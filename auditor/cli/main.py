@@ -8,11 +8,14 @@ from typing import Annotated
 import typer
 
 from auditor.cli import benchmark_detection as benchmark_detection_command
+from auditor.cli import check as check_command
 from auditor.cli import estimate as estimate_command
 from auditor.cli import find_errors as find_errors_command
 from auditor.cli import flag as flag_command
+from auditor.cli import grid as grid_command
 from auditor.cli import import_verdicts as import_verdicts_command
 from auditor.cli import lists, patch, show
+from auditor.cli import quality as quality_command
 from auditor.cli import review as review_command
 from auditor.cli import sample as sample_command
 from auditor.cli import status as status_command
@@ -34,15 +37,18 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("find-errors")(find_errors_command.find_errors)
+app.command("quality")(quality_command.quality)
 app.command("flag")(flag_command.flag)
 app.command("show")(show.show)
 app.command("review")(review_command.review)
 app.command("sample")(sample_command.sample)
 app.command("estimate")(estimate_command.estimate)
 app.command("status")(status_command.status)
+app.command("check")(check_command.check)
 app.add_typer(patch.app, name="patch")
 app.command("import-verdicts")(import_verdicts_command.import_verdicts)
 app.command("benchmark-detection")(benchmark_detection_command.benchmark_detection)
+app.command("grid")(grid_command.grid)
 app.command("datasets")(lists.datasets)
 app.command("models")(lists.models)
 app.command("doctor")(lists.doctor)

@@ -6,8 +6,8 @@ from typing import Final
 
 __all__ = [
     "AUDITED", "CODES", "CONFIG", "DETECTORS", "DYNAMICS", "EMBEDDINGS", "FINDINGS", "FINDING_COLUMNS", "FOLDS",
-    "ITEMS", "LOCK", "MANIFEST", "NEIGHBOURS", "PRED_PROBS", "P_WRONG", "REPORT", "RUN_SCHEMA", "SCORES",
-    "SECOND_ROUND", "STAGES", "TASKS", "WORK",
+    "ITEMS", "LOCK", "MANIFEST", "NEIGHBOURS", "PRED_PROBS", "P_WRONG", "QUALITY", "QUALITY_ITEMS", "REPORT",
+    "RUN_SCHEMA", "SCORES", "SECOND_ROUND", "STAGES", "TASKS", "WORK",
 ]  # fmt: skip
 
 #: Version of the whole layout. The number after the slash rises when a reader of the old layout would break.
@@ -26,6 +26,8 @@ NEIGHBOURS: Final = "neighbours.npz"  # nearest items and the confident joint; m
 SCORES: Final = "scores.parquet"  # every audited item with every score, ranked
 FINDINGS: Final = "findings.parquet"  # the flagged items
 P_WRONG: Final = "p_wrong.parquet"  # calibrated P(label wrong) of every audited item; made by estimate --write
+QUALITY: Final = "quality.json"  # outcome of every data-quality check
+QUALITY_ITEMS: Final = "quality.parquet"  # every item of every check that found something
 REPORT: Final = "report.html"
 MANIFEST: Final = "manifest.json"  # written last; no manifest, not finished
 STAGES: Final = "stages"  # one record per finished stage

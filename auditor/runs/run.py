@@ -113,6 +113,12 @@ class Run:
             return None
         return load_npy(self.path / layout.EMBEDDINGS, mmap=True)
 
+    @cached_property
+    def quality(self) -> dict[str, Any] | None:
+        """Outcomes of the data-quality checks (`quality.json`); None where they were not run."""
+        path = self.path / layout.QUALITY
+        return dict(read_json(path)) if path.is_file() else None
+
     @property
     def report_path(self) -> Path:
         return self.path / layout.REPORT

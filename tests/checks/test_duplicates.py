@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from auditor.checks import duplicates
+from auditor.checks import alike, duplicates
 from auditor.checks.duplicates import find_duplicates
 from auditor.checks.hashes import (
     LARGEST_BUCKET,
@@ -132,10 +132,10 @@ def test_long_chains_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     chain = np.column_stack([np.arange(199), np.arange(1, 200)])
     weak = np.full(199, 0.75)
     weak[:3] = 0.99
-    kept = duplicates._cut_chains(chain, weak, 1000)
+    kept = alike.cut_chains(chain, weak, 1000)
     assert kept.tolist() == chain[:3].tolist()
-    assert len(duplicates._cut_chains(chain, np.full(199, 0.99), 1000)) == 0
-    assert len(duplicates._cut_chains(chain, weak, 50_000)) == 199
+    assert len(alike.cut_chains(chain, np.full(199, 0.99), 1000)) == 0
+    assert len(alike.cut_chains(chain, weak, 50_000)) == 199
 
 
 def test_texts_equal_but_for_case_and_punctuation_or_nearly_equal() -> None:

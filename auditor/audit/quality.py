@@ -1,0 +1,226 @@
+"""Data quality beyond the labels: `quality` on its own, and the stage of `find_errors`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from auditor.audit.content import IMAGES
+from auditor.audit.quality_files import document, item_table, write_quality
+from auditor.audit.subject import make_subject, neighbours_of
+from auditor.checks.base import Outcome
+from auditor.checks.registry import CHECKS, run_checks
+from auditor.checks.subject import Subject
+from auditor.core.config import Settings, load_settings
+from auditor.core.errors import AuditorError, UsageError
+from auditor.core.files import load_npy
+from auditor.core.machine import cpu_count, describe_machine, package_versions
+from auditor.core.progress import Progress, SilentProgress
+from auditor.core.version import __version__
+from auditor.data.base import Dataset
+from auditor.data.kinds import ImageDataset, ProbabilityDataset, TableDataset, TextDataset
+from auditor.data.open import open_dataset, restrict_to_split
+from auditor.runs import layout
+from auditor.runs.run import Run
+
+__all__ = ["Quality", "check_quality", "quality"]
+
+if TYPE_CHECKING:
+    from auditor.audit.job import AuditJob
+
+
+@dataclass(frozen=True, eq=False)
+class Quality:
+    """What the checks said.
+
+    Attributes
+    ----------
+    outcomes : tuple of Outcome
+    document : dict
+        As `auditor.audit.quality_files.document`; what ``--json`` prints.
+    folder : Path or None
+        Where it was written.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    document: dict[str, Any]
+    folder: Path | None
+
+
+def quality(
+    data: str | Path | Dataset,
+    *,
+    split: str | None = None,
+    against: str | Dataset | None = None,
+    checks: Sequence[str] | None = None,
+    embeddings: str | Path | np.ndarray | None = None,
+    out: str | Path | None = None,
+    workers: int | None = None,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Quality:
+    """Run the data-quality checks.
+
+    Parameters
+    ----------
+    data : str, Path or Dataset
+        A data reference or an open data set.
+    split : str, optional
+        Examine this split only.
+    against : str or Dataset, optional
+        Another split of the same data, or another version of it by reference: what the items are compared with.
+    checks : sequence of str, optional
+        Names or codes; by default all.
+    embeddings : path, array or str, optional
+        A ``.npy`` file or array with one row per examined item and then one per item of `against`, or the name of an
+        encoder.
+    out : path, optional
+        Folder for ``quality.json`` and ``quality.parquet``. Nothing is written without it.
+    workers : int, optional
+        Processes that decode; by default one per core. Never changes the result.
+    settings : Settings, optional
+    progress : Progress, optional
+
+    Raises
+    ------
+    AuditorError
+        See `auditor.core.errors` for the tree.
+    """
+    clock = time.perf_counter()
+    settings, progress = settings or load_settings(), progress or SilentProgress()
+    names = _check_names(checks)
+    progress.stage("data", "" if isinstance(data, Dataset) else str(data))
+    whole = data if isinstance(data, Dataset) else open_dataset(str(data), settings)
+    dataset = restrict_to_split(whole, split) if split is not None else whole
+    other = _open_against(whole, dataset, against, settings)
+    progress.stage("measure", f"{len(dataset) + (len(other) if other else 0):,} items, each read once")
+    subject = make_subject(dataset, other, progress, workers=workers)
+    if embeddings is not None:
+        name, vectors = _embedded(embeddings, [dataset] if other is None else [dataset, other], progress)
+        progress.stage("neighbours", f"of {len(vectors):,} embeddings, {name}")
+        subject.neighbours = neighbours_of(name, vectors, np.arange(len(subject)), len(subject))
+    progress.stage("checks")
+    outcomes = run_checks(subject, names, progress)
+    about = {
+        "auditor": __version__,
+        "data": {"name": dataset.name, "reference": dataset.reference, "modality": dataset.modality},
+        "against": None if other is None else other.reference,
+        "split": split,
+        "seconds": round(time.perf_counter() - clock, 2),
+        "machine": describe_machine(),
+        "versions": package_versions(),
+    }
+    found = document(subject, outcomes, about)
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        write_quality(folder, found, item_table(subject, outcomes))
+    return Quality(outcomes, found, folder)
+
+
+def _check_names(asked: Sequence[str] | None) -> list[str] | None:
+    """Names of checks from names or codes."""
+    if not asked:
+        return None
+    codes = {CHECKS.load(name).code.lower(): name for name in CHECKS.names()}
+    names = [codes.get(one.lower(), one) for one in asked]
+    for name in names:
+        CHECKS.target(name)
+    return names
+
+
+def _open_against(
+    whole: Dataset, dataset: Dataset, against: str | Dataset | None, settings: Settings
+) -> Dataset | None:
+    if against is None or isinstance(against, Dataset):
+        return against
+    splits = list(dict.fromkeys(map(str, whole.items.splits)))
+    if against in splits:
+        if set(map(str, dataset.items.splits)) == {against}:
+            raise UsageError(f"the split {against!r} would be compared with itself.", "Name two splits.")
+        part = restrict_to_split(whole, against)
+        if len(dataset) == len(whole):
+            raise UsageError(
+                f"the items of all splits would be compared with {against!r}, which is among them.",
+                f"Name the split to examine: --split {next(s for s in splits if s != against)}.",
+            )
+        return part
+    try:
+        return open_dataset(against, settings)
+    except AuditorError as error:
+        raise UsageError(
+            f"{against!r} is neither a split of {whole.name!r} nor data that can be opened: {error.what}",
+            f"Its splits: {', '.join(splits)}.",
+        ) from error
+
+
+def _embedded(given: str | Path | np.ndarray, parts: list[Dataset], progress: Progress) -> tuple[str, np.ndarray]:
+    """Name and embeddings of the items of all parts, float array (n, d)."""
+    if isinstance(given, np.ndarray):
+        return "given", given
+    if str(given).endswith(".npy"):
+        return Path(given).name, load_npy(Path(given), mmap=True)
+    from auditor.audit.embedding import choose_embedding, standardised
+    from auditor.train.embeddings import embed
+
+    chosen = choose_embedding(str(given), parts[0].modality, None, "standard")
+    encoder = chosen.encoder()
+    if encoder is None:
+        raise UsageError(f"{given!r} does not embed items: {chosen.reason}.", "Name an encoder (auditor models).")
+    rows = []
+    for part in parts:
+        features: Any = part.load_images(progress=progress)[0] if isinstance(part, ImageDataset) else None
+        if isinstance(part, TextDataset):
+            features = part.texts
+        elif isinstance(part, TableDataset | ProbabilityDataset):
+            raise UsageError(f"an encoder embeds pictures and texts, not {part.modality} items.")
+        rows.append(np.asarray(embed(encoder, features, None, "cpu", cpu_count(), progress, "embed")))
+    return str(chosen.name), standardised(np.concatenate(rows))
+
+
+def check_quality(job: AuditJob) -> None:
+    """The stage of `find_errors`: all checks on the items of the run, with the embeddings it kept.
+
+    Pixels that the run has decoded are not decoded again. Splits are compared with the training split. What came
+    of it is added to the outcomes of the job.
+    """
+    if not job.config.quality:
+        return
+    outcome = {"part": "quality", "status": "not applicable", "detail": "the items themselves are not here"}
+    if not isinstance(job.dataset, ProbabilityDataset):
+        job.progress.stage("quality", "checks beside the labels")
+        # The embeddings and decoded pixels of earlier stages decide too.
+        earlier = [r.outputs for r in job.stages.done if r.name in ("decode", "embeddings", "train", "probabilities")]
+        record = job.stages.run(
+            "quality", {**job._inputs(), "checks": CHECKS.names(), "earlier": earlier},
+            [layout.QUALITY_ITEMS, layout.QUALITY], lambda: _check(job),
+        )  # fmt: skip
+        codes = record.info["codes"]
+        found = f"{len(codes)} check(s) found something: {', '.join(codes)}"
+        outcome |= {"status": "done", "detail": found if codes else "no check found anything"}
+    job.outcomes.append(outcome)
+
+
+def _check(job: AuditJob) -> dict[str, Any]:
+    dataset, pixels = job.dataset, job.folder / IMAGES
+    subject = make_subject(dataset, None, job.progress, decoded=pixels if pixels.is_file() else None)
+    _with_embeddings(subject, job._so_far())
+    outcomes = run_checks(subject, None, job.progress)
+    data = {"name": dataset.name, "reference": dataset.reference, "modality": dataset.modality}
+    about = {"auditor": __version__, "data": data, "against": None, "split": None}
+    write_quality(job.folder, document(subject, outcomes, about), item_table(subject, outcomes))
+    return {"codes": [o.code for o in outcomes if o.status == "found"]}
+
+
+def _with_embeddings(subject: Subject, run: Run) -> None:
+    """Give the subject the neighbours of the audited items, where the run kept embeddings of them."""
+    vectors = run.embeddings
+    if vectors is None or len(vectors) < 2:
+        return
+    order = np.argsort(run.audited, kind="stable")
+    name = str(run.manifest["embeddings"]["name"])
+    subject.neighbours = neighbours_of(name, np.asarray(vectors)[order], run.audited[order], len(subject))

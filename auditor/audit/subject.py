@@ -1,0 +1,193 @@
+"""From data sets to what the checks look at: the items examined, those they are compared with, and the one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from auditor.checks.measures import ImageMeasures, measure_images
+from auditor.checks.subject import Neighbours, Subject
+from auditor.core.errors import DataError, UsageError
+from auditor.core.progress import Progress
+from auditor.data.base import Dataset
+from auditor.data.kinds import ImageDataset, TableDataset, TextDataset
+from auditor.detect.neighbours import is_exact, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["K_NEIGHBOURS", "make_subject", "neighbours_of", "reference_part"]
+
+#: Neighbours of each item that the checks see.
+K_NEIGHBOURS = 10
+
+
+def reference_part(dataset: Dataset) -> str | None:
+    """The split that others are compared with: the one that is trained on, else the first; None where there is one."""
+    splits = list(dict.fromkeys(map(str, dataset.items.splits)))
+    if len(splits) < 2:
+        return None
+    return next((s for s in splits if s.lower().startswith("train")), splits[0])
+
+
+def make_subject(
+    dataset: Dataset,
+    against: Dataset | None,
+    progress: Progress,
+    decoded: Path | None = None,
+    workers: int | None = None,
+) -> Subject:
+    """Read, decode and measure every item once.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Its items are examined.
+    against : Dataset, optional
+        What they are compared with. Without it the splits of `dataset` are compared with its training split.
+    progress : Progress
+    decoded : Path, optional
+        Pixels of the items of `dataset`, decoded before; only without `against`.
+    workers : int, optional
+
+    Raises
+    ------
+    UsageError
+        If the two hold different kinds of items.
+    """
+    both = [dataset] if against is None else [dataset, against]
+    if against is not None and against.modality != dataset.modality:
+        raise UsageError(f"{dataset.name!r} holds {dataset.modality} items and {against.name!r} {against.modality}.")
+    names = tuple(dict.fromkeys(name for one in both for name in one.class_names))
+    parts, reference = _parts(dataset, against)
+    labels = [_renumbered(one, names) for one in both]
+    images, contents = _content(both, decoded, progress, workers)
+    n = sum(map(len, both))
+    return Subject(
+        modality=dataset.modality,
+        ids=np.concatenate([one.ids for one in both]),
+        labels=np.concatenate(labels),
+        class_names=names,
+        part=parts,
+        index=np.concatenate([one.items.index for one in both]),
+        examined=np.arange(n) < len(dataset),
+        reference=reference,
+        content=contents,
+        images=images,
+        texts=_joined_texts(both),
+        frame=_joined_frames(both),
+        order=_why_no_order(dataset),
+        bad={} if images is None else images.reasons,
+    )
+
+
+def _parts(dataset: Dataset, against: Dataset | None) -> tuple[np.ndarray, str | None]:
+    """The part of every item, and which is the reference."""
+    own = dataset.items.splits.astype("U")
+    if against is None:
+        return own, reference_part(dataset)
+    other = against.items.splits.astype("U")
+    names = set(other.tolist())
+    reference = names.pop() if len(names) == 1 else against.name
+    if reference in set(own.tolist()):
+        # Two versions with splits of one name: the reference says which version it is.
+        reference = f"{against.name}:{reference} (compared with)"
+    return np.concatenate([own, np.full(len(other), reference)]), reference
+
+
+def _renumbered(dataset: Dataset, names: tuple[str, ...]) -> np.ndarray:
+    place = {name: k for k, name in enumerate(names)}
+    table = np.array([place[name] for name in dataset.class_names], dtype=np.int64)
+    return table[dataset.labels]
+
+
+def _content(
+    both: list[Dataset], decoded: Path | None, progress: Progress, workers: int | None
+) -> tuple[ImageMeasures | None, np.ndarray]:
+    """Measures of the images, and the content hash of every item."""
+    if not all(isinstance(one, ImageDataset) for one in both):
+        return None, np.concatenate([one.content_hashes for one in both])
+    measured = [
+        measure_images(one.source, progress, decoded if len(both) == 1 else None, workers)
+        for one in both
+        if isinstance(one, ImageDataset)
+    ]
+    images = measured[0]
+    if len(measured) == 2:
+        images = ImageMeasures.empty(sum(map(len, measured)))
+        images.put(0, measured[0])
+        images.put(len(measured[0]), measured[1])
+    # Where there is no file (arrays), the pixels are all there is.
+    return images, np.where(images.file_hash == b"", images.pixel_hash, images.file_hash)
+
+
+def _joined_texts(both: list[Dataset]) -> np.ndarray | None:
+    if not isinstance(both[0], TextDataset):
+        return None
+    texts = [t for one in both if isinstance(one, TextDataset) for t in one.column]
+    column = np.empty(len(texts), dtype=object)
+    column[:] = texts
+    return column
+
+
+def _joined_frames(both: list[Dataset]) -> pd.DataFrame | None:
+    if not isinstance(both[0], TableDataset):
+        return None
+    import pandas as pd
+
+    frames = [one.frame for one in both if isinstance(one, TableDataset)]
+    if len(frames) == 1:
+        return frames[0]
+    shared = [c for c in frames[0].columns if c in set(frames[1].columns)]
+    if not shared:
+        raise UsageError("the two tables have no column in common.")
+    joined = {}
+    for name in shared:
+        a, b = (frame[name] for frame in frames)
+        if (a.dtype == "category") != (b.dtype == "category"):
+            raise UsageError(f"column {name!r} holds numbers in one table and categories in the other.")
+        values = pd.concat([a.astype(object), b.astype(object)], ignore_index=True)
+        joined[name] = values.astype("category") if a.dtype == "category" else values.astype("float64")
+    return pd.DataFrame(joined)
+
+
+def _why_no_order(dataset: Dataset) -> str | None:
+    if dataset.reference.startswith("folder:"):
+        return "class folders are read one after the other; the order of the items is ours"
+    if dataset.name.startswith("cifake"):
+        return "the published files are sorted by name; the order of the items is ours"
+    return None
+
+
+def neighbours_of(
+    name: str, embeddings: np.ndarray, rows: np.ndarray, n: int, search: Callable[..., tuple] = nearest
+) -> Neighbours:
+    """The nearest items of the embedded ones.
+
+    Parameters
+    ----------
+    name : str
+        What embedded them.
+    embeddings : float array (m, d)
+    rows : int64 array (m,)
+        Ascending positions of the embedded items.
+    n : int
+        Items in all.
+    search : callable
+        As `auditor.detect.neighbours.nearest`.
+
+    Raises
+    ------
+    DataError
+        If there are not as many embeddings as rows, or they are not finite.
+    """
+    if embeddings.ndim != 2 or len(embeddings) != len(rows):
+        raise DataError(f"embeddings of shape {embeddings.shape} for {len(rows):,} of {n:,} items.")
+    if not np.isfinite(embeddings).all():
+        raise DataError("the embeddings are not finite.", "Leave broken items out, or give them zeros.")
+    found, cosines = search(embeddings, min(K_NEIGHBOURS, max(1, len(rows) - 1)))
+    positions = np.where(found >= 0, rows[found], -1)
+    return Neighbours(rows, positions, cosines, is_exact(len(rows)), name, embeddings)
