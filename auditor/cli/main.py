@@ -9,6 +9,7 @@ import typer
 
 from auditor.cli import benchmark_detection as benchmark_detection_command
 from auditor.cli import check as check_command
+from auditor.cli import check as check_command
 from auditor.cli import estimate as estimate_command
 from auditor.cli import find_errors as find_errors_command
 from auditor.cli import flag as flag_command
@@ -44,6 +45,7 @@ app.command("review")(review_command.review)
 app.command("sample")(sample_command.sample)
 app.command("estimate")(estimate_command.estimate)
 app.command("status")(status_command.status)
+app.command("check")(check_command.check)
 app.command("check")(check_command.check)
 app.add_typer(patch.app, name="patch")
 app.command("import-verdicts")(import_verdicts_command.import_verdicts)

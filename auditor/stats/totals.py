@@ -54,6 +54,8 @@ class Total:
         Different items among them with a wrong label.
     notes : tuple of str
         What a reader must know: approximate, exact bound used, clipped.
+    exact : bool
+        Whether the limits are an exact bound on all wrong labels, seen and unseen.
     """
 
     estimate: Interval
@@ -61,6 +63,7 @@ class Total:
     draws: int
     found: int
     notes: tuple[str, ...] = field(default=())
+    exact: bool = False
 
 
 def _checked(sample: AuditSample, wrong: np.ndarray) -> np.ndarray:
@@ -146,7 +149,8 @@ def _with_limits(z: np.ndarray, sample: AuditSample, hits: np.ndarray, inside: n
     right = len(np.unique(sample.positions[~hits & inside[sample.positions]]))
     least, most = found, frame - right
     notes = []
-    if min(int(hits.sum()), int((~hits).sum())) < FEW or draws < 2:
+    few = min(int(hits.sum()), int((~hits).sum())) < FEW or draws < 2
+    if few:
         low, high = _exact_limits(sample, hits, inside)
         notes.append("few reviews of one kind: limits from an exact bound, which is wide")
     else:
@@ -159,7 +163,7 @@ def _with_limits(z: np.ndarray, sample: AuditSample, hits: np.ndarray, inside: n
         notes.append("limits clipped to what the reviews allow")
     low, high = min(max(low, least), most), max(min(high, most), least)
     value = min(max(value, low), high)
-    return Total(Interval(value, low, high, 0.95), "difference estimator", draws, found, tuple(notes))
+    return Total(Interval(value, low, high, 0.95), "difference estimator", draws, found, tuple(notes), few)
 
 
 def _exact_limits(sample: AuditSample, hits: np.ndarray, inside: np.ndarray) -> tuple[float, float]:
@@ -196,6 +200,8 @@ def allow_for_overlooked(total: Total, trusted: int, uniform_draws: int, most: f
     """
     hidden = trusted * (1 - OVERLOOKED_LEVEL ** (1 / uniform_draws)) if uniform_draws else float(trusted)
     e = total.estimate
+    if total.exact:
+        return total
     high = min(e.high + hidden, most)
     if high <= e.high:
         return total

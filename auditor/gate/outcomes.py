@@ -1,0 +1,76 @@
+"""What a gate found: one outcome per limit, and the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Concern", "GateResult", "Outcome", "Status"]
+
+Status = Literal["passed", "failed", "not measured"]
+
+
+@dataclass(frozen=True)
+class Concern:
+    """A row, or a set of rows, that an outcome speaks of. `path` is a file where there is one."""
+
+    ids: tuple[str, ...]
+    path: str | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One limit and what was found.
+
+    Attributes
+    ----------
+    name : str
+        The key in the policy.
+    status : str
+        ``"not measured"`` where what is needed is missing; that fails the gate like a broken limit.
+    limit : float
+    found : float or None
+    words : str
+    concerns : tuple of Concern
+        The first `MOST`.
+    """
+
+    name: str
+    status: Status
+    limit: float
+    found: float | None
+    words: str
+    concerns: tuple[Concern, ...] = ()
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """All outcomes, in the order of the policy.
+
+    Attributes
+    ----------
+    data : str
+    rows, judged : int
+        Rows there are; new or changed ones, which the limits speak of.
+    baseline : str or None
+        None: every row was judged.
+    """
+
+    data: str
+    reference: str
+    rows: int
+    judged: int
+    baseline: str | None
+    policy_file: str
+    outcomes: tuple[Outcome, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(outcome.status == "passed" for outcome in self.outcomes)
+
+    @property
+    def what(self) -> str:
+        """The judged rows in words."""
+        return f"{self.judged:,} new or changed of {self.rows:,} rows" if self.baseline else f"all {self.rows:,} rows"

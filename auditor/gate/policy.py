@@ -1,0 +1,110 @@
+"""What a data set must keep to pass: ``[check]`` in auditor.toml or ``[tool.auditor.check]`` in pyproject.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from auditor.core.errors import ConfigError
+
+__all__ = ["Policy", "load_policy", "make_policy"]
+
+_LIMITS = ("max_new_duplicate_leaks", "max_label_conflicts", "max_estimated_error_rate_upper", "min_reviewed")
+
+
+class Policy(BaseModel):
+    """Limits; one that is not given is not checked. Unknown keys are refused.
+
+    Paths are absolute once loaded: they are written relative to the file they stand in.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    max_new_duplicate_leaks: int | None = Field(
+        None, ge=0, description="sets of copies in more than one split that hold a judged row"
+    )
+    max_label_conflicts: int | None = Field(
+        None, ge=0, description="sets of copies with different labels that hold a judged row"
+    )
+    max_estimated_error_rate_upper: float | None = Field(
+        None, ge=0, le=1, description="upper limit of the estimated share of wrong labels among the judged rows"
+    )
+    min_reviewed: int | None = Field(None, ge=0, description="judged rows with a verdict; all of them where fewer")
+    near_duplicates: bool = Field(True, description="near copies of images and texts count as copies")
+    baseline: str | None = Field(None, description="manifest of accepted rows; others are new or changed")
+    run: str | None = Field(None, description="run whose review the estimate rests on")
+    store: str | None = Field(None, description="verdict store of the run, if it is not in its folder")
+
+
+def make_policy(values: dict[str, Any], place: str, base: Path) -> Policy:
+    """Validate the values of one table.
+
+    Raises
+    ------
+    ConfigError
+        For unknown keys, wrong types, or no limit at all.
+    """
+    try:
+        policy = Policy(**values)
+    except ValidationError as error:
+        told = [f"{'.'.join(map(str, e['loc'])) or 'check'}: {_message(e)}" for e in error.errors()]
+        known = f"Known: {', '.join(Policy.model_fields)}."
+        raise ConfigError(f"{place}: {'; '.join(told)}.", known) from error
+    if all(getattr(policy, name) is None for name in _LIMITS):
+        raise ConfigError(f"{place}: the policy of auditor check sets no limit.", f"Give one of {', '.join(_LIMITS)}.")
+    paths = {n: _resolved(getattr(policy, n), base) for n in ("baseline", "run", "store")}
+    return policy.model_copy(update=paths)
+
+
+def _message(error: Any) -> str:
+    return "unknown key" if error["type"] == "extra_forbidden" else str(error["msg"]).lower()
+
+
+def _resolved(path: str | None, base: Path) -> str | None:
+    return path if path is None or "://" in path else str((base / Path(path).expanduser()).resolve())
+
+
+def load_policy(file: Path | None = None, cwd: Path | None = None) -> tuple[Policy, Path]:
+    """The policy in force and the file it stands in.
+
+    Parameters
+    ----------
+    file : Path, optional
+        auditor.toml or pyproject.toml; otherwise the nearest one upwards from `cwd` that has the table.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, or it is wrong.
+    """
+    folder = (cwd or Path.cwd()).resolve()
+    if file is not None:
+        candidates = [file.resolve()]
+    else:
+        candidates = [f / name for f in (folder, *folder.parents) for name in ("auditor.toml", "pyproject.toml")]
+    for path in candidates:
+        if not path.is_file():
+            continue
+        values = _table(path)
+        if values is not None:
+            return make_policy(values, str(path), path.parent), path
+    looked = f"{str(file)!r} has none" if file is not None else f"none in or above {str(folder)!r}"
+    raise ConfigError(
+        f"there is no policy for auditor check: {looked}.",
+        "Add [tool.auditor.check] to pyproject.toml, or [check] to auditor.toml.",
+    )
+
+
+def _table(path: Path) -> dict[str, Any] | None:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot read {str(path)!r}: {error}.") from error
+    found = table if path.name != "pyproject.toml" else table.get("tool", {}).get("auditor", {})
+    values = found.get("check") if isinstance(found, dict) else None
+    if values is not None and not isinstance(values, dict):
+        raise ConfigError(f"{path}: check must be a table of limits.")
+    return values

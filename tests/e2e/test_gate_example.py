@@ -1,0 +1,82 @@
+"""The worked example of the gate: its README's commands, in order, with the exit codes it states."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+pytest.importorskip("sqlalchemy")
+pytest.importorskip("alembic")
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "gate"
+
+
+def _run(folder: Path, command: str, *more: str) -> subprocess.CompletedProcess[str]:
+    program, *arguments = command.split()
+    start = [sys.executable, "-m", "auditor"] if program == "auditor" else [sys.executable]
+    root = str(EXAMPLE.parents[2])
+    environment = {**os.environ, "AUDITOR_OFFLINE": "1", "NO_COLOR": "1", "PYTHONPATH": root, "GITHUB_ACTIONS": "true"}
+    return subprocess.run(
+        [*start, *arguments, *more], cwd=folder, capture_output=True, text=True, timeout=300, check=False,
+        env=environment,
+    )  # fmt: skip
+
+
+def _commands() -> list[tuple[str, int]]:
+    """Every command of the README with the exit code its comment states."""
+    blocks = re.findall(r"```\n(.*?)```", (EXAMPLE / "README.md").read_text(), re.DOTALL)
+    lines = [line for block in blocks for line in block.strip().splitlines()]
+    found = []
+    for line in lines:
+        command, _, comment = line.partition("#")
+        code = re.search(r"exit code (\d)", comment)
+        found.append((command.strip(), int(code[1]) if code else 0))
+    return found
+
+
+def test_the_example_passes_then_fails_on_a_leak_and_on_a_block_of_wrong_labels(tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLE, tmp_path / "repository")
+    folder = tmp_path / "repository"
+    commands = _commands()
+    assert [code for command, code in commands if command.startswith("auditor check")] == [0, 0, 1, 1]
+    checks = []
+    for command, code in commands:
+        checking = command.startswith("auditor check")
+        more = ("--json", "--junit", "labels.xml") if checking else ()
+        done = _run(folder, command, *more)
+        assert done.returncode == code, f"{command}\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}"
+        if checking:
+            checks.append((json.loads(done.stdout), done.stderr, ElementTree.parse(folder / "labels.xml").getroot()))
+    status = [{o["name"]: o["status"] for o in document["outcomes"]} for document, *_ in checks]
+    assert set(status[0].values()) == set(status[1].values()) == {"passed"}
+    assert checks[0][0]["judged"] == checks[0][0]["rows"] == 1797
+    assert checks[1][0]["judged"] == 0
+    assert "::notice" in checks[0][1]
+
+    leak, told, xml = checks[2]
+    assert leak["judged"] == 1
+    assert status[2]["max_new_duplicate_leaks"] == "failed"
+    assert status[2]["max_label_conflicts"] == "passed"
+    assert leak["outcomes"][0]["concerns"][0]["ids"] == ["digit-0004", "digit-new"]
+    assert "::error title=auditor check%3A max_new_duplicate_leaks::" in told
+    assert xml.find("./testsuite/testcase[@name='max_new_duplicate_leaks']/failure") is not None
+
+    labels, *_ = checks[3]
+    assert labels["judged"] == 120
+    assert status[3]["max_estimated_error_rate_upper"] == "failed"
+    assert status[3]["max_new_duplicate_leaks"] == status[3]["max_label_conflicts"] == "passed"
+    rate = next(o for o in labels["outcomes"] if o["name"] == "max_estimated_error_rate_upper")
+    assert rate["found"] > 0.5
+
+
+def test_the_workflow_runs_the_gate() -> None:
+    text = (EXAMPLE / ".github" / "workflows" / "labels.yml").read_text()
+    assert "auditor check data/digits.csv" in text
