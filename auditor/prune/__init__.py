@@ -1,0 +1,1 @@
+"""Networks made smaller: layer-adaptive weight pruning (RD) and per-image filter pruning (FTWT)."""

@@ -1,0 +1,1 @@
+"""FTWT: filters switched off per image by small predictors."""

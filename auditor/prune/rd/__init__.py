@@ -1,0 +1,1 @@
+"""RD pruning: rates per layer by measured output distortion and an exact dynamic programme."""
