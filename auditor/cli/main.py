@@ -9,7 +9,6 @@ import typer
 
 from auditor.cli import benchmark_detection as benchmark_detection_command
 from auditor.cli import check as check_command
-from auditor.cli import check as check_command
 from auditor.cli import estimate as estimate_command
 from auditor.cli import find_errors as find_errors_command
 from auditor.cli import flag as flag_command
@@ -46,7 +45,6 @@ app.command("sample")(sample_command.sample)
 app.command("estimate")(estimate_command.estimate)
 app.command("status")(status_command.status)
 app.command("check")(check_command.check)
-app.command("check")(check_command.check)
 app.add_typer(patch.app, name="patch")
 app.command("import-verdicts")(import_verdicts_command.import_verdicts)
 app.command("benchmark-detection")(benchmark_detection_command.benchmark_detection)
@@ -56,12 +54,10 @@ app.command("models")(lists.models)
 app.command("doctor")(lists.doctor)
 app.command("config")(lists.config)
 
-
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"auditor {__version__}")
         raise typer.Exit
-
 
 @app.callback()
 def _root(
@@ -69,7 +65,6 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None: ...
-
 
 def run(arguments: list[str] | None = None) -> None:
     """Entry point of the console script: run, and turn errors into messages and exit codes."""
