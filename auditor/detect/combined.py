@@ -44,7 +44,8 @@ class Combined:
 
     Flags: two hypotheses are averaged with equal weights, since no label tells them apart. Either the pool predicts the
     label that should be there, or labels went wrong by class as EM fitted it. An item is flagged where its given
-    label then has less than half of the probability; the suggestion is the best other class.
+    label then has less than half of the probability and the pool itself prefers another class (a model that knows
+    nothing flags nothing). Where the pool prefers another class, flagged or not, the suggestion is the best other class.
 
     Parameters
     ----------
@@ -69,8 +70,9 @@ class Combined:
             meta |= {"aum_weight": agreement**2}
             parts.append("aum")
         averaged = (pool + em.posterior) / 2
-        flagged = given_probability(averaged, labels) < 0.5
-        suggested = np.where(flagged, best_other(averaged, labels)[0], labels)
+        preferred = best_other(pool, labels)[1] > given_probability(pool, labels)
+        flagged = preferred & (given_probability(averaged, labels) < 0.5)
+        suggested = np.where(preferred, best_other(averaged, labels)[0], labels)
         if evidence.embeddings is not None:
             parts.append("knn_posterior")
         return Detection(score, flagged, suggested, {"parts": parts, **meta})

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 from auditor.core.errors import DataError
 from auditor.detect.base import Detection, Evidence, NotApplicable
 from auditor.detect.registry import run_detector
 
-__all__ = ["FLAG_RULE", "IN_MEMORY_VALUES", "RANKING", "STREAMED_RANKING", "default_findings", "default_ranking"]
+__all__ = [
+    "IN_MEMORY_VALUES",
+    "RANKING",
+    "STREAMED_FLAG_RULE",
+    "STREAMED_RANKING",
+    "default_findings",
+    "default_ranking",
+]
 
-#: Detector that ranks, and detector that flags, when nobody has given verdicts. Not the flags of `combined`: they are
-#: better where many labels are wrong and the network is weak, and miss most of the few errors of a nearly clean set.
+#: Detector that ranks and flags when nobody has given verdicts.
 RANKING = "combined"
-FLAG_RULE = "class_adjusted"
-#: What ranks larger data: it needs one row at a time. `combined` passes over all probabilities some 200 times.
+#: What ranks and what flags larger data: they need one row at a time. `combined` passes over all probabilities some
+#: 200 times.
 STREAMED_RANKING = "log_odds_margin"
+STREAMED_FLAG_RULE = "class_adjusted"
 #: Items x classes up to which `combined` ranks (160 MB in float64). A fixed number, so that the result does not
 #: depend on the machine.
 IN_MEMORY_VALUES = 20_000_000
@@ -29,9 +37,9 @@ def default_ranking(n_items: int, n_classes: int) -> str:
 def default_findings(evidence: Evidence) -> Detection:
     """The likely label errors, without any verdict.
 
-    Ranking by `combined` on everything there is (above `IN_MEMORY_VALUES` by `log_odds_margin`), flags by
-    `class_adjusted`. The suggestion is the class that wins under the flag rule: another one than given for every
-    flagged item, the given label for all others.
+    Ranking and flags by `combined` on everything there is; above `IN_MEMORY_VALUES` ranking by `log_odds_margin` and
+    flags by `class_adjusted`. The suggestion is the most probable other class for every flagged item and, from
+    `combined`, for those whose label the model does not prefer; the given label for all others.
 
     Parameters
     ----------
@@ -41,7 +49,7 @@ def default_findings(evidence: Evidence) -> Detection:
     Returns
     -------
     Detection
-        ``meta``: ``ranking, flag_rule, class_levels``, and what the ranking says of itself.
+        ``meta``: ``ranking, flag_rule``, and what these detectors say of themselves.
 
     Raises
     ------
@@ -52,6 +60,8 @@ def default_findings(evidence: Evidence) -> Detection:
     ranking = run_detector(name, evidence)
     if isinstance(ranking, NotApplicable):
         raise DataError(f"no findings: {ranking.detector} {ranking.reason}.")
-    flags = cast(Detection, run_detector(FLAG_RULE, evidence))
-    meta = {"ranking": name, "flag_rule": FLAG_RULE, **ranking.meta, **flags.meta}
+    if name == RANKING:
+        return replace(ranking, meta={"ranking": name, "flag_rule": name, **ranking.meta})
+    flags = cast(Detection, run_detector(STREAMED_FLAG_RULE, evidence))
+    meta = {"ranking": name, "flag_rule": STREAMED_FLAG_RULE, **ranking.meta, **flags.meta}
     return Detection(ranking.score, flags.flagged, flags.suggested, meta)

@@ -8,7 +8,7 @@ import numpy as np
 
 from auditor.detect.base import Detection, normalised
 from auditor.detect.class_adjusted import levels_from_given
-from auditor.detect.findings import FLAG_RULE, STREAMED_RANKING
+from auditor.detect.findings import STREAMED_FLAG_RULE, STREAMED_RANKING
 from auditor.detect.margins import best_other, given_probability, log_odds_margin
 
 __all__ = ["Blocks", "default_findings_streamed"]
@@ -49,5 +49,5 @@ def default_findings_streamed(blocks: Blocks, labels: np.ndarray, ids: np.ndarra
         other, value = best_other(adjusted, mine)
         flagged[at] = value > given_probability(adjusted, mine)
         suggested[at] = np.where(flagged[at], other, mine)
-    meta = {"ranking": STREAMED_RANKING, "flag_rule": FLAG_RULE, "class_levels": [float(t) for t in levels]}
+    meta = {"ranking": STREAMED_RANKING, "flag_rule": STREAMED_FLAG_RULE, "class_levels": [float(t) for t in levels]}
     return Detection(score, flagged, suggested, meta)

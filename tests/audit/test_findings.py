@@ -33,7 +33,7 @@ def test_planted_errors_come_first(rule: str) -> None:
     assert (found["given"] != found["suggested"]).all()
     assert found["rank"].is_monotonic_increasing
     assert tables.detector == "combined"
-    assert tables.rule == ("class_adjusted" if rule == "default" else rule)
+    assert tables.rule == ("combined" if rule == "default" else rule)
 
 
 def test_order_and_flags_do_not_depend_on_row_order() -> None:

@@ -127,7 +127,8 @@ def test_run_folder(runner, problem, tmp_path: Path) -> None:
     run = auditor.find_errors(pred_probs=tmp_path / "p.npy", labels=tmp_path / "y.npy", out=tmp_path / "run")
     document = json.loads(runner(tmp_path / "run", "--json").stdout)
     assert document["flagged_ids"] == run.findings["id"].tolist()
-    assert document["detector"] == run.manifest["outcomes"][-1]["detail"].split()[2].rstrip(",") == "combined"
+    (found,) = [outcome for outcome in run.manifest["outcomes"] if "rank" in outcome["detail"]]
+    assert document["detector"] == found["detail"].split()[2].rstrip(",") == "combined"
     assert runner(tmp_path / "run").stdout.startswith("id,index,given")
 
 
