@@ -45,7 +45,7 @@ class Combined:
     Flags: two hypotheses are averaged with equal weights, since no label tells them apart. Either the pool predicts the
     label that should be there, or labels went wrong by class as EM fitted it. An item is flagged where its given
     label then has less than half of the probability and the pool itself prefers another class (a model that knows
-    nothing flags nothing). Where the pool prefers another class, flagged or not, the suggestion is the best other class.
+    nothing flags nothing). Wherever the pool prefers another class, the suggestion is the best other class.
 
     Parameters
     ----------
