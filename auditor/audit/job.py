@@ -28,6 +28,7 @@ from auditor.core.progress import Progress
 from auditor.core.version import __version__
 from auditor.data.base import BadItem, Dataset
 from auditor.data.kinds import ProbabilityDataset
+from auditor.explain.opening import report_maps
 from auditor.report.find_errors import write_report
 from auditor.runs import layout
 from auditor.runs.run import Run, refuse_other_data
@@ -387,7 +388,7 @@ class AuditJob:
         }
         run = Run(self.folder, manifest)
         self.progress.stage("report")
-        write_report(run, self.dataset)
+        write_report(run, self.dataset, report_maps(run, self.dataset))
         write_json(self.folder / layout.MANIFEST, manifest)
         return run
 

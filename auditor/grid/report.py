@@ -27,10 +27,10 @@ def grid_lines(results: Mapping[str, Any]) -> list[str]:
     reproduction = "" if results["reproduction"] else below
     return [
         f"Budget class `{budget['name']}`; {items['grid_train']:,} training and {items['validation']:,} validation "
-        f"items from the train split (equal parts of 2 sources x 10 classes, no content on both sides), {budget['epochs']} "
-        f"epoch(s), batch {budget['batch']}, Adam 1e-3 falling linearly to 0, no augmentation, one seed "
-        f"({results['seed']}).{reproduction} Positive class of precision, recall and F1: FAKE; those of REAL are in "
-        "the results file. Intervals are 95 % over items, not over seeds.",
+        f"items from the train split (equal parts of 2 sources x 10 classes, no content on both sides), "
+        f"{budget['epochs']} epoch(s), batch {budget['batch']}, Adam 1e-3 falling linearly to 0, no augmentation, one "
+        f"seed ({results['seed']}).{reproduction} Positive class of precision, recall and F1: FAKE; those of REAL are "
+        "in the results file. Intervals are 95 % over items, not over seeds.",
         "",
         *_networks(results),
         "",
@@ -66,7 +66,8 @@ def _choice(results: Mapping[str, Any]) -> list[str]:
     return [
         f"Extractor of stage 2: `{results['extractor']}`. Chosen by validation accuracy: `{results['selected']}`. "
         f"p: McNemar's exact test against the chosen one, adjusted by Holm over {len(others)}; {alike} of "
-        f"{len(others)} networks cannot be told from it at 5 %. One seed a network: the order among those would change with another.",
+        f"{len(others)} networks cannot be told from it at 5 %. One seed a network: the order among those would "
+        "change with another.",
     ]
 
 

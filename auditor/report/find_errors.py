@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,17 @@ from auditor.core.files import atomic_write
 from auditor.data.base import Dataset
 from auditor.runs.run import Run
 
-__all__ = ["CalibrationBin", "Pair", "ReportData", "Suspect", "collect", "render_html", "write_report"]
+__all__ = [
+    "CalibrationBin",
+    "Pair",
+    "ReportData",
+    "Suspect",
+    "collect",
+    "picture_of",
+    "render_html",
+    "thumbnail_uri",
+    "write_report",
+]
 
 #: Suspects shown with picture or text.
 SHOWN = 60
@@ -27,7 +37,7 @@ EXCERPT = 400
 
 @dataclass(frozen=True)
 class Suspect:
-    """One flagged item as the page shows it."""
+    """One flagged item as the page shows it; `looked` is the picture with what speaks for the suggested class."""
 
     rank: int
     id: str
@@ -38,6 +48,7 @@ class Suspect:
     score: float
     image: str | None
     text: str | None
+    looked: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,10 +85,15 @@ class ReportData:
     calibration: tuple[CalibrationBin, ...]
     expected_calibration_error: float
     tasks: tuple[dict[str, Any], ...]
+    quality: tuple[dict[str, Any], ...]
+    """Outcomes of the data-quality checks, those that found something first; empty where they were not run."""
 
 
-def collect(run: Run, dataset: Dataset) -> ReportData:
-    """Gather the report's content from a run and the data set it came from."""
+def collect(run: Run, dataset: Dataset, maps: Mapping[str, str] | None = None) -> ReportData:
+    """Gather the report's content from a run and the data set it came from.
+
+    `maps` are pictures of some items, by id, with what the network looked at, as data URIs.
+    """
     findings = run.findings
     label_findings = findings[findings["code"] == "LE001"]
     names = run.class_names
@@ -92,7 +108,7 @@ def collect(run: Run, dataset: Dataset) -> ReportData:
     final = folds[folds["epoch"] == -1] if len(folds) else folds
     return ReportData(
         run=run,
-        suspects=_suspects(label_findings.head(SHOWN), run, dataset),
+        suspects=_suspects(label_findings.head(SHOWN), run, dataset, maps or {}),
         undecodable=_records(findings[findings["code"] == "DQ001"].head(50)),
         class_names=names,
         flagged_pairs=pairs,
@@ -110,7 +126,18 @@ def collect(run: Run, dataset: Dataset) -> ReportData:
         calibration=bins,
         expected_calibration_error=ece,
         tasks=_records(final),
+        quality=_quality(run),
     )
+
+
+def _quality(run: Run) -> tuple[dict[str, Any], ...]:
+    """Checks by status, then severity, then code."""
+    if run.quality is None:
+        return ()
+    status = {"found": 0, "passed": 1, "not applicable": 2}
+    severity = {"error": 0, "warning": 1, "info": 2}
+    checks = run.quality["checks"]
+    return tuple(sorted(checks, key=lambda c: (status[c["status"]], severity[c["severity"]], c["code"])))
 
 
 def _records(frame: Any) -> tuple[dict[str, Any], ...]:
@@ -166,11 +193,11 @@ def _top_pairs(counts: np.ndarray, names: Sequence[str], limit: int = 15) -> tup
     return tuple(Pair(names[g], names[s], int(counts[g, s])) for g, s in rows if counts[g, s])
 
 
-def _suspects(findings: Any, run: Run, dataset: Dataset) -> tuple[Suspect, ...]:
+def _suspects(findings: Any, run: Run, dataset: Dataset, maps: Mapping[str, str]) -> tuple[Suspect, ...]:
     position = {item: row for row, item in enumerate(dataset.ids.tolist())}
     shown = []
     for row in findings.itertuples():
-        image, text = _picture(dataset, position[row.id])
+        image, text = picture_of(dataset, position[row.id])
         shown.append(
             Suspect(
                 int(row.rank),
@@ -182,12 +209,13 @@ def _suspects(findings: Any, run: Run, dataset: Dataset) -> tuple[Suspect, ...]:
                 float(row.score),
                 image,
                 text,
+                maps.get(str(row.id)),
             )
         )
     return tuple(shown)
 
 
-def _picture(dataset: Dataset, position: int) -> tuple[str | None, str | None]:
+def picture_of(dataset: Dataset, position: int) -> tuple[str | None, str | None]:
     """Thumbnail as a data URI, or an excerpt of the text or the row."""
     if dataset.modality == "probabilities":
         return None, None
@@ -229,9 +257,9 @@ def render_html(data: ReportData) -> str:
     )
 
 
-def write_report(run: Run, dataset: Dataset) -> Path:
-    """Write ``report.html`` into the run folder and return its path."""
-    html = render_html(collect(run, dataset))
+def write_report(run: Run, dataset: Dataset, maps: Mapping[str, str] | None = None) -> Path:
+    """Write ``report.html`` into the run folder and return its path; `maps` as in `collect`."""
+    html = render_html(collect(run, dataset, maps))
     with atomic_write(run.report_path) as handle:
         handle.write(html.encode())
     return run.report_path

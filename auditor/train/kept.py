@@ -43,7 +43,7 @@ class KeptNetwork:
 
     def images(self, features: np.ndarray) -> torch.Tensor:
         """uint8 images (n, H, W, 3) as the network sees them, float32 (n, 3, *size)."""
-        return normalised(torch.from_numpy(np.ascontiguousarray(features)), self.size, self.mean, self.std)
+        return normalised(torch.from_numpy(np.array(features, order="C")), self.size, self.mean, self.std)
 
     def logits(self, images: torch.Tensor, batch: int = 500) -> torch.Tensor:
         """Logits (n, n_classes) of prepared images, without gradients."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from auditor.data.base import Dataset
+    from auditor.explain.item import Evidence
 
 __all__ = ["WIDTHS", "Contents"]
 
@@ -116,6 +117,32 @@ class Contents:
         except (OSError, AuditorError):
             pass  # the cache only saves time; a run on a read-only disk can be reviewed as well
         return data
+
+    def class_map(self, content_hash: str, label: int) -> bytes:
+        """A picture with what its network looked at for a class laid over it, as WebP.
+
+        Raises
+        ------
+        DataError
+            As `content`; for an unknown class, an item that no network predicted, or a run that kept none.
+        """
+        row = self.rows.row_of_hash(content_hash)
+        if row is None or not 0 <= label < len(self.run.class_names):
+            raise DataError("this run has no such item or class.")
+        item = self.content(content_hash)
+        if isinstance(item, str | dict):
+            raise DataError("this item is no picture.")
+        from auditor.explain.overlays import overlay
+
+        with self._lock:
+            found = self._evidence.of(row, item, [label])[0]
+        return encode(overlay(item, found.values, WIDTHS[1]), WIDTHS[1])
+
+    @cached_property
+    def _evidence(self) -> Evidence:
+        from auditor.explain.item import Evidence
+
+        return Evidence(self.run)
 
     def words(self, content_hash: str) -> dict[str, Any]:
         """A text or table row for the card: ``text``, or ``row`` as pairs of column and value, or ``error``."""

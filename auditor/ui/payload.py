@@ -10,7 +10,7 @@ from auditor.review.readout import ReviewItem
 from auditor.ui.rows import N_EXEMPLARS
 from auditor.ui.workspace import Workspace
 
-__all__ = ["face", "grid_item", "hand_data", "item_payload", "picture_url"]
+__all__ = ["face", "grid_item", "hand_data", "item_payload", "map_url", "picture_url"]
 
 #: Letters of a text exemplar.
 SNIPPET = 240
@@ -20,6 +20,11 @@ def picture_url(content_hash: str, width: int | None = None) -> str:
     """Where the browser gets a picture."""
     name = content_hash.removeprefix("sha256:")
     return f"/auditor/img/{name}.webp" + (f"?w={width}" if width else "")
+
+
+def map_url(content_hash: str, label: int) -> str:
+    """Where the browser gets the picture with the map of a class over it."""
+    return f"/auditor/img/map/{label}/{content_hash.removeprefix('sha256:')}.webp"
 
 
 def face(ws: Workspace, content_hash: str | None, width: int) -> dict[str, Any]:

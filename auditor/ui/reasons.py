@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from auditor.audit.explain import Explainer
 from auditor.core.errors import DataError
+from auditor.explain.opening import has_networks
 from auditor.runs import layout
-from auditor.ui.payload import face
+from auditor.ui.payload import face, map_url
 from auditor.ui.workspace import Workspace
 
 __all__ = ["reasons"]
@@ -22,7 +23,7 @@ _explainers: dict[str, Explainer] = {}
 
 
 def reasons(ws: Workspace, item_id: str) -> dict[str, Any]:
-    """Lines of text, neighbours and learning curve of an item.
+    """Lines of text, neighbours, learning curve and maps (what the network looked at, by class) of an item.
 
     Raises
     ------
@@ -38,7 +39,14 @@ def reasons(ws: Workspace, item_id: str) -> dict[str, Any]:
         lines.append(
             f"out-of-sample probability: {item.given} {item.p_given:.3f}, {item.suggested} {item.p_suggested:.3f}"
         )
-    answer: dict[str, Any] = {"item": item_id, "lines": lines, "neighbours": [], "curve": None}
+    answer: dict[str, Any] = {"item": item_id, "lines": lines, "neighbours": [], "curve": None, "maps": []}
+    audited = item.p_given is not None
+    if audited and item.content_hash and ws.contents.kind == "image" and has_networks(ws.run):
+        answer["maps"] = [
+            {"name": name, "src": map_url(item.content_hash, ws.run.class_names.index(name))}
+            for name in (item.given, item.suggested)
+            if name in ws.run.class_names
+        ]
     if ws.store.facts["n_items"] > MOST_ITEMS:
         return answer
     if not (ws.run.path / layout.DETECTORS).is_file():

@@ -29,10 +29,11 @@ _SAFE = {"X-Content-Type-Options": "nosniff"}
 
 
 def make_routes() -> list[BaseRoute]:
-    """``/auditor/img/{hash}.webp?w=`` and ``/auditor/why?item=``."""
+    """``/auditor/img/{hash}.webp?w=``, ``/auditor/img/map/{class number}/{hash}.webp`` and ``/auditor/why?item=``."""
     from starlette.routing import Route
 
     return [
+        Route("/auditor/img/map/{label:int}/{name}", _class_map, methods=["GET"]),
         Route("/auditor/img/{name}", _picture, methods=["GET"]),
         Route("/auditor/why", _why, methods=["GET"]),
     ]
@@ -98,6 +99,24 @@ async def _picture(request: Request) -> Response:
         status = 400 if error.what.startswith("width") else 404
         return PlainTextResponse(error.what if status == 400 else "this picture cannot be shown", status)
     return Plain(data, media_type="image/webp", headers={"ETag": tag, **_FOREVER, **_SAFE})
+
+
+async def _class_map(request: Request) -> Response:
+    """A picture with a class's Grad-CAM over it; 404 where the run kept no network that predicted it."""
+    from starlette.concurrency import run_in_threadpool
+    from starlette.responses import PlainTextResponse
+    from starlette.responses import Response as Plain
+
+    opened, name = workspace(), request.path_params["name"]
+    if opened is None or not name.endswith(".webp"):
+        return PlainTextResponse("no such picture", 404)
+    content_hash = f"sha256:{name.removesuffix('.webp')}"
+    try:
+        data = await run_in_threadpool(opened.contents.class_map, content_hash, request.path_params["label"])
+    except DataError:
+        return PlainTextResponse("this run has no map of that item", 404)
+    # Another run of the same data has the same address: it must not be kept over a change of run.
+    return Plain(data, media_type="image/webp", headers={"Cache-Control": "no-store", **_SAFE})
 
 
 async def _why(request: Request) -> Response:

@@ -345,7 +345,10 @@ class Card {
     const near = (told.neighbours ?? []).map((n) => make("figure", { class: "near" },
       n.src ? this.picture(n.src, `neighbour labelled ${n.given}`, false) : make("p", { class: "snippet", text: n.text ?? "" }),
       make("figcaption", { text: `${n.given} ${n.similarity.toFixed(2)}` })));
+    const maps = (told.maps ?? []).map((m) => make("figure", { class: "near" },
+      this.picture(m.src, `where the network looked for ${m.name}`, false), make("figcaption", { text: `looked at for ${m.name}` })));
     box.replaceChildren(make("ul", {}, ...(told.error ? [told.error] : told.lines).map((line) => make("li", { text: line }))),
+      make("div", { class: "neighbours maps" }, ...maps),
       make("div", { class: "neighbours" }, ...near));
   }
 

@@ -35,12 +35,48 @@ def quality_page(ws: Workspace) -> None:
         st.caption("The run found none.")
     else:
         _groups(ws, table)
-    st.subheader("Findings on quality")
+    _checks(ws)
+    st.subheader("Undecodable items")
     if not bad.items:
         st.caption("Every item could be decoded.")
         return
     rows = [{"item": i.item_id, "label": i.given, "code": i.code, layout.CODES["DQ001"]: i.message} for i in bad.items]
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+
+
+def _checks(ws: Workspace) -> None:
+    """Outcomes of the data-quality checks, and the items of the one that is picked."""
+    st.subheader("Checks")
+    found = ws.run.quality
+    if found is None:
+        st.caption("The checks were not run; repeat auditor find-errors without --no-quality.")
+        return
+    status = {"found": 0, "passed": 1, "not applicable": 2}
+    checks = sorted(found["checks"], key=lambda c: (status[c["status"]], c["code"]))
+    rows = [{"code": c["code"], "check": c["name"], "outcome": c["status"], "severity": c["severity"],
+             "items": c["n_items"], "what": c["reason"]} for c in checks]  # fmt: skip
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    listed = [c for c in checks if c["items"]]
+    if not listed:
+        return
+    labels = [f"{c['code']} {c['name']} ({c['n_items']:,})" for c in listed]
+    picked = st.selectbox("Items of", labels, key="quality-check")
+    chosen = listed[labels.index(picked)]
+    items = chosen["items"][:MOST_MEMBERS]
+    if len(items) < chosen["n_items"]:
+        st.caption(f"The first {len(items)} of {chosen['n_items']:,}; all are in quality.parquet.")
+    places = ws.rows.rows_of_ids([i["id"] for i in items])
+    known = [i for i in items if i["id"] in places]
+    cards = [
+        {
+            "id": i["id"],
+            "given": i["label"],
+            "note": str(i.get("note", "" if i.get("value") is None else f"{i['value']:.3g}")),
+            **face(ws, m["content_hash"], 192),
+        }
+        for i, m in zip(known, ws.rows.describe([places[i["id"]] for i in known]), strict=True)
+    ]
+    gallery_grid(ws, cards, f"check-{chosen['code']}", selectable=False)
 
 
 def _groups(ws: Workspace, table: pd.DataFrame) -> None:

@@ -1,0 +1,192 @@
+"""What the networks of a run looked at in one item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from auditor.core.errors import DataError, RunError
+from auditor.data.base import Dataset
+from auditor.explain.gradcam import coarse_maps, enlarge
+from auditor.explain.measures import centre_mask, centre_share, curves, shuffled
+from auditor.explain.overlays import overlay
+from auditor.report.find_errors import THUMBNAIL, thumbnail_uri
+from auditor.runs import layout
+from auditor.runs.run import Run
+from auditor.train.kept import KeptNetwork, kept_tasks, load_kept
+
+__all__ = ["ClassEvidence", "Evidence", "evidence_document", "suspect_pictures"]
+
+SCHEMA = "auditor.evidence/1"
+
+
+@dataclass(frozen=True)
+class ClassEvidence:
+    """One item and one class.
+
+    Attributes
+    ----------
+    label : int
+    values : float32 array (H, W)
+        Grad-CAM in [0, 1].
+    probability : float
+        The network's own, without averaging over views or networks.
+    """
+
+    label: int
+    values: np.ndarray
+    probability: float
+
+
+class Evidence:
+    """The kept networks of a run. Rebuilt when first asked; keeps them in memory.
+
+    Parameters
+    ----------
+    run : Run
+
+    Raises
+    ------
+    RunError
+        If the run kept no network.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.folder = run.path / layout.TASKS
+        self.tasks = kept_tasks(self.folder)
+        if not self.tasks:
+            raise RunError(
+                f"the run {str(run.path)!r} holds no network to explain.",
+                "Image networks (--model fastnet, cifake_cnn, resnet18, ..) are kept; repeat find-errors with one, "
+                "and with --fresh if the run is older than this.",
+            )
+        self._loaded: dict[str, KeptNetwork] = {}
+
+    def task_for(self, row: int) -> str:
+        """The fit that predicted this row of `Run.items` without having seen it: its fold's, or the first seed's.
+
+        Raises
+        ------
+        DataError
+            If the item was not audited, or its network is not there.
+        """
+        facts = self.run.items.iloc[row]
+        if facts["status"] != "audited":
+            raise DataError(f"item {facts['id']!r} was not audited: no network predicted it.")
+        wanted = f"fold-{int(facts['fold'])}" if int(facts["fold"]) >= 0 else "seed-0"
+        if wanted not in self.tasks:
+            raise DataError(f"the network {wanted!r}, which predicted item {facts['id']!r}, was not kept.")
+        return wanted
+
+    def covers(self, row: int) -> bool:
+        """Whether `task_for` has an answer."""
+        facts = self.run.items.iloc[row]
+        wanted = f"fold-{int(facts['fold'])}" if int(facts["fold"]) >= 0 else "seed-0"
+        return bool(facts["status"] == "audited") and wanted in self.tasks
+
+    def network(self, task: str) -> KeptNetwork:
+        """One network. Errors as `auditor.train.kept.load_kept`."""
+        if task not in self._loaded:
+            self._loaded[task] = load_kept(self.folder, task)
+        return self._loaded[task]
+
+    def of(self, row: int, image: Image.Image, labels: list[int]) -> list[ClassEvidence]:
+        """Maps of one item for some classes. Errors as `task_for`."""
+        network = self.network(self.task_for(row))
+        prepared = network.images(np.asarray(image.convert("RGB"))[None])
+        chosen = torch.tensor(labels)
+        probabilities = network.logits(prepared).double().softmax(1)[0]
+        repeated = prepared.expand(len(labels), -1, -1, -1)
+        maps = enlarge(coarse_maps(network.model, repeated, chosen), network.size)
+        return [ClassEvidence(k, maps[i].numpy(), float(probabilities[k])) for i, k in enumerate(labels)]
+
+    def measured(self, row: int, image: Image.Image, label: int, controls: int = 5) -> dict[str, Any]:
+        """Centre share and curve areas of one item's map for one class, and of `controls` shuffled maps."""
+        network = self.network(self.task_for(row))
+        one = network.images(np.asarray(image.convert("RGB"))[None])
+        coarse = coarse_maps(network.model, one, torch.tensor([label]))
+        maps = torch.cat([coarse, *(shuffled(coarse, k) for k in range(controls))])
+        large = enlarge(maps, network.size)
+        found = curves(network.model, one.expand(len(maps), -1, -1, -1), torch.full((len(maps),), label), large)
+        deletion, insertion = found.areas()
+        mask = centre_mask(network.size)
+        share = float(centre_share(large[:1].numpy(), mask)[0])
+        return {
+            "empty": not bool(coarse.any()),
+            "centre_share": None if np.isnan(share) else round(share, 4),
+            "centre_area": round(float(mask.mean()), 4),
+            "deletion_area": round(float(deletion[0]), 4),
+            "insertion_area": round(float(insertion[0]), 4),
+            "control_deletion_area": round(float(deletion[1:].mean()), 4),
+            "control_insertion_area": round(float(insertion[1:].mean()), 4),
+            "controls": controls,
+        }
+
+
+def suspect_pictures(run: Run, dataset: Dataset, most: int) -> dict[str, str]:
+    """Overlays for the suggested class of the first `most` label findings, as data URIs by item id.
+
+    Items whose fit kept no network are left out.
+    """
+    found = run.findings[run.findings["code"] == "LE001"].head(most)
+    evidence = Evidence(run)
+    place = {item: row for row, item in enumerate(dataset.ids.tolist())}
+    pictures = {}
+    for item, suggested in zip(found["id"], found["suggested"], strict=True):
+        row = place[item]
+        if not evidence.covers(row):
+            continue
+        image = dataset.item(row)
+        values = evidence.of(row, image, [run.class_names.index(suggested)])[0].values
+        pictures[str(item)] = thumbnail_uri(overlay(image, values, THUMBNAIL))
+    return pictures
+
+
+def evidence_document(run: Run, item_id: str, image: Image.Image, folder: Path) -> dict[str, Any]:
+    """Explain one item: overlays for the given and the suggested class in `folder`, and their measures.
+
+    Returns
+    -------
+    dict
+        Schema ``auditor.evidence/1``: ``run, id, network, given, classes[{name, role, probability, overlay, empty,
+        centre_share, centre_area, deletion_area, insertion_area, control_*}]``.
+
+    Raises
+    ------
+    DataError, RunError
+        If the run has no such item, it was not audited, or no network was kept.
+    """
+    rows = np.flatnonzero(run.items["id"].to_numpy() == item_id)
+    if not len(rows):
+        raise DataError(f"the run has no item {item_id!r}.", f"Ids are in {layout.ITEMS}.")
+    evidence, row = Evidence(run), int(rows[0])
+    task = evidence.task_for(row)
+    given = int(run.items["label"].iloc[row])
+    place = int(np.flatnonzero(run.audited == row)[0])
+    best = np.argsort(-np.asarray(run.pred_probs[place]), kind="stable")
+    other = int(next(k for k in best if int(k) != given))
+    told = []
+    for found, role in zip(evidence.of(row, image, [given, other]), ("given", "alternative"), strict=True):
+        name = run.class_names[found.label]
+        stem = "".join(c if c.isalnum() else "-" for c in f"{item_id}-{name}").strip("-")
+        path = folder / f"{stem}.png"
+        folder.mkdir(parents=True, exist_ok=True)
+        overlay(image, found.values, 320).save(path)
+        measured = evidence.measured(row, image, found.label)
+        told.append(
+            {"name": name, "role": role, "probability": round(found.probability, 6), "overlay": str(path), **measured}
+        )
+    return {
+        "schema": SCHEMA,
+        "run": run.id,
+        "id": item_id,
+        "network": task,
+        "given": run.class_names[given],
+        "classes": told,
+    }
