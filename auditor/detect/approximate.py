@@ -14,7 +14,7 @@ __all__ = ["approximate_neighbours"]
 #: Lists searched per item. Recall rises with it and so does the time; see benchmarks/results/neighbours.md.
 PROBES = 32
 #: Dimensions of the search; wider embeddings are projected, and `OVERFETCH` times as many candidates compared in full.
-SEARCH_WIDTH, OVERFETCH = 128, 4
+SEARCH_WIDTH, OVERFETCH = 256, 4
 #: k-means on the sphere: training items per list, and iterations.
 PER_LIST, ROUNDS = 64, 8
 #: Rows at once where full-width rows are gathered.
