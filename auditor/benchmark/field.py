@@ -58,6 +58,8 @@ class Field:
         Right by the corrected label; where a row has no corrected label, as `given`.
     accepted : bool array (networks, n)
         Right by any accepted label on rows with several; as `corrected` elsewhere.
+    labels : int64 array (n,)
+        Given labels.
     """
 
     models: tuple[Model, ...]
@@ -65,6 +67,7 @@ class Field:
     given: np.ndarray
     corrected: np.ndarray
     accepted: np.ndarray
+    labels: np.ndarray
 
     @property
     def names(self) -> list[str]:
@@ -120,7 +123,7 @@ def make_field(predictions: Sequence[Prediction], truth: Truth, sets: Sets) -> F
         models.append(Model(name, _platform(name), known, tuple(k for _, k in members)))
     right = given.sum(axis=1)
     models.sort(key=lambda m: (-float(np.mean([right[k] for k in m.networks])), m.name))
-    return Field(tuple(models), tuple(predictions), given, corrected, accepted)
+    return Field(tuple(models), tuple(predictions), given, corrected, accepted, truth.labels)
 
 
 def _platform(name: str) -> str | None:

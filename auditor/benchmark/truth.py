@@ -40,12 +40,15 @@ class Truth:
         Name of each label number, where known.
     names : tuple of str or None
         What each row is called elsewhere (file name, id), where known.
+    other_names : tuple of str or None
+        A second name of each row.
     """
 
     labels: np.ndarray
     source: str
     class_names: tuple[str, ...] | None = None
     names: tuple[str, ...] | None = field(default=None, repr=False)
+    other_names: tuple[str, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not len(self.labels):
@@ -71,10 +74,11 @@ class Truth:
         """Rows by whole name, and by every end of it (without its first folders), each with and without suffix."""
         whole: dict[str, list[int]] = {}
         ends: dict[str, list[int]] = {}
-        for row, name in enumerate(self.names or ()):
-            for key in _bare(name):
+        for row in range(len(self.names or ())):
+            called = [names[row] for names in (self.names, self.other_names) if names is not None]
+            for key in dict.fromkeys(k for name in called for k in _bare(name)):
                 whole.setdefault(key, []).append(row)
-            for key in dict.fromkeys(k for end in _ends(name) for k in _bare(end)):
+            for key in dict.fromkeys(k for name in called for end in _ends(name) for k in _bare(end)):
                 ends.setdefault(key, []).append(row)
         return whole, ends
 
@@ -99,6 +103,7 @@ class Truth:
         DataError
             If an id is unknown, belongs to several rows, or occurs twice.
         """
+        ids = self._without_split(ids)
         numbers = [_whole(one) for one in ids]
         if all(n is not None for n in numbers) and not self._texts_are_names(ids):
             rows = self._numbered([n for n in numbers if n is not None], where)
@@ -114,6 +119,15 @@ class Truth:
             twice = int(unique[counts > 1][0])
             raise DataError(f"{where}: {int((counts > 1).sum())} rows occur more than once, e.g. row {twice}.")
         return rows
+
+    def _without_split(self, ids: Sequence[Any]) -> Sequence[Any]:
+        """Ids such as ``test/17`` of our own data sets, where the rows have no other names."""
+        if self.names is not None:
+            return ids
+        matches = [re.fullmatch(r"(\w+)/(\d+)", one) if isinstance(one, str) else None for one in ids]
+        if not all(matches) or len({m[1] for m in matches if m is not None}) != 1:
+            return ids
+        return [int(m[2]) for m in matches if m is not None]
 
     def _texts_are_names(self, ids: Sequence[Any]) -> bool:
         """Ids such as "0007" that are names of rows although they look like numbers."""
@@ -249,7 +263,8 @@ def truth_of_dataset(dataset: Dataset) -> Truth:
         raise DataError(f"the rows of {dataset.name!r} are not numbered from 0 to {len(order) - 1}.", "Name one split.")
     if not np.array_equal(order, np.arange(len(order))):
         raise DataError(f"the rows of {dataset.name!r} are not in their order.", "Name one split.")
-    paths = dataset.items.paths if dataset.items.paths is not None else dataset.items.ids
+    ids, paths = tuple(map(str, dataset.items.ids)), dataset.items.paths
     return Truth(
-        np.asarray(dataset.labels, np.int64), repr(dataset.name), tuple(dataset.class_names), tuple(map(str, paths))
+        np.asarray(dataset.labels, np.int64), repr(dataset.name), tuple(dataset.class_names), ids,
+        None if paths is None else tuple(map(str, paths)),
     )  # fmt: skip

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from auditor.cli import benchmark as benchmark_command
 from auditor.cli import benchmark_detection as benchmark_detection_command
 from auditor.cli import check as check_command
 from auditor.cli import estimate as estimate_command
+from auditor.cli import explain as explain_command
 from auditor.cli import find_errors as find_errors_command
 from auditor.cli import flag as flag_command
 from auditor.cli import grid as grid_command
@@ -19,6 +21,7 @@ from auditor.cli import quality as quality_command
 from auditor.cli import review as review_command
 from auditor.cli import sample as sample_command
 from auditor.cli import status as status_command
+from auditor.cli import verdicts as verdicts_command
 from auditor.cli.console import fail, say
 from auditor.core.errors import AuditorError
 from auditor.core.version import __version__
@@ -47,17 +50,22 @@ app.command("status")(status_command.status)
 app.command("check")(check_command.check)
 app.add_typer(patch.app, name="patch")
 app.command("import-verdicts")(import_verdicts_command.import_verdicts)
+app.command("verdicts")(verdicts_command.verdicts)
+app.command("benchmark")(benchmark_command.benchmark)
 app.command("benchmark-detection")(benchmark_detection_command.benchmark_detection)
+app.command("explain")(explain_command.explain)
 app.command("grid")(grid_command.grid)
 app.command("datasets")(lists.datasets)
 app.command("models")(lists.models)
 app.command("doctor")(lists.doctor)
 app.command("config")(lists.config)
 
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"auditor {__version__}")
         raise typer.Exit
+
 
 @app.callback()
 def _root(
@@ -65,6 +73,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None: ...
+
 
 def run(arguments: list[str] | None = None) -> None:
     """Entry point of the console script: run, and turn errors into messages and exit codes."""

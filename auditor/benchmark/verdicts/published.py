@@ -90,7 +90,7 @@ def judge_published(items: Sequence[PublishedItem], truth: Truth) -> Judged:
             "these items have several labels each, and votes for each label: there is no one corrected label.",
             "Such verdicts can be counted: auditor verdicts FILE",
         )
-    rows = published_rows(items, truth.names)
+    rows = published_rows(items, truth.other_names or truth.names)
     notes: list[str] = []
     if truth.class_names is not None and len(set(truth.class_names)) == len(truth.class_names):
         items, notes = renamed(items, truth.class_names)

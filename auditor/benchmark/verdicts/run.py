@@ -37,8 +37,9 @@ def truth_of_run(run: Run, split: str | None) -> tuple[Truth, np.ndarray]:
     items = items[items["split"] == judged_split(items["split"].unique().tolist(), split)].sort_values("index")
     if not np.array_equal(items["index"].to_numpy(), np.arange(len(items))):
         raise DataError(f"the rows of the run {run.id!r} are not numbered from 0.", "Name the split with --split.")
-    names = [p if isinstance(p, str) and p else str(i) for p, i in zip(items["path"], items["id"], strict=True)]
-    truth = Truth(items["label"].to_numpy(np.int64), f"the run {run.id!r}", run.class_names, tuple(names))
+    ids = tuple(map(str, items["id"]))
+    paths = tuple(str(p) if isinstance(p, str) and p else i for p, i in zip(items["path"], ids, strict=True))
+    truth = Truth(items["label"].to_numpy(np.int64), f"the run {run.id!r}", run.class_names, ids, paths)
     return truth, items["id"].to_numpy()
 
 

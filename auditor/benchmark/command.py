@@ -1,0 +1,123 @@
+"""A whole benchmark from the options of one call: inputs, networks to train, result folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from auditor.benchmark.examples import examples
+from auditor.benchmark.folder import write_result
+from auditor.benchmark.inputs import Inputs, countable_only, load_inputs, verdict_facts
+from auditor.benchmark.readers.registry import read_predictions
+from auditor.benchmark.result import BenchmarkResult, to_document
+from auditor.benchmark.run import benchmark, count_sets
+from auditor.core.config import Settings
+from auditor.core.errors import UsageError
+from auditor.core.progress import Progress
+from auditor.runs.run import open_run
+
+__all__ = ["BenchmarkDone", "run_benchmark"]
+
+
+@dataclass(frozen=True)
+class BenchmarkDone:
+    """What was found, as data and as the JSON document; `folder` is None where nothing was ranked."""
+
+    result: BenchmarkResult
+    document: dict[str, Any]
+    folder: Path | None
+
+
+def run_benchmark(
+    settings: Settings,
+    progress: Progress,
+    *,
+    reference: str | None = None,
+    predictions: Path | None = None,
+    labels: Path | None = None,
+    verdicts: Path | None = None,
+    patch: Path | None = None,
+    run: str | None = None,
+    agreement: int | None = None,
+    index: Path | None = None,
+    split: str | None = None,
+    class_names: Sequence[str] | None = None,
+    store: str | None = None,
+    train: str | None = None,
+    seeds: int = 3,
+    budget: str = "cpu",
+    device: str = "auto",
+    workers: int | None = None,
+    draws: int = 10_000,
+    seed: int = 0,
+    out: Path | None = None,
+    command: str = "",
+) -> BenchmarkDone:
+    """Read, train where asked to, compare, and write the result folder.
+
+    Parameters are the options of ``auditor benchmark`` (docs/cli.md). Errors as `inputs.load_inputs`,
+    `readers.registry.read_predictions` and `run.benchmark`.
+    """
+    if train is not None and predictions is not None:
+        raise UsageError("--train and --predictions both say which models are compared.", "Give one of them.")
+    if train is not None and reference is None:
+        raise UsageError("--train needs the data set to train on.", "For example: auditor benchmark cifar10 --train ..")
+    ranked = predictions is not None or train is not None
+    if not ranked and verdicts is not None and countable_only(verdicts, reference is None and labels is None):
+        return _counts_alone(verdicts, agreement, index)
+    inputs = load_inputs(
+        settings, reference=reference, labels=labels, verdicts=verdicts, patch=patch, run=run, store=store,
+        index=index, split=split, class_names=class_names,
+    )  # fmt: skip
+    if not ranked:
+        result = count_sets(inputs.judged, inputs.truth, agreement)
+        return BenchmarkDone(result, to_document(result), None)
+    folder = out or _place(settings, inputs, run)
+    conditions: dict[str, Any] = {"command": command}
+    if train is not None:
+        predictions = folder / "predictions"
+        conditions |= _train(settings, progress, cast(str, reference), train, seeds, budget, device, workers, folder,
+                             command)  # fmt: skip
+    progress.stage("read", str(predictions))
+    found = read_predictions(cast(Path, predictions), inputs.truth)
+    result = benchmark(
+        found, inputs.judged, inputs.truth, agreement=agreement, draws=draws, seed=seed, dataset=inputs.name,
+        conditions=conditions, progress=progress,
+    )  # fmt: skip
+    document = to_document(result)
+    write_result(folder, document, examples(inputs, found, result.agreement))
+    return BenchmarkDone(result, document, folder)
+
+
+def _counts_alone(path: Path, agreement: int | None, index: Path | None) -> BenchmarkDone:
+    """Verdicts without labels: the counts, and null for everything that needs rows."""
+    facts = verdict_facts(path, 3 if agreement is None else agreement, None, index, None, None)
+    result = BenchmarkResult(
+        path.parent.name or path.stem, "", {"kind": "published"}, facts["agreement"], facts["counts"],
+        notes=("no labels were given: the sets of benign and correctable rows are not known",),
+    )  # fmt: skip
+    return BenchmarkDone(result, to_document(result), None)
+
+
+def _place(settings: Settings, inputs: Inputs, run: str | None) -> Path:
+    if run is not None:
+        return open_run(run, settings.runs_dir).path / "benchmark"
+    return settings.runs_dir / f"benchmark-{inputs.name}"
+
+
+def _train(
+    settings: Settings, progress: Progress, reference: str, names: str, seeds: int, budget: str, device: str,
+    workers: int | None, folder: Path, command: str,
+) -> dict[str, Any]:  # fmt: skip
+    from auditor.benchmark.training import parse_names, train_networks
+
+    manifest = train_networks(
+        reference, parse_names(names), folder, seeds=seeds, budget=cast(Any, budget), device=device, workers=workers,
+        settings=settings, progress=progress, command=command,
+    )  # fmt: skip
+    return {
+        "budget": manifest["budget"], "reproduction": manifest["reproduction"], "seeds": manifest["seeds"],
+        "networks": manifest["networks"], "trained_on": manifest["data"],
+    }  # fmt: skip

@@ -1,0 +1,181 @@
+"""Accuracy against prevalence: curves with bands, crossovers with intervals, and the simulation that checks them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+import numpy as np
+
+from auditor.benchmark.field import Field
+from auditor.benchmark.pairs import LEVEL, PairTests
+from auditor.benchmark.sets import Sets
+from auditor.core.seeds import generator
+from auditor.stats.paired import holm
+from auditor.stats.prevalence import Crossover, accuracy_at, benign_left, crossover, simulate, simulated_sd
+from auditor.stats.resampling import resample_weights
+
+__all__ = ["GRID", "Curves", "check_by_simulation", "crossovers", "curves", "exact_counts", "find_crossovers"]
+
+#: Prevalences every curve is given at, besides N0.
+GRID: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7,
+               0.8, 0.9, 1.0)  # fmt: skip
+#: Prevalences the closed form is checked at.
+CHECKED: Final = (0.01, 0.02, 0.05, 0.06, 0.1, 0.2)
+#: Standard errors a simulated mean may be away from the closed form.
+TOLERANCE: Final = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Accuracies at each prevalence.
+
+    Attributes
+    ----------
+    prevalence : float64 array (g,)
+    corrected, original : float64 arrays (models, g)
+    low, high : float64 arrays (models, g)
+        95 % band of `corrected`.
+    """
+
+    prevalence: np.ndarray
+    corrected: np.ndarray
+    original: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def exact_counts(field: Field, right: np.ndarray, rows: np.ndarray) -> list[Fraction]:
+    """Right answers of every model on `rows`, means over seeds as fractions."""
+    counts = field.counts(right, rows).tolist()
+    return [Fraction(sum(counts[k] for k in m.networks), len(m.networks)) for m in field.models]
+
+
+def find_crossovers(field: Field, sets: Sets, right: np.ndarray) -> dict[tuple[int, int], Crossover]:
+    """All pairs a < b whose curves cross between N0 and 1, with the labels that made `right`."""
+    benign = exact_counts(field, field.given, sets.benign)
+    correctable = exact_counts(field, right, sets.correctable)
+    found = {}
+    for a in range(len(field.models)):
+        for b in range(a + 1, len(field.models)):
+            one = crossover(
+                (benign[a], benign[b]), sets.n_benign, (correctable[a], correctable[b]), sets.n_correctable
+            )  # fmt: skip
+            if one is not None:
+                found[a, b] = one
+    return found
+
+
+def curves(field: Field, sets: Sets, draws: int, seed: int) -> Curves | None:
+    """Curves of all models; None without correctable rows.
+
+    Bands: accuracy on B normal with its standard error (items and seeds), on C drawn from Beta(c + 1/2, |C| - c + 1/2),
+    so that a handful of rows never looks certain.
+    """
+    if not sets.n_correctable or not sets.n_benign:
+        return None
+    base = sets.prevalence
+    grid = np.array([base, *[g for g in GRID if g > base]])
+    benign = _shares(field, field.given, sets.benign)
+    right = np.array([float(c) for c in exact_counts(field, field.corrected, sets.correctable)])
+    original = _shares(field, field.given, sets.correctable)
+    error = np.sqrt(benign * (1 - benign) / sets.n_benign + _seed_variance(field, field.given, sets.benign))
+    low, high = np.empty((len(field.models), len(grid))), np.empty((len(field.models), len(grid)))
+    for m in range(len(field.models)):
+        rng = generator(seed, "band", m)
+        on_benign = rng.normal(benign[m], error[m], draws)
+        on_correctable = rng.beta(right[m] + 0.5, sets.n_correctable - right[m] + 0.5, draws)
+        values = accuracy_at(grid[None, :], on_benign[:, None], on_correctable[:, None])
+        low[m], high[m] = np.percentile(values, [2.5, 97.5], axis=0)
+    return Curves(
+        grid, accuracy_at(grid, benign[:, None], right[:, None] / sets.n_correctable),
+        accuracy_at(grid, benign[:, None], original[:, None]), low, high,
+    )  # fmt: skip
+
+
+def _shares(field: Field, right: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return np.array([float(c) for c in exact_counts(field, right, rows)]) / int(rows.sum())
+
+
+def _seed_variance(field: Field, right: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Variance of each model's mean over seeds."""
+    share = field.counts(right, rows) / int(rows.sum())
+    return np.array(
+        [np.var(share[list(m.networks)], ddof=1) / len(m.networks) if len(m.networks) > 1 else 0.0
+         for m in field.models]
+    )  # fmt: skip
+
+
+def crossovers(
+    field: Field, sets: Sets, on_benign: PairTests, on_correctable: PairTests, draws: int, seed: int
+) -> list[dict[str, Any]]:
+    """Every crossover, the earliest first, with its bootstrap interval and the tests of both of its sides.
+
+    `a` leads above the crossover, `b` below. Interval: paired differences resampled on C, normal on B (variance over
+    items and seeds); conditional on the draws that have a crossover, whose share is given.
+    """
+    found = find_crossovers(field, sets, field.corrected)
+    if not found:
+        return []
+    place = {pair: k for k, pair in enumerate(zip(on_benign.a.tolist(), on_benign.b.tolist(), strict=True))}
+    n_c, n_b = sets.n_correctable, sets.n_benign
+    right = field.corrected[:, sets.correctable].astype(np.float32)
+    sums = [w @ right.T for _, w in resample_weights(np.arange(n_c), n_c, draws, seed)]
+    share = (np.concatenate(sums) / n_c).astype(np.float64) @ field.mixing.T
+    spread = _seed_variance(field, field.given, sets.benign)
+    p_benign, p_correctable = holm(on_benign.p), holm(on_correctable.p)
+    rows = []
+    for (i, j), one in found.items():
+        k = place[i, j]
+        a, b = (i, j) if on_benign.difference[k] < 0 else (j, i)
+        gap = -abs(float(on_benign.difference[k]))
+        wins, losses = float(on_benign.a_only[k]), float(on_benign.b_only[k])
+        error = math.sqrt(max(0.0, (wins + losses) / n_b - gap**2) / n_b + spread[i] + spread[j])
+        below = generator(seed, "crossover", field.models[a].name, field.models[b].name).normal(gap, error, draws)
+        above = share[:, a] - share[:, b]
+        crossing = (above > 1e-12) & (below < 0)
+        stars = below[crossing] / (below[crossing] - above[crossing])
+        limits = np.percentile(stars, [2.5, 50, 97.5]).tolist() if len(stars) else [None, None, None]
+        interval = dict(zip(("low", "median", "high"), limits, strict=True))
+        only = (on_correctable.a_only[k], on_correctable.b_only[k])
+        a_only, b_only = only if a == i else only[::-1]
+        rows.append({
+            "a": field.models[a].name, "b": field.models[b].name, "prevalence": float(one.prevalence),
+            "exact": f"{one.prevalence.numerator}/{one.prevalence.denominator}",
+            "increase_points": 100 * float(one.increase), "benign_left": float(one.benign_left),
+            "benign_removed": 1 - float(one.benign_left) / n_b, "n_correctable": n_c,
+            "interval": {**interval, "share_of_draws": float(crossing.mean())},
+            "correctable_a_only": float(a_only), "correctable_b_only": float(b_only),
+            "benign_a_only": wins if a == i else losses, "benign_b_only": losses if a == i else wins,
+            "p_correctable": float(on_correctable.p[k]), "p_benign": float(on_benign.p[k]),
+            "p_correctable_holm": float(p_correctable[k]), "p_benign_holm": float(p_benign[k]),
+            "significant": bool(p_correctable[k] < LEVEL and p_benign[k] < LEVEL),
+        })  # fmt: skip
+    return sorted(rows, key=lambda row: row["prevalence"])
+
+
+def check_by_simulation(field: Field, sets: Sets, draws: int, seed: int) -> dict[str, Any] | None:
+    """Remove benign rows at random and compare the mean accuracy with the closed form at the realised prevalence."""
+    if not sets.n_correctable or not sets.n_benign:
+        return None
+    right = field.given[:, sets.benign]
+    on_c = field.counts(field.corrected, sets.correctable)
+    benign = right.mean(axis=1)
+    worst, points = 0.0, []
+    for wanted in CHECKED:
+        if wanted <= sets.prevalence:
+            continue
+        kept = benign_left(wanted, sets.n_benign, sets.n_correctable)
+        if not kept:
+            continue
+        found = simulate(right, on_c, sets.n_correctable, kept, draws, generator(seed, "simulation", str(wanted)))
+        share = sets.n_correctable / (sets.n_correctable + kept)
+        closed = accuracy_at(share, benign, on_c / sets.n_correctable)
+        error = [simulated_sd(float(b), sets.n_benign, sets.n_correctable, kept) / math.sqrt(draws) for b in benign]
+        away = np.abs(found.mean(axis=0) - closed)
+        z = float(np.max(np.divide(away, error, out=np.zeros_like(away), where=np.array(error) > 0)))
+        worst = max(worst, z)
+        points.append({"prevalence": share, "benign_kept": kept, "largest_deviation_in_standard_errors": z})
+    return {"draws": draws, "points": points, "largest": worst, "tolerance": TOLERANCE, "agrees": worst <= TOLERANCE}

@@ -1,0 +1,148 @@
+"""Resampled accuracies of all models: over items and seeds, with fixed labels and with labels drawn from the votes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from auditor.benchmark.field import Field
+from auditor.benchmark.sets import Sets
+from auditor.benchmark.verdicts.judged import GIVEN, GUESSED, Judged
+from auditor.core.seeds import generator
+from auditor.stats.ranks import kendall_tau, min_ranks, pair_signs
+from auditor.stats.resampling import resample_weights, row_patterns
+
+__all__ = ["Draws", "draw", "interval", "rank_interval", "summary_of_signs"]
+
+#: Draws whose signs are held at once.
+_BLOCK = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Accuracies in every draw, float64 (draws, models), on the same resample of rows.
+
+    Attributes
+    ----------
+    full_original :
+        All rows, given labels.
+    original, corrected :
+        Pruned rows of the resample, given and corrected labels.
+    original_drawn, corrected_drawn : arrays or None
+        The same where in each draw the state of every judged row is drawn from its posterior too.
+    """
+
+    full_original: np.ndarray
+    original: np.ndarray
+    corrected: np.ndarray
+    original_drawn: np.ndarray | None
+    corrected_drawn: np.ndarray | None
+
+
+def draw(field: Field, sets: Sets, judged: Judged, draws: int, seed: int) -> Draws:
+    """Resample rows (and seeds) `draws` times.
+
+    Rows nobody judged are benign, so that only their pattern of right answers counts; judged rows are kept one by one,
+    because their labels can be drawn.
+    """
+    n, networks = field.given.shape[1], len(field.given)
+    rows = judged.rows
+    code = np.empty(n, np.int64)
+    plain = np.ones(n, bool)
+    plain[rows] = False
+    patterns = np.zeros((0, networks), bool)
+    if plain.any():
+        patterns, code[plain] = row_patterns(field.given[:, plain].T)
+    u = len(patterns)
+    code[rows] = u + np.arange(len(rows))
+    table = patterns.astype(np.float32)
+    given, corrected = _judged_right(field, sets, judged)
+    keeps = sets.pruned[rows].astype(np.float32)
+    fixed = (sets.state[rows] == GUESSED).astype(np.float32)
+    shape = (draws, networks)
+    full, before, after = np.empty(shape), np.empty(shape), np.empty(shape)
+    posterior = judged.posterior
+    drawn = None if posterior is None else (np.empty(shape), np.empty(shape))
+    for start, weights in resample_weights(code, u + len(rows), draws, seed):
+        stop = start + len(weights)
+        shared, own = weights[:, :u] @ table, weights[:, u:]
+        total = weights[:, :u].sum(axis=1, dtype=np.float64)
+        full[start:stop] = (shared + own @ given) / n
+        size = (total + (own * keeps).sum(axis=1, dtype=np.float64))[:, None]
+        before[start:stop] = (shared + (own * keeps) @ given) / size
+        after[start:stop] = (shared + (own * (keeps - fixed)) @ given + (own * fixed) @ corrected) / size
+        if drawn is not None and posterior is not None:
+            benign, guessed = _drawn_states(posterior, start, stop, seed)
+            one, two = own * benign, own * guessed
+            size = (total + one.sum(axis=1, dtype=np.float64) + two.sum(axis=1, dtype=np.float64))[:, None]
+            drawn[0][start:stop] = (shared + (one + two) @ given) / size
+            drawn[1][start:stop] = (shared + one @ given + two @ corrected) / size
+    mix = _mixer(field, draws, seed)
+    return Draws(
+        mix(full), mix(before), mix(after), None if drawn is None else mix(drawn[0]),
+        None if drawn is None else mix(drawn[1]),
+    )  # fmt: skip
+
+
+def _judged_right(field: Field, sets: Sets, judged: Judged) -> tuple[np.ndarray, np.ndarray]:
+    """Right by the given label and by the guess, float32 (judged rows, networks)."""
+    given = field.given[:, judged.rows].T.astype(np.float32)
+    top = np.stack([one.top1[judged.rows] for one in field.predictions])
+    # A correction may be another label than the guess (a reviewer named a third class): what is corrected, counts.
+    label = np.where(sets.correctable[judged.rows], sets.corrected[judged.rows], judged.guess)
+    return given, (top == label).T.astype(np.float32)
+
+
+def _drawn_states(posterior: np.ndarray, start: int, stop: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Benign and corrected marks, float32 (draws, judged rows); the rest of each row's probability removes it."""
+    benign = np.empty((stop - start, len(posterior)), np.float32)
+    guessed = np.empty_like(benign)
+    low, high = posterior[:, GIVEN], posterior[:, GIVEN] + posterior[:, GUESSED]
+    for k in range(start, stop):
+        u = generator(seed, "labels", k).random(len(posterior))
+        benign[k - start], guessed[k - start] = u < low, (u >= low) & (u < high)
+    return benign, guessed
+
+
+def _mixer(field: Field, draws: int, seed: int):  # type: ignore[no-untyped-def]
+    """Mean over seeds, the seeds resampled too.
+
+    k seeds resampled with replacement spread sqrt((k - 1) / k) too little; the deviations are stretched by the inverse.
+    """
+    weights: list[tuple[list[int], np.ndarray]] = []
+    for row, model in enumerate(field.models):
+        k = len(model.networks)
+        drawn = np.full((draws, k), 1 / k)
+        if k > 1:
+            counts = generator(seed, "seeds", row).multinomial(k, np.full(k, 1 / k), size=draws)
+            drawn = 1 / k + np.sqrt(k / (k - 1)) * (counts / k - 1 / k)
+        weights.append((list(model.networks), drawn))
+
+    def mix(values: np.ndarray) -> np.ndarray:
+        return np.stack([(values[:, at] * w).sum(axis=1) for at, w in weights], axis=1)
+
+    return mix
+
+
+def interval(values: np.ndarray, level: float = 0.95) -> np.ndarray:
+    """Percentile limits along the first axis, float64 (2, ...)."""
+    tail = 100 * (1 - level) / 2
+    return np.percentile(values, [tail, 100 - tail], axis=0)
+
+
+def rank_interval(values: np.ndarray) -> np.ndarray:
+    """Percentile limits of the rank of each model, int64 (2, models)."""
+    ranks = np.concatenate([min_ranks(values[k : k + _BLOCK]) for k in range(0, len(values), _BLOCK)])
+    return np.percentile(ranks, [2.5, 97.5], axis=0, method="inverted_cdf").astype(np.int64)
+
+
+def summary_of_signs(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Share of draws in which each pair has opposite order, float64 (pairs,); and Kendall's tau of every draw."""
+    opposite = np.zeros(before.shape[1] * (before.shape[1] - 1) // 2)
+    taus = []
+    for k in range(0, len(before), _BLOCK):
+        one, two = pair_signs(before[k : k + _BLOCK]), pair_signs(after[k : k + _BLOCK])
+        opposite += (one * two < 0).sum(axis=0)
+        taus.append(kendall_tau(one, two))
+    return opposite / len(before), np.concatenate(taus)

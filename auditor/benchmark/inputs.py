@@ -1,0 +1,228 @@
+"""From the options of a call to labels and verdicts: which file is what, and what one of them says of another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from auditor.benchmark.label_lists import holds_objects
+from auditor.benchmark.truth import Truth, load_truth, truth_of_dataset
+from auditor.benchmark.verdicts.judged import Judged
+from auditor.benchmark.verdicts.label_lists import judge_lists
+from auditor.benchmark.verdicts.patch import judge_patch
+from auditor.benchmark.verdicts.published import (
+    check_lists,
+    judge_published,
+    published_counts,
+    published_split,
+    table_1,
+)
+from auditor.benchmark.verdicts.run import judge_run, truth_of_run
+from auditor.core.config import Settings
+from auditor.core.errors import DataError, UnreadableError, UsageError
+from auditor.data.base import Dataset
+from auditor.data.open import open_dataset
+from auditor.patch.files import SUFFIX
+from auditor.patch.published_names import read_index
+from auditor.review.published import PublishedItem, read_published
+from auditor.runs.run import open_run
+
+__all__ = ["Inputs", "countable_only", "load_inputs", "open_split", "verdict_facts"]
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a benchmark rests on.
+
+    Attributes
+    ----------
+    truth : Truth
+    judged : Judged
+    dataset : Dataset or None
+        For pictures; the split of `truth`.
+    name : str
+    """
+
+    truth: Truth
+    judged: Judged
+    dataset: Dataset | None
+    name: str
+
+
+def open_split(reference: str, split: str | None, settings: Settings) -> Dataset:
+    """One split of a data set: the one named, the only one, or ``test``."""
+    if split is not None:
+        return open_dataset(reference, settings, split=split)
+    found = open_dataset(reference, settings)
+    splits = sorted(set(found.items.splits.tolist()))
+    if len(splits) == 1:
+        return found
+    if "test" not in splits:
+        raise UsageError(f"{reference!r} has the splits {', '.join(splits)}.", "Name one with --split.")
+    return open_dataset(reference, settings, split="test")
+
+
+def load_inputs(
+    settings: Settings,
+    *,
+    reference: str | None = None,
+    labels: Path | None = None,
+    verdicts: Path | None = None,
+    patch: Path | None = None,
+    run: str | None = None,
+    store: str | None = None,
+    index: Path | None = None,
+    split: str | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Inputs:
+    """Labels and verdicts of one benchmark.
+
+    Labels come from `labels`, else from the data set, else from the run. Exactly one of `verdicts`, `patch` and
+    `run` says what is wrong with them.
+
+    Raises
+    ------
+    UsageError
+        If what is needed is missing or given twice.
+    """
+    sources = [name for name, value in (("--verdicts", verdicts), ("--patch", patch), ("--run", run)) if value]
+    if len(sources) != 1:
+        raise UsageError(
+            f"{' and '.join(sources) or 'nothing'} says which labels are wrong.",
+            "Give exactly one of --verdicts FILE, --patch FILE and --run RUN.",
+        )
+    if verdicts is not None and verdicts.name.endswith(".jsonl"):
+        verdicts, patch = None, verdicts
+    dataset = None if reference is None else open_split(reference, split, settings)
+    if run is not None:
+        return _of_run(settings, run, store, split, dataset, labels)
+    if labels is not None:
+        truth = load_truth(labels, index, class_names or (dataset.class_names if dataset else None))
+        if dataset is not None and len(dataset) != len(truth):
+            raise DataError(f"{truth.source} has {len(truth):,} labels, {dataset.name!r} {len(dataset):,} items.")
+    elif dataset is not None:
+        truth = truth_of_dataset(dataset)
+        if index is not None:
+            truth = replace(truth, other_names=tuple(read_index(index)))
+    else:
+        raise UsageError("no labels.", "Give them with --labels FILE, or name a data set.")
+    if patch is not None:
+        if not patch.is_file():
+            raise UnreadableError(f"no patch at {str(patch)!r}.", "Check the path.")
+        return Inputs(truth, judge_patch(patch, truth, dataset), dataset, _name(dataset, patch))
+    assert verdicts is not None
+    kind, content = _kind(verdicts)
+    if kind == "lists":
+        return Inputs(truth, judge_lists(verdicts, truth), dataset, _name(dataset, verdicts))
+    judged = judge_published(content, truth)
+    return Inputs(_with_names(truth, content), judged, dataset, _name(dataset, verdicts))
+
+
+def _of_run(
+    settings: Settings, run: str, store: str | None, split: str | None, dataset: Dataset | None, labels: Path | None
+) -> Inputs:
+    opened = open_run(run, settings.runs_dir)
+    truth, ids = truth_of_run(opened, split)
+    if labels is not None:
+        given = load_truth(labels, None, truth.class_names)
+        if given.labels.tolist() != truth.labels.tolist():
+            raise DataError(f"{given.source} are not the labels of the run {opened.id!r}.", "Leave --labels out.")
+    return Inputs(truth, judge_run(opened, truth, ids, store), dataset, str(opened.manifest["data"]["name"]))
+
+
+def _name(dataset: Dataset | None, path: Path) -> str:
+    if dataset is not None:
+        return dataset.name
+    # Published files are all called mturk.json: their folder says more.
+    return path.parent.name or path.stem if path.name == "mturk.json" else path.name.removesuffix(SUFFIX)
+
+
+def _kind(path: Path) -> tuple[str, Any]:
+    """Published verdicts, or lists of accepted labels?"""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UnreadableError(f"cannot read {str(path)!r} as JSON: {error}.") from error
+    if isinstance(value, list) and value and all(isinstance(one, list) for one in value):
+        return "lists", value
+    return "published", read_published(path)
+
+
+def _with_names(truth: Truth, items: list[PublishedItem]) -> Truth:
+    """Class names from the verdicts, where they name every class and no two alike."""
+    if truth.class_names is not None:
+        return truth
+    if items[0].schema == "imdb":
+        return replace(truth, class_names=("Negative", "Positive"))
+    names: dict[int, str] = {}
+    for item in items:
+        for number, name in ((item.given_index, item.given[0]), (item.guessed_index, item.guessed[0])):
+            if number is not None:
+                names[number] = name
+    whole = sorted(names) == list(range(len(names))) and len(set(names.values())) == len(names)
+    if not whole or int(truth.labels.max()) >= len(names):
+        return truth
+    return replace(truth, class_names=tuple(names[k] for k in range(len(names))))
+
+
+def countable_only(path: Path, without_labels: bool) -> bool:
+    """Whether these are published verdicts that can be counted but not put on rows: no labels, or several per item."""
+    if path.name.endswith(".jsonl"):
+        return False
+    kind, content = _kind(path)
+    return kind == "published" and (without_labels or content[0].schema in ("audioset", "amazon"))
+
+
+def verdict_facts(
+    path: Path, k: int, labels: Path | None, index: Path | None, size: int | None, flagged: int | None
+) -> dict[str, Any]:
+    """Counts of one file of published verdicts (Tables 1 and 2), and with labels its sets.
+
+    Every given label is checked where there are labels to check against.
+
+    Parameters
+    ----------
+    path : Path
+    k : int
+        Votes a verdict needs: 3, 4 or 5.
+    labels, index : Path, optional
+    size, flagged : int, optional
+        Rows of the data set, and rows that were doubted, where only a sample of them was judged. `size` comes from
+        the labels where they are given.
+    """
+    items = read_published(path)
+    counts = published_counts(items, k)
+    facts: dict[str, Any] = {
+        "schema": "auditor.verdicts/1", "file": str(path), "published_as": items[0].schema, "agreement": k,
+        "counts": counts, "non_agreement_split": published_split(items, k), "n_benign": None, "n_correctable": None,
+        "n_unknown": None, "n_pruned": None, "prevalence": None, "checked_against_labels": False, "notes": [],
+    }  # fmt: skip
+    errors, checked = counts["errors"] or 0, counts["checked"] or 0
+    if labels is not None:
+        if items[0].schema == "audioset" or holds_objects(labels):
+            size = check_lists(items, labels, None if index is None else read_index(index)) if size is None else size
+            facts["notes"].append("items with several labels each: there are no benign and correctable sets")
+        elif items[0].schema == "amazon":
+            raise DataError("amazon has no label file to check against.", "Leave --labels out.")
+        else:
+            truth = load_truth(labels, index)
+            _add_sets(facts, truth, judge_published(items, truth), k, flagged)
+            size = len(truth)
+        facts["checked_against_labels"] = True
+    return {**facts, "table_1": table_1(errors, checked, size, flagged)}
+
+
+def _add_sets(facts: dict[str, Any], truth: Truth, judged: Judged, k: int, flagged: int | None) -> None:
+    from auditor.benchmark.run import count_sets
+
+    if flagged is not None and flagged > len(judged.rows):
+        facts["notes"].append("only a sample of the doubted rows was judged: there are no benign and correctable sets")
+        return
+    found = count_sets(judged, truth, k)
+    facts |= {
+        "n_benign": found.n_benign, "n_correctable": found.n_correctable, "n_unknown": found.n_unknown,
+        "n_pruned": found.n_pruned, "prevalence": found.prevalence,
+    }  # fmt: skip

@@ -1,0 +1,75 @@
+"""Would a flip still be declared if the votes had fallen differently? The rule, repeated over drawn labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from auditor.benchmark.field import Field
+from auditor.benchmark.pairs import LEVEL
+from auditor.benchmark.sets import Sets
+from auditor.benchmark.verdicts.judged import GIVEN, GUESSED, Judged
+from auditor.core.seeds import generator
+from auditor.stats.paired import mcnemar_greater, sign_flip
+
+__all__ = ["drawn_claims"]
+
+#: Draws of the labels of all judged rows.
+DRAWS = 200
+
+
+def drawn_claims(field: Field, sets: Sets, judged: Judged, pairs: Sequence[int], seed: int) -> dict[int, float]:
+    """Share of label draws in which a pair's flip is declared by the rule.
+
+    The adjustment is Bonferroni's over all pairs, which is stricter than Holm's. Models with several seeds and verdicts
+    without a posterior get none.
+
+    Parameters
+    ----------
+    pairs : sequence of int
+        Positions among all pairs a < b.
+    """
+    if judged.posterior is None or not len(pairs):
+        return {}
+    a, b = np.triu_indices(len(field.models), 1)
+    rows, n_pairs = judged.rows, len(a)
+    outside = np.ones(field.given.shape[1], bool)
+    outside[rows] = False
+    label = np.where(sets.correctable[rows], sets.corrected[rows], judged.guess)
+    low = judged.posterior[:, GIVEN]
+    high = low + judged.posterior[:, GUESSED]
+    u = np.stack([generator(seed, "claims", k).random(len(rows)) for k in range(DRAWS)])
+    benign, guessed = u < low, (u >= low) & (u < high)
+    found = {}
+    for pair in pairs:
+        one, two = field.models[a[pair]].networks, field.models[b[pair]].networks
+        if len(one) > 1 or len(two) > 1:
+            continue
+        x, y = field.given[one[0]], field.given[two[0]]
+        wins, losses = int((x & ~y)[outside].sum()), int((y & ~x)[outside].sum())
+        gap = x[rows].astype(int) - y[rows]
+        moved = (field.predictions[one[0]].top1[rows] == label).astype(int) - (
+            field.predictions[two[0]].top1[rows] == label
+        )
+        declared = 0
+        for k in range(DRAWS):
+            kept, changed = benign[k] | guessed[k], guessed[k]
+            first = _tally(wins, losses, gap[kept])
+            second = _tally(wins, losses, np.where(changed, moved, gap)[kept])
+            declared += _declared(first, second, (moved - gap)[changed], n_pairs)
+        found[int(pair)] = declared / DRAWS
+    return found
+
+
+def _tally(wins: int, losses: int, gaps: np.ndarray) -> tuple[int, int]:
+    return wins + int((gaps > 0).sum()), losses + int((gaps < 0).sum())
+
+
+def _declared(first: tuple[int, int], second: tuple[int, int], changes: np.ndarray, n_pairs: int) -> bool:
+    if (first[0] - first[1]) * (second[0] - second[1]) >= 0:
+        return False
+    lead, follow = (first, second[::-1]) if first[0] > first[1] else (first[::-1], second)
+    sides = max(float(mcnemar_greater(*lead)), float(mcnemar_greater(*follow))) * n_pairs < LEVEL
+    count = np.bincount(changes + 2, minlength=5).tolist()
+    return sides or sign_flip(count[3], count[1], count[4], count[0]) * n_pairs < LEVEL

@@ -1,0 +1,319 @@
+"""The one way from predictions and verdicts to a result: `benchmark`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from auditor.benchmark.curves import check_by_simulation, crossovers, curves, exact_counts, find_crossovers
+from auditor.benchmark.draws import Draws, draw, interval, rank_interval, summary_of_signs
+from auditor.benchmark.field import Field, make_field
+from auditor.benchmark.label_draws import drawn_claims
+from auditor.benchmark.pairs import PairTests, change_p, compare_pairs, real_flips
+from auditor.benchmark.readers.base import Prediction
+from auditor.benchmark.result import BenchmarkResult, ModelResult
+from auditor.benchmark.selection import agreement_with_guesses, audit_ranking
+from auditor.benchmark.sets import Sets, make_sets
+from auditor.benchmark.truth import Truth
+from auditor.benchmark.verdicts.judged import Judged
+from auditor.benchmark.words import caveats, headline
+from auditor.core.errors import UsageError
+from auditor.core.machine import describe_machine, package_versions
+from auditor.core.progress import Progress, SilentProgress
+from auditor.stats.intervals import clopper_pearson
+from auditor.stats.paired import holm
+from auditor.stats.ranks import kendall_tau, min_ranks, pair_signs, rank_bounds, spearman, tie_groups
+
+__all__ = ["benchmark", "count_sets"]
+
+#: Draws of the simulation that checks the closed form.
+SIMULATED = 500
+
+
+def count_sets(judged: Judged, truth: Truth, k: int | None = None) -> BenchmarkResult:
+    """Counts and sets alone, without any predictions.
+
+    Parameters
+    ----------
+    judged : Judged
+    truth : Truth
+    k : int, optional
+        Votes a verdict needs; by default the source's own.
+
+    Raises
+    ------
+    UsageError
+        If the threshold makes no sense for this source.
+    """
+    k = judged.thresholds[0] if k is None else k
+    if k not in judged.thresholds and judged.kind in ("published", "run"):
+        known = ", ".join(map(str, judged.thresholds))
+        raise UsageError(f"--agreement {k}: these verdicts can be read at {known}.")
+    return _counted(judged, truth, make_sets(judged, truth, k))
+
+
+def _counted(judged: Judged, truth: Truth, sets: Sets) -> BenchmarkResult:
+    counts = judged.counts(sets.k)
+    return BenchmarkResult(
+        truth.source, truth.source, {"kind": judged.kind, "how": judged.how}, sets.k, counts, len(truth),
+        sets.n_benign, sets.n_correctable, len(truth) - sets.n_pruned, sets.n_pruned, int(sets.lenient.sum()),
+        sets.prevalence, 100 * counts["errors"] / len(truth), notes=tuple(judged.notes),
+    )  # fmt: skip
+
+
+def benchmark(
+    predictions: Sequence[Prediction],
+    judged: Judged,
+    truth: Truth,
+    *,
+    agreement: int | None = None,
+    draws: int = 10_000,
+    seed: int = 0,
+    dataset: str = "",
+    conditions: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> BenchmarkResult:
+    """Accuracies, ranks and crossovers of models before and after labels are corrected, with their significance.
+
+    Parameters
+    ----------
+    predictions : sequence of Prediction
+        One per network, from `readers.registry.read_predictions`.
+    judged : Judged
+        Verdicts on rows.
+    truth : Truth
+        Given labels.
+    agreement : int, optional
+        Votes a verdict needs; by default the source's own (3 of 5 for published verdicts).
+    draws : int
+        Of the bootstrap.
+    seed : int
+    dataset : str
+        Name for people.
+    conditions : mapping, optional
+        Added to those of the machine: command, budget class.
+    progress : Progress, optional
+
+    Raises
+    ------
+    DataError, UsageError
+    """
+    began = time.perf_counter()
+    tell = progress or SilentProgress()
+    counted = count_sets(judged, truth, agreement)
+    if not counted.n_pruned:
+        raise UsageError("no row is left after removing the unknown ones: there is nothing to rank on.")
+    sets = make_sets(judged, truth, counted.agreement)
+    field = make_field(predictions, truth, sets)
+    tell.stage("compare", f"{len(field.models)} models, {len(truth):,} rows, {sets.n_correctable:,} correctable")
+    before, after = (compare_pairs(field, right, sets.pruned) for right in (field.given, field.corrected))
+    on_c = [compare_pairs(field, right, sets.correctable) for right in (field.given, field.corrected)]
+    on_b = compare_pairs(field, field.given, sets.benign)
+    change = change_p(field, sets.correctable)
+    tell.stage("resample", f"{draws:,} draws")
+    resampled = draw(field, sets, judged, draws, seed)
+    flips, real = real_flips(before, after, change)
+    flips_c, real_c = real_flips(on_c[0], on_c[1], change)
+    probability, taus = summary_of_signs(resampled.original, resampled.corrected)
+    uncertain = drawn_claims(field, sets, judged, [f["pair"] for f in flips], seed)
+    correlation = _correlations(field, sets)
+    defined = taus[np.isfinite(taus)]
+    tell.stage("curves", "")
+    found = crossovers(field, sets, on_b, on_c[1], draws, seed)
+    names = field.names
+    result = replace(
+        counted,
+        dataset=dataset or truth.source,
+        models=tuple(_models(field, sets, before, after, resampled)),
+        crossovers=tuple(found),
+        crossovers_original=tuple(
+            {"a": names[i], "b": names[j], "prevalence": float(one.prevalence)}
+            for (i, j), one in find_crossovers(field, sets, field.given).items()
+        ),
+        kendall_tau=correlation["pruned"]["kendall"],
+        kendall_tau_interval=tuple(interval(defined).tolist()) if len(defined) else None,  # type: ignore[arg-type]
+        rank_correlation=correlation,
+        flips=tuple(_told(f, names, probability, uncertain) for f in flips),
+        flips_correctable=tuple(_told(f, names, None, {}) for f in flips_c),
+        n_pairs=len(before.a), n_flips_real=real, n_flips_correctable_real=real_c,
+        pairs=tuple(_pairs(field, before, after, change, probability)),
+        tie_groups={
+            "original": _ties(field, field.given, sets, before), "corrected": _ties(field, field.corrected, sets, after)
+        },
+        curves=_curves(field, sets, draws, seed),
+        simulation=check_by_simulation(field, sets, SIMULATED, seed),
+        by_agreement=tuple(_at(judged, truth, predictions, k) for k in judged.thresholds),
+        selection=agreement_with_guesses(field, judged),
+        audit=audit_ranking(field, sets, judged, draws, seed),
+        label_uncertainty=_uncertainty(resampled, judged, len(names)),
+    )  # fmt: skip
+    more = {
+        "draws": draws, "seed": seed, "machine": describe_machine(), "versions": package_versions(),
+        "seconds": round(time.perf_counter() - began, 2),
+    }  # fmt: skip
+    said = {"headline": headline(result), "caveats": tuple(caveats(result))}
+    return replace(result, **said, conditions={**(conditions or {}), **more})
+
+
+def _models(field: Field, sets: Sets, before: PairTests, after: PairTests, resampled: Draws) -> list[ModelResult]:
+    m = len(field.models)
+    n = {"full": field.given.shape[1], "benign": sets.n_benign, "correctable": sets.n_correctable}
+    everything = np.ones(n["full"], bool)
+    counts = {
+        "full": exact_counts(field, field.given, everything), "benign": exact_counts(field, field.given, sets.benign),
+        "correctable_original": exact_counts(field, field.given, sets.correctable),
+        "correctable_corrected": exact_counts(field, field.corrected, sets.correctable),
+    }  # fmt: skip
+    whole = {key: [int(c) if c.denominator == 1 else float(c) for c in found] for key, found in counts.items()}
+    pruned = {
+        side: np.array([float((b + c) / sets.n_pruned) for b, c in zip(counts["benign"], counts[key], strict=True)])
+        for side, key in (("original", "correctable_original"), ("corrected", "correctable_corrected"))
+    }
+    ranks = {side: min_ranks(values) for side, values in pruned.items()}
+    bounds = {"original": rank_bounds(before.better(m)), "corrected": rank_bounds(after.better(m))}
+    boot = {"original": rank_interval(resampled.original), "corrected": rank_interval(resampled.corrected)}
+    limits = {
+        "full_original": interval(resampled.full_original), "pruned_original": interval(resampled.original),
+        "pruned_corrected": interval(resampled.corrected),
+    }  # fmt: skip
+    lenient = {
+        side: field.mixing @ (field.counts(right, sets.lenient) / max(1, int(sets.lenient.sum())))
+        for side, right in (("original", field.given), ("corrected", field.accepted))
+    }
+    rows = []
+    for k, model in enumerate(field.models):
+        on_c = {key: whole[key][k] / n["correctable"] if n["correctable"] else None
+                for key in ("correctable_original", "correctable_corrected")}  # fmt: skip
+        rows.append(ModelResult(
+            model.name, model.platform, model.seeds, float(counts["full"][k] / n["full"]),
+            float(pruned["original"][k]), float(pruned["corrected"][k]), on_c["correctable_original"],
+            on_c["correctable_corrected"], float(counts["benign"][k] / n["benign"]) if n["benign"] else 0.0,
+            {key: whole[key][k] for key in counts},
+            {**{key: tuple(v[:, k].tolist()) for key, v in limits.items()},
+             **{key: _exact_limits(counts[key][k], n["correctable"], len(model.networks)) for key in on_c}},
+            {side: int(r[k]) for side, r in ranks.items()},
+            {side: (int(low[k]), int(high[k])) for side, (low, high) in bounds.items()},
+            {side: (int(b[0, k]), int(b[1, k])) for side, b in boot.items()},
+            int(ranks["original"][k] - ranks["corrected"][k]), {side: float(v[k]) for side, v in lenient.items()},
+            _top_k(field, model.networks), tuple(_seeds(field, sets, k)),
+        ))  # fmt: skip
+    return rows
+
+
+def _exact_limits(count: Any, n: int, networks: int) -> tuple[float, float] | None:
+    """Clopper-Pearson for one network; means over seeds are no counts and get none."""
+    if not n or networks > 1:
+        return None
+    found = clopper_pearson(int(count), n)
+    return found.low, found.high
+
+
+def _top_k(field: Field, networks: tuple[int, ...]) -> dict[str, int] | None:
+    top = field.predictions[networks[0]].top
+    if top is None or len(networks) > 1:
+        return None
+    return {"k": top.shape[1], "full": int((top == field.labels[:, None]).any(axis=1).sum())}
+
+
+def _seeds(field: Field, sets: Sets, k: int) -> list[dict[str, Any]]:
+    model = field.models[k]
+    if len(model.networks) < 2:
+        return []
+    full = field.given[list(model.networks)].mean(axis=1)
+    pruned = [field.counts(r, sets.pruned)[list(model.networks)] / sets.n_pruned
+              for r in (field.given, field.corrected)]  # fmt: skip
+    return [
+        {"seed": seed, "full_original": float(full[j]), "pruned_original": float(pruned[0][j]),
+         "pruned_corrected": float(pruned[1][j])}
+        for j, seed in enumerate(model.seeds)
+    ]  # fmt: skip
+
+
+def _told(
+    flip: dict[str, Any], names: list[str], probability: np.ndarray | None, uncertain: Mapping[int, float]
+) -> dict[str, Any]:
+    k = flip.pop("pair")
+    told = {**flip, "a": names[flip["a"]], "b": names[flip["b"]]}
+    if probability is not None:
+        told |= {"p_flip": float(probability[k]), "share_of_label_draws_declared": uncertain.get(k)}
+    return told
+
+
+def _pairs(
+    field: Field, before: PairTests, after: PairTests, change: np.ndarray, probability: np.ndarray
+) -> list[dict[str, Any]]:
+    if not len(before.a):
+        return []
+    adjusted = [holm(before.p), holm(after.p), holm(change)]
+    return [
+        {"a": field.names[i], "b": field.names[j], "difference_original": float(before.difference[k]),
+         "difference_corrected": float(after.difference[k]),
+         "discordant_original": [float(before.a_only[k]), float(before.b_only[k])],
+         "discordant_corrected": [float(after.a_only[k]), float(after.b_only[k])],
+         "p_original": float(before.p[k]), "p_original_holm": float(adjusted[0][k]),
+         "p_corrected": float(after.p[k]), "p_corrected_holm": float(adjusted[1][k]),
+         "p_change": float(change[k]), "p_change_holm": float(adjusted[2][k]), "p_flip": float(probability[k])}
+        for k, (i, j) in enumerate(zip(before.a.tolist(), before.b.tolist(), strict=True))
+    ]  # fmt: skip
+
+
+def _ties(field: Field, right: np.ndarray, sets: Sets, tests: PairTests) -> list[list[str]]:
+    better = tests.better(len(field.models))
+    values = field.mixing @ field.counts(right, sets.pruned)
+    return [[field.names[k] for k in group] for group in tie_groups(values, better | better.T)]
+
+
+def _correlations(field: Field, sets: Sets) -> dict[str, Any]:
+    found = {}
+    for name, rows in (("pruned", sets.pruned), ("correctable", sets.correctable)):
+        one, two = (field.mixing @ field.counts(right, rows) for right in (field.given, field.corrected))
+        found[name] = {"spearman": spearman(one, two), "kendall": float(kendall_tau(pair_signs(one), pair_signs(two)))}
+    return found
+
+
+def _curves(field: Field, sets: Sets, draws: int, seed: int) -> dict[str, Any] | None:
+    found = curves(field, sets, draws, seed)
+    if found is None:
+        return None
+    return {
+        "prevalence": found.prevalence,
+        "models": {
+            name: {"corrected": found.corrected[k], "original": found.original[k], "low": found.low[k],
+                   "high": found.high[k]}
+            for k, name in enumerate(field.names)
+        },
+    }  # fmt: skip
+
+
+def _at(judged: Judged, truth: Truth, predictions: Sequence[Prediction], k: int) -> dict[str, Any]:
+    """Sets and rankings at another threshold: how far the result rests on the choice."""
+    sets = make_sets(judged, truth, k)
+    field = make_field(predictions, truth, sets)
+    one, two = (pair_signs(field.mixing @ field.counts(r, sets.pruned)) for r in (field.given, field.corrected))
+    correlation = _correlations(field, sets)
+    return {
+        "agreement": k, "counts": judged.counts(k), "n_benign": sets.n_benign, "n_correctable": sets.n_correctable,
+        "n_pruned": sets.n_pruned, "prevalence": sets.prevalence,
+        "crossovers": len(find_crossovers(field, sets, field.corrected)), "order_changes": int((one * two < 0).sum()),
+        "rank_correlation": correlation,
+    }  # fmt: skip
+
+
+def _uncertainty(resampled: Draws, judged: Judged, n_models: int) -> dict[str, Any]:
+    """Accuracies, ranks and tau where the labels of judged rows are drawn too."""
+    if resampled.original_drawn is None or resampled.corrected_drawn is None:
+        return {"applicable": False, "reason": judged.why_no_posterior}
+    probability, taus = summary_of_signs(resampled.original_drawn, resampled.corrected_drawn)
+    defined = taus[np.isfinite(taus)]
+    limits, ranks = interval(resampled.corrected_drawn), rank_interval(resampled.corrected_drawn)
+    return {
+        "applicable": True,
+        "how": "state of every judged row drawn from its posterior (Dawid-Skene on the votes) in every resample",
+        "kendall_tau_interval": interval(defined).tolist() if len(defined) else None,
+        "pruned_corrected": limits.T.tolist(), "rank_corrected": ranks.T.tolist(),
+        "p_flip": probability.tolist() if n_models > 1 else [],
+    }  # fmt: skip
