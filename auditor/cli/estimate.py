@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from auditor.numbers.estimate import ErrorEstimate
 
 __all__ = ["estimate"]
 
@@ -15,6 +19,7 @@ def estimate(
     write: Annotated[
         bool, typer.Option("--write", help="Write P(label wrong) of every item to p_wrong.parquet in the run folder.")
     ] = False,
+    plot: Annotated[Path | None, typer.Option(help="Write the reliability plot of P(label wrong) here (.svg).")] = None,
     seed: Annotated[int, typer.Option(help="Of the halves of the cross-fit.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
@@ -44,7 +49,24 @@ def estimate(
             )
         write_probabilities(opened, state, found.calibration)
         say(f"written to {opened.path / P_WRONG}")
+    if plot is not None:
+        _write_plot(plot, found)
+        say(f"written to {plot}")
     more = f"auditor sample {run} --budget 300" if found.judged == found.planned else f"auditor review {run}"
     say(f"Next: {more}, or auditor flag {run} --precision 0.9")
     if json:
         print_json(estimate_document(found))
+
+
+def _write_plot(path: Path, found: ErrorEstimate) -> None:
+    from auditor.core.errors import DataError, UsageError
+    from auditor.core.files import atomic_write
+    from auditor.numbers.probability import LEAST_CHECKED
+    from auditor.numbers.reliability_plot import reliability_svg
+
+    if path.suffix != ".svg":
+        raise UsageError(f"--plot {str(path)!r}: the file must end in .svg.")
+    if found.calibration is None or not found.calibration.bins:
+        raise DataError(f"a reliability plot needs {LEAST_CHECKED} verdicts of the audit stream: nothing was written.")
+    with atomic_write(path) as handle:
+        handle.write(reliability_svg(found.calibration.bins).encode())

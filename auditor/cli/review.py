@@ -21,6 +21,9 @@ def review(
         str | None, typer.Option(help="Verdict store: a file or postgresql://..; default: in the run folder.")
     ] = None,
     reviewer: Annotated[str | None, typer.Option(help="Your name; otherwise the page asks.")] = None,
+    fixed_order: Annotated[
+        bool, typer.Option("--fixed-order", help="Keep the order of the run; otherwise it learns from the verdicts.")
+    ] = False,
 ) -> None:
     """Judge the flagged labels of a run in the browser. Ctrl-C stops; no verdict is lost."""
     from auditor.cli.console import say
@@ -38,4 +41,4 @@ def review(
 
     allowed = config_from_environ(os.environ).allowed
     say(f"Opening {path}. Next: judge items; then auditor patch create {run}")
-    serve(ReviewConfig(str(path), store, reviewer, insecure, allowed), host, port, browser)
+    serve(ReviewConfig(str(path), store, reviewer, insecure, allowed, not fixed_order), host, port, browser)

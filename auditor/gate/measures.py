@@ -98,7 +98,7 @@ def error_rate(judged: int, known: np.ndarray, state: ReviewState, limit: float)
     total = _total(known, state)
     if total is None:
         words = (
-            "not measured: the audit stream has no verdict on these rows (auditor sample RUN, then auditor review RUN)"
+            "not measured: the audit stream has too few verdicts on these rows (auditor sample, then auditor review)"
         )
         return Outcome(name, "not measured", limit, None, words)
     interval, how = total

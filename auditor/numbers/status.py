@@ -42,6 +42,9 @@ class RemainingErrors:
     exact: bool
 
     def words(self) -> str:
+        if not self.looked:
+            # What is expected then is the prior's guess, which is no finding.
+            return f"expected remaining unknown [{self.low:,}, {self.high:,}]"
         return f"expected remaining {self.expected:,.0f} [{self.low:,}, {self.high:,}]"
 
 

@@ -27,6 +27,8 @@ class ReviewConfig:
         Serve people on other machines without a login.
     allowed : tuple of str
         Who may log in: e-mail addresses, or ``@domain``. Empty = everybody the identity provider lets in.
+    adaptive : bool
+        Whether the order of the list follows the verdicts.
     """
 
     run: str | None = None
@@ -34,6 +36,7 @@ class ReviewConfig:
     reviewer: str | None = None
     insecure: bool = False
     allowed: tuple[str, ...] = ()
+    adaptive: bool = True
 
 
 _current: ReviewConfig | None = None
@@ -51,7 +54,8 @@ def current_config() -> ReviewConfig:
 
 
 def config_from_environ(environ: os._Environ[str] | dict[str, str]) -> ReviewConfig:
-    """``AUDITOR_RUN``, ``AUDITOR_STORE``, ``AUDITOR_REVIEWER``, ``AUDITOR_INSECURE``, ``AUDITOR_ALLOWED``."""
+    """``AUDITOR_RUN``, ``AUDITOR_STORE``, ``AUDITOR_REVIEWER``, ``AUDITOR_INSECURE``, ``AUDITOR_ALLOWED``,
+    ``AUDITOR_FIXED_ORDER``."""
     allowed = environ.get("AUDITOR_ALLOWED", "")
     return ReviewConfig(
         run=environ.get("AUDITOR_RUN") or None,
@@ -59,4 +63,5 @@ def config_from_environ(environ: os._Environ[str] | dict[str, str]) -> ReviewCon
         reviewer=environ.get("AUDITOR_REVIEWER") or None,
         insecure=environ.get("AUDITOR_INSECURE", "").lower() in _TRUE,
         allowed=tuple(part.strip().lower() for part in allowed.split(",") if part.strip()),
+        adaptive=environ.get("AUDITOR_FIXED_ORDER", "").lower() not in _TRUE,
     )

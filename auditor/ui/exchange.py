@@ -37,12 +37,15 @@ class Exchange:
         ``"review"`` or ``"adjudication"``.
     supply : callable
         Gives the items to have in hand.
+    after : callable, optional
+        Called when new verdicts are stored; must return at once.
     """
 
     store: VerdictStore
     reviewer: str
     supply: Callable[[], Sequence[ReviewItem]]
     origin: str = "review"
+    after: Callable[[], None] | None = None
     batch: list[ReviewItem] = field(default_factory=list)
     saved: int = 0
     acked: list[str] = field(default_factory=list)
@@ -52,9 +55,9 @@ class Exchange:
     _sent: int = -1
 
     @classmethod
-    def for_review(cls, store: VerdictStore, reviewer: str) -> Exchange:
+    def for_review(cls, store: VerdictStore, reviewer: str, after: Callable[[], None] | None = None) -> Exchange:
         """Items come from the reviewer's queue."""
-        exchange = cls(store, reviewer, lambda: store.next_batch(reviewer, BATCH))
+        exchange = cls(store, reviewer, lambda: store.next_batch(reviewer, BATCH), after=after)
         exchange.saved = store.progress().by_reviewer.get(reviewer, 0)
         return exchange
 
@@ -104,4 +107,6 @@ class Exchange:
         self._done.update(dict.fromkeys(result.acknowledged))
         while len(self._done) > 20 * MOST:
             del self._done[next(iter(self._done))]
+        if result.accepted and self.after is not None:
+            self.after()
         return True

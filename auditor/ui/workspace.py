@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -118,7 +118,7 @@ def workspace() -> Workspace | None:
     global _opened, _opened_for
     config = current_config()
     if config.run is None and _chosen is not None:
-        config = ReviewConfig(_chosen, config.store, config.reviewer, config.insecure, config.allowed)
+        config = replace(config, run=_chosen)
     if config.run is None:
         return None
     with _lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from auditor.numbers.documents import estimate_document
 from auditor.numbers.estimate import estimate, estimate_errors
 from auditor.numbers.expectation import expect
 from auditor.numbers.probability import write_probabilities
+from auditor.numbers.reliability_plot import reliability_svg
 from auditor.numbers.state import ReviewState, margins, read_state
 from auditor.numbers.uniform import uniform_part
 from auditor.numbers.words import estimate_lines
@@ -227,3 +229,17 @@ def test_a_changed_run_is_refused(case: Case, opened: Opened, tmp_path: Path) ->
     assert other.run.id == case.run.id
     with pytest.raises(DataError, match="changed"):
         read_state(other.run, store)
+
+
+def test_the_reliability_plot_says_what_it_shows(case: Case, opened: Opened) -> None:
+    store = opened(case, 300)
+    review(store, case, "ann", perfect, store.progress().audit_total)
+    calibration = estimate_errors(case.run, store).calibration
+    assert calibration is not None
+    root = ElementTree.fromstring(reliability_svg(calibration.bins))
+    marks = root.findall("{http://www.w3.org/2000/svg}circle")
+    assert len(marks) == len(calibration.bins) == 10
+    # More suspicious stands further right, and there more was found.
+    at = [(float(m.attrib["cx"]), -float(m.attrib["cy"])) for m in marks]
+    assert at == sorted(at)
+    assert f"of {calibration.bins[0].n}" in root.attrib["aria-label"]

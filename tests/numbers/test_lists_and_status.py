@@ -115,6 +115,7 @@ def test_status_counts_and_foretells(case: Case, opened: Opened) -> None:
     empty = review_status(read_state(case.run, store), at_most=0)
     assert empty.may_stop is False
     assert empty.next_expected is None
+    assert "expected remaining unknown [0, " in "\n".join(status_lines(empty))
     state = _reviewed(case, store)
     status = review_status(state, at_most=len(case.wrong))
     assert status.may_stop is True

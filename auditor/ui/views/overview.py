@@ -15,6 +15,7 @@ from auditor.review.readout import Progress
 from auditor.review.reviewers import Share, reviewer_reports
 from auditor.review.vocabulary import outcome
 from auditor.review.votes import VoteTable
+from auditor.ui.views.numbers import numbers_section
 from auditor.ui.workspace import Workspace
 
 __all__ = ["audit_share", "overview_page"]
@@ -29,6 +30,7 @@ def overview_page(ws: Workspace) -> None:
     if not progress.verdicts:
         st.info("No verdict yet. Open the Review page to begin.", icon=":material/rate_review:")
         return
+    numbers_section(ws)
     votes = ws.store.votes()
     left, right = st.columns(2, gap="large")
     with left:
@@ -84,7 +86,7 @@ def _errors(ws: Workspace, votes: VoteTable) -> None:
         )
         st.caption(
             "This describes the sample. It draws suspicious items more often than others, so it is no estimate for the "
-            "data set: that needs its weights."
+            "data set: the one above takes that into account."
         )
     if len(votes.reviewer_names) == 1:
         st.caption("One reviewer so far: not corrected for reviewer error.")

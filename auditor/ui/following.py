@@ -1,0 +1,61 @@
+"""The order of the ranked stream follows the verdicts, in the background: nobody waits for it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Final
+
+from auditor.audit.evidence import run_evidence
+from auditor.core.errors import AuditorError
+from auditor.detect.base import Evidence
+from auditor.numbers.adaptive import EVERY, is_due, update_order
+from auditor.ui.workspace import Workspace
+
+__all__ = ["Follower", "nudge"]
+
+
+class Follower:
+    """Learns the order of one workspace, one run of it at a time."""
+
+    def __init__(self, ws: Workspace, every: int = EVERY) -> None:
+        self.ws = ws
+        self.every = every
+        self._evidence: Evidence | None = None
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def nudge(self) -> None:
+        """Start learning when enough verdicts have come and nobody is at it; returns at once."""
+        with self._lock:
+            if self._thread is not None and self._thread.is_alive():
+                return
+            self._thread = threading.Thread(target=self._work, name="auditor-order", daemon=True)
+            self._thread.start()
+
+    def wait(self, seconds: float = 60.0) -> None:
+        """Until what was started is done."""
+        if (thread := self._thread) is not None:
+            thread.join(seconds)
+
+    def _work(self) -> None:
+        try:
+            if is_due(self.ws.store, self.every):
+                if self._evidence is None:
+                    self._evidence = run_evidence(self.ws.run)
+                update_order(self.ws.run, self.ws.store, self._evidence)
+        except AuditorError as error:
+            # The review goes on in the order there is; the next verdicts try again.
+            sys.stderr.write(f"Warning: the order was not learned: {error.what}\n")
+
+
+_followers: Final[dict[int, Follower]] = {}
+
+
+def nudge(ws: Workspace) -> None:
+    """Tell the workspace's follower that verdicts have come."""
+    follower = _followers.get(id(ws))
+    if follower is None or follower.ws is not ws:
+        _followers.clear()  # one workspace is open at a time
+        follower = _followers[id(ws)] = Follower(ws)
+    follower.nudge()

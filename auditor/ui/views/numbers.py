@@ -1,0 +1,99 @@
+"""What the review tells so far, on the Overview page: total, errors that remain, whether one may stop."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from auditor.numbers.reliability_plot import reliability_svg
+from auditor.numbers.state import read_state
+from auditor.numbers.status import ReviewStatus, review_status
+from auditor.numbers.words import estimate_lines, interval_words, status_lines
+from auditor.ui.workspace import Workspace
+
+__all__ = ["numbers_section", "status_of"]
+
+#: Items up to which the numbers follow the verdicts by themselves; above, one asks for them: they read whole tables.
+LIVE_ITEMS: Final = 200_000
+#: Seconds between looks at the store while the page is open.
+EVERY: Final = 10.0
+
+
+@dataclass(frozen=True)
+class _Kept:
+    run: str
+    event: int
+    draws: int
+    status: ReviewStatus
+
+
+_lock = threading.Lock()
+_kept: _Kept | None = None
+
+
+def status_of(ws: Workspace) -> ReviewStatus:
+    """The status as of the last event; computed once per event for all visitors. Errors as `read_state`."""
+    global _kept
+    event, draws = ws.store.reordering()[1], len(ws.store.audit_stream().item_ids)
+    key = f"{ws.run.path}:{ws.run.manifest['started']}:{id(ws.store)}"
+    with _lock:
+        if _kept is None or (_kept.run, _kept.event, _kept.draws) != (key, event, draws):
+            _kept = _Kept(key, event, draws, review_status(read_state(ws.run, ws.store)))
+        return _kept.status
+
+
+def numbers_section(ws: Workspace) -> None:
+    """Draw the section; it follows the verdicts while the page is open."""
+    st.subheader("What the review tells")
+    if ws.run.counts["n_items"] > LIVE_ITEMS and not st.toggle("Compute (reads the whole run)", key="numbers-on"):
+        return
+    tolerated = st.number_input(
+        "Wrong labels tolerated outside the flagged list", min_value=0, value=None, step=1, key="numbers-tolerated",
+        help="Says whether you may stop. Look as often as you like: the bound holds at every look.",
+    )  # fmt: skip
+    _live(ws, tolerated)
+
+
+@st.fragment(run_every=EVERY)
+def _live(ws: Workspace, tolerated: int | None) -> None:
+    status = status_of(ws)
+    if tolerated is not None:
+        status = replace(status, may_stop=status.remaining.high <= tolerated)
+    found, remaining = status.estimate, status.remaining
+    columns = st.columns(3)
+    total = None if found.strict is None else found.strict.total.estimate
+    columns[0].metric("Wrong labels in all", "unknown" if total is None else interval_words(total), border=True)
+    columns[1].metric("Remaining outside the list", remaining.words().removeprefix("expected remaining "), border=True)
+    expected = "unknown" if status.next_expected is None else f"about {status.next_expected:,.0f}"
+    columns[2].metric(f"Wrong among the next {status.next_items:,}", expected, border=True)
+    if status.may_stop is not None:
+        (st.success if status.may_stop else st.warning)(_stop_words(status))
+    last = ws.store.reordering()[0]
+    # As text: names in the data must not be read as Markdown.
+    st.code("\n".join(status_lines(status)), language=None, wrap_lines=True)
+    if last is not None:
+        st.caption(f"Order of the list: {last.reason}")
+    with st.expander("Estimate in full"):
+        st.code("\n".join(estimate_lines(found)), language=None, wrap_lines=True)
+        parts = [p for p in (*found.classes, *found.pairs) if p.estimate is not None]
+        if parts:
+            rows = [
+                {"given": p.given, "suggested": p.suggested or "", "wrong": interval_words(p.estimate),
+                 "items": p.items, "draws": p.draws}
+                for p in parts if p.estimate is not None
+            ]  # fmt: skip
+            st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+        if found.calibration is not None and found.calibration.bins:
+            st.image(reliability_svg(found.calibration.bins))
+    if status.estimate.design != "importance":
+        st.caption(f"For lists with a promise, draw a sample: auditor sample {ws.run.id} --budget 300")
+
+
+def _stop_words(status: ReviewStatus) -> str:
+    if status.may_stop:
+        return "You may stop: no more than tolerated remain outside the list, with 95 %, however often you look."
+    return f"Not yet: as far as is known, up to {status.remaining.high:,} remain outside the list."

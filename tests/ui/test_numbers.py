@@ -1,0 +1,117 @@
+"""The Overview page tells what the commands tell, and the queue's order follows the verdicts."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from auditor.numbers.state import draw_stream, read_state
+from auditor.numbers.status import review_status
+from auditor.numbers.words import status_lines
+from auditor.ui.config import config_from_environ
+from auditor.ui.exchange import Exchange
+from auditor.ui.following import Follower
+from auditor.ui.views.numbers import status_of
+from auditor.ui.workspace import Workspace
+
+
+def _event(item: Any, verdict: str) -> dict[str, Any]:
+    return {"uuid": str(uuid4()), "item_id": item.item_id, "verdict": verdict, "shown_label": item.given,
+            "shown_suggested": item.suggested}  # fmt: skip
+
+
+def _review(ws: Workspace, most: int) -> None:
+    """Flagged items are wrong, the others right."""
+    done = 0
+    while done < most and (batch := ws.store.next_batch("ann", 50)):
+        events = [_event(i, "neither" if i.flagged else "given") for i in batch]
+        assert not ws.store.submit("ann", events).refused
+        done += len(batch)
+
+
+def _overview() -> AppTest:
+    def run() -> None:
+        from auditor.ui import workspace as workspaces
+        from auditor.ui.views.overview import overview_page
+
+        opened = workspaces.workspace()
+        assert opened is not None
+        overview_page(opened)
+
+    return AppTest.from_function(run, default_timeout=60)
+
+
+@pytest.fixture
+def sampled(ws: Workspace) -> Workspace:
+    draw_stream(ws.run, ws.store, 300, 0, anew=False)
+    _review(ws, 2000)
+    return ws
+
+
+def test_the_overview_says_what_the_status_command_says(sampled: Workspace) -> None:
+    app = _overview().run()
+    assert not app.exception
+    shown = "\n".join(str(code.value) for code in app.code)
+    for line in status_lines(review_status(read_state(sampled.run, sampled.store))):
+        assert line in shown
+    metrics = {m.label: m.value for m in app.metric}
+    total = status_of(sampled).estimate.strict
+    assert total is not None
+    assert metrics["Wrong labels in all"].startswith(f"{total.total.estimate.value:,.0f} [")
+    assert "[" in metrics["Remaining outside the list"]
+    assert "draws" in shown
+
+
+def test_it_says_whether_one_may_stop(sampled: Workspace) -> None:
+    app = _overview().run()
+    high = status_of(sampled).remaining.high
+    assert high > 0
+    for tolerated, kind in ((high, "success"), (high - 1, "warning")):
+        app.number_input[0].set_value(tolerated)
+        app.run()
+        told = app.get(kind)
+        assert len(told) == 1, (kind, tolerated)
+        assert ("You may stop" if kind == "success" else f"up to {high:,} remain") in told[0].value
+
+
+def test_few_verdicts_are_called_so(ws: Workspace) -> None:
+    draw_stream(ws.run, ws.store, 100, 0, anew=False)
+    _review(ws, 5)
+    app = _overview().run()
+    assert not app.exception
+    assert "nan" not in "\n".join(str(m.value) for m in app.metric).lower()
+
+
+def test_the_status_is_computed_once_per_event(sampled: Workspace) -> None:
+    first = status_of(sampled)
+    assert status_of(sampled) is first
+    item = sampled.store.page(limit=1).items[0]
+    sampled.store.submit("bob", [_event(item, "given")])
+    second = status_of(sampled)
+    assert second is not first
+    assert second.progress.verdicts == first.progress.verdicts + 1
+
+
+def test_verdicts_from_the_card_make_the_order_learn(ws: Workspace) -> None:
+    follower = Follower(ws, every=50)
+    exchange = Exchange.for_review(ws.store, "ann", follower.nudge)
+    rng = np.random.default_rng(0)
+    for n in range(4):
+        exchange.fill()
+        events = [_event(i, "neither" if rng.random() < 0.3 else "given") for i in exchange.batch]
+        exchange.receive({"n": n, "left": 0, "events": events})
+        follower.wait()
+    last, events_there = ws.store.reordering()
+    assert last is not None
+    assert 0 < last.events <= events_there
+    assert last.reason
+    assert exchange.problem is None
+
+
+def test_a_fixed_order_can_be_asked_for() -> None:
+    assert config_from_environ({}).adaptive
+    assert not config_from_environ({"AUDITOR_FIXED_ORDER": "1"}).adaptive
