@@ -135,8 +135,8 @@ def markdown(document: dict[str, Any]) -> str:
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB; "
         + ", ".join(f"{k} {v}" for k, v in versions.items() if k in ("auditor", "torch", "numpy", "scikit-learn")),
         "",
-        "| run | model, plan, seed | n | accuracy | seconds | of 54: top 275 | flagged (of n) | by class_adjusted | top 54 "
-        "| goal |",
+        "| run | model, plan, seed | n | accuracy | seconds | of 54: top 275 | flagged (of n) | "
+        "by class_adjusted | top 54 | goal |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in document["rows"]:
