@@ -19,8 +19,8 @@ def headline(result: BenchmarkResult) -> str:
     if not changed:
         return f"{what} none of the {result.n_pairs} pairs of models. Pick {best.name}{ties}."
     return (
-        f"{what} {changed} of {result.n_pairs} pairs of models; {real} of {changed} rank changes "
-        f"{'is' if real == changed == 1 else 'are'} real (beyond chance). Pick {best.name}{ties}."
+        f"{what} {changed} of {result.n_pairs} pairs of models; {real} of {changed} rank "
+        f"{'change is' if real == changed == 1 else 'changes are'} real (beyond chance). Pick {best.name}{ties}."
     )
 
 

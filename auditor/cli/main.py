@@ -18,6 +18,7 @@ from auditor.cli import grid as grid_command
 from auditor.cli import import_verdicts as import_verdicts_command
 from auditor.cli import lists, patch, show
 from auditor.cli import quality as quality_command
+from auditor.cli import report as report_command
 from auditor.cli import review as review_command
 from auditor.cli import sample as sample_command
 from auditor.cli import status as status_command
@@ -52,6 +53,7 @@ app.add_typer(patch.app, name="patch")
 app.command("import-verdicts")(import_verdicts_command.import_verdicts)
 app.command("verdicts")(verdicts_command.verdicts)
 app.command("benchmark")(benchmark_command.benchmark)
+app.command("report")(report_command.report)
 app.command("benchmark-detection")(benchmark_detection_command.benchmark_detection)
 app.command("explain")(explain_command.explain)
 app.command("grid")(grid_command.grid)

@@ -9,7 +9,7 @@ from typing import Any
 
 from auditor.core.files import atomic_write
 
-__all__ = ["BenchmarkReport", "render_markdown", "write_reports"]
+__all__ = ["BenchmarkReport", "environment", "render_json", "render_markdown", "write_reports"]
 
 
 @dataclass(frozen=True)

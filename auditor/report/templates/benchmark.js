@@ -74,8 +74,8 @@
     for (const m of models) { const c = data.curves.models[m.name]; for (const v of [...c.corrected, ...c.original, ...(chosen.has(m.name) ? [...c.low, ...c.high] : [])]) { low = Math.min(low, v); high = Math.max(high, v); } }
     low = Math.max(0, Math.floor(low * 20) / 20); high = Math.min(1, Math.ceil(high * 20) / 20);
     const ly = (v) => bottom - (bottom - top) * (v - low) / (high - low || 1);
-    const ticks = Math.max(0.05, Math.ceil((high - low) / 7 * 20) / 20);
-    for (let v = low; v <= high + 1e-9; v += ticks) { el("line", { x1: left, x2: right, y1: ly(v), y2: ly(v), stroke: "var(--line)" }, svg); el("text", { x: left - 8, y: ly(v) + 4, "text-anchor": "end" }, svg, (100 * v).toFixed(0)); }
+    const ticks = [0.01, 0.02, 0.05, 0.1, 0.2].find((t) => (high - low) / t <= 8) || 0.2;
+    for (let v = Math.ceil(low / ticks - 1e-9) * ticks; v <= high + 1e-9; v += ticks) { el("line", { x1: left, x2: right, y1: ly(v), y2: ly(v), stroke: "var(--line)" }, svg); el("text", { x: left - 8, y: ly(v) + 4, "text-anchor": "end" }, svg, (100 * v).toFixed(0)); }
     for (const v of [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]) if (v > grid[0] * 1.25) { el("line", { x1: lx(v), x2: lx(v), y1: bottom, y2: bottom + 5, stroke: "var(--faint)" }, svg); el("text", { x: lx(v), y: bottom + 19, "text-anchor": "middle" }, svg, `${+(100 * v).toFixed(2)} %`); }
     el("text", { x: lx(grid[0]), y: bottom + 19, "text-anchor": "start" }, svg, `${+(100 * grid[0]).toPrecision(3)} %`);
     el("text", { x: (left + right) / 2, y: bottom + 40, "text-anchor": "middle" }, svg, "prevalence of corrected rows (logarithmic)");

@@ -1,0 +1,80 @@
+"""The report of whatever a folder holds, in the form asked for: `render_report`, `write_report`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+from auditor.benchmark.folder import is_result, read_result
+from auditor.core.errors import RunError, UsageError
+from auditor.core.files import atomic_write
+from auditor.report.benchmark import render_json, render_markdown
+from auditor.report.benchmark_html import render_html
+from auditor.report.pdf import print_pdf
+from auditor.report.run_markdown import render_run_markdown
+from auditor.runs.run import Run, open_run
+
+__all__ = ["FORMATS", "render_report", "write_report"]
+
+FORMATS: Final = ("html", "md", "json", "pdf")
+
+
+def render_report(name: str, form: str, runs_dir: Path) -> str:
+    """The report as text.
+
+    Parameters
+    ----------
+    name : str
+        Folder of a run or of a benchmark, or its name in `runs_dir`.
+    form : str
+        ``"html"``, ``"md"`` or ``"json"``.
+    runs_dir : Path
+
+    Raises
+    ------
+    RunError
+        If the folder holds neither.
+    UsageError
+        For another form.
+    """
+    if form not in FORMATS:
+        raise UsageError(f"unknown --format {form!r}.", f"Known: {', '.join(FORMATS)}.")
+    if form == "pdf":
+        raise UsageError("a PDF is no text.", "Give a file with --out.")
+    folder = _folder(name, runs_dir)
+    if is_result(folder):
+        report = read_result(folder)
+        return {"html": render_html, "md": render_markdown, "json": render_json}[form](report)
+    return _run(open_run(folder), form)
+
+
+def write_report(name: str, form: str, out: Path | None, runs_dir: Path) -> Path:
+    """Write the report; by default beside what it reports on. Returns the file. Errors as `render_report`."""
+    target = out or _folder(name, runs_dir) / f"report.{form}"
+    if form == "pdf":
+        print_pdf(render_report(name, "html", runs_dir), target)
+        return target
+    text = render_report(name, form, runs_dir)
+    with atomic_write(target) as handle:
+        handle.write(text.encode())
+    return target
+
+
+def _folder(name: str, runs_dir: Path) -> Path:
+    folder = Path(name)
+    if folder.is_dir() or not (runs_dir / name).is_dir():
+        return folder
+    return runs_dir / name
+
+
+def _run(run: Run, form: str) -> str:
+    if form == "md":
+        return render_run_markdown(run)
+    if form == "json":
+        findings = json.loads(run.findings.to_json(orient="records"))
+        facts = {key: run.manifest[key] for key in ("data", "plan", "counts", "not_auditable", "notes")}
+        return json.dumps({"schema": "auditor.run-report/1", **facts, "findings": findings}, ensure_ascii=False) + "\n"
+    if not run.report_path.is_file():
+        raise RunError(f"the run {run.id!r} has no page.", "Repeat the find-errors command; it writes the page again.")
+    return run.report_path.read_text(encoding="utf-8")

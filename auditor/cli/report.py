@@ -1,0 +1,32 @@
+"""``auditor report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["report"]
+
+
+def report(
+    folder: Annotated[
+        str, typer.Argument(metavar="RUN|BENCH", help="Run folder, its name in the runs folder, or a benchmark folder.")
+    ],
+    form: Annotated[str, typer.Option("--format", help="html, md, json or pdf.")] = "html",
+    out: Annotated[Path | None, typer.Option(help="File; default report.FORMAT in the folder. - is stdout.")] = None,
+) -> None:
+    """Write the report of a run or of a benchmark in another form."""
+    import sys
+
+    from auditor.benchmark.reporting import write_report
+    from auditor.cli.console import say
+    from auditor.core.config import load_settings
+
+    if str(out) == "-":
+        from auditor.benchmark.reporting import render_report
+
+        sys.stdout.write(render_report(folder, form, load_settings().runs_dir))
+        return
+    say(f"Report: {write_report(folder, form, out, load_settings().runs_dir)}")
