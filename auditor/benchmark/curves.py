@@ -172,7 +172,7 @@ def check_by_simulation(field: Field, sets: Sets, draws: int, seed: int) -> dict
             continue
         found = simulate(right, on_c, sets.n_correctable, kept, draws, generator(seed, "simulation", str(wanted)))
         share = sets.n_correctable / (sets.n_correctable + kept)
-        closed = accuracy_at(share, benign, on_c / sets.n_correctable)
+        closed = accuracy_at(np.array(share), benign, on_c / sets.n_correctable)
         error = [simulated_sd(float(b), sets.n_benign, sets.n_correctable, kept) / math.sqrt(draws) for b in benign]
         away = np.abs(found.mean(axis=0) - closed)
         z = float(np.max(np.divide(away, error, out=np.zeros_like(away), where=np.array(error) > 0)))

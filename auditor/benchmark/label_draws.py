@@ -70,6 +70,6 @@ def _declared(first: tuple[int, int], second: tuple[int, int], changes: np.ndarr
     if (first[0] - first[1]) * (second[0] - second[1]) >= 0:
         return False
     lead, follow = (first, second[::-1]) if first[0] > first[1] else (first[::-1], second)
-    sides = max(float(mcnemar_greater(*lead)), float(mcnemar_greater(*follow))) * n_pairs < LEVEL
+    sides = float(mcnemar_greater(*np.array([lead, follow]).T).max()) * n_pairs < LEVEL
     count = np.bincount(changes + 2, minlength=5).tolist()
     return sides or sign_flip(count[3], count[1], count[4], count[0]) * n_pairs < LEVEL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -153,7 +154,7 @@ def flips_of(before: PairTests, after: PairTests) -> np.ndarray:
 
 def real_flips(
     before: PairTests, after: PairTests, change: np.ndarray, adjust: Callable[[np.ndarray], np.ndarray] = holm
-) -> tuple[list[dict[str, float | int | str | bool | None]], int]:
+) -> tuple[list[dict[str, Any]], int]:
     """Every flip with its tests, and the number of those that are real.
 
     Real: both one-sided p, each adjusted over all pairs, are below `LEVEL`; or the adjusted p of the change is.
@@ -172,7 +173,8 @@ def real_flips(
     up = before.difference > 0
     first, second = np.where(up, before.p_greater, before.p_less), np.where(up, after.p_less, after.p_greater)
     first_adjusted, second_adjusted, change_adjusted = adjust(first), adjust(second), adjust(change)
-    found, real = [], 0
+    found: list[dict[str, Any]] = []
+    real = 0
     for k in flips_of(before, after):
         sides = bool(first_adjusted[k] < LEVEL and second_adjusted[k] < LEVEL)
         moved = bool(change_adjusted[k] < LEVEL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -110,53 +110,83 @@ def benchmark(
     sets = make_sets(judged, truth, counted.agreement)
     field = make_field(predictions, truth, sets)
     tell.stage("compare", f"{len(field.models)} models, {len(truth):,} rows, {sets.n_correctable:,} correctable")
-    before, after = (compare_pairs(field, right, sets.pruned) for right in (field.given, field.corrected))
-    on_c = [compare_pairs(field, right, sets.correctable) for right in (field.given, field.corrected)]
-    on_b = compare_pairs(field, field.given, sets.benign)
-    change = change_p(field, sets.correctable)
+    tests = _test(field, sets)
     tell.stage("resample", f"{draws:,} draws")
     resampled = draw(field, sets, judged, draws, seed)
-    flips, real = real_flips(before, after, change)
-    flips_c, real_c = real_flips(on_c[0], on_c[1], change)
-    probability, taus = summary_of_signs(resampled.original, resampled.corrected)
-    uncertain = drawn_claims(field, sets, judged, [f["pair"] for f in flips], seed)
-    correlation = _correlations(field, sets)
-    defined = taus[np.isfinite(taus)]
-    tell.stage("curves", "")
-    found = crossovers(field, sets, on_b, on_c[1], draws, seed)
-    names = field.names
     result = replace(
         counted,
         dataset=dataset or truth.source,
-        models=tuple(_models(field, sets, before, after, resampled)),
-        crossovers=tuple(found),
+        models=tuple(_models(field, sets, tests.before, tests.after, resampled)),
+        **_order_changes(field, sets, judged, tests, resampled, seed),
+    )
+    tell.stage("curves")
+    correlation = _correlations(field, sets)
+    result = replace(
+        result,
+        crossovers=tuple(crossovers(field, sets, tests.on_benign, tests.after_on_correctable, draws, seed)),
         crossovers_original=tuple(
-            {"a": names[i], "b": names[j], "prevalence": float(one.prevalence)}
+            {"a": field.names[i], "b": field.names[j], "prevalence": float(one.prevalence)}
             for (i, j), one in find_crossovers(field, sets, field.given).items()
         ),
         kendall_tau=correlation["pruned"]["kendall"],
-        kendall_tau_interval=tuple(interval(defined).tolist()) if len(defined) else None,  # type: ignore[arg-type]
         rank_correlation=correlation,
-        flips=tuple(_told(f, names, probability, uncertain) for f in flips),
-        flips_correctable=tuple(_told(f, names, None, {}) for f in flips_c),
-        n_pairs=len(before.a), n_flips_real=real, n_flips_correctable_real=real_c,
-        pairs=tuple(_pairs(field, before, after, change, probability)),
-        tie_groups={
-            "original": _ties(field, field.given, sets, before), "corrected": _ties(field, field.corrected, sets, after)
-        },
         curves=_curves(field, sets, draws, seed),
         simulation=check_by_simulation(field, sets, SIMULATED, seed),
         by_agreement=tuple(_at(judged, truth, predictions, k) for k in judged.thresholds),
         selection=agreement_with_guesses(field, judged),
         audit=audit_ranking(field, sets, judged, draws, seed),
-        label_uncertainty=_uncertainty(resampled, judged, len(names)),
+        label_uncertainty=_uncertainty(resampled, judged, len(field.models)),
     )  # fmt: skip
     more = {
         "draws": draws, "seed": seed, "machine": describe_machine(), "versions": package_versions(),
         "seconds": round(time.perf_counter() - began, 2),
     }  # fmt: skip
-    said = {"headline": headline(result), "caveats": tuple(caveats(result))}
-    return replace(result, **said, conditions={**(conditions or {}), **more})
+    return replace(
+        result, headline=headline(result), caveats=tuple(caveats(result)), conditions={**(conditions or {}), **more}
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class _Tests:
+    """Tests of all pairs: on pruned rows with both labels, on benign and on correctable rows, and of the change."""
+
+    before: PairTests
+    after: PairTests
+    on_benign: PairTests
+    before_on_correctable: PairTests
+    after_on_correctable: PairTests
+    change: np.ndarray
+
+
+def _test(field: Field, sets: Sets) -> _Tests:
+    return _Tests(
+        compare_pairs(field, field.given, sets.pruned), compare_pairs(field, field.corrected, sets.pruned),
+        compare_pairs(field, field.given, sets.benign), compare_pairs(field, field.given, sets.correctable),
+        compare_pairs(field, field.corrected, sets.correctable), change_p(field, sets.correctable),
+    )  # fmt: skip
+
+
+def _order_changes(
+    field: Field, sets: Sets, judged: Judged, tests: _Tests, resampled: Draws, seed: int
+) -> dict[str, Any]:
+    """Flips and ties: the fields of the result that speak of pairs."""
+    names = field.names
+    flips, real = real_flips(tests.before, tests.after, tests.change)
+    flips_c, real_c = real_flips(tests.before_on_correctable, tests.after_on_correctable, tests.change)
+    probability, taus = summary_of_signs(resampled.original, resampled.corrected)
+    uncertain = drawn_claims(field, sets, judged, [f["pair"] for f in flips], seed)
+    defined = taus[np.isfinite(taus)]
+    return {
+        "flips": tuple(_told(f, names, probability, uncertain) for f in flips), "n_flips_real": real,
+        "flips_correctable": tuple(_told(f, names, None, {}) for f in flips_c), "n_flips_correctable_real": real_c,
+        "n_pairs": len(tests.before.a),
+        "pairs": tuple(_pairs(field, tests.before, tests.after, tests.change, probability)),
+        "kendall_tau_interval": tuple(interval(defined).tolist()) if len(defined) else None,
+        "tie_groups": {
+            "original": _ties(field, field.given, sets, tests.before),
+            "corrected": _ties(field, field.corrected, sets, tests.after),
+        },
+    }  # fmt: skip
 
 
 def _models(field: Field, sets: Sets, before: PairTests, after: PairTests, resampled: Draws) -> list[ModelResult]:
