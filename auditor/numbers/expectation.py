@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from auditor.stats.precision import reviews_for_first_cut
 from auditor.stats.sampling import UNIFORM_SHARE, audit_probabilities
-from auditor.stats.totals import NARROW, WIDE, WIDE_BELOW
+from auditor.stats.totals import MULTIPLE
 
 __all__ = ["Expected", "candidate_share", "expect"]
 
@@ -81,7 +81,6 @@ def expect(
     p = audit_probabilities(margin, candidate_share=candidates_share)
     s = expit(margin)
     variance = np.maximum(s * (1 - s), _LEAST_DOUBT**2)
-    multiple = WIDE if budget < WIDE_BELOW else NARROW
     share = float(s.mean())
     n = len(margin)
     candidates = margin > 0
@@ -90,7 +89,7 @@ def expect(
     return Expected(
         budget,
         float(-np.expm1(budget * np.log1p(-np.minimum(p, 1 - 1e-12))).sum()),
-        multiple * math.sqrt(float((variance / p).sum()) / budget),
+        MULTIPLE * math.sqrt(float((variance / p).sum()) / budget),
         float(norm.isf(0.025)) * n * math.sqrt(share * (1 - share) / budget),
         budget * rate,
         needed,
