@@ -102,7 +102,7 @@ def _summary(figures: dict[str, np.ndarray], of: np.ndarray) -> dict[str, Any]:
         if not len(used):
             told[name] = None
             continue
-        half = 1.96 * float(used.std(ddof=1)) / np.sqrt(len(used)) if len(used) > 1 else float("nan")
+        half = float(1.96 * used.std(ddof=1) / np.sqrt(len(used))) if len(used) > 1 else float("nan")
         mean = float(used.mean())
         told[name] = [round(mean, 4), *(round(v, 4) if np.isfinite(v) else None for v in (mean - half, mean + half))]
     return told
