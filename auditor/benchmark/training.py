@@ -41,6 +41,8 @@ METHODS: Registry[Callable[[str, BudgetClass, str], Trainer]] = Registry(
         "global": "auditor.prune.entries:global_magnitude",
         "ftwt": "auditor.prune.entries:ftwt",
         "ftwt_joint": "auditor.prune.entries:ftwt_joint",
+        "ftwt_uniform": "auditor.prune.entries:ftwt_uniform",
+        "ftwt_static": "auditor.prune.entries:ftwt_static",
     },
     "auditor.benchmark_methods",
 )

@@ -11,7 +11,7 @@ from torch import nn
 
 from auditor.core.errors import UsageError
 
-__all__ = ["Count", "count"]
+__all__ = ["Count", "PrunedCount", "count", "count_pruned"]
 
 
 @dataclass(frozen=True)
@@ -83,3 +83,42 @@ def count(model: nn.Module, input_shape: Sequence[int] = (3, 32, 32)) -> Count:
         macs=sum(layers.values()),
         layers=layers,
     )
+
+
+@dataclass(frozen=True)
+class PrunedCount:
+    """Cost of a network with zeroed weights, for one image.
+
+    Attributes
+    ----------
+    weights, nonzero : int
+        Of convolutions and linear layers.
+    dense : int
+        MACs with nothing left out.
+    masked : int
+        MACs whose weight is not zero: what the papers on unstructured pruning report as remaining. No ordinary kernel
+        is faster by it.
+    executable : int
+        MACs of ordinary dense kernels that leave out filters, and input channels of a layer, that are zero throughout.
+    """
+
+    weights: int
+    nonzero: int
+    dense: int
+    masked: int
+    executable: int
+
+
+def count_pruned(model: nn.Module, input_shape: Sequence[int] = (3, 32, 32)) -> PrunedCount:
+    """Count what is left of `model`; zeros are looked for in the weights themselves."""
+    layers = dict(model.named_modules())
+    weights = nonzero = dense = masked = executable = 0
+    for name, macs in count(model, input_shape).layers.items():
+        live: torch.Tensor = layers[name].weight != 0  # type: ignore[operator, assignment]
+        uses = macs // live.numel()  # output positions of one weight, over all calls
+        flat = live.flatten(2).any(2) if live.ndim > 2 else live
+        columns = int(flat.any(1).sum()) * int(flat.any(0).sum())
+        weights, nonzero = weights + live.numel(), nonzero + int(live.sum())
+        dense, masked = dense + macs, masked + uses * int(live.sum())
+        executable += uses * columns * (live[0, 0].numel() if live.ndim > 2 else 1)
+    return PrunedCount(weights, nonzero, dense, masked, executable)

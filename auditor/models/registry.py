@@ -44,7 +44,7 @@ MODELS: Registry[Callable[..., nn.Module]] = Registry(
 
 
 #: Networks that come in variants: ``name:variant``.
-VARIANTS = frozenset({"cifake_cnn"})
+VARIANTS = frozenset({"cifake_cnn", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"})
 
 
 def split_variant(name: str) -> tuple[str, str]:
@@ -59,7 +59,8 @@ def build_model(name: str, n_classes: int, image_size: int, seed: int, **options
     Parameters
     ----------
     name : str
-        A name in `MODELS`, or ``name:variant`` of a network that comes in variants, e.g. ``cifake_cnn:f32-c2-d64-n1``.
+        A name in `MODELS`, or ``name:variant`` of a network that comes in variants, e.g.
+        ``cifake_cnn:f32-c2-d64-n1`` or ``vgg16_bn:w0.25``.
     n_classes : int
         Length of the logit vector, at least 2.
     image_size : int

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
+
+from auditor.core.errors import UsageError
 
 __all__ = ["VGG", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"]
 
@@ -59,21 +62,31 @@ class VGG(nn.Module):
         return self._end(self.body(images))
 
 
-def vgg11_bn(n_classes: int, image_size: int = 32, width: float = 1.0) -> VGG:
+def _width(name: str, variant: str) -> float:
+    """Width of ``name:wNUMBER``, e.g. ``vgg16_bn:w0.25``; 1 without a variant."""
+    if not variant:
+        return 1.0
+    found = re.fullmatch(r"w(\d*\.?\d+)", variant)
+    if found is None or not 0 < float(found[1]) <= 8:
+        raise UsageError(f"{name!r} has no variant {variant!r}.", f"Write a width, e.g. {name}:w0.25.")
+    return float(found[1])
+
+
+def vgg11_bn(n_classes: int, image_size: int = 32, variant: str = "") -> VGG:
     """VGG-11 with BatchNorm."""
-    return VGG(DEPTHS[11], n_classes, width)
+    return VGG(DEPTHS[11], n_classes, _width("vgg11_bn", variant))
 
 
-def vgg13_bn(n_classes: int, image_size: int = 32, width: float = 1.0) -> VGG:
+def vgg13_bn(n_classes: int, image_size: int = 32, variant: str = "") -> VGG:
     """VGG-13 with BatchNorm."""
-    return VGG(DEPTHS[13], n_classes, width)
+    return VGG(DEPTHS[13], n_classes, _width("vgg13_bn", variant))
 
 
-def vgg16_bn(n_classes: int, image_size: int = 32, width: float = 1.0) -> VGG:
+def vgg16_bn(n_classes: int, image_size: int = 32, variant: str = "") -> VGG:
     """VGG-16 with BatchNorm: 14,728,266 parameters, 313,201,664 MACs at 10 classes and 32 px."""
-    return VGG(DEPTHS[16], n_classes, width)
+    return VGG(DEPTHS[16], n_classes, _width("vgg16_bn", variant))
 
 
-def vgg19_bn(n_classes: int, image_size: int = 32, width: float = 1.0) -> VGG:
+def vgg19_bn(n_classes: int, image_size: int = 32, variant: str = "") -> VGG:
     """VGG-19 with BatchNorm."""
-    return VGG(DEPTHS[19], n_classes, width)
+    return VGG(DEPTHS[19], n_classes, _width("vgg19_bn", variant))

@@ -3,6 +3,7 @@ items once, when they are final."""
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,14 +14,24 @@ import numpy as np
 from auditor.core.errors import UsageError
 from auditor.core.progress import Progress
 from auditor.core.seeds import generator
-from auditor.models.registry import MODELS
+from auditor.models.registry import MODELS, split_variant
 from auditor.train.base import FitResult, FitTask, TrainingData
 from auditor.train.budget import BudgetClass, check_budget_class, reproduction_label
 from auditor.train.held_back import HeldBack
 from auditor.train.image_network import Fitted, ImageNetwork
 from auditor.train.recipe import Recipe, Stage
 
-__all__ = ["AMOUNTS", "Amount", "FinalNetwork", "benchmark_recipe", "predict_test_once", "split_training"]
+__all__ = [
+    "AMOUNTS",
+    "Amount",
+    "FinalNetwork",
+    "accuracy",
+    "benchmark_recipe",
+    "predict_test_once",
+    "slug",
+    "split_training",
+    "without_test",
+]
 
 
 @dataclass(frozen=True)
@@ -101,10 +112,13 @@ class FinalNetwork:
     network : ImageNetwork
     budget : str
         Budget class.
+    store : Path, optional
+        Where the last state of every trained network is kept, for fits that start from it. Never changes a result.
     """
 
     network: ImageNetwork
     budget: BudgetClass
+    store: Path | None = None
 
     @classmethod
     def of(cls, name: str, budget: BudgetClass, device: str = "auto") -> FinalNetwork:
@@ -115,7 +129,7 @@ class FinalNetwork:
         UnknownNameError
         """
         check_budget_class(budget)
-        MODELS.target(name)
+        MODELS.target(split_variant(name)[0])
         return cls(ImageNetwork(benchmark_recipe(budget, name), name, device), budget)
 
     @property
@@ -147,6 +161,10 @@ class FinalNetwork:
     ) -> tuple[Fitted, TrainingData, FitTask]:
         """The trained network, and the data and task it was trained with: train split only, validation to predict."""
         inner, inner_task = without_test(data, task, AMOUNTS[self.budget])
+        if self.store is not None:
+            # Under a name of its own, so that every fit that starts from this network finds it.
+            inner_task = replace(inner_task, name=f"{slug(self.name)}__seed{task.seed}")
+            checkpoint_dir = self.store / "dense"
         fitted = self.network.fit_network(inner, inner_task, progress, checkpoint_dir)
         return fitted, inner, inner_task
 
@@ -156,6 +174,11 @@ class FinalNetwork:
         fitted, inner, inner_task = self.train(data, task, progress, checkpoint_dir)
         facts = {"validation_accuracy": accuracy(fitted.result.probabilities, inner.labels[inner_task.predict])}
         return predict_test_once(fitted, data, task, inner_task, self.budget, started, facts)
+
+
+def slug(name: str) -> str:
+    """A network's name as part of a file name."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
 
 
 def without_test(data: TrainingData, task: FitTask, amount: Amount) -> tuple[TrainingData, FitTask]:

@@ -40,7 +40,7 @@ def test_rate_zero_costs_exactly_nothing_and_measuring_repeats() -> None:
 @pytest.mark.parametrize("measure", ["mean", "worst"])
 def test_prefix_caching_gives_what_the_whole_network_gives(name: str, measure: str) -> None:
     options = {"width": 4} if name == "resnet20" else {"width": 0.125}
-    model = build_model(name, 10, 32, 1, **options).eval()
+    model = build_model(name, 10, 32, 1, **options).eval().to(memory_format=torch.channels_last)
     images = noise_images(6, (16, 16), 1)
     curves = measure_curves(model, images, rate_grid(5), measure)
     with torch.no_grad():

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from auditor.prune.layers import prunable_layers, steps_of
-from auditor.prune.masks import magnitude_order
+from auditor.prune.masks import magnitude_order, smallest_removed
 
 __all__ = ["Curves", "additivity", "measure_curves", "noise_images", "rate_grid"]
 
@@ -104,8 +104,7 @@ def _one_layer(
     found = np.zeros((len(kept), len(x)))
     before = whole
     for i, left in enumerate(kept):
-        pruned = whole.clone()
-        pruned.view(-1)[order[: whole.numel() - int(left)]] = 0
+        pruned = whole.masked_fill(~smallest_removed(whole, int(left), order), 0)
         if torch.equal(pruned, whole):
             continue  # nothing that counts is removed: exactly zero
         if i and torch.equal(pruned, before):
@@ -137,10 +136,7 @@ def additivity(
     modes = {module: module.training for module in model.modules()}
     model.eval()
     whole = {name: layer.weight.detach().clone() for name, layer in layers.items()}
-    pruned = {}
-    for name, weight in whole.items():
-        pruned[name] = weight.clone()
-        pruned[name].view(-1)[magnitude_order(weight)[: weight.numel() - kept[name]]] = 0
+    pruned = {n: weight.masked_fill(~smallest_removed(weight, kept[n]), 0) for n, weight in whole.items()}
 
     def moved(names: Sequence[str]) -> float:
         for name in names:

@@ -1,0 +1,49 @@
+"""Finished networks as safetensors, with what they are in the header."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from auditor.core.errors import MissingExtraError, UnreadableError
+from auditor.core.files import atomic_path
+
+__all__ = ["load_network", "save_network"]
+
+
+def save_network(path: Path, model: nn.Module, facts: dict[str, Any]) -> None:
+    """Write the state of `model`, with `facts` as JSON in the header.
+
+    Raises
+    ------
+    MissingExtraError, StorageError
+    """
+    try:
+        from safetensors.torch import save_file
+    except ImportError as error:
+        raise MissingExtraError("safetensors", "torch", "keeping a pruned network") from error
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata={"auditor": json.dumps(facts)})
+
+
+def load_network(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """State and facts of a file of `save_network`.
+
+    Raises
+    ------
+    UnreadableError
+        If it is absent, damaged or not ours.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as handle:
+            header = handle.metadata() or {}
+            return {name: handle.get_tensor(name) for name in handle.keys()}, json.loads(header["auditor"])  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise UnreadableError(f"{str(path)!r} is not a network kept by auditor: {error}.") from error

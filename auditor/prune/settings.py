@@ -1,0 +1,104 @@
+"""Every constant of a pruning run that can change its result, by budget class."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from auditor.train.budget import BudgetClass
+
+__all__ = ["FTWT_SETTINGS", "RD_SETTINGS", "FtwtSettings", "RdSettings", "sparsity_path"]
+
+
+class RdSettings(BaseModel):
+    """Layer-adaptive weight pruning; all methods fine-tune alike.
+
+    Attributes
+    ----------
+    rates : int
+        Points of a distortion curve, rate 0 and 1 included.
+    calibration : int
+        Training images distortion is measured on, spread evenly, not augmented.
+    step : float
+        Share of the weights one iteration removes; the last one goes to the target.
+    epochs : int
+        Fine-tuning after each iteration.
+    rate : float
+        Of AdamW, constant.
+    batch : int
+    measure : str
+        ``mean`` or ``worst`` over the calibration images.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rates: int = Field(ge=5)
+    calibration: int = Field(ge=1)
+    step: float = Field(gt=0, lt=1)
+    epochs: int = Field(ge=1)
+    rate: float = Field(gt=0)
+    batch: int = Field(ge=1)
+    measure: Literal["mean", "worst"] = "mean"
+
+
+#: ``paper``: 80,000 steps of 100 images per iteration on 45,000 training images, as for ResNet-32.
+RD_SETTINGS: dict[BudgetClass, RdSettings] = {
+    "smoke": RdSettings(rates=11, calibration=16, step=0.6, epochs=1, rate=1e-3, batch=32),
+    "cpu": RdSettings(rates=21, calibration=64, step=0.5, epochs=1, rate=1e-3, batch=128),
+    "gpu10": RdSettings(rates=21, calibration=1024, step=0.2, epochs=2, rate=3e-4, batch=512),
+    "paper": RdSettings(rates=101, calibration=1024, step=0.2, epochs=178, rate=3e-4, batch=100),
+}
+
+
+def sparsity_path(target: float, step: float) -> list[float]:
+    """Sparsities of the iterations, ending at `target`.
+
+    ``1 - (1 - step)^t``, leaving out those within 30 % of the target's density: a last iteration that removes next to
+    nothing is a fine-tuning the others would not have had.
+    """
+    path, density = [], 1 - step
+    while density > 1.3 * (1 - target):
+        path.append(1 - density)
+        density *= 1 - step
+    return [*path, target]
+
+
+class FtwtSettings(BaseModel):
+    """Per-image filter pruning.
+
+    Attributes
+    ----------
+    epochs : int
+        Of dynamic training, from the dense network.
+    rate, predictor_rate, decay : float
+    milestones : tuple of float
+        Shares of the training.
+    cooldown : float
+        Share of the training after which the predictors' loss has weight 0.
+    batch : int
+    pool : str
+        Global ``max`` pooling (paper) or ``mean`` (official code) in front of a predictor.
+    sample : int
+        Training images on which MACs are estimated before training.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(ge=1)
+    rate: float = Field(default=1e-2, gt=0)
+    predictor_rate: float = Field(default=0.1, gt=0)
+    decay: float = Field(default=5e-4, ge=0)
+    milestones: tuple[float, ...] = (81 / 200, 122 / 200, 151 / 200)
+    cooldown: float = Field(default=0.5, gt=0, le=1)
+    batch: int = Field(default=128, ge=1)
+    pool: Literal["max", "mean"] = "max"
+    sample: int = Field(default=512, ge=1)
+
+
+FTWT_SETTINGS: dict[BudgetClass, FtwtSettings] = {
+    "smoke": FtwtSettings(epochs=1, batch=32, sample=32),
+    "cpu": FtwtSettings(epochs=3),
+    "gpu10": FtwtSettings(epochs=25, batch=512, sample=2048),
+    "paper": FtwtSettings(epochs=200, sample=4096),
+}

@@ -1,0 +1,150 @@
+"""Many networks on one train and test split: fits of different trainers share the cores, stored ones are skipped."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from auditor.core.config import Settings
+from auditor.core.errors import EmptyDataError, UnreadableError, UsageError
+from auditor.core.progress import Progress
+from auditor.data.kinds import ImageDataset
+from auditor.data.open import open_dataset
+from auditor.train.base import FitResult, FitTask, Trainer, TrainingData
+from auditor.train.crossval import fit_and_store, share_features
+from auditor.train.results import data_hash, load_result, task_key
+
+__all__ = ["TestRows", "fit_many", "open_rows", "ready"]
+
+
+@dataclass(frozen=True)
+class TestRows:
+    """The rows that are predicted.
+
+    Attributes
+    ----------
+    data : TrainingData
+        Train split, then test split.
+    train, test : int64 arrays
+        Positions.
+    ids : str array
+        Of the test rows.
+    source : str
+        Reference of the data set.
+    """
+
+    #: Not a test case, whatever pytest thinks of the name.
+    __test__ = False
+
+    data: TrainingData
+    train: np.ndarray
+    test: np.ndarray
+    ids: np.ndarray
+    source: str
+
+
+def open_rows(reference: str, settings: Settings, progress: Progress) -> TestRows:
+    """Both splits as pixels, train first.
+
+    Raises
+    ------
+    UsageError
+        If the data set holds no images or lacks a split.
+    UnreadableError
+        If an image cannot be decoded: every network must predict every row.
+    """
+    dataset = open_dataset(reference, settings)
+    if not isinstance(dataset, ImageDataset):
+        raise UsageError(f"networks are trained on images; {reference!r} holds {dataset.modality} data.")
+    splits = dataset.items.splits
+    train, test = np.flatnonzero(splits == "train"), np.flatnonzero(splits == "test")
+    if not len(train) or not len(test):
+        raise EmptyDataError(
+            f"{reference!r} has the splits {', '.join(sorted(set(map(str, splits))))}; train and test are needed.",
+            "Give stored predictions with --predictions instead.",
+        )
+    both = np.concatenate([train, test])
+    images, bad = dataset.subset(both).load_images(progress=progress)
+    if bad:
+        raise UnreadableError(f"{len(bad)} images of {reference!r} cannot be decoded, e.g. {bad[0].reason}.")
+    data = TrainingData("image", images, dataset.labels[both], len(dataset.class_names))
+    positions = np.arange(len(both))
+    return TestRows(data, positions[: len(train)], positions[len(train) :], dataset.ids[test], dataset.reference)
+
+
+def ready(trainer: Trainer, data: TrainingData, folder: Path) -> Trainer:
+    """The trainer with nothing left to choose, and with a place for what several fits share (networks that others
+    start from); neither changes a result."""
+    if hasattr(trainer, "store"):
+        trainer = cast(Trainer, replace(cast(Any, trainer), store=Path(folder) / "shared-networks"))
+    return cast(Any, trainer).resolved(data) if hasattr(trainer, "resolved") else trainer
+
+
+@dataclass(frozen=True)
+class _Zoo:
+    """All trainers as one, so that worker processes can take fits of different networks from one queue."""
+
+    by_task: dict[str, Trainer]
+    name: str = "networks"
+    threads: int = 1
+
+    def recipe(self) -> dict[str, Any]:
+        return {task: trainer.recipe() for task, trainer in self.by_task.items()}
+
+    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
+        return self.by_task[task.name].fit(data, task, progress, checkpoint_dir)
+
+
+def fit_many(
+    trainers: dict[str, Trainer],
+    tasks: dict[str, tuple[str, FitTask]],
+    data: TrainingData,
+    fits: Path,
+    workers: int,
+    progress: Progress,
+) -> dict[str, FitResult]:
+    """Results of all tasks: stored ones read, the rest fitted, several at a time.
+
+    Parameters
+    ----------
+    trainers : dict of str to Trainer
+        By name, as `ready` gives them.
+    tasks : dict of str to (str, FitTask)
+        By task name: whose trainer, and what. Started in this order.
+    data : TrainingData
+    fits : Path
+        Folder of results, checkpoints and shared networks.
+    workers : int
+        Processes. Never changes a result.
+    progress : Progress
+    """
+    content = data_hash(data)
+    keys = {stem: task_key(trainers[name], content, task) for stem, (name, task) in tasks.items()}
+    found = {stem: load_result(fits / "results", stem, keys[stem]) for stem in tasks}
+    todo = [task for stem, (_, task) in tasks.items() if found[stem] is None]
+    kept = len(tasks) - len(todo)
+    progress.stage("train", f"{len(todo)} network(s)" + (f", {kept} stored" if kept else ""))
+    zoo = _Zoo({stem: trainers[name] for stem, (name, _) in tasks.items()})
+    workers = min(workers, len(todo))
+    if workers <= 1 or any(getattr(t, "needs_one_process", False) for t in trainers.values()):
+        for task in todo:
+            fit_and_store(zoo.by_task[task.name], data, task, keys[task.name], fits, progress)
+    else:
+        from auditor.train.workers import run_in_workers
+
+        shared = share_features(data, content, fits)
+        try:
+            run_in_workers(zoo, shared, todo, keys, workers, progress, fits)
+        finally:
+            shutil.rmtree(fits / "shared", ignore_errors=True)
+    results: dict[str, FitResult] = {}
+    for stem in tasks:
+        result = found[stem] or load_result(fits / "results", stem, keys[stem])
+        if result is None:
+            raise UnreadableError(f"the result of {stem!r} vanished from {str(fits)!r}.", "Start again.")
+        results[stem] = result
+    return results
