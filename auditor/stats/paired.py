@@ -32,7 +32,8 @@ def discordant_counts(right: np.ndarray) -> np.ndarray:
     result = np.zeros((len(right), len(right)), np.int64)
     for start in range(0, right.shape[1], _BLOCK):
         block = right[:, start : start + _BLOCK].astype(np.float32)
-        result += np.rint(block @ (1 - block).T).astype(np.int64)
+        both = np.rint(block @ block.T).astype(np.int64)
+        result += np.diag(both)[:, None] - both
     return result
 
 
