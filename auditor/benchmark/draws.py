@@ -69,13 +69,14 @@ def draw(field: Field, sets: Sets, judged: Judged, draws: int, seed: int) -> Dra
         shared, own = weights[:, :u] @ table, weights[:, u:]
         total = weights[:, :u].sum(axis=1, dtype=np.float64)
         full[start:stop] = (shared + own @ given) / n
-        size = (total + (own * keeps).sum(axis=1, dtype=np.float64))[:, None]
+        # A resample of a few rows can hold none that is kept; its accuracies are 0.
+        size = np.maximum(total + (own * keeps).sum(axis=1, dtype=np.float64), 1)[:, None]
         before[start:stop] = (shared + (own * keeps) @ given) / size
         after[start:stop] = (shared + (own * (keeps - fixed)) @ given + (own * fixed) @ corrected) / size
         if drawn is not None and posterior is not None:
             benign, guessed = _drawn_states(posterior, start, stop, seed)
             one, two = own * benign, own * guessed
-            size = (total + one.sum(axis=1, dtype=np.float64) + two.sum(axis=1, dtype=np.float64))[:, None]
+            size = np.maximum(total + (one + two).sum(axis=1, dtype=np.float64), 1)[:, None]
             drawn[0][start:stop] = (shared + (one + two) @ given) / size
             drawn[1][start:stop] = (shared + one @ given + two @ corrected) / size
     mix = _mixer(field, draws, seed)
