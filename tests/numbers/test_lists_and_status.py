@@ -248,6 +248,13 @@ def test_all_clean_data(tmp_path: Path, opened: Opened) -> None:
 def test_a_reviewer_who_always_says_given(case: Case, opened: Opened) -> None:
     state = _reviewed(case, opened(case, 300), lambda *_: "given")
     _sane(state)
+    strict = estimate(state).strict
+    assert strict is not None
+    e = strict.total.estimate
+    assert (e.low, e.value) == (0, 0)
+    assert 0 < e.high < 0.1 * len(state)  # nothing found is not nothing there
+    assert "exact bound" in " ".join(strict.total.notes)
+    assert "not corrected for reviewer error" in "\n".join(estimate_lines(estimate(state)))
     listed = flag_at_precision(state, 0.9, 0.95)
     assert len(listed.positions) == 0
     assert listed.more_uniform > 0
