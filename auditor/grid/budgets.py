@@ -56,7 +56,7 @@ class GridBudget:
 
     def changed(self, **values: Any) -> GridBudget:
         """The same with other numbers; ``None`` values are left out. Use "all" for a whole split."""
-        given = {k: None if v == "all" else v for k, v in values.items() if v is not None}
+        given: dict[str, Any] = {k: None if v == "all" else v for k, v in values.items() if v is not None}
         return replace(self, **given)
 
 

@@ -93,7 +93,8 @@ def binary_metrics(probabilities: np.ndarray, labels: np.ndarray, level: float =
 def _as_positive(confusion: np.ndarray, k: int, level: float) -> ClassMetrics:
     hits, called, real = int(confusion[k, k]), int(confusion[:, k].sum()), int(confusion[k].sum())
     shared = wilson(hits, called + real - hits, level)
-    f1 = Interval(*(2 * j / (1 + j) for j in (shared.value, shared.low, shared.high)), level)
+    value, low, high = (2 * j / (1 + j) for j in (shared.value, shared.low, shared.high))
+    f1 = Interval(value, low, high, level)
     return ClassMetrics(wilson(hits, called, level), wilson(hits, real, level), f1)
 
 

@@ -47,6 +47,8 @@ class ImageTensor:
             # torch warns about read-only memory; a view through a copy-on-write map keeps the pages shared.
             features = _writable_view(features)
         self.pixels = torch.from_numpy(features).to(device)
+        self.mean: torch.Tensor
+        self.std: torch.Tensor
         if isinstance(statistics_from, ImageTensor):
             self.mean, self.std = statistics_from.mean, statistics_from.std
         else:
