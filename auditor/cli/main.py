@@ -17,6 +17,7 @@ from auditor.cli import flag as flag_command
 from auditor.cli import grid as grid_command
 from auditor.cli import import_verdicts as import_verdicts_command
 from auditor.cli import lists, patch, show
+from auditor.cli import prune as prune_command
 from auditor.cli import quality as quality_command
 from auditor.cli import report as report_command
 from auditor.cli import review as review_command
@@ -57,6 +58,7 @@ app.command("report")(report_command.report)
 app.command("benchmark-detection")(benchmark_detection_command.benchmark_detection)
 app.command("explain")(explain_command.explain)
 app.command("grid")(grid_command.grid)
+app.command("prune")(prune_command.prune)
 app.command("datasets")(lists.datasets)
 app.command("models")(lists.models)
 app.command("doctor")(lists.doctor)

@@ -122,7 +122,7 @@ class DynamicNetwork:
             "ratio": gated.ratio,
             "estimated_before": _cost_row(estimate),
             "achieved": _cost_row(achieved),
-            "mask_accuracy": _mask_accuracy(gated, validation),
+            **_mask_facts(gated, validation),
             "macs_dense": achieved.dense,
             "flops_paper": achieved.flops_paper,
             "macs_executable": achieved.macs_executable,
@@ -256,20 +256,26 @@ def _static_masks(gated: GatedNetwork, sample: torch.Tensor, active: dict[str, f
     return masks
 
 
-def _mask_accuracy(gated: GatedNetwork, images: torch.Tensor) -> float | None:
-    """Share of (image, filter) pairs on validation images where predictor and target agree; None without predictors."""
+def _mask_facts(gated: GatedNetwork, images: torch.Tensor) -> dict[str, float | None]:
+    """On validation images: share of (image, filter) pairs where predictor and target agree (None without predictors),
+    and share of the filters that are on for some images and off for others."""
     import torch
 
-    if gated.mode != "predict":
-        return None
     right = total = 0
+    seen: dict[str, list[torch.Tensor]] = {unit.name: [] for unit in gated.plan.units}
     gated.eval()
     gated.keep_targets = True
     with torch.no_grad():
         for part in images.split(256):
             gated(part)
+            for name, mask in gated.record.masks.items():
+                seen[name].append(torch.stack([mask.any(0), mask.all(0)]))
             for name, target in gated.record.targets.items():
                 right += int((gated.record.masks[name] == target).sum())
                 total += target.numel()
     gated.keep_targets = False
-    return right / total
+    varying = [torch.stack(v)[:, 0].any(0) & ~torch.stack(v)[:, 1].all(0) for v in seen.values()]
+    return {
+        "mask_accuracy": right / total if total else None,
+        "varying_filters": float(torch.cat(varying).double().mean()),
+    }

@@ -1,0 +1,117 @@
+"""Rebuild reports/cifar10: find errors, take the published verdicts as the review, make a patch, re-rank our networks.
+
+Run from a checkout, with the data below ``AUDITOR_DATA_DIR`` or ``../shared/data``::
+
+    python pipelines/cifar10.py [--budget cpu] [--seeds 3] [--networks resnet18,vgg11_bn,..] [--work FOLDER]
+
+Everything that is stored in the work folder and still valid is not computed again: this continues a killed run, and
+adding a network trains that network alone. Networks are trained below any paper's recipe unless ``--budget paper``:
+not a reproduction.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from auditor.audit.find_errors import find_errors
+from auditor.benchmark.command import run_benchmark
+from auditor.benchmark.training import MANIFEST
+from auditor.cli.console import RichProgress, say
+from auditor.core.config import Settings, load_settings
+from auditor.core.errors import OfflineError
+from auditor.core.files import atomic_write
+from auditor.core.progress import Progress
+from auditor.patch.create import create_patch
+from auditor.patch.files import write_patch
+from auditor.patch.importing import import_verdicts
+from auditor.patch.rules import open_store, stored_consensus
+
+ROOT = Path(__file__).resolve().parents[1]
+#: At least six families and depths whose training fits two cores; the other published names work too, slower.
+NETWORKS = "fastnet,resnet20,resnet32,vgg11_bn,vgg16_bn,mobilenet_v1,resnet18,vgg13_bn"
+#: Recipe of `find-errors` by budget class of the networks.
+FIND = {"smoke": "smoke", "cpu": "quick", "gpu10": "standard", "paper": "standard"}
+#: What is published from the result folder, the manifest last.
+PUBLISHED = ("benchmark.json", "examples.json", "report.html", "report.md", "report.json", MANIFEST,
+             "benchmark-manifest.json")  # fmt: skip
+PATCH = "cifar10.labelpatch.jsonl"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--networks", default=NETWORKS)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--budget", choices=list(FIND), default="cpu")
+    parser.add_argument("--draws", type=int, default=10_000)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "cifar10-own")
+    parser.add_argument("--out", type=Path, default=ROOT / "reports" / "cifar10")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser.parse_args(given)
+    command = shlex.join(["python", "pipelines/cifar10.py", *given])
+    settings = with_default_data(load_settings())
+    with RichProgress() as progress:
+        patch = reviewed_patch(settings, progress, options)
+        done = run_benchmark(
+            settings, progress, reference="cifar10", patch=patch, train=options.networks, seeds=options.seeds,
+            budget=options.budget, device=options.device, workers=options.workers, draws=options.draws,
+            out=options.work, command=command,
+        )  # fmt: skip
+    say(done.result.headline)
+    publish(options.work, options.out)
+
+
+def with_default_data(settings: Settings) -> Settings:
+    """The settings, with the data beside the checkout where nothing else is said."""
+    if settings.data_dirs:
+        return settings
+    return load_settings({"data_dir": ROOT.parent / "shared" / "data"})
+
+
+def published_verdicts(settings: Settings) -> Path:
+    """The crowd's verdicts on CIFAR-10."""
+    for folder in settings.data_dirs:
+        path = Path(folder) / "label_errors" / "cifar10" / "mturk.json"
+        if path.is_file():
+            return path
+    raise OfflineError("label_errors/cifar10/mturk.json is in no data folder.", "Set AUDITOR_DATA_DIR.")
+
+
+def reviewed_patch(settings: Settings, progress: Progress, options: argparse.Namespace) -> Path:
+    """Find errors in the test split, store the published votes as the review, and make the patch of their majority."""
+    folder = options.work / "find-errors"
+    run = find_errors(
+        "cifar10", out=folder, budget=FIND[options.budget], device=options.device, workers=options.workers,
+        settings=settings, progress=progress,
+    )  # fmt: skip
+    progress.stage("review", "published verdicts")
+    with open_store(run.path) as store:
+        store.load_run(run)
+        taken = import_verdicts(run, published_verdicts(settings), store)
+    say(f"{taken.items:,} items judged, {taken.counts['errors']:,} errors by 3 of 5 votes")
+    made: Any = create_patch(run, stored_consensus(run, "3-of-5", None), settings)
+    path = Path(options.work) / PATCH
+    write_patch(made.patch, path)
+    say(f"{len(made.patch.records):,} records in {path}")
+    return path
+
+
+def publish(work: Path, out: Path) -> None:
+    """Copy what the report consists of, the manifest last."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in (PATCH, *PUBLISHED):
+        if (work / name).is_file():
+            with atomic_write(out / name) as handle, open(work / name, "rb") as source:
+                shutil.copyfileobj(source, handle)
+    say(f"Report: {out}")
+
+
+if __name__ == "__main__":
+    main()
