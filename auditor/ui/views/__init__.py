@@ -10,6 +10,7 @@ from auditor.core.config import load_settings
 from auditor.core.errors import AuditorError
 from auditor.ui import workspace as workspaces
 from auditor.ui.people import require_login
+from auditor.ui.views.benchmark import benchmark_page, has_benchmark
 from auditor.ui.views.disagreements import disagreements_page
 from auditor.ui.views.export import export_page
 from auditor.ui.views.gallery import gallery_page
@@ -29,6 +30,8 @@ PAGES: tuple[tuple[str, str, str, Callable[[Workspace], None]], ...] = (
     ("Duplicates & quality", "quality", ":material/content_copy:", quality_page),
     ("Export", "export", ":material/download:", export_page),
 )
+#: Shown where the run folder holds such a result.
+BENCHMARK = ("Benchmark", "benchmark", ":material/leaderboard:", benchmark_page)
 
 
 def show() -> None:
@@ -47,7 +50,7 @@ def show() -> None:
         return
     pages = [
         st.Page(_bound(call, opened), title=title, url_path=path, icon=icon, default=path == "overview")
-        for title, path, icon, call in PAGES
+        for title, path, icon, call in (*PAGES, *([BENCHMARK] if has_benchmark(opened) else []))
     ]
     st.navigation(pages, position="top").run()
 
