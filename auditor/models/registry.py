@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditor.core.errors import MissingExtraError, UsageError
@@ -11,7 +12,7 @@ from auditor.core.registry import Registry
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["MODELS", "VARIANTS", "build_model", "split_variant"]
+__all__ = ["MODELS", "VARIANTS", "build_model", "genotype_facts", "split_variant"]
 
 #: Name -> factory ``(n_classes, image_size, **options) -> nn.Module``. Input of every network: float images
 #: (n, 3, H, W), normalised per channel; output: logits (n, n_classes). Third parties register under the
@@ -38,19 +39,38 @@ MODELS: Registry[Callable[..., nn.Module]] = Registry(
         "inception_v3": "auditor.models.inception_v3:inception_v3",
         "mobilenet_v1": "auditor.models.mobilenet_v1:mobilenet_v1",
         "mobilenet_v2": "auditor.models.mobilenet_v2:mobilenet_v2",
+        "nasnet_a": "auditor.models.nasnet:nasnet_a",
+        "nasnet": "auditor.models.nasnet:nasnet",
+        "proxyless": "auditor.models.proxyless:proxyless",
+        "eas": "auditor.models.eas:eas",
     },
     "auditor.models",
 )
 
 
 #: Networks that come in variants: ``name:variant``.
-VARIANTS = frozenset({"cifake_cnn", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"})
+VARIANTS = frozenset(
+    {"cifake_cnn", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn", "nasnet_a", "nasnet", "proxyless", "eas"}
+)
 
 
 def split_variant(name: str) -> tuple[str, str]:
     """``(name, variant)`` of a network's name; the variant is empty where the network has none."""
     base, _, variant = name.partition(":")
     return (base, variant) if base in VARIANTS else (name, "")
+
+
+def genotype_facts(name: str) -> dict[str, str]:
+    """What a recipe must hold beside the name of a network that a file describes: the hash of that file.
+
+    Empty for all other networks.
+    """
+    _, variant = split_variant(name)
+    if not variant or not Path(variant).is_file():
+        return {}
+    from auditor.models.genotype import file_hash
+
+    return {"genotype_sha256": file_hash(variant)}
 
 
 def build_model(name: str, n_classes: int, image_size: int, seed: int, **options: Any) -> nn.Module:

@@ -15,6 +15,7 @@ from auditor.core.errors import EmptyDataError, LabelError, MissingExtraError, U
 from auditor.core.hashing import hash_array, hash_json
 from auditor.core.progress import Progress
 from auditor.core.seeds import derive_seed
+from auditor.models.registry import genotype_facts
 from auditor.train.base import FitResult, FitTask, TrainingData
 from auditor.train.recipe import THREADS, Recipe, recipe_for
 
@@ -108,6 +109,7 @@ class ImageNetwork:
             "threads": self.threads,
             "compile": self.compile,
             **self.training.as_dict(),
+            **genotype_facts(self.network),
         }
 
     def resolved(self, data: TrainingData) -> ImageNetwork:

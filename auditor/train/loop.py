@@ -130,12 +130,17 @@ class TrainingLoop:
         for positions, shift, mirrored in batches:
             rows = self.train[positions]
             labels = self.labels[rows]
+            if self.hooks.before_step:
+                self.hooks.before_step(done / self.steps)
             logits = self._forward(self.images.augmented(rows, self.sizes[epoch], shift, mirrored))
             loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing, reduction="sum")
             self.recorder.batch(positions, logits, labels)
             self.optimiser.zero_grad()
             extra = self.hooks.loss(done / self.steps) if self.hooks.loss else None
-            (loss if extra is None else loss + self.batch * extra).backward()
+            whole = loss if extra is None else loss + self.batch * extra
+            if self.hooks.labelled_loss:
+                whole = whole + self.batch * self.hooks.labelled_loss(labels)
+            whole.backward()
             self.optimiser.step(done)
             if self.hooks.after_step:
                 self.hooks.after_step()

@@ -1,0 +1,220 @@
+"""NASNet (Zoph et al. 2018): networks stacked from a normal and a reduction cell, for small images; NASNet-A."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from auditor.core.errors import UsageError
+from auditor.models.genotype import NasnetBlock, NasnetGenotype, read_genotype
+from auditor.models.initial import fan_out_normal
+from auditor.models.nasnet_ops import DropPath, FactorisedReduction, SameConv, keep_probability, make_op, unit
+
+__all__ = ["NASNET_A", "NasnetNetwork", "nasnet", "nasnet_a"]
+
+
+def _add(left: tuple[str, int], right: tuple[str, int]) -> NasnetBlock:
+    return NasnetBlock(left=left, right=right)
+
+
+#: The cells of NASNet-A at 6 @ 768.
+NASNET_A = NasnetGenotype(
+    normal=(
+        _add(("sep5x5", 0), ("sep3x3", 1)),
+        _add(("sep5x5", 1), ("sep3x3", 1)),
+        _add(("avg3x3", 0), ("identity", 1)),
+        _add(("avg3x3", 1), ("avg3x3", 1)),
+        _add(("sep3x3", 0), ("identity", 0)),
+    ),
+    reduction=(
+        _add(("sep5x5", 0), ("sep7x7", 1)),
+        _add(("max3x3", 0), ("sep7x7", 1)),
+        _add(("avg3x3", 0), ("sep5x5", 1)),
+        _add(("identity", 3), ("avg3x3", 2)),
+        _add(("sep3x3", 2), ("max3x3", 0)),
+    ),
+    normal_concat=(1, 2, 3, 4, 5, 6),
+    reduction_concat=(3, 4, 5, 6),
+    cells=6,
+    filters=32,
+)
+
+
+class Cell(nn.Module):
+    """One cell.
+
+    Parameters
+    ----------
+    blocks, concat : the genotype's
+    current, previous : (channels, halvings)
+        Of the two inputs; halvings counts the reductions before them.
+    filters : int
+    stride : int
+        2 for a reduction cell: of operations that read one of the two inputs.
+    raw_previous : bool
+        The first cell: its previous input is the stem's output as it is.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[NasnetBlock],
+        concat: Sequence[int],
+        current: tuple[int, int],
+        previous: tuple[int, int],
+        filters: int,
+        stride: int,
+        raw_previous: bool,
+    ) -> None:
+        super().__init__()
+        self.blocks, self.concat = tuple(blocks), tuple(concat)
+        read = {s for b in blocks for _, s in (b.left, b.right)} | set(concat)
+        self.current = unit(current[0], filters) if 0 in read else nn.Identity()
+        self.previous: nn.Module = nn.Identity()
+        if 1 in read and not raw_previous:
+            if previous[1] != current[1]:
+                self.previous = FactorisedReduction(previous[0], filters)
+            elif previous[0] != filters:
+                self.previous = unit(previous[0], filters)
+        channels = [filters, previous[0] if raw_previous or isinstance(self.previous, nn.Identity) else filters]
+        self.ops = nn.ModuleList()
+        self.drops = nn.ModuleList()
+        for block in blocks:
+            for op, state in (block.left, block.right):
+                self.ops.append(make_op(op, channels[state], filters, stride if state < 2 else 1))
+                self.drops.append(nn.Identity() if op == "identity" else DropPath())
+            channels.append(filters * (2 if block.combine == "concat" else 1))
+        self.fits = nn.ModuleList()
+        width = 0
+        for state in concat:
+            match = state >= 2 or channels[state] == filters
+            fit = nn.Identity() if match else nn.Sequential(
+                SameConv(channels[state], filters, (1, 1)), nn.BatchNorm2d(filters)
+            )  # fmt: skip
+            self.fits.append(fit)
+            width += channels[state] if match else filters
+        self.channels = width
+
+    def forward(self, current: torch.Tensor, previous: torch.Tensor) -> torch.Tensor:
+        """Output of the cell; both inputs as the cells before gave them."""
+        states = [self.current(current), self.previous(previous)]
+        for number, block in enumerate(self.blocks):
+            sides = []
+            for half, (_, state) in enumerate((block.left, block.right)):
+                k = 2 * number + half
+                sides.append(self.drops[k](self.ops[k](states[state])))
+            states.append(torch.cat(sides, 1) if block.combine == "concat" else sides[0] + sides[1])
+        return torch.cat([fit(states[s]) for s, fit in zip(self.concat, self.fits, strict=True)], 1)
+
+
+class AuxiliaryHead(nn.Module):
+    """Second classifier, for training only; 1,631,498 parameters in NASNet-A 6 @ 768."""
+
+    def __init__(self, channels: int, n_classes: int) -> None:
+        super().__init__()
+        self.steps = nn.Sequential(
+            nn.ReLU(), nn.AvgPool2d(5, 3), SameConv(channels, 128, (1, 1)), nn.BatchNorm2d(128), nn.ReLU(),
+            nn.Conv2d(128, 768, 4, bias=False), nn.BatchNorm2d(768), nn.ReLU(), nn.Flatten(),
+            nn.Linear(768, n_classes),
+        )  # fmt: skip
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.steps(x)
+
+
+class NasnetNetwork(nn.Module):
+    """Stem of 3 F0 channels; N normal cells, a reduction, N normal, a reduction, N normal; ReLU, mean, linear.
+
+    Parameters
+    ----------
+    genotype : NasnetGenotype
+    n_classes : int
+    auxiliary : bool
+        Build the auxiliary head, for 32 px. In training mode its logits lie in `auxiliary_logits` after each pass.
+    final_keep : float
+        ScheduledDropPath: probability of keeping an operation of the last cell at the end of the training; 1 for none.
+        `set_progress` moves the schedule.
+    """
+
+    min_size = 8
+
+    def __init__(
+        self, genotype: NasnetGenotype, n_classes: int, auxiliary: bool = False, final_keep: float = 1.0
+    ) -> None:
+        super().__init__()
+        n, filters = genotype.cells, genotype.filters
+        self.genotype, self.final_keep = genotype, final_keep
+        self.stem = nn.Sequential(SameConv(3, 3 * filters, (3, 3)), nn.BatchNorm2d(3 * filters))
+        self.cells = nn.ModuleList()
+        shapes, halvings, middle = [(3 * filters, 0)], 0, 0
+        for stack in range(3):
+            for reduction in ([True] if stack else []) + [False] * n:
+                blocks = genotype.reduction if reduction else genotype.normal
+                concat = genotype.reduction_concat if reduction else genotype.normal_concat
+                cell = Cell(
+                    blocks, concat, shapes[-1], shapes[max(0, len(shapes) - 2)], filters << stack,
+                    2 if reduction else 1, raw_previous=len(shapes) == 1,
+                )  # fmt: skip
+                halvings += reduction
+                self.cells.append(cell)
+                shapes.append((cell.channels, halvings))
+            middle = len(self.cells) if stack == 1 else middle
+        self.middle = middle - 1
+        self.head = nn.Linear(shapes[-1][0], n_classes)
+        self.auxiliary = AuxiliaryHead(shapes[middle][0], n_classes) if auxiliary else None
+        self.auxiliary_logits: torch.Tensor | None = None
+        fan_out_normal(self)
+
+    def set_progress(self, share: float) -> None:
+        """Set every drop path to the schedule's value at a share of the training."""
+        for number, cell in enumerate(self.cells):
+            keep = keep_probability(number, len(self.cells), share, self.final_keep)
+            for module in cell.modules():
+                if isinstance(module, DropPath):
+                    module.keep = keep
+
+    def states(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Output of the stem and of every cell."""
+        found = [self.stem(images)]
+        for cell in self.cells:
+            found.append(cell(found[-1], found[max(0, len(found) - 2)]))
+        return found
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (n, n_classes) of normalised images (n, 3, H, W)."""
+        found = self.states(images)
+        if self.auxiliary is not None and self.training:
+            self.auxiliary_logits = self.auxiliary(found[self.middle + 1])
+        return self.head(torch.relu(found[-1]).mean((2, 3)))
+
+
+def nasnet_a(
+    n_classes: int, image_size: int = 32, variant: str = "n6-f32", auxiliary: bool = False, final_keep: float = 1.0
+) -> NasnetNetwork:
+    """NASNet-A; `variant` ``n6-f32`` is 6 @ 768: 3,346,538 parameters at 10 classes, 4,978,036 with the auxiliary head.
+
+    Raises
+    ------
+    UsageError
+        For a variant of another form.
+    """
+    found = re.fullmatch(r"n([1-9]\d?)-f([1-9]\d{0,2})", variant)
+    if found is None:
+        raise UsageError(f"nasnet_a has no variant {variant!r}.", "Write nasnet_a:n6-f32 for N = 6 and F0 = 32.")
+    size = {"cells": int(found[1]), "filters": int(found[2])}
+    return NasnetNetwork(NASNET_A.model_copy(update=size), n_classes, auxiliary, final_keep)
+
+
+def nasnet(n_classes: int, image_size: int = 32, variant: str = "") -> NasnetNetwork:
+    """Network of a genotype file of ``auditor search nasnet``; NASNet-A with N = 2 and F0 = 8 without one.
+
+    Raises
+    ------
+    UnreadableError
+    """
+    small = NASNET_A.model_copy(update={"cells": 2, "filters": 8})
+    genotype = read_genotype(variant, "nasnet") if variant else small
+    assert isinstance(genotype, NasnetGenotype)
+    return NasnetNetwork(genotype, n_classes)
