@@ -9,12 +9,13 @@ from torch import nn
 __all__ = ["fan_out_normal"]
 
 
-def fan_out_normal(network: nn.Module) -> None:
-    """He's normal weights with the fan-out of one group: kernel area x outputs / groups.
+def fan_out_normal(network: nn.Module, per_group: bool = True) -> None:
+    """He's normal weights by fan-out: kernel area x outputs, divided by the groups with `per_group`.
 
-    Torch's own fan-out ignores groups, which makes depthwise filters too small by the root of the channels.
+    Without the division depthwise filters start small, by the root of their number. That suits a deep sum of branches,
+    whose maps would otherwise grow from block to block until the running statistics have followed.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            fan = math.prod(module.kernel_size) * module.out_channels // module.groups
+            fan = math.prod(module.kernel_size) * module.out_channels // (module.groups if per_group else 1)
             nn.init.normal_(module.weight, 0.0, math.sqrt(2 / fan))

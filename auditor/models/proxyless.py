@@ -134,7 +134,7 @@ class TreeNetwork(nn.Module):
         self.body = nn.Sequential(*blocks)
         self.norm = nn.BatchNorm2d(inputs)
         self.head = nn.Linear(inputs, n_classes)
-        fan_out_normal(self)
+        fan_out_normal(self, per_group=False)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Maps before the mean."""
