@@ -106,7 +106,7 @@ def _quality(settings: Settings, progress: Progress) -> dict[str, Any]:
 def _labels(options: argparse.Namespace, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Three audits. Exact copies stay in one fold; near ones are not looked for."""
     same: dict[str, Any] = {
-        "model": "fastnet", "budget": options.audit_budget, "near_duplicates": False, "seed": options.seed,
+        "model": "fastnet", "budget": options.audit_budget, "near_duplicates": False, "quality": False, "seed": options.seed,
         "settings": settings, "progress": progress,
     }  # fmt: skip
     both = find_errors("cifake:class", audit="all", folds=options.folds, out=options.work / "classes", **same)
