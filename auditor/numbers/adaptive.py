@@ -21,13 +21,18 @@ from auditor.review.store import VerdictStore
 from auditor.runs.run import Run
 from auditor.stats.logistic import log_loss, platt_scaling
 
-__all__ = ["EVERY", "FEWEST", "is_due", "learned_order", "update_order"]
+__all__ = ["EVERY", "FEWEST", "is_due", "learned_order", "too_large", "update_order"]
 
 #: Events after which the order is learned anew.
 EVERY: Final = 50
 #: Judged items below which the run's order stays: with fewer, re-ranking loses about as often as it wins.
 FEWEST: Final = 100
 _FOLDS: Final = 5
+
+
+def too_large(run: Run) -> bool:
+    """Whether the run's probabilities are more than is learned from in memory; then its order stays."""
+    return run.pred_probs.size > IN_MEMORY_VALUES
 
 
 def is_due(store: VerdictStore, every: int = EVERY) -> bool:
@@ -89,8 +94,6 @@ def learned_order(
     """
     if len(positions) < FEWEST:
         return None, f"the run's order: {len(positions):,} judged items are too few to learn from ({FEWEST} are needed)"
-    if len(evidence) * evidence.n_classes > IN_MEMORY_VALUES:
-        return None, "the run's order: too many items and classes to learn from in memory"
     found = run_detector("verdict", replace(evidence, verdicts=Verdicts(positions, wrong)))
     if not isinstance(found, Detection) or not found.meta["reranked"]:
         why = found.meta.get("reason", "") if isinstance(found, Detection) else found.reason

@@ -9,7 +9,7 @@ from typing import Final
 from auditor.audit.evidence import run_evidence
 from auditor.core.errors import AuditorError
 from auditor.detect.base import Evidence
-from auditor.numbers.adaptive import EVERY, is_due, update_order
+from auditor.numbers.adaptive import EVERY, is_due, too_large, update_order
 from auditor.ui.workspace import Workspace
 
 __all__ = ["Follower", "nudge"]
@@ -40,7 +40,7 @@ class Follower:
 
     def _work(self) -> None:
         try:
-            if is_due(self.ws.store, self.every):
+            if not too_large(self.ws.run) and is_due(self.ws.store, self.every):
                 if self._evidence is None:
                     self._evidence = run_evidence(self.ws.run)
                 update_order(self.ws.run, self.ws.store, self._evidence)
