@@ -16,13 +16,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from auditor.cifake.report import write_cifake_report
-
 from auditor.audit.find_errors import find_errors
 from auditor.audit.quality import quality
 from auditor.cifake.copies import count_copies
 from auditor.cifake.labels import audit_by_source, crowd_reference, fake_not_showing
 from auditor.cifake.networks import look_at_final
+from auditor.cifake.report import write_cifake_report
 from auditor.cifake.sources import by_source
 from auditor.cli.console import RichProgress
 from auditor.core.config import Settings, load_settings
@@ -106,8 +105,8 @@ def _quality(settings: Settings, progress: Progress) -> dict[str, Any]:
 def _labels(options: argparse.Namespace, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Three audits. Exact copies stay in one fold; near ones are not looked for."""
     same: dict[str, Any] = {
-        "model": "fastnet", "budget": options.audit_budget, "near_duplicates": False, "quality": False, "seed": options.seed,
-        "settings": settings, "progress": progress,
+        "model": "fastnet", "budget": options.audit_budget, "near_duplicates": False, "quality": False,
+        "seed": options.seed, "settings": settings, "progress": progress,
     }  # fmt: skip
     both = find_errors("cifake:class", audit="all", folds=options.folds, out=options.work / "classes", **same)
     real = find_errors(by_source(settings), audit="test", seeds=1, out=options.work / "classes-from-real", **same)
