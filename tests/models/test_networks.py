@@ -92,3 +92,26 @@ def test_counter_leaves_frozen_norms_frozen() -> None:
     assert net.training
     assert not frozen.training
     assert torch.equal(frozen.running_mean, statistics)
+
+
+def test_pruned_count_by_hand() -> None:
+    from auditor.models.counter import count_pruned
+
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, padding=1, bias=False), torch.nn.Conv2d(4, 2, 1, bias=False))
+    with torch.no_grad():
+        for layer in net:
+            layer.weight.fill_(1.0)
+        net[0].weight[1] = 0  # a whole filter
+        net[0].weight[0, 0, 0, 0] = 0  # one weight
+        net[1].weight[:, 2:] = 0  # two input channels
+    found = count_pruned(net, (3, 5, 5))
+    assert (found.weights, found.nonzero) == (108 + 8, 108 - 27 - 1 + 4)
+    assert found.dense == 25 * 116
+    assert found.masked == 25 * 84
+    assert found.executable == 25 * (3 * 3 * 9 + 2 * 2)
+
+
+def test_vgg_in_a_width() -> None:
+    assert build_model("vgg16_bn:w0.25", 10, 32, 0).body[0].out_channels == 16
+    with pytest.raises(UsageError, match="variant"):
+        build_model("vgg16_bn:0.25", 10, 32, 0)
