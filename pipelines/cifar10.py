@@ -58,9 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = shlex.join(["python", "pipelines/cifar10.py", *given])
     settings = with_default_data(load_settings())
     with RichProgress() as progress:
-        patch = reviewed_patch(settings, progress, options)
+        run = reviewed_run(settings, progress, options)
+        # From the verdicts in the run's store, not from the patch: a patch holds what is changed, and says nothing of
+        # the judged items without agreement, which must be left out.
         done = run_benchmark(
-            settings, progress, reference="cifar10", patch=patch, train=options.networks, seeds=options.seeds,
+            settings, progress, reference="cifar10", run=str(run), train=options.networks, seeds=options.seeds,
             budget=options.budget, device=options.device, workers=options.workers, draws=options.draws,
             out=options.work, command=command,
         )  # fmt: skip
@@ -84,8 +86,11 @@ def published_verdicts(settings: Settings) -> Path:
     raise OfflineError("label_errors/cifar10/mturk.json is in no data folder.", "Set AUDITOR_DATA_DIR.")
 
 
-def reviewed_patch(settings: Settings, progress: Progress, options: argparse.Namespace) -> Path:
-    """Find errors in the test split, store the published votes as the review, and make the patch of their majority."""
+def reviewed_run(settings: Settings, progress: Progress, options: argparse.Namespace) -> Path:
+    """Find errors in the test split, store the published votes as the review, and write the patch of their majority.
+
+    Returns the run folder.
+    """
     folder = options.work / "find-errors"
     run = find_errors(
         "cifar10", out=folder, budget=FIND[options.budget], device=options.device, workers=options.workers,
@@ -100,7 +105,7 @@ def reviewed_patch(settings: Settings, progress: Progress, options: argparse.Nam
     path = Path(options.work) / PATCH
     write_patch(made.patch, path)
     say(f"{len(made.patch.records):,} records in {path}")
-    return path
+    return run.path
 
 
 def publish(work: Path, out: Path) -> None:
