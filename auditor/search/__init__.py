@@ -1,0 +1,1 @@
+"""Architecture search: EAS, ProxylessNAS, NASNet, each beside random architectures at equal cost."""

@@ -1,0 +1,1 @@
+"""NASNet: an LSTM controller, trained by PPO, writes cells."""

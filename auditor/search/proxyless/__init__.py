@@ -1,0 +1,1 @@
+"""ProxylessNAS: one over-parameterised network, of which one path is in memory."""
