@@ -17,6 +17,8 @@ PROBES = 32
 SEARCH_WIDTH, OVERFETCH = 256, 4
 #: k-means on the sphere: training items per list, and iterations.
 PER_LIST, ROUNDS = 64, 8
+#: Items at once that are compared with the items of one list.
+ASKERS = 2048
 #: Rows at once where full-width rows are gathered.
 ROWS = 256
 SEED = 0
@@ -57,11 +59,17 @@ def approximate_neighbours(
     members, starts = _inverted(lists[:, 0], len(centres))
     askers, asked = _inverted(lists.ravel(), len(centres))
     askers //= lists.shape[1]
+    buffer = np.empty(ASKERS * max(1, int(np.diff(starts).max())), dtype=np.float32)
     for cell in range(len(centres)):
         here = members[starts[cell] : starts[cell + 1]]
-        rows = askers[asked[cell] : asked[cell + 1]]
-        if len(here):
-            similar = narrow[rows] @ narrow[here].T
+        if not len(here):
+            continue
+        there = np.ascontiguousarray(narrow[here].T)
+        for start in range(asked[cell], asked[cell + 1], ASKERS):
+            rows = askers[start : min(start + ASKERS, asked[cell + 1])]
+            # Small blocks in one place: the similarities are read while they are in the cache.
+            similar = buffer[: len(rows) * len(here)].reshape(len(rows), len(here))
+            np.matmul(narrow[rows], there, out=similar)
             _merge(similar, rows, here, codes, candidates, values)
     return _reranked(unit, candidates, k)
 
@@ -97,19 +105,47 @@ def _centres(rows: np.ndarray, wanted: int) -> np.ndarray:
 
 
 def _nearest_centres(rows: np.ndarray, centres: np.ndarray, count: int) -> np.ndarray:
-    """Numbers of the `count` nearest centres of each row, nearest first, int64 (n, count)."""
+    """Numbers of the `count` nearest centres of each row, nearest first, the lower first among equals; (n, count)."""
     found = np.empty((len(rows), count), dtype=np.int64)
-    for start in range(0, len(rows), 4096):
-        similar = rows[start : start + 4096] @ centres.T
-        block = np.argpartition(-similar, count - 1, axis=1)[:, :count]
-        order = np.lexsort((block, -np.take_along_axis(similar, block, axis=1)), axis=1)
-        found[start : start + 4096] = np.take_along_axis(block, order, axis=1)
+    turned = np.ascontiguousarray(centres.T)
+    for start in range(0, len(rows), ASKERS):
+        _best_of(rows[start : start + ASKERS] @ turned, found[start : start + ASKERS])
     return found
+
+
+@numba.njit(cache=True, parallel=True, nogil=True)
+def _best_of(similar: np.ndarray, best: np.ndarray) -> None:  # pragma: no cover - compiled
+    """Write the positions of the largest entries of each row into `best`, largest first."""
+    count = best.shape[1]
+    for i in numba.prange(len(similar)):
+        values = np.full(count, -np.inf, dtype=np.float32)
+        for j in range(similar.shape[1]):
+            value = similar[i, j]
+            if value > values[count - 1]:
+                place = count - 1
+                while place > 0 and values[place - 1] < value:
+                    values[place] = values[place - 1]
+                    best[i, place] = best[i, place - 1]
+                    place -= 1
+                values[place] = value
+                best[i, place] = j
 
 
 def _inverted(cells: np.ndarray, n_cells: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions by cell, ascending within one, and where each cell begins (n_cells + 1)."""
-    return np.argsort(cells, kind="stable"), np.r_[0, np.bincount(cells, minlength=n_cells).cumsum()]
+    starts = np.r_[0, np.bincount(cells, minlength=n_cells).cumsum()]
+    return _counted(cells, starts[:-1].copy()), starts
+
+
+@numba.njit(cache=True, nogil=True)
+def _counted(cells: np.ndarray, at: np.ndarray) -> np.ndarray:  # pragma: no cover - compiled
+    """Counting sort: positions in the order of their cells; `at`, where each begins, is used up."""
+    order = np.empty(len(cells), dtype=np.int64)
+    for position in range(len(cells)):
+        cell = cells[position]
+        order[at[cell]] = position
+        at[cell] += 1
+    return order
 
 
 @numba.njit(cache=True, parallel=True, nogil=True)
