@@ -99,10 +99,12 @@ def run_pruning(
     progress: Progress,
     workers: int | None = None,
     command: str = "",
+    fits: Path | None = None,
 ) -> dict[str, Any]:
     """Train, prune and compare; write ``results.json``, ``results.md`` and ``rate-accuracy.svg`` into `folder`.
 
-    Finished fits found in ``fits/`` under the same key are not repeated; a killed run continues from its last epoch.
+    Finished fits found in `fits` (by default ``fits/`` in `folder`) under the same key are not repeated; a killed run
+    continues from its last epoch.
 
     Returns
     -------
@@ -112,7 +114,7 @@ def run_pruning(
     dense = FinalNetwork.of(options.network, options.budget, options.device)
     entries = _entries(options, dense)
     rows = open_rows(options.data, settings, progress)
-    fits = Path(folder) / FITS
+    fits = Path(folder) / FITS if fits is None else fits
     trainers = {name: ready(trainer, rows.data, fits) for name, trainer in entries.items()}
     results: dict[str, list[FitResult]] = {name: [] for name in trainers}
     # Dense networks first: every other fit of the same seed starts from one, and finds it then.
