@@ -21,7 +21,7 @@ def test_one_document_and_words_beside_it(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_wrong_calls_and_data(cli: Cli, tmp_path: Path) -> None:
-    assert "Did you mean" in cli("quality", "digits", "--check", "dupes", "--check", "leekage", check=2).stderr
+    assert "Did you mean" in cli("quality", "digits", "--check", "leekage", check=2).stderr
     assert "neither a split" in cli("quality", "digits", "--against", "tset", check=2).stderr
     (tmp_path / "x.parquet").write_bytes(b"PAR1 broken")
     assert "Traceback" not in cli("quality", "x.parquet", check=3).stderr
