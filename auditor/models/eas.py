@@ -67,7 +67,7 @@ class PlainNetwork(nn.Module):
 
     def __init__(self, genotype: PlainGenotype, n_classes: int, image_size: int) -> None:
         super().__init__()
-        self.genotype = genotype
+        self.genotype, self.image_size = genotype, image_size
         self.min_size = 2 ** sum(layer.kind == "pool" for layer in genotype.layers)
         self.layers = nn.ModuleList()
         inputs, side = 3, image_size
