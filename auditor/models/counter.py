@@ -114,7 +114,7 @@ def count_pruned(model: nn.Module, input_shape: Sequence[int] = (3, 32, 32)) -> 
     layers = dict(model.named_modules())
     weights = nonzero = dense = masked = executable = 0
     for name, macs in count(model, input_shape).layers.items():
-        live: torch.Tensor = layers[name].weight != 0  # type: ignore[operator, assignment]
+        live: torch.Tensor = layers[name].weight != 0
         uses = macs // live.numel()  # output positions of one weight, over all calls
         flat = live.flatten(2).any(2) if live.ndim > 2 else live
         columns = int(flat.any(1).sum()) * int(flat.any(0).sum())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -111,10 +112,11 @@ def _share(layer: nn.Module, out: torch.Tensor | None, inputs: torch.Tensor | No
 
 
 def _paper_share(layer: nn.Module, out: torch.Tensor, before: torch.Tensor | None, n: int) -> np.ndarray:
-    groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
-    channels = layer.in_channels if isinstance(layer, nn.Conv2d) else layer.in_features  # type: ignore[union-attr]
+    # Gated layers are convolutions, all of them (`auditor.prune.ftwt.units`).
+    conv = cast(nn.Conv2d, layer)
+    groups, channels = conv.groups, conv.in_channels
     k_before = np.full(n, channels) if before is None else before.sum(1).numpy()
-    return out.double().mean(1).numpy() * (k_before // groups) / (channels // groups)  # type: ignore[operator, no-any-return]
+    return out.double().mean(1).numpy() * (k_before // groups) / (channels // groups)
 
 
 def bisect_r(gated: GatedNetwork, images: torch.Tensor, reduction: float, steps: int = 14) -> tuple[float, Cost]:

@@ -50,7 +50,7 @@ def gathered_unit(
         present = in_mask.nonzero()[:, 0]
         weight, x = weight.index_select(1, present), x.index_select(1, present)
     bias = None if conv.bias is None else conv.bias.index_select(0, on)
-    y = F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation)  # type: ignore[arg-type]
+    y = F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation)
     statistics_of = (norm.running_mean, norm.running_var, norm.weight, norm.bias)
     mean, variance, scale, shift = (None if s is None else s.index_select(0, on) for s in statistics_of)
     y = F.batch_norm(y, mean, variance, scale, shift, False, 0.0, norm.eps)

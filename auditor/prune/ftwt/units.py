@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
@@ -115,18 +116,19 @@ def _vgg(model: VGG) -> Plan:
 def _mobilenet(model: MobileNetV1) -> Plan:
     units = []
     for i, block in enumerate(model.body):
-        conv, norm, relu = block  # type: ignore[misc]
-        units.append(Unit(f"body.{i}.0", conv, norm, relu))
+        conv, norm, relu = block.children()
+        units.append(Unit(f"body.{i}.0", cast(nn.Conv2d, conv), norm, relu))
     return _in_line(units)
 
 
 def _resnet(model: CifarResNet) -> Plan:
-    stem = Unit("stem.0.0", model.stem[0][0], model.stem[0][1], model.stem[1])  # type: ignore[index, arg-type]
+    opening = cast(nn.Sequential, model.stem[0])
+    stem = Unit("stem.0.0", cast(nn.Conv2d, opening[0]), opening[1], model.stem[1])
     units = [stem]
     for i, block in enumerate(model.body):
-        first, relu, second = block.branch  # type: ignore[union-attr, misc]
-        units.append(Unit(f"body.{i}.branch.0.0", first[0], first[1], relu))
-        units.append(Unit(f"body.{i}.branch.2.0", second[0], second[1], second))
+        first, relu, second = (cast(nn.Sequential, part) for part in cast(nn.Sequential, block.branch))
+        units.append(Unit(f"body.{i}.branch.0.0", cast(nn.Conv2d, first[0]), first[1], relu))
+        units.append(Unit(f"body.{i}.branch.2.0", cast(nn.Conv2d, second[0]), second[1], second))
 
     def flow(masks: Masks) -> Flow:
         inputs: dict[str, torch.Tensor | None] = {stem.name: None}
