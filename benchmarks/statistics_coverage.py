@@ -242,25 +242,35 @@ def verdicts_on(result: dict[str, list[Row]]) -> list[Row]:
     ]  # fmt: skip
 
 
+def pools_of(cases: list[Case]) -> list[tuple[int, int]]:
+    """(items, errors): extreme pools, and those the stop rule audits in each case."""
+    real = [(int((c.margin <= 0).sum()), int(c.wrong[c.margin <= 0].sum())) for c in cases]
+    return [(45_000, 0), (45_000, 5), (45_000, 5000), (500, 3), *real]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--replays", type=int, default=1000)
     parser.add_argument("--run", type=Path)
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--only", choices=[key for key, *_ in PARTS], help="measure this part again, keep the others")
     options = parser.parse_args()
     started = time.perf_counter()
     cases = stored_cases(options.data)
     if options.run is not None:
         cases.append(random1_case(options.data, options.run))
-    result: dict[str, list[Row]] = {key: [] for key, *_ in PARTS}
+    stored = json.loads((options.out / "statistics.json").read_text()) if options.only else {}
+    result: dict[str, list[Row]] = {key: [] if options.only in (None, key) else stored[key] for key, *_ in PARTS}
     for case in cases:
-        for key, _, measure in PARTS:
+        for key, _, measure in [part for part in PARTS if options.only in (None, part[0])]:
             result[key] += measure(case, options.replays)
             print(f"{case.name}: {key}, {time.perf_counter() - started:.0f} s", flush=True)
-    pools = [(int((c.margin <= 0).sum()), int(c.wrong[c.margin <= 0].sum())) for c in cases]
-    result["stopping"] = stopping([(45_000, 0), (45_000, 5), (45_000, 5000), (500, 3), *pools], options.replays, 3000)
-    seconds = round(time.perf_counter() - started)
+    if options.only is None:
+        result["stopping"] = stopping(pools_of(cases), options.replays, 3000)
+    else:
+        result["stopping"] = stored["stopping"]
+    seconds = round(time.perf_counter() - started) if options.only is None else stored["seconds"]
     held = verdicts_on(result)
     document = {
         "what": __doc__, "conditions": conditions(), "replays": options.replays, "seconds": seconds, "held": held,

@@ -52,7 +52,7 @@ def test_a_sample_for_a_target_precision_brings_a_list_within_reach(case: Case, 
         store = opened(case, None)
         draw_stream(case.run, store, 300, 0, anew=False, target_precision=target)
         state = _reviewed(case, store)
-        assert state.candidate_share == (0 if target is None else pytest.approx(0.3, abs=0.05))
+        assert state.candidate_share == (0 if target is None else pytest.approx(0.26, abs=0.05))
         truth, total = int(case.wrong.sum()), estimate(state).strict
         assert total is not None
         assert total.total.estimate.low <= truth <= total.total.estimate.high
@@ -62,7 +62,7 @@ def test_a_sample_for_a_target_precision_brings_a_list_within_reach(case: Case, 
     assert case.wrong[found[0.9].positions].mean() >= 0.9
     # A stream goes on as it began.
     draw_stream(case.run, store, 400, 0, anew=False)
-    assert store.audit_stream().candidate_share == pytest.approx(0.3, abs=0.05)
+    assert store.audit_stream().candidate_share == pytest.approx(0.26, abs=0.05)
 
 
 def test_realised_rates_over_replays(case: Case, simulate) -> None:
