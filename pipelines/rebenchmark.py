@@ -78,7 +78,7 @@ def pruning(options: argparse.Namespace) -> dict[str, PruneOptions]:
 
 
 def entries(options: argparse.Namespace) -> str:
-    """Names for ``--train``: dense networks, RD at every sparsity, baselines at the middle one, FTWT and its control."""
+    """Names for ``--train``: dense networks, RD at every sparsity, rivals at the middle one, FTWT, its control."""
     middle = sorted(options.sparsity)[len(options.sparsity) // 2]
     names = [options.rd, *(f"rd:{options.rd}@{s:g}" for s in options.sparsity)]
     names += [f"{method}:{options.rd}@{middle:g}" for method in ("lamp", "global", "uniform")]

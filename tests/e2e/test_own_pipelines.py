@@ -1,0 +1,73 @@
+"""Pipelines that train: at the smoke budget, on real CIFAR-10."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+pytest.importorskip("torch")
+
+from auditor.benchmark.training import make_entry, parse_names
+from auditor.core.files import read_json
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _pipeline(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"pipeline_{name}", ROOT / "pipelines" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_names_of_both_pipelines_are_entries() -> None:
+    own, again = _pipeline("cifar10"), _pipeline("rebenchmark")
+    assert len(parse_names(own.NETWORKS)) >= 6
+    options = argparse.Namespace(
+        rd="resnet20", ftwt="vgg16_bn:w0.25", sparsity=(0.8, 0.9, 0.95), budget="cpu", seeds=3, device="cpu"
+    )
+    names = parse_names(again.entries(options))
+    for name in [*parse_names(own.NETWORKS), *names]:
+        make_entry(name, "cpu", "cpu")
+    assert [n for n in names if n.startswith("rd:")] == [f"rd:resnet20@{s:g}" for s in options.sparsity]
+    assert set(again.pruning(options)) == {"rd", "ftwt"}
+
+
+@pytest.mark.slow
+def test_own_cifar10_benchmark(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUDITOR_DATA_DIR", str(data_dir))
+    work, out = tmp_path / "work", tmp_path / "out"
+    arguments = ["--budget", "smoke", "--networks", "fastnet,resnet20", "--seeds", "1", "--draws", "200",
+                 "--workers", "1", "--work", str(work), "--out", str(out)]  # fmt: skip
+    _pipeline("cifar10").main(arguments)
+    found = read_json(out / "benchmark.json")
+    assert found["counts"]["checked"] == 275
+    assert (found["n_benign"], found["n_correctable"], found["n_pruned"]) == (9946, 18, 9964)
+    assert sorted(m["name"] for m in found["models"]) == ["fastnet", "resnet20"]
+    assert found["conditions"]["reproduction"] == "not a reproduction"
+    assert "not a reproduction" in (out / "report.html").read_text()
+    assert (out / "cifar10.labelpatch.jsonl").is_file()
+    before = [row["sha256"] for row in read_json(out / "networks.json")["networks"]]
+    _pipeline("cifar10").main(arguments)  # everything is stored
+    assert [row["sha256"] for row in read_json(out / "networks.json")["networks"]] == before
+
+
+@pytest.mark.slow
+def test_rebenchmark(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUDITOR_DATA_DIR", str(data_dir))
+    work, out = tmp_path / "work", tmp_path / "out"
+    _pipeline("rebenchmark").main(
+        ["--budget", "smoke", "--seeds", "1", "--draws", "200", "--sparsity", "0.8", "--workers", "1",
+         "--work", str(work), "--out", str(out)]
+    )  # fmt: skip
+    names = {m["name"] for m in read_json(out / "benchmark.json")["models"]}
+    assert {"resnet20", "rd-resnet20-0.8", "ftwt-vgg16_bn-w0.25-f0.4"} <= names
+    for part in ("rd", "ftwt"):
+        assert read_json(out / part / "results.json")["reproduction"] == "not a reproduction"
+        assert (out / part / "rate-accuracy.svg").is_file()
