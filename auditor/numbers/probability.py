@@ -21,6 +21,7 @@ from auditor.stats.calibration import (
     match_total,
     reliability,
 )
+from auditor.stats.totals import LEAST_FOR_A_NUMBER
 
 __all__ = ["Calibration", "calibrate", "write_probabilities"]
 
@@ -50,7 +51,7 @@ class Calibration:
 
 
 def calibrate(state: ReviewState, total: float, seed: int = 0) -> Calibration | None:
-    """Calibrate the ranking score; None without draws in a frame that has items.
+    """Calibrate the ranking score; None with fewer than `LEAST_FOR_A_NUMBER` draws in a frame that has items.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def calibrate(state: ReviewState, total: float, seed: int = 0) -> Calibration | 
     p = np.where(wrong, 1.0, 0.0)
     if not len(state.frame):
         return Calibration(p, None, ())
-    if not len(state.draws):
+    if len(state.draws) < LEAST_FOR_A_NUMBER:
         return None
     sample, found = state.sample, wrong[state.draws]
     raw = calibrated_probability(state.score[state.frame], state.score[state.draws], found, sample.weights)

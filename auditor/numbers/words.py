@@ -10,7 +10,7 @@ from auditor.numbers.status import ReviewStatus
 from auditor.stats.intervals import Interval
 from auditor.stats.totals import Total
 
-__all__ = ["estimate_lines", "expectation_lines", "interval_words", "status_lines"]
+__all__ = ["estimate_lines", "expectation_lines", "interval_words", "number_words", "status_lines"]
 
 _TREATMENTS = {"strict": "ambiguous counted as wrong", "lenient": "ambiguous counted as right"}
 
@@ -20,6 +20,12 @@ def interval_words(found: Interval) -> str:
     return f"{found.value:,.0f} [{found.low:,.0f}, {found.high:,.0f}]"
 
 
+def number_words(total: Total) -> str:
+    """``390 [345, 435]``, or ``between 3 and 9,996`` where the reviews are too few for a single number."""
+    e = total.estimate
+    return interval_words(e) if total.says_a_number else f"between {e.low:,.0f} and {e.high:,.0f}"
+
+
 def _total_words(total: Total) -> str:
     notes = f" ({'; '.join(total.notes)})" if total.notes else ""
     return f"{interval_words(total.estimate)}, {total.method}, {total.draws:,} draws{notes}"
@@ -27,8 +33,9 @@ def _total_words(total: Total) -> str:
 
 def _treated_lines(found: TreatedTotals, items: int) -> Iterator[str]:
     e = found.total.estimate
+    value = f"{e.value / items:.2%} " if found.total.says_a_number else ""
     yield (
-        f"{interval_words(e)} of {items:,} labels are wrong ({e.value / items:.2%} [{e.low / items:.2%}, "
+        f"{number_words(found.total)} of {items:,} labels are wrong ({value}[{e.low / items:.2%}, "
         f"{e.high / items:.2%}]), 95 % interval; {found.treatment}: {_TREATMENTS[found.treatment]}"
     )
     for note in found.total.notes:
@@ -37,7 +44,7 @@ def _treated_lines(found: TreatedTotals, items: int) -> Iterator[str]:
         if total is not None:
             yield f"  beside it, {name}: {_total_words(total)}"
     if found.corrected is not None:
-        yield f"  corrected for reviewer error: {interval_words(found.corrected.estimate)}, from {found.reviewer_note}"
+        yield f"  corrected for reviewer error: {number_words(found.corrected)}, from {found.reviewer_note}"
     else:
         yield f"  {found.reviewer_note}"
 

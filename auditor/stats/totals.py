@@ -19,6 +19,7 @@ from auditor.stats.logistic import Platt, platt_scaling
 from auditor.stats.sampling import AuditSample
 
 __all__ = [
+    "LEAST_FOR_A_NUMBER",
     "Total",
     "allow_for_overlooked",
     "correct_for_reviewer",
@@ -29,6 +30,9 @@ __all__ = [
 
 #: Below this many draws the normal interval covers less than it says (measured), and is called approximate.
 APPROXIMATE_BELOW = 200
+#: Below this many draws the single number means next to nothing (one wrong draw of one makes it "all"): only its limits
+#: are worth saying.
+LEAST_FOR_A_NUMBER = 30
 #: Multiple of the standard error, for a nominal 95 %. With `allow_for_overlooked` it covers what it says from 200 draws
 #: on (`benchmarks/statistics_coverage.py`); 2.24, which made up for what the model overlooks, covered 97 to 99 %.
 MULTIPLE = 1.96
@@ -63,6 +67,11 @@ class Total:
     found: int
     notes: tuple[str, ...] = field(default=())
     exact: bool = False
+
+    @property
+    def says_a_number(self) -> bool:
+        """Whether the value may be quoted; otherwise only the limits."""
+        return not 0 < self.draws < LEAST_FOR_A_NUMBER
 
 
 def _checked(sample: AuditSample, wrong: np.ndarray) -> np.ndarray:
@@ -158,6 +167,8 @@ def _with_limits(z: np.ndarray, sample: AuditSample, hits: np.ndarray, inside: n
         low, high = value - multiple * error, value + multiple * error
         if draws < APPROXIMATE_BELOW:
             notes.append(f"fewer than {APPROXIMATE_BELOW} reviews: the interval is approximate")
+    if draws < LEAST_FOR_A_NUMBER:
+        notes.append(f"fewer than {LEAST_FOR_A_NUMBER} reviews: the limits count, the number in between does not")
     if low < least or high > most:
         notes.append("limits clipped to what the reviews allow")
     low, high = min(max(low, least), most), max(min(high, most), least)

@@ -230,6 +230,9 @@ def test_five_verdicts_only(case: Case, opened: Opened) -> None:
     assert e.low <= case.wrong.sum() <= e.high
     assert e.high - e.low > 0.3 * len(state)  # five verdicts say next to nothing, and so does the interval
     assert "exact bound" in " ".join(strict.total.notes)
+    # No single number is quoted, and nothing is foretold from five verdicts.
+    assert f"between {e.low:,.0f} and {e.high:,.0f} of" in "\n".join(estimate_lines(estimate(state)))
+    assert review_status(state).next_expected is None
 
 
 def test_all_clean_data(tmp_path: Path, opened: Opened) -> None:

@@ -12,7 +12,7 @@ import streamlit as st
 from auditor.numbers.reliability_plot import reliability_svg
 from auditor.numbers.state import read_state
 from auditor.numbers.status import ReviewStatus, review_status
-from auditor.numbers.words import estimate_lines, interval_words, status_lines
+from auditor.numbers.words import estimate_lines, interval_words, number_words, status_lines
 from auditor.ui.workspace import Workspace
 
 __all__ = ["numbers_section", "status_of"]
@@ -65,8 +65,8 @@ def _live(ws: Workspace, tolerated: int | None) -> None:
         status = replace(status, may_stop=status.remaining.high <= tolerated)
     found, remaining = status.estimate, status.remaining
     columns = st.columns(3)
-    total = None if found.strict is None else found.strict.total.estimate
-    columns[0].metric("Wrong labels in all", "unknown" if total is None else interval_words(total), border=True)
+    total = None if found.strict is None else found.strict.total
+    columns[0].metric("Wrong labels in all", "unknown" if total is None else number_words(total), border=True)
     columns[1].metric("Remaining outside the list", remaining.words().removeprefix("expected remaining "), border=True)
     expected = "unknown" if status.next_expected is None else f"about {status.next_expected:,.0f}"
     columns[2].metric(f"Wrong among the next {status.next_items:,}", expected, border=True)
