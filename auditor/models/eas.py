@@ -40,9 +40,11 @@ class PlainUnit(nn.Module):
     def __init__(self, weight: nn.Conv2d | nn.Linear, activation: str) -> None:
         super().__init__()
         self.weight = weight
-        wide = isinstance(weight, nn.Conv2d)
         self.norm: nn.BatchNorm1d | nn.BatchNorm2d
-        self.norm = nn.BatchNorm2d(weight.out_channels) if wide else nn.BatchNorm1d(weight.out_features)
+        if isinstance(weight, nn.Conv2d):
+            self.norm = nn.BatchNorm2d(weight.out_channels)
+        else:
+            self.norm = nn.BatchNorm1d(weight.out_features)
         self.activation = _ACTIVATIONS[activation]()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -99,9 +99,9 @@ def deeper_dense(
     remap = torch.randint(growth, (growth,), generator=random)
     source = f"blocks.{block}.{position}"
     copy = {k.removeprefix(f"{source}."): v.clone() for k, v in state.items() if k.startswith(f"{source}.")}
-    for part, value in zip(NORM, (1.0, 0.0, 0.0, 1.0), strict=True):
+    for part, neutral in zip(NORM, (1.0, 0.0, 0.0, 1.0), strict=True):
         old = copy[f"norm.{part}"]
-        copy[f"norm.{part}"] = torch.cat([old, torch.full((growth,), value, dtype=old.dtype)])
+        copy[f"norm.{part}"] = torch.cat([old, torch.full((growth,), neutral, dtype=old.dtype)])
     squeeze = copy["squeeze.weight"]
     copy["squeeze.weight"] = torch.cat([squeeze, squeeze.new_zeros(len(squeeze), growth, 1, 1)], 1)
     copy["grow.weight"] = copy["grow.weight"][remap]
