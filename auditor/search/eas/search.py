@@ -97,7 +97,7 @@ def _recipe(epochs: int, batch: int = 64, rate: float = 0.02, scale: float = 1.0
 BUDGETS = {
     "smoke": EasSettings(100, 50, _recipe(1, scale=0.5), _recipe(1, 32, 0.1, 0.5), "plain", "small", (1, 1), 2, 1, 1),
     "cpu": EasSettings(
-        4000, 2000, _recipe(4, 64, 0.1), _recipe(6, 64, 0.1), "plain", "small", (8,), 5, 2, 2, rate=2e-2
+        4000, 2000, _recipe(6, 64, 0.1), _recipe(20, 64, 0.1), "plain", "small", (6,), 5, 3, 2, rate=2e-2
     ),
     "gpu10": EasSettings(
         None, 5000, _recipe(5, 512, 0.08), _recipe(15, 512, 0.4), "plain", "large", (10,), 8, 4, 5, rate=5e-3
