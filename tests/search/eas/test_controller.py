@@ -103,8 +103,13 @@ def test_wider_log_probability_by_hand_and_masked_positions_get_no_gradient() ->
     assert float(entropy.detach()) == pytest.approx(
         -sum(q * math.log(q) + (1 - q) * math.log(1 - q) for _, q in free), abs=1e-5
     )
-    seen = []
-    controller.wide.register_forward_hook(lambda m, i, o: (o.retain_grad(), seen.append(o)) and None)
+    seen: list[torch.Tensor] = []
+
+    def watch(module: torch.nn.Module, given: object, out: torch.Tensor) -> None:
+        out.retain_grad()
+        seen.append(out)
+
+    controller.wide.register_forward_hook(watch)
     _, log_p, entropy = controller.wider(FULL, None, bits)
     (log_p + entropy).backward()
     got = seen[0].grad[:, 0]
