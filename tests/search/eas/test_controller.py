@@ -128,23 +128,23 @@ def test_wider_draws_follow_their_probabilities() -> None:
     assert torch.all((drawn[mask] - 0.75).abs() < 0.08)  # 4.5 standard deviations
 
 
-def test_deeper_log_probability_by_hand() -> None:
-    controller = make()
-    decision = controller.decide("deeper", SMALL_PLAIN, draws(3))
-    block, layer, kernel = decision.choice
+@pytest.mark.parametrize("choice", [(0, 0, 0), (1, 1, 2), (1, 0, 1), (2, 1, 0)])
+def test_deeper_log_probability_by_hand(choice: tuple[int, int, int]) -> None:
+    """Each decision knows the one before; missing blocks and layers are left out and the rest renormalised."""
+    genotype = plain("c4k3 c4k3 p c4k3 c4k3 m f8 f8")
+    controller, (block, layer, kernel) = make(), choice
     with torch.no_grad():
-        _, state = controller.encode(SMALL_PLAIN)
+        _, state = controller.encode(genotype)
         h, c = controller.decoder(controller.start[None], state)
-        first = torch.softmax(controller.block_head(h)[0], 0)
+        first = torch.softmax(controller.block_head(h)[0, :3], 0)
         h, c = controller.decoder(controller.block_embedding(torch.tensor([block])), (h, c))
-        n = len(places(SMALL_PLAIN).positions[block])
-        second = torch.softmax(controller.layer_head(h)[0], 0)[:n]
+        second = torch.softmax(controller.layer_head(h)[0, :2], 0)
         h, c = controller.decoder(controller.layer_embedding(torch.tensor([layer])), (h, c))
         third = torch.softmax(controller.kernel_head(h)[0], 0)
-    # All five blocks exist; the layers are renormalised over those that exist (one in each block here).
-    parts = [float(first[block]), float(second[layer] / second.sum())]
-    parts += [] if block == 4 else [float(third[kernel])]
-    assert decision.log_p == pytest.approx(sum(math.log(p) for p in parts), abs=1e-5)
+        _, log_p, entropy = controller.deeper(genotype, None, choice)
+    counted = [(first, block), (second, layer)] + [(third, kernel)] * (block < 2)  # block 2 is fully connected
+    assert float(log_p) == pytest.approx(sum(math.log(p[k]) for p, k in counted), abs=1e-5)
+    assert float(entropy) == pytest.approx(-sum(float((p * p.log()).sum()) for p, _ in counted), abs=1e-5)
 
 
 def test_kernels_of_fully_connected_blocks_are_masked_out_of_the_loss() -> None:

@@ -197,6 +197,25 @@ def test_the_start_trained_longer_is_a_child_that_did_not_grow(tmp_path: Path) -
     assert (child.repeated, child.hits) == (True, longer.hits)
 
 
+def test_a_new_start_is_the_child_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that did not grow: it is not the first start again."""
+    shared = ground(tmp_path, replace(TINY, episodes=(1, 1)))
+    start = shared.train_start(SMALL_PLAIN)
+    genotype, child = shared.raise_child(start, [])
+    given: list[dict[str, torch.Tensor]] = []
+    train = Children._train
+
+    def watching(self: Children, name: str, key: str, build: Any) -> ChildScore:
+        given.append({k: v.clone() for k, v in build().state_dict().items()})
+        return train(self, name, key, build)
+
+    monkeypatch.setattr(Children, "_train", watching)
+    new = shared.train_start(genotype, child)
+    assert new.score.state not in (start.score.state, child.state)
+    assert all(torch.equal(v, given[0][k]) for k, v in shared.children.state(child).items())
+    assert any(not torch.equal(v, given[0][k]) for k, v in new.state.items())
+
+
 def test_official_baseline_holds_the_batch() -> None:
     learner = Learner(replace(TINY, baseline="official"), 0)
     learner.learn([[learner.decide("wider", SMALL_PLAIN)]] * 2, [1.0, 3.0])
