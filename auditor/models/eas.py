@@ -9,7 +9,18 @@ from auditor.core.errors import UsageError
 from auditor.models.genotype import DenseGenotype, PlainGenotype, PlainLayer, read_genotype
 from auditor.models.initial import fan_out_normal
 
-__all__ = ["SMALL_DENSE", "SMALL_PLAIN", "DenseNetwork", "Miniblock", "PlainNetwork", "PlainUnit", "build", "eas"]
+__all__ = [
+    "PAPER_DENSE",
+    "PAPER_PLAIN",
+    "SMALL_DENSE",
+    "SMALL_PLAIN",
+    "DenseNetwork",
+    "Miniblock",
+    "PlainNetwork",
+    "PlainUnit",
+    "build",
+    "eas",
+]
 
 
 def _plain(text: str) -> PlainGenotype:
@@ -26,10 +37,12 @@ def _plain(text: str) -> PlainGenotype:
     return PlainGenotype(layers=tuple(layers))
 
 
-#: The small start networks of the authors' repository, and the plain one the paper's search starts from.
+#: The small start networks of the authors' repository, and those the paper's searches start from: plain
+#: C16-P-C32-P-C64-P-C128-P4-FC256, and DenseNet-BC with 40 layers and growth 40.
 SMALL_PLAIN = _plain("c4k3 p c4k3 p c4k3 p c4k3 m f8")
 PAPER_PLAIN = _plain("c16k3 p c32k3 p c64k3 p c128k3 m f256")
 SMALL_DENSE = DenseGenotype(stem=8, blocks=((4,), (4,), (4,)), transitions=(6, 5))
+PAPER_DENSE = DenseGenotype(stem=80, blocks=((40,) * 6,) * 3, transitions=(160, 200))
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "gelu": nn.GELU}
 
@@ -40,9 +53,11 @@ class PlainUnit(nn.Module):
     def __init__(self, weight: nn.Conv2d | nn.Linear, activation: str) -> None:
         super().__init__()
         self.weight = weight
-        wide = isinstance(weight, nn.Conv2d)
         self.norm: nn.BatchNorm1d | nn.BatchNorm2d
-        self.norm = nn.BatchNorm2d(weight.out_channels) if wide else nn.BatchNorm1d(weight.out_features)
+        if isinstance(weight, nn.Conv2d):
+            self.norm = nn.BatchNorm2d(weight.out_channels)
+        else:
+            self.norm = nn.BatchNorm1d(weight.out_features)
         self.activation = _ACTIVATIONS[activation]()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -68,7 +83,9 @@ class PlainNetwork(nn.Module):
     def __init__(self, genotype: PlainGenotype, n_classes: int, image_size: int) -> None:
         super().__init__()
         self.genotype, self.image_size = genotype, image_size
-        self.min_size = 2 ** sum(layer.kind == "pool" for layer in genotype.layers)
+        # Without a mean over the pixels the first fully connected layer fits this image size only.
+        averaged = any(layer.kind == "mean" for layer in genotype.layers)
+        self.min_size = 2 ** sum(layer.kind == "pool" for layer in genotype.layers) if averaged else image_size
         self.layers = nn.ModuleList()
         inputs, side = 3, image_size
         for layer in genotype.layers:
@@ -169,14 +186,17 @@ def build(genotype: PlainGenotype | DenseGenotype, n_classes: int, image_size: i
 
 
 def eas(n_classes: int, image_size: int = 32, variant: str = "") -> nn.Module:
-    """Network of a genotype file of ``auditor search eas``, ``start`` or ``start-dense``: the small start networks of
-    the authors' repository; ``start`` without one.
+    """Network of a genotype file of ``auditor search eas``, or a start network: ``start`` (the default) and
+    ``start-dense``, the small ones of the authors' repository, ``start-paper`` and ``start-dense-paper``.
 
     Raises
     ------
     UnreadableError, UsageError
     """
-    named = {"": SMALL_PLAIN, "start": SMALL_PLAIN, "start-paper": PAPER_PLAIN, "start-dense": SMALL_DENSE}
+    named = {
+        "": SMALL_PLAIN, "start": SMALL_PLAIN, "start-paper": PAPER_PLAIN, "start-dense": SMALL_DENSE,
+        "start-dense-paper": PAPER_DENSE,
+    }  # fmt: skip
     genotype = named.get(variant) or read_genotype(variant, "eas")
     if not isinstance(genotype, PlainGenotype | DenseGenotype):
         raise UsageError(f"{variant!r} is no network of EAS.")

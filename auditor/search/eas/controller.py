@@ -10,9 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from auditor.core.errors import UsageError
 from auditor.models.genotype import EAS_KERNELS
 from auditor.search.eas.space import (
     DENSE_SHAPE,
+    MAX_STEPS,
     PLAIN_SHAPE,
     EasGenotype,
     Places,
@@ -79,8 +81,19 @@ class Controller(nn.Module):
         self.layer_embedding = nn.Embedding(self.shape[1], EMBEDDING)
 
     def encode(self, genotype: EasGenotype) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
-        """Outputs (tokens, 100) and the final state (h, c) of both directions, each (1, 100)."""
-        ids = torch.tensor([[self.index[t] for t in tokens(genotype)]])
+        """Outputs (tokens, 100) and the final state (h, c) of both directions, each (1, 100).
+
+        Raises
+        ------
+        UsageError
+            If the network is too long, or a layer has a width of no list.
+        """
+        names = tokens(genotype)
+        unknown = [t for t in names if t not in self.index]
+        if unknown or len(names) > MAX_STEPS:
+            reason = f"no token for {unknown[0]}" if unknown else f"{len(names)} layers, at most {MAX_STEPS} are read"
+            raise UsageError(f"the controller cannot read this network: {reason}.")
+        ids = torch.tensor([[self.index[t] for t in names]])
         out, (h, c) = self.encoder(self.embedding(ids))
         return out[0], (h.transpose(0, 1).reshape(1, -1), c.transpose(0, 1).reshape(1, -1))
 
@@ -103,8 +116,14 @@ class Controller(nn.Module):
     def deeper(
         self, genotype: EasGenotype, random: torch.Generator | None, choice: tuple[int, ...] | None = None
     ) -> tuple[tuple[int, ...], torch.Tensor, torch.Tensor]:
-        """Draw, or replay, block, layer and kernel, each knowing the one before."""
-        where = places(genotype)
+        """Draw, or replay, block, layer and kernel, each knowing the one before.
+
+        Raises
+        ------
+        UsageError
+            If no block can take a layer.
+        """
+        where = _open_places(genotype)
         _, state = self.encode(genotype)
         h, c = self.decoder(self.start[None], state)
         drawn: list[int] = []
@@ -173,12 +192,19 @@ def random_decision(
         mask = wide_mask(genotype, sizes)
         bits = [int(torch.rand((), generator=random) < 0.5) if m else 0 for m in mask]
         return Decision(kind, genotype, tuple(bits))
-    where: Places = places(genotype)
+    where = _open_places(genotype)
     block = _uniform(where.block_mask(), random)
     layer = _uniform(where.layer_mask(block), random)
     kernel = int(torch.randint(len(EAS_KERNELS), (1,), generator=random))
     choice = (block, layer, kernel) if where.shape == PLAIN_SHAPE else (block, layer)
     return Decision(kind, genotype, choice)
+
+
+def _open_places(genotype: EasGenotype) -> Places:
+    where = places(genotype)
+    if not where.room():
+        raise UsageError("every block of this network is full: it cannot be deepened.")
+    return where
 
 
 def _uniform(mask: list[bool], random: torch.Generator) -> int:

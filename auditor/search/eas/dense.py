@@ -8,6 +8,7 @@ import torch
 from auditor.core.errors import UsageError
 from auditor.models.eas import DenseNetwork, build
 from auditor.models.genotype import DenseGenotype
+from auditor.search.eas.space import joints
 from auditor.search.eas.widen import NORM, State, read_inputs, replicate, take_filters
 
 __all__ = ["deeper_dense", "widen_joints", "wider_dense"]
@@ -99,9 +100,9 @@ def deeper_dense(
     remap = torch.randint(growth, (growth,), generator=random)
     source = f"blocks.{block}.{position}"
     copy = {k.removeprefix(f"{source}."): v.clone() for k, v in state.items() if k.startswith(f"{source}.")}
-    for part, value in zip(NORM, (1.0, 0.0, 0.0, 1.0), strict=True):
+    for part, neutral in zip(NORM, (1.0, 0.0, 0.0, 1.0), strict=True):
         old = copy[f"norm.{part}"]
-        copy[f"norm.{part}"] = torch.cat([old, torch.full((growth,), value, dtype=old.dtype)])
+        copy[f"norm.{part}"] = torch.cat([old, torch.full((growth,), neutral, dtype=old.dtype)])
     squeeze = copy["squeeze.weight"]
     copy["squeeze.weight"] = torch.cat([squeeze, squeeze.new_zeros(len(squeeze), growth, 1, 1)], 1)
     copy["grow.weight"] = copy["grow.weight"][remap]
@@ -123,17 +124,11 @@ def deeper_dense(
 
 
 def widen_joints(network: DenseNetwork, random: torch.Generator, noise: float = 0.0) -> DenseNetwork:
-    """After the growths: the stem to twice their mean, every transition to half its input, where that is wider."""
-    genotype = network.genotype
-    every = [g for block in genotype.blocks for g in block]
-    stem = 2 * sum(every) // len(every)
-    if stem > genotype.stem:
-        network = _widen_source(network, 0, stem, random, noise)
-    for number in range(len(network.genotype.transitions)):
-        genotype = network.genotype
-        target = (_inputs(genotype, number) + sum(genotype.blocks[number])) // 2
-        if target > genotype.transitions[number]:
-            network = _widen_source(network, number + 1, target, random, noise)
+    """After the growths: the stem and the transitions at the widths of `auditor.search.eas.space.joints`."""
+    target = joints(network.genotype)
+    for block, width in enumerate((target.stem, *target.transitions)):
+        if width > _inputs(network.genotype, block):
+            network = _widen_source(network, block, width, random, noise)
     return network
 
 

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from auditor.models.genotype import EAS_KERNELS, DenseGenotype, PlainGenotype
+from auditor.core.errors import UsageError
+from auditor.models.genotype import EAS_KERNELS, DenseGenotype, PlainGenotype, PlainLayer
 
 __all__ = [
+    "DENSE_SHAPE",
     "GROWTHS",
     "MAX_STEPS",
     "PAD",
+    "PLAIN_SHAPE",
     "WIDTHS",
+    "EasGenotype",
     "Places",
+    "deepened",
+    "joints",
+    "new_widths",
     "next_width",
     "places",
     "tokens",
     "vocabulary",
     "wide_mask",
+    "widened",
 ]
 
 #: Filters and units a layer can have, by list.
@@ -30,7 +38,9 @@ WIDTHS = {
 GROWTHS = tuple(range(4, 49, 2))
 #: Most layers the controller reads.
 MAX_STEPS = 50
+#: What fills a shorter sequence up; it changes nothing, so sequences are read at their own length.
 PAD = "PAD"
+#: Blocks, and layers or miniblocks in each, the deeper actor can name.
 PLAIN_SHAPE, DENSE_SHAPE = (5, 10), (3, 20)
 
 EasGenotype = PlainGenotype | DenseGenotype
@@ -71,8 +81,71 @@ def next_width(genotype: EasGenotype, position: int, sizes: str) -> int | None:
 
 
 def wide_mask(genotype: EasGenotype, sizes: str) -> list[bool]:
-    """Which tokens can be widened."""
+    """Which tokens can be widened: no pooling, no transition, nothing at its largest width. The classifier is no
+    token."""
     return [next_width(genotype, k, sizes) is not None for k in range(len(tokens(genotype)))]
+
+
+def joints(genotype: DenseGenotype) -> DenseGenotype:
+    """After growths grew: the stem at twice their mean, every transition at half its input, where that is wider."""
+    every = [g for block in genotype.blocks for g in block]
+    stem = max(genotype.stem, 2 * sum(every) // len(every))
+    inputs, transitions = stem, []
+    for now, block in zip(genotype.transitions, genotype.blocks, strict=False):
+        inputs = max(now, (inputs + sum(block)) // 2)
+        transitions.append(inputs)
+    return genotype.model_copy(update={"stem": stem, "transitions": tuple(transitions)})
+
+
+def new_widths(genotype: EasGenotype, bits: tuple[int, ...], sizes: str) -> dict[int, int]:
+    """Next width of every token whose bit is set.
+
+    Raises
+    ------
+    UsageError
+        If a bit asks for a layer that cannot grow.
+    """
+    found: dict[int, int] = {}
+    for position, bit in enumerate(bits):
+        width = next_width(genotype, position, sizes)
+        if bit and width is None:
+            raise UsageError(f"{tokens(genotype)[position]} has no next width in the list {sizes!r}.")
+        if bit and width is not None:
+            found[position] = width
+    return found
+
+
+def widened(genotype: EasGenotype, bits: tuple[int, ...], sizes: str) -> EasGenotype:
+    """The architecture after one decision of the wider actor, one bit a token; errors as in `new_widths`."""
+    grown = new_widths(genotype, bits, sizes)
+    if isinstance(genotype, PlainGenotype):
+        layers = list(genotype.layers)
+        for position, width in grown.items():
+            layers[position] = layers[position].model_copy(update={"width": width})
+        return genotype.model_copy(update={"layers": tuple(layers)})
+    if not grown:
+        return genotype
+    where = places(genotype).positions
+    blocks = tuple(
+        tuple(grown.get(p, g) for p, g in zip(own, block, strict=True))
+        for own, block in zip(where, genotype.blocks, strict=True)
+    )
+    return joints(genotype.model_copy(update={"blocks": blocks}))
+
+
+def deepened(genotype: EasGenotype, choice: tuple[int, ...]) -> EasGenotype:
+    """The architecture after one decision of the deeper actor: block, layer and, in plain networks, kernel."""
+    block, layer = choice[:2]
+    if isinstance(genotype, DenseGenotype):
+        blocks = list(genotype.blocks)
+        blocks[block] = (*blocks[block][: layer + 1], blocks[block][layer], *blocks[block][layer + 1 :])
+        return genotype.model_copy(update={"blocks": tuple(blocks)})
+    position = places(genotype).positions[block][layer]
+    before = genotype.layers[position]
+    kernel = EAS_KERNELS[choice[2]] if before.kind == "conv" else 0
+    new = PlainLayer(kind=before.kind, width=before.width, kernel=kernel)
+    layers = (*genotype.layers[: position + 1], new, *genotype.layers[position + 1 :])
+    return genotype.model_copy(update={"layers": layers})
 
 
 @dataclass(frozen=True)
@@ -100,6 +173,10 @@ class Places:
         blocks = self.shape[0]
         known = [bool(p) and not f for p, f in zip(self.positions, self.full, strict=True)]
         return known + [False] * (blocks - len(known))
+
+    def room(self) -> bool:
+        """Whether any layer can be added."""
+        return any(self.block_mask())
 
     def layer_mask(self, block: int) -> list[bool]:
         """Layers of a block that exist."""

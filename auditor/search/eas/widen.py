@@ -69,11 +69,16 @@ def _rebuild(old: PlainNetwork, layers: list[PlainLayer], state: State) -> Plain
 
 
 def _unit(network: PlainNetwork, layer: int) -> PlainUnit:
+    """Layer `layer`, where the network is a chain: every channel has one reader, which reads all of them."""
+    for number, module in enumerate(network.layers):
+        if isinstance(module, PlainUnit):
+            if isinstance(module.weight, nn.Conv2d) and module.weight.groups != 1:
+                raise UsageError(f"layer {number}: around a convolution in groups nothing can be widened or deepened.")
+        elif network.genotype.layers[number].kind not in ("pool", "mean") or list(module.parameters()):
+            raise UsageError(f"layer {number}: a {type(module).__name__} may add its input to its output; refused.")
     unit = network.layers[layer] if 0 <= layer < len(network.layers) else None
     if not isinstance(unit, PlainUnit):
         raise UsageError(f"layer {layer} has no width.")
-    if isinstance(unit.weight, nn.Conv2d) and unit.weight.groups != 1:
-        raise UsageError(f"layer {layer}: a convolution in groups cannot be widened one layer at a time.")
     return unit
 
 
@@ -95,7 +100,7 @@ def wider(network: PlainNetwork, layer: int, width: int, random: torch.Generator
     Raises
     ------
     UsageError
-        If the layer has no width or is not narrower.
+        If the layer has no width or is not narrower, or the network is not a chain (groups, residuals).
     """
     unit = _unit(network, layer)
     old = unit.weight.weight.shape[0]
@@ -160,7 +165,8 @@ def deeper(
     Raises
     ------
     UsageError
-        If the activation, applied twice, is not itself: sigmoid, GELU.
+        If the activation, applied twice, is not itself (sigmoid, GELU), the layer has no width, or the network is not
+        a chain.
     """
     if network.genotype.activation != "relu":
         raise UsageError(
