@@ -42,7 +42,7 @@ class _FullGate(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, gates: torch.Tensor, ops: nn.ModuleList, active: int) -> torch.Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: torch.Tensor, gates: torch.Tensor, ops: nn.ModuleList, active: int) -> torch.Tensor:
         inner = x.detach().requires_grad_()
         with torch.enable_grad():
             y = ops[active](inner)
