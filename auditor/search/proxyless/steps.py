@@ -101,7 +101,7 @@ class ArchitectureStepper:
     def _gradient(self, images: torch.Tensor, labels: torch.Tensor, mode: GateMode) -> float:
         gates = self.supernet.open_gates(mode)
         self.spent += len(labels) * self.cost.gate_step(self.supernet.edges)
-        ce = F.cross_entropy(self.supernet(images).float(), labels)
+        ce = F.cross_entropy(self.supernet(images), labels)
         found = torch.autograd.grad(ce, gates)
         latency = float(self.expected())
         by_ce, by_latency = latency_loss_parts(self.loss, float(ce.detach()), latency, self.target, self.weight)
