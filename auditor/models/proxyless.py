@@ -18,6 +18,7 @@ __all__ = [
     "TreeBlock",
     "TreeNetwork",
     "mb_plan",
+    "network_of",
     "proxyless",
     "tree_op",
     "tree_widths",
@@ -225,6 +226,13 @@ class MobileNetwork(nn.Module):
         return self.head(self.mix(x).mean((2, 3)))
 
 
+def network_of(genotype: TreeGenotype | MobileGenotype, n_classes: int) -> TreeNetwork | MobileNetwork:
+    """Untrained network of a genotype of either space."""
+    if isinstance(genotype, MobileGenotype):
+        return MobileNetwork(genotype, n_classes)
+    return TreeNetwork(genotype, n_classes)
+
+
 def proxyless(n_classes: int, image_size: int = 32, variant: str = "") -> nn.Module:
     """Network of a genotype file of ``auditor search proxyless``; the published CIFAR-10 network without one
     (5,731,530 parameters at 10 classes).
@@ -236,7 +244,5 @@ def proxyless(n_classes: int, image_size: int = 32, variant: str = "") -> nn.Mod
     from auditor.models.proxyless_published import CIFAR
 
     genotype = read_genotype(variant, "proxyless") if variant else CIFAR
-    if isinstance(genotype, MobileGenotype):
-        return MobileNetwork(genotype, n_classes)
-    assert isinstance(genotype, TreeGenotype)
-    return TreeNetwork(genotype, n_classes)
+    assert isinstance(genotype, TreeGenotype | MobileGenotype)
+    return network_of(genotype, n_classes)

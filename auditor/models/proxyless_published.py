@@ -1,7 +1,10 @@
 """The published networks of ProxylessNAS as compact genotypes: which operation was chosen where, and nothing else.
 
-Letters are those of `auditor.models.genotype.TREE_OPS`. The structure around them is that of
-`auditor.models.proxyless`; parameters and MACs are tested against the published figures.
+Source: the choices were read off the authors' released descriptions ``proxyless_cifar.config``,
+``proxyless_mobile.config`` and ``proxyless_gpu.config`` (han-cai/files at a7c9bcd, folder ``proxylessnas``), which are
+not part of this package. Letters are those of `auditor.models.genotype.TREE_OPS`. The structure around them is that
+of `auditor.models.proxyless`; parameters and MACs are tested against the published figures, and every choice against
+the descriptions themselves where a folder with them is given.
 """
 
 from __future__ import annotations

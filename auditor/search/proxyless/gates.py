@@ -42,7 +42,7 @@ class _FullGate(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, gates: torch.Tensor, ops: nn.ModuleList, active: int) -> torch.Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: torch.Tensor, gates: torch.Tensor, ops: nn.ModuleList, active: int) -> torch.Tensor:
         inner = x.detach().requires_grad_()
         with torch.enable_grad():
             y = ops[active](inner)
@@ -130,9 +130,9 @@ class MixedEdge(nn.Module):
         """
         if self.pair is None:
             total = gate_gradient if of_latency is None else gate_gradient + of_latency
-            return gate_to_alpha(total, self.p)
+            return gate_to_alpha(total, self.p.detach())
         where = list(self.pair)
-        q, mass = self.alpha[where].softmax(0), self.p[where].sum()
+        q, mass = self.alpha.detach()[where].softmax(0), self.p.detach()[where].sum()
         total = gate_gradient[where] if of_latency is None else gate_gradient[where] + mass * of_latency[where]
         gradient = torch.zeros_like(self.alpha)
         gradient[where] = gate_to_alpha(total, q)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch.nn import functional as F
 
 from auditor.search.baseline import Baseline
+from auditor.search.proxyless.cost import PathCost
 from auditor.search.proxyless.gates import GateMode, keep_mass
-from auditor.search.proxyless.latency import LatencyTable, LossKind, expected_latency, latency_loss_parts
-from auditor.search.proxyless.supernet import Supernet
+from auditor.search.proxyless.latency import (
+    LatencyTable,
+    LossKind,
+    expected_latency,
+    latency_loss,
+    latency_loss_parts,
+)
+from auditor.search.proxyless.supernet import Supernet, untouched_statistics
 
 __all__ = ["ArchitectureStepper", "StepKind", "reinforce_gradients", "reinforce_reward"]
 
@@ -45,6 +52,7 @@ class ArchitectureStepper:
     ----------
     supernet : Supernet
     table : LatencyTable
+    cost : PathCost
     kind : "two", "full" or "reinforce"
     rate : float
     loss : "add" or "mul#log"
@@ -59,6 +67,7 @@ class ArchitectureStepper:
 
     supernet: Supernet
     table: LatencyTable
+    cost: PathCost
     kind: StepKind
     rate: float
     loss: LossKind
@@ -71,21 +80,28 @@ class ArchitectureStepper:
         alphas = [edge.alpha for edge in self.supernet.edges]
         self.adam = torch.optim.Adam(alphas, self.rate, betas=(0.0, 0.999))
         self.rows = self.table.rows(self.supernet)
+        #: MACs of all steps so far.
+        self.spent = 0.0
 
     def expected(self) -> torch.Tensor:
         """Expected latency now."""
         return expected_latency(self.rows, [e.alpha for e in self.supernet.edges], self.table.base)
 
     def step(self, images: torch.Tensor, labels: torch.Tensor) -> float:
-        """One step on a validation batch; the cross-entropy or, for REINFORCE, the mean reward."""
+        """One step on a validation batch; the loss or, for REINFORCE, the mean reward.
+
+        Weights and running statistics stay as they are: validation images leave a trace in alpha only.
+        """
         self.supernet.train()
-        if self.kind == "reinforce":
-            return self._reinforce(images, labels)
-        return self._gradient(images, labels, self.kind)
+        with untouched_statistics(self.supernet):
+            if self.kind == "reinforce":
+                return self._reinforce(images, labels)
+            return self._gradient(images, labels, self.kind)
 
     def _gradient(self, images: torch.Tensor, labels: torch.Tensor, mode: GateMode) -> float:
         gates = self.supernet.open_gates(mode)
-        ce = F.cross_entropy(self.supernet(images).float(), labels)
+        self.spent += len(labels) * self.cost.gate_step(self.supernet.edges)
+        ce = F.cross_entropy(self.supernet(images), labels)
         found = torch.autograd.grad(ce, gates)
         latency = float(self.expected())
         by_ce, by_latency = latency_loss_parts(self.loss, float(ce.detach()), latency, self.target, self.weight)
@@ -99,7 +115,7 @@ class ArchitectureStepper:
                 with torch.no_grad():
                     edge.alpha[where] = keep_mass(edge.alpha[where], old[where])
         self.supernet.close_gates()
-        return float(ce.detach())
+        return latency_loss(self.loss, float(ce.detach()), latency, self.target, self.weight)
 
     def _reinforce(self, images: torch.Tensor, labels: torch.Tensor) -> float:
         paths, rewards = [], []
@@ -110,6 +126,7 @@ class ArchitectureStepper:
                 right = float((self.supernet(images).argmax(1) == labels).float().mean())
                 rewards.append(reinforce_reward(right, self.table.of_path(self.supernet, path), self.target))
                 paths.append(path)
+                self.spent += len(labels) * self.cost.of_path(path)
         advantages = self.baseline.advantages(rewards)
         gradients = reinforce_gradients([e.p.detach() for e in self.supernet.edges], paths, advantages)
         for edge, gradient in zip(self.supernet.edges, gradients, strict=True):
@@ -120,3 +137,12 @@ class ArchitectureStepper:
     def _update(self) -> None:
         self.adam.step()
         self.adam.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """State for a checkpoint; the parameters themselves are the supernet's."""
+        return {"adam": self.adam.state_dict(), "baseline": self.baseline.value, "spent": self.spent}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self.adam.load_state_dict(state["adam"])
+        self.baseline.value, self.spent = state["baseline"], state["spent"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -11,7 +12,15 @@ from auditor.models.genotype import TREE_OPS, MbStage, MobileGenotype, TreeGenot
 from auditor.models.proxyless import MbBlock, MobileNetwork, TreeNetwork, mb_plan, tree_op, tree_widths
 from auditor.search.proxyless.gates import GateMode, MixedEdge, Zero
 
-__all__ = ["MB_BLOCKS", "Supernet", "derived_state", "mobile_supernet", "tree_supernet"]
+__all__ = [
+    "MB_BLOCKS",
+    "Supernet",
+    "derived_state",
+    "mobile_supernet",
+    "random_path",
+    "tree_supernet",
+    "untouched_statistics",
+]
 
 #: The blocks of the MBConv space; ``zero`` is added where a block can be left out.
 MB_BLOCKS = tuple(f"e{e}k{k}" for k in (3, 5, 7) for e in (3, 6))
@@ -117,6 +126,24 @@ class Supernet(nn.Module):
     def entropy(self) -> float:
         """Mean entropy of the edges, in nats."""
         return float(sum(-(e.p * e.p.clamp_min(1e-12).log()).sum() for e in self.edges) / len(self.edges))
+
+
+def random_path(supernet: Supernet, random: torch.Generator) -> tuple[int, ...]:
+    """Every edge's operation drawn uniformly."""
+    return tuple(int(torch.randint(len(edge.ops), (1,), generator=random)) for edge in supernet.edges)
+
+
+@contextmanager
+def untouched_statistics(module: nn.Module) -> Iterator[None]:
+    """Inside, BatchNorm in training mode normalises by its batch as ever, but remembers nothing of it."""
+    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
 
 
 def tree_supernet(template: TreeGenotype, n_classes: int, image_size: int, snapshots: int = 0) -> Supernet:
