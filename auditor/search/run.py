@@ -138,7 +138,10 @@ def _search(
 
 
 def _best(outcome: Outcome, arm: str) -> float:
-    return max(row["accuracy"] for row in outcome.rows if row["arm"] == arm)
+    """Validation accuracy of what an arm chose: the best of its children, or the one the search names."""
+    chosen = outcome.found if arm == "search" else outcome.control
+    own = [row for row in outcome.rows if row["arm"] == arm]
+    return max(row["accuracy"] for row in [r for r in own if r["key"] == chosen.key()] or own)
 
 
 def _choose(options: SearchOptions, outcomes: Sequence[Outcome], folder: Path) -> dict[str, _Chosen]:
@@ -236,7 +239,7 @@ def _verdict(role: str, found: dict[str, Any]) -> str:
 
 
 def _pooled(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """All seeds together, and the best child of each search less the best of its control."""
+    """All seeds together, and the child each search chose less the best of its control."""
     best = {arm: [_best(o, arm) for o in outcomes] for arm in ("search", "control")}
     return {
         **pool([o.rows for o in outcomes], 0),
