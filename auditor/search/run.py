@@ -183,7 +183,8 @@ def _train(
     rows = open_rows(options.data, settings, progress)
     trainers: dict[str, Trainer] = {}
     for role, one in chosen.items():
-        network = FinalNetwork.of(f"{options.system}:{one.path}", options.budget, options.device)
+        base = one.genotype.model_dump()["system"]
+        network = FinalNetwork.of(f"{base}:{one.path}", options.budget, options.device)
         trainers[role] = ready(network, rows.data, fits)
     tasks: dict[str, tuple[str, FitTask]] = {}
     for role, trainer in trainers.items():
