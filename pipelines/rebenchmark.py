@@ -1,17 +1,21 @@
-"""Rebuild reports/rebenchmark: pruned networks beside their dense ones, ranked on original and corrected labels.
+"""Rebuild reports/rebenchmark: dense, pruned and searched networks, ranked on original and corrected labels.
 
 Run from a checkout, with the data below ``AUDITOR_DATA_DIR`` or ``../shared/data``::
 
     python pipelines/rebenchmark.py [--budget cpu] [--seeds 3] [--rd resnet20] [--ftwt vgg16_bn:w0.25]
+        [--found reports/search/nasnet/found.json ...]
 
 Three steps that share their fits: RD beside five baselines, FTWT beside its controls, and the corrected benchmark of
-the dense networks, RD and its nearest rivals, and FTWT. What is stored in the work folder and still valid is not
-computed again. Below ``--budget paper`` nothing here reproduces a paper: not a reproduction.
+the dense networks, RD and its nearest rivals, FTWT, and the networks that ``pipelines/search.py`` found. Then the
+paper's question for all of them: does lower capacity win as noise grows (``capacity.md``)? What is stored in the work
+folder and still valid is not computed again. Below ``--budget paper`` nothing here reproduces a
+paper: not a reproduction.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import shutil
 import sys
@@ -19,18 +23,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from auditor.benchmark.command import run_benchmark
-from auditor.benchmark.training import FITS, MANIFEST
+from auditor.benchmark.capacity import capacity_markdown, relate_capacity
+from auditor.benchmark.command import BenchmarkDone, run_benchmark
+from auditor.benchmark.inputs import load_inputs
+from auditor.benchmark.training import FITS, MANIFEST, PREDICTIONS, read_manifest
 from auditor.cli.console import RichProgress, say
 from auditor.core.config import Settings, load_settings
-from auditor.core.errors import OfflineError
-from auditor.core.files import atomic_write
+from auditor.core.errors import OfflineError, UnreadableError
+from auditor.core.files import atomic_write, read_json, write_json
 from auditor.prune.experiment import FIGURE, RESULTS, SUMMARY, PruneOptions, run_pruning
 
 ROOT = Path(__file__).resolve().parents[1]
 SPARSITIES, REDUCTION = (0.8, 0.9, 0.95), 0.4
+CAPACITY = ("capacity.json", "capacity.md")
 #: What is published of the ranking, the manifest last.
-RANKING = ("benchmark.json", "examples.json", "report.html", "report.md", MANIFEST, "benchmark-manifest.json")
+RANKING = (
+    "benchmark.json",
+    "examples.json",
+    "report.html",
+    "report.md",
+    *CAPACITY,
+    MANIFEST,
+    "benchmark-manifest.json",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -40,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rd", default="resnet20", help="network of RD")
     parser.add_argument("--ftwt", default="vgg16_bn:w0.25", help="network of FTWT")
     parser.add_argument("--sparsity", type=float, action="append")
+    parser.add_argument(
+        "--found", type=Path, action="append", help="genotype of a search; default: reports/search/*/found.json"
+    )
     parser.add_argument("--draws", type=int, default=10_000)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--workers", type=int)
@@ -48,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(given)
     options.sparsity = tuple(options.sparsity or SPARSITIES)
+    if options.found is None:
+        options.found = sorted((ROOT / "reports" / "search").glob("*/found.json"))
     command = shlex.join(["python", "pipelines/rebenchmark.py", *given])
     settings = load_settings()
     if not settings.data_dirs:
@@ -65,6 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             draws=options.draws, out=options.work, command=command,
         )  # fmt: skip
     say(done.result.headline)
+    for sentence in capacity(options, settings, done):
+        say(sentence)
     publish(options.work, options.out)
 
 
@@ -78,13 +100,37 @@ def pruning(options: argparse.Namespace) -> dict[str, PruneOptions]:
 
 
 def entries(options: argparse.Namespace) -> str:
-    """Names for ``--train``: dense networks, RD at every sparsity, rivals at the middle one, FTWT, its control."""
+    """Names for ``--train``: dense networks, RD at every sparsity, rivals at the middle one, FTWT, its control, and
+    what was found by searches."""
     middle = sorted(options.sparsity)[len(options.sparsity) // 2]
     names = [options.rd, *(f"rd:{options.rd}@{s:g}" for s in options.sparsity)]
     names += [f"{method}:{options.rd}@{middle:g}" for method in ("lamp", "global", "uniform")]
     names.append(options.ftwt)
     names += [f"{method}:{options.ftwt}@f{REDUCTION:g}" for method in ("ftwt", "ftwt_joint", "ftwt_static")]
+    names += [searched(path) for path in options.found]
     return ",".join(names)
+
+
+def searched(path: Path) -> str:
+    """Name of the network of a genotype file, with a path from here, so that reports hold no place on a machine."""
+    found = read_json(path)
+    if not isinstance(found, dict) or not isinstance(found.get("genotype"), dict):
+        raise UnreadableError(f"{str(path)!r} is not a genotype.", "Make one with pipelines/search.py.")
+    return f"{found['genotype'].get('system')}:{os.path.relpath(path)}"
+
+
+def capacity(options: argparse.Namespace, settings: Settings, done: BenchmarkDone) -> list[str]:
+    """Write the answer to the paper's question; its sentences."""
+    inputs = load_inputs(settings, reference="cifar10", verdicts=published_verdicts(settings))
+    manifest = read_manifest(options.work)
+    found = relate_capacity(
+        options.work / PREDICTIONS, inputs, done.result.agreement, manifest["networks"], options.draws, 0
+    )
+    write_json(options.work / CAPACITY[0], found)
+    with atomic_write(options.work / CAPACITY[1]) as handle:
+        handle.write(capacity_markdown(found, manifest["reproduction"]).encode())
+    answer: list[str] = found["answer"]
+    return answer
 
 
 def published_verdicts(settings: Settings) -> Path:

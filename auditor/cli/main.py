@@ -22,6 +22,7 @@ from auditor.cli import quality as quality_command
 from auditor.cli import report as report_command
 from auditor.cli import review as review_command
 from auditor.cli import sample as sample_command
+from auditor.cli import search as search_command
 from auditor.cli import status as status_command
 from auditor.cli import verdicts as verdicts_command
 from auditor.cli.console import fail, say
@@ -59,6 +60,7 @@ app.command("benchmark-detection")(benchmark_detection_command.benchmark_detecti
 app.command("explain")(explain_command.explain)
 app.command("grid")(grid_command.grid)
 app.command("prune")(prune_command.prune)
+app.command("search")(search_command.search)
 app.command("datasets")(lists.datasets)
 app.command("models")(lists.models)
 app.command("doctor")(lists.doctor)

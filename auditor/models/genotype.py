@@ -25,6 +25,7 @@ __all__ = [
     "PlainLayer",
     "TreeGenotype",
     "file_hash",
+    "parse_genotype",
     "read_genotype",
     "write_genotype",
 ]
@@ -264,6 +265,31 @@ def write_genotype(path: Path, genotype: Genotype, **facts: Any) -> None:
     write_json(path, {"schema": SCHEMA, "genotype": genotype.model_dump(mode="json"), "facts": facts})
 
 
+def parse_genotype(body: Any, where: str) -> Genotype:
+    """The genotype of its plain values (``model_dump``).
+
+    Parameters
+    ----------
+    body : JSON value
+    where : str
+        For the message of an error.
+
+    Raises
+    ------
+    UnreadableError
+        If they describe no network.
+    """
+    found = body if isinstance(body, dict) else {}
+    kind = _KINDS.get((str(found.get("system")), str(found.get("space") or found.get("family") or "")))
+    if kind is None:
+        raise UnreadableError(f"{where} describes no network of nasnet, proxyless or eas.")
+    try:
+        return kind.model_validate(found)
+    except ValidationError as error:
+        reason = error.errors()[0]
+        raise UnreadableError(f"{where}: {'.'.join(map(str, reason['loc']))} {reason['msg']}.") from error
+
+
 def read_genotype(path: Path | str, system: str) -> Genotype:
     """The genotype of a file of `write_genotype`.
 
@@ -275,15 +301,10 @@ def read_genotype(path: Path | str, system: str) -> Genotype:
     found = read_json(Path(path))
     if not isinstance(found, dict) or found.get("schema") != SCHEMA or not isinstance(found.get("genotype"), dict):
         raise UnreadableError(f"{str(path)!r} is not a genotype ({SCHEMA}).", "Make one with auditor search.")
-    body = found["genotype"]
-    kind = _KINDS.get((str(body.get("system")), str(body.get("space") or body.get("family") or "")))
-    if kind is None or body.get("system") != system:
-        raise UnreadableError(f"{str(path)!r} holds a genotype of {body.get('system')!r}, not of {system!r}.")
-    try:
-        return kind.model_validate(body)
-    except ValidationError as error:
-        reason = error.errors()[0]
-        raise UnreadableError(f"{str(path)!r}: {'.'.join(map(str, reason['loc']))} {reason['msg']}.") from error
+    if found["genotype"].get("system") != system:
+        other = found["genotype"].get("system")
+        raise UnreadableError(f"{str(path)!r} holds a genotype of {other!r}, not of {system!r}.")
+    return parse_genotype(found["genotype"], repr(str(path)))
 
 
 def file_hash(path: Path | str) -> str:

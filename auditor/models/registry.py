@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from auditor.core.registry import Registry
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["MODELS", "VARIANTS", "build_model", "genotype_facts", "split_variant"]
+__all__ = ["GENOTYPES", "MODELS", "VARIANTS", "build_model", "genotype_facts", "short_name", "split_variant"]
 
 #: Name -> factory ``(n_classes, image_size, **options) -> nn.Module``. Input of every network: float images
 #: (n, 3, H, W), normalised per channel; output: logits (n, n_classes). Third parties register under the
@@ -52,6 +53,9 @@ MODELS: Registry[Callable[..., nn.Module]] = Registry(
 VARIANTS = frozenset(
     {"cifake_cnn", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn", "nasnet_a", "nasnet", "proxyless", "eas"}
 )
+#: Networks whose variant can be the file of a searched architecture, ``name:path/to/file.json``.
+GENOTYPES = ("nasnet", "proxyless", "eas")
+_FILE = re.compile(rf"\b({'|'.join(GENOTYPES)}):([^:@]*\.json)")
 
 
 def split_variant(name: str) -> tuple[str, str]:
@@ -71,6 +75,31 @@ def genotype_facts(name: str) -> dict[str, str]:
     from auditor.models.genotype import file_hash
 
     return {"genotype_sha256": file_hash(variant)}
+
+
+def short_name(name: str) -> str:
+    """A name without the path of a genotype file in it.
+
+    ``eas:reports/search/eas-dense/found.json`` becomes ``eas-dense-found-1a2b3c4d``: folder, file, and the beginning of
+    the file's hash, so that two files of one name stay apart and a copy elsewhere is the same network. All other names,
+    and what stands around the file's, stay as they are.
+
+    Raises
+    ------
+    UnreadableError
+        If the file is absent.
+    """
+    return _FILE.sub(lambda found: _short(found[1], found[2]), name)
+
+
+def _short(base: str, file: str) -> str:
+    from auditor.models.genotype import file_hash
+
+    path = Path(file)
+    words = [path.resolve().parent.name, path.stem]
+    if not words[0].startswith(base):
+        words.insert(0, base)
+    return "-".join([*filter(None, words), file_hash(path)[:8]])
 
 
 def build_model(name: str, n_classes: int, image_size: int, seed: int, **options: Any) -> nn.Module:

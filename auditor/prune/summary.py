@@ -5,28 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+from auditor.stats.seeds import mean_interval, paired
 
 __all__ = ["compare", "mean_interval", "paired", "verdict"]
-
-
-def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
-    """Mean, low and high of Student's t interval. Of one value nothing is known about the spread: low and high are the
-    value itself, and callers say "one seed"."""
-    from scipy.stats import t
-
-    found = np.asarray(values, dtype=np.float64)
-    mean = float(found.mean())
-    if len(found) < 2:
-        return mean, mean, mean
-    half = float(t.ppf((1 + level) / 2, len(found) - 1) * found.std(ddof=1) / np.sqrt(len(found)))
-    return mean, mean - half, mean + half
-
-
-def paired(first: Sequence[float], second: Sequence[float]) -> dict[str, Any]:
-    """First less second, seed by seed: mean and interval. ``seeds`` below 2: the spread is not known."""
-    mean, low, high = mean_interval([a - b for a, b in zip(first, second, strict=True)])
-    return {"difference": mean, "interval": [low, high], "seeds": len(first)}
 
 
 def compare(rows: Sequence[dict[str, Any]], method: str) -> list[dict[str, Any]]:

@@ -91,7 +91,7 @@ def open_search_data(
     ------
     UsageError, UnreadableError
     """
-    dataset = open_dataset(f"{reference}?split=train", settings)
+    dataset = open_dataset(reference, settings, split="train")
     if not isinstance(dataset, ImageDataset):
         raise UsageError(f"architectures are searched on images; {reference!r} holds {dataset.modality} data.")
     rows = np.flatnonzero(dataset.items.splits == "train")

@@ -15,7 +15,7 @@ from auditor.models.genotype import Genotype
 from auditor.search.children import ChildScore
 from auditor.stats.intervals import wilson
 
-__all__ = ["Outcome", "SearchLog", "compare"]
+__all__ = ["Outcome", "SearchLog", "compare", "pool"]
 
 #: Resamples of the comparison.
 RESAMPLES = 4000
@@ -73,13 +73,16 @@ class Outcome:
     rows : list of dict
         The log.
     facts : dict
-        What belongs beside the numbers: settings, latency table, start.
+        What belongs beside the numbers: settings, latency table. JSON values.
+    start : Genotype, optional
+        The architecture the search started from, where it started from one.
     """
 
     found: Genotype
     control: Genotype
     rows: list[dict[str, Any]]
     facts: dict[str, Any] = field(default_factory=dict)
+    start: Genotype | None = None
 
 
 def _best_so_far(rows: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
@@ -97,43 +100,79 @@ def _best_so_far(rows: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
 
 
 def compare(rows: Sequence[dict[str, Any]], seed: int) -> dict[str, Any]:
-    """The search beside its control.
+    """The search beside its control, of one seed.
 
     Returns
     -------
     dict
         By arm: ``curve`` (best so far with a 95 % Wilson interval over validation items), ``mean`` of all children,
-        ``trained``, ``spent``. ``difference``: mean accuracy of the later half of the search's children minus the mean
-        of the control's, with a 95 % bootstrap interval over children. ``improvement``: the later half of the search's
-        children minus the earlier one. ``verdict``: one sentence.
+        ``trained``, ``spent``. And what `pool` says of this one seed.
     """
-    arms: dict[str, Any] = {}
-    values: dict[str, np.ndarray] = {}
-    for name in ("search", "control"):
-        own = [row for row in rows if row["arm"] == name]
-        values[name] = np.array([row["accuracy"] for row in own])
-        arms[name] = {
-            "curve": _best_so_far(own), "mean": float(values[name].mean()), "children": len(own),
-            "trained": sum(not row["repeated"] for row in own), "spent": own[-1]["spent"],
-            "seconds": round(sum(row["seconds"] for row in own), 1),
-        }  # fmt: skip
-    half = len(values["search"]) // 2
-    late, early = values["search"][half:], values["search"][:half]
-    difference = _difference(late, values["control"], seed)
-    improvement = _difference(late, early, seed) if len(early) else None
-    if difference["low"] > 0:
-        verdict = "The search beats its random control: the interval of the difference lies above 0."
-    elif difference["high"] < 0:
-        verdict = "The search is worse than its random control: the interval of the difference lies below 0."
-    else:
-        verdict = "The search does not beat its random control: the interval of the difference holds 0."
-    return {**arms, "difference": difference, "improvement": improvement, "verdict": verdict}
+    return {**{name: _arm(rows, name) for name in ("search", "control")}, **pool([rows], seed)}
 
 
-def _difference(first: np.ndarray, second: np.ndarray, seed: int) -> dict[str, float]:
-    """Difference of two means with a bootstrap interval over children."""
+def pool(searches: Sequence[Sequence[dict[str, Any]]], seed: int) -> dict[str, Any]:
+    """Searches of several seeds beside their controls.
+
+    Returns
+    -------
+    dict
+        ``difference``: mean accuracy of the later half of a search's children minus the mean of its control's, averaged
+        over the seeds, with a 95 % bootstrap interval. ``improvement``: the later half minus the earlier one; None
+        where a search has one child. ``verdict``, ``progress``: a sentence on each.
+    """
+    late, early, control = [], [], []
+    for rows in searches:
+        own = [row for row in rows if row["arm"] == "search"]
+        late.append(own[len(own) // 2 :])
+        early.append(own[: len(own) // 2])
+        control.append([row for row in rows if row["arm"] == "control"])
+    difference = _difference(late, control, seed)
+    improvement = _difference(late, early, seed) if all(early) else None
+    return {
+        "difference": difference, "improvement": improvement,
+        "verdict": _sentence(difference, "The search", "beats its random control", "is worse than its random control"),
+        "progress": "One child: whether the search improves cannot be seen." if improvement is None else _sentence(
+            improvement, "The later half of the search's children", "beats the earlier half",
+            "is worse than the earlier half",
+        ),
+    }  # fmt: skip
+
+
+def _arm(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
+    own = [row for row in rows if row["arm"] == name]
+    return {
+        "curve": _best_so_far(own), "mean": float(np.mean([row["accuracy"] for row in own])), "children": len(own),
+        "trained": sum(not row["repeated"] for row in own), "spent": own[-1]["spent"],
+        "seconds": round(sum(row["seconds"] for row in own), 1),
+    }  # fmt: skip
+
+
+def _sentence(found: dict[str, float], who: str, better: str, worse: str) -> str:
+    if found["low"] > 0:
+        return f"{who} {better}: the interval of the difference lies above 0."
+    if found["high"] < 0:
+        return f"{who} {worse}: the interval of the difference lies below 0."
+    return f"{who} {better.replace('beats', 'does not beat')}: the interval of the difference holds 0."
+
+
+def _means(groups: Sequence[Sequence[dict[str, Any]]], random: np.random.Generator) -> tuple[float, np.ndarray]:
+    """Mean accuracy, and resampled ones: children drawn again, and of each the right answers among as many validation
+    items, so that one child alone is not taken for certain. Averaged over the groups."""
+    drawn = []
+    for rows in groups:
+        hits, n = np.array([row["hits"] for row in rows]), np.array([row["n"] for row in rows])
+        chosen = random.integers(len(rows), size=(RESAMPLES, len(rows)))
+        drawn.append((random.binomial(n[chosen], (hits / n)[chosen]) / n[chosen]).mean(1))
+    value = float(np.mean([np.mean([row["hits"] / row["n"] for row in rows]) for rows in groups]))
+    return value, np.mean(drawn, axis=0)
+
+
+def _difference(
+    first: Sequence[Sequence[dict[str, Any]]], second: Sequence[Sequence[dict[str, Any]]], seed: int
+) -> dict[str, float]:
+    """Difference of two means with a 95 % bootstrap interval."""
     random = generator(seed, "compare")
-    a = random.choice(first, (RESAMPLES, len(first))).mean(1)
-    b = random.choice(second, (RESAMPLES, len(second))).mean(1)
-    low, high = np.quantile(a - b, [0.025, 0.975])
-    return {"value": float(first.mean() - second.mean()), "low": float(low), "high": float(high)}
+    (a, first_drawn), (b, second_drawn) = _means(first, random), _means(second, random)
+    low, high = np.quantile(first_drawn - second_drawn, [0.025, 0.975])
+    return {"value": a - b, "low": float(low), "high": float(high)}

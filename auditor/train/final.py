@@ -14,7 +14,7 @@ import numpy as np
 from auditor.core.errors import UsageError
 from auditor.core.progress import Progress
 from auditor.core.seeds import generator
-from auditor.models.registry import MODELS, split_variant
+from auditor.models.registry import MODELS, short_name, split_variant
 from auditor.train.base import FitResult, FitTask, TrainingData
 from auditor.train.budget import BudgetClass, check_budget_class, reproduction_label
 from auditor.train.held_back import HeldBack
@@ -127,9 +127,12 @@ class FinalNetwork:
         Raises
         ------
         UnknownNameError
+        UnreadableError
+            If it names a genotype file that is absent.
         """
         check_budget_class(budget)
         MODELS.target(split_variant(name)[0])
+        short_name(name)  # reads the file of a genotype, where there is one
         return cls(ImageNetwork(benchmark_recipe(budget, name), name, device), budget)
 
     @property
@@ -177,8 +180,8 @@ class FinalNetwork:
 
 
 def slug(name: str) -> str:
-    """A network's name as part of a file name."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
+    """A network's name as part of a file name; see `auditor.models.registry.short_name`."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", short_name(name))
 
 
 def without_test(data: TrainingData, task: FitTask, amount: Amount) -> tuple[TrainingData, FitTask]:

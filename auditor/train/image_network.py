@@ -15,7 +15,7 @@ from auditor.core.errors import EmptyDataError, LabelError, MissingExtraError, U
 from auditor.core.hashing import hash_array, hash_json
 from auditor.core.progress import Progress
 from auditor.core.seeds import derive_seed
-from auditor.models.registry import genotype_facts
+from auditor.models.registry import genotype_facts, short_name
 from auditor.train.base import FitResult, FitTask, TrainingData
 from auditor.train.recipe import THREADS, Recipe, recipe_for
 
@@ -103,7 +103,7 @@ class ImageNetwork:
         return {
             "trainer": "image-network",
             "version": 1,
-            "network": self.network,
+            "network": short_name(self.network),
             "device": self.device,
             "precision": self.precision,
             "threads": self.threads,
@@ -222,7 +222,7 @@ class ImageNetwork:
             )
             probabilities, dynamics, history = loop.run()
         details = {
-            "network": ready.network,
+            "network": short_name(ready.network),
             "device": describe_device(ready.device),
             "precision": ready.precision,
             "threads": ready.threads,

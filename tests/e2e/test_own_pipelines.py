@@ -30,13 +30,36 @@ def test_names_of_both_pipelines_are_entries() -> None:
     own, again = _pipeline("cifar10"), _pipeline("rebenchmark")
     assert len(parse_names(own.NETWORKS)) >= 6
     options = argparse.Namespace(
-        rd="resnet20", ftwt="vgg16_bn:w0.25", sparsity=(0.8, 0.9, 0.95), budget="cpu", seeds=3, device="cpu"
+        rd="resnet20", ftwt="vgg16_bn:w0.25", sparsity=(0.8, 0.9, 0.95), budget="cpu", seeds=3, device="cpu", found=[]
     )
     names = parse_names(again.entries(options))
     for name in [*parse_names(own.NETWORKS), *names]:
         make_entry(name, "cpu", "cpu")
     assert [n for n in names if n.startswith("rd:")] == [f"rd:resnet20@{s:g}" for s in options.sparsity]
     assert set(again.pruning(options)) == {"rd", "ftwt"}
+
+
+def test_found_networks_are_entries_and_searches_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from auditor.core.errors import UnknownNameError, UnreadableError
+    from auditor.models.genotype import write_genotype
+    from auditor.models.nasnet import NASNET_A
+
+    again, search = _pipeline("rebenchmark"), _pipeline("search")
+    monkeypatch.chdir(tmp_path)
+    write_genotype(tmp_path / "nasnet" / "found.json", NASNET_A.model_copy(update={"cells": 1, "filters": 4}))
+    name = again.searched(tmp_path / "nasnet" / "found.json")
+    assert name == "nasnet:nasnet/found.json"
+    assert make_entry(name, "cpu", "cpu").name == name
+    (tmp_path / "other.json").write_text("[]")
+    with pytest.raises(UnreadableError, match="not a genotype"):
+        again.searched(tmp_path / "other.json")
+
+    options = argparse.Namespace(systems=search.SYSTEMS, budget="smoke", seeds=1, train_seeds=3, device="cpu")
+    found = search.searches(options)
+    assert list(found) == [asked.place for asked in found.values()] == search.SYSTEMS.split(",")
+    options.systems = "nasnet,easy"
+    with pytest.raises(UnknownNameError, match="eas"):
+        search.searches(options)
 
 
 @pytest.mark.slow

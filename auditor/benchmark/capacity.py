@@ -1,0 +1,176 @@
+"""The paper's question for our own networks: does lower capacity win as label noise grows?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auditor.benchmark.field import make_field
+from auditor.benchmark.inputs import Inputs
+from auditor.benchmark.readers.registry import read_predictions
+from auditor.benchmark.sets import make_sets
+from auditor.core.errors import DataError
+from auditor.stats.capacity import Relation, capacity_relations
+
+__all__ = ["capacity_answer", "capacity_markdown", "relate_capacity", "sizes_of"]
+
+SCHEMA = "auditor.benchmark-capacity/1"
+_FIGURES = {
+    "slope": "slope of the accuracy over the share of corrected items",
+    "recovered": "corrected minus original accuracy on correctable items",
+}
+
+
+def sizes_of(networks: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Parameters and MACs by the name a network has among the predictions; means over seeds.
+
+    Pruned weights that are zero are not counted as parameters; MACs are those a dense kernel executes.
+
+    Parameters
+    ----------
+    networks : sequence of dict
+        ``networks`` of the manifest of `auditor.benchmark.training.train_networks`.
+    """
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in networks:
+        zero = row["weights"] - row["nonzero_weights"] if "nonzero_weights" in row else 0
+        name = Path(row["file"]).stem.rpartition("__seed")[0]
+        macs = row.get("macs_executable", row["macs_per_image"])
+        found.setdefault(name, []).append((float(row["parameters"] - zero), float(macs)))
+    return {
+        name: {"parameters": sum(p for p, _ in rows) / len(rows), "macs": sum(m for _, m in rows) / len(rows)}
+        for name, rows in found.items()
+    }
+
+
+def relate_capacity(
+    folder: Path, inputs: Inputs, agreement: int, networks: Sequence[dict[str, Any]], draws: int, seed: int
+) -> dict[str, Any]:
+    """Relation of capacity with what the correction of labels does to each network.
+
+    Parameters
+    ----------
+    folder : Path
+        Stored predictions.
+    inputs : Inputs
+    agreement : int
+        Votes a verdict needs.
+    networks : sequence of dict
+        As for `sizes_of`.
+    draws, seed : int
+
+    Returns
+    -------
+    dict
+        ``networks`` (name, parameters, macs, slope, recovered), ``relations`` by capacity and figure, ``answer``.
+
+    Raises
+    ------
+    DataError
+        If a network of the predictions is not in the manifest, or there are fewer than three.
+    """
+    sets = make_sets(inputs.judged, inputs.truth, agreement)
+    field = make_field(read_predictions(folder, inputs.truth), inputs.truth, sets)
+    sizes = sizes_of(networks)
+    if missing := [name for name in field.names if name not in sizes]:
+        raise DataError(f"the size of {', '.join(missing)} is not known.", "Train the networks again.")
+    benign = field.mixing @ field.given[:, sets.benign]
+    before = field.mixing @ field.given[:, sets.correctable]
+    after = field.mixing @ field.corrected[:, sets.correctable]
+    relations = {
+        measure: capacity_relations(
+            np.array([sizes[name][measure] for name in field.names]), benign, before, after, draws, seed
+        )
+        for measure in ("parameters", "macs")
+    }
+    on_benign, on_original, on_corrected = (right.mean(1) for right in (benign, before, after))
+    rows = [
+        {
+            "name": name,
+            **sizes[name],
+            "benign": float(on_benign[k]),
+            "correctable_original": float(on_original[k]),
+            "correctable_corrected": float(on_corrected[k]),
+            "slope": float(on_corrected[k] - on_benign[k]),
+            "recovered": float(on_corrected[k] - on_original[k]),
+        }
+        for k, name in enumerate(field.names)
+    ]
+    return {
+        "schema": SCHEMA,
+        "n_correctable": sets.n_correctable,
+        "n_benign": sets.n_benign,
+        "draws": draws,
+        "networks": sorted(rows, key=lambda row: row["parameters"]),
+        "relations": {
+            measure: {name: _plain(one) for name, one in found.items()} for measure, found in relations.items()
+        },
+        "answer": capacity_answer(relations),
+    }
+
+
+def _plain(relation: Relation) -> dict[str, Any]:
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(relation).items()}
+
+
+def capacity_answer(relations: dict[str, dict[str, Relation]]) -> list[str]:
+    """The answer in sentences: one for each capacity and figure, then one for all."""
+    lines, verdicts = [], set()
+    for measure, found in relations.items():
+        for name, one in found.items():
+            word = _word(one)
+            verdicts.add(word)
+            what = {"parameters": "parameters", "macs": "MACs"}[measure]
+            limits = f"[{one.low:+.2f}, {one.high:+.2f}]" if math.isfinite(one.low) else "[not defined]"
+            value = f"{one.value:+.2f} {limits}, p = {one.p:.3f}" if math.isfinite(one.value) else "not defined"
+            lines.append(f"{what} with the {_FIGURES[name]}: Spearman {value}, {one.networks} networks, {one.items} "
+                         f"correctable items: {word}.")  # fmt: skip
+    if verdicts == {"lower capacity does better"}:
+        lines.append("Yes: among these networks lower capacity wins as noise grows.")
+    elif verdicts == {"higher capacity does better"}:
+        lines.append("No, the other way round: among these networks higher capacity wins as noise grows.")
+    else:
+        lines.append("It cannot be told from these networks and items whether lower capacity wins as noise grows.")
+    return lines
+
+
+def _word(one: Relation) -> str:
+    """A direction needs both: the interval over items and the exchange of networks."""
+    if not math.isfinite(one.low) or not one.low * one.high > 0 or one.p >= 0.05:
+        return "no relation can be told"
+    return "lower capacity does better" if one.value < 0 else "higher capacity does better"
+
+
+def capacity_markdown(document: dict[str, Any], reproduction: str) -> str:
+    """Answer and table.
+
+    Parameters
+    ----------
+    document : dict
+        Of `relate_capacity`.
+    reproduction : str
+        Words beside every number.
+    """
+    lines = [
+        f"# Does lower capacity win as label noise grows? **{reproduction}**",
+        "",
+        *(f"- {sentence}" for sentence in document["answer"]),
+        f"- Intervals: 95 % over {document['n_benign']:,} benign and {document['n_correctable']} correctable items "
+        "drawn again, the networks given; p: networks exchanged. A direction is named only where both agree.",
+        "",
+        "| network | parameters | MMAC | benign % | correctable, original % | corrected % | slope, points | recovered, "
+        "points |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in document["networks"]:
+        lines.append(
+            f"| {row['name']} | {row['parameters']:,.0f} | {row['macs'] / 1e6:.2f} | {100 * row['benign']:.2f} | "
+            f"{100 * row['correctable_original']:.1f} | {100 * row['correctable_corrected']:.1f} | "
+            f"{100 * row['slope']:+.1f} | {100 * row['recovered']:+.1f} |"
+        )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,94 @@
+"""Results of a search as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["results_markdown"]
+
+_ROLES = {"found": "found", "control": "best random", "start": "start"}
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f}"
+
+
+def _between(value: float, low: float, high: float) -> str:
+    return f"{100 * value:+.2f} points [{100 * low:+.2f}, {100 * high:+.2f}]"
+
+
+def results_markdown(document: dict[str, Any], pictures: Mapping[str, str]) -> str:
+    """Tables, verdicts, pictures and conditions.
+
+    Parameters
+    ----------
+    document : dict
+        Of ``results.json``.
+    pictures : mapping of str to str
+        What a picture shows -> its file.
+    """
+    machine, versions, data = document["machine"], document["versions"], document["data"]
+    pooled = document["pooled"]
+    lines = [
+        f"# Architecture search: {document['space']}, {data['name']}: **{document['reproduction']}**",
+        "",
+        f"Budget class `{document['budget']}`; {document['seeds']} search(es), {document['train_seeds']} final "
+        f"training(s) of each network. {document['split_note']} The search trained on {data['train']:,} images and "
+        f"chose by {data['validation']:,} others. {machine['cpu']}, {machine['cores']} cores; auditor "
+        f"{versions['auditor']}, torch {versions.get('torch', '-')}. Command: `{document['command']}`.",
+        "",
+        "## The search beside random architectures",
+        "",
+        "| seed | arm | children | trained | mean % | best % | cost, 10^12 MACs | seconds |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for search in document["searches"]:
+        for arm in ("search", "control"):
+            own = search[arm]
+            lines.append(
+                f"| {search['seed']} | {arm} | {own['children']} | {own['trained']} | {_percent(own['mean'])} | "
+                f"{_percent(own['curve'][-1]['best'])} | {own['spent'] / 1e12:.3f} | {own['seconds']:.0f} |"
+            )
+    lines += ["", f"- {pooled['verdict']} {_difference(pooled['difference'])}, later half less control."]
+    lines.append(
+        f"- {pooled['progress']}" + (f" {_difference(pooled['improvement'])}." if pooled["improvement"] else "")
+    )
+    lines += [
+        "- The best child of an arm is the best of many on the same validation items, and flattered by it: the final "
+        "training below is the fair comparison.",
+        "",
+        *(f"![{what}]({name})\n" for what, name in pictures.items() if what == "search curve"),
+        "## Trained alike, tested once",
+        "",
+        *_final_table(document),
+        "",
+        *(f"- {sentence}." for sentence in document["final"]["verdict"]),
+        "- Every network is trained from scratch by the recipe of the budget class, and its test labels are looked at "
+        "once per network and seed.",
+        "",
+        *(f"![{what}]({name})\n" for what, name in pictures.items() if what != "search curve"),
+    ]  # fmt: skip
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _difference(found: dict[str, float]) -> str:
+    return _between(found["value"], found["low"], found["high"])
+
+
+def _final_table(document: dict[str, Any]) -> list[str]:
+    lines = [
+        "| network | role | parameters | MMAC | accuracy % (95 % over seeds) | epochs x images | seeds | |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in document["final"]["networks"]:
+        low, high = row["interval"]
+        spread = f" [{_percent(low)}, {_percent(high)}]" if len(row["accuracy_by_seed"]) > 1 else ""
+        lines.append(
+            f"| {row['name']} | {_ROLES[row['role']]} | {row['parameters']:,} | {row['macs'] / 1e6:.2f} | "
+            f"{_percent(row['accuracy'])}{spread} | {row['epochs']} x {row['images']:,} | "
+            f"{len(row['accuracy_by_seed'])} | {document['reproduction']} |"
+        )
+    for one in document["published"]:
+        lines.append(f"| {one['network']} | published | | | {100 - one['error']:.2f} | | | the paper |")
+    return lines

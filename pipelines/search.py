@@ -1,0 +1,84 @@
+"""Rebuild reports/search: EAS, ProxylessNAS and NASNet, each beside random architectures at equal cost.
+
+Run from a checkout, with the data below ``AUDITOR_DATA_DIR`` or ``../shared/data``::
+
+    python pipelines/search.py [--budget cpu] [--systems nasnet,proxyless,eas,eas-dense] [--seeds 1] [--train-seeds 3]
+
+One folder per system: genotypes of what was found and of the best random architecture, the search curve, pictures, the
+final training. Final trainings are stored where ``pipelines/rebenchmark.py`` finds them. What is stored in the work
+folder and still valid is not computed again. Below ``--budget paper`` nothing here reproduces a paper: not a
+reproduction.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from auditor.cli.console import RichProgress, say
+from auditor.core.config import load_settings
+from auditor.core.errors import UsageError
+from auditor.core.files import atomic_write, read_json
+from auditor.search.run import FITS, MANIFEST, run_search
+from auditor.search.systems import SPACES, SearchOptions
+
+ROOT = Path(__file__).resolve().parents[1]
+SYSTEMS = "nasnet,proxyless,eas,eas-dense"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--budget", choices=["smoke", "cpu", "gpu10", "paper"], default="cpu")
+    parser.add_argument("--systems", default=SYSTEMS, help=f"of {', '.join(SPACES.names())}")
+    parser.add_argument("--seeds", type=int, default=1, help="searches of each system")
+    parser.add_argument("--train-seeds", type=int, default=3)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "search")
+    parser.add_argument("--fits", type=Path, default=ROOT / "runs" / "rebenchmark" / FITS)
+    parser.add_argument("--out", type=Path, default=ROOT / "reports" / "search")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser.parse_args(given)
+    command = shlex.join(["python", "pipelines/search.py", *given])
+    settings = load_settings()
+    if not settings.data_dirs:
+        settings = load_settings({"data_dir": ROOT.parent / "shared" / "data"})
+    with RichProgress() as progress:
+        for place, asked in searches(options).items():
+            document = run_search(
+                asked, options.work / place, settings, progress, options.workers, command, options.fits
+            )
+            say(f"{place}: {document['pooled']['verdict']} {'. '.join(document['final']['verdict'])}.")
+            publish(options.work / place, options.out / place)
+    say(f"Report: {options.out}")
+
+
+def searches(options: argparse.Namespace) -> dict[str, SearchOptions]:
+    """What is searched, by the name of its folder."""
+    found = {}
+    for place in (name.strip() for name in options.systems.split(",")):
+        SPACES.target(place)
+        system, _, inner = place.partition("-")
+        found[place] = SearchOptions(
+            system, options.budget, options.seeds, options.train_seeds, family="dense" if inner == "dense" else None,
+            space="mbconv" if inner == "mbconv" else None, device=options.device,
+        )  # fmt: skip
+    if len(found) != len(options.systems.split(",")):
+        raise UsageError(f"--systems {options.systems!r} names one twice.")
+    return found
+
+
+def publish(work: Path, out: Path) -> None:
+    """Copy what the report consists of, the manifest last."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in (*read_json(work / MANIFEST)["files"], MANIFEST):
+        with atomic_write(out / name) as handle, open(work / name, "rb") as source:
+            shutil.copyfileobj(source, handle)
+
+
+if __name__ == "__main__":
+    main()
