@@ -4,7 +4,6 @@
 const SEND_AGAIN_MS = 2500;
 const DECODED_AHEAD = 6; // pictures decoded before they are shown
 const FETCHED_AT_ONCE = 3; // of the browser's six connections: the card on screen needs the others
-const PICTURES_KEPT = 400;
 const cards = new WeakMap();
 
 const make = (tag, attributes = {}, ...children) => {
@@ -315,7 +314,7 @@ class Card {
       image.src = src;
       this.fetching++;
       this.pictures.set(src, image);
-      if (this.pictures.size > PICTURES_KEPT) this.pictures.delete(this.pictures.keys().next().value);
+      if (this.pictures.size > 400) this.pictures.delete(this.pictures.keys().next().value);
     }
   }
 
