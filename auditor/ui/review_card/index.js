@@ -223,8 +223,13 @@ class Card {
     return make("p", { class: "broken", text: "This run holds probabilities only; there is no item to show." });
   }
 
+  exemplarsOf(name) {
+    // A class may be called "constructor".
+    return Object.hasOwn(this.data.exemplars, name) ? this.data.exemplars[name] : [];
+  }
+
   examples(name, item) {
-    const own = (this.data.exemplars[name] ?? []).filter((e) => e.hash !== item.hash).slice(0, this.data.n_exemplars);
+    const own = this.exemplarsOf(name).filter((e) => e.hash !== item.hash).slice(0, this.data.n_exemplars);
     const face = (e) => (e.src ? this.picture(e.src, `example of ${name}`, false) : make("p", { class: "snippet", text: e.text ?? "" }));
     return make("div", { class: "examples", "aria-hidden": "true" }, ...own.map(face));
   }
@@ -297,7 +302,7 @@ class Card {
   prefetch() {
     const hand = this.queue.map((_, k) => this.queue[(this.at + k) % this.queue.length]);
     const near = hand.slice(1, DECODED_AHEAD).map((item) => item.src);
-    const faces = (item) => [item.given, item.suggested].flatMap((name) => (this.data.exemplars[name] ?? []).map((e) => e.src));
+    const faces = (item) => [item.given, item.suggested].flatMap((name) => this.exemplarsOf(name).map((e) => e.src));
     this.wanted = [...new Set([...near, ...hand.flatMap((item) => [item.src, ...faces(item)])])].filter(isPicture);
     this.fetchNext();
     for (const src of near) this.decode(src);
