@@ -17,7 +17,7 @@ app = typer.Typer(
     help="Share, check, apply and take back corrections of labels.", no_args_is_help=True, rich_markup_mode=None
 )
 
-PatchFile = Annotated[Path, typer.Argument(metavar="PATCH", help="A *.labelpatch.jsonl file.")]
+PatchFile = Annotated[Path, typer.Argument(metavar="PATCH", help="A *.labelpatch.jsonl or *.labelpatch.parquet file.")]
 Data = Annotated[str, typer.Argument(metavar="DATASET", help="A data reference, or the folder of a corrected copy.")]
 Force = Annotated[
     bool, typer.Option("--force-index", help="Find rows by their number where hash or label does not fit.")
@@ -39,7 +39,8 @@ def _settings(data_dir: Path | None, offline: bool) -> Settings:
 def create(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or its name in the runs folder.")],
     out: Annotated[
-        Path | None, typer.Option(help="New *.labelpatch.jsonl; default: patch.labelpatch.jsonl in the run.")
+        Path | None,
+        typer.Option(help="New *.labelpatch.jsonl (or .parquet); default: patch.labelpatch.jsonl in the run."),
     ] = None,
     consensus: Annotated[
         str, typer.Option(help="k-of-n (for example 3-of-5), majority, dawid-skene or crowdlab.")
@@ -199,7 +200,9 @@ def merge(
 @app.command()
 def convert(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="A patch, or corrections in another format.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A *.labelpatch.jsonl file, or one of another format.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="A *.labelpatch.jsonl or .parquet file, or one of another format.")
+    ],
     read_as: Annotated[
         str | None, typer.Option("--from", help="published, real, csv, label-studio, fiftyone, column or patch.")
     ] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +22,20 @@ def review(
         str | None, typer.Option(help="Verdict store: a file or postgresql://..; default: in the run folder.")
     ] = None,
     reviewer: Annotated[str | None, typer.Option(help="Your name; otherwise the page asks.")] = None,
+    reviewers_per_item: Annotated[
+        int | None, typer.Option(min=1, help="Verdicts wanted per item (1). Fixed at the first start.")
+    ] = None,
+    overlap: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of items that two judge, blind (0.1). Fixed at the first start."),
+    ] = None,
+    audit_size: Annotated[
+        int | None, typer.Option(min=0, help="Items of the random audit sample (1000). Fixed at the first start.")
+    ] = None,
+    controls: Annotated[
+        Path | None,
+        typer.Option(help="CSV with columns id, verdict: items whose verdict is known, planted into every queue."),
+    ] = None,
     fixed_order: Annotated[
         bool, typer.Option("--fixed-order", help="Keep the order of the run; otherwise it learns from the verdicts.")
     ] = False,
@@ -40,5 +55,11 @@ def review(
     import os
 
     allowed = config_from_environ(os.environ).allowed
+    asked = {"reviewers_per_item": reviewers_per_item, "overlap": overlap, "audit_size": audit_size}
+    config = ReviewConfig(
+        str(path), store, reviewer, insecure, allowed, not fixed_order,
+        tuple(sorted((name, value) for name, value in asked.items() if value is not None)),
+        None if controls is None else str(controls.resolve()),
+    )  # fmt: skip
     say(f"Opening {path}. Next: judge items; then auditor patch create {run}")
-    serve(ReviewConfig(str(path), store, reviewer, insecure, allowed, not fixed_order), host, port, browser)
+    serve(config, host, port, browser)

@@ -1,14 +1,16 @@
-"""Read and write ``*.labelpatch.jsonl``, trusting nothing in the file."""
+"""Read and write ``*.labelpatch.jsonl`` and its parquet twin, trusting nothing in the file."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from auditor.core.errors import DataError, EmptyDataError, UnreadableError
 from auditor.core.files import atomic_write
+from auditor.patch.parquet_twin import PARQUET_SUFFIX, read_lines, write_lines
 from auditor.patch.records import (
     Patch,
     PatchRecord,
@@ -18,13 +20,19 @@ from auditor.patch.records import (
     record_from_json,
     record_to_json,
 )
+from auditor.patch.strict_json import strict_json
 
-__all__ = ["MAX_LINE", "SUFFIX", "load_schema", "read_patch", "strict_json", "write_patch"]
+__all__ = ["MAX_LINE", "SUFFIX", "is_patch_name", "load_schema", "read_patch", "write_patch"]
 
 SUFFIX = ".labelpatch.jsonl"
 #: Longest line in bytes. A header with 100,000 class names of 30 letters fits.
 MAX_LINE = 4 << 20
 _BOM = b"\xef\xbb\xbf"
+
+
+def is_patch_name(path: Path) -> bool:
+    """Whether a file is named as a patch, in text or parquet."""
+    return path.name.endswith((SUFFIX, PARQUET_SUFFIX))
 
 
 def load_schema() -> dict[str, Any]:
@@ -47,7 +55,33 @@ def read_patch(path: Path | str) -> Patch:
     """
     path = Path(path)
     where = repr(str(path))
-    header, records, notes = None, [], []
+    header, records = None, []
+    notes: list[str] = []
+    if path.name.endswith(PARQUET_SUFFIX):
+        lines: Iterator[tuple[str, int, Any]] = (
+            (f"{where}, row {k}" if k else where, k, value) for k, value in enumerate(read_lines(path))
+        )
+    else:
+        lines = _lines(path, where, notes)
+    for place, number, value in lines:
+        if header is None:
+            header = header_from_json(value, where)
+        else:
+            records.append(record_from_json(value, place, number))
+    if header is None:
+        raise EmptyDataError(f"{where} is empty.", "Make a patch with: auditor patch create RUN")
+    check_patch(header, records, where)
+    # The same outcome said twice (check_patch refuses two different ones): the first is kept.
+    unique: dict[tuple[str, str], PatchRecord] = {}
+    for record in records:
+        unique.setdefault((record.id, record.from_label), record)
+    if len(unique) < len(records):
+        notes.append(f"{len(records) - len(unique)} records occur twice; read once")
+    return Patch(header, tuple(unique.values()), tuple(notes))
+
+
+def _lines(path: Path, where: str, notes: list[str]) -> Iterator[tuple[str, int, Any]]:
+    """Place, number and JSON value of each line that is not blank."""
     try:
         with open(path, "rb") as handle:
             number = 0
@@ -61,54 +95,10 @@ def read_patch(path: Path | str) -> Patch:
                 if number == 1 and raw.startswith(_BOM):
                     raw = raw[len(_BOM) :]
                     notes.append("the file begins with a byte order mark, which was passed over")
-                if not raw.strip():
-                    continue
-                value = strict_json(raw, f"{where}, line {number}")
-                if header is None:
-                    header = header_from_json(value, where)
-                else:
-                    records.append(record_from_json(value, f"{where}, line {number}", number))
+                if raw.strip():
+                    yield f"{where}, line {number}", number, strict_json(raw, f"{where}, line {number}")
     except OSError as error:
         raise UnreadableError(f"cannot read {where}: {error.strerror or error}.", "Check the path.") from error
-    if header is None:
-        raise EmptyDataError(f"{where} is empty.", "Make a patch with: auditor patch create RUN")
-    check_patch(header, records, where)
-    # The same outcome said twice (check_patch refuses two different ones): the first is kept.
-    unique: dict[tuple[str, str], PatchRecord] = {}
-    for record in records:
-        unique.setdefault((record.id, record.from_label), record)
-    if len(unique) < len(records):
-        notes.append(f"{len(records) - len(unique)} records occur twice; read once")
-    return Patch(header, tuple(unique.values()), tuple(notes))
-
-
-def strict_json(raw: bytes, where: str) -> Any:
-    """Parse JSON as the standard says: no NaN, no repeated keys, text that can be written as UTF-8.
-
-    Raises
-    ------
-    UnreadableError
-    """
-
-    def refuse_constant(name: str) -> Any:
-        raise ValueError(f"{name} is not JSON")
-
-    def refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        if len(set(keys)) < len(keys):
-            raise ValueError("a key occurs twice in one object")
-        return dict(pairs)
-
-    try:
-        text = raw.decode("utf-8")
-        value = json.loads(text, parse_constant=refuse_constant, object_pairs_hook=refuse_repeats)
-        # A lone surrogate written as \ud800 parses, but cannot be printed or written again.
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeError as error:
-        raise UnreadableError(f"{where} is not UTF-8 text.", "Save the file as UTF-8.") from error
-    except (ValueError, RecursionError) as error:
-        raise UnreadableError(f"{where} is not JSON: {str(error)[:200]}.") from error
-    return value
 
 
 def write_patch(patch: Patch, path: Path | str) -> None:
@@ -117,16 +107,22 @@ def write_patch(patch: Patch, path: Path | str) -> None:
     Raises
     ------
     DataError
-        If the patch breaks a rule, or the name does not end in ``.labelpatch.jsonl``.
+        If the patch breaks a rule, or the name is not one of a patch.
     """
     path = Path(path)
-    if not path.name.endswith(SUFFIX):
-        raise DataError(f"{str(path)!r}: the name of a label patch ends in {SUFFIX}.", f"Use {path.stem}{SUFFIX}.")
+    if not is_patch_name(path):
+        raise DataError(
+            f"{str(path)!r}: the name of a label patch ends in {SUFFIX} or {PARQUET_SUFFIX}.",
+            f"Use {path.stem}{SUFFIX}.",
+        )
     header = header_from_json(header_to_json(patch.header), "the new patch")
     records: list[PatchRecord] = [
         record_from_json(record_to_json(r), f"the new patch, record {k}", 0) for k, r in enumerate(patch.records)
     ]
     check_patch(header, records, "the new patch")
+    if path.name.endswith(PARQUET_SUFFIX):
+        write_lines(header_to_json(header), [record_to_json(r) for r in records], path)
+        return
     lines = [header_to_json(header), *(record_to_json(r) for r in records)]
     text = "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
     with atomic_write(path) as handle:

@@ -15,9 +15,9 @@ from auditor.core.errors import ConfigError, DataError, RunError
 from auditor.core.hashing import hash_json
 from auditor.core.seeds import generator
 from auditor.review import schema
+from auditor.review.additions import plant_into
 from auditor.review.database import SQLITE_CACHE, Database
 from auditor.review.sampling import draw_audit, score_bands
-from auditor.review.vocabulary import canonical
 
 __all__ = ["QueuePlan", "RunTables", "load", "read_meta"]
 
@@ -136,7 +136,6 @@ def load(
     place[np.flatnonzero(frame)[draw.order]] = np.arange(1, len(draw.order) + 1)
     queue = _queue_rows(table, place, plan)
     by_id = pd.Series(table["item"].to_numpy(), index=table["item_id"])
-    known_good = _controls(table, by_id, controls or {}, run.class_names)
     facts = {
         "run": run.id,
         "class_names": list(run.class_names),
@@ -145,7 +144,6 @@ def load(
         "n_flagged": int(table["flagged"].sum()),
         "n_audit": len(draw.order),
         "n_frame": int(frame.sum()),
-        "n_controls": len(known_good),
         "detectors": list(detections or {}),
         "identity": hash_json([run.id, list(run.class_names), len(table)]),
     }
@@ -155,13 +153,13 @@ def load(
             return
         _copy(database, connection, schema.items, _rows(table))
         _copy(database, connection, schema.queue, queue)
-        _copy(database, connection, schema.controls, iter(known_good))
         for name, ids in (detections or {}).items():
             found = by_id.reindex(np.unique(np.asarray(ids, dtype=object)))
             if found.isna().any():
                 raise DataError(f"the detector {name!r} flags {found.index[found.isna()][0]!r}, which is no item.")
             _copy(database, connection, schema.detections, ((name, int(i)) for i in np.sort(found.to_numpy())))
         connection.execute(sa.insert(schema.meta), [{"key": k, "value": json.dumps(v)} for k, v in facts.items()])
+        plant_into(connection, database, controls or {}, run.class_names)
 
     database.write(work)
     if not database.is_sqlite:
@@ -204,23 +202,6 @@ def _queue_rows(table: pd.DataFrame, audit: np.ndarray, plan: QueuePlan) -> Iter
         for i in rows:
             place = int(places[i])
             yield place, place if flagged[i] else None, int(audit[i]) or None, int(wanted[i]), 0, 1
-
-
-def _controls(
-    table: pd.DataFrame, by_id: pd.Series, controls: Mapping[str, str], classes: tuple[str, ...]
-) -> list[tuple[int, str]]:
-    rows = []
-    for item_id, verdict in controls.items():
-        if item_id not in by_id.index:
-            raise DataError(f"the control {item_id!r} is no item of this run.")
-        item = int(by_id[item_id])
-        row = table.iloc[item - 1]
-        try:
-            expected = canonical(verdict, row["given"], _none(row["suggested"]), classes)
-        except ValueError as error:
-            raise DataError(f"control {item_id!r}: {error}.") from error
-        rows.append((item, expected))
-    return rows
 
 
 def _rows(table: pd.DataFrame) -> Iterator[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from auditor.core.errors import RunError
-from auditor.review import audit_stream, queue, readout
+from auditor.review import additions, audit_stream, queue, readout
 from auditor.review.database import Database
 from auditor.review.events import SubmitResult, checked_reviewer, submit
 from auditor.review.loading import QueuePlan, RunTables, load, read_meta
@@ -95,6 +95,38 @@ class VerdictStore:
             If the tables do not fit together.
         """
         load(self.database, run, plan or QueuePlan(), controls, detections)
+        self._facts = {}
+
+    def plant(self, controls: Mapping[str, str]) -> int:
+        """Plant items whose verdict is known into every reviewer's queue; returns how many there are then.
+
+        They take the share of places that `QueuePlan.control_share` keeps for them. A later verdict replaces an
+        earlier one.
+
+        Raises
+        ------
+        DataError
+            For an unknown item or an impossible verdict; nothing is planted then.
+        """
+        planted = additions.plant(self.database, controls, self.class_names)
+        self._facts = {}
+        return planted
+
+    def set_detections(self, detections: Mapping[str, np.ndarray], source: str) -> None:
+        """Put what detectors flag in the place of what the store knew, for `PageFilter.detector`.
+
+        Parameters
+        ----------
+        detections : mapping of detector to item ids
+        source : str
+            What they were read from; then in ``facts["detections_of"]``.
+
+        Raises
+        ------
+        DataError
+            If a detector flags an unknown item.
+        """
+        additions.set_detections(self.database, detections, source)
         self._facts = {}
 
     @property

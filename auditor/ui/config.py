@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from auditor.core.errors import ConfigError
 
 __all__ = ["ReviewConfig", "config_from_environ", "configure", "current_config"]
 
@@ -29,6 +32,10 @@ class ReviewConfig:
         Who may log in: e-mail addresses, or ``@domain``. Empty = everybody the identity provider lets in.
     adaptive : bool
         Whether the order of the list follows the verdicts.
+    plan : tuple of (str, number)
+        Fields of `QueuePlan` that were asked for, sorted by name; the others keep their defaults.
+    controls : str or None
+        CSV file of planted controls.
     """
 
     run: str | None = None
@@ -37,6 +44,8 @@ class ReviewConfig:
     insecure: bool = False
     allowed: tuple[str, ...] = ()
     adaptive: bool = True
+    plan: tuple[tuple[str, float], ...] = ()
+    controls: str | None = None
 
 
 _current: ReviewConfig | None = None
@@ -53,9 +62,30 @@ def current_config() -> ReviewConfig:
     return _current or config_from_environ(os.environ)
 
 
-def config_from_environ(environ: os._Environ[str] | dict[str, str]) -> ReviewConfig:
+_PLAN: Final = {"overlap": float, "reviewers_per_item": int, "audit_size": int}
+
+
+def _plan_of(environ: Mapping[str, str]) -> tuple[tuple[str, float], ...]:
+    found: list[tuple[str, float]] = []
+    for field, kind in sorted(_PLAN.items()):
+        if text := environ.get(f"AUDITOR_{field.upper()}"):
+            try:
+                found.append((field, kind(text)))
+            except ValueError as error:
+                raise ConfigError(f"AUDITOR_{field.upper()}={text!r} is no number.") from error
+    return tuple(found)
+
+
+def config_from_environ(environ: Mapping[str, str]) -> ReviewConfig:
     """``AUDITOR_RUN``, ``AUDITOR_STORE``, ``AUDITOR_REVIEWER``, ``AUDITOR_INSECURE``, ``AUDITOR_ALLOWED``,
-    ``AUDITOR_FIXED_ORDER``."""
+    ``AUDITOR_FIXED_ORDER``, ``AUDITOR_REVIEWERS_PER_ITEM``, ``AUDITOR_OVERLAP``, ``AUDITOR_AUDIT_SIZE``,
+    ``AUDITOR_CONTROLS``.
+
+    Raises
+    ------
+    ConfigError
+        For a number that is none.
+    """
     allowed = environ.get("AUDITOR_ALLOWED", "")
     return ReviewConfig(
         run=environ.get("AUDITOR_RUN") or None,
@@ -64,4 +94,6 @@ def config_from_environ(environ: os._Environ[str] | dict[str, str]) -> ReviewCon
         insecure=environ.get("AUDITOR_INSECURE", "").lower() in _TRUE,
         allowed=tuple(part.strip().lower() for part in allowed.split(",") if part.strip()),
         adaptive=environ.get("AUDITOR_FIXED_ORDER", "").lower() not in _TRUE,
+        plan=_plan_of(environ),
+        controls=environ.get("AUDITOR_CONTROLS") or None,
     )

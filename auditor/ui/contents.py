@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import threading
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from auditor.core.config import Settings
-from auditor.core.errors import AuditorError, DataError, UnreadableError
-from auditor.core.files import atomic_write
+from auditor.core.errors import DataError, UnreadableError
 from auditor.data.open import open_dataset
 from auditor.runs import layout
 from auditor.runs.run import Run
@@ -102,20 +104,13 @@ class Contents:
             raise DataError("this run has no item with that content.")
         name = f"{content_hash.removeprefix('sha256:')}-{width or WIDTHS[-1]}.webp"
         path = self.run.path / layout.WORK / "pictures" / name[:2] / name
-        try:
-            return path.read_bytes()
-        except OSError:
-            pass  # not made yet, or a read-only folder
+        if (kept := _kept(path)) is not None:
+            return kept
         item = self.content(content_hash)
         if isinstance(item, str | dict):
             raise DataError("this item is no picture.")
         data = encode(item, width or WIDTHS[-1])
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(path) as handle:
-                handle.write(data)
-        except (OSError, AuditorError):
-            pass  # the cache only saves time; a run on a read-only disk can be reviewed as well
+        _keep(path, data)
         return data
 
     def class_map(self, content_hash: str, label: int) -> bytes:
@@ -160,6 +155,34 @@ class Contents:
             ]
             return {"row": rows[:MOST_COLUMNS], "cut": len(rows) > MOST_COLUMNS}
         return {}
+
+
+def _kept(path: Path) -> bytes | None:
+    """A picture from the cache; None where it is not there, or a power cut left a part of it."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    # A WebP file says how long it is.
+    whole = data[:4] == b"RIFF" and len(data) >= 12 and int.from_bytes(data[4:8], "little") + 8 == len(data)
+    return data if whole else None
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Put a picture into the cache, without waiting for the disk as verdicts do.
+
+    Measured: a synced write takes 7 ms beside 0.5 ms for making the picture, and far more while others write; pictures
+    then came slower than keys.
+    """
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}-{threading.get_ident()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError:
+        # The cache only saves time; a run on a full or read-only disk can be reviewed as well.
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def encode(image: Image, width: int) -> bytes:

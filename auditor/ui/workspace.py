@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
-
-import numpy as np
+from typing import Any, Final
 
 from auditor.core.config import Settings, load_settings
-from auditor.core.errors import MissingExtraError
+from auditor.core.errors import ConfigError, MissingExtraError
 from auditor.runs import layout
 from auditor.runs.run import Run, open_run
 from auditor.runs.tables import read_table
@@ -22,11 +22,16 @@ from auditor.ui.keywords import Keywords
 from auditor.ui.rows import RunRows
 
 try:
+    from auditor.review.additions import read_controls
+    from auditor.review.loading import QueuePlan
     from auditor.review.store import VerdictStore
 except ModuleNotFoundError as error:
     raise MissingExtraError(error.name or "sqlalchemy", "ui", "the review app") from error
 
-__all__ = ["Workspace", "choose", "close_workspace", "finished_runs", "open_workspace", "take_in", "workspace"]
+__all__ = [
+    "Workspace", "choose", "close_workspace", "finished_runs", "follow_detectors", "open_workspace", "take_in",
+    "workspace",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,10 @@ def open_workspace(config: ReviewConfig, settings: Settings | None = None) -> Wo
     ------
     RunError
         If there is no such run, or the store belongs to another one.
+    ConfigError
+        If the queue was laid out otherwise than asked for.
+    DataError
+        If a control is no item of the run.
     ResourceError
         If the store cannot be reached.
     """
@@ -69,9 +78,13 @@ def open_workspace(config: ReviewConfig, settings: Settings | None = None) -> Wo
     run = open_run(config.run or "", settings.runs_dir)
     store = VerdictStore.open(config.store or run.path)
     try:
-        if not store.loaded and not _taken_in_apart(run, config.store):
-            take_in(str(run.path), config.store)
+        if not store.loaded and not _taken_in_apart(run, config):
+            take_in(str(run.path), config.store, config.plan)
         store.load_run(run)
+        _check_plan(store, config)
+        if config.controls is not None:
+            store.plant(read_controls(Path(config.controls)))
+        follow_detectors(run, store)
     except BaseException:
         store.close()
         raise
@@ -82,35 +95,54 @@ def open_workspace(config: ReviewConfig, settings: Settings | None = None) -> Wo
     return Workspace(run, store, rows, contents, settings, contents.keywords() if contents.kind == "text" else None)
 
 
-def take_in(run: str, store: str | None) -> None:
+def take_in(run: str, store: str | None, plan: Sequence[Sequence[Any]] = ()) -> None:
     """Load a run into its empty store. Errors as `open_workspace`."""
     opened = open_run(run)
     with VerdictStore.open(store or opened.path) as empty:
-        empty.load_run(opened, detections=_detections(opened))
+        empty.load_run(opened, QueuePlan(**{str(name): value for name, value in plan}))
+        follow_detectors(opened, empty)
 
 
-def _taken_in_apart(run: Run, store: str | None) -> bool:
+def _taken_in_apart(run: Run, config: ReviewConfig) -> bool:
     """Take a large run in by a process of its own, which gives its memory back; False where that was not done.
 
     Measured for 1,000,000 items: 1.6 GiB at the peak, of which a server would keep a good part.
     """
     if run.counts.get("n_items", 0) < APART:
         return False
-    code = "import sys; from auditor.ui.workspace import take_in; take_in(sys.argv[1], sys.argv[2] or None)"
-    done = subprocess.run([sys.executable, "-c", code, str(run.path.resolve()), store or ""], check=False)
+    code = "import sys, json; from auditor.ui.workspace import take_in; take_in(*json.loads(sys.argv[1]))"
+    asked = json.dumps([str(run.path.resolve()), config.store, config.plan])
+    done = subprocess.run([sys.executable, "-c", code, asked], check=False)
     # What went wrong there goes wrong here as well, and is told properly.
     return done.returncode == 0
 
 
-def _detections(run: Run) -> dict[str, np.ndarray] | None:
-    """Items by the detector that flags them, where the run's detectors have been computed."""
+def _check_plan(store: VerdictStore, config: ReviewConfig) -> None:
+    plan = asdict(store.plan)
+    differ = [f"{name} {plan[name]}, not {value}" for name, value in config.plan if plan[name] != value]
+    if differ:
+        raise ConfigError(
+            f"the queue of this run was laid out with {'; '.join(differ)}. It is fixed when the run is first taken in.",
+            "Leave these options away, or start another store: --store FILE.sqlite",
+        )
+
+
+def follow_detectors(run: Run, store: VerdictStore) -> bool:
+    """Take what the run's detectors flag into the store where they were computed since; whether that was so."""
     path = run.path / layout.DETECTORS
-    if not path.is_file():
-        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    source = f"{found.st_size}-{found.st_mtime_ns}"
+    if store.facts.get("detections_of") == source:
+        return False
     table = read_table(path)
     prefix = "flagged_"
     ids = table["id"].to_numpy()
-    return {c.removeprefix(prefix): ids[table[c].to_numpy()] for c in table.columns if c.startswith(prefix)}
+    flagged = {c.removeprefix(prefix): ids[table[c].to_numpy()] for c in table.columns if c.startswith(prefix)}
+    store.set_detections(flagged, source)
+    return True
 
 
 def workspace() -> Workspace | None:

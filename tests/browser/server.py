@@ -43,12 +43,19 @@ class ReviewServer:
     run : Path
     slow : float
         Seconds of server work added to every rerun that stores something.
+    home : Path, optional
+        Home folder, for ``.streamlit/secrets.toml``.
+    store : str, optional
+        Verdict store, if not the run folder's.
     """
 
-    def __init__(self, run: Path, slow: float = 0.0, log: Path | None = None, data_dir: Path | None = None) -> None:
+    def __init__(
+        self, run: Path, slow: float = 0.0, log: Path | None = None, data_dir: Path | None = None,
+        home: Path | None = None, store: str | None = None,
+    ) -> None:  # fmt: skip
         self.run, self.slow, self.port = run, slow, free_port()
         self.log = log or run / "server.log"
-        self.data_dir = data_dir
+        self.data_dir, self.home, self.store = data_dir, home, store
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -59,6 +66,10 @@ class ReviewServer:
         code = ["-c", SLOW.format(seconds=self.slow)] if self.slow else ["-m", "auditor"]
         command = [sys.executable, *code, "review", str(self.run), "--port", str(self.port), "--no-browser"]
         env = {**os.environ, "AUDITOR_OFFLINE": "1", "NO_COLOR": "1"}
+        if self.store is not None:
+            command += ["--store", self.store]
+        if self.home is not None:
+            env["HOME"] = str(self.home)
         if self.data_dir is not None:
             env["AUDITOR_DATA_DIR"] = str(self.data_dir)
         with open(self.log, "ab") as log:

@@ -76,12 +76,21 @@ def test_a_burst_while_every_rerun_takes_300_ms(run: Path, serve: Starter, open_
     _check(run, BURST)
 
 
+def _pictures_here(page: CardPage) -> int:
+    seen = "performance.getEntriesByType('resource').filter((e) => e.name.includes('w=768') && e.responseEnd)"
+    return int(page.ask(f"return new Set({seen}.map((e) => e.name)).size"))
+
+
 def test_the_server_is_killed_and_restarted_in_the_middle(run: Path, serve: Starter, open_browser: Starter) -> None:
     server = serve(run)
     page = CardPage(open_browser(), server.url, "ann")
     page.burst(BURST[:7], 80)
+    # The whole hand is here: a dead server takes no picture from the screen.
+    page.wait(lambda: _pictures_here(page) >= 40, "the pictures of the hand")
     server.kill()
-    page.burst(BURST[7:14], 80)
+    for key in BURST[7:14]:
+        page.burst(key, 80)
+        assert page.ask("return card.querySelector('figure.image > img').naturalWidth") > 0
     assert "on the way" in page.status()
     server.start()
     page.burst(BURST[14:], 80)

@@ -29,7 +29,11 @@ LIMIT = 150_000
 
 @pytest.fixture(scope="module")
 def cifar10(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
-    """A CIFAR-10 run with the published votes in its store."""
+    """A CIFAR-10 run with the published votes in its store, its detectors, and the benchmark they give."""
+    from auditor.audit.detector_scores import detector_scores
+    from auditor.benchmark.command import run_benchmark
+    from auditor.core.config import Settings
+    from auditor.core.progress import SilentProgress
     from auditor.patch.importing import import_verdicts
     from auditor.runs.run import open_run
     from auditor.ui.config import ReviewConfig
@@ -42,8 +46,15 @@ def cifar10(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
         find_errors("cifar10", "--budget", "quick", "--out", str(path))
     run = open_run(path)
     opened = open_workspace(ReviewConfig(run=str(path)))
-    import_verdicts(run, data_dir / "label_errors" / "cifar10" / "mturk.json", opened.store)
+    verdicts = data_dir / "label_errors" / "cifar10" / "mturk.json"
+    import_verdicts(run, verdicts, opened.store)
     opened.store.close()
+    detector_scores(run)
+    settings = Settings(data_dirs=(data_dir,), cache_dir=path.parent / "cache", offline=True)
+    run_benchmark(
+        settings, SilentProgress(), reference="cifar10?split=test", predictions=data_dir / "predictions" / "cifar10",
+        verdicts=verdicts, out=path / "benchmark", command="auditor benchmark cifar10",
+    )  # fmt: skip
     return path
 
 
@@ -90,6 +101,16 @@ def test_pictures_of_every_page(
     time.sleep(0.4)
     _save(browser, folder, "review-keys")
     page.press("h")
+    page.press("w")
+    looked = (
+        "const maps = [...card.querySelectorAll('.maps img')]; return maps.length && maps.every((m) => m.naturalWidth)"
+    )
+    page.wait(lambda: page.ask(looked), "where the network looked", 60)
+    page.wait(lambda: page.ask("return card.querySelectorAll('.neighbours:not(.maps) img').length"), "neighbours", 60)
+    time.sleep(0.5)
+    page.ask("card.querySelector('.side').scrollIntoView()")
+    _save(browser, folder, "review-why")
+    page.press("w")
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": 820, "height": 1180, "deviceScaleFactor": 1, "mobile": False}
     )
@@ -105,8 +126,8 @@ def test_pictures_of_every_page(
     time.sleep(1.5)
     _save(browser, folder, "disagreements")
     for name, text in (
-        ("overview", "Reviewers"), ("gallery", "selected"), ("quality", "Copies and near copies"),
-        ("export", "Download the patch"),
+        ("overview", "What the review tells"), ("gallery", "selected"), ("quality", "Copies and near copies"),
+        ("export", "Download the patch"), ("benchmark", "Rank changes that are real"),
     ):  # fmt: skip
         browser.get(f"{server.url}/{name if name != 'overview' else ''}?reviewer=ann")
         _settled(browser, text)

@@ -48,13 +48,14 @@ def test_a_restart_in_the_middle_loses_nothing(postgres: Server, mode: str) -> N
 
 
 def _wait_for(where: str, verdicts: int) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 900
     while _judged(where) < verdicts:
         assert time.monotonic() < deadline, "the reviewers did not start"
         time.sleep(0.05)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_eight_reviewers_against_sqlite(tmp_path: object) -> None:
     where = f"{tmp_path}/review.sqlite"
     _prepare(where, 4500)
@@ -64,6 +65,7 @@ def test_eight_reviewers_against_sqlite(tmp_path: object) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("restarted", [False, True])
 def test_twenty_reviewers_against_postgresql(postgres: Server, restarted: bool) -> None:
     where = postgres.new_schema()

@@ -11,15 +11,17 @@ from uuid import uuid4
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from auditor.audit.detector_scores import detector_scores
+from auditor.core.errors import ConfigError
 from auditor.review.readout import PageFilter
 from auditor.ui import SCRIPT
-from auditor.ui.config import ReviewConfig, configure
+from auditor.ui.config import ReviewConfig, config_from_environ, configure
 from auditor.ui.payload import hand_data
 from auditor.ui.views import PAGES
 from auditor.ui.views.export import verdict_csv
 from auditor.ui.views.gallery import PAGE_SIZE, bulk_events
 from auditor.ui.views.overview import audit_share
-from auditor.ui.workspace import Workspace, close_workspace
+from auditor.ui.workspace import Workspace, close_workspace, open_workspace
 
 TITLES = [title for title, *_ in PAGES]
 
@@ -92,6 +94,23 @@ def test_the_overview_counts(voted: Workspace) -> None:
     frames = [table.value for table in app.dataframe]
     agreement = next(f for f in frames if "measure" in f)
     assert list(agreement["measure"]) == ["Krippendorff's alpha, all", "Cohen's kappa, ann and ben"]
+    people = next(f for f in frames if "agrees with the others" in f).set_index("reviewer")
+    assert people.loc["ann", "agrees with the others"] == "8 of 12 (35% to 90%)"
+    table = next(f for f in frames if "others: suggested" in f.index)  # of ann
+    assert table.loc["others: suggested", "suggested"] == 8
+    assert table.loc["others: given", "suggested"] == 4
+
+
+def test_three_verdicts_per_item_have_fleiss_kappa(voted: Workspace) -> None:
+    _vote(voted, "cara", "suggested", list(voted.store.page(PageFilter(flagged=True), limit=12).items))
+    frames = [table.value for table in _script("Overview").run().dataframe]
+    agreement = next(f for f in frames if "measure" in f)
+    row = agreement[agreement["measure"] == "Fleiss' kappa, items with 3 verdicts"].iloc[0]
+    assert row["items"] == 12
+    # Eight items agree wholly, in four one pair of three does.
+    share = 4 / 36
+    expected = ((8 + 4 / 3) / 12 - (share**2 + (1 - share) ** 2)) / (1 - share**2 - (1 - share) ** 2)
+    assert row["value"] == f"{expected:.2f}"
 
 
 def test_the_share_of_the_audit_sample_is_of_its_judged_beginning(ws: Workspace) -> None:
@@ -142,6 +161,43 @@ def test_the_gallery_filters_and_turns_pages(voted: Workspace) -> None:
     app.text_input[0].set_value("x")
     app.run()
     assert "not a number" in app.warning[0].value
+
+
+def test_detectors_computed_later_filter_the_gallery(ws: Workspace) -> None:
+    app = _script("Gallery").run()
+    detector = next(box for box in app.selectbox if box.label == "Detector")
+    assert detector.disabled
+    found = detector_scores(ws.run)
+    app.run()
+    detector = next(box for box in app.selectbox if box.label == "Detector")
+    assert not detector.disabled
+    name = next(n for n in detector.options if n != "any" and found.table[f"flagged_{n}"].any())
+    detector.set_value(name)
+    next(box for box in app.selectbox if box.label == "Items").set_value("all")
+    app.run()
+    assert not app.exception
+    flagged = set(found.table["id"][found.table[f"flagged_{name}"]])
+    assert {item.item_id for item in ws.store.page(PageFilter(detector=name), limit=1000).items} == flagged
+    assert "page 1" in _texts(app)
+
+
+def test_the_queue_is_laid_out_as_asked_and_stays_so(digits: Path, tmp_path: Path) -> None:
+    controls = tmp_path / "controls.csv"
+    controls.write_text("id,verdict\ndigit-0003,given\n")
+    asked = (("audit_size", 20), ("overlap", 0.5), ("reviewers_per_item", 2))
+    opened = open_workspace(ReviewConfig(run=str(digits), plan=asked, controls=str(controls)))
+    assert (opened.store.plan.reviewers_per_item, opened.store.plan.overlap) == (2, 0.5)
+    assert len(opened.store.audit_sample().item_ids) == 20
+    assert opened.store.controls() == {"digit-0003": "given"}
+    opened.store.close()
+    open_workspace(ReviewConfig(run=str(digits), plan=asked)).store.close()
+    with pytest.raises(ConfigError, match=r"overlap 0\.5, not 0\.2"):
+        open_workspace(ReviewConfig(run=str(digits), plan=(("overlap", 0.2),)))
+    environ = {"AUDITOR_OVERLAP": "0.2", "AUDITOR_REVIEWERS_PER_ITEM": "3", "AUDITOR_CONTROLS": "c.csv"}
+    found = config_from_environ(environ)
+    assert (found.plan, found.controls) == ((("overlap", 0.2), ("reviewers_per_item", 3)), "c.csv")
+    with pytest.raises(ConfigError, match="no number"):
+        config_from_environ({"AUDITOR_OVERLAP": "much"})
 
 
 def test_a_bulk_verdict_is_one_event_per_item(ws: Workspace) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from auditor.core.config import Settings
 from auditor.core.errors import UsageError
 from auditor.patch.convert.base import FORMATS, DataView, Options, assemble, open_view
-from auditor.patch.files import SUFFIX, read_patch, write_patch
+from auditor.patch.files import is_patch_name, read_patch, write_patch
 from auditor.patch.records import Patch
 
 __all__ = ["PATCH", "Converted", "convert"]
@@ -46,7 +46,7 @@ def convert(
     source, out : Path
     settings : Settings
     read_as, write_as : str, optional
-        Names of formats; ``patch`` is known by its suffix.
+        Names of formats; ``patch`` is known by its name.
     reference : str, optional
         The data spoken of: needed to read every format but a patch (they have no content hashes), and to write those
         that list every row.
@@ -62,8 +62,8 @@ def convert(
         As the reader and writer of the format.
     """
     options = options or Options()
-    read_as = read_as or (PATCH if source.name.endswith(SUFFIX) else None)
-    write_as = write_as or (PATCH if out.name.endswith(SUFFIX) else None)
+    read_as = read_as or (PATCH if is_patch_name(source) else None)
+    write_as = write_as or (PATCH if is_patch_name(out) else None)
     for name, option in ((read_as, "--from"), (write_as, "--to")):
         if name is None:
             raise UsageError(f"the format is not clear; name it with {option}.", f"Known: patch, {', '.join(FORMATS)}.")

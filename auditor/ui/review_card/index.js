@@ -2,7 +2,8 @@
 // Verdicts stay in the outbox (and in localStorage) until the server says it has them. All data is shown as text.
 
 const SEND_AGAIN_MS = 2500;
-const LEFT_TO_PREFETCH = 6;
+const DECODED_AHEAD = 6; // pictures decoded before they are shown
+const FETCHED_AT_ONCE = 3; // of the browser's six connections: the card on screen needs the others
 const cards = new WeakMap();
 
 const make = (tag, attributes = {}, ...children) => {
@@ -31,6 +32,7 @@ class Card {
     this.pixelated = null; // null = by size
     this.online = true;
     this.pictures = new Map();
+    this.fetching = 0;
     this.root = make("div", { class: "card", tabindex: "-1" });
     parent.append(this.root);
     this.onKey = (event) => this.pressed(event);
@@ -181,7 +183,8 @@ class Card {
   }
 
   picture(src, alt, big) {
-    const node = make("img", { src: isPicture(src) ? src : null, alt, decoding: big ? "sync" : "async", draggable: "false" });
+    const node = make("img", { src: isPicture(src) ? src : null, alt, decoding: big ? "sync" : "async",
+      fetchpriority: big ? "high" : "low", draggable: "false" });
     const sharp = () => {
       const small = Math.max(node.naturalWidth, node.naturalHeight) <= 128;
       node.classList.toggle("pixels", big ? this.pixelated ?? small : small);
@@ -220,8 +223,13 @@ class Card {
     return make("p", { class: "broken", text: "This run holds probabilities only; there is no item to show." });
   }
 
+  exemplarsOf(name) {
+    // A class may be called "constructor".
+    return Object.hasOwn(this.data.exemplars, name) ? this.data.exemplars[name] : [];
+  }
+
   examples(name, item) {
-    const own = (this.data.exemplars[name] ?? []).filter((e) => e.hash !== item.hash).slice(0, this.data.n_exemplars);
+    const own = this.exemplarsOf(name).filter((e) => e.hash !== item.hash).slice(0, this.data.n_exemplars);
     const face = (e) => (e.src ? this.picture(e.src, `example of ${name}`, false) : make("p", { class: "snippet", text: e.text ?? "" }));
     return make("div", { class: "examples", "aria-hidden": "true" }, ...own.map(face));
   }
@@ -289,16 +297,37 @@ class Card {
     if (this.live) this.live.textContent = text;
   }
 
+  // The whole hand is fetched, nearest first: a burst of keys or a dead server then finds its pictures here. A few
+  // ahead were not enough on a loaded machine: keys came quicker than pictures, and each waited for the one before.
   prefetch() {
-    for (let k = 1; k < Math.min(LEFT_TO_PREFETCH, this.queue.length); k++) {
-      const src = this.queue[(this.at + k) % this.queue.length].src;
-      if (!isPicture(src) || this.pictures.has(src)) continue;
+    const hand = this.queue.map((_, k) => this.queue[(this.at + k) % this.queue.length]);
+    const near = hand.slice(1, DECODED_AHEAD).map((item) => item.src);
+    const faces = (item) => [item.given, item.suggested].flatMap((name) => this.exemplarsOf(name).map((e) => e.src));
+    this.wanted = [...new Set([...near, ...hand.flatMap((item) => [item.src, ...faces(item)])])].filter(isPicture);
+    this.fetchNext();
+    for (const src of near) this.decode(src);
+  }
+
+  fetchNext() {
+    while (this.fetching < FETCHED_AT_ONCE) {
+      const src = this.wanted.find((one) => !this.pictures.has(one));
+      if (!src) return;
       const image = new Image();
+      image.fetchPriority = "low";
+      const done = () => { this.fetching--; this.fetchNext(); };
+      for (const kind of ["load", "error"]) image.addEventListener(kind, done); // the card tells of errors
       image.src = src;
-      image.decode().catch(() => {}); // the card says so when it comes to it
+      this.fetching++;
       this.pictures.set(src, image);
-      if (this.pictures.size > 40) this.pictures.delete(this.pictures.keys().next().value);
+      if (this.pictures.size > 400) this.pictures.delete(this.pictures.keys().next().value);
     }
+  }
+
+  decode(src) {
+    const image = this.pictures.get(src);
+    if (!image || image.decoded) return;
+    image.decoded = true;
+    image.decode().catch(() => {});
   }
 
   togglePixels() {

@@ -13,7 +13,7 @@ from auditor.review.readout import PageFilter, ReviewItem
 from auditor.ui.components import gallery_grid
 from auditor.ui.payload import grid_item
 from auditor.ui.people import current_reviewer
-from auditor.ui.workspace import Workspace
+from auditor.ui.workspace import Workspace, follow_detectors
 
 __all__ = ["PAGE_SIZE", "bulk_events", "gallery_page"]
 
@@ -29,6 +29,7 @@ _BULK: Final = (
 def gallery_page(ws: Workspace) -> None:
     """Filters, a grid of `PAGE_SIZE`, and the verdicts for the selection."""
     reviewer = current_reviewer()
+    follow_detectors(ws.run, ws.store)
     wanted = _filters(ws)
     place = st.session_state.setdefault("gallery-place", {"filter": wanted, "stack": [None]})
     if place["filter"] != wanted:
@@ -57,7 +58,7 @@ def _filters(ws: Workspace) -> PageFilter:
     state = first[3].selectbox("State", list(_STATE))
     low = second[0].text_input("Score from", placeholder="lowest")
     high = second[1].text_input("to", placeholder="highest")
-    none = "This store was loaded without detectors."
+    none = "The detectors of this run are not computed yet. Once: auditor show RUN --item ID"
     detector = second[2].selectbox(
         "Detector",
         [_ANY, *facts["detectors"]],

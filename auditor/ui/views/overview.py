@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from auditor.review.agreement import cohen_kappa, krippendorff_alpha
+from auditor.review.agreement import Agreement, cohen_kappa, fleiss_kappa, krippendorff_alpha
 from auditor.review.consensus import count_errors, majority
 from auditor.review.readout import Progress
-from auditor.review.reviewers import Share, reviewer_reports
+from auditor.review.reviewers import ReviewerReport, Share, reviewer_reports
 from auditor.review.vocabulary import outcome
 from auditor.review.votes import VoteTable
 from auditor.ui.views.numbers import numbers_section
 from auditor.ui.workspace import Workspace
 
-__all__ = ["audit_share", "overview_page"]
+__all__ = ["audit_share", "confusion_table", "overview_page"]
 
 
 def overview_page(ws: Workspace) -> None:
@@ -112,11 +112,24 @@ def _agreement(votes: VoteTable) -> None:
         return
     ratings, names = votes.ratings()
     rows = [_line("Krippendorff's alpha, all", krippendorff_alpha(ratings, len(names), draws=500))]
+    many, fleiss = _fleiss(ratings, len(names))
+    if fleiss is not None:
+        rows.append(_line(f"Fleiss' kappa, items with {many} verdicts", fleiss))
     for a, b in _pairs(votes.reviewer_names):
         kappa = cohen_kappa(ratings[:, a], ratings[:, b], len(names), draws=500)
         if kappa.n_items:
             rows.append(_line(f"Cohen's kappa, {votes.reviewer_names[a]} and {votes.reviewer_names[b]}", kappa))
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+
+
+def _fleiss(ratings: np.ndarray, n_categories: int) -> tuple[int, Agreement | None]:
+    """Fleiss' kappa of the items with the commonest number of verdicts, three or more; two are Cohen's matter."""
+    given = (ratings >= 0).sum(axis=1)
+    several = given[given >= 3]
+    if not len(several):
+        return 0, None
+    many = int(np.bincount(several).argmax())
+    return many, fleiss_kappa(ratings[given == many], n_categories, draws=500)
 
 
 def _pairs(names: Sequence[str]) -> list[tuple[int, int]]:
@@ -125,24 +138,48 @@ def _pairs(names: Sequence[str]) -> list[tuple[int, int]]:
     return [(a, b) for a in range(n) for b in range(a + 1, n)]
 
 
-def _line(name: str, found: object) -> dict[str, object]:
-    value, low, high = (getattr(found, part) for part in ("value", "low", "high"))
-    told = "not defined" if math.isnan(value) else f"{value:.2f}"
-    interval = "" if math.isnan(low) else f"{low:.2f} to {high:.2f}"
-    return {"measure": name, "value": told, "95 % interval": interval, "items": getattr(found, "n_items", 0)}
+def _line(name: str, found: Agreement) -> dict[str, object]:
+    told = "not defined" if math.isnan(found.value) else f"{found.value:.2f}"
+    interval = "" if math.isnan(found.low) else f"{found.low:.2f} to {found.high:.2f}"
+    return {"measure": name, "value": told, "95 % interval": interval, "items": found.n_items}
 
 
 def _reviewers(ws: Workspace, votes: VoteTable) -> None:
     st.subheader("Reviewers")
-    rows = []
-    for report in reviewer_reports(votes, ws.store.controls()):
-        share = report.agreement
-        seconds = report.median_ms / 1000
-        rows.append({
-            "reviewer": report.reviewer,
-            "verdicts": report.n,
-            "agrees with the others": f"{share.k} of {share.n}" if share.n else "",
-            "controls right": f"{report.controls.k} of {report.controls.n}" if report.controls.n else "",
-            "median seconds": "" if np.isnan(seconds) else f"{seconds:.1f}",
-        })  # fmt: skip
+    reports = reviewer_reports(votes, ws.store.controls())
+    rows = [
+        {"reviewer": r.reviewer, "verdicts": r.n, "agrees with the others": _share(r.agreement),
+         "controls right": _share(r.controls), "seconds": _seconds(r)}
+        for r in reports
+    ]  # fmt: skip
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    st.caption(
+        "Shares with exact 95 % intervals; seconds per verdict: median, and from the 10th to the 90th percentile."
+    )
+    compared = [r for r in reports if r.agreement.n]
+    if compared:
+        with st.expander("Where each differs from the others"):
+            who = st.selectbox("Reviewer", [r.reviewer for r in compared], key="confusion-of")
+            st.dataframe(confusion_table(next(r for r in compared if r.reviewer == who)), width="stretch")
+
+
+def _share(share: Share) -> str:
+    if not share.n:
+        return ""
+    low, high = share.interval
+    return f"{share.k} of {share.n} ({low:.0%} to {high:.0%})"
+
+
+def _seconds(report: ReviewerReport) -> str:
+    if math.isnan(report.median_ms):
+        return ""
+    return f"{report.median_ms / 1000:.1f} ({report.p10_ms / 1000:.1f} to {report.p90_ms / 1000:.1f})"
+
+
+def confusion_table(report: ReviewerReport) -> pd.DataFrame:
+    """Verdict of the majority of the others by row, of this reviewer by column; verdicts that occur."""
+    used = [k for k in range(len(report.verdicts)) if report.confusion[k].any() or report.confusion[:, k].any()]
+    names = [report.verdicts[k] for k in used]
+    return pd.DataFrame(
+        report.confusion[np.ix_(used, used)], index=[f"others: {name}" for name in names], columns=names
+    )

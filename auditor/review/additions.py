@@ -1,0 +1,145 @@
+"""What may be added to a store after its run was taken in: planted controls, and what detectors flag."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import sqlalchemy as sa
+
+from auditor.core.errors import DataError, UnreadableError
+from auditor.review import schema
+from auditor.review.database import Database
+from auditor.review.events import chunked
+from auditor.review.vocabulary import canonical
+
+__all__ = ["plant", "plant_into", "read_controls", "set_detections"]
+
+#: Largest control file in bytes; controls are some dozens or hundreds of items.
+_LARGEST: Final = 16 << 20
+
+
+def read_controls(path: Path) -> dict[str, str]:
+    """Read a CSV file of planted controls.
+
+    Parameters
+    ----------
+    path : Path
+        With a header. Column ``id``; column ``verdict`` is the one known to be right, ``given`` where it is absent or
+        empty: known-good items.
+
+    Returns
+    -------
+    dict of item id to verdict
+
+    Raises
+    ------
+    UnreadableError
+        If it cannot be read.
+    DataError
+        If there is no column ``id``, or an id has two verdicts.
+    """
+    where = repr(str(path))
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise UnreadableError(f"{where} is larger than {_LARGEST >> 20} MiB; controls are some hundreds of items.")
+        with open(path, newline="", encoding="utf-8-sig") as handle:
+            rows = list(csv.DictReader(handle, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UnreadableError(f"cannot read {where} as CSV: {error}.") from error
+    found: dict[str, str] = {}
+    for number, row in enumerate(rows, 2):
+        if not (item := row.get("id")):
+            raise DataError(f"{where}, line {number}: no 'id'.", "Columns: id, verdict (given where it is left out).")
+        expected = row.get("verdict") or "given"
+        if found.setdefault(item, expected) != expected:
+            raise DataError(f"{where}, line {number}: {item!r} has two verdicts, {found[item]!r} and {expected!r}.")
+    return found
+
+
+def plant(database: Database, controls: Mapping[str, str], classes: Sequence[str]) -> int:
+    """Plant items whose verdict is known into every reviewer's queue; a later verdict replaces an earlier one.
+
+    Returns how many controls there are then. Raises `DataError` for an unknown item or an impossible verdict; nothing
+    is planted then.
+    """
+
+    return database.write(lambda connection: plant_into(connection, database, controls, classes))
+
+
+def plant_into(
+    connection: sa.Connection, database: Database, controls: Mapping[str, str], classes: Sequence[str]
+) -> int:
+    """`plant` within a transaction."""
+    rows = []
+    known = _places(connection, list(controls))
+    for item_id, verdict in controls.items():
+        if item_id not in known:
+            raise DataError(f"the control {item_id!r} is no item of this run.")
+        item, given, suggested = known[item_id]
+        try:
+            rows.append({"item": item, "expected": canonical(verdict, given, suggested, classes)})
+        except ValueError as error:
+            raise DataError(f"control {item_id!r}: {error}.") from error
+    if rows:
+        insert = database.insert(schema.controls)
+        again = insert.on_conflict_do_update(index_elements=["item"], set_={"expected": insert.excluded["expected"]})
+        connection.execute(again, rows)
+    total = connection.scalar(sa.select(sa.func.count()).select_from(schema.controls)) or 0
+    _set_fact(connection, "n_controls", total)
+    return int(total)
+
+
+def set_detections(database: Database, detections: Mapping[str, np.ndarray], source: str) -> None:
+    """Put what detectors flag in the place of what the store knew; for filters only, no queue depends on it.
+
+    Parameters
+    ----------
+    database : Database
+    detections : mapping of str to array of item ids
+    source : str
+        What they were read from, for `facts`.
+
+    Raises
+    ------
+    DataError
+        If a detector flags an unknown item.
+    """
+    names = list(detections)
+    wanted = sorted({str(i) for ids in detections.values() for i in ids})
+
+    def work(connection: sa.Connection) -> None:
+        if not database.is_sqlite:
+            # Two servers that notice new detectors at once would both insert.
+            connection.execute(sa.text("LOCK TABLE detections IN EXCLUSIVE MODE"))
+        known = _places(connection, wanted)
+        if len(known) < len(wanted):
+            stranger = next(i for i in wanted if i not in known)
+            raise DataError(f"a detector flags {stranger!r}, which is no item.")
+        connection.execute(sa.delete(schema.detections))
+        for name in names:
+            places = sorted({known[str(i)][0] for i in detections[name]})
+            for part in chunked(places, 20_000):
+                connection.execute(sa.insert(schema.detections), [{"detector": name, "item": p} for p in part])
+        _set_fact(connection, "detectors", names)
+        _set_fact(connection, "detections_of", source)
+
+    database.write(work)
+
+
+def _places(connection: sa.Connection, ids: list[str]) -> dict[str, tuple[int, str, str | None]]:
+    i = schema.items.c
+    found: dict[str, tuple[int, str, str | None]] = {}
+    for part in chunked(ids):
+        query = sa.select(i.item_id, i.item, i.given, i.suggested).where(i.item_id.in_(part))
+        found |= {row.item_id: (row.item, row.given, row.suggested) for row in connection.execute(query)}
+    return found
+
+
+def _set_fact(connection: sa.Connection, key: str, value: Any) -> None:
+    connection.execute(sa.delete(schema.meta).where(schema.meta.c.key == key))
+    connection.execute(sa.insert(schema.meta).values(key=key, value=json.dumps(value)))

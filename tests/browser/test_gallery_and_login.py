@@ -1,0 +1,124 @@
+"""Many verdicts by one click in the gallery, and a server behind a login."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver.common.by import By
+
+from auditor.review.readout import PageFilter
+from auditor.review.store import VerdictStore
+from auditor.ui.payload import picture_url
+from tests.browser.page import CardPage
+from tests.browser.server import ReviewServer
+
+TILES = """
+const find = (root) => {
+  for (const node of root.querySelectorAll('*')) {
+    if (node.matches('.grid')) return node;
+    if (node.shadowRoot) { const found = find(node.shadowRoot); if (found) return found; }
+  }
+  return null;
+};
+return [...(find(document)?.querySelectorAll('.tile') ?? [])];
+"""
+
+
+def _until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+    return found
+
+
+def test_one_verdict_for_all_that_are_selected(
+    run: Path, serve: Callable[..., ReviewServer], open_browser: Callable[..., Chrome]
+) -> None:
+    server, browser = serve(run), open_browser()
+    browser.get(f"{server.url}/gallery?reviewer=ann")
+    tiles = _until(lambda: browser.execute_script(TILES), "the gallery shows items")
+    ids = [tile.get_attribute("title") for tile in tiles]
+    tiles[1].click()
+    ActionChains(browser).key_down(Keys.SHIFT).click(tiles[4]).key_up(Keys.SHIFT).perform()
+    tiles[2].click()  # not this one
+    body = browser.find_element(By.TAG_NAME, "body")
+    _until(lambda: "3 selected" in body.text, "three are selected")
+    next(b for b in browser.find_elements(By.TAG_NAME, "button") if b.text == "suggested is right").click()
+    _until(lambda: "0 selected" in body.text, "nothing is selected after the verdict")
+    with VerdictStore.open(run) as store:
+        votes = store.votes()
+        judged = store.page(PageFilter(reviewed=True)).items
+    assert votes.verdicts.tolist() == ["suggested"] * 3
+    assert {item.item_id for item in judged} == {ids[1], ids[3], ids[4]}
+    assert server.tracebacks() == []
+
+
+def _status(address: str) -> int:
+    try:
+        with urlopen(address, timeout=10) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        return error.code
+
+
+def test_behind_a_login_nothing_is_shown_without_it(
+    run: Path, tmp_path: Path, serve: Callable[..., ReviewServer], open_browser: Callable[..., Chrome],
+    monkeypatch: Any,
+) -> None:  # fmt: skip
+    """Streamlit's own server with ``[auth]``; the cookie is the one its OpenID callback would set."""
+    from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
+    from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
+
+    server = ReviewServer(run, home=tmp_path / "home")
+    secret = "a long secret that only this test knows"
+    (tmp_path / "home" / ".streamlit").mkdir(parents=True)
+    (tmp_path / "home" / ".streamlit" / "secrets.toml").write_text(
+        f'[auth]\nredirect_uri = "{server.url}/oauth2callback"\ncookie_secret = "{secret}"\nclient_id = "id"\n'
+        'client_secret = "x"\nserver_metadata_url = "http://localhost:9/.well-known/openid-configuration"\n'
+    )
+    monkeypatch.setenv("AUDITOR_ALLOWED", "@example.org")
+    browser = open_browser()
+    try:
+        server.start()
+        with VerdictStore.open(run) as store:
+            first = store.page().items[0]
+        assert first.content_hash is not None
+        routes = [picture_url(first.content_hash, 192), f"/auditor/why?item={first.item_id}", "/media/x.png"]
+        assert [_status(server.url + route) for route in routes] == [403, 403, 403]
+
+        browser.get(f"{server.url}/review?reviewer=eve")
+        body = browser.find_element(By.TAG_NAME, "body")
+        _until(lambda: "Log in" in body.text, "the login page")
+        assert first.given + "\n" not in body.text
+        assert "labelled" not in body.text
+
+        def log_in(mail: str) -> None:
+            user = {"is_logged_in": True, "email": mail, "origin": server.url}
+            value = create_signed_value(secret, USER_COOKIE_NAME, json.dumps(user))
+            browser.add_cookie(
+                {"name": USER_COOKIE_NAME, "value": value.decode() if isinstance(value, bytes) else value}
+            )
+
+        log_in("eve@elsewhere.example")
+        browser.get(f"{server.url}/review?reviewer=eve")
+        _until(lambda: "may not review here" in browser.find_element(By.TAG_NAME, "body").text, "the list is asked")
+
+        log_in("ann@example.org")
+        page = CardPage(browser, server.url, "eve")  # the name in the address counts for nothing now
+        page.wait(lambda: page.ask("return card.querySelector('figure.image > img').naturalWidth > 0"), "a picture")
+        page.press("g")
+        page.wait_saved(1)
+        with VerdictStore.open(run) as store:
+            assert store.progress().by_reviewer == {"ann@example.org": 1}
+        assert server.tracebacks() == []
+    finally:
+        browser.delete_all_cookies()
+        server.kill()
