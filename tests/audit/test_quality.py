@@ -100,6 +100,17 @@ def test_two_versions_of_a_table(table: Path) -> None:
     assert checks["conflicting_duplicates"]["n_items"] == 4
 
 
+def test_infinite_and_huge_values_are_values(table: Path) -> None:
+    frame = pd.read_csv(table)
+    y = (frame["label"] == "x").to_numpy()
+    frame["tells"] = np.where(y, np.inf, -1e300)
+    frame.loc[5, "a"], frame.loc[6, "b"] = np.inf, -np.inf
+    frame.to_csv(table, index=False)
+    found = by_name(quality(f"{table}?label=label").document)
+    assert set(found["target_leakage"]["facts"]["columns"]) == {"tells"}
+    assert all(c["status"] in ("found", "passed", "not applicable") for c in found.values())
+
+
 def test_what_is_written(table: Path, tmp_path: Path) -> None:
     found = quality(f"{table}?label=label", out=tmp_path / "out")
     stored = json.loads((tmp_path / "out" / layout.QUALITY).read_text())
