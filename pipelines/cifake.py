@@ -1,6 +1,7 @@
 """Rebuild reports/cifake: copies and leaks, labels both ways, the grid of networks, what they look at.
 
-Run from a checkout, with the data of CIFAKE, CIFAR-10 and the crowd verdicts below a data folder::
+Run from a checkout, with the data of CIFAKE, CIFAR-10 and the crowd verdicts below ``AUDITOR_DATA_DIR`` or
+``../shared/data``::
 
     python pipelines/cifake.py [--budget cpu] [--final-train all] [--final-epochs N] [--folds 3]
 
@@ -13,6 +14,8 @@ import argparse
 import shlex
 import sys
 import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +26,8 @@ from auditor.cifake.labels import audit_by_source, crowd_reference, fake_not_sho
 from auditor.cifake.networks import look_at_final
 from auditor.cifake.report import write_cifake_report
 from auditor.cifake.sources import by_source
-from auditor.cli.console import RichProgress
+from auditor.cli.console import RichProgress, say
 from auditor.core.config import Settings, load_settings
-from auditor.core.files import write_json
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.progress import Progress
 from auditor.grid.budgets import budget_for
@@ -34,28 +36,34 @@ from auditor.grid.cifake import run_grid
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--budget", default="cpu", choices=["smoke", "cpu", "gpu10", "paper"])
     parser.add_argument("--final-train", default="all", help="train items for the chosen topology, or all")
-    parser.add_argument("--final-epochs", type=int, default=6)
+    parser.add_argument("--final-epochs", type=int, default=4)
     parser.add_argument("--audit-budget", default="quick", choices=["smoke", "quick", "standard"])
     parser.add_argument("--folds", type=int, default=3, help="of the audits")
     parser.add_argument("--looked-at", type=int, default=1000, help="test images whose maps are measured")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "cifake-report")
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "cifake")
-    options = parser.parse_args()
-    settings = load_settings()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser.parse_args(given)
+    settings = with_default_data(load_settings())
     with RichProgress() as progress:
         results = rebuild(options, settings, progress)
-    results["command"] = shlex.join(["python", "pipelines/cifake.py", *sys.argv[1:]])
-    write_json(options.out / "results.json", results)
-    print(write_cifake_report(results, options.out))
+    results["command"] = shlex.join(["python", "pipelines/cifake.py", *given])
+    say(f"Report: {write_cifake_report(results, options.out)}")
+
+
+def with_default_data(settings: Settings) -> Settings:
+    """The settings, with the data beside the checkout where nothing else is said."""
+    return settings if settings.data_dirs else load_settings({"data_dir": ROOT.parent / "shared" / "data"})
 
 
 def rebuild(options: argparse.Namespace, settings: Settings, progress: Progress) -> dict[str, Any]:
     """All parts, in order; each with its seconds (near 0 where it was kept from before)."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
     parts: dict[str, Any] = {}
     seconds: dict[str, float] = {}
 
@@ -81,6 +89,7 @@ def rebuild(options: argparse.Namespace, settings: Settings, progress: Progress)
     )  # fmt: skip
     return {
         "schema": "auditor.cifake-report/1",
+        "started": started,
         **parts,
         "seconds": seconds,
         "machine": describe_machine(),
@@ -98,7 +107,7 @@ def _quality(settings: Settings, progress: Progress) -> dict[str, Any]:
         "cifake", split="test", against="train", checks=["exact_duplicates", "leakage"], settings=settings,
         progress=progress,
     )  # fmt: skip
-    kept = ("code", "name", "status", "reason", "severity", "n_items")
+    kept = ("code", "name", "status", "reason", "severity", "n_groups", "n_items")
     return {"checks": [{k: c.get(k) for k in kept} for c in found.document["checks"]]}
 
 

@@ -109,7 +109,7 @@ def quality(
     about = {
         "auditor": __version__,
         "data": {"name": dataset.name, "reference": dataset.reference, "modality": dataset.modality},
-        "against": None if other is None else other.reference,
+        "against": against if other is None or isinstance(against, str) else other.reference,
         "split": split,
         "seconds": round(time.perf_counter() - clock, 2),
         "machine": describe_machine(),

@@ -63,7 +63,10 @@ class TargetLeakage:
             raise TypeError("the subject holds no table")
         column = subject.frame[name].iloc[rows]
         values = column.cat.codes.to_numpy(np.float64) if column.dtype == "category" else column.to_numpy(np.float64)
-        given = np.column_stack([np.nan_to_num(values, nan=0.0), np.isnan(values)])
+        # A tree sees nothing but the order of the values; ranks keep it where values are infinite or beyond float32.
+        absent = np.isnan(values)
+        ranks = np.unique(np.where(absent, 0.0, values), return_inverse=True)[1]
+        given = np.column_stack([ranks, absent])
         labels = subject.labels[rows]
         tree = DecisionTreeClassifier(max_leaf_nodes=LEAVES, min_samples_leaf=2, random_state=SEED)
         folds = StratifiedKFold(3, shuffle=True, random_state=SEED)

@@ -20,9 +20,7 @@ LEAST_WINDOW = 0.85
 LEAST_POWER = 8.0
 
 
-def window_correlation(
-    pictures: np.ndarray, pairs: np.ndarray, mirrored: np.ndarray | None = None, block: int = 2048
-) -> np.ndarray:
+def window_correlation(pictures: np.ndarray, pairs: np.ndarray, block: int = 2048) -> np.ndarray:
     """How well the second picture of each pair, reduced, matches some window of the first, float64 (pairs,).
 
     Parameters
@@ -31,10 +29,8 @@ def window_correlation(
         As `auditor.checks.hashes.grey_thumbnails`.
     pairs : int64 array (pairs, 2)
         Rows of `pictures`; the second is sought in the first.
-    mirrored : bool array (pairs,), optional
-        The second is turned to its mirror image first.
     block : int
-        Pairs at a time.
+        Pairs at a time. Never changes the result.
 
     Returns
     -------
@@ -46,9 +42,6 @@ def window_correlation(
     for start in range(0, len(pairs), block):
         chunk = pairs[start : start + block]
         whole, part = pictures[chunk[:, 0]].astype(np.float32), pictures[chunk[:, 1]].astype(np.float32)
-        if mirrored is not None:
-            turn = mirrored[start : start + block]
-            part[turn] = part[turn][:, :, ::-1]
         likely = np.flatnonzero(_best(_halved(whole), _halved(part), HALF_SCALES) >= LEAST_AT_HALF)
         best[start + likely] = _best(whole[likely], part[likely], SCALES)
     return best

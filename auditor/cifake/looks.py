@@ -12,7 +12,7 @@ from PIL import Image
 
 from auditor.core.seeds import generator
 from auditor.explain.gradcam import coarse_maps, enlarge
-from auditor.explain.measures import centre_mask, centre_share, curves, occlusion, shuffled
+from auditor.explain.measures import Curves, centre_mask, centre_share, curves, occlusion, shuffled
 from auditor.explain.overlays import overlay
 from auditor.grid.data import GridData
 from auditor.train.kept import KeptNetwork
@@ -21,6 +21,8 @@ __all__ = ["contact_sheet", "look"]
 
 #: Side of the square whose greying is compared with greying everything around it: 484 and 540 of 1,024 pixels.
 OCCLUDED_SIDE = 22 / 32
+#: Groups whose mean curves are kept.
+CURVES = ("all", "FAKE", "REAL")
 #: Pictures of the contact sheet by group (source x right or wrong).
 SHOWN = 8
 
@@ -47,7 +49,8 @@ def look(
     -------
     dict
         ``n, groups`` with one entry for all, each source, right and wrong predictions, and each source x object;
-        and the maps' ``values`` (n, 32, 32), ``predicted`` and ``right`` for the contact sheet.
+        ``curves``: mean curves of all and of each source, by share of pixels; and the maps' ``values`` (n, 32, 32),
+        ``predicted`` and ``right`` for the contact sheet.
     """
     prepared = network.images(images)
     logits = network.logits(prepared)
@@ -57,7 +60,8 @@ def look(
     )
     values, control = enlarge(coarse, network.size), enlarge(shuffled(coarse, seed), network.size)
     mask, square = centre_mask(network.size), centre_mask(network.size, OCCLUDED_SIDE)
-    own, other = (curves(network.model, prepared, predicted, m, seed=seed).areas() for m in (values, control))
+    of_map, of_control = (curves(network.model, prepared, predicted, m, seed=seed) for m in (values, control))
+    own, other = of_map.areas(), of_control.areas()
     start = logits.double().softmax(1).gather(1, predicted[:, None])[:, 0].numpy()
     figures = {
         "centre_share": centre_share(values.numpy(), mask),
@@ -87,10 +91,21 @@ def look(
         "occluded_areas": [float(square.mean()), float(1 - square.mean())],
         "empty_maps": int((~coarse.flatten(1).any(1)).sum()),
         "groups": {name: _summary(figures, of) for name, of in groups.items() if of.any()},
+        "curves": {
+            "share": of_map.share.round(4).tolist(),
+            **{name: _mean_curves(of_map, of_control, groups[name]) for name in CURVES if groups[name].any()},
+        },
         "values": values.numpy(),
         "predicted": predicted.numpy(),
         "right": right,
     }
+
+
+def _mean_curves(own: Curves, control: Curves, of: np.ndarray) -> dict[str, list[float]]:
+    """Mean over items of each curve, by ``deletion``, ``insertion`` and the same of the control."""
+    rows = {"deletion": own.deletion, "insertion": own.insertion,
+            "control_deletion": control.deletion, "control_insertion": control.insertion}  # fmt: skip
+    return {name: values[of].mean(axis=0).round(4).tolist() for name, values in rows.items()}
 
 
 def _summary(figures: dict[str, np.ndarray], of: np.ndarray) -> dict[str, Any]:

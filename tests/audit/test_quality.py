@@ -97,7 +97,19 @@ def test_two_versions_of_a_table(table: Path) -> None:
     assert moved == {"a"}
     assert document["n_examined"] == 200
     assert document["n_items"] == 400
+    assert document["against"] == f"{table}{options}"
     assert checks["conflicting_duplicates"]["n_items"] == 4
+
+
+def test_infinite_and_huge_values_are_values(table: Path) -> None:
+    frame = pd.read_csv(table)
+    y = (frame["label"] == "x").to_numpy()
+    frame["tells"] = np.where(y, np.inf, -1e300)
+    frame.loc[5, "a"], frame.loc[6, "b"] = np.inf, -np.inf
+    frame.to_csv(table, index=False)
+    found = by_name(quality(f"{table}?label=label").document)
+    assert set(found["target_leakage"]["facts"]["columns"]) == {"tells"}
+    assert all(c["status"] in ("found", "passed", "not applicable") for c in found.values())
 
 
 def test_what_is_written(table: Path, tmp_path: Path) -> None:
@@ -115,6 +127,7 @@ def test_what_is_written(table: Path, tmp_path: Path) -> None:
 def test_checks_by_name_or_code(table: Path) -> None:
     document = quality(f"{table}?label=label", checks=["DQ101", "drift"]).document
     assert [c["name"] for c in document["checks"]] == ["exact_duplicates", "drift"]
+    assert document["against"] is None
     with pytest.raises(UnknownNameError, match="exact_duplicates"):
         quality(f"{table}?label=label", checks=["exact_duplicate"])
 

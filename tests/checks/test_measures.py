@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from auditor.audit.subject import neighbours_of
 from auditor.checks import measures
 from auditor.checks.image_measures import COLUMNS, measure_pictures
 from auditor.checks.measures import ImageMeasures, measure_images
+from auditor.checks.near import near_pairs
+from auditor.checks.registry import run_checks
 from auditor.checks.windows import LEAST_WINDOW, window_correlation
 from auditor.core.progress import SilentProgress
 from auditor.data.sources import ArraySource, FileSource
-from tests.contract.planted_quality import pixels_of
+from tests.contract.planted_quality import images, pixels_of
 
 
 def equal(one: ImageMeasures, two: ImageMeasures) -> bool:
@@ -142,3 +145,33 @@ def test_crops_are_found_inside_and_strangers_are_not() -> None:
     ids = np.arange(20)
     assert (window_correlation(thumbnails, np.column_stack([ids, 20 + ids])) >= LEAST_WINDOW).mean() >= 0.9
     assert (window_correlation(thumbnails, np.column_stack([ids, 20 + (ids + 1) % 20])) < LEAST_WINDOW).all()
+
+
+def test_embeddings_propose_what_the_hash_cannot_see(tmp_path: Path) -> None:
+    """A crop is found through its embedding and confirmed by the pixels; strangers that lie as near are not."""
+    whole = [pixels_of(k) for k in range(30)]
+    crop = np.asarray(Image.fromarray(whole[4][4:29, 3:28]).resize((32, 32), Image.Resampling.BICUBIC))
+    subject = images(tmp_path, [*whole, crop, whole[7]])
+    plain, sources = near_pairs(subject)
+    assert [4, 30] not in plain.tolist(), "the hash alone sees it: this test shows nothing"
+    assert "embeddings" not in sources
+    points = np.random.default_rng(0).normal(size=(32, 16)).astype(np.float32)
+    points[30], points[31] = points[4], points[7]
+    points[12] = points[9]  # as near, and another picture
+    subject.neighbours = neighbours_of("given", points, np.arange(32), 32)
+    found, sources = near_pairs(subject)
+    assert found.tolist() == [[4, 30]]
+    assert sources["embeddings"] == 1
+    (outcome,) = run_checks(subject, ["near_duplicates"])
+    assert outcome.found is not None
+    assert outcome.found.items.tolist() == [4, 30]
+
+
+def test_windows_do_not_depend_on_blocks_and_flat_pictures_match_nothing() -> None:
+    thumbnails = measure_pictures(np.stack([*(pixels_of(k) for k in range(12)), np.full((32, 32, 3), 90, np.uint8)]))[
+        "thumbnail"
+    ]
+    pairs = np.array([(a, b) for a in range(13) for b in range(13)])
+    together, one_by_one = (window_correlation(thumbnails, pairs, block=size) for size in (2048, 7))
+    assert np.array_equal(together, one_by_one)
+    assert (together[(pairs == 12).any(axis=1)] == -1).all()

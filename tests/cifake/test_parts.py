@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from auditor.cifake.copies import count_copies
+from auditor.cifake.figure import curves_svg
 from auditor.cifake.labels import audit_by_source, crowd_reference, fake_not_showing, twin_names
-from auditor.cifake.report import cifake_lines
+from auditor.cifake.report import MANIFEST, cifake_lines, goal_line, write_cifake_report
 from auditor.cifake.sources import by_source
 from auditor.core.config import Settings
+from auditor.core.files import read_json
 from auditor.data.open import open_dataset
 from auditor.stats.intervals import clopper_pearson
 
@@ -143,18 +147,72 @@ def test_maps_of_a_final_network_and_the_page(settings: Settings, tmp_path: Path
     assert all(i.startswith("test/") for i in shown)
     mean, low, high = looks["groups"]["all"]["control_centre_share"]
     assert low < 0.25 < high or abs(mean - 0.25) < 0.02, "a shuffled map prefers no place"
-    run = made_run()
-    audit = {
-        "plan": "plan", "model": "image:fastnet", "budget": "quick", "seed": 0, "seconds": 1.0,
-        "sources": audit_by_source(run),
-    }  # fmt: skip
-    results = {
-        "command": "python pipelines/cifake.py", "copies": count_copies(settings), "quality": {"checks": []},
-        "labels": {"a": audit, "b": audit, "fake_not_showing_its_class": fake_not_showing(run, None)},
-        "grid": grid, "looks": looks, "seconds": {"grid": 1.0}, "machine": grid["machine"],
-    }  # fmt: skip
+    curves = looks["curves"]
+    assert len(curves["share"]) == len(curves["all"]["deletion"]) == len(curves["REAL"]["control_insertion"])
+    assert curves["all"]["deletion"][0] == curves["all"]["insertion"][-1] == curves["all"]["control_deletion"][0]
+    results = made_results(grid, looks, settings)
     text = "\n".join(cifake_lines(json.loads(json.dumps(results, allow_nan=False))))
     assert "Nobody has reviewed the FAKE images" in text
     assert "378 of 10,000" in text
     assert "missed by" in text
+    assert "a part of the 100,000" in text
+    assert "Ours is not a reproduction" in text
     assert "Not said:" in text
+    assert "| FAKE airplane (3) |" in text
+    folder = sheet.parent
+    page = write_cifake_report(results, folder).read_text()
+    assert page.count('src="data:') == 2
+    manifest = read_json(folder / MANIFEST)
+    assert manifest["reproduction"] == "not a reproduction"
+    assert set(manifest["files"]) == {"results.json", "report.md", "report.html", "curves.svg", "maps.png"}
+    for name, digest in manifest["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+
+
+def made_results(grid: dict, looks: dict, settings: Settings) -> dict:
+    """Results with a grid and maps that were made, and audits that were not."""
+    run = made_run()
+    audit = {
+        "plan": "plan", "model": "image:fastnet", "budget": "quick", "seed": 0, "seconds": 1.0, "accuracy": 0.8,
+        "left_out": 3, "sources": audit_by_source(run),
+    }  # fmt: skip
+    return {
+        "command": "python pipelines/cifake.py", "started": "2026-01-01T00:00:00+00:00",
+        "copies": count_copies(settings), "quality": {"checks": []},
+        "labels": {"a": audit, "b": audit, "fake_not_showing_its_class": fake_not_showing(run, None)},
+        "grid": grid, "looks": looks, "seconds": {"grid": 1.0}, "machine": grid["machine"],
+        "versions": grid["versions"],
+    }  # fmt: skip
+
+
+def made_grid(mean: float, items: int, train_loss: float, test_loss: float) -> dict:
+    """The few figures of a grid that the goal is judged by."""
+    tests = [
+        {"items": name, "mean_accuracy": value, "seeds": [{"loss": {"value": test_loss}}]}
+        for name, value in (("all", mean), ("without leaked", mean - 0.001))
+    ]
+    return {"items": {"final_train": items}, "final": {"tests": tests, "train_loss": [train_loss], "epochs": 4}}
+
+
+def test_a_missed_goal_says_by_how_much_and_why() -> None:
+    assert "**reached** (0.9300)" in goal_line(made_grid(0.93, 100_000, 0.1, 0.2))
+    assert "0.9290; with them it is +0.10 points" in goal_line(made_grid(0.93, 100_000, 0.1, 0.2))
+    short = goal_line(made_grid(0.91, 100_000, 0.21, 0.22))
+    assert "missed by 1.00 points" in short
+    assert "too short" in short
+    assert "fits the training images better" in goal_line(made_grid(0.91, 100_000, 0.05, 0.3))
+    assert "a part of the 100,000" in goal_line(made_grid(0.91, 20_000, 0.05, 0.3))
+
+
+def test_curves_are_drawn_where_they_are() -> None:
+    one = {"deletion": [1.0, 0.5], "insertion": [0.5, 1.0], "control_deletion": [1.0, 0.6],
+           "control_insertion": [0.5, 0.9]}  # fmt: skip
+    text = curves_svg({"share": [0.0, 1.0], "FAKE": one, "REAL": one})
+    root = ElementTree.fromstring(text)
+    lines = [e.get("points", "") for e in root.iter() if e.tag.endswith("polyline")]
+    assert len(lines) == 8
+    tops = {round(float(point.split(",")[1]), 1) for line in lines for point in line.split()}
+    assert min(tops) == 60  # probability 1 at the top of the panel
+    only = curves_svg({"share": [0.0, 1.0], "REAL": one})
+    assert "FAKE" not in only
+    assert only.count("<polyline") == 4

@@ -94,3 +94,22 @@ def test_rebenchmark(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     for part in ("rd", "ftwt"):
         assert read_json(out / part / "results.json")["reproduction"] == "not a reproduction"
         assert (out / part / "rate-accuracy.svg").is_file()
+
+
+@pytest.mark.slow
+def test_cifake(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three audits of 60,000 to 120,000 images at the smoke budget: some minutes."""
+    monkeypatch.setenv("AUDITOR_DATA_DIR", str(data_dir))
+    work, out = tmp_path / "work", tmp_path / "out"
+    _pipeline("cifake").main(
+        ["--budget", "smoke", "--audit-budget", "smoke", "--folds", "2", "--final-train", "1000", "--final-epochs", "1",
+         "--looked-at", "60", "--work", str(work), "--out", str(out)]
+    )  # fmt: skip
+    found = read_json(out / "results.json")
+    assert found["copies"]["test_fake_in_train"] == 378
+    assert {c["name"]: c["n_items"] for c in found["quality"]["checks"]} == {"exact_duplicates": 2672, "leakage": 378}
+    assert [row["source"] for row in found["labels"]["REAL or FAKE"]["sources"]] == ["REAL", "FAKE"]
+    assert found["labels"]["ten classes of FAKE, trained on REAL"]["sources"][0]["n"] == 60_000
+    assert found["looks"]["groups"]["all"]["n"] == 60
+    assert read_json(out / "manifest.json")["reproduction"] == "not a reproduction"
+    assert "Not a reproduction" in (out / "report.html").read_text()

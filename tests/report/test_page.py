@@ -1,0 +1,80 @@
+"""Markdown of our reports as one HTML file."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from auditor.report.page import page_html
+
+LINES = """# A page & its title
+
+Words with `code | **not bold**`, **bold <words>** and [a link](docs/x.md).
+Second line of the paragraph.
+
+## Part
+
+| name | n |
+|---|---|
+| `f16-c1` **chosen** | 1,000 [0.1, 0.2] |
+| other | - |
+
+- first
+- second `x`
+
+![what it <shows>](map.png)
+![curves](curves.svg)
+""".splitlines()
+
+
+class Balanced(HTMLParser):
+    """Fails on an element that is closed in the wrong place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> str:
+    Image.new("RGB", (4, 4)).save(tmp_path / "map.png")
+    (tmp_path / "curves.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    return page_html(LINES, tmp_path)
+
+
+def test_every_block_becomes_its_element(page: str) -> None:
+    checker = Balanced()
+    checker.feed(page)
+    assert checker.open == []
+    assert "<title>A page &amp; its title</title>" in page
+    assert "<code>code | **not bold**</code>" in page
+    assert "<b>bold &lt;words&gt;</b>" in page
+    assert '<a href="docs/x.md">a link</a>' in page
+    assert "<p>Words" in page
+    assert "Second line of the paragraph.</p>" in page
+    assert page.count("<tr>") == 3
+    assert "<th>name</th><th>n</th>" in page
+    assert "<td><code>f16-c1</code> <b>chosen</b></td><td>1,000 [0.1, 0.2]</td>" in page
+    assert "<li>first</li><li>second <code>x</code></li>" in page
+    assert "---" not in page.split("</style>")[1]
+
+
+def test_pictures_are_inside_and_nothing_is_fetched(page: str, tmp_path: Path) -> None:
+    sources = re.findall(r'src="([^"]+)"', page)
+    assert [s.partition(";")[0] for s in sources] == ["data:image/png", "data:image/svg+xml"]
+    assert 'alt="what it &lt;shows&gt;"' in page
+    assert "<script" not in page
+    assert "http" not in page.split("</style>")[1].replace("data:", "")
+    with pytest.raises(FileNotFoundError):
+        page_html(["![x](nowhere.png)"], tmp_path)
