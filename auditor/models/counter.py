@@ -99,7 +99,8 @@ class PrunedCount:
         MACs whose weight is not zero: what the papers on unstructured pruning report as remaining. No ordinary kernel
         is faster by it.
     executable : int
-        MACs of ordinary dense kernels that leave out filters, and input channels of a layer, that are zero throughout.
+        MACs of ordinary dense kernels that leave out filters, and input channels of a layer (of each of its groups),
+        that are zero throughout.
     """
 
     weights: int
@@ -117,7 +118,9 @@ def count_pruned(model: nn.Module, input_shape: Sequence[int] = (3, 32, 32)) -> 
         live: torch.Tensor = layers[name].weight != 0
         uses = macs // live.numel()  # output positions of one weight, over all calls
         flat = live.flatten(2).any(2) if live.ndim > 2 else live
-        columns = int(flat.any(1).sum()) * int(flat.any(0).sum())
+        # Groups read channels of their own: filters x input channels, group by group.
+        grouped = flat.unflatten(0, (getattr(layers[name], "groups", 1), -1))
+        columns = int((grouped.any(2).sum(1) * grouped.any(1).sum(1)).sum())
         weights, nonzero = weights + live.numel(), nonzero + int(live.sum())
         dense, masked = dense + macs, masked + uses * int(live.sum())
         executable += uses * columns * (live[0, 0].numel() if live.ndim > 2 else 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -12,7 +12,22 @@ from torch import nn
 from auditor.core.errors import MissingExtraError, UnreadableError
 from auditor.core.files import atomic_path
 
-__all__ = ["load_network", "save_network"]
+if TYPE_CHECKING:
+    from auditor.train.base import TrainingData
+    from auditor.train.image_network import Fitted
+
+__all__ = ["input_facts", "load_network", "save_network"]
+
+
+def input_facts(fitted: Fitted, data: TrainingData) -> dict[str, Any]:
+    """What the network must be built and fed with: classes, size of the images, mean and deviation per channel."""
+    images = fitted.loop.images
+    return {
+        "n_classes": data.n_classes,
+        "input_size": list(fitted.size),
+        "input_mean": images.mean.flatten().tolist(),
+        "input_std": images.std.flatten().tolist(),
+    }
 
 
 def save_network(path: Path, model: nn.Module, facts: dict[str, Any]) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 from auditor.core.errors import UsageError
 from auditor.core.progress import Progress
 from auditor.core.seeds import derive_seed
+from auditor.models.registry import split_variant
+from auditor.prune.dense import dense_for
 from auditor.prune.settings import FTWT_SETTINGS, FtwtSettings
 from auditor.train.base import FitResult, FitTask, TrainingData
 from auditor.train.final import FinalNetwork, accuracy, predict_test_once, slug
@@ -25,10 +27,14 @@ if TYPE_CHECKING:
     from auditor.prune.ftwt.cost import Cost
     from auditor.prune.ftwt.gated import GatedNetwork
 
-__all__ = ["FTWT_METHODS", "DynamicNetwork"]
+__all__ = ["FTWT_METHODS", "FTWT_NETWORKS", "DynamicNetwork"]
 
 #: FTWT decoupled and joint; controls: a fixed share per layer per image, and one mask for all images.
 FTWT_METHODS = ("ftwt", "ftwt_joint", "ftwt_uniform", "ftwt_static")
+#: Networks whose filters `auditor.prune.ftwt.units` knows how to switch.
+FTWT_NETWORKS = (
+    "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn", "resnet20", "resnet32", "resnet56", "mobilenet_v1",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,17 +66,22 @@ class DynamicNetwork:
     def __post_init__(self) -> None:
         if self.method not in FTWT_METHODS:
             raise UsageError(f"unknown dynamic method {self.method!r}.", f"Known: {', '.join(FTWT_METHODS)}.")
+        if split_variant(self.dense.name)[0] not in FTWT_NETWORKS:
+            # Said here, before a dense network is trained for nothing.
+            raise UsageError(f"FTWT is not described for {self.dense.name!r}.", f"Known: {', '.join(FTWT_NETWORKS)}.")
         if (self.r is None) == (self.reduction is None):
             raise UsageError("give either the mass r or the reduction of MACs.")
-        if (self.r is not None and not 0 < self.r <= 1) or (self.reduction is not None and not 0 < self.reduction < 1):
-            raise UsageError(f"mass and reduction lie between 0 and 1, not {self.r or self.reduction}.")
+        if self.r is not None and not 0 < self.r <= 1:
+            raise UsageError(f"the mass r lies in (0, 1], not {self.r:g}.")
+        if self.reduction is not None and not 0 < self.reduction < 1:
+            raise UsageError(f"the share of MACs to save lies between 0 and 1, not {self.reduction:g}.")
 
     @classmethod
     def of(
         cls, dense: FinalNetwork, method: str, r: float | None = None, reduction: float | None = None
     ) -> DynamicNetwork:
         """With the settings of the dense network's budget class."""
-        return cls(dense, method, FTWT_SETTINGS[dense.budget], r, reduction)
+        return cls(dense_for(dense, dynamic=True), method, FTWT_SETTINGS[dense.budget], r, reduction)
 
     @property
     def name(self) -> str:
@@ -101,7 +112,7 @@ class DynamicNetwork:
 
     def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
         """Train dense, estimate, train dynamic; then predict the test items once. Errors as `FinalNetwork.fit`."""
-        from auditor.prune.artefacts import save_network
+        from auditor.prune.artefacts import input_facts, save_network
         from auditor.prune.ftwt.cost import measure_cost
 
         started = time.perf_counter()
@@ -129,7 +140,7 @@ class DynamicNetwork:
         }
         result = predict_test_once(again, data, task, inner_task, self.dense.budget, started, facts)
         if self.store is not None:
-            facts = {"name": self.name, "seed": task.seed, **result.details}
+            facts = {"name": self.name, "seed": task.seed, **input_facts(again, data), **result.details}
             save_network(self.store / "pruned" / f"{task.name}.safetensors", gated, facts)
         return result
 
@@ -176,7 +187,7 @@ class DynamicNetwork:
         progress: Progress,
         checkpoint_dir: Path | None,
     ) -> Fitted:
-        from auditor.prune.optim import GatedSGD
+        from auditor.prune.optim import GatedSteps
         from auditor.train.hooks import Hooks
 
         settings = self.settings
@@ -187,9 +198,9 @@ class DynamicNetwork:
 
         hooks = Hooks(
             loss=loss,
-            optimiser=lambda model, recipe, batch, steps, per_epoch: GatedSGD(
+            optimiser=lambda model, recipe, batch, steps, per_epoch: GatedSteps(
                 gated.backbone.parameters(), gated.predictors.parameters() if learnt else (), steps, batch,
-                settings.rate, settings.predictor_rate, settings.decay, settings.milestones,
+                settings.rate, settings.predictor_rate, settings.decay, settings.milestones, settings.predictors_by,
             ),
         )  # fmt: skip
         method = {"ftwt": self.method, "r": gated.r, "ratio": gated.ratio, **settings.model_dump(mode="json")}

@@ -14,6 +14,7 @@ from auditor.core.errors import UnknownNameError, UsageError
 from auditor.core.files import atomic_write, write_json
 from auditor.core.machine import cpu_count, describe_machine, package_versions
 from auditor.core.progress import Progress
+from auditor.prune.dense import dense_for
 from auditor.prune.dynamic import FTWT_METHODS, DynamicNetwork
 from auditor.prune.figure import rate_accuracy_svg
 from auditor.prune.pruned import RD_METHODS, PrunedNetwork
@@ -76,6 +77,8 @@ class PruneOptions:
             raise UsageError("--sparsity is for weight pruning.", "FTWT takes --flops or --mass.")
         if not self.dynamic and (self.reductions or self.masses):
             raise UsageError("--flops and --mass are for FTWT.", "Weight pruning takes --sparsity.")
+        if self.reductions and self.masses:
+            raise UsageError("--flops and --mass were both given.", "--flops finds r by itself; give one of them.")
 
     @property
     def dynamic(self) -> bool:
@@ -111,7 +114,7 @@ def run_pruning(
     dict
         The document of ``results.json``.
     """
-    dense = FinalNetwork.of(options.network, options.budget, options.device)
+    dense = dense_for(FinalNetwork.of(options.network, options.budget, options.device), options.dynamic)
     entries = _entries(options, dense)
     rows = open_rows(options.data, settings, progress)
     fits = Path(folder) / FITS if fits is None else fits

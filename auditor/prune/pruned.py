@@ -11,7 +11,8 @@ import numpy as np
 
 from auditor.core.errors import UsageError
 from auditor.core.progress import Progress
-from auditor.prune.settings import RD_SETTINGS, RdSettings, sparsity_path
+from auditor.prune.dense import dense_for
+from auditor.prune.settings import RdSettings, rd_settings, sparsity_path
 from auditor.train.base import FitResult, FitTask, TrainingData
 from auditor.train.final import FinalNetwork, accuracy, predict_test_once, slug
 from auditor.train.image_network import Fitted, ImageNetwork
@@ -61,7 +62,7 @@ class PrunedNetwork:
     @classmethod
     def of(cls, dense: FinalNetwork, method: str, sparsity: float) -> PrunedNetwork:
         """With the settings of the dense network's budget class."""
-        return cls(dense, method, sparsity, RD_SETTINGS[dense.budget])
+        return cls(dense_for(dense, dynamic=False), method, sparsity, rd_settings(dense.budget, dense.name))
 
     @property
     def name(self) -> str:
@@ -92,7 +93,7 @@ class PrunedNetwork:
     def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
         """Train, prune and fine-tune; then predict the test items once. Errors as `FinalNetwork.fit`."""
         from auditor.models.counter import count_pruned
-        from auditor.prune.artefacts import save_network
+        from auditor.prune.artefacts import input_facts, save_network
         from auditor.prune.masks import Masks
 
         started = time.perf_counter()
@@ -126,7 +127,7 @@ class PrunedNetwork:
         }
         result = predict_test_once(fitted, data, task, inner_task, self.dense.budget, started, facts)
         if self.store is not None:
-            facts = {"name": self.name, "seed": task.seed, **result.details}
+            facts = {"name": self.name, "seed": task.seed, **input_facts(fitted, data), **result.details}
             save_network(self.store / "pruned" / f"{task.name}.safetensors", fitted.model, facts)
         return result
 
@@ -175,14 +176,14 @@ class PrunedNetwork:
         progress: Progress,
         checkpoint_dir: Path | None,
     ) -> Fitted:
-        from auditor.prune.optim import ConstantAdamW
+        from auditor.prune.optim import MeanAdamW
         from auditor.train.hooks import Hooks
 
         settings = self.settings
         trainer = self._fine_tuner()
         hooks = Hooks(
             after_step=masks.apply,
-            optimiser=lambda model, recipe, batch, steps, per_epoch: ConstantAdamW(model, settings.rate, batch),
+            optimiser=lambda model, recipe, batch, steps, per_epoch: MeanAdamW(model, settings.rate, batch),
         )
         method = {"adamw": settings.rate, "masks": masks.kept}
         folder = checkpoint_dir if self.store is None else self.store / "iterations"

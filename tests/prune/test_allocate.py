@@ -110,3 +110,15 @@ def test_resnet32_sized_problem_is_solved_in_seconds() -> None:
     found = allocate(layers, int(0.2 * sizes.sum()))
     assert found.kept.sum() <= int(0.2 * sizes.sum())
     assert time.process_time() - started < 10
+
+
+def test_only_large_networks_are_quantised() -> None:
+    def at(weights: int, density: float) -> tuple[int, int, int]:
+        layers = [Options(np.array([weights // 2, weights // 4, 0]), np.array([0.0, 1.0, 3.0]))] * 2
+        found = allocate(layers, int(density * weights))
+        return found.unit, int(found.kept.sum()), found.choice.tolist()
+
+    assert at(464_432, 0.8) == (1, 464_432 * 3 // 4, [1, 0])  # ResNet-32, first iteration
+    unit, kept, choice = at(14_715_584, 0.8)  # VGG-16
+    assert unit > 1
+    assert (kept, choice) == (14_715_584 * 3 // 4, [1, 0])

@@ -117,10 +117,10 @@ def test_ftwt_beside_its_controls(folder: Path, tmp_path: Path) -> None:
 def test_a_predictor_stays_as_it_is_after_the_cooldown() -> None:
     import torch
 
-    from auditor.prune.optim import GatedSGD
+    from auditor.prune.optim import GatedSteps
 
     backbone, predictor = torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)
-    steps = GatedSGD(backbone.parameters(), predictor.parameters(), 10, 4, 0.1, 0.1, 5e-4, (0.5,))
+    steps = GatedSteps(backbone.parameters(), predictor.parameters(), 10, 4, 0.1, 0.1, 5e-4, (0.5,))
     x = torch.ones(4, 3)
     (backbone(x).sum() + predictor(x).sum()).backward()
     steps.step(0)
@@ -132,17 +132,20 @@ def test_a_predictor_stays_as_it_is_after_the_cooldown() -> None:
     assert torch.equal(predictor.weight, frozen)
 
 
-def test_adamw_keeps_zeros_only_with_masks() -> None:
+@pytest.mark.parametrize("momentum", [False, True])
+def test_an_optimiser_keeps_zeros_only_with_masks(momentum: bool) -> None:
     import torch
 
     from auditor.prune.masks import Masks
-    from auditor.prune.optim import ConstantAdamW
+    from auditor.prune.optim import GatedSteps, MeanAdamW
 
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2))
     masks = Masks(model)
     masks.shrink({name: size // 2 for name, size in masks.sizes.items()})
-    steps = ConstantAdamW(model, 0.01, 8)
+    steps: GatedSteps | MeanAdamW = MeanAdamW(model, 0.01, 8)
+    if momentum:
+        steps = GatedSteps(model.parameters(), (), 5, 8, 0.1, 0.1, 5e-4, ())
     for done in range(5):
         steps.zero_grad()
         model(torch.randn(8, 6)).square().sum().backward()

@@ -20,6 +20,7 @@ from auditor.prune.ftwt.gated import GatedNetwork  # noqa: E402
 from auditor.prune.ftwt.gathered import gathered_unit, time_gathered  # noqa: E402
 from auditor.prune.ftwt.targets import mass_targets, top_share  # noqa: E402
 from auditor.prune.ftwt.units import plan_of  # noqa: E402
+from auditor.prune.optim import GatedSteps  # noqa: E402
 
 POSTER = [5.5, 7.9, 0.3, 8.6, 2.2, 3.1, 0.9]
 
@@ -123,6 +124,59 @@ def test_all_ones_is_the_dense_network_at_the_dense_cost(family: str, options: d
     gated.mode = "static"
     with torch.no_grad():
         assert torch.equal(gated(images), expected)
+
+
+def test_masks_come_from_the_predictors_alone_and_leave_every_image_a_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+    gated = GatedNetwork(_small("vgg"), 0.8).eval()
+    assert gated.mode == "predict"
+
+    def refuse(_: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("targets were asked for")
+
+    monkeypatch.setattr(gated, "targets_of", refuse)
+    images = _images(8)
+    with torch.no_grad():
+        for predictor in gated.predictors:
+            predictor.weight.normal_(std=30.0)
+            predictor.bias.zero_()
+        gated(images)
+        masks = {name: mask.clone() for name, mask in gated.record.masks.items()}
+        assert not gated.record.targets
+        assert any((mask.any(0) & ~mask.all(0)).any() for mask in masks.values())
+        # Whatever the convolution computes, its own mask stays: it depends on the input only.
+        first = gated.plan.units[0]
+        first.conv.weight.neg_()
+        gated(images)
+        assert torch.equal(gated.record.masks[first.name], masks[first.name])
+        gated.r = 0.01
+        gated(images)
+        assert torch.equal(gated.record.masks[first.name], masks[first.name])
+        for predictor in gated.predictors:
+            predictor.bias.fill_(-1e4)
+        gated(images)
+    for unit, predictor in zip(gated.plan.units, gated.predictors, strict=True):
+        assert gated.record.masks[unit.name].sum(1).tolist() == [1] * 8
+        assert torch.equal(gated.record.masks[unit.name].int().argmax(1), gated.record.logits[unit.name].argmax(1))
+        assert predictor.weight.shape == (unit.conv.out_channels, unit.conv.in_channels)
+
+
+def test_few_steps_teach_a_predictor_to_tell_inputs_apart() -> None:
+    """What the official SGD does not learn in as many steps."""
+    random = torch.Generator().manual_seed(0)
+    inputs = torch.randn(256, 64, generator=random).softmax(1)
+    targets = (inputs @ torch.randn(64, 32, generator=random) > 0.02).float()
+    right = {}
+    for by, rate in (("sgd", 0.1), ("adam", 0.3)):
+        torch.manual_seed(0)
+        predictor = torch.nn.Linear(64, 32)
+        steps = GatedSteps([torch.zeros(1, requires_grad=True)], predictor.parameters(), 60, 256, 0.1, rate, 0, (), by)
+        for done in range(60):
+            steps.zero_grad()
+            loss = F.binary_cross_entropy_with_logits(predictor(inputs), targets, reduction="none").mean(0).sum()
+            (256 * loss).backward()
+            steps.step(done)
+        right[by] = float(((predictor(inputs) > 0) == targets.bool()).float().mean())
+    assert right["adam"] > 0.9 > right["sgd"]
 
 
 class _Truth(torch.nn.Module):

@@ -18,6 +18,8 @@ from auditor.prune.layers import prunable_layers, steps_of  # noqa: E402
 from auditor.prune.masks import Masks, smallest_removed  # noqa: E402
 from auditor.prune.rd.allocate import Options, allocate  # noqa: E402
 from auditor.prune.rd.distortion import additivity, measure_curves, noise_images, rate_grid  # noqa: E402
+from auditor.prune.rd.method import choose_rates  # noqa: E402
+from auditor.prune.settings import RD_SETTINGS  # noqa: E402
 
 
 def _resnet(seed: int = 0) -> nn.Module:
@@ -25,10 +27,10 @@ def _resnet(seed: int = 0) -> nn.Module:
 
 
 def test_rate_zero_costs_exactly_nothing_and_measuring_repeats() -> None:
-    model, images = _resnet(), noise_images(20, (16, 16), 0)
+    model, images = _resnet(), noise_images(8, (8, 8), 0)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    first = measure_curves(model, images, rate_grid(11))
-    again = measure_curves(model, images, rate_grid(11))
+    first = measure_curves(model, images, rate_grid(6))
+    again = measure_curves(model, images, rate_grid(6))
     for name, curve in first.distortion.items():
         assert curve[0] == 0.0
         assert np.array_equal(curve, again.distortion[name])
@@ -41,11 +43,11 @@ def test_rate_zero_costs_exactly_nothing_and_measuring_repeats() -> None:
 def test_prefix_caching_gives_what_the_whole_network_gives(name: str, measure: str) -> None:
     options = {"width": 4} if name == "resnet20" else {"width": 0.125}
     model = build_model(name, 10, 32, 1, **options).eval().to(memory_format=torch.channels_last)
-    images = noise_images(6, (16, 16), 1)
-    curves = measure_curves(model, images, rate_grid(5), measure)
+    images = noise_images(6, (16, 16) if name == "mobilenet_v1" else (8, 8), 1)
+    curves = measure_curves(model, images, rate_grid(4), measure)
     with torch.no_grad():
         reference = model(images)
-        for layer_name, layer in list(prunable_layers(model).items())[::4]:
+        for layer_name, layer in list(prunable_layers(model).items())[::6]:
             whole = layer.weight.clone()
             for i, kept in enumerate(curves.kept[layer_name]):
                 layer.weight.copy_(whole * smallest_removed(whole, int(kept)))
@@ -59,10 +61,41 @@ def test_already_pruned_weights_cost_nothing() -> None:
     model = _resnet()
     masks = Masks(model)
     masks.shrink({name: size - int(0.4 * size) for name, size in masks.sizes.items()})
-    curves = measure_curves(model, noise_images(4, (16, 16), 0), rate_grid(11))
+    images = noise_images(4, (8, 8), 0)
+    curves = measure_curves(model, images, rate_grid(11))
     for curve in curves.distortion.values():
         assert (curve[:5] == 0).all()
         assert curve[8] > 0
+    # Over what is left: the same distortions at the same counts, and every point but the first removes something.
+    left = measure_curves(model, images, rate_grid(5), left=masks.kept)
+    for name, now in masks.kept.items():
+        assert left.kept[name].tolist() == [now - int(rate * now) for rate in (0, 0.25, 0.5, 0.75, 1)]
+        assert left.distortion[name][0] == 0
+        assert left.distortion[name][-1] == curves.distortion[name][-1] > 0
+
+
+@pytest.mark.parametrize("grid", ["all", "left"])
+def test_one_iteration_of_rd_only_shrinks_and_costs_what_it_says(grid: str) -> None:
+    model, images = _resnet(4), noise_images(4, (8, 8), 0)
+    masks = Masks(model)
+    total = sum(masks.sizes.values())
+    settings = RD_SETTINGS["smoke"].model_copy(update={"rates": 6, "grid": grid})
+    for target in (0.5, 0.85):
+        now, budget = masks.kept, int((1 - target) * total)
+        kept, found = choose_rates(model, masks, images, budget, settings)
+        assert sum(kept.values()) <= budget
+        assert all(kept[name] <= now[name] for name in kept)
+        curves = measure_curves(model, images, rate_grid(6), left=now if grid == "left" else None)
+        offered = {n: dict(zip(curves.kept[n].tolist(), curves.distortion[n], strict=True)) for n in kept}
+        assert found.distortion == pytest.approx(sum(offered[n].get(k, 0.0) for n, k in kept.items()))
+        masks.shrink(kept)
+
+
+def test_noise_has_no_data_in_it_and_repeats() -> None:
+    first = noise_images(400, (8, 8), 0)
+    assert torch.equal(first, noise_images(400, (8, 8), 0))
+    assert abs(float(first.mean())) < 0.01
+    assert abs(float(first.std()) - 1) < 0.01
 
 
 def test_every_layer_belongs_to_the_step_it_works_in() -> None:

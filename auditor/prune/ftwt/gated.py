@@ -30,12 +30,20 @@ class Record:
     logits: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
+def _switched_on(logits: torch.Tensor) -> torch.Tensor:
+    """Masks, bool (b, c), of a predictor's logits: sigmoid above 0.5, and the largest where none is."""
+    mask = logits > 0
+    largest = torch.zeros_like(mask).scatter(1, logits.argmax(1, keepdim=True), True)
+    return mask | (largest & ~mask.any(1, keepdim=True))
+
+
 class GatedNetwork(nn.Module):
     """A backbone with one predictor per gated convolution.
 
     The mask of a convolution with input I and output O = act(BN(conv(I))) is ``1[sigmoid(P) > 0.5]`` with
-    ``P = Linear(softmax(pool(I)))``; the network goes on with O x mask. No gradient flows through the mask, so the
-    task's loss never reaches a predictor.
+    ``P = Linear(softmax(pool(I)))``; the network goes on with O x mask. Where that leaves an image no filter at all,
+    the one of largest P stays on, as in the targets: a layer that is off answers the same for every image. No gradient
+    flows through the mask, so the task's loss never reaches a predictor.
 
     Parameters
     ----------
@@ -110,7 +118,7 @@ class GatedNetwork(nn.Module):
                 mask = self.targets_of(output)
             else:
                 with torch.no_grad():
-                    mask = record.logits[unit.name] > 0  # sigmoid > 0.5
+                    mask = _switched_on(record.logits[unit.name])
                 if self.training or self.keep_targets:
                     record.targets[unit.name] = self.targets_of(output)
             record.masks[unit.name] = mask

@@ -87,15 +87,17 @@ def time_gathered(
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        times = {}
-        for name, run in (("whole", whole), ("masked", masked), ("gathered", gathered)):
+        ways = {"whole_ms": whole, "masked_ms": masked, "gathered_ms": gathered}
+        taken: dict[str, list[float]] = {name: [] for name in ways}
+        for run in ways.values():
             run()
-            taken = []
-            for _ in range(repeats):
+        # In turn, so that another process that takes the core slows all three alike.
+        for _ in range(repeats):
+            for name, run in ways.items():
                 started = time.perf_counter()
                 run()
-                taken.append(1000 * (time.perf_counter() - started))
-            times[f"{name}_ms"] = statistics.median(taken)
+                taken[name].append(1000 * (time.perf_counter() - started))
+        times = {name: statistics.median(values) for name, values in taken.items()}
         difference = float((masked() - gathered()).abs().max())
     finally:
         torch.set_num_threads(before)

@@ -37,7 +37,7 @@ class Curves:
     Attributes
     ----------
     rates : float array (s,)
-        Share of the layer's weights that is removed.
+        Share of the layer's weights that is removed; of those it had left, where `measure_curves` was told them.
     distortion : dict of str to float64 array (s,)
         0 at every rate that removes nothing that is not gone already.
     kept : dict of str to int64 array (s,)
@@ -49,7 +49,13 @@ class Curves:
 
 
 @torch.no_grad()
-def measure_curves(model: nn.Module, images: torch.Tensor, rates: np.ndarray, measure: Measure = "mean") -> Curves:
+def measure_curves(
+    model: nn.Module,
+    images: torch.Tensor,
+    rates: np.ndarray,
+    measure: Measure = "mean",
+    left: Mapping[str, int] | None = None,
+) -> Curves:
     """Distortion of the logits, ``E_x (1/K) |f(x; W) - f(x; W with layer i pruned)|^2``, or its largest value.
 
     Evaluation mode, fixed images. The smallest ``int(rate x weights)`` weights of a layer are set to zero, all others
@@ -63,12 +69,17 @@ def measure_curves(model: nn.Module, images: torch.Tensor, rates: np.ndarray, me
     images : float tensor (n, 3, H, W)
         Normalised, not augmented.
     rates : float array (s,)
+        Shares of a layer's weights.
     measure : str
         ``"mean"`` over the images or ``"worst"`` image.
+    left : dict of str to int, optional
+        Weights each layer has left. With it, rates are shares of those in place of all: as many points of a curve lie
+        where a network that is pruned already can still go.
     """
     layers = prunable_layers(model)
     chain, place = steps_of(model)
-    kept = {name: _kept_at(layer.weight.numel(), rates) for name, layer in layers.items()}
+    sizes = {name: layer.weight.numel() for name, layer in layers.items()} if left is None else left
+    kept = {name: _kept_at(sizes[name], rates) for name in layers}
     total = {name: np.zeros(len(rates)) for name in layers}
     modes = {module: module.training for module in model.modules()}
     model.eval()

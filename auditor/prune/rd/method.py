@@ -23,10 +23,13 @@ def choose_rates(
 ) -> tuple[dict[str, int], Allocation]:
     """Weights to keep per layer, at most `budget` in all, and the allocation they come from.
 
-    A layer may stay as it is or be pruned further along the grid of rates; it never gets weights back.
+    A layer may stay as it is or be pruned further along the grid of rates; it never gets weights back. With
+    ``settings.grid == "left"`` the grid is laid over the weights a layer has left. Over all its weights, as officially,
+    21 rates leave a network at 87.5 % three choices per layer on the way to 95 %.
     """
-    curves = measure_curves(model, calibration, rate_grid(settings.rates), settings.measure)
     now = masks.kept
+    left = now if settings.grid == "left" else None
+    curves = measure_curves(model, calibration, rate_grid(settings.rates), settings.measure, left)
     options = []
     for name, kept in curves.kept.items():
         further = kept < now[name]
