@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from auditor.detect.base import Detection, Evidence
 from auditor.detect.margins import best_other, given_probability
 
-__all__ = ["EMFit", "EMPosterior", "fit_em", "likelihood_beta"]
+__all__ = ["EMFit", "EMPosterior", "fit_em", "likelihood_beta", "likelihood_fit"]
 
 ITERATIONS = 30
 #: Sharpening exponents among which the likelihood chooses.
@@ -76,9 +76,19 @@ def fit_em(p: np.ndarray, labels: np.ndarray, beta: float = 2.0) -> EMFit:
     return EMFit(posterior, transition, likelihood, count, beta)
 
 
+def likelihood_fit(p: np.ndarray, labels: np.ndarray) -> EMFit:
+    """The fit whose sharpening exponent, of `BETAS`, has the largest likelihood; the smallest among equals."""
+    best = fit_em(p, labels, BETAS[0])
+    for beta in BETAS[1:]:
+        fitted = fit_em(p, labels, beta)
+        if fitted.log_likelihood > best.log_likelihood:
+            best = fitted
+    return best
+
+
 def likelihood_beta(p: np.ndarray, labels: np.ndarray) -> float:
     """The sharpening exponent of `BETAS` with the largest likelihood."""
-    return max(BETAS, key=lambda beta: fit_em(p, labels, beta).log_likelihood)
+    return likelihood_fit(p, labels).beta
 
 
 @dataclass(frozen=True)

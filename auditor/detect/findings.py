@@ -21,7 +21,7 @@ __all__ = [
 #: Detector that ranks and flags when nobody has given verdicts.
 RANKING = "combined"
 #: What ranks and what flags larger data: they need one row at a time. `combined` passes over all probabilities some
-#: 200 times.
+#: 400 times.
 STREAMED_RANKING = "log_odds_margin"
 STREAMED_FLAG_RULE = "class_adjusted"
 #: Items x classes up to which `combined` ranks (160 MB in float64). A fixed number, so that the result does not

@@ -8,8 +8,11 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
+from auditor.detect.base import Evidence
 from auditor.detect.ensemble import noisy_log_loss
+from auditor.detect.metrics import flag_counts
 from auditor.detect.noise_models import compare_noise_models, log_pool
+from auditor.detect.registry import run_detector
 
 N, K = 3000, 5
 IDS = np.arange(N)
@@ -45,6 +48,33 @@ def test_each_noise_is_told_from_the_labels_alone(seed: int) -> None:
     ambiguous = compare_noise_models(*problem("ambiguous", seed), IDS, 1.5)
     assert ambiguous.against_plain < -3
     assert ambiguous.pair_weight <= 0.51
+    # What does not depend on the class only is counted mostly by the plain prediction, what does by both alike.
+    assert ambiguous.flag_weight == pytest.approx(0.25, abs=0.01)
+    assert pair.flag_weight == pytest.approx(0.5, abs=0.01)
+
+
+def two_gaussians(noise: float, n_classes: int = 2, distance: float = 3.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cross-validated logistic regression on well separated classes with symmetric noise: (p, labels, wrong)."""
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, n_classes, 2000)
+    x = distance * np.eye(n_classes, n_classes + 4)[truth] + rng.normal(size=(2000, n_classes + 4))
+    wrong = rng.random(2000) < noise
+    labels = np.where(wrong, (truth + rng.integers(1, n_classes, 2000)) % n_classes, truth)
+    return cross_val_predict(LogisticRegression(), x, labels, cv=5, method="predict_proba"), labels, wrong
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+@pytest.mark.parametrize("noise", [0.1, 0.35])
+def test_flags_of_combined_hold_under_light_and_heavy_noise(n_classes: int, noise: float) -> None:
+    p, labels, wrong = two_gaussians(noise, n_classes)
+    flagged = run_detector("combined", Evidence(np.arange(2000), labels, n_classes, probabilities=p)).flagged
+    assert flag_counts(wrong, flagged).f1 > 0.88
+
+
+def test_clean_labels_of_a_good_model_are_left_alone() -> None:
+    p, labels, _ = two_gaussians(0.0)
+    flagged = run_detector("combined", Evidence(np.arange(2000), labels, 2, probabilities=p)).flagged
+    assert flagged.mean() < 0.02
 
 
 def test_few_items_and_two_classes_give_a_finite_answer() -> None:

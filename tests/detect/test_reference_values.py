@@ -133,3 +133,17 @@ def test_combined_is_never_much_below_the_best_single_detector(aggre: Aggre, whi
     best = max(ap[SETS.index(which)] for ap in AP.values())
     assert measured > best - 0.15
     assert measured > AP["log_odds_margin"][SETS.index(which)]
+
+
+#: F1 of the default flags and AP of the default ranking that must be reached without any verdict.
+AT_LEAST = {"resnet18": (78.0, 87.9), "swin_base_patch4_window7_224": (92.5, 97.8), "convex": (92.5, 97.9)}
+
+
+@pytest.mark.parametrize("which", AT_LEAST)
+def test_the_default_without_verdicts(aggre: Aggre, which: str) -> None:
+    found = default_findings(evidence_of(aggre, which))
+    ranked = Ranked.of(aggre.wrong, found.score)
+    assert 100 * flag_counts(aggre.wrong, found.flagged).f1 >= AT_LEAST[which][0]
+    assert 100 * ranked.average_precision() >= AT_LEAST[which][1]
+    if which == "convex":
+        assert 100 * ranked.precision_at() >= 93.5
