@@ -49,10 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "cifake")
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(given)
+    command = shlex.join(["python", "pipelines/cifake.py", *given])
     settings = with_default_data(load_settings())
     with RichProgress() as progress:
-        results = rebuild(options, settings, progress)
-    results["command"] = shlex.join(["python", "pipelines/cifake.py", *given])
+        results = rebuild(options, settings, progress, command)
     say(f"Report: {write_cifake_report(results, options.out)}")
 
 
@@ -61,7 +61,7 @@ def with_default_data(settings: Settings) -> Settings:
     return settings if settings.data_dirs else load_settings({"data_dir": ROOT.parent / "shared" / "data"})
 
 
-def rebuild(options: argparse.Namespace, settings: Settings, progress: Progress) -> dict[str, Any]:
+def rebuild(options: argparse.Namespace, settings: Settings, progress: Progress, command: str) -> dict[str, Any]:
     """All parts, in order; each with its seconds (near 0 where it was kept from before)."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     parts: dict[str, Any] = {}
@@ -79,7 +79,12 @@ def rebuild(options: argparse.Namespace, settings: Settings, progress: Progress)
     part("copies", lambda: count_copies(settings))
     part("quality", lambda: _quality(settings, progress))
     part("labels", lambda: _labels(options, settings, progress))
-    part("grid", lambda: run_grid(budget, work / "grid", seed=options.seed, settings=settings, progress=progress))
+    part(
+        "grid",
+        lambda: run_grid(
+            budget, work / "grid", seed=options.seed, settings=settings, progress=progress, command=command
+        ),
+    )
     part(
         "looks",
         lambda: look_at_final(
@@ -89,6 +94,7 @@ def rebuild(options: argparse.Namespace, settings: Settings, progress: Progress)
     )  # fmt: skip
     return {
         "schema": "auditor.cifake-report/1",
+        "command": command,
         "started": started,
         **parts,
         "seconds": seconds,

@@ -90,10 +90,19 @@ def _cells(line: str) -> list[str]:
 
 
 def _table(block: Sequence[str]) -> str:
-    head, body = block[0], [line for line in block[1:] if not re.fullmatch(r"[|\s:-]+", line)]
-    rows = "".join(f"<tr>{''.join(f'<td>{_inline(c)}</td>' for c in _cells(line))}</tr>" for line in body)
-    top = "".join(f"<th>{_inline(c)}</th>" for c in _cells(head))
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table></div>'
+    """Columns of words stand left, columns of numbers right, by what is in their first row."""
+    head, *body = [_cells(line) for line in block if not re.fullmatch(r"[|\s:-]+", line)]
+    words = [not re.match(r"[-+\d]", cell) for cell in (body[0] if body else head)]
+    top = _row(head, "th", words)
+    rows = "".join(_row(cells, "td", words) for cells in body)
+    return f'<div class="scroll"><table><thead>{top}</thead><tbody>{rows}</tbody></table></div>'
+
+
+def _row(cells: Sequence[str], tag: str, words: Sequence[bool]) -> str:
+    left = [*words, *[False] * len(cells)]
+    opening = [f'<{tag} class="left">' if word else f"<{tag}>" for word in left]
+    inside = "".join(f"{start}{_inline(cell)}</{tag}>" for start, cell in zip(opening, cells, strict=False))
+    return f"<tr>{inside}</tr>"
 
 
 def _picture(line: str, folder: Path) -> str:

@@ -64,8 +64,8 @@ def test_every_block_becomes_its_element(page: str) -> None:
     assert "<p>Words" in page
     assert "Second line of the paragraph.</p>" in page
     assert page.count("<tr>") == 3
-    assert "<th>name</th><th>n</th>" in page
-    assert "<td><code>f16-c1</code> <b>chosen</b></td><td>1,000 [0.1, 0.2]</td>" in page
+    assert '<th class="left">name</th><th>n</th>' in page
+    assert '<td class="left"><code>f16-c1</code> <b>chosen</b></td><td>1,000 [0.1, 0.2]</td>' in page
     assert "<li>first</li><li>second <code>x</code></li>" in page
     assert "---" not in page.split("</style>")[1]
 
