@@ -234,7 +234,8 @@ def _verdict(role: str, found: dict[str, Any]) -> str:
     low, high = (100 * v for v in found["interval"])
     points = f"{100 * found['difference']:+.2f} points [{low:+.2f}, {high:+.2f}], {found['seeds']} seeds"
     if found["seeds"] < 2:
-        return f"Trained alike, the found network cannot be compared with {other} by one seed: {points}"
+        gap = f"{100 * found['difference']:+.2f} points"
+        return f"Trained alike, the found network cannot be compared with {other} by one seed: {gap}"
     word = "is better than" if low > 0 else "is worse than" if high < 0 else "is not distinguishable from"
     return f"Trained alike, the found network {word} {other}: {points}"
 

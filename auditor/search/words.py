@@ -48,12 +48,13 @@ def results_markdown(document: dict[str, Any], pictures: Mapping[str, str]) -> s
             own = search[arm]
             lines.append(
                 f"| {search['seed']} | {arm} | {own['children']} | {own['trained']} | {_percent(own['mean'])} | "
-                f"{_percent(own['curve'][-1]['best'])} | {own['spent'] / 1e12:.3f} | {own['seconds']:.0f} |"
+                f"{_percent(own['curve'][-1]['best'])} | {own['spent'] / 1e12:.3g} | {own['seconds']:.0f} |"
             )
     lines += ["", f"- {pooled['verdict']} {_difference(pooled['difference'])}, later half less control."]
     lines.append(
         f"- {pooled['progress']}" + (f" {_difference(pooled['improvement'])}." if pooled["improvement"] else "")
     )
+    lines += _gains(document)
     lines += [
         "- The best child of an arm is the best of many on the same validation items, and flattered by it: the final "
         "training below is the fair comparison.",
@@ -74,6 +75,20 @@ def results_markdown(document: dict[str, Any], pictures: Mapping[str, str]) -> s
 
 def _difference(found: dict[str, float]) -> str:
     return _between(found["value"], found["low"], found["high"])
+
+
+def _gains(document: dict[str, Any]) -> list[str]:
+    """Of searches that grow networks from a start: their children beside the start trained on for as long."""
+    lines = []
+    for search in document["searches"]:
+        for arm, gains in search["facts"].get("gains", {}).items():
+            for gain in gains:
+                best = gain["best_gain"]
+                lines.append(
+                    f"- Seed {search['seed']}, {arm}: children less their start trained on for as long: mean "
+                    f"{100 * gain['mean_gain']:+.2f} points, best {_difference(best)}."
+                )
+    return lines
 
 
 def _final_table(document: dict[str, Any]) -> list[str]:

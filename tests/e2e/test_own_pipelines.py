@@ -85,12 +85,26 @@ def test_own_cifar10_benchmark(data_dir: Path, tmp_path: Path, monkeypatch: pyte
 def test_rebenchmark(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUDITOR_DATA_DIR", str(data_dir))
     work, out = tmp_path / "work", tmp_path / "out"
+    _pipeline("search").main(
+        ["--budget", "smoke", "--systems", "nasnet", "--train-seeds", "1", "--workers", "1", "--fits",
+         str(work / "fits"), "--work", str(tmp_path / "search"), "--out", str(tmp_path / "reports")]
+    )  # fmt: skip
+    found = tmp_path / "reports" / "nasnet" / "found.json"
+    trained = {path.name: path.stat().st_mtime_ns for path in (work / "fits" / "results").glob("nasnet-found*.npz")}
     _pipeline("rebenchmark").main(
         ["--budget", "smoke", "--seeds", "1", "--draws", "200", "--sparsity", "0.8", "--workers", "1",
-         "--work", str(work), "--out", str(out)]
+         "--found", str(found), "--work", str(work), "--out", str(out)]
     )  # fmt: skip
+    after = {name: (work / "fits" / "results" / name).stat().st_mtime_ns for name in trained}
+    assert len(trained) == 1
+    assert after == trained  # the final training of the search is not repeated
     names = {m["name"] for m in read_json(out / "benchmark.json")["models"]}
-    assert {"resnet20", "rd-resnet20-0.8", "ftwt-vgg16_bn-w0.25-f0.4"} <= names
+    searched = next(iter(trained)).removesuffix("__seed0.npz")
+    assert {"resnet20", "rd-resnet20-0.8", "ftwt-vgg16_bn-w0.25-f0.4", searched} <= names
+    capacity = read_json(out / "capacity.json")
+    assert {row["name"] for row in capacity["networks"]} == names
+    assert capacity["relations"]["macs"]["slope"]["items"] == 18
+    assert "not a reproduction" in (out / "capacity.md").read_text()
     for part in ("rd", "ftwt"):
         assert read_json(out / part / "results.json")["reproduction"] == "not a reproduction"
         assert (out / part / "rate-accuracy.svg").is_file()

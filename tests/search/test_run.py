@@ -81,7 +81,7 @@ def test_a_finished_search_is_not_started_again(folder: Path, tmp_path: Path, mo
 
 
 def _check_record(out: Path, found: dict[str, Any]) -> None:
-    assert found == read_json(out / RESULTS)
+    assert json.loads(json.dumps(found)) == read_json(out / RESULTS)
     assert found["schema"] == "auditor.search/1"
     assert found["reproduction"] == "not a reproduction"
     assert found["split_note"] == "Validation data come from the training split only."
