@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import sys
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ from auditor.ui import SCRIPT, lifespan, middleware, routes
 from auditor.ui.access import AccessGuard, check_binding, has_login
 from auditor.ui.config import ReviewConfig, configure, current_config
 from auditor.ui.reasons import reasons
-from auditor.ui.workspace import close_workspace, workspace
+from auditor.ui.workspace import Workspace, close_workspace, workspace
 
 if TYPE_CHECKING:
     from starlette.middleware import Middleware
@@ -60,11 +61,21 @@ async def run_lifespan(_app: Any) -> AsyncIterator[None]:
         # Streamlit would show a traceback; the message is what the user needs.
         sys.stderr.write(f"Error: {error.what}\n  {error.way_out or ''}\n")
         raise
+    # Streamlit collects all garbage after each run of the script, that is after each verdict: 150 ms of a loaded core,
+    # in which no picture is sent and no verdict taken. Python's own collector does without being told.
+    streamlit_config.set_option("runner.postScriptGC", False)
     if opened is not None:
-        warming = asyncio.create_task(asyncio.to_thread(opened.warm))
+        warming = asyncio.create_task(asyncio.to_thread(_warm, opened))
         warming.add_done_callback(_tell_problem)
     yield
     close_workspace()
+
+
+def _warm(opened: Workspace) -> None:
+    opened.warm()
+    # What is there now stays until the server ends: its collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
 
 
 def _tell_problem(task: Any) -> None:

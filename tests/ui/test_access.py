@@ -66,6 +66,8 @@ def test_both_entries_refuse(ws: Workspace, digits: Any) -> None:
             asyncio.run(_start())
         streamlit_config.set_option("server.address", "127.0.0.1")
         asyncio.run(_start())
+        # Else Streamlit stops the server for a whole collection after each verdict.
+        assert streamlit_config.get_option("runner.postScriptGC") is False
     finally:
         streamlit_config.set_option("server.address", before)
 
