@@ -78,6 +78,10 @@ def test_gate_gradient_of_the_two_path_mode_equals_autograd_and_leaves_the_other
         alone = x.clone().requires_grad_()
         (wanted_input,) = torch.autograd.grad(_loss(edge.ops[edge.active](alone)), alone)
         assert torch.allclose(to_input, wanted_input, rtol=0, atol=1e-10)
+        _loss(edge(x)).backward()
+        for k, op in enumerate(edge.ops):
+            assert all((p.grad is None) == (k != edge.active) for p in op.parameters())
+        edge.zero_grad(set_to_none=True)
         seen.update(where)
     assert NAMES.index("0") in seen, "Zero must have been drawn, or the case says nothing about it"
 
