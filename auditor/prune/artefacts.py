@@ -20,7 +20,8 @@ __all__ = ["input_facts", "load_network", "save_network"]
 
 
 def input_facts(fitted: Fitted, data: TrainingData) -> dict[str, Any]:
-    """What the network must be built and fed with: classes, size of the images, mean and deviation per channel."""
+    """What the network must be built and fed with: classes, size of the images, mean and deviation per channel of
+    pixels from 0 to 255."""
     images = fitted.loop.images
     return {
         "n_classes": data.n_classes,

@@ -30,13 +30,14 @@ def rate_accuracy_svg(document: dict[str, Any]) -> str:
     x = lambda kept: LEFT + kept / most * (WIDTH - LEFT - RIGHT)  # noqa: E731
     y = lambda share: TOP + (high - 100 * share) / (high - low) * (HEIGHT - TOP - BOTTOM)  # noqa: E731
     what = "executable MACs left, %" if dynamic else "weights left, %"
+    bars = " (bars: 95 % interval over seeds)" if document["seeds"] > 1 else " (one seed: no interval)"
     title = f"{document['network']}, {document['data']}, {document['seeds']} seeds: {document['reproduction']}"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
         'font-size="13">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
         f'<text x="10" y="24" font-size="15">{escape(title)}</text>',
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 14}" text-anchor="middle">{what}</text>',
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 14}" text-anchor="middle">{what}{bars}</text>',
         f'<text x="14" y="{TOP - 8}">accuracy, %</text>',
         *_grid(low, high, most, x, y),
         f'<line x1="{LEFT}" y1="{y(dense["accuracy"]):.1f}" x2="{WIDTH - RIGHT}" y2="{y(dense["accuracy"]):.1f}" '

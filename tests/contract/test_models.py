@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch import nn  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from auditor.models.counter import count  # noqa: E402
+from auditor.models.counter import count, count_pruned  # noqa: E402
 from auditor.models.registry import MODELS, build_model  # noqa: E402
 
 NAMES = MODELS.names()
@@ -61,6 +64,58 @@ def test_counter_equals_the_oracle(name: str) -> None:
     assert ours.macs * 2 == oracle.get_total_flops()
     assert ours.macs == sum(ours.layers.values()) > 0
     assert ours.parameters == sum(p.numel() for p in model.parameters()) >= ours.trainable > 0
+
+
+def _smaller(layer: nn.Conv2d | nn.Linear, x: torch.Tensor, oracle: FlopCounterMode) -> tuple[int, int]:
+    """MACs of the layer on x, and of kernels with its live filters and input channels alone, both by the oracle."""
+    live = layer.weight != 0
+    live = live.flatten(2).any(2) if live.ndim > 2 else live
+    found = []
+    for present in (torch.ones_like(live), live):
+        total = 0
+        parts = present.unflatten(0, (getattr(layer, "groups", 1), -1))
+        sizes = torch.stack([parts.any(2).sum(1), parts.any(1).sum(1)], 1).tolist()
+        for (rows, columns), times in Counter(map(tuple, sizes)).items():  # groups of a size share one question
+            if not rows:
+                continue
+            with oracle:
+                if isinstance(layer, nn.Linear):
+                    x.new_empty((*x.shape[:-1], columns)) @ x.new_empty((columns, rows))
+                else:
+                    kernel = x.new_empty((rows, columns, *layer.kernel_size))
+                    inputs = x.new_empty((1, columns, *x.shape[2:]))
+                    nn.functional.conv2d(inputs, kernel, None, layer.stride, layer.padding, layer.dilation)
+            total += times * oracle.get_total_flops() // 2
+        found.append(total)
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pruned_counts_equal_the_oracle_on_smaller_kernels(name: str) -> None:
+    model = build_model(name, 10, 32, seed=0).eval()
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for layer in layers.values():
+            layer.weight.fill_(1.0)
+    whole = count_pruned(model)
+    assert whole.masked == whole.executable == whole.dense
+    with torch.no_grad():
+        for layer in layers.values():
+            layer.weight[torch.rand(len(layer.weight), generator=random) < 0.3] = 0
+            layer.weight[:, torch.rand(layer.weight.shape[1], generator=random) < 0.3] = 0
+            layer.weight[torch.rand(layer.weight.shape, generator=random) < 0.5] = 0
+    seen: list[tuple[nn.Conv2d | nn.Linear, torch.Tensor]] = []
+    for layer in layers.values():
+        layer.register_forward_pre_hook(lambda m, x: seen.append((m, x[0].to("meta"))))
+    found = count_pruned(model)
+    oracle = FlopCounterMode(display=False)
+    both = [_smaller(layer, x, oracle) for layer, x in seen]
+    assert found.dense == sum(dense for dense, _ in both)
+    assert found.executable == sum(executable for _, executable in both)
+    share = [int((layer.weight != 0).sum()) / layer.weight.numel() for layer, _ in seen]
+    assert found.masked == pytest.approx(sum(s * dense for s, (dense, _) in zip(share, both, strict=True)), rel=1e-9)
+    assert found.masked <= found.executable < found.dense
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,8 +7,9 @@ import pytest
 torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
 
-from auditor.models.counter import count  # noqa: E402
+from auditor.models.counter import count, count_pruned  # noqa: E402
 from auditor.models.registry import build_model  # noqa: E402
+from auditor.prune.layers import prunable_layers  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -28,8 +29,9 @@ def test_counts_of_the_pruning_papers(name: str, parameters: int, macs: int) -> 
 @pytest.mark.parametrize(("name", "layers", "weights"), [("resnet32", 34, 464_432), ("vgg16_bn", 14, 14_715_584)])
 def test_prunable_weights_of_rd(name: str, layers: int, weights: int) -> None:
     model = build_model(name, 10, 32, 0)
-    found = [m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
+    found = [layer.weight.numel() for layer in prunable_layers(model).values()]
     assert (len(found), sum(found)) == (layers, weights)
+    assert count_pruned(model).weights == weights
 
 
 def _conv(inputs: int, outputs: int, size: int) -> int:

@@ -20,10 +20,14 @@ from auditor.models.registry import build_model
 from auditor.prune.artefacts import load_network, save_network
 from auditor.prune.dynamic import DynamicNetwork
 from auditor.prune.experiment import FIGURE, RESULTS, SUMMARY, PruneOptions, run_pruning
+from auditor.prune.ftwt.gated import GatedNetwork
 from auditor.prune.pruned import PrunedNetwork
 from auditor.prune.settings import RD_SETTINGS, sparsity_path
 from auditor.prune.summary import compare, mean_interval, paired, verdict
+from auditor.train.base import FitTask
+from auditor.train.batches import normalised
 from auditor.train.final import FinalNetwork
+from auditor.train.many import open_rows, ready
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +101,49 @@ def test_a_kept_network_is_the_one_that_predicted(folder: Path, tmp_path: Path) 
     assert zeros == row["weights"] - row["nonzero_weights"]
     assert facts["sparsity"] == row["sparsity"]
     assert facts["name"] == name
+    assert (facts["n_classes"], facts["input_size"], len(facts["input_mean"])) == (3, [16, 16], 3)
+
+
+class _Killed(SilentProgress):
+    """Ends the process' work at the n-th finished epoch, as a kill would."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def advance(self, task: str, done: float, note: str = "") -> None:
+        self.left -= note.startswith("accuracy")
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("entry", ["rd:resnet20@0.8", "ftwt:vgg11_bn:w0.125@f0.3"])
+def test_a_killed_fit_continues_to_the_same_result(folder: Path, tmp_path: Path, entry: str) -> None:
+    rows = open_rows(str(folder), load_settings(), SilentProgress())
+
+    def fit(place: Path, progress: SilentProgress) -> tuple[np.ndarray, dict]:
+        trainer = ready(make_entry(entry, "smoke", "cpu"), rows.data, place)
+        found = trainer.fit(rows.data, FitTask("net", rows.train, rows.test, 0), progress, None)
+        return found.probabilities, found.details
+
+    whole, facts = fit(tmp_path / "whole", SilentProgress())
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "killed", _Killed(1))  # the dense epoch is done, the next one is not
+    again, details = fit(tmp_path / "killed", SilentProgress())
+    assert np.array_equal(again, whole)
+    drop = {"seconds"}
+    assert {k: v for k, v in details.items() if k not in drop} == {k: v for k, v in facts.items() if k not in drop}
+    assert details["test_looks"] == 1
+    if entry.startswith("ftwt"):
+        state, kept = load_network(tmp_path / "killed" / "shared-networks" / "pruned" / "net.safetensors")
+        gated = GatedNetwork(build_model("vgg11_bn:w0.125", 3, 32, 5), kept["r"]).eval()
+        gated.load_state_dict(state)
+        import torch
+
+        mean, std = (torch.tensor(kept[f"input_{what}"])[None, :, None, None] for what in ("mean", "std"))
+        images = normalised(torch.from_numpy(rows.data.features[rows.test]), tuple(kept["input_size"]), mean, std)
+        with torch.no_grad():
+            logits = (gated(images) + gated(images.flip(3))) / 2
+        assert np.allclose(logits.softmax(1).numpy(), whole, atol=0.05)
 
 
 def test_ftwt_beside_its_controls(folder: Path, tmp_path: Path) -> None:
