@@ -66,8 +66,8 @@ def test_counter_equals_the_oracle(name: str) -> None:
     assert ours.parameters == sum(p.numel() for p in model.parameters()) >= ours.trainable > 0
 
 
-def _smaller(layer: nn.Conv2d | nn.Linear, x: torch.Tensor, oracle: FlopCounterMode) -> tuple[int, int]:
-    """MACs of the layer on x, and of kernels with its live filters and input channels alone, both by the oracle."""
+def _smaller(layer: nn.Conv2d | nn.Linear, shape: torch.Size, oracle: FlopCounterMode) -> tuple[int, int]:
+    """By the oracle: MACs of the layer for an output of `shape`, and with its live filters and inputs alone."""
     live = layer.weight != 0
     live = live.flatten(2).any(2) if live.ndim > 2 else live
     found = []
@@ -80,11 +80,12 @@ def _smaller(layer: nn.Conv2d | nn.Linear, x: torch.Tensor, oracle: FlopCounterM
                 continue
             with oracle:
                 if isinstance(layer, nn.Linear):
-                    x.new_empty((*x.shape[:-1], columns)) @ x.new_empty((columns, rows))
+                    torch.empty(*shape[:-1], columns, device="meta") @ torch.empty(columns, rows, device="meta")
                 else:
-                    kernel = x.new_empty((rows, columns, *layer.kernel_size))
-                    inputs = x.new_empty((1, columns, *x.shape[2:]))
-                    nn.functional.conv2d(inputs, kernel, None, layer.stride, layer.padding, layer.dilation)
+                    # Padding is left to the layer (one of ours pads by itself): an input that gives this output.
+                    sides = [n + k - 1 for n, k in zip(shape[2:], layer.kernel_size, strict=True)]
+                    kernel = torch.empty(rows, columns, *layer.kernel_size, device="meta")
+                    nn.functional.conv2d(torch.empty(1, columns, *sides, device="meta"), kernel)
             total += times * oracle.get_total_flops() // 2
         found.append(total)
     return found[0], found[1]
@@ -105,12 +106,12 @@ def test_pruned_counts_equal_the_oracle_on_smaller_kernels(name: str) -> None:
             layer.weight[torch.rand(len(layer.weight), generator=random) < 0.3] = 0
             layer.weight[:, torch.rand(layer.weight.shape[1], generator=random) < 0.3] = 0
             layer.weight[torch.rand(layer.weight.shape, generator=random) < 0.5] = 0
-    seen: list[tuple[nn.Conv2d | nn.Linear, torch.Tensor]] = []
+    seen: list[tuple[nn.Conv2d | nn.Linear, torch.Size]] = []
     for layer in layers.values():
-        layer.register_forward_pre_hook(lambda m, x: seen.append((m, x[0].to("meta"))))
+        layer.register_forward_hook(lambda m, _, y: seen.append((m, y.shape)))
     found = count_pruned(model)
     oracle = FlopCounterMode(display=False)
-    both = [_smaller(layer, x, oracle) for layer, x in seen]
+    both = [_smaller(layer, shape, oracle) for layer, shape in seen]
     assert found.dense == sum(dense for dense, _ in both)
     assert found.executable == sum(executable for _, executable in both)
     share = [int((layer.weight != 0).sum()) / layer.weight.numel() for layer, _ in seen]
