@@ -148,8 +148,8 @@ def search(
     control = random_control(children, settings, log, seed, progress)
     assert arm.best is not None
     size = {"cells": settings.final_cells, "filters": settings.final_filters}
-    found, other = (best.model_copy(update=size) for best in (arm.best[1], control))
-    return Outcome(found, other, log.rows, {"baseline": settings.baseline, "searched_at": _size(settings)})
+    best, other = (one.model_copy(update=size) for one in (arm.best[1], control))
+    return Outcome(best, other, log.rows, {"baseline": settings.baseline, "searched_at": _size(settings)})
 
 
 def _size(settings: NasnetSettings) -> dict[str, int]:
