@@ -157,7 +157,7 @@ class Children:
         parent : str
             Tells apart equal architectures with different inherited weights.
         """
-        name = hash_json([self._base, key, parent])[:24]
+        name = hash_json([self._base, key, parent]).removeprefix("sha256:")[:24]
         if name in self._seen:
             known = self._seen[name]
             return ChildScore(**{**asdict(known), "cost": 0.0, "seconds": 0.0, "repeated": True})

@@ -355,4 +355,4 @@ def search(
         "baseline": settings.baseline, "family": settings.family, "start": described,
         "gains": {"search": gains, "control": control_gains},
     }  # fmt: skip
-    return Outcome(best, control, ground.log.rows, facts)
+    return Outcome(best, control, ground.log.rows, facts, start.genotype)
