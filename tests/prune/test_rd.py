@@ -181,6 +181,20 @@ def test_masks_are_monotone_and_the_sparsity_is_counted() -> None:
         masks.shrink(masks.sizes)
 
 
+def test_a_live_zero_never_takes_the_place_of_a_removed_weight() -> None:
+    model = nn.Sequential(nn.Linear(3, 2, bias=False))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[6.0, 5.0, 4.0], [3.0, 2.0, 1.0]]))
+    masks = Masks(model)
+    masks.shrink({"0": 4})
+    with torch.no_grad():
+        model[0].weight[0, 0] = 0.0
+    masks.shrink({"0": 4})
+    assert masks.masks["0"].tolist() == [[True, True, True], [True, False, False]]
+    masks.shrink({"0": 3})
+    assert masks.masks["0"].tolist() == [[False, True, True], [True, False, False]]
+
+
 def test_lamp_by_hand() -> None:
     # squares 1, 4, 4, 16: 1/25, 4/24 and 4/20 for the equal ones by position, 16/16.
     scores = lamp_scores(torch.tensor([[1.0, -2.0], [2.0, -4.0]]))
