@@ -74,7 +74,7 @@ class ReviewServer:
             env["AUDITOR_DATA_DIR"] = str(self.data_dir)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=env, cwd=ROOT)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240  # a starved machine takes minutes to import
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the server ended: {self.log.read_text()[-3000:]}")
