@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -74,17 +75,15 @@ class RayExecutor:
         travels = isinstance(source, ArraySource)
         shared = None if travels else ray.put(source)
         waiting: deque[tuple[Any, tuple[Any, ...]]] = deque()
-        try:
-            for job in jobs:
-                part = RowSlice.of(source, job[0], job[1]) if travels else shared
-                waiting.append((remote.remote(function, part, job), job))
-                if len(waiting) >= 2 * self._workers:
-                    yield self._take_rows(*waiting.popleft())
-            while waiting:
+        # After an error the few jobs under way run out. They are not cancelled: a task that ends while it is being
+        # cancelled aborts the whole process (ray 2.x, "Tried to complete task that was not pending"; seen once).
+        for job in jobs:
+            part = RowSlice.of(source, job[0], job[1]) if travels else shared
+            waiting.append((remote.remote(function, part, job), job))
+            if len(waiting) >= 2 * self._workers:
                 yield self._take_rows(*waiting.popleft())
-        finally:
-            for reference, _ in waiting:
-                ray.cancel(reference)
+        while waiting:
+            yield self._take_rows(*waiting.popleft())
 
     @property
     def gpus(self) -> int:
@@ -130,15 +129,16 @@ class RayExecutor:
             )
         remote = self._remote(function, cpus=cpus, gpus=gpus)
         store = ray.put(shared)
-        waiting = {remote.remote(store, *job): name for name, job in jobs}
-        try:
-            while waiting:
-                (reference,), _ = ray.wait(list(waiting), num_returns=1)
-                result = self._take(reference, waiting[reference])
-                yield waiting.pop(reference), result
-        finally:
-            for reference in waiting:
-                ray.cancel(reference)
+        # Handed out as places become free, so that after an error no more than these run on (see `run`).
+        most = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus)
+        to_come = iter(jobs)
+        waiting = {remote.remote(store, *job): name for name, job in islice(to_come, most)}
+        while waiting:
+            (reference,), _ = ray.wait(list(waiting), num_returns=1)
+            name = waiting.pop(reference)
+            result = self._take(reference, name)
+            waiting |= {remote.remote(store, *job): following for following, job in islice(to_come, 1)}
+            yield name, result
 
     def _remote(self, function: Callable[..., Any], cpus: int = 1, gpus: int = 0) -> Any:
         return self._ray.remote(max_retries=_RETRIES, retry_exceptions=False, num_cpus=cpus, num_gpus=gpus)(function)
