@@ -29,19 +29,20 @@ def review(where: str, reviewer: str, wanted: int, patience: float, per_message:
     shown: list[str] = []
     retries = 0
     deadline = time.monotonic() + 1500  # a loaded machine is slow; the test is about what is lost
-    with VerdictStore.open(where, patience=patience) as store:
 
-        def insist(call: Callable[[], Any]) -> Any:
-            nonlocal retries
-            while True:
-                try:
-                    return call()
-                except ResourceError:  # the database is away; the outbox stays and is sent again
-                    retries += 1
-                    if time.monotonic() > deadline:
-                        raise
-                    time.sleep(0.1)
+    def insist(call: Callable[[], Any]) -> Any:
+        nonlocal retries
+        while True:
+            try:
+                return call()
+            except ResourceError:  # the database is away; the outbox stays and is sent again
+                retries += 1
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
+    # Opening too: a client that starts while the database is away comes back.
+    with insist(partial(VerdictStore.open, where, patience=patience)) as store:
         message = 0
         while len(judged) < wanted:
             batch = insist(partial(store.next_batch, reviewer, min(20, wanted - len(judged))))
