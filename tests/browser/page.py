@@ -36,7 +36,7 @@ def open_chromium(binary: str, driver: str, width: int = 1280, height: int = 800
     for flag in flags:
         options.add_argument(flag)
     browser = Chrome(options=options, service=Service(driver))
-    browser.set_page_load_timeout(60)
+    browser.set_page_load_timeout(240)
     # The window's frame takes height; the page is to have exactly this size.
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",

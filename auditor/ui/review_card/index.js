@@ -300,6 +300,10 @@ class Card {
   // The whole hand is fetched, nearest first: a burst of keys or a dead server then finds its pictures here. A few
   // ahead were not enough on a loaded machine: keys came quicker than pictures, and each waited for the one before.
   prefetch() {
+    if (document.readyState !== "complete") { // else the page counts as loading until the last of them is here
+      window.addEventListener("load", () => this.prefetch(), { once: true });
+      return;
+    }
     const hand = this.queue.map((_, k) => this.queue[(this.at + k) % this.queue.length]);
     const near = hand.slice(1, DECODED_AHEAD).map((item) => item.src);
     const faces = (item) => [item.given, item.suggested].flatMap((name) => this.exemplarsOf(name).map((e) => e.src));
