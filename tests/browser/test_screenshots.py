@@ -1,7 +1,7 @@
 """Pictures of every page for docs/images, on real CIFAR-10 findings and the published votes of real people.
 
 ``AUDITOR_SCREENSHOTS=1 pytest -m slow tests/browser/test_screenshots.py`` writes them to ``docs/images``; without the
-variable they go to a temporary folder. ``AUDITOR_SCREENSHOT_RUN`` names a finished CIFAR-10 run to copy, which saves
+variable they go to a temporary folder. ``AUDITOR_SCREENSHOT_RUN`` names a finished CIFAR-10 run with embeddings to copy, which saves
 the minute of training.
 """
 
@@ -43,7 +43,7 @@ def cifar10(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
     if ready := os.environ.get("AUDITOR_SCREENSHOT_RUN"):
         shutil.copytree(ready, path)
     else:
-        find_errors("cifar10", "--budget", "quick", "--out", str(path))
+        find_errors("cifar10", "--budget", "quick", "--embeddings", "log-probabilities", "--out", str(path))
     run = open_run(path)
     opened = open_workspace(ReviewConfig(run=str(path)))
     verdicts = data_dir / "label_errors" / "cifar10" / "mturk.json"
