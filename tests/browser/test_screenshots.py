@@ -1,8 +1,8 @@
 """Pictures of every page for docs/images, on real CIFAR-10 findings and the published votes of real people.
 
 ``AUDITOR_SCREENSHOTS=1 pytest -m slow tests/browser/test_screenshots.py`` writes them to ``docs/images``; without the
-variable they go to a temporary folder. ``AUDITOR_SCREENSHOT_RUN`` names a finished CIFAR-10 run with embeddings to copy, which saves
-the minute of training.
+variable they go to a temporary folder. ``AUDITOR_SCREENSHOT_RUN`` names a finished CIFAR-10 run with embeddings to
+copy, which saves the minute of training.
 """
 
 from __future__ import annotations
