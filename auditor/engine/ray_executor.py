@@ -130,7 +130,9 @@ class RayExecutor:
         remote = self._remote(function, cpus=cpus, gpus=gpus)
         store = ray.put(shared)
         # Handed out as places become free, so that after an error no more than these run on (see `run`).
-        most = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus)
+        there = ray.cluster_resources()
+        places = min(int(there.get(kind, 0)) // each for kind, each in (("CPU", cpus), ("GPU", gpus)) if each)
+        most = 2 * max(1, places)
         to_come = iter(jobs)
         waiting = {remote.remote(store, *job): name for name, job in islice(to_come, most)}
         while waiting:

@@ -19,6 +19,7 @@ from auditor.review.store import VerdictStore
 from auditor.runs.run import Run
 from auditor.stats.intervals import Interval
 from auditor.stats.totals import (
+    LEAST_FOR_A_NUMBER,
     Total,
     allow_for_overlooked,
     correct_for_reviewer,
@@ -31,7 +32,7 @@ __all__ = ["LEAST_DRAWS", "LEAST_ERRORS", "NOT_ENOUGH", "ErrorEstimate", "PartEs
            "estimate_errors", "frame_total"]  # fmt: skip
 
 #: Draws and errors a part (class, pair of classes) needs before it gets a number of its own.
-LEAST_DRAWS: Final = 30
+LEAST_DRAWS: Final = LEAST_FOR_A_NUMBER
 LEAST_ERRORS: Final = 5
 NOT_ENOUGH: Final = "not enough reviews"
 #: Uniform draws below which the exact interval beside the estimate says nothing.
