@@ -14,10 +14,14 @@ from auditor.detect.findings import default_findings
 from auditor.detect.registry import run_detector
 from auditor.runs.layout import FINDING_COLUMNS
 
-__all__ = ["FindingTables", "make_findings"]
+__all__ = ["FindingTables", "make_findings", "weak_model_note"]
 
 #: Scores written beside the ranking one, for every audited item. All need probabilities only.
 EXTRA_SCORES = ("log_odds_margin", "self_confidence", "normalized_margin", "entropy", "class_adjusted")
+
+#: Share of flagged items above which a run says that the model may be to blame. Human label sets known to be bad
+#: (CIFAR-10N random1, NoisyAG-News) have fewer than a fifth of their labels wrong; a quarter leaves room above them.
+MANY_FLAGGED = 0.25
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,32 @@ def make_findings(
     scores = _score_table(dataset, audited, np.asarray(probabilities), evidence, detection, flagged)
     findings = _finding_table(scores[scores["flagged"]], dataset, bad_items)
     return FindingTables(scores, findings, detector, rule_name)
+
+
+def weak_model_note(labels: np.ndarray, probabilities: np.ndarray, n_flagged: int) -> str | None:
+    """A caution where the flags say more about the model than about the labels, or None.
+
+    Parameters
+    ----------
+    labels : int array (m,)
+        Given labels of the audited items.
+    probabilities : float array (m, K)
+        Their out-of-sample probabilities.
+    n_flagged : int
+        Label errors flagged among them.
+    """
+    agree = float((probabilities.argmax(axis=1) == labels).mean())
+    most = float(np.bincount(labels).max() / len(labels))
+    seen = f"the model predicts {agree:.1%} of the given labels out of sample"
+    way = "Read the list from the top, take a better model (--model, --budget), or let verdicts set the cut."
+    if agree <= most and agree < 1:
+        return f"{seen}, no more than naming the most frequent class every time ({most:.1%}). {way}"
+    if n_flagged > MANY_FLAGGED * len(labels):
+        return (
+            f"{n_flagged:,} of {len(labels):,} items ({n_flagged / len(labels):.0%}) are flagged, and {seen}: "
+            f"many flags will be errors of the model. {way}"
+        )
+    return None
 
 
 def _engine_flags(probabilities: np.ndarray, labels: np.ndarray, rule: str) -> np.ndarray:

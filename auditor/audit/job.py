@@ -16,7 +16,7 @@ from auditor.audit.config import AuditConfig
 from auditor.audit.content import load_content, training_data
 from auditor.audit.embedding import Embedding, choose_embedding, keep_embeddings
 from auditor.audit.evidence import run_evidence
-from auditor.audit.findings import make_findings
+from auditor.audit.findings import make_findings, weak_model_note
 from auditor.audit.merge import merge_dynamics, merge_probabilities, training_log
 from auditor.audit.plan import AuditPlan, NotAuditableClass, plan_audit, training_size
 from auditor.audit.rounds import keep_second_round, not_possible
@@ -345,6 +345,8 @@ class AuditJob:
             "n_undecodable": len(self.bad_items),
         }
         self.model["out_of_sample_accuracy"] = float(agree.mean())
+        if caution := weak_model_note(self.dataset.labels[self.audited], probabilities, record.info["n_flagged"]):
+            self.notes.append(caution)
         self.outcomes.append(
             {
                 "part": "findings",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.numbers.estimate import ErrorEstimate, estimate
+from auditor.numbers.estimate import LEAST_DRAWS, ErrorEstimate, estimate
 from auditor.numbers.state import NEXT, ReviewState
 from auditor.numbers.uniform import uniform_part
 from auditor.review.readout import Progress
@@ -42,8 +42,8 @@ class RemainingErrors:
     exact: bool
 
     def words(self) -> str:
-        if not self.looked:
-            # What is expected then is the prior's guess, which is no finding.
+        if self.looked < LEAST_DRAWS and self.low < self.high:
+            # What is expected then is for the most part the prior's guess, which is no finding.
             return f"expected remaining unknown [{self.low:,}, {self.high:,}]"
         return f"expected remaining {self.expected:,.0f} [{self.low:,}, {self.high:,}]"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from auditor.audit.findings import make_findings
+from auditor.audit.findings import make_findings, weak_model_note
 from auditor.data.base import BadItem
 from auditor.data.probabilities import open_probabilities
 from auditor.runs.layout import FINDING_COLUMNS
@@ -57,3 +57,21 @@ def test_undecodable_items_follow_the_label_findings() -> None:
     assert found["id"].tolist()[-2:] == ["298", "299"]
     assert found["message"].tolist()[-1] == "empty file"
     assert found["rank"].is_unique
+
+
+def test_a_model_that_flags_much_or_learned_nothing_is_named_as_the_likely_cause() -> None:
+    p, labels, wrong = _problem()
+    assert weak_model_note(labels, p, len(wrong)) is None
+    note = weak_model_note(labels, p, 90)
+    assert note is not None
+    assert "90 of 300 items (30%) are flagged" in note
+    assert "93.3% of the given labels" in note
+    constant = np.tile(np.eye(4)[np.bincount(labels).argmax()], (300, 1))
+    note = weak_model_note(labels, constant, 10)
+    assert note is not None
+    assert "no more than naming the most frequent class" in note
+
+
+def test_perfect_agreement_is_no_reason_for_a_caution() -> None:
+    labels = np.zeros(10, dtype=np.int64)
+    assert weak_model_note(labels, np.tile([0.9, 0.1], (10, 1)), 0) is None

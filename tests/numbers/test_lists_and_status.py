@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from auditor.numbers.estimate import estimate
 from auditor.numbers.flag_lists import flag_at_fdr, flag_at_precision
 from auditor.numbers.reviewers import NOT_CORRECTED, ReviewerError, reviewer_error
 from auditor.numbers.state import ReviewState, draw_stream, read_state
-from auditor.numbers.status import review_status
+from auditor.numbers.status import RemainingErrors, review_status
 from auditor.numbers.words import estimate_lines, status_lines
 from auditor.review.store import VerdictStore
 from tests.numbers.conftest import Case, Opened, Reviewer, make_case, perfect, review
@@ -108,6 +109,15 @@ def test_the_stop_rule_bounds_what_remains_at_every_look(case: Case, simulate) -
             outside |= not r.low <= left <= r.high
         missed += outside
     assert missed / replays <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / replays)
+
+
+def test_too_few_draws_give_limits_and_no_number_in_between() -> None:
+    few = RemainingErrors(expected=812.4, low=1, high=9_000, pool=9_500, open=9_495, looked=5, found=1, exact=True)
+    assert few.words() == "expected remaining unknown [1, 9,000]"
+    assert replace(few, looked=30).words() == "expected remaining 812 [1, 9,000]"
+    # A small pool that was looked at whole is known, however few its items.
+    whole = RemainingErrors(expected=0.0, low=0, high=0, pool=5, open=0, looked=5, found=1, exact=True)
+    assert whole.words() == "expected remaining 0 [0, 0]"
 
 
 def test_status_counts_and_foretells(case: Case, opened: Opened) -> None:
