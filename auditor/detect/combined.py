@@ -27,6 +27,9 @@ SHARE_FLOOR = 1e-3
 #: Sharpening of the calibrated mixture for EM. Calibration has removed most of the over-confidence that makes
 #: 2 the better exponent on raw probabilities; the likelihood chose 1.5 most often. For the ranking.
 BETA = 1.5
+#: Least exponent of EM for the flags. Where noise does not depend on the class only, the likelihood takes a smaller one
+#: and EM then finds next to nothing, although its count is a lower bound already.
+FLAG_BETA = 2.0
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,11 @@ class Combined:
     3. With dynamics: ``z(b) + r^2 z(-AUM)``, r the correlation of the two (0 where negative). In-sample margins
        of a network that memorised everything are unrelated to what held-out predictions say, and vanish.
 
-    Flags: two hypotheses are averaged. Either the pool predicts the label that should be there, or labels went wrong by
-    class as EM fitted it, here with the exponent the likelihood chooses: under heavy noise a pool is unsure of every
-    label, and a fixed exponent would take that for what the network does not know. EM counts for one half, and for
-    less, down to one quarter, where the pool alone predicts the given labels better
-    (`noise_models.NoiseEvidence.flag_weight`): the noise then does not depend on the class only, and EM's count is
-    far too low. An item is flagged where its given label has less than half of the averaged
-    probability and the pool itself prefers another class. Wherever the pool prefers another class, the suggestion is
-    the best other class.
+    Flags: two hypotheses are averaged, one half each, the weight of not knowing. Either the pool predicts the label that
+    should be there, or labels went wrong by class as EM fitted it, here with the exponent the likelihood chooses from 2
+    on: under heavy noise a pool is unsure of every label, and a fixed exponent would take that for what the network
+    does not know. An item is flagged where its given label has less than half of the averaged probability and the pool
+    itself prefers another class. Wherever the pool prefers another class, the suggestion is the best other class.
 
     Parameters
     ----------
@@ -63,10 +63,9 @@ class Combined:
         labels = evidence.labels
         pool, meta = self._pool(evidence)
         em = fit_em(pool, labels, BETA)
-        found_noise = compare_noise_models(pool, labels, evidence.ids, BETA)
-        weight, flag_weight = found_noise.pair_weight, found_noise.flag_weight
+        weight = compare_noise_models(pool, labels, evidence.ids, BETA).pair_weight
         score = 2 * ((1 - weight) * log_odds_margin(pool, labels) + weight * log_odds_margin(em.posterior, labels))
-        meta |= {"pair_weight": weight, "flag_weight": flag_weight}
+        meta |= {"pair_weight": weight}
         parts = ["log_odds_margin", "em_posterior"]
         found = Aum().detect(evidence) if evidence.dynamics is not None else None
         if isinstance(found, Detection) and found.score.std() > 0 and score.std() > 0:
@@ -74,9 +73,9 @@ class Combined:
             score = _z(score) + agreement**2 * _z(found.score)
             meta |= {"aum_weight": agreement**2}
             parts.append("aum")
-        by_class = likelihood_fit(pool, labels)
+        by_class = likelihood_fit(pool, labels, FLAG_BETA)
         meta |= {"flag_beta": by_class.beta}
-        averaged = (1 - flag_weight) * pool + flag_weight * by_class.posterior
+        averaged = (pool + by_class.posterior) / 2
         preferred = best_other(pool, labels)[1] > given_probability(pool, labels)
         flagged = preferred & (given_probability(averaged, labels) < 0.5)
         suggested = np.where(preferred, best_other(averaged, labels)[0], labels)

@@ -76,10 +76,12 @@ def fit_em(p: np.ndarray, labels: np.ndarray, beta: float = 2.0) -> EMFit:
     return EMFit(posterior, transition, likelihood, count, beta)
 
 
-def likelihood_fit(p: np.ndarray, labels: np.ndarray) -> EMFit:
-    """The fit whose sharpening exponent, of `BETAS`, has the largest likelihood; the smallest among equals."""
-    best = fit_em(p, labels, BETAS[0])
-    for beta in BETAS[1:]:
+def likelihood_fit(p: np.ndarray, labels: np.ndarray, least: float = BETAS[0]) -> EMFit:
+    """The fit whose sharpening exponent, of `BETAS` from `least` on, has the largest likelihood; the smallest among
+    equals."""
+    first, *others = (beta for beta in BETAS if beta >= least)
+    best = fit_em(p, labels, first)
+    for beta in others:
         fitted = fit_em(p, labels, beta)
         if fitted.log_likelihood > best.log_likelihood:
             best = fitted

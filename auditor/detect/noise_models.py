@@ -58,15 +58,6 @@ class NoiseEvidence:
         """
         return float(norm.cdf(self.against_symmetric) * (2 + norm.cdf(self.against_plain)) / 4)
 
-    @property
-    def flag_weight(self) -> float:
-        """How far the pair model's posterior should count where labels are counted as wrong, in [1/4, 1/2].
-
-        One half, the weight of not knowing, unless the plain prediction is better; then down to one quarter. Never
-        above: noise that the network has learned is invisible to EM, whose count of wrong labels is a lower bound.
-        """
-        return float((1 + norm.cdf(self.against_plain)) / 4)
-
 
 def compare_noise_models(p: np.ndarray, labels: np.ndarray, ids: np.ndarray, beta: float) -> NoiseEvidence:
     """Compare the three models on held-out folds.

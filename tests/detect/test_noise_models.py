@@ -48,9 +48,6 @@ def test_each_noise_is_told_from_the_labels_alone(seed: int) -> None:
     ambiguous = compare_noise_models(*problem("ambiguous", seed), IDS, 1.5)
     assert ambiguous.against_plain < -3
     assert ambiguous.pair_weight <= 0.51
-    # What does not depend on the class only is counted mostly by the plain prediction, what does by both alike.
-    assert ambiguous.flag_weight == pytest.approx(0.25, abs=0.01)
-    assert pair.flag_weight == pytest.approx(0.5, abs=0.01)
 
 
 def two_gaussians(noise: float, n_classes: int = 2, distance: float = 3.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
