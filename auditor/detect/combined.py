@@ -45,11 +45,12 @@ class Combined:
     3. With dynamics: ``z(b) + r^2 z(-AUM)``, r the correlation of the two (0 where negative). In-sample margins
        of a network that memorised everything are unrelated to what held-out predictions say, and vanish.
 
-    Flags: two hypotheses are averaged, one half each, the weight of not knowing. Either the pool predicts the label that
-    should be there, or labels went wrong by class as EM fitted it, here with the exponent the likelihood chooses from 2
-    on: under heavy noise a pool is unsure of every label, and a fixed exponent would take that for what the network
-    does not know. An item is flagged where its given label has less than half of the averaged probability and the pool
-    itself prefers another class. Wherever the pool prefers another class, the suggestion is the best other class.
+    Flags: two hypotheses are averaged, one half each, the weight of not knowing. Either the pool predicts the label
+    that should be there, or labels went wrong by class as EM fitted it, here with the exponent the likelihood chooses
+    from 2 on: under heavy noise a pool is unsure of every label, and a fixed exponent would take that for what the
+    network does not know. An item is flagged where its given label has less than half of the averaged probability and
+    the pool itself prefers another class. Wherever the pool prefers another class, the suggestion is the best other
+    class.
 
     Parameters
     ----------
