@@ -54,7 +54,7 @@ def results_markdown(document: dict[str, Any], pictures: Mapping[str, str]) -> s
     lines.append(
         f"- {pooled['progress']}" + (f" {_difference(pooled['improvement'])}." if pooled["improvement"] else "")
     )
-    lines += _gains(document)
+    lines += [*_gains(document), *_latency(document)]
     lines += [
         "- The best child of an arm is the best of many on the same validation items, and flattered by it: the final "
         "training below is the fair comparison.",
@@ -88,6 +88,21 @@ def _gains(document: dict[str, Any]) -> list[str]:
                     f"- Seed {search['seed']}, {arm}: children less their start trained on for as long: mean "
                     f"{100 * gain['mean_gain']:+.2f} points, best {_difference(best)}."
                 )
+    return lines
+
+
+def _latency(document: dict[str, Any]) -> list[str]:
+    """Of searches with a latency term: what became of the latency."""
+    lines = []
+    for search in document["searches"]:
+        if found := search["facts"].get("latency"):
+            checked = found["validation"]
+            lines.append(
+                f"- Seed {search['seed']}, latency by the measured table: found network {found['found_ms']:.2f} ms, "
+                f"derived before the search {found['start_ms']:.2f} ms, mean of the random ones "
+                f"{found['control_mean_ms']:.2f} ms. The table misses the measured latency of {checked['networks']} "
+                f"random networks by {checked['rmse_ms']:.2f} ms (RMSE)."
+            )
     return lines
 
 

@@ -62,9 +62,10 @@ def search(
 ) -> Outcome:
     """Search, then random paths until they have cost as much; see `auditor.search.run`.
 
-    The found network is the most probable one at the end. Everything but the latency table is a function of the data,
-    the settings and the seed; the table is measured once, stored as ``latency.json`` and used again, and with a given
-    table the whole search is such a function.
+    The found network is the most probable one at the end, the start the most probable one before the first architecture
+    step: as random as any of the control, because all operations begin alike. Everything but the latency table is a
+    function of the data, the settings and the seed; the table is measured once, stored as ``latency.json`` and used
+    again, and with a given table the whole search is such a function.
     """
     place = choose_device(device)
     classes = found.data.n_classes
@@ -92,8 +93,10 @@ def search(
         progress.advance("search", row["snapshot"] + 1, f"accuracy {score.accuracy:.3f}")
     progress.finish("search")
     control = random_control(arm, settings, seed, progress)
-    chosen = supernet.genotype(supernet.snapshot_path(settings.snapshots))
-    return Outcome(chosen, control, log.rows, _facts(settings, supernet, measured, trained))
+    chosen, start = (supernet.genotype(supernet.snapshot_path(k)) for k in (settings.snapshots, 0))
+    facts = _facts(settings, supernet, measured, trained)
+    facts["latency"] |= _derived_latency(log)
+    return Outcome(chosen, control, log.rows, facts, start)
 
 
 def random_control(
@@ -117,6 +120,12 @@ def random_control(
     progress.finish("control")
     assert control.best is not None
     return control.best[1]
+
+
+def _derived_latency(log: SearchLog) -> dict[str, Any]:
+    """By the table: the network derived first, the one derived last, and the mean of the random ones."""
+    derived, random = ([row["latency_ms"] for row in log.arm(arm)] for arm in ("search", "control"))
+    return {"start_ms": derived[0], "found_ms": derived[-1], "control_mean_ms": sum(random) / len(random)}
 
 
 def _facts(

@@ -132,8 +132,8 @@ BUDGETS = {
         architecture_rate=0.1, latency_images=1,
     ),
     "cpu": ProxylessSettings(
-        2000, 1000, ChildRecipe(4, 32, 0.05, 5e-4, 5.0, 0.5), TreeSize(1, 8, 16), 2, 8, 32,
-        rate=0.05, decay=5e-4, every=2, architecture_rate=0.06, snapshots=6,
+        6000, 2000, ChildRecipe(8, 32, 0.05, 5e-4, 5.0, 0.5), TreeSize(1, 8, 16), 2, 8, 32,
+        rate=0.05, decay=5e-4, every=2, architecture_rate=0.06, weight=0.05, snapshots=4,
     ),
     "gpu10": ProxylessSettings(
         None, 5000, ChildRecipe(6, 512, 0.2, 5e-4, 5.0), TreeSize(3, 16, 48), 2, 6, 512,

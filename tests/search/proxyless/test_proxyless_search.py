@@ -70,6 +70,17 @@ def test_the_search_has_a_curve_and_pays_for_the_supernet(run: tuple[Outcome, Pa
     assert outcome.facts["supernet"]["macs"] > 9 * 16 * 3 * min(row["macs"] for row in outcome.rows)
 
 
+def test_the_start_is_what_was_derived_before_the_first_step(run: tuple[Outcome, Path]) -> None:
+    outcome, _ = run
+    own, control = ([row for row in outcome.rows if row["arm"] == arm] for arm in ("search", "control"))
+    assert outcome.start is not None
+    assert outcome.start.key() == own[0]["key"]
+    latency = outcome.facts["latency"]
+    assert latency["start_ms"] == own[0]["latency_ms"]
+    assert latency["found_ms"] == own[-1]["latency_ms"]
+    assert latency["control_mean_ms"] == pytest.approx(np.mean([row["latency_ms"] for row in control]))
+
+
 def test_random_paths_cost_as_much_as_the_search(run: tuple[Outcome, Path]) -> None:
     outcome, _ = run
     own = [row for row in outcome.rows if row["arm"] == "search"]
