@@ -88,23 +88,22 @@ def make_findings(
     return FindingTables(scores, findings, detector, rule_name)
 
 
-def weak_model_note(labels: np.ndarray, probabilities: np.ndarray, n_flagged: int) -> str | None:
+def weak_model_note(labels: np.ndarray, agreement: float, n_flagged: int) -> str | None:
     """A caution where the flags say more about the model than about the labels, or None.
 
     Parameters
     ----------
     labels : int array (m,)
         Given labels of the audited items.
-    probabilities : float array (m, K)
-        Their out-of-sample probabilities.
+    agreement : float
+        Share of them that the model predicts out of sample.
     n_flagged : int
         Label errors flagged among them.
     """
-    agree = float((probabilities.argmax(axis=1) == labels).mean())
     most = float(np.bincount(labels).max() / len(labels))
-    seen = f"the model predicts {agree:.1%} of the given labels out of sample"
+    seen = f"the model predicts {agreement:.1%} of the given labels out of sample"
     way = "Read the list from the top, take a better model (--model, --budget), or let verdicts set the cut."
-    if agree <= most and agree < 1:
+    if agreement <= most and agreement < 1:
         return f"{seen}, no more than naming the most frequent class every time ({most:.1%}). {way}"
     if n_flagged > MANY_FLAGGED * len(labels):
         return (

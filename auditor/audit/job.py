@@ -337,15 +337,15 @@ class AuditJob:
             [layout.SCORES, layout.FINDINGS],
             produce,
         )
-        agree = probabilities.argmax(axis=1) == self.dataset.labels[self.audited]
+        labels = self.dataset.labels[self.audited]
+        agreement = self.model["out_of_sample_accuracy"] = float((probabilities.argmax(axis=1) == labels).mean())
         self.counts |= {
             "n_items": len(self.dataset),
             "n_audited": len(self.audited),
             "n_flagged": record.info["n_flagged"],
             "n_undecodable": len(self.bad_items),
         }
-        self.model["out_of_sample_accuracy"] = float(agree.mean())
-        if caution := weak_model_note(self.dataset.labels[self.audited], probabilities, record.info["n_flagged"]):
+        if caution := weak_model_note(labels, agreement, record.info["n_flagged"]):
             self.notes.append(caution)
         self.outcomes.append(
             {

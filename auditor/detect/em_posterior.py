@@ -79,13 +79,8 @@ def fit_em(p: np.ndarray, labels: np.ndarray, beta: float = 2.0) -> EMFit:
 def likelihood_fit(p: np.ndarray, labels: np.ndarray, least: float = BETAS[0]) -> EMFit:
     """The fit whose sharpening exponent, of `BETAS` from `least` on, has the largest likelihood; the smallest among
     equals."""
-    first, *others = (beta for beta in BETAS if beta >= least)
-    best = fit_em(p, labels, first)
-    for beta in others:
-        fitted = fit_em(p, labels, beta)
-        if fitted.log_likelihood > best.log_likelihood:
-            best = fitted
-    return best
+    fits = (fit_em(p, labels, beta) for beta in BETAS if beta >= least)
+    return max(fits, key=lambda fitted: fitted.log_likelihood)
 
 
 def likelihood_beta(p: np.ndarray, labels: np.ndarray) -> float:
