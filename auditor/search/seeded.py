@@ -56,7 +56,7 @@ class SeedSearch:
 
     def recipe(self) -> dict[str, Any]:
         """Everything that can change the result."""
-        return {"search": self.system, "version": 2, "device": self.device, **self.settings.as_dict()}
+        return {"search": self.system, "version": 3, "device": self.device, **self.settings.as_dict()}
 
     def resolved(self, data: TrainingData) -> SeedSearch:
         """With ``auto`` replaced by what this machine offers."""

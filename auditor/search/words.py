@@ -103,6 +103,17 @@ def _latency(document: dict[str, Any]) -> list[str]:
                 f"{found['control_mean_ms']:.2f} ms. The table misses the measured latency of {checked['networks']} "
                 f"random networks by {checked['rmse_ms']:.2f} ms (RMSE)."
             )
+            whole = found["measured"]
+            less = "; ".join(
+                f"less {_ROLES[role]} {100 * d['value'] / whole['ms'][role]:+.1f} % "
+                f"[{100 * d['low'] / whole['ms'][role]:+.1f}, {100 * d['high'] / whole['ms'][role]:+.1f}]"
+                for role, d in whole["found_less"].items()
+            )
+            lines.append(
+                f"- Seed {search['seed']}, latency of whole networks, timed in turns ({whole['passes']} passes each): "
+                + ", ".join(f"{_ROLES[role]} {ms:.2f} ms" for role, ms in whole["ms"].items())
+                + f"; found {less}."
+            )
     return lines
 
 

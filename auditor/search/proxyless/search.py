@@ -18,7 +18,7 @@ from auditor.search.data import SearchData
 from auditor.search.outcome import Outcome, SearchLog
 from auditor.search.proxyless.cost import path_cost
 from auditor.search.proxyless.latency import LatencyTable
-from auditor.search.proxyless.measure import Measured, stored_table
+from auditor.search.proxyless.measure import Measured, stored_latencies, stored_table
 from auditor.search.proxyless.settings import BUDGETS, MOBILE_BUDGETS, ProxylessSettings
 from auditor.search.proxyless.supernet import Supernet, mobile_supernet, random_path, tree_supernet
 from auditor.search.proxyless.training import SupernetStepper, train_supernet
@@ -65,7 +65,8 @@ def search(
     The found network is the most probable one at the end, the start the most probable one before the first architecture
     step: as random as any of the control, because all operations begin alike. Everything but the latency table is a
     function of the data, the settings and the seed; the table is measured once, stored as ``latency.json`` and used
-    again, and with a given table the whole search is such a function.
+    again, and with a given table the whole search is such a function. At the end start, found network and best random
+    one are timed in turns.
     """
     place = choose_device(device)
     classes = found.data.n_classes
@@ -95,7 +96,10 @@ def search(
     control = random_control(arm, settings, seed, progress)
     chosen, start = (supernet.genotype(supernet.snapshot_path(k)) for k in (settings.snapshots, 0))
     facts = _facts(settings, supernet, measured, trained)
-    facts["latency"] |= _derived_latency(log)
+    roles = {"found": chosen, "start": start, "control": control}
+    facts["latency"] |= _derived_latency(log) | {
+        "measured": stored_latencies(folder / "latencies.json", roles, measured.table, classes, side)
+    }
     return Outcome(chosen, control, log.rows, facts, start)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -17,7 +18,7 @@ from auditor.search.proxyless.latency import (  # noqa: E402
     latency_loss,
     latency_loss_parts,
 )
-from auditor.search.proxyless.measure import operation_of, stored_table, time_module, validate  # noqa: E402
+from auditor.search.proxyless.measure import operation_of, stored_latencies, stored_table, time_modules, validate  # noqa: E402
 from auditor.search.proxyless.supernet import Supernet, random_path  # noqa: E402
 from tests.search.proxyless.conftest import make, spread_alphas, table_of  # noqa: E402
 
@@ -103,31 +104,59 @@ def test_losses_by_hand() -> None:
             function("linear", 2.0, 0.5, 4.0, 0.2)
 
 
-def test_a_median_is_taken_over_the_passes_after_the_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    lengths = iter([9.0, 9.0, 1.0, 5.0, 2.0])
-    clock = {"now": 0.0}
+class _Clocked(torch.nn.Module):
+    """Takes as long as the clock's next pace says."""
 
-    class Slow(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            assert torch.get_num_threads() == 1
-            assert not self.training
-            clock["now"] += next(lengths)
-            return x
+    def __init__(self, clock: dict[str, float], cost: float, log: list[float]) -> None:
+        super().__init__()
+        self.clock, self.cost, self.log = clock, cost, log
 
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert torch.get_num_threads() == 1
+        assert not self.training
+        self.clock["now"] += self.cost * self.clock["pace"]
+        self.log.append(self.cost)
+        return x
+
+
+def test_modules_are_timed_in_turns_after_a_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, log = {"now": 0.0, "pace": 1.0}, []
     monkeypatch.setattr(measure.time, "thread_time", lambda: clock["now"])
-    assert time_module(Slow(), (1, 3, 2, 2), 3, "cpu", warmup=2) == pytest.approx(2000.0)
+    monkeypatch.setattr(measure, "TURNS", 2)
+    modules = [(_Clocked(clock, cost, log), (1, 3, 2, 2)) for cost in (1.0, 2.0)]
+    times = time_modules(modules, 4, "cpu", warmup=3)
+    assert times.tolist() == [[1000.0] * 4, [2000.0] * 4]
+    assert log == [1.0] * 3 + [2.0] * 3 + 2 * ([1.0] * 3 + [2.0] * 3), "each turn: one untimed pass, two timed"
+
+
+def test_a_slow_spell_hits_all_modules_and_no_median(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, log = {"now": 0.0, "pace": 1.0}, []
+    monkeypatch.setattr(measure.time, "thread_time", lambda: clock["now"])
+
+    class Spell(_Clocked):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.clock["pace"] = 3.0 if 60 < len(self.log) < 100 else 1.0
+            return super().forward(x)
+
+    modules = [(Spell(clock, cost, log), (1, 3, 2, 2)) for cost in (1.0, 2.0, 3.0)]
+    times = time_modules(modules, 50, "cpu")
+    assert (times > 3000).any(axis=1).sum() >= 2
+    assert np.median(times, axis=1).tolist() == [1000.0, 2000.0, 3000.0]
 
 
 def test_base_and_error_follow_from_measured_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     supernet = make("tree")
     noise = iter([0.0] * 5 + [0.3, -0.4])
 
-    def pretend(module: torch.nn.Module, shape: tuple[int, ...], repeats: int, device: str) -> float:
+    def one(module: torch.nn.Module) -> float:
         if hasattr(module, "genotype"):  # 1.5 ms, and 0.1 ms for each convolution with an own depth
             return 1.5 + next(noise) + 0.1 * sum(letter in "357d" for cell in module.genotype.cells for letter in cell)
         return 0.1 if any(True for _ in module.parameters()) else 0.0
 
-    monkeypatch.setattr(measure, "time_module", pretend)
+    def pretend(modules: list, repeats: int, device: str) -> np.ndarray:
+        return np.repeat([[one(module)] for module, _ in modules], repeats, axis=1)
+
+    monkeypatch.setattr(measure, "time_modules", pretend)
     table = measure.measure_table(supernet, 3, 8, 1, 50, "cpu")
     assert table.base == pytest.approx(1.5)
     checked = validate(table, supernet, 3, 8, 2, seed=0)
@@ -149,7 +178,7 @@ def test_a_measured_table_is_stored_and_used_again(tmp_path, monkeypatch: pytest
     assert first.validation["rmse_ms"] >= 0
     assert first.summary()["validation"].keys() == {"networks", "rmse_ms", "mean_measured_ms"}
     json.dumps(first.summary())
-    monkeypatch.setattr(measure, "time_module", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(measure, "time_modules", lambda *_: pytest.fail("measured again"))
     again = stored_table(tmp_path / "latency.json", supernet, 3, 16, 1, 2, 3, "cpu")
     assert again.table == first.table
     assert again.validation == first.validation
@@ -165,3 +194,26 @@ def test_a_table_of_other_operations_is_refused_not_replaced(tmp_path) -> None:
         with pytest.raises(UnreadableError, match="Delete it"):
             stored_table(path, values["supernet"], 3, 16, values["images"], 1, 1, "cpu")
     assert path.read_bytes() == before
+
+
+def test_networks_are_compared_turn_by_turn_and_stored(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    supernet = make("mbconv")
+    random = torch.Generator().manual_seed(3)
+    roles = {role: supernet.genotype(random_path(supernet, random)) for role in ("found", "start", "control")}
+    pace = np.repeat(np.arange(measure.TURNS) + 1.0, 5)  # the machine becomes slower from turn to turn
+
+    def pretend(modules: list, repeats: int, device: str) -> np.ndarray:
+        assert repeats == 50
+        return np.stack([pace, pace + 2.0, pace - 0.5])
+
+    monkeypatch.setattr(measure, "time_modules", pretend)
+    table = LatencyTable({}, 0.0, 1, 50, "cpu")
+    found = stored_latencies(tmp_path / "latencies.json", roles, table, 3, 16)
+    assert found["ms"] == {"found": 5.5, "start": 7.5, "control": 5.0}
+    assert found["found_less"]["start"] == {"value": -2.0, "low": -2.0, "high": -2.0}, "drift cancels"
+    assert found["found_less"]["control"]["value"] == pytest.approx(0.5)
+    assert (found["turns"], found["passes"]) == (10, 50)
+    monkeypatch.setattr(measure, "time_modules", lambda *_: pytest.fail("measured again"))
+    assert stored_latencies(tmp_path / "latencies.json", roles, table, 3, 16) == found
+    with pytest.raises(pytest.fail.Exception):
+        stored_latencies(tmp_path / "latencies.json", roles | {"start": roles["control"]}, table, 3, 16)

@@ -79,6 +79,12 @@ def test_the_start_is_what_was_derived_before_the_first_step(run: tuple[Outcome,
     assert latency["start_ms"] == own[0]["latency_ms"]
     assert latency["found_ms"] == own[-1]["latency_ms"]
     assert latency["control_mean_ms"] == pytest.approx(np.mean([row["latency_ms"] for row in control]))
+    measured = latency["measured"]
+    assert set(measured["ms"]) == {"found", "start", "control"}
+    assert all(ms > 0 for ms in measured["ms"].values())
+    for role, gap in measured["found_less"].items():
+        assert gap["low"] < gap["value"] < gap["high"]
+        assert gap["value"] == pytest.approx(measured["ms"]["found"] - measured["ms"][role], abs=0.5)
 
 
 def test_random_paths_cost_as_much_as_the_search(run: tuple[Outcome, Path]) -> None:
@@ -126,7 +132,8 @@ def test_an_interrupted_search_ends_as_an_uninterrupted_one_with_the_same_table(
     found: SearchData, run: tuple[Outcome, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, folder = run
-    shutil.copy(folder / "latency.json", tmp_path / "latency.json")
+    for name in ("latency.json", "latencies.json"):
+        shutil.copy(folder / name, tmp_path / name)
     save, saved = TrainingLoop._save, [0]
 
     def interrupt(loop: TrainingLoop, epochs_done: int) -> None:
