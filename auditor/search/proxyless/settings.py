@@ -154,9 +154,9 @@ MOBILE_BUDGETS = {
         architecture_rate=0.1, latency_images=1,
     ),
     "cpu": ProxylessSettings(
-        2000, 1000, ChildRecipe(4, 32, 0.05, 5e-4, 5.0, 0.5),
-        MobileSize(8, 8, ((12, 2, 1), (16, 2, 2), (24, 2, 2)), 64), 2, 8, 32,
-        rate=0.05, decay=5e-4, every=2, architecture_rate=0.06, snapshots=6,
+        6000, 2000, ChildRecipe(8, 32, 0.05, 5e-4, 5.0, 0.5),
+        MobileSize(8, 8, ((12, 2, 1), (16, 2, 2), (24, 2, 2)), 64), 12, 14, 32,
+        rate=0.05, decay=5e-4, architecture_rate=0.02, weight=0.03, snapshots=3,
     ),
     "gpu10": ProxylessSettings(
         None, 5000, ChildRecipe(6, 512, 0.2, 5e-4, 5.0),
