@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from auditor.core.errors import UsageError
+from auditor.models.pointwise import pointwise
 
 __all__ = ["DropPath", "FactorisedReduction", "keep_probability", "make_op", "same_padding", "unit"]
 
@@ -30,13 +31,10 @@ class SameConv(nn.Conv2d):
         self.reach = tuple((k - 1) * dilation + 1 for k in kernel)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        stride = self.stride[0]
         if self.kernel_size == (1, 1):
-            # The same sums. oneDNN's strided 1x1 convolution for AVX2 writes beyond its buffer with 4 channels in
-            # channels_last: the process dies some steps later.
-            return F.conv2d(input[:, :, ::stride, ::stride], self.weight, None, 1, 0, 1, self.groups)
-        padded = same_padding(input, (self.reach[0], self.reach[1]), stride)
-        return F.conv2d(padded, self.weight, None, stride, 0, self.dilation, self.groups)
+            return pointwise(input, self.weight, None, self.stride, self.groups)
+        padded = same_padding(input, (self.reach[0], self.reach[1]), self.stride[0])
+        return F.conv2d(padded, self.weight, None, self.stride, 0, self.dilation, self.groups)
 
 
 def unit(inputs: int, outputs: int, kernel: tuple[int, int] = (1, 1), stride: int = 1, dilation: int = 1) -> nn.Module:

@@ -8,13 +8,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from auditor.models.pointwise import PointwiseConv
+
 __all__ = ["ResNet", "resnet18", "resnet34", "resnet50"]
 
 
 def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequential:
+    if size == 1:
+        return nn.Sequential(PointwiseConv(inputs, outputs, stride), nn.BatchNorm2d(outputs))
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False),
-        nn.BatchNorm2d(outputs),
+        nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False), nn.BatchNorm2d(outputs)
     )
 
 
