@@ -2,7 +2,8 @@
 
 Run from a checkout, with the data below ``AUDITOR_DATA_DIR`` or ``../shared/data``::
 
-    python pipelines/search.py [--budget cpu] [--systems nasnet,proxyless,eas,eas-dense] [--seeds 1] [--train-seeds 3]
+    python pipelines/search.py [--budget cpu] [--systems nasnet,proxyless,proxyless-mbconv,eas,eas-dense]
+        [--seeds 1] [--train-seeds 3]
 
 One folder per system: genotypes of what was found and of the best random architecture, the search curve, pictures, the
 final training. Final trainings are stored where ``pipelines/rebenchmark.py`` finds them. What is stored in the work
@@ -27,7 +28,7 @@ from auditor.search.run import FITS, MANIFEST, run_search
 from auditor.search.systems import SPACES, SearchOptions
 
 ROOT = Path(__file__).resolve().parents[1]
-SYSTEMS = "nasnet,proxyless,eas,eas-dense"
+SYSTEMS = "nasnet,proxyless,proxyless-mbconv,eas,eas-dense"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
