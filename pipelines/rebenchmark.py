@@ -3,7 +3,7 @@
 Run from a checkout, with the data below ``AUDITOR_DATA_DIR`` or ``../shared/data``::
 
     python pipelines/rebenchmark.py [--budget cpu] [--seeds 3] [--rd resnet20] [--ftwt vgg16_bn:w0.25]
-        [--found reports/search/nasnet/found.json ...]
+        [--found reports/search/nasnet/found.json ...] [--steps rd,ftwt,ranking]
 
 Three steps that share their fits: RD beside five baselines, FTWT beside its controls, and the corrected benchmark of
 the dense networks, RD and its nearest rivals, FTWT, and the networks that ``pipelines/search.py`` found. Then the
@@ -29,12 +29,13 @@ from auditor.benchmark.inputs import load_inputs
 from auditor.benchmark.training import FITS, MANIFEST, PREDICTIONS, read_manifest
 from auditor.cli.console import RichProgress, say
 from auditor.core.config import Settings, load_settings
-from auditor.core.errors import OfflineError, UnreadableError
+from auditor.core.errors import OfflineError, UnreadableError, UsageError
 from auditor.core.files import atomic_write, read_json, write_json
 from auditor.prune.experiment import FIGURE, RESULTS, SUMMARY, PruneOptions, run_pruning
 
 ROOT = Path(__file__).resolve().parents[1]
 SPARSITIES, REDUCTION = (0.8, 0.9, 0.95), 0.4
+STEPS = ("rd", "ftwt", "ranking")
 CAPACITY = ("capacity.json", "capacity.md")
 #: What is published of the ranking, the manifest last.
 RANKING = (
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--found", type=Path, action="append", help="genotype of a search; default: reports/search/*/found.json"
     )
+    parser.add_argument("--steps", default=",".join(STEPS), help=f"of {', '.join(STEPS)}")
     parser.add_argument("--draws", type=int, default=10_000)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--workers", type=int)
@@ -66,6 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(given)
     options.sparsity = tuple(options.sparsity or SPARSITIES)
+    steps = [name.strip() for name in options.steps.split(",")]
+    if unknown := sorted(set(steps) - set(STEPS)):
+        raise UsageError(f"--steps names {', '.join(unknown)}.", f"Known: {', '.join(STEPS)}.")
     if options.found is None:
         options.found = sorted((ROOT / "reports" / "search").glob("*/found.json"))
     command = shlex.join(["python", "pipelines/rebenchmark.py", *given])
@@ -74,11 +79,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settings = load_settings({"data_dir": ROOT.parent / "shared" / "data"})
     with RichProgress() as progress:
         for part, asked in pruning(options).items():
+            if part not in steps:
+                continue
             found = run_pruning(
                 asked, options.work / part, settings, progress, options.workers, command, options.work / FITS
             )
             for sentence in found["verdict"]:
                 say(sentence)
+            publish(options.work, options.out, [f"{part}/{name}" for name in (SUMMARY, FIGURE, RESULTS)])
+        if "ranking" not in steps:
+            return
         done = run_benchmark(
             settings, progress, reference="cifar10", verdicts=published_verdicts(settings), train=entries(options),
             seeds=options.seeds, budget=options.budget, device=options.device, workers=options.workers,
@@ -87,7 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     say(done.result.headline)
     for sentence in capacity(options, settings, done):
         say(sentence)
-    publish(options.work, options.out)
+    publish(options.work, options.out, RANKING)
+    say(f"Report: {options.out}")
 
 
 def pruning(options: argparse.Namespace) -> dict[str, PruneOptions]:
@@ -142,16 +153,13 @@ def published_verdicts(settings: Settings) -> Path:
     raise OfflineError("label_errors/cifar10/mturk.json is in no data folder.", "Set AUDITOR_DATA_DIR.")
 
 
-def publish(work: Path, out: Path) -> None:
-    """Copy what the report consists of, the manifest last."""
-    for part in ("rd", "ftwt"):
-        (out / part).mkdir(parents=True, exist_ok=True)
-    names = [f"{part}/{name}" for part in ("rd", "ftwt") for name in (SUMMARY, FIGURE, RESULTS)]
-    for name in (*names, *RANKING):
+def publish(work: Path, out: Path, names: Sequence[str]) -> None:
+    """Copy what a step reports, the manifest last."""
+    for name in names:
         if (work / name).is_file():
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(out / name) as handle, open(work / name, "rb") as source:
                 shutil.copyfileobj(source, handle)
-    say(f"Report: {out}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("torch")
 
 from auditor.benchmark.training import make_entry, parse_names
+from auditor.core.errors import UsageError
 from auditor.core.files import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +37,9 @@ def test_names_of_both_pipelines_are_entries() -> None:
     for name in [*parse_names(own.NETWORKS), *names]:
         make_entry(name, "cpu", "cpu")
     assert [n for n in names if n.startswith("rd:")] == [f"rd:resnet20@{s:g}" for s in options.sparsity]
-    assert set(again.pruning(options)) == {"rd", "ftwt"}
+    assert {*again.pruning(options), "ranking"} == set(again.STEPS)
+    with pytest.raises(UsageError, match="Known: rd, ftwt, ranking"):
+        again.main(["--steps", "rd,rank"])
 
 
 def test_found_networks_are_entries_and_searches_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +108,12 @@ def test_rebenchmark(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert {row["name"] for row in capacity["networks"]} == names
     assert capacity["relations"]["macs"]["slope"]["items"] == 18
     assert "not a reproduction" in (out / "capacity.md").read_text()
+    _pipeline("rebenchmark").main(
+        ["--budget", "smoke", "--seeds", "1", "--draws", "200", "--sparsity", "0.8", "--workers", "1",
+         "--steps", "ranking", "--found", str(found), "--work", str(work), "--out", str(tmp_path / "alone")]
+    )  # fmt: skip
+    assert {m["name"] for m in read_json(tmp_path / "alone" / "benchmark.json")["models"]} == names
+    assert not (tmp_path / "alone" / "rd").exists(), "only what was asked for"
     for part in ("rd", "ftwt"):
         assert read_json(out / part / "results.json")["reproduction"] == "not a reproduction"
         assert (out / part / "rate-accuracy.svg").is_file()
