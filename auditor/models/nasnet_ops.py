@@ -32,7 +32,7 @@ class SameConv(nn.Conv2d):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if self.kernel_size == (1, 1):
-            return pointwise(input, self.weight, None, self.stride, self.groups)
+            return pointwise(input, self.weight, self.stride, self.groups)
         padded = same_padding(input, (self.reach[0], self.reach[1]), self.stride[0])
         return F.conv2d(padded, self.weight, None, self.stride, 0, self.dilation, self.groups)
 

@@ -14,11 +14,9 @@ from torch.nn import functional as F
 __all__ = ["PointwiseConv", "pointwise"]
 
 
-def pointwise(
-    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, stride: tuple[int, ...], groups: int = 1
-) -> torch.Tensor:
-    """Unpadded 1x1 convolution of images (n, channels, H, W), of stride ``(down, right)``."""
-    return F.conv2d(x[:, :, :: stride[0], :: stride[1]], weight, bias, 1, 0, 1, groups)
+def pointwise(x: torch.Tensor, weight: torch.Tensor, stride: tuple[int, ...], groups: int = 1) -> torch.Tensor:
+    """Unpadded 1x1 convolution without bias, of images (n, channels, H, W) and stride ``(down, right)``."""
+    return F.conv2d(x[:, :, :: stride[0], :: stride[1]], weight, groups=groups)
 
 
 class PointwiseConv(nn.Conv2d):
@@ -28,4 +26,4 @@ class PointwiseConv(nn.Conv2d):
         super().__init__(inputs, outputs, 1, stride, bias=False)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        return pointwise(input, self.weight, self.bias, self.stride)
+        return pointwise(input, self.weight, self.stride)

@@ -14,11 +14,12 @@ __all__ = ["ResNet", "resnet18", "resnet34", "resnet50"]
 
 
 def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequential:
-    if size == 1:
-        return nn.Sequential(PointwiseConv(inputs, outputs, stride), nn.BatchNorm2d(outputs))
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False), nn.BatchNorm2d(outputs)
+    conv = (
+        PointwiseConv(inputs, outputs, stride)
+        if size == 1
+        else nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
     )
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs))
 
 
 class _Residual(nn.Module):
