@@ -28,8 +28,8 @@ import auditor
 from auditor.audit.evidence import run_evidence
 from auditor.detect.base import Evidence
 from auditor.detect.margins import log_odds_margin
-from auditor.numbers.adaptive import EVERY, learned_order
-from auditor.numbers.estimate import frame_total
+from auditor.estimation.adaptive import EVERY, learned_order
+from auditor.estimation.estimate import frame_total
 
 AUDIT_SHARE = 0.25
 

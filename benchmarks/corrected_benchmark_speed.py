@@ -21,7 +21,7 @@ import numpy as np
 
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.run import benchmark
-from auditor.benchmark.truth import Truth
+from auditor.benchmark.given_labels import Truth
 from auditor.benchmark.verdicts.published import judge_published
 from auditor.core.files import write_json
 from auditor.core.machine import describe_machine, package_versions

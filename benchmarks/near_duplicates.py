@@ -30,7 +30,7 @@ from PIL import Image, ImageFilter
 
 from auditor.audit.embedding import standardised
 from auditor.audit.subject import make_subject, neighbours_of
-from auditor.checks.subject import Subject
+from auditor.quality.subject import Subject
 from auditor.core.config import load_settings
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.progress import SilentProgress

@@ -11,7 +11,7 @@ import numpy as np
 import auditor
 from auditor.detect.base import Evidence
 from auditor.detect.registry import run_detector
-from auditor.numbers.state import ReviewState, margins
+from auditor.estimation.state import ReviewState, margins
 from auditor.stats.sampling import audit_probabilities, draw_audit
 
 NETWORKS = ("resnet18", "swin_base_patch4_window7_224")
@@ -80,7 +80,7 @@ def random1_case(data: Path, folder: Path) -> Case:
 
 
 class Reviews:
-    """Replays of the audit stream of one case as `auditor.numbers` reads it from a store."""
+    """Replays of the audit stream of one case as `auditor.estimation` reads it from a store."""
 
     def __init__(self, case: Case, candidate_share: float = 0.0) -> None:
         self.case = case

@@ -24,9 +24,9 @@ from engine_data import RESULTS, conditions
 from statistics_cases import Case, Reviews, random1_case, stored_cases
 
 from auditor.core.errors import DataError
-from auditor.numbers.estimate import frame_total
-from auditor.numbers.expectation import candidate_share
-from auditor.numbers.flag_lists import flag_at_fdr, flag_at_precision
+from auditor.estimation.estimate import frame_total
+from auditor.estimation.expectation import candidate_share
+from auditor.estimation.flag_lists import flag_at_fdr, flag_at_precision
 from auditor.stats.fdr import select_fdr
 from auditor.stats.precision import select_precision
 from auditor.stats.reviewers import accuracy_from_pairs

@@ -21,17 +21,17 @@ from typing import Any
 
 from auditor.audit.find_errors import find_errors
 from auditor.audit.quality import quality
-from auditor.cifake.copies import count_copies
-from auditor.cifake.labels import audit_by_source, crowd_reference, fake_not_showing
-from auditor.cifake.networks import look_at_final
-from auditor.cifake.report import write_cifake_report
-from auditor.cifake.sources import by_source
+from auditor.lab.cifake.copies import count_copies
+from auditor.lab.cifake.labels import audit_by_source, crowd_reference, fake_not_showing
+from auditor.lab.cifake.final_networks import look_at_final
+from auditor.lab.cifake.report import write_cifake_report
+from auditor.lab.cifake.sources import by_source
 from auditor.cli.console import RichProgress, say
 from auditor.core.config import Settings, load_settings
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.progress import Progress
-from auditor.grid.budgets import budget_for
-from auditor.grid.cifake import run_grid
+from auditor.lab.cifake.grid.budgets import budget_for
+from auditor.lab.cifake.grid.run import run_grid
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from auditor.cli.console import RichProgress
 from auditor.core.config import load_settings
 from auditor.core.files import atomic_write
-from auditor.detection_benchmark.benchmark import MANIFEST, REPORT, RESULTS, run_benchmark
-from auditor.detection_benchmark.sets import Context, Options
+from auditor.lab.detectors.benchmark import MANIFEST, REPORT, RESULTS, run_benchmark
+from auditor.lab.detectors.sets import Context, Options
 
 ROOT = Path(__file__).resolve().parents[1]
 

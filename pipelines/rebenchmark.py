@@ -31,7 +31,7 @@ from auditor.cli.console import RichProgress, say
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import OfflineError, UnreadableError, UsageError
 from auditor.core.files import atomic_write, read_json, write_json
-from auditor.prune.experiment import FIGURE, RESULTS, SUMMARY, PruneOptions, run_pruning
+from auditor.lab.prune.experiment import FIGURE, RESULTS, SUMMARY, PruneOptions, run_pruning
 
 ROOT = Path(__file__).resolve().parents[1]
 SPARSITIES, REDUCTION = (0.8, 0.9, 0.95), 0.4

@@ -24,8 +24,8 @@ from auditor.cli.console import RichProgress, say
 from auditor.core.config import load_settings
 from auditor.core.errors import UsageError
 from auditor.core.files import atomic_write, read_json
-from auditor.search.run import FITS, MANIFEST, run_search
-from auditor.search.systems import SPACES, SearchOptions
+from auditor.lab.search.run import FITS, MANIFEST, run_search
+from auditor.lab.search.systems import SPACES, SearchOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 SYSTEMS = "nasnet,proxyless,proxyless-mbconv,eas,eas-dense"

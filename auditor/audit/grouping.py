@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from auditor.audit.content import IMAGES
-from auditor.checks.duplicates import find_duplicates
+from auditor.quality.duplicates import find_duplicates
 from auditor.core.files import load_npy
 from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset, TextDataset

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.audit.explain import Explainer, explanation_lines
+from auditor.audit.why import Explainer, explanation_lines
 from auditor.core.config import Settings
 from auditor.core.errors import UnknownNameError, UsageError
 from auditor.core.files import atomic_path, atomic_write
@@ -21,7 +21,7 @@ ITEM_SCHEMA = "auditor.item/1"
 
 
 def inspect_item(run: Run, item: str, progress: Progress | None = None) -> dict[str, Any]:
-    """Facts about one item as JSON values; ``explanation`` is what `auditor.audit.explain` says about it.
+    """Facts about one item as JSON values; ``explanation`` is what `auditor.audit.why` says about it.
 
     Parameters
     ----------

@@ -13,9 +13,9 @@ import numpy as np
 from auditor.audit.content import IMAGES
 from auditor.audit.quality_files import document, item_table, write_quality
 from auditor.audit.subject import make_subject, neighbours_of
-from auditor.checks.base import Outcome
-from auditor.checks.registry import CHECKS, run_checks
-from auditor.checks.subject import Subject
+from auditor.quality.base import Outcome
+from auditor.quality.registry import CHECKS, run_checks
+from auditor.quality.subject import Subject
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import AuditorError, UsageError
 from auditor.core.files import load_npy

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auditor.checks.base import Outcome
-from auditor.checks.subject import Subject
+from auditor.quality.base import Outcome
+from auditor.quality.subject import Subject
 from auditor.core.files import write_json
 from auditor.runs import layout
 from auditor.runs.tables import write_table

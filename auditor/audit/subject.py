@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditor.checks.measures import ImageMeasures, measure_images
-from auditor.checks.subject import Neighbours, Subject
+from auditor.quality.measures import ImageMeasures, measure_images
+from auditor.quality.subject import Neighbours, Subject
 from auditor.core.errors import DataError, UsageError
 from auditor.core.progress import Progress
 from auditor.data.base import Dataset

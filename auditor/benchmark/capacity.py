@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.benchmark.field import make_field
+from auditor.benchmark.models import make_field
 from auditor.benchmark.inputs import Inputs
 from auditor.benchmark.readers.registry import read_predictions
 from auditor.benchmark.sets import make_sets

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from auditor.benchmark.field import Field
+from auditor.benchmark.models import Field
 from auditor.benchmark.pairs import LEVEL, PairTests
 from auditor.benchmark.sets import Sets
 from auditor.core.seeds import generator

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.benchmark.field import Field
+from auditor.benchmark.models import Field
 from auditor.benchmark.sets import Sets
 from auditor.benchmark.verdicts.judged import GIVEN, GUESSED, Judged
 from auditor.core.seeds import generator

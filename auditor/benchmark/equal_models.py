@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from auditor.benchmark.field import Field, Model
+from auditor.benchmark.models import Field, Model
 from auditor.benchmark.pairs import change_p, compare_pairs, real_flips
 
 __all__ = ["declared", "equal_models"]

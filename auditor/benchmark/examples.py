@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from auditor.benchmark.field import make_field
+from auditor.benchmark.models import make_field
 from auditor.benchmark.inputs import Inputs
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.sets import make_sets

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.benchmark.label_lists import holds_objects
-from auditor.benchmark.truth import Truth, load_truth, truth_of_dataset
+from auditor.benchmark.given_labels import Truth, load_truth, truth_of_dataset
 from auditor.benchmark.verdicts.judged import Judged
 from auditor.benchmark.verdicts.label_lists import judge_lists
 from auditor.benchmark.verdicts.patch import judge_patch

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auditor.benchmark.field import Field
+from auditor.benchmark.models import Field
 from auditor.benchmark.pairs import LEVEL
 from auditor.benchmark.sets import Sets
 from auditor.benchmark.verdicts.judged import GIVEN, GUESSED, Judged

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.benchmark.field import Field
+from auditor.benchmark.models import Field
 from auditor.stats.paired import discordant_counts, holm, mcnemar, mcnemar_greater, seeded_greater, sign_flip
 
 __all__ = ["BOTH_SIDES", "CHANGE", "LEVEL", "PairTests", "change_p", "compare_pairs", "flips_of", "real_flips"]

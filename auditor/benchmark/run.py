@@ -11,16 +11,16 @@ import numpy as np
 
 from auditor.benchmark.curves import check_by_simulation, crossovers, curves, exact_counts, find_crossovers
 from auditor.benchmark.draws import Draws, draw, interval, rank_interval, summary_of_signs
-from auditor.benchmark.field import Field, make_field
+from auditor.benchmark.models import Field, make_field
 from auditor.benchmark.label_draws import drawn_claims
 from auditor.benchmark.pairs import PairTests, change_p, compare_pairs, real_flips
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.result import BenchmarkResult, ModelResult
 from auditor.benchmark.selection import agreement_with_guesses, audit_ranking
 from auditor.benchmark.sets import Sets, make_sets
-from auditor.benchmark.truth import Truth
+from auditor.benchmark.given_labels import Truth
 from auditor.benchmark.verdicts.judged import Judged
-from auditor.benchmark.words import caveats, headline
+from auditor.benchmark.sentences import caveats, headline
 from auditor.core.errors import UsageError
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.progress import Progress, SilentProgress

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from auditor.benchmark.field import Field
+from auditor.benchmark.models import Field
 from auditor.benchmark.sets import Sets
 from auditor.benchmark.verdicts.judged import GUESSED, Judged
 from auditor.core.seeds import generator

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from auditor.benchmark.truth import Truth
+from auditor.benchmark.given_labels import Truth
 from auditor.benchmark.verdicts.judged import AMBIGUOUS, BOTH, GIVEN, GUESSED, Judged
 
 __all__ = ["Sets", "make_sets"]

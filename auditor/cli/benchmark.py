@@ -42,7 +42,7 @@ def benchmark(
 ) -> None:
     """Re-rank models on corrected labels, and say which rank changes are real. Without predictions: counts alone."""
     from auditor.benchmark.command import run_benchmark
-    from auditor.benchmark.words import benchmark_lines
+    from auditor.benchmark.sentences import benchmark_lines
     from auditor.cli.console import RichProgress, print_json, say
     from auditor.cli.values import parse_class_names
     from auditor.core.config import load_settings

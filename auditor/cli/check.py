@@ -37,12 +37,12 @@ def check(
     from auditor.cli.console import print_json, say
     from auditor.core.config import load_settings
     from auditor.core.files import atomic_write
-    from auditor.gate.annotations import github_annotations
-    from auditor.gate.baseline import write_baseline as write
-    from auditor.gate.check import check as work
-    from auditor.gate.document import check_document, check_lines
-    from auditor.gate.junit import junit_xml
-    from auditor.gate.policy import load_policy
+    from auditor.policy.annotations import github_annotations
+    from auditor.policy.baseline import write_baseline as write
+    from auditor.policy.check import check as work
+    from auditor.policy.document import check_document, check_lines
+    from auditor.policy.junit import junit_xml
+    from auditor.policy.policy import load_policy
 
     chosen, file = load_policy(policy)
     given = {"run": run, "store": store}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from auditor.numbers.estimate import ErrorEstimate
+    from auditor.estimation.estimate import ErrorEstimate
 
 __all__ = ["estimate"]
 
@@ -27,11 +27,11 @@ def estimate(
     from auditor.cli.console import print_json, say
     from auditor.core.config import load_settings
     from auditor.core.errors import DataError
-    from auditor.numbers.documents import estimate_document
-    from auditor.numbers.estimate import estimate as work
-    from auditor.numbers.probability import write_probabilities
-    from auditor.numbers.state import read_state
-    from auditor.numbers.words import estimate_lines
+    from auditor.estimation.documents import estimate_document
+    from auditor.estimation.estimate import estimate as work
+    from auditor.estimation.probability import write_probabilities
+    from auditor.estimation.state import read_state
+    from auditor.estimation.sentences import estimate_lines
     from auditor.patch.rules import open_store
     from auditor.runs.layout import P_WRONG
     from auditor.runs.run import open_run
@@ -61,8 +61,8 @@ def estimate(
 def _write_plot(path: Path, found: ErrorEstimate) -> None:
     from auditor.core.errors import DataError, UsageError
     from auditor.core.files import atomic_write
-    from auditor.numbers.probability import LEAST_CHECKED
-    from auditor.numbers.reliability_plot import reliability_svg
+    from auditor.estimation.probability import LEAST_CHECKED
+    from auditor.estimation.reliability_plot import reliability_svg
 
     if path.suffix != ".svg":
         raise UsageError(f"--plot {str(path)!r}: the file must end in .svg.")

@@ -23,9 +23,9 @@ def flag_guaranteed(
     from auditor.cli.console import print_json, say
     from auditor.core.config import load_settings
     from auditor.core.errors import UsageError
-    from auditor.numbers.documents import list_document
-    from auditor.numbers.flag_lists import flag_at_fdr, flag_at_precision
-    from auditor.numbers.state import read_state
+    from auditor.estimation.documents import list_document
+    from auditor.estimation.flag_lists import flag_at_fdr, flag_at_precision
+    from auditor.estimation.state import read_state
     from auditor.patch.rules import open_store
     from auditor.runs.run import open_run
 

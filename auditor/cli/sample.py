@@ -33,9 +33,9 @@ def sample(
     from auditor.cli.console import print_json, say
     from auditor.core.config import load_settings
     from auditor.core.errors import UsageError
-    from auditor.numbers.expectation import expect
-    from auditor.numbers.state import draw_stream, read_state
-    from auditor.numbers.words import expectation_lines
+    from auditor.estimation.expectation import expect
+    from auditor.estimation.state import draw_stream, read_state
+    from auditor.estimation.sentences import expectation_lines
     from auditor.patch.rules import open_store
     from auditor.runs.run import open_run
 

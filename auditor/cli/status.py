@@ -20,10 +20,10 @@ def status(
     """Say how far the review is, how many errors remain, and whether one may stop. Ask as often as you like."""
     from auditor.cli.console import print_json, say
     from auditor.core.config import load_settings
-    from auditor.numbers.documents import status_document
-    from auditor.numbers.state import read_state
-    from auditor.numbers.status import review_status
-    from auditor.numbers.words import status_lines
+    from auditor.estimation.documents import status_document
+    from auditor.estimation.state import read_state
+    from auditor.estimation.status import review_status
+    from auditor.estimation.sentences import status_lines
     from auditor.patch.rules import open_store
     from auditor.runs.run import open_run
 

@@ -9,7 +9,7 @@ from typing import Final
 from auditor.audit.evidence import run_evidence
 from auditor.core.errors import AuditorError
 from auditor.detect.base import Evidence
-from auditor.numbers.adaptive import EVERY, is_due, too_large, update_order
+from auditor.estimation.adaptive import EVERY, is_due, too_large, update_order
 from auditor.ui.workspace import Workspace
 
 __all__ = ["Follower", "nudge"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from auditor.audit.explain import Explainer
+from auditor.audit.why import Explainer
 from auditor.core.errors import DataError
 from auditor.explain.opening import has_networks
 from auditor.runs import layout

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import auditor
 from auditor.audit.detector_scores import detector_scores
 from auditor.audit.evidence import run_evidence
-from auditor.audit.explain import EXPLANATION_SCHEMA, Explainer, explain_item, explanation_lines
+from auditor.audit.why import EXPLANATION_SCHEMA, Explainer, explain_item, explanation_lines
 from auditor.audit.find_errors import find_errors
 from auditor.cli.main import app
 from auditor.core.errors import UnknownNameError

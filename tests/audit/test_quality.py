@@ -11,7 +11,7 @@ import pytest
 
 import auditor
 from auditor.audit.quality import quality
-from auditor.checks.registry import CHECKS
+from auditor.quality.registry import CHECKS
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, UnknownNameError, UsageError
 from auditor.runs import layout

@@ -16,7 +16,7 @@ from auditor.benchmark.label_lists import load_label_lists
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.run import benchmark, count_sets
 from auditor.benchmark.sets import make_sets
-from auditor.benchmark.truth import load_truth
+from auditor.benchmark.given_labels import load_truth
 from auditor.core.config import Settings
 from auditor.core.errors import AuditorError, DataError, LabelError, UnsafeFileError, UsageError
 from auditor.patch.files import write_patch

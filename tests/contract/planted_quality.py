@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from auditor.audit.subject import make_subject, neighbours_of
-from auditor.checks.subject import Subject
+from auditor.quality.subject import Subject
 from auditor.core.progress import SilentProgress
 from auditor.data.base import ItemTable
 from auditor.data.kinds import ImageDataset, TableDataset, TextDataset

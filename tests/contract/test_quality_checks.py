@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import auditor.checks
+import auditor.quality
 from auditor.audit.quality_files import document, item_table
-from auditor.checks.base import SEVERITIES, Check, Outcome
-from auditor.checks.registry import CHECKS, run_checks
+from auditor.quality.base import SEVERITIES, Check, Outcome
+from auditor.quality.registry import CHECKS, run_checks
 from auditor.core.errors import UnknownNameError
 from auditor.runs import layout
 from tests.contract.planted_quality import NOT_APPLICABLE, PLANTED, SOUND
 
-ROOM = Path(auditor.checks.__file__).parent
+ROOM = Path(auditor.quality.__file__).parent
 DOCS = ROOM.parents[1] / "docs" / "quality.md"
 
 
@@ -99,7 +99,7 @@ def test_every_check_runs_on_every_kind_of_data(tmp_path: Path) -> None:
 
 def test_one_file_per_check(name: str) -> None:
     module = CHECKS.target(name).partition(":")[0]
-    assert module == f"auditor.checks.{name}"
+    assert module == f"auditor.quality.{name}"
 
 
 def test_unknown_names_suggest_the_nearest() -> None:

@@ -64,7 +64,7 @@ def test_a_file_is_the_network(case: str, tmp_path: Path) -> None:
 def test_found_networks_are_trained_beside_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from PIL import Image
 
-    from tests.search.conftest import colours
+    from tests.lab.search.conftest import colours
 
     monkeypatch.chdir(tmp_path)
     for split, n in (("train", 40), ("test", 8)):

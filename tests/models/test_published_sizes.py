@@ -9,7 +9,7 @@ torchvision = pytest.importorskip("torchvision")
 
 from auditor.models.counter import count, count_pruned  # noqa: E402
 from auditor.models.registry import build_model  # noqa: E402
-from auditor.prune.layers import prunable_layers  # noqa: E402
+from auditor.lab.prune.layers import prunable_layers  # noqa: E402
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from auditor.numbers.state import draw_stream, read_state
-from auditor.numbers.status import review_status
-from auditor.numbers.words import status_lines
+from auditor.estimation.state import draw_stream, read_state
+from auditor.estimation.status import review_status
+from auditor.estimation.sentences import status_lines
 from auditor.ui.config import config_from_environ
 from auditor.ui.exchange import Exchange
 from auditor.ui.following import Follower

@@ -13,7 +13,7 @@ from auditor.benchmark.readers.base import (
     top_of_probabilities,
     whole_classes,
 )
-from auditor.benchmark.truth import Truth
+from auditor.benchmark.given_labels import Truth
 from auditor.core.errors import DataError
 from auditor.core.files import load_npy
 

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from auditor.benchmark.truth import Truth
+from auditor.benchmark.given_labels import Truth
 from auditor.core.errors import DataError, LabelError, ProbabilityError
 
 __all__ = ["Claim", "Prediction", "Reader", "check_length", "first_maximum", "place_rows", "plain_name",

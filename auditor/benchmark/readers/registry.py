@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from auditor.benchmark.readers.base import Claim, Prediction, Reader
-from auditor.benchmark.truth import Truth
+from auditor.benchmark.given_labels import Truth
 from auditor.core.errors import AuditorError, DataError, UnreadableError
 from auditor.core.registry import Registry
 

@@ -16,7 +16,7 @@ from auditor.benchmark.readers.base import (
     top_of_probabilities,
     whole_classes,
 )
-from auditor.benchmark.truth import ID_COLUMNS, Truth
+from auditor.benchmark.given_labels import ID_COLUMNS, Truth
 from auditor.core.errors import DataError
 from auditor.data.tables import read_table
 

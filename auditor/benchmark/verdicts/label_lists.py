@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from auditor.benchmark.label_lists import load_label_lists
-from auditor.benchmark.truth import Truth
+from auditor.benchmark.given_labels import Truth
 from auditor.benchmark.verdicts.judged import BOTH, GIVEN, GUESSED, NEITHER, Decision, Judged
 from auditor.core.errors import DataError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from auditor.benchmark.truth import Truth
+from auditor.benchmark.given_labels import Truth
 from auditor.benchmark.verdicts.judged import AMBIGUOUS, BOTH, GUESSED, NEITHER, Decision, Judged
 from auditor.core.errors import DataError, LabelError
 from auditor.data.base import Dataset

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from auditor.benchmark.label_lists import load_label_lists
-from auditor.benchmark.truth import Truth
+from auditor.benchmark.given_labels import Truth
 from auditor.benchmark.verdicts.judged import BOTH, GIVEN, GUESSED, NEITHER, STATES, Decision, Judged, vote_posterior
 from auditor.core.errors import DataError, LabelError
 from auditor.patch.published_names import renamed

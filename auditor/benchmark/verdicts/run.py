@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from auditor.benchmark.truth import Truth
+from auditor.benchmark.given_labels import Truth
 from auditor.benchmark.verdicts.judged import (
     AMBIGUOUS,
     BOTH,
@@ -18,7 +18,7 @@ from auditor.benchmark.verdicts.judged import (
     vote_posterior,
 )
 from auditor.core.errors import DataError
-from auditor.numbers.state import read_state
+from auditor.estimation.state import read_state
 from auditor.patch.importing import judged_split
 from auditor.patch.rules import open_store, stored_consensus
 from auditor.review.consensus import ItemConsensus, k_of_n

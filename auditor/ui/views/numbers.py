@@ -9,10 +9,10 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from auditor.numbers.reliability_plot import reliability_svg
-from auditor.numbers.state import read_state
-from auditor.numbers.status import ReviewStatus, review_status
-from auditor.numbers.words import estimate_lines, interval_words, number_words, status_lines
+from auditor.estimation.reliability_plot import reliability_svg
+from auditor.estimation.state import read_state
+from auditor.estimation.status import ReviewStatus, review_status
+from auditor.estimation.sentences import estimate_lines, interval_words, number_words, status_lines
 from auditor.ui.workspace import Workspace
 
 __all__ = ["numbers_section", "status_of"]

@@ -1,0 +1,270 @@
+"""How many labels are wrong: the total with its interval, beside it the exact ones, by class and by pair of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from auditor.core.errors import DataError
+from auditor.core.seeds import generator
+from auditor.estimation.probability import Calibration, calibrate
+from auditor.estimation.reviewers import NOT_CORRECTED, ReviewerError, reviewer_error
+from auditor.estimation.state import BAD, ReviewState, Treatment, read_state
+from auditor.estimation.uniform import uniform_part
+from auditor.review.sampling import score_bands
+from auditor.review.store import VerdictStore
+from auditor.runs.run import Run
+from auditor.stats.intervals import Interval
+from auditor.stats.totals import (
+    LEAST_FOR_A_NUMBER,
+    Total,
+    allow_for_overlooked,
+    correct_for_reviewer,
+    estimate_total,
+    stratified_total,
+    uniform_total,
+)
+
+__all__ = ["LEAST_DRAWS", "LEAST_ERRORS", "NOT_ENOUGH", "ErrorEstimate", "PartEstimate", "TreatedTotals", "estimate",
+           "estimate_errors", "frame_total"]  # fmt: skip
+
+#: Draws and errors a part (class, pair of classes) needs before it gets a number of its own.
+LEAST_DRAWS: Final = LEAST_FOR_A_NUMBER
+LEAST_ERRORS: Final = 5
+NOT_ENOUGH: Final = "not enough reviews"
+#: Uniform draws below which the exact interval beside the estimate says nothing.
+LEAST_UNIFORM: Final = 10
+
+
+@dataclass(frozen=True)
+class TreatedTotals:
+    """The number of wrong labels under one treatment of ambiguous verdicts.
+
+    Attributes
+    ----------
+    treatment : str
+    total : Total
+        Frame and exactly known items together.
+    uniform, stratified : Total or None
+        Exact intervals from the uniform part; None where it is too small.
+    corrected : Total or None
+        Corrected for reviewer error, from first verdicts; None where `reviewer_note` says why.
+    reviewer : ReviewerError or None
+    reviewer_note : str
+        What the correction rests on, or why there is none.
+    """
+
+    treatment: Treatment
+    total: Total
+    uniform: Total | None
+    stratified: Total | None
+    corrected: Total | None
+    reviewer: ReviewerError | None
+    reviewer_note: str
+
+
+@dataclass(frozen=True)
+class PartEstimate:
+    """A class (`suggested` is None) or a pair of given and suggested class; strict treatment.
+
+    `estimate` is None where there are fewer than `LEAST_DRAWS` draws or `LEAST_ERRORS` errors.
+    """
+
+    given: str
+    suggested: str | None
+    items: int
+    draws: int
+    errors: int
+    estimate: Interval | None
+
+
+@dataclass(frozen=True)
+class ErrorEstimate:
+    """What the verdicts say about the number of wrong labels.
+
+    Attributes
+    ----------
+    items : int
+        Audited items: what the totals speak of.
+    known, bad_items : int
+        Items counted exactly; items found broken, which are no wrong labels.
+    planned, judged, draws : int
+        Draws of the audit stream, those with a verdict, and those the estimate uses.
+    strict, lenient : TreatedTotals or None
+        None without a usable draw, and `notes` say so.
+    classes, pairs : tuple of PartEstimate
+        All classes; the pairs with an estimate.
+    pairs_without : int
+        Pairs with a draw but no estimate.
+    calibration : Calibration or None
+    notes : tuple of str
+    """
+
+    run: str
+    design: str
+    items: int
+    known: int
+    bad_items: int
+    planned: int
+    judged: int
+    draws: int
+    strict: TreatedTotals | None
+    lenient: TreatedTotals | None
+    classes: tuple[PartEstimate, ...]
+    pairs: tuple[PartEstimate, ...]
+    pairs_without: int
+    calibration: Calibration | None
+    notes: tuple[str, ...]
+
+
+def estimate_errors(run: Run, store: VerdictStore, seed: int = 0) -> ErrorEstimate:
+    """Estimate from the audit stream of a store; see `estimate`."""
+    return estimate(read_state(run, store), seed)
+
+
+def estimate(state: ReviewState, seed: int = 0) -> ErrorEstimate:
+    """Total number of wrong labels among the audited items.
+
+    The frame is estimated by the cross-fitted difference estimator (`stats.totals.estimate_total`) on the run's
+    ranking; items known outside the frame are added exactly. Limits hold for a nominal 95 %.
+
+    Parameters
+    ----------
+    state : ReviewState
+    seed : int
+        Of the halves of the cross-fit.
+    """
+    notes = []
+    unknown = int((~state.in_frame & ~state.known).sum())
+    if unknown:
+        notes.append(
+            f"the verdicts on {unknown} item(s) outside the frame were taken back: they are counted as possibly wrong"
+        )
+    strict = lenient = calibration = None
+    classes: tuple[PartEstimate, ...] = ()
+    pairs: list[PartEstimate] = []
+    pairs_without = 0
+    if len(state.draws) or not len(state.frame):
+        strict, lenient = (_treated(state, t, unknown, seed) for t in ("strict", "lenient"))
+        classes = tuple(_classes(state, seed))
+        for part in _pairs(state, seed):
+            if part.estimate is None:
+                pairs_without += 1
+            else:
+                pairs.append(part)
+        calibration = calibrate(state, frame_total(state, state.wrong("strict"), seed).estimate.value, seed)
+    else:
+        notes.append("no estimate yet: the audit stream has no verdicts it can use (auditor sample, then review)")
+    if state.judged > len(state.draws) and len(state.frame):
+        notes.append(
+            f"{state.judged - len(state.draws)} judged draw(s) are not used: they are known exactly, or come after "
+            "one that is still open"
+        )
+    return ErrorEstimate(
+        state.run, state.design, len(state), int(state.known.sum()), int((state.outcome == BAD).sum()),
+        state.planned, state.judged, len(state.draws), strict, lenient, classes, tuple(pairs), pairs_without,
+        calibration, tuple(notes),
+    )  # fmt: skip
+
+
+def _rng(seed: int) -> np.random.Generator:
+    # The same halves for every treatment and part: their differences are not those of the split.
+    return generator(seed, "numbers", "halves")
+
+
+def frame_total(state: ReviewState, wrong: np.ndarray, seed: int = 0, domain: np.ndarray | None = None) -> Total:
+    """Wrong labels in the frame of the audit stream, or in the part of it that lies in `domain`, bool (n,).
+
+    `wrong` is over all items, bool (n,). This is the interval every command reports; items known exactly come on top.
+    """
+    if not len(state.frame):
+        return Total(Interval(0.0, 0.0, 0.0, 0.95), "all reviewed", 0, 0)
+    inside = None if domain is None else domain[state.frame]
+    score = state.score[state.frame]
+    total = estimate_total(score, state.sample, wrong[state.draws], _rng(seed), domain=inside)
+    return _with_blind_spot(state, total, wrong, state.in_frame if domain is None else domain & state.in_frame)
+
+
+def _with_blind_spot(state: ReviewState, total: Total, wrong: np.ndarray, domain: np.ndarray) -> Total:
+    """See `stats.totals.allow_for_overlooked`; the model trusts the items with a margin of at most 0."""
+    trusted = domain & (state.margin <= 0)
+    drawn = state.draws[trusted[state.draws]]
+    if not trusted.any() or wrong[drawn].any():
+        return total
+    draws = len(uniform_part(state, trusted).draws)
+    right = len(np.unique(state.draws[domain[state.draws] & ~wrong[state.draws]]))
+    return allow_for_overlooked(total, int(trusted.sum()), draws, float(domain.sum() - right))
+
+
+def _plus(total: Total, exact: int, unknown: int = 0) -> Total:
+    """Add items known exactly, and items that may be either."""
+    e = total.estimate
+    interval = Interval(e.value + exact, e.low + exact, e.high + exact + unknown, e.level)
+    return Total(interval, total.method, total.draws, total.found + exact, total.notes)
+
+
+def _treated(state: ReviewState, treatment: Treatment, unknown: int, seed: int) -> TreatedTotals:
+    wrong = state.wrong(treatment)
+    exact = int((wrong & state.known).sum())
+    total = _plus(frame_total(state, wrong, seed), exact, unknown)
+    uniform, stratified = _exact_totals(state, wrong)
+    found = reviewer_error(state, treatment)
+    corrected, note = None, found if isinstance(found, str) else found.basis
+    if isinstance(found, ReviewerError):
+        # One verdict per item: sensitivity and specificity are those of a single verdict, not of a majority.
+        first = state.wrong(treatment, state.first)
+        seen = _plus(frame_total(state, first, seed), int((first & state.known).sum()), unknown)
+        try:
+            corrected = correct_for_reviewer(
+                seen, len(state), found.sensitivity, None if found.same else found.specificity
+            )
+        except DataError as error:
+            note = f"{NOT_CORRECTED}: {error.what}"
+    return TreatedTotals(
+        treatment, total,
+        _plus(uniform, exact, unknown) if uniform else None,
+        _plus(stratified, exact, unknown) if stratified else None,
+        corrected, found if isinstance(found, ReviewerError) else None, note,
+    )  # fmt: skip
+
+
+def _exact_totals(state: ReviewState, wrong: np.ndarray) -> tuple[Total | None, Total | None]:
+    """Exact intervals over the frame: of its uniform part, and of the uniform parts of its score bands."""
+    size = len(state.frame)
+    draws = uniform_part(state, state.in_frame).draws
+    uniform = uniform_total(wrong[draws], size) if len(draws) >= LEAST_UNIFORM else None
+    band = np.full(len(state), -1)
+    band[state.frame] = score_bands(size)
+    # Within a band the probabilities differ less: more draws survive the thinning than over the whole frame.
+    parts = [uniform_part(state, band == b).draws for b in np.unique(band[band >= 0])]
+    drawn = np.concatenate(parts) if parts else np.empty(0, np.int64)
+    if len(drawn) < LEAST_UNIFORM:
+        return uniform, None
+    place = np.cumsum(state.in_frame) - 1
+    return uniform, stratified_total(band[state.frame], place[drawn], wrong[drawn])
+
+
+def _part(state: ReviewState, given: str, suggested: str | None, domain: np.ndarray, seed: int) -> PartEstimate:
+    wrong = state.wrong("strict")
+    draws = int(domain[state.draws].sum())
+    errors = int((wrong & domain)[state.draws].sum())
+    found = None
+    if draws >= LEAST_DRAWS and errors >= LEAST_ERRORS:
+        exact = int((wrong & domain & state.known).sum())
+        unknown = int((domain & ~state.in_frame & ~state.known).sum())
+        found = _plus(frame_total(state, wrong, seed, domain), exact, unknown).estimate
+    return PartEstimate(given, suggested, int(domain.sum()), draws, errors, found)
+
+
+def _classes(state: ReviewState, seed: int) -> Iterator[PartEstimate]:
+    for name in state.class_names:
+        yield _part(state, name, None, state.given == name, seed)
+
+
+def _pairs(state: ReviewState, seed: int) -> Iterator[PartEstimate]:
+    drawn = zip(state.given[state.draws], state.suggested[state.draws], strict=True)
+    for given, suggested in sorted({(str(g), str(s)) for g, s in drawn}):
+        yield _part(state, given, suggested, (state.given == given) & (state.suggested == suggested), seed)

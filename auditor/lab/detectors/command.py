@@ -1,0 +1,71 @@
+"""``auditor benchmark-detection``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["benchmark_detection"]
+
+
+def benchmark_detection(
+    sets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SET ...]", help="Sets, or first parts of their names; all without any."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Seeds of sets that are trained here.")] = 3,
+    draws: Annotated[int, typer.Option(help="Resamples of the paired bootstrap; 1000 for publication.")] = 200,
+    out: Annotated[Path | None, typer.Option(help="Result folder.")] = None,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option(help="Finished run on CIFAR-10N labels, instead of training; may be repeated, one per seed."),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="quick or standard: recipe of trained networks. Without it no 50,000 images are trained on."),
+    ] = None,
+    subset: Annotated[int, typer.Option(help="Items of the cifar10+... sets.")] = 10_000,
+    noise_rate: Annotated[float, typer.Option(help="Expected share of injected wrong labels.")] = 0.2,
+    model: Annotated[str, typer.Option(help="Trainer of the cifar10+... sets.")] = "frozen",
+    folds: Annotated[int, typer.Option(help="Folds of every cross-validation.")] = 5,
+    workers: Annotated[int, typer.Option(help="Processes that train side by side; never changes a result.")] = 1,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder that holds the data.")] = None,
+    list_only: Annotated[bool, typer.Option("--list", help="Say what each set is and if it can run.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No human text.")] = False,
+) -> None:
+    """Measure every detector beside cleanlab and a kNN vote, on sets whose wrong labels are known."""
+    from auditor.cli.console import RichProgress, print_json, say
+    from auditor.core.config import load_settings
+    from auditor.lab.detectors.benchmark import REPORT, run_benchmark
+    from auditor.lab.detectors.sets import Context, Options, select_sets
+
+    settings = load_settings({"data_dir": data_dir})
+    options = Options(noise_rate=noise_rate, subset=subset, model=model, budget=budget, folds=folds)
+    folder = out or settings.runs_dir / "benchmark-detection"
+    with RichProgress(quiet) as progress:
+        context = Context(settings, folder / "work", options, tuple(run or ()), workers, progress)
+        if list_only:
+            chosen = select_sets(sets or [])
+            rows = [{"set": s.name, "what": s.summary, "state": s.absent(context) or "ready"} for s in chosen]
+            for row in rows:
+                say(f"{row['set']}: {row['what']}. {row['state']}")
+            if json:
+                print_json({"schema": "auditor.benchmark-sets/1", "sets": rows})
+            return
+        names = sets or []
+        command = " ".join(["auditor benchmark-detection", *names, f"--seeds {seeds} --draws {draws}"])
+        command += f" --budget {budget}" if budget else ""
+        result = run_benchmark(names, context, folder, seeds, draws, command)
+    if not quiet:
+        for row in result["comparisons"]:
+            if row["note"] in ("best single detector", "cleanlab's default", "cleanlab's best score"):
+                points = f"{100 * row['difference']:+.2f} [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
+                say(f"{row['set']}: {row['figure']} of {row['first']} less {row['second']}: {points} points")
+        for row in result["not run"]:
+            say(f"{row['set']}: not run: {row['reason']}")
+        say(f"Report: {folder / REPORT}")
+    if json:
+        print_json(result)

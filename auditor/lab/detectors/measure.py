@@ -1,0 +1,126 @@
+"""The figures of one contestant on one set, and the resamples that intervals are made of.
+
+This is the only place where scores meet the truth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numba
+import numpy as np
+
+from auditor.core.hashing import hash_array
+from auditor.core.seeds import generator
+from auditor.detect.metrics import Ranked, flag_counts
+from auditor.lab.detectors.methods import Outcome
+
+__all__ = ["DRAWN", "RANKING", "figures", "resampled"]
+
+#: Figures of a ranking and of a flag mask; all are shares except ``flagged`` and ``seconds``.
+RANKING = ("AP", "AUROC", "P@N", "P@100", "best F1")
+FLAGS = ("F1", "flagged", "precision", "recall")
+#: Figures that get intervals.
+DRAWN = ("AP", "P@N", "F1")
+
+
+def figures(outcome: Outcome, wrong: np.ndarray, ids: np.ndarray) -> dict[str, Any]:
+    """One row of results.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    wrong : bool array (n,)
+        True where the given label is wrong.
+    ids : array (n,)
+        Order equal scores.
+
+    Returns
+    -------
+    dict
+        ``tool, what, seconds, reason, scores`` (hash of what the contestant said) and the figures of `RANKING`
+        and `FLAGS`; None where there is none.
+    """
+    row: dict[str, Any] = {"tool": outcome.tool, "what": outcome.what, "reason": outcome.reason}
+    row["seconds"] = None if outcome.reason else round(outcome.seconds, 4)
+    row["scores"] = _identity(outcome)
+    row |= dict.fromkeys((*RANKING, *FLAGS))
+    if outcome.score is not None:
+        ranked = Ranked.of(wrong, outcome.score, ids)
+        row |= {
+            "AP": ranked.average_precision(), "AUROC": ranked.auroc(), "P@N": ranked.precision_at(),
+            "P@100": ranked.precision_at(100), "best F1": ranked.best_f1(),
+        }  # fmt: skip
+    if outcome.flagged is not None:
+        counts = flag_counts(wrong, outcome.flagged)
+        row |= {
+            "F1": counts.f1, "flagged": int(counts.flagged), "precision": counts.precision, "recall": counts.recall,
+        }  # fmt: skip
+    return {key: _plain(value) for key, value in row.items()}
+
+
+def _identity(outcome: Outcome) -> str | None:
+    parts = [hash_array(part) for part in (outcome.score, outcome.flagged) if part is not None]
+    return "+".join(part.removeprefix("sha256:")[:16] for part in parts) or None
+
+
+def _plain(value: Any) -> Any:
+    """NaN (no flag at all has no precision) becomes None."""
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def resampled(outcomes: Sequence[Outcome], wrong: np.ndarray, ids: np.ndarray, draws: int) -> dict[str, np.ndarray]:
+    """Figures on resampled items, the same resamples for all contestants and for all seeds of a set.
+
+    Returns
+    -------
+    dict
+        Figure of `DRAWN` to float64 (contestants, draws); NaN where a contestant has no such figure.
+    """
+    ranked = [None if o.score is None else Ranked.of(wrong, o.score, ids) for o in outcomes]
+    drawn = {name: np.full((len(outcomes), draws), np.nan) for name in DRAWN}
+    for draw, weights in enumerate(_resamples(len(wrong), draws)):
+        for row, (outcome, ranking) in enumerate(zip(outcomes, ranked, strict=True)):
+            if ranking is not None:
+                found = _one_pass(ranking.order, ranking.truth, ranking.ends, weights)
+                drawn["AP"][row, draw], drawn["P@N"][row, draw] = found
+            if outcome.flagged is not None:
+                drawn["F1"][row, draw] = flag_counts(wrong, outcome.flagged, weights).f1
+    return drawn
+
+
+def _resamples(n_items: int, draws: int) -> Iterator[np.ndarray]:
+    """Multiplicities of the items, float64 (n,), by the number of items alone."""
+    rng = generator(0, "detection-benchmark", n_items)
+    for _ in range(draws):
+        yield np.bincount(rng.integers(0, n_items, n_items), minlength=n_items).astype(np.float64)
+
+
+@numba.njit(cache=True, nogil=True)
+def _one_pass(
+    order: np.ndarray, truth: np.ndarray, ends: np.ndarray, weights: np.ndarray
+) -> tuple[float, float]:  # pragma: no cover - compiled
+    """`Ranked.average_precision` and `Ranked.precision_at` under item weights, in one pass: 30 times as fast."""
+    total = 0.0
+    for place in range(len(order)):
+        if truth[place]:
+            total += weights[order[place]]
+    if total == 0:
+        return np.nan, np.nan
+    items, hits, before, precision, at_total, run = 0.0, 0.0, 0.0, 0.0, -1.0, 0
+    for place in range(len(order)):
+        weight = weights[order[place]]
+        gained = weight if truth[place] else 0.0
+        if at_total < 0 and items + weight >= total:
+            # Linear inside an item that several copies share.
+            at_total = hits + gained * (total - items) / weight
+        items += weight
+        hits += gained
+        if ends[run] == place:
+            if items > 0:
+                precision += (hits - before) * hits / items
+            before = hits
+            run += 1
+    return precision / total, at_total / total

@@ -1,0 +1,228 @@
+"""The benchmark's sets: how evidence, labels and truth come about. The table of families is at the end.
+
+A set says which data it needs (`absent`), what its result depends on (`inputs`), and makes a `Case` per seed.
+The truth lies beside the evidence, never in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from auditor.core.config import Settings
+from auditor.core.errors import DataError, UnknownNameError, UsageError
+from auditor.core.progress import Progress, SilentProgress
+from auditor.core.registry import Registry
+from auditor.data.locate import search_folders
+from auditor.detect.base import Evidence
+
+__all__ = [
+    "FAMILIES", "BenchmarkSet", "Case", "Context", "Family", "Options", "find_data", "label_array", "list_sets",
+    "select_sets",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose. Everything here can change a result and is part of the stored inputs.
+
+    Attributes
+    ----------
+    noise_rate : float
+        Expected share of injected wrong labels.
+    subset : int
+        Items of ``cifar10+...``, chosen by the hash of their ids.
+    model : str
+        Trainer of ``cifar10+...``.
+    budget : str or None
+        ``"quick"`` or ``"standard"``: recipe of trained networks. None: 50,000 images are not trained on, and
+        small sets use the quick recipe.
+    folds : int
+    """
+
+    noise_rate: float = 0.2
+    subset: int = 10_000
+    model: str = "frozen"
+    budget: str | None = None
+    folds: int = 5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.noise_rate < 1:
+            raise UsageError(f"noise rate {self.noise_rate}: a share between 0 and 1 is needed.")
+        if self.subset < 100:
+            raise UsageError(f"a subset of {self.subset} items says nothing.", "Take at least 100.")
+        if self.budget not in (None, "smoke", "quick", "standard"):
+            raise UsageError(f"unknown budget {self.budget!r}.", "Choose quick or standard.")
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where things are.
+
+    Attributes
+    ----------
+    settings : Settings
+    work : Path
+        Fits, runs and embeddings; content-addressed, so it may be shared and kept.
+    options : Options
+    runs : tuple of Path
+        Finished run folders that may serve ``cifar10n-...`` sets; each serves the set whose labels it has.
+    workers : int
+    progress : Progress
+    """
+
+    settings: Settings
+    work: Path
+    options: Options = field(default_factory=Options)
+    runs: tuple[Path, ...] = ()
+    workers: int = 1
+    progress: Progress = field(default_factory=SilentProgress)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One set with one seed.
+
+    Attributes
+    ----------
+    evidence : Evidence
+        All that contestants see.
+    truth : int64 array (n,)
+        True classes, for measuring only.
+    facts : dict
+        Conditions that belong beside the figures: network, recipe, training seconds, noise.
+    """
+
+    evidence: Evidence
+    truth: np.ndarray
+    facts: Mapping[str, Any]
+
+    @property
+    def wrong(self) -> np.ndarray:
+        """bool (n,): the given label differs from the truth."""
+        return self.evidence.labels != self.truth
+
+    @classmethod
+    def in_id_order(cls, evidence: Evidence, truth: np.ndarray, facts: Mapping[str, Any]) -> Case:
+        """Sorted by id once, so that no detector has to."""
+        order = np.argsort(evidence.ids, kind="stable")
+        return cls(evidence.take(order), np.asarray(truth, dtype=np.int64)[order], facts)
+
+
+class BenchmarkSet(Protocol):
+    """One set of the benchmark."""
+
+    name: str
+
+    @property
+    def summary(self) -> str:
+        """One sentence: items, labels, probabilities."""
+
+    @property
+    def limits(self) -> str:
+        """What the figures do not say."""
+
+    def seeds(self, context: Context, wanted: int) -> int:
+        """How many seeds there are to run: 1 where a seed changes nothing."""
+
+    def absent(self, context: Context) -> str | None:
+        """Why the set cannot be run here, or None."""
+
+    def inputs(self, context: Context, seed: int) -> dict[str, Any]:
+        """JSON values that determine the case: hashes of the data, recipe, seed."""
+
+    def case(self, context: Context, seed: int) -> Case:
+        """Evidence and truth."""
+
+
+class Family(Protocol):
+    """Sets of one kind, in one module.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Those that are run when nothing is chosen.
+    """
+
+    names: tuple[str, ...]
+
+    def make(self, name: str) -> BenchmarkSet | None:
+        """The set of that name, or None."""
+
+    def others(self, word: str) -> tuple[str, ...]:
+        """Names of sets beside `names` that the word means: other labels or networks in the same layout."""
+
+
+#: First word of a set's name to its family.
+FAMILIES: Registry[Family] = Registry(
+    "benchmark set",
+    {
+        "oof": "auditor.lab.detectors.stored:STORED",
+        "text": "auditor.lab.detectors.texts:TEXTS",
+        "digits": "auditor.lab.detectors.injected:DIGITS",
+        "cifar10": "auditor.lab.detectors.injected:CIFAR10",
+        "cifar10n": "auditor.lab.detectors.human:HUMAN",
+    },
+    entry_point_group="auditor.benchmark_sets",
+)
+
+
+def list_sets() -> list[str]:
+    """Names of all sets that are run when nothing is chosen."""
+    return [name for family in FAMILIES for name in FAMILIES.load(family).names]
+
+
+def select_sets(wanted: Sequence[str]) -> list[BenchmarkSet]:
+    """The sets asked for; a first part of names (``digits``, ``oof-aggre``) means all that begin with it.
+
+    Raises
+    ------
+    UnknownNameError
+        With the names there are.
+    """
+    known = list_sets()
+    names: list[str] = []
+    for word in wanted or known:
+        family = re.split(r"[-+:]", word)[0]
+        if word in known:
+            names.append(word)
+        elif parts := [name for name in known if re.match(re.escape(word) + r"[-+:]", name)]:
+            names += parts
+        elif family in FAMILIES and (others := FAMILIES.load(family).others(word)):
+            names += others
+        else:
+            raise UnknownNameError("benchmark set", word, known, [n for n in known if n.startswith(word[:4])][:3])
+    found = []
+    for name in dict.fromkeys(names):
+        made = FAMILIES.load(re.split(r"[-+:]", name)[0]).make(name)
+        if made is None:
+            raise UnknownNameError("benchmark set", name, known, [])
+        found.append(made)
+    return found
+
+
+def find_data(settings: Settings, relative: str) -> Path | None:
+    """A file or folder below one of the data folders."""
+    places = [folder / relative for folder in search_folders(settings)]
+    return next((path for path in places if path.exists()), None)
+
+
+def label_array(path: Path, n_items: int | None = None) -> np.ndarray:
+    """Labels from a ``.npy`` file, int64 (n,).
+
+    Raises
+    ------
+    DataError
+        Another shape than ``(n_items,)``.
+    """
+    from auditor.core.files import load_npy
+
+    labels = load_npy(path).astype(np.int64)
+    if labels.ndim != 1 or (n_items is not None and len(labels) != n_items):
+        raise DataError(f"{str(path)!r} holds labels of shape {labels.shape}; expected ({n_items or 'n'},).")
+    return labels

@@ -1,0 +1,150 @@
+"""A network whose filters are switched off per image by small predictors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from auditor.core.errors import UsageError
+from auditor.lab.prune.ftwt.targets import mass_targets, top_share
+from auditor.lab.prune.ftwt.units import Plan, Unit, plan_of
+
+__all__ = ["GatedNetwork", "Record"]
+
+#: Where masks come from. ``predict``: the predictors. ``truth``: the targets of the activations themselves, to estimate
+#: and to test, never for a result. ``dense``: nothing is masked. ``static``: one mask for all images.
+Mode = Literal["predict", "truth", "dense", "static"]
+Training = Literal["decoupled", "joint"]
+
+
+@dataclass
+class Record:
+    """What the last forward pass decided; all tensors have a row per image."""
+
+    masks: dict[str, torch.Tensor] = field(default_factory=dict)
+    targets: dict[str, torch.Tensor] = field(default_factory=dict)
+    logits: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+def _switched_on(logits: torch.Tensor) -> torch.Tensor:
+    """Masks, bool (b, c), of a predictor's logits: sigmoid above 0.5, and the largest where none is."""
+    mask = logits > 0
+    largest = torch.zeros_like(mask).scatter(1, logits.argmax(1, keepdim=True), True)
+    return mask | (largest & ~mask.any(1, keepdim=True))
+
+
+class GatedNetwork(nn.Module):
+    """A backbone with one predictor per gated convolution.
+
+    The mask of a convolution with input I and output O = act(BN(conv(I))) is ``1[sigmoid(P) > 0.5]`` with
+    ``P = Linear(softmax(pool(I)))``; the network goes on with O x mask. Where that leaves an image no filter at all,
+    the one of largest P stays on, as in the targets: a layer that is off answers the same for every image. No gradient
+    flows through the mask, so the task's loss never reaches a predictor.
+
+    Parameters
+    ----------
+    backbone : nn.Module
+        Of a family `plan_of` knows; hooks are put on it.
+    r : float
+        Share of the activation mass the targets keep, in (0, 1].
+    training : "decoupled" or "joint"
+        Whether the predictors' loss stops at their input or also moves the backbone.
+    pool : "max" or "mean"
+        Global pooling in front of the predictors.
+    ratio : float, optional
+        Targets of a fixed share of the filters per layer in place of the mass rule (the uniform control).
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        r: float,
+        training: Training = "decoupled",
+        pool: Literal["max", "mean"] = "max",
+        ratio: float | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 < r <= 1 or (ratio is not None and not 0 < ratio <= 1):
+            raise UsageError(f"r and the ratio lie in (0, 1], not {r} and {ratio}.")
+        self.backbone = backbone
+        self.plan: Plan = plan_of(backbone)
+        self.r, self.ratio, self.coupling, self.pool = r, ratio, training, pool
+        self.mode: Mode = "predict"
+        self.min_size = getattr(backbone, "min_size", 1)
+        self.predictors = nn.ModuleList(nn.Linear(u.conv.in_channels, u.conv.out_channels) for u in self.plan.units)
+        for predictor in self.predictors:
+            # Logits start at the bias: everything is on until a predictor has learnt otherwise.
+            nn.init.normal_(predictor.weight, std=0.01)  # type: ignore[arg-type]
+            nn.init.ones_(predictor.bias)  # type: ignore[arg-type]
+        for i, unit in enumerate(self.plan.units):
+            self.register_buffer(f"fixed_{i}", torch.ones(unit.conv.out_channels, dtype=torch.bool))
+            unit.conv.register_forward_pre_hook(self._before(i, unit))
+            unit.end.register_forward_hook(self._after(i, unit))
+        self.record = Record()
+
+    def _before(self, i: int, unit: Unit) -> Any:
+        def hook(_: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+            if self.mode == "predict":
+                self.record.logits[unit.name] = self.predict_logits(i, inputs[0])
+
+        return hook
+
+    def predict_logits(self, i: int, x: torch.Tensor) -> torch.Tensor:
+        """Logits (b, c_out) of predictor `i` for the input (b, c_in, h, w) of its convolution."""
+        x = x.detach() if self.coupling == "decoupled" else x
+        pooled = x.amax((2, 3)) if self.pool == "max" else x.mean((2, 3))
+        return self.predictors[i](pooled.float().softmax(1))
+
+    def targets_of(self, activation: torch.Tensor) -> torch.Tensor:
+        """Targets (b, c) of an unmasked output."""
+        if self.ratio is not None:
+            return top_share(activation, self.ratio)
+        return mass_targets(activation, self.r)
+
+    def _after(self, i: int, unit: Unit) -> Any:
+        def hook(_: nn.Module, __: Any, output: torch.Tensor) -> torch.Tensor:
+            record = self.record
+            if self.mode == "dense":
+                record.masks[unit.name] = torch.ones(output.shape[:2], dtype=torch.bool, device=output.device)
+                return output
+            if self.mode == "static":
+                fixed: torch.Tensor = getattr(self, f"fixed_{i}")
+                mask = fixed[None].expand(output.shape[:2])
+            elif self.mode == "truth":
+                mask = self.targets_of(output)
+            else:
+                with torch.no_grad():
+                    mask = _switched_on(record.logits[unit.name])
+                if self.training or self.keep_targets:
+                    record.targets[unit.name] = self.targets_of(output)
+            record.masks[unit.name] = mask
+            return output * mask[:, :, None, None].to(output.dtype)
+
+        return hook
+
+    #: Whether targets are recorded in evaluation too, to measure how often the predictors are right.
+    keep_targets = False
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (n, n_classes); `record` then holds this pass's masks."""
+        self.record = Record()
+        return self.backbone(images)
+
+    def predictor_loss(self) -> torch.Tensor:
+        """``(1 / layers) sum_l sum_c mean_b BCE(P, target)`` of the last forward pass in training mode."""
+        losses = [
+            F.binary_cross_entropy_with_logits(
+                self.record.logits[u.name].float(), self.record.targets[u.name].float(), reduction="none"
+            ).mean(0).sum()
+            for u in self.plan.units
+        ]  # fmt: skip
+        return torch.stack(losses).mean()
+
+    def fix(self, masks: dict[str, torch.Tensor]) -> None:
+        """Set the masks of ``static`` mode, bool (channels,) per unit."""
+        for i, unit in enumerate(self.plan.units):
+            getattr(self, f"fixed_{i}").copy_(masks[unit.name])

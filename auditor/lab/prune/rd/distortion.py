@@ -1,0 +1,168 @@
+"""How much the network's output moves when one layer is pruned: measured on fixed images, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from auditor.lab.prune.layers import prunable_layers, steps_of
+from auditor.lab.prune.masks import magnitude_order, smallest_removed
+
+__all__ = ["Curves", "additivity", "measure_curves", "noise_images", "rate_grid"]
+
+Measure = Literal["mean", "worst"]
+#: Calibration images per pass; bounds the memory of the cached inputs of all steps.
+CHUNK = 256
+
+
+def rate_grid(points: int) -> np.ndarray:
+    """Rates 0, ..., 1 at equal distances."""
+    return np.linspace(0, 1, points)
+
+
+def noise_images(n: int, size: tuple[int, int], seed: int) -> torch.Tensor:
+    """The data-free calibration set: independent normal pixels, float32 (n, 3, *size)."""
+    return torch.randn(n, 3, *size, generator=torch.Generator().manual_seed(seed))
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Distortion of each layer at each rate.
+
+    Attributes
+    ----------
+    rates : float array (s,)
+        Share of the layer's weights that is removed; of those it had left, where `measure_curves` was told them.
+    distortion : dict of str to float64 array (s,)
+        0 at every rate that removes nothing that is not gone already.
+    kept : dict of str to int64 array (s,)
+    """
+
+    rates: np.ndarray
+    distortion: dict[str, np.ndarray]
+    kept: dict[str, np.ndarray]
+
+
+@torch.no_grad()
+def measure_curves(
+    model: nn.Module,
+    images: torch.Tensor,
+    rates: np.ndarray,
+    measure: Measure = "mean",
+    left: Mapping[str, int] | None = None,
+) -> Curves:
+    """Distortion of the logits, ``E_x (1/K) |f(x; W) - f(x; W with layer i pruned)|^2``, or its largest value.
+
+    Evaluation mode, fixed images. The smallest ``int(rate x weights)`` weights of a layer are set to zero, all others
+    stay as they are; weights that are zero already are among the smallest, so measuring continues from a pruned
+    network. The inputs of each step of the network are computed once; a layer's curve runs the steps from its own on.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Left as it was.
+    images : float tensor (n, 3, H, W)
+        Normalised, not augmented.
+    rates : float array (s,)
+        Shares of a layer's weights.
+    measure : str
+        ``"mean"`` over the images or ``"worst"`` image.
+    left : dict of str to int, optional
+        Weights each layer has left. With it, rates are shares of those in place of all: as many points of a curve lie
+        where a network that is pruned already can still go.
+    """
+    layers = prunable_layers(model)
+    chain, place = steps_of(model)
+    sizes = {name: layer.weight.numel() for name, layer in layers.items()} if left is None else left
+    kept = {name: _kept_at(sizes[name], rates) for name in layers}
+    total = {name: np.zeros(len(rates)) for name in layers}
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        for chunk in images.split(CHUNK):
+            inputs = [chunk]
+            for step in chain:
+                inputs.append(step(inputs[-1]))
+            for name, layer in layers.items():
+                found = _one_layer(layer, kept[name], chain[place[name] :], inputs[place[name]], inputs[-1])
+                if measure == "mean":
+                    total[name] += found.sum(1)
+                else:
+                    total[name] = np.maximum(total[name], found.max(1))
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    if measure == "mean":
+        total = {name: values / len(images) for name, values in total.items()}
+    return Curves(rates, total, kept)
+
+
+def _kept_at(size: int, rates: np.ndarray) -> np.ndarray:
+    return np.array([size - int(rate * size) for rate in rates], dtype=np.int64)
+
+
+def _one_layer(
+    layer: nn.Conv2d | nn.Linear, kept: np.ndarray, suffix: Sequence, x: torch.Tensor, reference: torch.Tensor
+) -> np.ndarray:
+    """Distortion per rate and image, float64 (s, n)."""
+    whole = layer.weight.detach().clone()
+    order = magnitude_order(whole)
+    found = np.zeros((len(kept), len(x)))
+    before = whole
+    for i, left in enumerate(kept):
+        pruned = whole.masked_fill(~smallest_removed(whole, int(left), order), 0)
+        if torch.equal(pruned, whole):
+            continue  # nothing that counts is removed: exactly zero
+        if i and torch.equal(pruned, before):
+            found[i] = found[i - 1]
+            continue
+        before = pruned
+        layer.weight.copy_(pruned)
+        y = x
+        for step in suffix:
+            y = step(y)
+        found[i] = (y - reference).double().square().mean(1).cpu().numpy()
+    layer.weight.copy_(whole)
+    return found
+
+
+@torch.no_grad()
+def additivity(
+    model: nn.Module, images: torch.Tensor, kept: Mapping[str, int], measure: Measure = "mean"
+) -> dict[str, float]:
+    """Distortion of pruning all layers at once beside the sum of pruning each alone.
+
+    Returns
+    -------
+    dict
+        ``joint``, ``sum``, ``ratio`` (NaN-free: 1 where both are 0).
+    """
+    layers = prunable_layers(model)
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    whole = {name: layer.weight.detach().clone() for name, layer in layers.items()}
+    pruned = {n: weight.masked_fill(~smallest_removed(weight, kept[n]), 0) for n, weight in whole.items()}
+
+    def moved(names: Sequence[str]) -> float:
+        for name in names:
+            layers[name].weight.copy_(pruned[name])
+        each = [(model(part) - ref).double().square().mean(1) for part, ref in zip(parts, reference, strict=True)]
+        for name in names:
+            layers[name].weight.copy_(whole[name])
+        values = torch.cat(each)
+        return float(values.mean() if measure == "mean" else values.max())
+
+    try:
+        parts = images.split(CHUNK)
+        reference = [model(part) for part in parts]
+        joint = moved(list(layers))
+        alone = sum(moved([name]) for name in layers)
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    return {"joint": joint, "sum": alone, "ratio": joint / alone if alone else 1.0}

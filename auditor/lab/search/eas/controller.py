@@ -1,0 +1,212 @@
+"""EAS's meta-controller: a bidirectional LSTM reads the architecture; one actor widens, one deepens. REINFORCE."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from auditor.core.errors import UsageError
+from auditor.models.genotype import EAS_KERNELS
+from auditor.lab.search.eas.space import (
+    DENSE_SHAPE,
+    MAX_STEPS,
+    PLAIN_SHAPE,
+    EasGenotype,
+    Places,
+    places,
+    tokens,
+    vocabulary,
+    wide_mask,
+)
+
+__all__ = ["Controller", "Decision", "random_decision", "reinforce_loss", "reward"]
+
+EMBEDDING, HIDDEN = 16, 50
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One decision of an actor with everything needed to replay it.
+
+    Attributes
+    ----------
+    kind : "wider" or "deeper"
+    genotype : the architecture it was made on
+    choice : ints
+        wider: 0 or 1 per token. deeper: block, layer within the block, number of the kernel (plain networks).
+    log_p : float
+        Of the parts that are not masked.
+    """
+
+    kind: Literal["wider", "deeper"]
+    genotype: EasGenotype
+    choice: tuple[int, ...]
+    log_p: float = field(default=0.0, compare=False)
+
+
+def reward(accuracy: float) -> float:
+    """tan(accuracy pi / 2): the last points count most."""
+    return math.tan(accuracy * math.pi / 2)
+
+
+class Controller(nn.Module):
+    """Encoder (embedding 16, bi-LSTM of 50 units a direction) and both actors.
+
+    Parameters
+    ----------
+    sizes : str
+        List of widths, see `auditor.lab.search.eas.space.WIDTHS`.
+    dense : bool
+        Whether DenseNets are grown: three blocks of twenty positions, no kernel.
+    """
+
+    def __init__(self, sizes: str, dense: bool) -> None:
+        super().__init__()
+        self.sizes, self.dense = sizes, dense
+        self.shape = DENSE_SHAPE if dense else PLAIN_SHAPE
+        self.index = {token: k for k, token in enumerate(vocabulary())}
+        self.embedding = nn.Embedding(len(self.index), EMBEDDING, padding_idx=0)
+        self.encoder = nn.LSTM(EMBEDDING, HIDDEN, batch_first=True, bidirectional=True)
+        self.wide = nn.Linear(2 * HIDDEN, 1)
+        self.start = nn.Parameter(torch.zeros(EMBEDDING))
+        self.decoder = nn.LSTMCell(EMBEDDING, 2 * HIDDEN)
+        self.block_head, self.layer_head = nn.Linear(2 * HIDDEN, self.shape[0]), nn.Linear(2 * HIDDEN, self.shape[1])
+        self.kernel_head = nn.Linear(2 * HIDDEN, len(EAS_KERNELS))
+        self.block_embedding = nn.Embedding(self.shape[0], EMBEDDING)
+        self.layer_embedding = nn.Embedding(self.shape[1], EMBEDDING)
+
+    def encode(self, genotype: EasGenotype) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+        """Outputs (tokens, 100) and the final state (h, c) of both directions, each (1, 100).
+
+        Raises
+        ------
+        UsageError
+            If the network is too long, or a layer has a width of no list.
+        """
+        names = tokens(genotype)
+        unknown = [t for t in names if t not in self.index]
+        if unknown or len(names) > MAX_STEPS:
+            reason = f"no token for {unknown[0]}" if unknown else f"{len(names)} layers, at most {MAX_STEPS} are read"
+            raise UsageError(f"the controller cannot read this network: {reason}.")
+        ids = torch.tensor([[self.index[t] for t in names]])
+        out, (h, c) = self.encoder(self.embedding(ids))
+        return out[0], (h.transpose(0, 1).reshape(1, -1), c.transpose(0, 1).reshape(1, -1))
+
+    def wider(
+        self, genotype: EasGenotype, random: torch.Generator | None, choice: tuple[int, ...] | None = None
+    ) -> tuple[tuple[int, ...], torch.Tensor, torch.Tensor]:
+        """Draw, or replay, one bit a token: bits, log probability and entropy; masked tokens are 0 and not counted."""
+        out, _ = self.encode(genotype)
+        logits = self.wide(out)[:, 0]
+        mask = torch.tensor(wide_mask(genotype, self.sizes))
+        p = logits.sigmoid()
+        if choice is None:
+            bits = (torch.rand(len(p), generator=random) < p.detach()) & mask
+        else:
+            bits = torch.tensor(choice, dtype=torch.bool)
+        log = torch.where(bits, F.logsigmoid(logits), F.logsigmoid(-logits))
+        entropy = -(p * F.logsigmoid(logits) + (1 - p) * F.logsigmoid(-logits))
+        return tuple(int(b) for b in bits), log[mask].sum(), entropy[mask].sum()
+
+    def deeper(
+        self, genotype: EasGenotype, random: torch.Generator | None, choice: tuple[int, ...] | None = None
+    ) -> tuple[tuple[int, ...], torch.Tensor, torch.Tensor]:
+        """Draw, or replay, block, layer and kernel, each knowing the one before.
+
+        Raises
+        ------
+        UsageError
+            If no block can take a layer.
+        """
+        where = _open_places(genotype)
+        _, state = self.encode(genotype)
+        h, c = self.decoder(self.start[None], state)
+        drawn: list[int] = []
+        logs, entropies = [], []
+
+        def pick(logits: torch.Tensor, mask: list[bool] | None, counted: bool = True) -> int:
+            log = _masked_log_softmax(logits[0], mask)
+            number = len(drawn)
+            if choice is not None:
+                action = choice[number]
+            else:
+                action = int(torch.multinomial(log.detach().exp(), 1, generator=random))
+            drawn.append(action)
+            if counted:
+                logs.append(log[action])
+                entropies.append(-(log.exp() * log.clamp_min(-1e9)).sum())
+            return action
+
+        block = pick(self.block_head(h), where.block_mask())
+        h, c = self.decoder(self.block_embedding(torch.tensor([block])), (h, c))
+        layer = pick(self.layer_head(h), where.layer_mask(block))
+        if not self.dense:
+            h, c = self.decoder(self.layer_embedding(torch.tensor([layer])), (h, c))
+            pick(self.kernel_head(h), None, counted=block != where.flat)
+        return tuple(drawn), torch.stack(logs).sum(), torch.stack(entropies).sum()
+
+    def decide(self, kind: Literal["wider", "deeper"], genotype: EasGenotype, random: torch.Generator) -> Decision:
+        """Draw one decision, without gradients."""
+        with torch.no_grad():
+            actor = self.wider if kind == "wider" else self.deeper
+            choice, log_p, _ = actor(genotype, random)
+        return Decision(kind, genotype, choice, float(log_p))
+
+    def replay(self, decision: Decision) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log probability and entropy of a stored decision, with gradients."""
+        actor = self.wider if decision.kind == "wider" else self.deeper
+        _, log_p, entropy = actor(decision.genotype, None, decision.choice)
+        return log_p, entropy
+
+
+def _masked_log_softmax(logits: torch.Tensor, mask: list[bool] | None) -> torch.Tensor:
+    """Log probabilities over the allowed choices; the others have probability 0 and receive no gradient."""
+    if mask is None:
+        return F.log_softmax(logits, 0)
+    allowed = torch.tensor(mask)
+    return F.log_softmax(logits.masked_fill(~allowed, -torch.inf), 0)
+
+
+def reinforce_loss(
+    controller: Controller, trajectories: list[list[Decision]], advantages: list[float], entropy: float
+) -> torch.Tensor:
+    """- sum over networks and steps of (advantage / networks) log p - entropy x entropy."""
+    total = torch.zeros(())
+    for decisions, advantage in zip(trajectories, advantages, strict=True):
+        for decision in decisions:
+            log_p, spread = controller.replay(decision)
+            total = total - advantage / len(trajectories) * log_p - entropy * spread
+    return total
+
+
+def random_decision(
+    kind: Literal["wider", "deeper"], genotype: EasGenotype, sizes: str, random: torch.Generator
+) -> Decision:
+    """The random policy: a fair coin a layer; block, layer and kernel uniform over what exists."""
+    if kind == "wider":
+        mask = wide_mask(genotype, sizes)
+        bits = [int(torch.rand((), generator=random) < 0.5) if m else 0 for m in mask]
+        return Decision(kind, genotype, tuple(bits))
+    where = _open_places(genotype)
+    block = _uniform(where.block_mask(), random)
+    layer = _uniform(where.layer_mask(block), random)
+    kernel = int(torch.randint(len(EAS_KERNELS), (1,), generator=random))
+    choice = (block, layer, kernel) if where.shape == PLAIN_SHAPE else (block, layer)
+    return Decision(kind, genotype, choice)
+
+
+def _open_places(genotype: EasGenotype) -> Places:
+    where = places(genotype)
+    if not where.room():
+        raise UsageError("every block of this network is full: it cannot be deepened.")
+    return where
+
+
+def _uniform(mask: list[bool], random: torch.Generator) -> int:
+    allowed = [k for k, m in enumerate(mask) if m]
+    return allowed[int(torch.randint(len(allowed), (1,), generator=random))]

@@ -1,0 +1,358 @@
+"""EAS's search: a trained start network, grown by the controller without changing its function, its children trained a
+little further, REINFORCE; and the same with a random policy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from auditor.core.progress import Progress
+from auditor.core.seeds import derive_seed
+from auditor.models.eas import PAPER_DENSE, PAPER_PLAIN, SMALL_DENSE, SMALL_PLAIN, DenseNetwork, PlainNetwork, build
+from auditor.lab.search.baseline import Baseline, BaselineKind
+from auditor.lab.search.children import ChildRecipe, Children, ChildScore
+from auditor.lab.search.data import SearchData
+from auditor.lab.search.eas.controller import Controller, Decision, random_decision, reinforce_loss, reward
+from auditor.lab.search.eas.moves import Policy, grow, grown, walk
+from auditor.lab.search.eas.space import EasGenotype, tokens
+from auditor.lab.search.eas.widen import IDENTITY_NOISE, REPLICA_NOISE
+from auditor.lab.search.outcome import Outcome, SearchLog
+from auditor.stats.intervals import wilson
+from auditor.train.batches import ImageTensor
+from auditor.train.device import torch_threads
+
+__all__ = ["BUDGETS", "DENSE_BUDGETS", "EasSettings", "search"]
+
+#: Images the statistics of a new BatchNorm are measured on, as in the authors' code.
+MEASURED = 64
+
+STARTS: dict[tuple[str, str], EasGenotype] = {
+    ("plain", "small"): SMALL_PLAIN, ("plain", "large"): PAPER_PLAIN, ("dense", "small"): SMALL_DENSE,
+    ("dense", "large"): PAPER_DENSE,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EasSettings:
+    """One search.
+
+    Attributes
+    ----------
+    train, validation : int
+        Images of the train split; None for all others.
+    child, start : ChildRecipe
+        How children are trained on from the weights they inherit, and how start networks are trained.
+    family : "plain" or "dense"
+    sizes : "small" or "large"
+        Start network and list of widths, see `STARTS` and `auditor.lab.search.eas.space.WIDTHS`.
+    episodes : ints
+        Episodes from each start. The first start is the start network, each later one the best network of the arm so
+        far, trained by `start`.
+    networks : int
+        In one episode.
+    wider_steps, deeper_steps : int
+        Decisions on one network.
+    rate, entropy : float
+        Adam's rate and the weight of the entropy.
+    replica_noise, identity_noise : float
+        Of repeated filters and identity kernels, as a share of a weight's standard deviation.
+    baseline : str
+        ``official``: that of the authors' code, which holds the batch it is compared with.
+    """
+
+    train: int | None
+    validation: int
+    child: ChildRecipe
+    start: ChildRecipe
+    family: Literal["plain", "dense"]
+    sizes: Literal["small", "large"]
+    episodes: tuple[int, ...]
+    networks: int
+    wider_steps: int
+    deeper_steps: int
+    rate: float = 2e-3
+    entropy: float = 1e-5
+    replica_noise: float = REPLICA_NOISE
+    identity_noise: float = IDENTITY_NOISE
+    baseline: BaselineKind = "average"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def _recipe(epochs: int, batch: int = 64, rate: float = 0.02, scale: float = 1.0) -> ChildRecipe:
+    return ChildRecipe(epochs, batch, rate, 1e-4, None, scale)
+
+
+#: Plain networks. `paper` is the authors' episode in the paper's schedule: 300 networks, a new start trained
+#: for 100 epochs, 150 more. How long the first start is trained is ours. `cpu` raises the controller's rate: half a
+#: dozen updates at 2e-3 would not move it; and that of its short trainings, of a start network trained until its few
+#: filters are what limits it. `gpu10` raises batch and rates.
+BUDGETS = {
+    "smoke": EasSettings(100, 50, _recipe(1, scale=0.5), _recipe(1, 32, 0.1, 0.5), "plain", "small", (1, 1), 2, 1, 1),
+    "cpu": EasSettings(
+        4000, 2000, _recipe(8, 64, 0.1), _recipe(20, 64, 0.1), "plain", "small", (6,), 5, 3, 2, rate=2e-2
+    ),
+    "gpu10": EasSettings(
+        None, 5000, _recipe(5, 512, 0.08), _recipe(15, 512, 0.4), "plain", "large", (10,), 8, 4, 5, rate=5e-3
+    ),
+    "paper": EasSettings(None, 5000, _recipe(20), _recipe(100, 64, 0.1), "plain", "large", (30, 15), 10, 4, 5),
+}
+#: DenseNets.
+DENSE_BUDGETS = {
+    "smoke": EasSettings(100, 50, _recipe(1, scale=0.5), _recipe(1, 32, 0.1, 0.5), "dense", "small", (1, 1), 2, 1, 1),
+    "cpu": EasSettings(
+        4000, 2000, _recipe(4, 64, 0.1, 0.5), _recipe(15, 64, 0.1, 0.5), "dense", "small", (5,), 5, 2, 2, rate=2e-2
+    ),
+    "gpu10": EasSettings(
+        None, 5000, _recipe(2, 512, 0.08), _recipe(10, 512, 0.4), "dense", "small", (8,), 8, 10, 5, rate=5e-3
+    ),
+    "paper": EasSettings(None, 5000, _recipe(20), _recipe(100, 64, 0.1), "dense", "large", (30, 15), 10, 10, 5),
+}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network that others are grown from; `state` are its weights."""
+
+    genotype: EasGenotype
+    score: ChildScore
+    state: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What both arms share.
+
+    Attributes
+    ----------
+    children, starts : Children
+        Scorers by the recipe of the children and by that of the start networks.
+    classes, size : int
+        Of the networks.
+    images : float tensor (64, 3, H, W)
+        Training images, normalised as for training, that new BatchNorms are measured on.
+    """
+
+    settings: EasSettings
+    children: Children
+    starts: Children
+    classes: int
+    size: int
+    images: torch.Tensor
+    seed: int
+    log: SearchLog
+    progress: Progress
+
+    def load(self, genotype: EasGenotype, state: dict[str, torch.Tensor]) -> PlainNetwork | DenseNetwork:
+        """The network of an architecture with given weights, on the processor."""
+        network = build(genotype, self.classes, self.size)
+        network.load_state_dict(state)
+        return network
+
+    def train_start(self, genotype: EasGenotype, before: ChildScore | None = None) -> Trained:
+        """Train a start network by `EasSettings.start`: from scratch, or on from a child's weights."""
+        if before is None:
+            score = self.starts.score(genotype.key(), lambda: build(genotype, self.classes, self.size))
+        else:
+            inherited = self.children.state(before)
+            score = self.starts.score(genotype.key(), lambda: self.load(genotype, inherited), before.state)
+        return Trained(genotype, score, self.starts.state(score))
+
+    def raise_child(self, start: Trained, decisions: list[Decision]) -> tuple[EasGenotype, ChildScore]:
+        """Grow the start network by `decisions`, train the child on, score it. An architecture that was grown from the
+        same start before keeps its score, by whatever way it was reached (as in the authors' code)."""
+        settings = self.settings
+        genotype = grown(decisions[-1], settings.sizes) if decisions else start.genotype
+        random = torch.Generator().manual_seed(derive_seed(self.seed, "grow", genotype.key()))
+
+        def make() -> PlainNetwork | DenseNetwork:
+            with torch_threads(1):
+                return grow(
+                    self.load(start.genotype, start.state), decisions, settings.sizes, self.images, random,
+                    settings.replica_noise, settings.identity_noise,
+                )  # fmt: skip
+
+        return genotype, self.children.score(genotype.key(), make, start.score.state)
+
+    def train_longer(self, start: Trained) -> ChildScore:
+        """A start network, not grown, trained on like a child: what more training alone gives."""
+        return self.children.score(
+            start.genotype.key(), lambda: self.load(start.genotype, start.state), start.score.state
+        )
+
+
+Learn = Callable[[list[list[Decision]], list[float]], dict[str, Any]]
+
+
+class Arm:
+    """Episodes of one policy.
+
+    Parameters
+    ----------
+    ground : Ground
+    name : "search" or "control"
+    policy : Policy
+    learn : callable, optional
+        Takes the trajectories and the rewards of an episode; gives what is to be noted.
+    """
+
+    def __init__(self, ground: Ground, name: str, policy: Policy, learn: Learn | None = None) -> None:
+        self.ground, self.name, self.policy, self.learn = ground, name, policy, learn
+        self.best: tuple[EasGenotype, ChildScore] | None = None
+        self.owed = 0.0
+
+    def run(self, start: Trained) -> tuple[EasGenotype, list[dict[str, Any]]]:
+        """All episodes: the best architecture by validation items, and the gains over each start."""
+        settings, progress = self.ground.settings, self.ground.progress
+        progress.start(self.name, sum(settings.episodes) * settings.networks, "child")
+        step, gains = 0, []
+        for phase, episodes in enumerate(settings.episodes):
+            if phase:
+                start = self.ground.train_start(*self._chosen())
+                self.owed = start.score.cost
+            scores = []
+            for _ in range(episodes):
+                scores += self._episode(start, step)
+                step += 1
+            gains.append(_gain(start, self.ground.train_longer(start), scores))
+            self.ground.log.note("gain", arm=self.name, **gains[-1])
+        progress.finish(self.name)
+        return self._chosen()[0], gains
+
+    def _chosen(self) -> tuple[EasGenotype, ChildScore]:
+        assert self.best is not None  # every phase has an episode
+        return self.best
+
+    def _episode(self, start: Trained, step: int) -> list[ChildScore]:
+        ground, settings = self.ground, self.ground.settings
+        trajectories, scores = [], []
+        for _ in range(settings.networks):
+            with torch_threads(1):
+                decisions = walk(
+                    self.policy, start.genotype, settings.wider_steps, settings.deeper_steps, settings.sizes
+                )
+            genotype, score = ground.raise_child(start, decisions)
+            trajectories.append(decisions)
+            scores.append(score)
+            ground.log.add(
+                self.name, step, score, self.owed, reward=score_reward(score), network=" ".join(tokens(genotype)),
+                actions=[[d.kind, *d.choice] for d in decisions],
+            )  # fmt: skip
+            self.owed = 0.0
+            if self.best is None or score.accuracy > self.best[1].accuracy:
+                self.best = genotype, score
+            ground.progress.advance(self.name, len(ground.log.arm(self.name)), f"accuracy {score.accuracy:.3f}")
+        if self.learn is not None:
+            with torch_threads(1):
+                ground.log.note("reinforce", step=step, **self.learn(trajectories, [*map(score_reward, scores)]))
+        return scores
+
+
+def score_reward(score: ChildScore) -> float:
+    """Reward of a child; one without a mistake counts half an item as wrong, as tan has no value at 1."""
+    return reward(min(score.accuracy, 1 - 0.5 / score.n))
+
+
+def _gain(start: Trained, longer: ChildScore, scores: list[ChildScore]) -> dict[str, Any]:
+    """Children beside their start trained for equally many epochs more, so that a gain is not only more training.
+
+    ``best_gain`` has a 95 % interval (Newcombe 1998, unpaired); the best is chosen by the same validation items, which
+    favours it, ``mean_gain`` is not.
+    """
+    best = max(scores, key=lambda score: score.accuracy)
+    one, two = wilson(best.hits, best.n), wilson(longer.hits, longer.n)
+    value = best.accuracy - longer.accuracy
+    return {
+        "start": " ".join(tokens(start.genotype)), "start_accuracy": start.score.accuracy,
+        "start_longer_accuracy": longer.accuracy, "best_accuracy": best.accuracy, "n": best.n,
+        "mean_gain": float(np.mean([score.accuracy for score in scores])) - longer.accuracy, "best_gain": {
+            "value": value, "low": value - math.hypot(best.accuracy - one.low, two.high - longer.accuracy),
+            "high": value + math.hypot(one.high - best.accuracy, longer.accuracy - two.low),
+        },
+    }  # fmt: skip
+
+
+class Learner:
+    """The controller, its optimiser and its baseline."""
+
+    def __init__(self, settings: EasSettings, seed: int) -> None:
+        with torch.random.fork_rng(devices=[]), torch_threads(1):
+            torch.manual_seed(derive_seed(seed, "controller"))
+            self.controller = Controller(settings.sizes, settings.family == "dense")
+        self.entropy = settings.entropy
+        self.optimiser = torch.optim.Adam(self.controller.parameters(), settings.rate)
+        self.draws = torch.Generator().manual_seed(derive_seed(seed, "controller", "draws"))
+        self.baseline = Baseline(kind=settings.baseline, include_batch=settings.baseline == "official")
+
+    def decide(self, kind: Literal["wider", "deeper"], genotype: EasGenotype) -> Decision:
+        """One decision of the controller as it is now."""
+        return self.controller.decide(kind, genotype, self.draws)
+
+    def learn(self, trajectories: list[list[Decision]], rewards: list[float]) -> dict[str, Any]:
+        """One step of REINFORCE on an episode."""
+        before = self.baseline.value
+        advantages = self.baseline.advantages(rewards)
+        loss = reinforce_loss(self.controller, trajectories, advantages, self.entropy)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        return {
+            "rewards": rewards, "advantages": advantages, "loss": float(loss.detach()), "baseline_before": before,
+            "baseline": self.baseline.value, "baseline_kind": self.baseline.kind,
+        }  # fmt: skip
+
+
+def _ground(
+    found: SearchData, settings: EasSettings, folder: Path, seed: int, device: str, progress: Progress
+) -> Ground:
+    images = ImageTensor(found.data.features, "cpu", found.train)
+    size = images.size_at(settings.child.scale, build(STARTS[settings.family, settings.sizes], 2).min_size)
+    random = torch.Generator().manual_seed(derive_seed(seed, "statistics"))
+    rows = torch.from_numpy(found.train)[torch.randperm(len(found.train), generator=random)[:MEASURED]]
+    # The weights of children are wanted again only where one becomes a new start.
+    keep = len(settings.episodes) > 1
+    return Ground(
+        settings, Children(found, settings.child, folder / "children", seed, device, keep),
+        Children(found, settings.start, folder / "children", seed, device, keep=True), found.data.n_classes, min(size),
+        images.plain(rows, size), seed, SearchLog(folder / "log.jsonl"), progress,
+    )  # fmt: skip
+
+
+def search(
+    found: SearchData, settings: EasSettings, folder: Path, seed: int, device: str, progress: Progress
+) -> Outcome:
+    """Search, then as many networks of the random policy from the same start; see `auditor.lab.search.run`.
+
+    ``facts["start"]`` describes the start network, ``facts["gains"]`` holds, by arm and start, the children beside the
+    start trained on for equally long.
+    """
+    ground = _ground(found, settings, folder, seed, device, progress)
+    start = ground.train_start(STARTS[settings.family, settings.sizes])
+    described = {
+        "network": " ".join(tokens(start.genotype)), "accuracy": start.score.accuracy, "cost": start.score.cost,
+        "parameters": start.score.parameters, "macs": start.score.macs,
+    }  # fmt: skip
+    ground.log.note("start", **described)
+    learner = Learner(settings, seed)
+    best, gains = Arm(ground, "search", learner.decide, learner.learn).run(start)
+    ground.children.forget()
+    ground.starts.forget()
+    random = torch.Generator().manual_seed(derive_seed(seed, "random control"))
+
+    def coin(kind: Literal["wider", "deeper"], genotype: EasGenotype) -> Decision:
+        return random_decision(kind, genotype, settings.sizes, random)
+
+    control, control_gains = Arm(ground, "control", coin).run(start)
+    facts = {
+        "baseline": settings.baseline, "family": settings.family, "start": described,
+        "gains": {"search": gains, "control": control_gains},
+    }  # fmt: skip
+    return Outcome(best, control, ground.log.rows, facts, start.genotype)

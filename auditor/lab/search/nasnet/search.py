@@ -1,0 +1,172 @@
+"""NASNet's search: minibatches of cells from the controller, children trained from scratch, PPO; and random cells."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from auditor.core.progress import Progress
+from auditor.core.seeds import derive_seed, generator
+from auditor.models.genotype import NasnetGenotype
+from auditor.models.nasnet import NasnetNetwork
+from auditor.lab.search.baseline import Baseline, BaselineKind
+from auditor.lab.search.children import ChildRecipe, Children, ChildScore
+from auditor.lab.search.data import SearchData
+from auditor.lab.search.nasnet.controller import Controller, ppo_loss
+from auditor.lab.search.nasnet.space import decode, random_actions
+from auditor.lab.search.outcome import Outcome, SearchLog
+from auditor.train.device import torch_threads
+
+__all__ = ["BUDGETS", "NasnetSettings", "search"]
+
+
+@dataclass(frozen=True)
+class NasnetSettings:
+    """One search.
+
+    Attributes
+    ----------
+    train, validation : int
+        Images of the train split; None for all others.
+    child : ChildRecipe
+    cells, filters : int
+        Size of the children: N and F0.
+    final_cells, final_filters : int
+        Size of the networks that the found cells are trained in at the end; as in the paper larger than the children's.
+    minibatches, minibatch : int
+        How often the controller is updated, and architectures between two updates.
+    rate, entropy, clip : float
+        Adam's rate, weight of the entropy, PPO's clip. The paper gives no clip: 0.2 is ours.
+    passes : int
+        Gradient steps on each minibatch (ours).
+    baseline : str
+    """
+
+    train: int | None
+    validation: int
+    child: ChildRecipe
+    cells: int
+    filters: int
+    final_cells: int
+    final_filters: int
+    minibatches: int
+    minibatch: int
+    rate: float = 3.5e-4
+    entropy: float = 1e-5
+    clip: float = 0.2
+    passes: int = 4
+    baseline: BaselineKind = "average"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def _child(epochs: int, batch: int, rate: float = 0.025, scale: float = 1.0) -> ChildRecipe:
+    return ChildRecipe(epochs, batch, rate, 5e-4, 5.0, scale)
+
+
+#: `cpu` and `gpu10` raise the controller's rate, `cpu` its passes too: with 70 children 3.5e-4 would not
+#: move it.
+BUDGETS = {
+    "smoke": NasnetSettings(100, 50, _child(1, 32, scale=0.5), 1, 2, 1, 2, 2, 2),
+    "cpu": NasnetSettings(2000, 2000, _child(4, 32, 0.05, 0.5), 1, 4, 1, 8, 14, 5, rate=2e-2, passes=8),
+    "gpu10": NasnetSettings(None, 5000, _child(2, 256, 0.2), 2, 8, 2, 16, 4, 20, rate=1e-2),
+    "paper": NasnetSettings(None, 5000, _child(20, 128), 2, 32, 6, 32, 1000, 20),
+}
+
+
+class Player:
+    """Scores decisions and keeps the best child of an arm."""
+
+    def __init__(self, children: Children, settings: NasnetSettings, log: SearchLog, arm: str) -> None:
+        self.children, self.settings, self.log, self.arm = children, settings, log, arm
+        self.best: tuple[float, NasnetGenotype] | None = None
+
+    def play(self, actions: list[int], step: int) -> ChildScore:
+        """Train and score one child."""
+        genotype = decode(actions, self.settings.cells, self.settings.filters)
+        classes = self.children.found.data.n_classes
+        score = self.children.score(genotype.key(), lambda: NasnetNetwork(genotype, classes))
+        self.log.add(self.arm, step, score, actions=actions)
+        if self.best is None or score.accuracy > self.best[0]:
+            self.best = score.accuracy, genotype
+        return score
+
+
+def update(
+    controller: Controller,
+    optimiser: torch.optim.Optimizer,
+    actions: torch.Tensor,
+    old: torch.Tensor,
+    advantages: list[float],
+    settings: NasnetSettings,
+) -> float:
+    """PPO on one minibatch; the loss of the last pass."""
+    gains = torch.tensor(advantages)
+    value = 0.0
+    for _ in range(settings.passes):
+        new, entropies = controller.replay(actions)
+        loss = ppo_loss(new, old, gains, settings.clip) - settings.entropy * entropies.sum(1).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        value = float(loss.detach())
+    return value
+
+
+def search(
+    found: SearchData, settings: NasnetSettings, folder: Path, seed: int, device: str, progress: Progress
+) -> Outcome:
+    """Search, then as many random children; see `auditor.lab.search.run`."""
+    log = SearchLog(folder / "log.jsonl")
+    children = Children(found, settings.child, folder / "children", seed, device)
+    total = settings.minibatches * settings.minibatch
+    with torch.random.fork_rng(devices=[]), torch_threads(1):
+        torch.manual_seed(derive_seed(seed, "controller"))
+        controller = Controller()
+    optimiser = torch.optim.Adam(controller.parameters(), settings.rate)
+    draws = torch.Generator().manual_seed(derive_seed(seed, "controller", "draws"))
+    baseline = Baseline(kind=settings.baseline)
+    arm = Player(children, settings, log, "search")
+    progress.start("search", total, "child")
+    for step in range(settings.minibatches):
+        with torch_threads(1):
+            actions, old = controller.sample(settings.minibatch, draws)
+        scores = []
+        for row in actions.tolist():
+            scores.append(arm.play(row, step))
+            progress.advance("search", len(log.arm("search")), f"accuracy {scores[-1].accuracy:.3f}")
+        advantages = baseline.advantages([s.accuracy for s in scores])
+        with torch_threads(1):
+            loss = update(controller, optimiser, actions, old, advantages, settings)
+        log.note("ppo", step=step, loss=loss, baseline=baseline.value, baseline_kind=baseline.kind)
+    progress.finish("search")
+    control = random_control(children, settings, log, seed, progress)
+    assert arm.best is not None
+    size = {"cells": settings.final_cells, "filters": settings.final_filters}
+    best, other = (one.model_copy(update=size) for one in (arm.best[1], control))
+    return Outcome(best, other, log.rows, {"baseline": settings.baseline, "searched_at": _size(settings)})
+
+
+def _size(settings: NasnetSettings) -> dict[str, int]:
+    return {"cells": settings.cells, "filters": settings.filters}
+
+
+def random_control(
+    children: Children, settings: NasnetSettings, log: SearchLog, seed: int, progress: Progress
+) -> NasnetGenotype:
+    """As many uniform random children as the search had, trained alike; the best one."""
+    children.forget()
+    arm = Player(children, settings, log, "control")
+    random = generator(seed, "random control")
+    progress.start("control", settings.minibatches * settings.minibatch, "child")
+    for number in range(settings.minibatches * settings.minibatch):
+        score = arm.play(random_actions(random), number // settings.minibatch)
+        progress.advance("control", number + 1, f"accuracy {score.accuracy:.3f}")
+    progress.finish("control")
+    assert arm.best is not None
+    return arm.best[1]

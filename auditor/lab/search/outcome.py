@@ -1,0 +1,178 @@
+"""What a search gives back, its log, and the comparison with the random control."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auditor.core.seeds import generator
+from auditor.models.genotype import Genotype
+from auditor.lab.search.children import ChildScore
+from auditor.stats.intervals import wilson
+
+__all__ = ["Outcome", "SearchLog", "compare", "pool"]
+
+#: Resamples of the comparison.
+RESAMPLES = 4000
+
+
+class SearchLog:
+    """Every evaluation as a row, written to a JSON Lines file as it happens.
+
+    A search is a deterministic function of its seed and of stored scores, so a search that starts again writes the
+    same rows again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text("")
+        self.rows: list[dict[str, Any]] = []
+        self._spent: dict[str, float] = {}
+
+    def add(self, arm: str, step: int, score: ChildScore, extra_cost: float = 0.0, **facts: Any) -> dict[str, Any]:
+        """One evaluated child of an arm (``search`` or ``control``), in step `step` of it."""
+        self._spent[arm] = self._spent.get(arm, 0.0) + score.cost + extra_cost
+        row = {
+            "arm": arm, "step": step, **asdict(score), "accuracy": score.accuracy, "spent": self._spent[arm], **facts,
+        }  # fmt: skip
+        self.rows.append(row)
+        self._write({"event": "child", **row})
+        return row
+
+    def note(self, event: str, **facts: Any) -> None:
+        """Anything else worth keeping: rewards, losses, baselines."""
+        self._write({"event": event, **facts})
+
+    def spent(self, arm: str) -> float:
+        """MACs the children of an arm have cost."""
+        return self._spent.get(arm, 0.0)
+
+    def arm(self, name: str) -> list[dict[str, Any]]:
+        """Rows of an arm."""
+        return [row for row in self.rows if row["arm"] == name]
+
+    def _write(self, row: dict[str, Any]) -> None:
+        with open(self.path, "a") as handle:
+            handle.write(json.dumps(row, sort_keys=True) + "\n")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of one search.
+
+    Attributes
+    ----------
+    found, control : Genotype
+        The architecture the search chose, and the best of the random control; both by validation items.
+    rows : list of dict
+        The log.
+    facts : dict
+        What belongs beside the numbers: settings, latency table. JSON values.
+    start : Genotype, optional
+        The architecture the search started from, where it started from one.
+    """
+
+    found: Genotype
+    control: Genotype
+    rows: list[dict[str, Any]]
+    facts: dict[str, Any] = field(default_factory=dict)
+    start: Genotype | None = None
+
+
+def _best_so_far(rows: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
+    best: dict[str, Any] | None = None
+    curve = []
+    for row in rows:
+        if best is None or row["accuracy"] > best["accuracy"]:
+            best = row
+        low_high = wilson(best["hits"], best["n"])
+        curve.append({
+            "spent": row["spent"], "accuracy": row["accuracy"], "best": best["accuracy"], "low": low_high.low,
+            "high": low_high.high,
+        })  # fmt: skip
+    return curve
+
+
+def compare(rows: Sequence[dict[str, Any]], seed: int) -> dict[str, Any]:
+    """The search beside its control, of one seed.
+
+    Returns
+    -------
+    dict
+        By arm: ``curve`` (best so far with a 95 % Wilson interval over validation items), ``mean`` of all children,
+        ``trained``, ``spent``. And what `pool` says of this one seed.
+    """
+    return {**{name: _arm(rows, name) for name in ("search", "control")}, **pool([rows], seed)}
+
+
+def pool(searches: Sequence[Sequence[dict[str, Any]]], seed: int) -> dict[str, Any]:
+    """Searches of several seeds beside their controls.
+
+    Returns
+    -------
+    dict
+        ``difference``: mean accuracy of the later half of a search's children minus the mean of its control's, averaged
+        over the seeds, with a 95 % bootstrap interval. ``improvement``: the later half minus the earlier one; None
+        where a search has one child. ``verdict``, ``progress``: a sentence on each.
+    """
+    late, early, control = [], [], []
+    for rows in searches:
+        own = [row for row in rows if row["arm"] == "search"]
+        late.append(own[len(own) // 2 :])
+        early.append(own[: len(own) // 2])
+        control.append([row for row in rows if row["arm"] == "control"])
+    difference = _difference(late, control, seed)
+    improvement = _difference(late, early, seed) if all(early) else None
+    return {
+        "difference": difference, "improvement": improvement,
+        "verdict": _sentence(difference, "The search", "beats its random control", "is worse than its random control"),
+        "progress": "One child: whether the search improves cannot be seen." if improvement is None else _sentence(
+            improvement, "The later half of the search's children", "beats the earlier half",
+            "is worse than the earlier half",
+        ),
+    }  # fmt: skip
+
+
+def _arm(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
+    own = [row for row in rows if row["arm"] == name]
+    return {
+        "curve": _best_so_far(own), "mean": float(np.mean([row["accuracy"] for row in own])), "children": len(own),
+        "trained": sum(not row["repeated"] for row in own), "spent": own[-1]["spent"],
+        "seconds": round(sum(row["seconds"] for row in own), 1),
+    }  # fmt: skip
+
+
+def _sentence(found: dict[str, float], who: str, better: str, worse: str) -> str:
+    if found["low"] > 0:
+        return f"{who} {better}: the interval of the difference lies above 0."
+    if found["high"] < 0:
+        return f"{who} {worse}: the interval of the difference lies below 0."
+    return f"{who} {better.replace('beats', 'does not beat')}: the interval of the difference holds 0."
+
+
+def _means(groups: Sequence[Sequence[dict[str, Any]]], random: np.random.Generator) -> tuple[float, np.ndarray]:
+    """Mean accuracy, and resampled ones: children drawn again, and of each the right answers among as many validation
+    items, so that one child alone is not taken for certain. Averaged over the groups."""
+    drawn = []
+    for rows in groups:
+        hits, n = np.array([row["hits"] for row in rows]), np.array([row["n"] for row in rows])
+        chosen = random.integers(len(rows), size=(RESAMPLES, len(rows)))
+        drawn.append((random.binomial(n[chosen], (hits / n)[chosen]) / n[chosen]).mean(1))
+    value = float(np.mean([np.mean([row["hits"] / row["n"] for row in rows]) for rows in groups]))
+    return value, np.mean(drawn, axis=0)
+
+
+def _difference(
+    first: Sequence[Sequence[dict[str, Any]]], second: Sequence[Sequence[dict[str, Any]]], seed: int
+) -> dict[str, float]:
+    """Difference of two means with a 95 % bootstrap interval."""
+    random = generator(seed, "compare")
+    (a, first_drawn), (b, second_drawn) = _means(first, random), _means(second, random)
+    low, high = np.quantile(first_drawn - second_drawn, [0.025, 0.975])
+    return {"value": a - b, "low": float(low), "high": float(high)}

@@ -1,0 +1,227 @@
+"""Architectures as pictures: NASNet cells, tree cells, MBConv stages, EAS's plain and dense networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from auditor.core.errors import UsageError
+from auditor.models.genotype import (
+    TREE_OPS,
+    DenseGenotype,
+    Genotype,
+    MobileGenotype,
+    NasnetBlock,
+    NasnetGenotype,
+    PlainGenotype,
+    TreeGenotype,
+)
+from auditor.lab.search.svg import Canvas
+
+__all__ = ["architecture_svg"]
+
+#: By the cost of what a box does: nothing, pooling, and convolutions from light to dark.
+FREE, POOL, LIGHT, MIDDLE, DARK, FRAME = "#ffffff", "#e8e8e8", "#d6e6f4", "#9cc3e2", "#5a9bd0", "#f6efe0"
+TREE_NAMES = {
+    "i": "identity", "3": "depthwise-separable 3x3", "5": "depthwise-separable 5x5", "7": "depthwise-separable 7x7",
+    "d": "depthwise-separable 3x3, dilation 2", "a": "average pooling 3x3", "m": "max pooling 3x3",
+}  # fmt: skip
+TREE_FILL = dict(zip("i357dam", (FREE, LIGHT, MIDDLE, DARK, LIGHT, POOL, POOL), strict=True))
+
+
+def architecture_svg(genotype: Genotype, title: str) -> str:
+    """The picture of a genotype as SVG text.
+
+    Raises
+    ------
+    UsageError
+        For a kind of genotype without a picture.
+    """
+    for kind, draw in _DRAWN.items():
+        if isinstance(genotype, kind):
+            return draw(genotype, title)
+    raise UsageError(f"there is no picture of a {type(genotype).__name__}.")
+
+
+def _nasnet(genotype: NasnetGenotype, title: str) -> str:
+    normal, reduction = _depths(genotype.normal), _depths(genotype.reduction)
+    columns = 2 + max(*normal, *reduction)
+    heights = [90 * max(2, *(depths.count(d) for d in depths)) + 60 for depths in (normal, reduction)]
+    canvas = Canvas(180 * columns + 40, sum(heights) + 60, f"{title}; N = {genotype.cells}, F0 = {genotype.filters}")
+    top = 40.0
+    for name, blocks, depths, concat, height in (
+        ("normal cell", genotype.normal, normal, genotype.normal_concat, heights[0]),
+        ("reduction cell (stride 2 on what reads an input)", genotype.reduction, reduction, genotype.reduction_concat,
+         heights[1]),
+    ):  # fmt: skip
+        canvas.text(10, top + 12, name)
+        _cell(canvas, blocks, depths, concat, top + 20, height - 40, columns)
+        top += height
+    return canvas.done()
+
+
+def _depths(blocks: tuple[NasnetBlock, ...]) -> list[int]:
+    """Longest way from an input to each block."""
+    depths = [0, 0]
+    for block in blocks:
+        depths.append(1 + max(depths[block.left[1]], depths[block.right[1]]))
+    return depths[2:]
+
+
+def _cell(
+    canvas: Canvas, blocks: tuple[NasnetBlock, ...], depths: list[int], concat: tuple[int, ...], top: float,
+    height: float, columns: int,
+) -> None:  # fmt: skip
+    width, tall = 120, 62
+    places = {1: (20.0, top + height * 0.25), 0: (20.0, top + height * 0.7)}
+    for number, depth in enumerate(depths):
+        alike = [k for k, d in enumerate(depths) if d == depth]
+        row = (alike.index(number) + 0.5) / len(alike)
+        places[2 + number] = (20.0 + 180 * depth, top + height * row)
+    end = (20.0 + 180 * (columns - 1), top + height / 2)
+
+    def arc(start: tuple[float, float], stop: tuple[float, float], colour: str) -> None:
+        x1, y1, x2, y2 = start[0] + width, start[1], stop[0], stop[1]
+        bend = max(30.0, (x2 - x1) / 2)
+        canvas.path(f"M{x1:.1f},{y1:.1f} C{x1 + bend:.1f},{y1:.1f} {x2 - bend:.1f},{y2:.1f} {x2:.1f},{y2:.1f}", colour)
+
+    for number, block in enumerate(blocks):
+        x, y = places[2 + number]
+        for offset, (_, state) in ((-12, block.left), (12, block.right)):
+            arc(places[state], (x, y + offset), "#8d8d8d")
+    for state in concat:
+        arc(places[state], end, "#e3a018")
+    for state, name in ((1, "previous cell"), (0, "this input")):
+        x, y = places[state]
+        canvas.box(x, y - 16, width, 32, FRAME)
+        canvas.text(x + width / 2, y + 4, name, "middle")
+    for number, block in enumerate(blocks):
+        x, y = places[2 + number]
+        canvas.box(x, y - tall / 2, width, tall, "#ffffff")
+        for offset, (op, _) in ((-26, block.left), (-4, block.right)):
+            canvas.box(x + 6, y + offset, width - 12, 19, _op_fill(op))
+            canvas.text(x + width / 2, y + offset + 14, op, "middle", 12)
+        canvas.text(x + width / 2, y + 27, block.combine, "middle", 10)
+    canvas.box(end[0], end[1] - 16, width, 32, FRAME)
+    canvas.text(end[0] + width / 2, end[1] + 4, "joined", "middle")
+
+
+def _op_fill(op: str) -> str:
+    if op == "identity":
+        return FREE
+    if op[:3] in ("avg", "max"):
+        return POOL
+    return {"sep": MIDDLE, "dil": LIGHT}.get(op[:3], DARK if "7" in op else LIGHT)
+
+
+def _tree(genotype: TreeGenotype, title: str) -> str:
+    size, left, top = 24, 90, 96
+    canvas = Canvas(left + 14 * size + 330, max(top + len(genotype.cells) * (size + 3) + 20, 300), title)
+    canvas.text(left, 48, "branch 1", size=12)
+    canvas.text(left + 6.6 * size, 48, "branch 2", size=12)
+    for branch in range(2):
+        for words, place in (("node", 0), ("leaves of 1st", 2), ("of 2nd", 4)):
+            canvas.text(left + (6.6 * branch + place) * size, 66 if place != 2 else 82, words, size=10)
+    stage = len(genotype.cells) // 3
+    for number, cell in enumerate(genotype.cells):
+        y = top + number * (size + 3)
+        canvas.text(
+            left - 8, y + 17, f"{number + 1}{' (stride 2)' if number and not number % stage else ''}", "end", 11
+        )
+        for edge, letter in enumerate(cell):
+            x = left + edge * size + (0.6 * size if edge >= 6 else 0)
+            canvas.box(x, y, size - 2, size - 2, TREE_FILL[letter])
+            canvas.text(x + size / 2 - 1, y + 16, letter, "middle", 12)
+    for row, letter in enumerate(TREE_OPS):
+        x, y = left + 13.6 * size, 56 + 28 * row
+        canvas.box(x, y, size - 2, size - 2, TREE_FILL[letter])
+        canvas.text(x + size / 2 - 1, y + 16, letter, "middle", 12)
+        canvas.text(x + size + 6, y + 16, TREE_NAMES[letter], size=12)
+    canvas.text(left + 13.6 * size, 272, f"stem {genotype.stem} channels, last width {genotype.end}", size=12)
+    return canvas.done()
+
+
+def _mobile(genotype: MobileGenotype, title: str) -> str:
+    wide, tall = 92, 64
+    most = max(len(stage.blocks) for stage in genotype.stages)
+    canvas = Canvas(190 + most * (wide + 10) + 20, 110 + len(genotype.stages) * (tall + 12), title)
+    canvas.text(10, 50, f"stem {genotype.stem} channels, stride {genotype.stem_stride}; first block {genotype.first}")
+    for row, stage in enumerate(genotype.stages):
+        y = 66 + row * (tall + 12)
+        canvas.text(10, y + 28, f"{stage.width} channels")
+        canvas.text(10, y + 46, f"stride {stage.stride}", size=11)
+        for column, block in enumerate(stage.blocks):
+            x = 190 + column * (wide + 10)
+            if block == "zero":
+                canvas.box(x, y, wide, tall, FREE, "#8d8d8d", "4 4")
+                canvas.text(x + wide / 2, y + 36, "left out", "middle", 12, "#6b6b6b")
+                continue
+            canvas.box(x, y, wide, tall, {"3": LIGHT, "5": MIDDLE, "7": DARK}[block[3]])
+            canvas.text(x + wide / 2, y + 27, f"{block[3]}x{block[3]}", "middle", 15)
+            canvas.text(x + wide / 2, y + 48, f"expands x{block[1]}", "middle", 11)
+    canvas.text(10, 66 + len(genotype.stages) * (tall + 12) + 22, f"1x1 to {genotype.head}, mean, linear")
+    return canvas.done()
+
+
+def _height(width: int) -> float:
+    """Of a bar: equal steps for doublings."""
+    return 18 + 16 * math.log2(max(1, width))
+
+
+def _plain(genotype: PlainGenotype, title: str) -> str:
+    wide, gap = 58, 10
+    base = 70 + max((_height(layer.width) for layer in genotype.layers), default=0)
+    canvas = Canvas(max(560, 90 + (len(genotype.layers) + 2) * (wide + gap)), base + 50, title)
+    x = 20.0
+    for layer in genotype.layers:
+        if layer.kind in ("pool", "mean"):
+            canvas.box(x, base - 40, wide, 40, POOL)
+            canvas.text(x + wide / 2, base + 18, "max 2x2" if layer.kind == "pool" else "mean", "middle", 11)
+        else:
+            tall = _height(layer.width)
+            fill = FRAME if layer.kind == "fc" else {1: LIGHT, 3: MIDDLE, 5: DARK}[layer.kernel]
+            canvas.box(x, base - tall, wide, tall, fill)
+            canvas.text(x + wide / 2, base - tall - 6, str(layer.width), "middle", 12)
+            words = "linear" if layer.kind == "fc" else f"{layer.kernel}x{layer.kernel}"
+            canvas.text(x + wide / 2, base + 18, words, "middle", 11)
+        x += wide + gap
+    canvas.text(x + 4, base - 14, "linear, classes", size=11)
+    canvas.text(20, base + 40, "height: channels or units, a step per doubling", size=11)
+    return canvas.done()
+
+
+def _dense(genotype: DenseGenotype, title: str) -> str:
+    wide, gap = 34, 6
+    base = 90 + _height(max(genotype.stem, *genotype.transitions, *(g for block in genotype.blocks for g in block)))
+    count = sum(len(block) for block in genotype.blocks) + len(genotype.blocks) + 1
+    canvas = Canvas(max(620, 60 + count * (wide + gap) + 30 * len(genotype.blocks)), base + 64, title)
+    x = 20.0
+
+    def bar(width: int, fill: str, words: str) -> None:
+        nonlocal x
+        tall = _height(width)
+        canvas.box(x, base - tall, wide, tall, fill)
+        canvas.text(x + wide / 2, base - tall - 6, str(width), "middle", 11)
+        canvas.text(x + wide / 2, base + 16, words, "middle", 10)
+        x += wide + gap
+
+    bar(genotype.stem, FRAME, "stem")
+    for number, block in enumerate(genotype.blocks):
+        x += 8
+        start = x
+        for growth in block:
+            bar(growth, MIDDLE, "3x3")
+        canvas.line(start, base + 24, x - gap, base + 24)
+        canvas.text((start + x - gap) / 2, base + 38, f"block {number + 1}", "middle", 11)
+        x += 8
+        if number < len(genotype.transitions):
+            bar(genotype.transitions[number], POOL, "halve")
+    canvas.text(20, base + 56, "height: new channels, a step per doubling; each 3x3 reads all maps before it through a "
+                "1x1 of four times its channels", size=11)  # fmt: skip
+    return canvas.done()
+
+
+_DRAWN: dict[type[Genotype], Callable[..., str]] = {
+    NasnetGenotype: _nasnet, TreeGenotype: _tree, MobileGenotype: _mobile, PlainGenotype: _plain,
+    DenseGenotype: _dense,
+}  # fmt: skip

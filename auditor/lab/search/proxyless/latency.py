@@ -1,0 +1,98 @@
+"""Latency of networks as a sum over a table of operations, and its expected value as a function of the architecture
+parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+
+from auditor.core.errors import UsageError
+from auditor.lab.search.proxyless.supernet import Supernet
+
+__all__ = ["LatencyTable", "LossKind", "expected_latency", "latency_loss", "latency_loss_parts"]
+
+LossKind = Literal["add", "mul#log"]
+
+
+@dataclass(frozen=True)
+class LatencyTable:
+    """Measured latencies.
+
+    Attributes
+    ----------
+    entries : dict
+        Key (type, operation, channels, stride, side) to milliseconds. Identity and Zero cost nothing.
+    base : float
+        Milliseconds of everything that is not searched.
+    images : int
+        Images of a pass.
+    repeats : int
+        Passes a median is taken over.
+    device : str
+    """
+
+    entries: dict[str, float]
+    base: float
+    images: int
+    repeats: int
+    device: str
+
+    def of_path(self, supernet: Supernet, path: Sequence[int]) -> float:
+        """Predicted latency of one network, in milliseconds."""
+        keys = (keys[k] for keys, k in zip(supernet.latency_keys, path, strict=True))
+        return self.base + sum(self.entries[key] for key in keys)
+
+    def rows(self, supernet: Supernet) -> list[torch.Tensor]:
+        """Latency of every operation of every edge."""
+        return [
+            torch.tensor([self.entries[key] for key in keys], dtype=edge.alpha.dtype, device=edge.alpha.device)
+            for edge, keys in zip(supernet.edges, supernet.latency_keys, strict=True)
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; ``LatencyTable(**values)`` is the table again."""
+        return asdict(self)
+
+
+def expected_latency(rows: Sequence[torch.Tensor], alphas: Sequence[torch.Tensor], base: float) -> torch.Tensor:
+    """E[lat] = base + sum over edges of sum_j p_j F_j, in milliseconds."""
+    total = torch.tensor(base, dtype=rows[0].dtype, device=rows[0].device)
+    for row, alpha in zip(rows, alphas, strict=True):
+        total = total + (alpha.softmax(0) * row).sum()
+    return total
+
+
+def _log_share(latency: float, target: float) -> tuple[float, float]:
+    """log E / log T, and log T."""
+    if latency <= 1 or target <= 1:
+        raise UsageError("the loss mul#log needs latencies above 1 ms; measure with more images at a time.")
+    log_e, log_t = torch.tensor([latency, target], dtype=torch.float64).log().tolist()
+    return log_e / log_t, log_t
+
+
+def latency_loss(kind: LossKind, ce: float, latency: float, target: float, weight: float) -> float:
+    """``add``: CE + weight (E/T - 1). ``mul#log``: weight CE (log E / log T)^0.3, where E and T must be above 1 ms.
+
+    Raises
+    ------
+    UsageError
+        For another kind, or a latency the logarithm cannot take.
+    """
+    if kind == "add":
+        return ce + weight * (latency / target - 1)
+    if kind != "mul#log":
+        raise UsageError(f"unknown latency loss {kind!r}.", "Known: add, mul#log.")
+    return weight * ce * _log_share(latency, target)[0] ** 0.3
+
+
+def latency_loss_parts(kind: LossKind, ce: float, latency: float, target: float, weight: float) -> tuple[float, float]:
+    """Derivatives of `latency_loss` with respect to cross-entropy and expected latency; errors as there."""
+    if kind == "add":
+        return 1.0, weight / target
+    if kind != "mul#log":
+        raise UsageError(f"unknown latency loss {kind!r}.", "Known: add, mul#log.")
+    share, log_t = _log_share(latency, target)
+    return weight * share**0.3, weight * ce * 0.3 * share ** (0.3 - 1) / (latency * log_t)

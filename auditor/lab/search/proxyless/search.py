@@ -1,0 +1,156 @@
+"""ProxylessNAS's search: latency table, supernet, derived networks trained from scratch; random paths beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from auditor.core.progress import Progress
+from auditor.core.seeds import derive_seed
+from auditor.models.genotype import MobileGenotype, TreeGenotype
+from auditor.models.proxyless import MobileNetwork, TreeNetwork, network_of
+from auditor.lab.search.children import Children, ChildScore
+from auditor.lab.search.data import SearchData
+from auditor.lab.search.outcome import Outcome, SearchLog
+from auditor.lab.search.proxyless.cost import path_cost
+from auditor.lab.search.proxyless.latency import LatencyTable
+from auditor.lab.search.proxyless.measure import Measured, stored_latencies, stored_table
+from auditor.lab.search.proxyless.settings import BUDGETS, MOBILE_BUDGETS, ProxylessSettings
+from auditor.lab.search.proxyless.supernet import Supernet, mobile_supernet, random_path, tree_supernet
+from auditor.lab.search.proxyless.training import SupernetStepper, train_supernet
+from auditor.train.device import choose_device
+
+__all__ = ["BUDGETS", "MOBILE_BUDGETS", "ProxylessSettings", "search"]
+
+
+class Player:
+    """Trains paths from scratch and keeps the best of an arm."""
+
+    def __init__(self, children: Children, supernet: Supernet, table: LatencyTable, log: SearchLog, arm: str) -> None:
+        self.children, self.supernet, self.table, self.log, self.arm = children, supernet, table, log, arm
+        self.best: tuple[float, TreeGenotype | MobileGenotype] | None = None
+
+    def play(self, path: Sequence[int], step: int, extra_cost: float = 0.0) -> ChildScore:
+        """Train and score one path; what it cost to find goes on the account."""
+        genotype = self.supernet.genotype(path)
+        classes = self.children.found.data.n_classes
+        score = self.children.score(genotype.key(), lambda: network_of(genotype, classes))
+        names = [edge.names[k] for edge, k in zip(self.supernet.edges, path, strict=True)]
+        latency = self.table.of_path(self.supernet, path)
+        self.log.add(self.arm, step, score, extra_cost, operations=names, latency_ms=latency)
+        if self.best is None or score.accuracy > self.best[0]:
+            self.best = score.accuracy, genotype
+        return score
+
+
+def make_supernet(settings: ProxylessSettings, n_classes: int, side: int, seed: int) -> Supernet:
+    """Untrained, with room for the snapshots; the caller's random state is left as it was."""
+    template = settings.size.template()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "supernet", "weights"))
+        if isinstance(template, TreeGenotype):
+            return tree_supernet(template, n_classes, side, settings.snapshots + 1)
+        return mobile_supernet(template, n_classes, side, settings.snapshots + 1)
+
+
+def search(
+    found: SearchData, settings: ProxylessSettings, folder: Path, seed: int, device: str, progress: Progress
+) -> Outcome:
+    """Search, then random paths until they have cost as much; see `auditor.lab.search.run`.
+
+    The found network is the most probable one at the end, the start the most probable one before the first architecture
+    step: as random as any of the control, because all operations begin alike. Everything but the latency table is a
+    function of the data, the settings and the seed; the table is measured once, stored as ``latency.json`` and used
+    again, and with a given table the whole search is such a function. At the end start, found network and best random
+    one are timed in turns.
+    """
+    place = choose_device(device)
+    classes = found.data.n_classes
+    smallest = TreeNetwork.min_size if settings.space == "tree" else MobileNetwork.min_size
+    side = max(smallest, round(min(found.data.features.shape[1:3]) * settings.child.scale))
+    supernet = make_supernet(settings, classes, side, seed)
+    progress.note("measuring the latency of every operation")
+    measured = stored_table(
+        folder / "latency.json", supernet, classes, side, settings.latency_images, settings.latency_repeats,
+        settings.latency_networks, place,
+    )  # fmt: skip
+    cost = path_cost(supernet, classes, side)
+    trained = train_supernet(
+        found, settings, supernet, measured.table, cost, folder / "supernet", seed, device, progress
+    )
+    log = SearchLog(folder / "log.jsonl")
+    children = Children(found, settings.child, folder / "children", seed, device)
+    arm = Player(children, supernet, measured.table, log, "search")
+    progress.start("search", len(trained.history), "child")
+    paid = 0.0
+    for row in trained.history:
+        log.note("supernet", **row)
+        score = arm.play(supernet.snapshot_path(row["snapshot"]), row["snapshot"], row["spent"] - paid)
+        paid = row["spent"]
+        progress.advance("search", row["snapshot"] + 1, f"accuracy {score.accuracy:.3f}")
+    progress.finish("search")
+    control = random_control(arm, settings, seed, progress)
+    chosen, start = (supernet.genotype(supernet.snapshot_path(k)) for k in (settings.snapshots, 0))
+    facts = _facts(settings, supernet, measured, trained)
+    roles = {"found": chosen, "start": start, "control": control}
+    facts["latency"] |= _derived_latency(log) | {
+        "measured": stored_latencies(folder / "latencies.json", roles, measured.table, classes, side)
+    }
+    return Outcome(chosen, control, log.rows, facts, start)
+
+
+def random_control(
+    arm: Player, settings: ProxylessSettings, seed: int, progress: Progress
+) -> TreeGenotype | MobileGenotype:
+    """Uniform random paths, trained as the derived ones, until the account equals the search's, which paid for the
+    supernet too; the best one."""
+    arm.children.forget()
+    control = Player(arm.children, arm.supernet, arm.table, arm.log, "control")
+    random = torch.Generator().manual_seed(derive_seed(seed, "random control"))
+    log, seen = arm.log, set[tuple[int, ...]]()
+    possible = math.prod(len(edge.ops) for edge in arm.supernet.edges)
+    progress.start("control", log.spent("search"), "MACs")
+    while (len(seen) < settings.controls or log.spent("control") < log.spent("search")) and len(seen) < possible:
+        path = random_path(arm.supernet, random)
+        if path in seen:
+            continue
+        score = control.play(path, len(seen))
+        seen.add(path)
+        progress.advance("control", log.spent("control"), f"accuracy {score.accuracy:.3f}")
+    progress.finish("control")
+    assert control.best is not None
+    return control.best[1]
+
+
+def _derived_latency(log: SearchLog) -> dict[str, Any]:
+    """By the table: the network derived first, the one derived last, and the mean of the random ones."""
+    derived, random = ([row["latency_ms"] for row in log.arm(arm)] for arm in ("search", "control"))
+    return {"start_ms": derived[0], "found_ms": derived[-1], "control_mean_ms": sum(random) / len(random)}
+
+
+def _facts(
+    settings: ProxylessSettings, supernet: Supernet, measured: Measured, trained: SupernetStepper
+) -> dict[str, Any]:
+    start, end = trained.history[0], trained.history[-1]
+    most = sum(math.log(len(edge.ops)) for edge in supernet.edges) / len(supernet.edges)
+    baseline = trained.architecture.baseline
+    return {
+        "space": settings.space,
+        "kind": settings.kind,
+        "baseline": {"kind": baseline.kind, "decay": baseline.decay} if settings.kind == "reinforce" else None,
+        "chosen": "the most probable operations at the end of the search",
+        "latency": {
+            "expected_before_ms": start["expected_ms"], "expected_after_ms": end["expected_ms"],
+            "target_ms": trained.architecture.target, **measured.summary(),
+        },
+        "entropy": {"before": start["entropy"], "after": end["entropy"], "largest": most},
+        "supernet": {
+            "macs": trained.spent, "architecture_steps": trained.architecture_steps,
+            "weight_steps": trained.marks[-1], "edges": len(supernet.edges),
+        },
+        "deterministic": "by seed, given the latency table; the table is measured and differs from run to run",
+    }  # fmt: skip

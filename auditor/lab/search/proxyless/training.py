@@ -1,0 +1,214 @@
+"""Training of the supernet through the one loop: weight steps on the training part, architecture steps on the
+validation part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from auditor.core.progress import Progress, SilentProgress
+from auditor.core.seeds import derive_seed
+from auditor.lab.search.baseline import Baseline
+from auditor.lab.search.children import ChildRecipe, child_network
+from auditor.lab.search.cosine import CosineSgd
+from auditor.lab.search.data import SearchData
+from auditor.lab.search.proxyless.cost import PathCost
+from auditor.lab.search.proxyless.latency import LatencyTable
+from auditor.lab.search.proxyless.settings import ProxylessSettings
+from auditor.lab.search.proxyless.steps import ArchitectureStepper
+from auditor.lab.search.proxyless.supernet import Supernet
+from auditor.train.base import FitTask
+from auditor.train.batches import ImageTensor
+from auditor.train.hooks import Hooks
+from auditor.train.recipe import Recipe
+
+__all__ = ["SupernetStepper", "ValidationBatches", "snapshot_steps", "train_supernet"]
+
+
+@dataclass(frozen=True)
+class ValidationBatches:
+    """Batches of validation images, not augmented; each is a function of the seed and its number.
+
+    Attributes
+    ----------
+    images : ImageTensor
+        Normalised by training images.
+    labels : int64 tensor
+        Of all of `images`.
+    rows : int64 tensor
+        The validation items.
+    size : (height, width)
+    batch, seed : int
+    """
+
+    images: ImageTensor
+    labels: torch.Tensor
+    rows: torch.Tensor
+    size: tuple[int, int]
+    batch: int
+    seed: int
+
+    def take(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images and labels of batch `number`; all items pass before one comes again."""
+        batch = min(self.batch, len(self.rows))
+        turn, place = divmod(number, len(self.rows) // batch)
+        random = torch.Generator().manual_seed(derive_seed(self.seed, "validation batches", turn))
+        order = torch.randperm(len(self.rows), generator=random)[place * batch : (place + 1) * batch]
+        rows = self.rows[order.to(self.rows.device)]
+        return self.images.plain(rows, self.size), self.labels[rows]
+
+
+def snapshot_steps(first: int, steps: int, snapshots: int) -> list[int]:
+    """Steps done when the snapshots are taken: before step `first`, then evenly until `steps`."""
+    return [first + round(k * (steps - first) / snapshots) for k in range(snapshots + 1)]
+
+
+class SupernetStepper:
+    """Stepper of the one loop: a weight step, then an architecture step when it is due.
+
+    Parameters
+    ----------
+    supernet : Supernet
+        Its `snapshots` have room for `settings.snapshots` + 1 states.
+    settings : ProxylessSettings
+    architecture : ArchitectureStepper
+    batches : ValidationBatches
+    cost : PathCost
+    batch, steps, per_epoch : int
+        Images of a weight step, steps in all and in an epoch.
+    progress : Progress
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        settings: ProxylessSettings,
+        architecture: ArchitectureStepper,
+        batches: ValidationBatches,
+        cost: PathCost,
+        batch: int,
+        steps: int,
+        per_epoch: int,
+        progress: Progress,
+    ) -> None:
+        self.supernet, self.settings, self.architecture, self.batches = supernet, settings, architecture, batches
+        self.cost, self.batch, self.per_epoch, self.progress = cost, batch, per_epoch, progress
+        self.warm = settings.warmup * per_epoch
+        self.first = self.warm + settings.quiet * per_epoch
+        self.marks = snapshot_steps(self.first, steps, settings.snapshots)
+        weights = supernet.weights()
+        # Two optimisers: the search starts a cosine of its own, and with momentum of its own.
+        self.warming = CosineSgd(weights, settings.warmup_rate, settings.decay, batch, self.warm, settings.clip)
+        self.searching = CosineSgd(weights, settings.rate, settings.decay, batch, steps - self.warm, settings.clip)
+        self.architecture_steps = 0
+        self.weight_macs = 0.0
+        self.losses: list[float] = []
+        #: One row per snapshot.
+        self.history: list[dict[str, Any]] = []
+
+    @property
+    def spent(self) -> float:
+        """MACs so far."""
+        return self.weight_macs + self.architecture.spent
+
+    def step(self, done: int) -> None:
+        """See `auditor.train.hooks.Stepper`."""
+        if done == self.first:
+            self._snapshot()
+        if done < self.warm:
+            self.warming.step(done)
+        else:
+            self.searching.step(done - self.warm)
+        self.weight_macs += self.batch * self.cost.weight_step(self.supernet.path())
+        if done >= self.first and (done - self.first) % self.settings.every == 0:
+            self.losses.append(self.architecture.step(*self.batches.take(self.architecture_steps)))
+            self.architecture_steps += 1
+        while len(self.history) < len(self.marks) and self.history and done + 1 >= self.marks[len(self.history)]:
+            self._snapshot()
+        if (done + 1) % self.per_epoch == 0:
+            note = f"expected latency {float(self.architecture.expected()):.3f} ms"
+            self.progress.advance("supernet", (done + 1) // self.per_epoch, note)
+
+    def _snapshot(self) -> None:
+        self.supernet.keep_snapshot(len(self.history))
+        self.history.append({
+            "snapshot": len(self.history), "architecture_steps": self.architecture_steps, "spent": self.spent,
+            "mean_loss": sum(self.losses) / len(self.losses) if self.losses else None,
+            "expected_ms": float(self.architecture.expected()), "entropy": self.supernet.entropy(),
+            "baseline": self.architecture.baseline.value,
+        })  # fmt: skip
+        self.losses = []
+
+    def zero_grad(self) -> None:
+        """Drop all gradients, so that operations off the next path have none."""
+        self.searching.zero_grad()
+
+    def state_dict(self) -> dict[str, Any]:
+        """State for a checkpoint."""
+        return {
+            "warming": self.warming.state_dict(), "searching": self.searching.state_dict(),
+            "architecture": self.architecture.state_dict(), "architecture_steps": self.architecture_steps,
+            "weight_macs": self.weight_macs, "losses": self.losses, "history": self.history,
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self.warming.load_state_dict(state["warming"])
+        self.searching.load_state_dict(state["searching"])
+        self.architecture.load_state_dict(state["architecture"])
+        self.architecture_steps, self.weight_macs = state["architecture_steps"], state["weight_macs"]
+        self.losses, self.history = state["losses"], state["history"]
+
+
+def train_supernet(
+    found: SearchData,
+    settings: ProxylessSettings,
+    supernet: Supernet,
+    table: LatencyTable,
+    cost: PathCost,
+    folder: Path,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> SupernetStepper:
+    """Warm up, then search; a checkpoint after every epoch. The supernet holds the snapshots afterwards.
+
+    The result is a function of the data, the settings, the seed and the table.
+    """
+    epochs = settings.warmup + settings.epochs
+    recipe = ChildRecipe(epochs, settings.batch, settings.rate, settings.decay, settings.clip, settings.child.scale)
+    network = child_network(recipe, "supernet", device)
+    made: list[SupernetStepper] = []
+
+    def make(model: nn.Module, _: Recipe, batch: int, steps: int, per_epoch: int) -> SupernetStepper:
+        images = ImageTensor(found.data.features, network.device, found.train)
+        labels = torch.from_numpy(np.ascontiguousarray(found.data.labels, dtype=np.int64)).to(network.device)
+        rows = torch.from_numpy(found.validation).to(network.device)
+        size = images.size_at(settings.child.scale, supernet.min_size)
+        batches = ValidationBatches(images, labels, rows, size, settings.batch, derive_seed(seed, "supernet"))
+        decay = 0.99 if settings.baseline == "official" else 0.95
+        architecture = ArchitectureStepper(
+            supernet, table, cost, settings.kind, settings.architecture_rate, settings.loss, settings.weight, 0.0,
+            settings.samples, Baseline(decay=decay, kind=settings.baseline),
+        )  # fmt: skip
+        # Set here and not after a checkpoint: it is a share of what the untouched parameters expect.
+        architecture.target = settings.target * float(architecture.expected())
+        made.append(SupernetStepper(supernet, settings, architecture, batches, cost, batch, steps, per_epoch, progress))
+        return made[-1]
+
+    # Validation items are named as what is predicted only because a fit must name some: what the most probable path
+    # says with the supernet's weights and statistics is not used.
+    task = FitTask("supernet", found.train, found.validation, derive_seed(seed, "supernet"))
+    hooks = Hooks(before_step=lambda _: supernet.draw(), optimiser=make)
+    progress.start("supernet", epochs, "epoch")
+    network.fit_network(
+        found.data, task, SilentProgress(), folder, start=supernet, hooks=hooks,
+        method={"settings": settings.as_dict(), "table": table.as_dict()},
+    )  # fmt: skip
+    progress.finish("supernet")
+    return made[-1]

@@ -1,0 +1,127 @@
+"""What a check gets and what it gives back.
+
+A check looks at one thing in the data beside the labels. It has a stable code, and three outcomes: it found
+something, it found nothing, or it could not look, with the reason. The third is never the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from auditor.quality.subject import Subject
+
+__all__ = ["SEVERITIES", "Check", "Found", "Group", "NotApplicable", "Outcome", "Severity", "Status"]
+
+Severity = Literal["error", "warning", "info"]
+#: ``error``: numbers computed on this data are wrong. ``warning``: somebody should look. ``info``: good to know.
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+Status = Literal["found", "passed", "not applicable"]
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Items that belong together: copies, texts of one template.
+
+    Attributes
+    ----------
+    kind : str
+        ``"exact"``, ``"near"`` or ``"template"``.
+    members : int64 array
+        Ascending positions, two or more.
+    """
+
+    kind: str
+    members: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a check that could look has seen.
+
+    Attributes
+    ----------
+    summary : str
+        One sentence with the figures.
+    items : int64 array (m,)
+        Positions of the items it is about, the worst first; empty where it is about the data as a whole.
+    values : float64 array (m,), optional
+        What was measured of each.
+    notes : tuple of str, optional
+        A word about each item, where they differ.
+    groups : tuple of Group
+    facts : mapping
+        Figures as JSON values.
+    found : bool, optional
+        Whether there is something to report; by default, whether there are items.
+    """
+
+    summary: str
+    items: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    values: np.ndarray | None = None
+    notes: tuple[str, ...] | None = None
+    groups: tuple[Group, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    found: bool | None = None
+
+
+@dataclass(frozen=True)
+class NotApplicable:
+    """Why a check could not look."""
+
+    reason: str
+
+
+@runtime_checkable
+class Check(Protocol):
+    """A frozen dataclass whose fields are its thresholds.
+
+    Attributes
+    ----------
+    code : str
+        Stable: never changes its meaning, never used again.
+    name : str
+        Its name in the registry.
+    severity : str
+        One of `SEVERITIES`.
+    about : str
+        What a finding means, one clause.
+    """
+
+    code: ClassVar[str]
+    name: ClassVar[str]
+    severity: ClassVar[Severity]
+    about: ClassVar[str]
+
+    def run(self, subject: Subject) -> Found | NotApplicable:
+        """Look. A function of the subject alone; the order of the items changes nothing but their positions,
+        except for checks of the order itself."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """One check after it was run.
+
+    Attributes
+    ----------
+    code, name, severity, about : str
+        Of the check.
+    status : str
+        ``"found"``, ``"passed"`` or ``"not applicable"``.
+    reason : str
+        One sentence: what was found, that nothing was, or why it could not look.
+    found : Found or None
+        None where it was not applicable.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    about: str
+    status: Status
+    reason: str
+    found: Found | None

@@ -1,0 +1,140 @@
+"""What is checked: the items of one data set, and of the part or version they are compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from auditor.quality.pair_verification import components
+from auditor.quality.measures import ImageMeasures
+from auditor.data.base import Modality
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Neighbours", "Subject"]
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Nearest items by embedding.
+
+    Attributes
+    ----------
+    rows : int64 array (m,)
+        Ascending positions of the items that were embedded.
+    positions : int64 array (m, k)
+        Positions of the nearest others among `rows`, nearest first; -1 where there are fewer.
+    cosines : float32 array (m, k)
+    exact : bool
+        False where the search was approximate.
+    name : str
+        What embedded them.
+    vectors : float array (m, d)
+        The embeddings.
+    """
+
+    rows: np.ndarray
+    positions: np.ndarray
+    cosines: np.ndarray
+    exact: bool
+    name: str
+    vectors: np.ndarray
+
+
+@dataclass(eq=False)
+class Subject:
+    """Everything the checks may look at. Rows of all arrays are the same n items.
+
+    Attributes
+    ----------
+    modality : str
+        ``"image"``, ``"text"``, ``"table"`` or ``"probabilities"``.
+    ids : str array (n,)
+    labels : int64 array (n,)
+        Positions in `class_names`.
+    class_names : tuple of str
+    part : str array (n,)
+        The split, or the version, an item belongs to.
+    index : int64 array (n,)
+        0-based row in its part, in the source's order.
+    examined : bool array (n,)
+        The items that are checked; the others are there to be compared with.
+    reference : str or None
+        The part that the examined items are compared with: training data, or an older version. None where there
+        is one part only.
+    content : str array (n,)
+        Hash of the content as stored; items of equal hash are the same.
+    images : ImageMeasures or None
+    texts : object array of str (n,) or None
+    frame : DataFrame (n rows) or None
+    neighbours : Neighbours or None
+    order : str or None
+        Why the order of the items says nothing (class folders are read one after the other); None where it may.
+    bad : dict of int to str
+        Items without content, and why.
+    """
+
+    modality: Modality
+    ids: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    part: np.ndarray
+    index: np.ndarray
+    examined: np.ndarray
+    reference: str | None
+    content: np.ndarray
+    images: ImageMeasures | None = None
+    texts: np.ndarray | None = None
+    frame: pd.DataFrame | None = None
+    neighbours: Neighbours | None = None
+    order: str | None = None
+    bad: dict[int, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def usable(self) -> np.ndarray:
+        """Items with content, bool (n,)."""
+        usable = np.ones(len(self), bool)
+        usable[list(self.bad)] = False
+        return usable
+
+    @cached_property
+    def looked_at(self) -> np.ndarray:
+        """Positions of the examined items with content, ascending."""
+        return np.flatnonzero(self.examined & self.usable)
+
+    @cached_property
+    def exact(self) -> np.ndarray:
+        """Smallest position of the items with the same content, int64 (n,); an item without copies has its own.
+
+        The same content: equal bytes, or equal decoded pixels.
+        """
+        rows = np.flatnonzero(self.usable)
+        keys = [self.content] if self.images is None else [self.content, self.images.pixel_hash]
+        pairs = []
+        for key in keys:
+            _, first, inverse = np.unique(key[rows], return_index=True, return_inverse=True)
+            pairs.append(np.column_stack([rows[first][inverse], rows]))
+        return components(len(self), np.concatenate(pairs))
+
+    @cached_property
+    def near_pairs(self) -> tuple[np.ndarray, dict[str, int]]:
+        """Pairs of near copies of different content, and how many of them each search found.
+
+        int64 (p, 2), one item per content; empty where near copies cannot be sought.
+        """
+        from auditor.quality.near import near_pairs
+
+        return near_pairs(self)
+
+    @cached_property
+    def near(self) -> np.ndarray:
+        """As `exact`, with near copies joined."""
+        own = np.column_stack([self.exact, np.arange(len(self))])
+        return components(len(self), np.concatenate([own, self.near_pairs[0]]))

@@ -1,0 +1,41 @@
+"""A tiny stand-in for the stored probabilities: 400 items, two networks, all files of a data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from auditor.core.config import Settings
+from auditor.lab.detectors.sets import Context, Options
+
+ITEMS, CLASSES = 400, 10
+
+
+def write_stored(folder: Path) -> Path:
+    """``cifar10n`` and ``oof`` below `folder`."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, CLASSES, ITEMS)
+    labels = np.where(rng.random(ITEMS) < 0.15, rng.integers(0, CLASSES, ITEMS), truth)
+    (folder / "cifar10n").mkdir(parents=True)
+    (folder / "oof" / "cifar10n_aggre").mkdir(parents=True)
+    np.save(folder / "cifar10n" / "clean.npy", truth.astype(np.uint8))
+    np.save(folder / "cifar10n" / "aggre.npy", labels.astype(np.uint8))
+    for name, signal in (("resnet18", 3.0), ("resnet50d", 4.0)):
+        logits = rng.normal(size=(ITEMS, CLASSES)) + signal * np.eye(CLASSES)[truth]
+        p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        path = folder / "oof" / "cifar10n_aggre" / f"{name}.npz"
+        np.savez(path, pred_probs=p.astype(np.float16), labels=labels)
+    return folder
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    return write_stored(tmp_path / "data")
+
+
+@pytest.fixture
+def context(stored: Path, tmp_path: Path) -> Context:
+    settings = Settings(data_dirs=(stored,), cache_dir=tmp_path / "cache", offline=True)
+    return Context(settings, tmp_path / "work", Options(folds=3))

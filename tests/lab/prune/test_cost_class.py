@@ -1,0 +1,128 @@
+"""What a budget class means: recipes of the papers, networks a method starts from, input that is refused early."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from auditor.core.errors import UsageError  # noqa: E402
+from auditor.models.registry import MODELS, build_model  # noqa: E402
+from auditor.lab.prune.dense import PaperDense, dense_for  # noqa: E402
+from auditor.lab.prune.dynamic import FTWT_NETWORKS, DynamicNetwork  # noqa: E402
+from auditor.lab.prune.experiment import PruneOptions  # noqa: E402
+from auditor.lab.prune.ftwt.units import plan_of  # noqa: E402
+from auditor.lab.prune.optim import MeanAdamW, dense_optimiser  # noqa: E402
+from auditor.lab.prune.pruned import PrunedNetwork  # noqa: E402
+from auditor.lab.prune.settings import FTWT_SETTINGS, DenseSchedule, paper_schedule  # noqa: E402
+from auditor.train.final import FinalNetwork  # noqa: E402
+
+
+@pytest.mark.parametrize(("network", "dense", "tuning"), [("resnet32", 50_000, 80_000), ("vgg16_bn", 20_000, 40_000)])
+def test_paper_is_the_recipe_of_rd(network: str, dense: int, tuning: int) -> None:
+    made = PrunedNetwork.of(FinalNetwork.of(network, "paper", "cpu"), "rd", 0.955)
+    assert isinstance(made.dense, PaperDense)
+    training, schedule = made.dense.network.training, made.dense.schedule
+    assert (schedule.optimiser, schedule.rate, training.batch, training.label_smoothing) == ("adamw", 3e-4, 100, 0)
+    assert [s.scale for s in training.stages] == [1.0]
+    # 45,000 images, 450 steps an epoch, rounded up to whole epochs.
+    assert 0 <= 450 * training.stages[0].epochs - dense < 450
+    tuner = made._fine_tuner().training
+    assert 0 <= 450 * tuner.stages[0].epochs - tuning < 450
+    assert (made.settings.rate, tuner.batch, made.settings.step, made.settings.rates) == (3e-4, 100, 0.2, 101)
+    assert (made.settings.grid, made.settings.calibration) == ("all", 1024)
+    assert made.recipe()["dense"]["schedule"]["optimiser"] == "adamw"
+
+
+def test_paper_is_the_recipe_of_ftwt() -> None:
+    made = DynamicNetwork.of(FinalNetwork.of("vgg16_bn", "paper", "cpu"), "ftwt", r=0.92)
+    assert isinstance(made.dense, PaperDense)
+    assert made.dense.schedule == DenseSchedule(
+        epochs=200, batch=128, optimiser="sgd", rate=0.1, decay=5e-4, milestones=(0.405, 0.61, 0.755)
+    )
+    settings = made.settings
+    assert (settings.epochs, settings.rate, settings.predictor_rate, settings.cooldown) == (200, 0.01, 0.1, 0.5)
+    assert (settings.pool, settings.predictors_by) == ("max", "sgd")
+    assert {FTWT_SETTINGS[b].predictors_by for b in ("smoke", "cpu", "gpu10")} == {"adam"}
+    assert made._trainer().training.label_smoothing == 0
+
+
+def test_below_paper_all_start_from_the_network_of_the_benchmark() -> None:
+    dense = FinalNetwork.of("resnet20", "cpu", "cpu")
+    assert dense_for(dense, dynamic=False) is dense
+    paper = dense_for(FinalNetwork.of("resnet20", "paper", "cpu"), dynamic=False)
+    assert dense_for(paper, dynamic=False) is paper
+
+
+def test_dense_optimisers_follow_their_schedules() -> None:
+    layer = torch.nn.Linear(3, 1)
+    cosine = dense_optimiser(layer, paper_schedule("resnet32", dynamic=False), 10, 100)
+    assert isinstance(cosine, MeanAdamW)
+    for done in (0, 50, 99):
+        layer(torch.ones(2, 3)).sum().backward()
+        cosine.step(done)
+        rate = 3e-4 * (1 + math.cos(math.pi * done / 100)) / 2
+        assert cosine._inner.param_groups[0]["lr"] == pytest.approx(rate)
+    falling = dense_optimiser(layer, paper_schedule("vgg16_bn", dynamic=True), 10, 200)
+    for done, rate in ((80, 0.1), (81, 0.01), (122, 1e-3), (151, 1e-4)):
+        falling.step(done)
+        assert falling._backbone.param_groups[0]["lr"] * 10 == pytest.approx(rate)
+    group = falling._backbone.param_groups[0]
+    assert (group["momentum"], group["weight_decay"] / 10, group["nesterov"]) == (0.9, pytest.approx(5e-4), False)
+
+
+def test_the_networks_of_ftwt_are_those_it_is_described_for() -> None:
+    known = []
+    for name in MODELS.names():
+        if name.startswith(("densenet", "nasnet", "inception", "googlenet")):
+            continue  # slow to build; one of them is refused below
+        with torch.device("meta"):  # shapes only
+            model = build_model(name, 10, 32, 0)
+        try:
+            plan_of(model)
+        except UsageError:
+            continue
+        known.append(name)
+    assert sorted(known) == sorted(FTWT_NETWORKS)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "fastnet", "densenet121"])
+def test_ftwt_refuses_other_networks_before_anything_is_trained(name: str) -> None:
+    with pytest.raises(UsageError, match="not described"):
+        DynamicNetwork.of(FinalNetwork.of(name, "cpu", "cpu"), "ftwt", reduction=0.4)
+
+
+def test_mass_and_reduction_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match="both"):
+        PruneOptions("vgg16_bn", "ftwt", reductions=(0.4,), masses=(0.9,))
+    dense = FinalNetwork.of("vgg16_bn", "cpu", "cpu")
+    with pytest.raises(UsageError, match=r"mass r lies in .0, 1., not 0\."):
+        DynamicNetwork.of(dense, "ftwt", r=0.0)
+    with pytest.raises(UsageError, match=r"not 1\.2"):
+        DynamicNetwork.of(dense, "ftwt", reduction=1.2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["resnet20", "--method", "rdd"], "Did you mean"),
+        (["resnet20", "--method", "rd", "--sparsity", "1.2"], "between 0 and 1, not 1.2"),
+        (["resnet20", "--method", "rd", "--flops", "0.4"], "--sparsity"),
+        (["fastnet", "--method", "ftwt"], "not described for 'fastnet'"),
+        (["vgg16_bn", "--method", "ftwt", "--flops", "0.4", "--mass", "0.9"], "both"),
+        (["resnet99"], "resnet"),
+        (["resnet20", "--budget", "huge"], "budget"),
+        (["resnet20", "--seeds", "0"], "--seeds"),
+    ],
+)
+def test_bad_input_ends_with_a_message_and_a_code(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from auditor.cli.main import run
+
+    with pytest.raises(SystemExit) as stopped:
+        run(["prune", *arguments])
+    assert stopped.value.code == 2
+    assert words in " ".join(capsys.readouterr().err.split())

@@ -1,0 +1,85 @@
+"""The log, and the comparison with the random control."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditor.lab.search.children import ChildScore
+from auditor.lab.search.outcome import SearchLog, compare, pool
+from auditor.stats.intervals import wilson
+
+
+def _rows(search: list[int], control: list[int], n: int = 1000) -> list[dict[str, Any]]:
+    return [
+        {"arm": arm, "accuracy": hits / n, "hits": hits, "n": n, "spent": 10.0 * (k + 1), "seconds": 1.0,
+         "repeated": False}
+        for arm, found in (("search", search), ("control", control)) for k, hits in enumerate(found)
+    ]  # fmt: skip
+
+
+BETTER, WORSE = [300, 310, 305, 400, 410, 405], [300, 290, 310, 305, 295, 300]
+
+
+def test_verdicts_follow_the_interval() -> None:
+    better = compare(_rows(BETTER, WORSE), 0)
+    assert better["difference"]["value"] == pytest.approx(0.405 - 0.300)
+    assert better["difference"]["low"] > 0
+    assert better["verdict"].startswith("The search beats its random control")
+    assert better["improvement"]["value"] == pytest.approx(0.405 - 0.305)
+    assert "beats the earlier half" in better["progress"]
+    worse = compare(_rows(WORSE, BETTER[3:]), 0)
+    assert worse["verdict"].startswith("The search is worse than its random control")
+    equal = compare(_rows(WORSE, WORSE), 0)
+    assert equal["difference"]["low"] < 0 < equal["difference"]["high"]
+    assert equal["verdict"].startswith("The search does not beat its random control")
+    assert compare(_rows(BETTER, WORSE), 0) == better
+    json.dumps(better)
+
+
+def test_one_child_is_not_taken_for_certain() -> None:
+    found = compare(_rows([35], [30], n=100), 0)
+    assert found["improvement"] is None
+    assert "cannot be seen" in found["progress"]
+    low, high = found["difference"]["low"], found["difference"]["high"]
+    # Two binomial shares of 100: standard deviation 0.066.
+    assert high - low == pytest.approx(2 * 1.96 * (0.35 * 0.65 / 100 + 0.3 * 0.7 / 100) ** 0.5, rel=0.1)
+
+
+def test_curves_rise_and_carry_their_interval() -> None:
+    curve = compare(_rows([300, 280, 350, 340], WORSE), 0)["search"]["curve"]
+    assert [p["best"] for p in curve] == [0.3, 0.3, 0.35, 0.35]
+    assert [p["accuracy"] for p in curve] == [0.3, 0.28, 0.35, 0.34]
+    assert [p["spent"] for p in curve] == [10, 20, 30, 40]
+    limits = wilson(350, 1000)
+    assert (curve[-1]["low"], curve[-1]["high"]) == (limits.low, limits.high)
+
+
+def test_seeds_are_pooled_with_equal_weight() -> None:
+    searches = [_rows(BETTER, WORSE), _rows(WORSE, WORSE)]
+    found = pool(searches, 0)
+    single = [pool([rows], 0)["difference"]["value"] for rows in searches]
+    assert found["difference"]["value"] == pytest.approx(sum(single) / 2)
+    alone = pool(searches[:1], 0)["difference"]
+    doubled = pool([searches[0]] * 2, 0)["difference"]
+    assert doubled["high"] - doubled["low"] < 0.85 * (alone["high"] - alone["low"])
+
+
+def test_the_log_adds_up_per_arm_and_is_written_as_it_happens(tmp_path: Path) -> None:
+    score = ChildScore("a", 30, 100, 10, 20, 500.0, 1.0)
+    for _ in range(2):  # a search that starts again writes the same log again
+        log = SearchLog(tmp_path / "log.jsonl")
+        log.add("search", 0, score, actions=[1])
+        log.add("control", 0, score)
+        log.add("search", 1, score, extra_cost=250.0)
+        log.note("ppo", loss=0.5)
+    assert log.spent("search") == 1250
+    assert log.spent("control") == 500
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [(r["event"], r.get("spent")) for r in rows] == [
+        ("child", 500), ("child", 500), ("child", 1250), ("ppo", None),
+    ]  # fmt: skip
+    assert [r["step"] for r in log.arm("search")] == [0, 1]

@@ -1,0 +1,154 @@
+"""A whole search: killed and resumed, its record, its final training, its pictures; the command on real images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditor.cli.main import run
+from auditor.core.config import load_settings
+from auditor.core.errors import UnknownNameError, UsageError
+from auditor.core.files import read_json
+from auditor.core.progress import SilentProgress
+from auditor.models.genotype import read_genotype
+from auditor.lab.search.run import LOG, MANIFEST, RESULTS, SUMMARY, run_search
+from auditor.lab.search.systems import SPACES, SYSTEMS, SearchOptions
+from auditor.train.image_network import ImageNetwork
+
+
+@pytest.fixture
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SYSTEMS._targets, "tiny", "tests.lab.search.tiny:search")
+    monkeypatch.setitem(SPACES._targets, "tiny", "tests.lab.search.tiny:BUDGETS")
+
+
+def _run(folder: Path, out: Path, workers: int = 1, **options: Any) -> dict[str, Any]:
+    asked = SearchOptions("tiny", "smoke", data=str(folder), device="cpu", **options)
+    return run_search(asked, out, load_settings(), SilentProgress(), workers=workers)
+
+
+def _timeless(value: Any) -> Any:
+    """Without what differs between two equal runs."""
+    if isinstance(value, dict):
+        return {k: _timeless(v) for k, v in value.items() if k != "seconds"}
+    return [_timeless(v) for v in value] if isinstance(value, list) else value
+
+
+def _log(out: Path) -> list[Any]:
+    return [_timeless(json.loads(line)) for line in (out / LOG).read_text().splitlines()]
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_killed_and_resumed_is_the_same_search(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = _run(folder, tmp_path / "whole" / "s", seeds=2, train_seeds=2)
+    fit, trained = ImageNetwork.fit_network, []
+
+    def counted(self: ImageNetwork, *arguments: Any, **options: Any) -> Any:
+        if len(trained) in (3, 9):  # in the middle of the search, and of the final training
+            trained.append("killed")
+            raise KeyboardInterrupt
+        trained.append(arguments[1].name)
+        return fit(self, *arguments, **options)
+
+    monkeypatch.setattr(ImageNetwork, "fit_network", counted)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            _run(folder, tmp_path / "killed" / "s", seeds=2, train_seeds=2)
+        assert not (tmp_path / "killed" / "s" / MANIFEST).exists()
+    again = _run(folder, tmp_path / "killed" / "s", seeds=2, train_seeds=2)
+    finished = [name for name in trained if name != "killed"]
+    unique = sum(s[arm]["trained"] for s in again["searches"] for arm in ("search", "control"))
+    assert len(finished) == len(set(finished))  # none twice
+    assert unique - 2 <= len(finished) - 3 * 2 <= unique  # an architecture both arms tried is trained once
+    assert _timeless(again) == _timeless(whole)
+    assert _log(tmp_path / "killed" / "s") == _log(tmp_path / "whole" / "s")
+    _check_record(tmp_path / "killed" / "s", again)
+    del trained[:]
+    assert _timeless(_run(folder, tmp_path / "killed" / "s", seeds=2, train_seeds=2)) == _timeless(again)
+    assert not trained
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_a_finished_search_is_not_started_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = _run(folder, tmp_path, train_seeds=1)
+    monkeypatch.setattr("tests.lab.search.tiny.search", None)  # its result is stored
+    monkeypatch.setattr(ImageNetwork, "fit_network", None)
+    assert _timeless(_run(folder, tmp_path, train_seeds=1)) == _timeless(first)
+
+
+def _check_record(out: Path, found: dict[str, Any]) -> None:
+    assert json.loads(json.dumps(found)) == read_json(out / RESULTS)
+    assert found["schema"] == "auditor.lab.search/1"
+    assert found["reproduction"] == "not a reproduction"
+    assert found["split_note"] == "Validation data come from the training split only."
+    rows = found["final"]["networks"]
+    assert [row["role"] for row in rows] == ["found", "control", "start"]
+    looks = {f"{row['name']}__seed{k}": 1 for row in rows for k in range(2)}
+    assert found["test_label_accesses"] == {"searches": 0, **looks}
+    assert all(row["test_looks"] == [1, 1] for row in rows)
+    less = found["final"]["found_less"]
+    one, other = (row["accuracy_by_seed"] for row in rows[:2])
+    assert less["control"]["difference"] == pytest.approx(sum(a - b for a, b in zip(one, other, strict=True)) / 2)
+    assert set(less) == {"control", "start"}
+    assert (found["data"]["train"], found["data"]["validation"]) == (60, 30)
+    assert [s["search"]["children"] for s in found["searches"]] == [4, 4]
+    best = max(range(2), key=lambda k: (found["pooled"]["best_search"][k], -k))
+    assert found["chosen"]["found"]["search_seed"] == best
+    assert found["searches"][best]["found"] == read_genotype(out / "found.json", "eas").key()
+    for role in ("found", "control", "start"):
+        genotype = read_genotype(out / f"{role}.json", "eas")
+        assert genotype.model_dump(mode="json") == found["chosen"][role]["genotype"]
+        assert "not a reproduction" in (out / f"{role}.svg").read_text()
+    text = (out / SUMMARY).read_text()
+    for words in ("not a reproduction", found["pooled"]["verdict"], found["split_note"], *found["final"]["verdict"]):
+        assert words in text
+    manifest = read_json(out / MANIFEST)["files"]
+    assert {"found.json", "control.json", RESULTS, SUMMARY, LOG, "search-curve.svg"} <= set(manifest)
+    for name, digest in manifest.items():
+        assert digest == "sha256:" + hashlib.sha256((out / name).read_bytes()).hexdigest()
+
+
+def test_the_command_on_real_images(data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["search", "nasnet", "--budget", "smoke", "--train-seeds", "1", "--device", "cpu", "--workers", "1",
+                 "--data-dir", str(data_dir), "--out", str(tmp_path), "--json", "--quiet"]  # fmt: skip
+    with pytest.raises(SystemExit) as done:
+        run(arguments)
+    assert done.value.code == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["schema"] == "auditor.lab.search/1"
+    assert found["data"] == {"name": "cifar10", "train": 100, "validation": 50, "classes": 10}
+    assert all(0 < row["accuracy"] < 1 for row in found["final"]["networks"])
+    assert "one seed" in found["final"]["verdict"][0]
+    assert "NASNet-A" in (tmp_path / SUMMARY).read_text()
+    assert found == read_json(tmp_path / RESULTS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nasnett"], "nasnet"),
+        (["nasnet", "--budget", "huge"], "budget class"),
+        (["nasnet", "--family", "dense"], "--family is for eas"),
+        (["eas", "--family", "wide"], "plain, dense"),
+        (["nasnet", "--seeds", "0"], "--seeds"),
+    ],
+)
+def test_wrong_calls_end_with_2(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        run(["search", *arguments])
+    assert done.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_every_space_has_a_system_and_every_budget() -> None:
+    for name in SPACES.names():
+        assert name.partition("-")[0] in SYSTEMS
+    assert list(SPACES.load("nasnet")) == ["smoke", "cpu", "gpu10", "paper"]
+    with pytest.raises(UnknownNameError, match="nasnet"):
+        SearchOptions("nasnat")
+    with pytest.raises(UsageError, match="--kind is for proxyless"):
+        SearchOptions("nasnet", kind="two")
