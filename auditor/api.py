@@ -49,14 +49,7 @@ class LabelErrorDetector(BaseEstimator):
         were not checked.
     """
 
-    def __init__(
-        self,
-        estimator: Any = None,
-        *,
-        method: str = "default",
-        cv: Any = 5,
-        random_state: int = 0,
-    ) -> None:
+    def __init__(self, estimator: Any = None, *, method: str = "default", cv: Any = 5, random_state: int = 0) -> None:
         self.estimator = estimator
         self.method = method
         self.cv = cv
@@ -91,12 +84,7 @@ class LabelErrorDetector(BaseEstimator):
         kept, small = np.unique(codes[rows], return_inverse=True)
         part = None if groups is None else np.asarray(groups)[rows]
         probabilities = cross_val_predict(
-            clone(self._estimator()),
-            X[rows],
-            small,
-            groups=part,
-            cv=self._splitter(groups),
-            method="predict_proba",
+            clone(self._estimator()), X[rows], small, groups=part, cv=self._splitter(groups), method="predict_proba"
         )
         evidence = Evidence(ids=rows, labels=small, n_classes=len(kept), probabilities=(probabilities,))
         detection = default_findings(evidence)

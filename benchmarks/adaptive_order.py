@@ -96,33 +96,53 @@ def main() -> None:
         rows.append(replay(case, evidence.take(ranked[part]), seed, options.verdicts))
     names = ("run, fixed", "run, adaptive", "margin, fixed", "margin, adaptive")
     summary = [
-        {"order": name, "wrong labels found": float(np.mean([r[name] for r in rows])),
-         "gain over fixed": float(np.mean(gain := [r[name] - r[f"{name.partition(',')[0]}, fixed"] for r in rows])),
-         "standard error": float(np.std(gain) / math.sqrt(len(rows)))}
+        {
+            "order": name,
+            "wrong labels found": float(np.mean([r[name] for r in rows])),
+            "gain over fixed": float(np.mean(gain := [r[name] - r[f"{name.partition(',')[0]}, fixed"] for r in rows])),
+            "standard error": float(np.std(gain) / math.sqrt(len(rows))),
+        }
         for name in names
-    ]  # fmt: skip
+    ]
     learned = {n: float(np.mean([r[f"{n}, learned"] for r in rows])) for n in ("run", "margin")}
     truth = np.array([r["truth"] for r in rows])
     bias = float(np.mean([r["value"] for r in rows]) / truth.mean() - 1)
     estimate = {"coverage": float(np.mean([r["covered"] for r in rows])), "bias": bias, "learned": learned}
     seconds = round(time.perf_counter() - started)
     RESULTS.joinpath("adaptive-order.json").write_text(
-        json.dumps({"what": __doc__, "conditions": conditions(), "seconds": seconds, "replays": options.replays,
-                    "items": options.items, "verdicts": options.verdicts, "summary": summary, "estimate": estimate,
-                    "rows": rows}, indent=1, default=float) + "\n"
-    )  # fmt: skip
+        json.dumps(
+            {
+                "what": __doc__,
+                "conditions": conditions(),
+                "seconds": seconds,
+                "replays": options.replays,
+                "items": options.items,
+                "verdicts": options.verdicts,
+                "summary": summary,
+                "estimate": estimate,
+                "rows": rows,
+            },
+            indent=1,
+            default=float,
+        )
+        + "\n"
+    )
     text = [
-        "# Adaptive order of the review queue", "",
+        "# Adaptive order of the review queue",
+        "",
         f"`python benchmarks/adaptive_order.py --run RUN --replays {options.replays} --items {options.items} "
         f"--verdicts {options.verdicts}`, {seconds} s. CIFAR-10N random1, own network (quick budget, not a "
         f"reproduction), with its training dynamics; {options.items:,} items a replay, "
         f"{round(options.verdicts * (1 - AUDIT_SHARE))} of the {options.verdicts} verdicts down the list. The reviewer "
-        "is the truth.", "",
-        table(summary), "",
+        "is the truth.",
+        "",
+        table(summary),
+        "",
         f"Total from the audit stream beside it: coverage {estimate['coverage']:.3f}, bias {bias:+.3f}. An order was "
         f"learned {learned['run']:.1f} times of {options.verdicts // EVERY - 1} over the run's ranking, "
-        f"{learned['margin']:.1f} times over the margin; else the guard kept the order.", "",
-    ]  # fmt: skip
+        f"{learned['margin']:.1f} times over the margin; else the guard kept the order.",
+        "",
+    ]
     RESULTS.joinpath("adaptive-order.md").write_text("\n".join(text))
 
 

@@ -108,19 +108,21 @@ def published(data_dir: Path, errors: np.ndarray) -> list[dict[str, Any]]:
     top[:275] = True
     accuracy = float((probabilities.argmax(axis=1) == labels).mean())
     return [
-        {"run": "published probabilities, our ranking and flags", "out_of_sample_accuracy": accuracy,
-         **tally(order, np.asarray(found.flagged)[order], class_adjusted(probabilities, labels)[order], errors)},
-        {"run": "published probabilities, the paper's rule", "out_of_sample_accuracy": accuracy,
-         **tally(margin, top, class_adjusted(probabilities, labels)[margin], errors)},
-    ]  # fmt: skip
+        {
+            "run": "published probabilities, our ranking and flags",
+            "out_of_sample_accuracy": accuracy,
+            **tally(order, np.asarray(found.flagged)[order], class_adjusted(probabilities, labels)[order], errors),
+        },
+        {
+            "run": "published probabilities, the paper's rule",
+            "out_of_sample_accuracy": accuracy,
+            **tally(margin, top, class_adjusted(probabilities, labels)[margin], errors),
+        },
+    ]
 
 
 #: What this project asks of its own runs on 2 idle CPU cores: (audit, budget) -> (seconds, accuracy).
-GOALS = {
-    ("auto", "quick"): (180, 0.84),
-    ("auto", "standard"): (1200, 0.92),
-    ("all", "standard"): (3600, 0.92),
-}
+GOALS = {("auto", "quick"): (180, 0.84), ("auto", "standard"): (1200, 0.92), ("all", "standard"): (3600, 0.92)}
 
 
 def markdown(document: dict[str, Any]) -> str:

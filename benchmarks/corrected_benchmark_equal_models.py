@@ -23,8 +23,13 @@ from auditor.core.files import write_json
 from auditor.core.machine import describe_machine, package_versions
 
 #: Models, seeds each, benign rows, correctable rows, how far models fail on the same rows.
-CASES = ((2, 1, 10_000, 18, 0.8), (2, 1, 1_000, 300, 0.5), (13, 1, 2_000, 100, 0.8), (13, 1, 500, 300, 0.0),
-         (6, 3, 1_000, 100, 0.7))  # fmt: skip
+CASES = (
+    (2, 1, 10_000, 18, 0.8),
+    (2, 1, 1_000, 300, 0.5),
+    (13, 1, 2_000, 100, 0.8),
+    (13, 1, 500, 300, 0.0),
+    (6, 3, 1_000, 100, 0.7),
+)
 
 
 def main() -> None:
@@ -41,17 +46,32 @@ def main() -> None:
             declared(equal_models(rng, models, benign, correctable, shared, seeds), correctable) > 0
             for _ in range(options.simulations)
         )
-        rows.append({
-            "models": models, "seeds": seeds, "benign": benign, "correctable": correctable, "shared": shared,
-            "simulations": options.simulations, "with_a_declared_flip": hits, "share": hits / options.simulations,
-            "seconds": round(time.perf_counter() - began, 1),
-        })  # fmt: skip
+        rows.append(
+            {
+                "models": models,
+                "seeds": seeds,
+                "benign": benign,
+                "correctable": correctable,
+                "shared": shared,
+                "simulations": options.simulations,
+                "with_a_declared_flip": hits,
+                "share": hits / options.simulations,
+                "seconds": round(time.perf_counter() - began, 1),
+            }
+        )
         print(json.dumps(rows[-1]), flush=True)
     worst = max(row["share"] for row in rows)
-    write_json(options.out, {
-        "goal": 0.05, "worst": worst, "holds": worst <= 0.05, "cases": rows, "machine": describe_machine(),
-        "versions": package_versions(),
-    })  # fmt: skip
+    write_json(
+        options.out,
+        {
+            "goal": 0.05,
+            "worst": worst,
+            "holds": worst <= 0.05,
+            "cases": rows,
+            "machine": describe_machine(),
+            "versions": package_versions(),
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+from auditor.benchmark.given_labels import Truth
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.run import benchmark
-from auditor.benchmark.given_labels import Truth
 from auditor.benchmark.verdicts.published import judge_published
 from auditor.core.files import write_json
 from auditor.core.machine import describe_machine, package_versions
@@ -44,11 +44,17 @@ def made_up(models: int, items: int, judged: int, seed: int) -> tuple[Truth, lis
     rows = np.sort(rng.choice(items, judged, replace=False))
     votes = [rng.multinomial(5, p) for p in rng.dirichlet([1.2, 0.9, 0.4, 0.4], judged)]
     raw = [
-        {"id": int(row), "url": "", "given_original_label": int(labels[row]), "given_original_label_name": "a",
-         "our_guessed_label": int(wrong[row, 0]), "our_guessed_label_name": "b",
-         "mturk": dict(zip(("given", "guessed", "both", "neither"), map(int, v), strict=True))}
+        {
+            "id": int(row),
+            "url": "",
+            "given_original_label": int(labels[row]),
+            "given_original_label_name": "a",
+            "our_guessed_label": int(wrong[row, 0]),
+            "our_guessed_label_name": "b",
+            "mturk": dict(zip(("given", "guessed", "both", "neither"), map(int, v), strict=True)),
+        }
         for row, v in zip(rows, votes, strict=True)
-    ]  # fmt: skip
+    ]
     return Truth(labels.astype(np.int64), "made-up labels"), parse_published(raw), predictions
 
 
@@ -68,12 +74,18 @@ def main() -> None:
     began, cpu = time.perf_counter(), time.process_time()
     result = benchmark(predictions, judge_published(items, truth), truth, draws=options.draws)
     found = {
-        "models": options.models, "items": options.items, "judged": options.judged, "draws": options.draws,
-        "seconds": round(time.perf_counter() - began, 2), "cpu_seconds": round(time.process_time() - cpu, 2),
+        "models": options.models,
+        "items": options.items,
+        "judged": options.judged,
+        "draws": options.draws,
+        "seconds": round(time.perf_counter() - began, 2),
+        "cpu_seconds": round(time.process_time() - cpu, 2),
         "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-        "pairs": result.n_pairs, "crossovers": len(result.crossovers),
-        "machine": describe_machine(), "versions": package_versions(),
-    }  # fmt: skip
+        "pairs": result.n_pairs,
+        "crossovers": len(result.crossovers),
+        "machine": describe_machine(),
+        "versions": package_versions(),
+    }
     write_json(options.out, found)
     print(json.dumps(found, indent=2))
 

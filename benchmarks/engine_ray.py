@@ -48,9 +48,12 @@ def main() -> None:
         for workers in (1, 2, 4):
             ray.init(
                 address="local",
-                num_cpus=workers, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False,
+                num_cpus=workers,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                include_dashboard=False,
                 runtime_env={"env_vars": {"PYTHONPATH": root, "NUMBA_NUM_THREADS": "1"}},
-            )  # fmt: skip
+            )
             executor = RayExecutor(workers=workers)
             job(executor)  # starts the workers and compiles
             seconds = []
@@ -70,11 +73,16 @@ def main() -> None:
     save(
         "engine-ray.json",
         {
-            "what": __doc__, "conditions": conditions(), "ray": ray.__version__, "rows": options.rows,
-            "classes": CLASSES, "one_thread_s": local, "runs": rows,
+            "what": __doc__,
+            "conditions": conditions(),
+            "ray": ray.__version__,
+            "rows": options.rows,
+            "classes": CLASSES,
+            "one_thread_s": local,
+            "runs": rows,
             "note": "4 workers share the cores of one machine; see conditions for their number.",
         },
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

@@ -78,11 +78,18 @@ def child(path: Path, repeats: int) -> dict[str, Any]:
         listed = sum(len(part.row) for part in (*analysis.store.many, *analysis.store.rivals))
         analysis = mask = None
     return {
-        "rows": len(labels), "bytes": path.stat().st_size, "plain_read_s": reads, "analyze_s": scans,
-        "prune_by_noise_rate_s": prunes, "cold_read_s": cold_reads, "cold_analyze_s": cold_scans,
-        "flagged": found, "list_entries": listed,
-        "base_memory_bytes": base, "peak_memory_bytes": peak_memory(),
-    }  # fmt: skip
+        "rows": len(labels),
+        "bytes": path.stat().st_size,
+        "plain_read_s": reads,
+        "analyze_s": scans,
+        "prune_by_noise_rate_s": prunes,
+        "cold_read_s": cold_reads,
+        "cold_analyze_s": cold_scans,
+        "flagged": found,
+        "list_entries": listed,
+        "base_memory_bytes": base,
+        "peak_memory_bytes": peak_memory(),
+    }
 
 
 def svg(rows: list[dict[str, Any]]) -> str:
@@ -130,9 +137,10 @@ def linear_fit(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "fit": {"seconds_per_million_rows": per_row * 1e6, "seconds_fixed": fixed},
         "memory_fit": {"bytes_per_row": bytes_per_row, "base_bytes": base},
         "extrapolated_to_full": {
-            "analyze_s": per_row * FULL_ROWS + fixed, "peak_memory_bytes": bytes_per_row * FULL_ROWS + base,
+            "analyze_s": per_row * FULL_ROWS + fixed,
+            "peak_memory_bytes": bytes_per_row * FULL_ROWS + base,
         },
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
@@ -178,7 +186,7 @@ def main() -> None:
         "fraction_run": options.rows / FULL_ROWS,
         "rows": rows,
         **(linear_fit(rows) if len(rows) > 2 else {}),
-    }  # fmt: skip
+    }
     save(f"{options.name}.json", document)
     if len(rows) > 2:
         (RESULTS / f"{options.name}.svg").write_text(svg(rows))

@@ -30,7 +30,6 @@ from PIL import Image, ImageFilter
 
 from auditor.audit.embedding import standardised
 from auditor.audit.subject import make_subject, neighbours_of
-from auditor.quality.subject import Subject
 from auditor.core.config import load_settings
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.progress import SilentProgress
@@ -38,6 +37,7 @@ from auditor.data.base import ItemTable
 from auditor.data.kinds import RGB_SCHEME, ImageDataset
 from auditor.data.open import open_dataset
 from auditor.data.sources import ArraySource
+from auditor.quality.subject import Subject
 from auditor.train.embeddings import embed
 from auditor.train.encoders import make_encoder
 
@@ -209,9 +209,19 @@ def main() -> None:
         name: {"cpu_seconds": r["cpu_seconds"], "changes": judged(r["pairs"], origin, kind, names, natural)}
         for name, r in results.items()
     }
-    write({"schema": "auditor.benchmark.near-duplicates/1", "n_images": len(images), "copies": options.copies,
-           "encoder": f"{ENCODER}, {SIDE} px", "seed": 0, "natural_pairs": len(natural), "results": rows,
-           "machine": describe_machine(), "versions": versions})  # fmt: skip
+    write(
+        {
+            "schema": "auditor.benchmark.near-duplicates/1",
+            "n_images": len(images),
+            "copies": options.copies,
+            "encoder": f"{ENCODER}, {SIDE} px",
+            "seed": 0,
+            "natural_pairs": len(natural),
+            "results": rows,
+            "machine": describe_machine(),
+            "versions": versions,
+        }
+    )
 
 
 def write(result: dict) -> None:

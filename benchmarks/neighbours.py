@@ -79,11 +79,18 @@ def measure(name: str, embeddings: np.ndarray, n_queries: int) -> list[dict]:
         shares = [len(set(a) & set(b)) / K for a, b in zip(exact.tolist(), found[queries].tolist(), strict=True)]
         rows.append(
             {
-                "set": name, "n": len(unit), "d": unit.shape[1], "k": K, "probes": probes, "queries": len(queries),
-                "recall": round(float(np.mean(shares)), 4), "recall_sd": round(float(np.std(shares)), 4),
-                "cpu_seconds": round(seconds, 1), "exact_cpu_seconds_projected": round(exact_seconds, 1),
+                "set": name,
+                "n": len(unit),
+                "d": unit.shape[1],
+                "k": K,
+                "probes": probes,
+                "queries": len(queries),
+                "recall": round(float(np.mean(shares)), 4),
+                "recall_sd": round(float(np.std(shares)), 4),
+                "cpu_seconds": round(seconds, 1),
+                "exact_cpu_seconds_projected": round(exact_seconds, 1),
             }
-        )  # fmt: skip
+        )
         print(rows[-1], flush=True)
     return rows
 
@@ -105,9 +112,12 @@ def main() -> None:
 def write(rows: list[dict]) -> None:
     """After each set: an interrupted run keeps what it has measured."""
     result = {
-        "schema": "auditor.benchmark.neighbours/1", "default_probes": PROBES, "rows": rows,
-        "machine": describe_machine(), "versions": package_versions(),
-    }  # fmt: skip
+        "schema": "auditor.benchmark.neighbours/1",
+        "default_probes": PROBES,
+        "rows": rows,
+        "machine": describe_machine(),
+        "versions": package_versions(),
+    }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "neighbours.json").write_text(json.dumps(result, indent=1) + "\n")
     (RESULTS / "neighbours.md").write_text(markdown(result))
@@ -115,13 +125,15 @@ def write(rows: list[dict]) -> None:
 
 def markdown(result: dict) -> str:
     lines = [
-        "# Approximate neighbours", "",
+        "# Approximate neighbours",
+        "",
         "Made by `python benchmarks/neighbours.py`. Recall@50 against the exact search, mean over randomly drawn "
         f"items. The default is {result['default_probes']} lists per item. CPU seconds on a shared machine; those of "
-        "the exact search are projected from the drawn items.", "",
+        "the exact search are projected from the drawn items.",
+        "",
         "| embeddings | n | d | lists searched | recall@50 | sd over items | CPU s | exact, CPU s |",
         "|---|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
+    ]
     lines += [
         f"| {r['set']} | {r['n']:,} | {r['d']} | {r['probes']} | {r['recall']:.3f} | {r['recall_sd']:.3f} | "
         f"{r['cpu_seconds']} | {r['exact_cpu_seconds_projected']} |"

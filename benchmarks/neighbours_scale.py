@@ -111,10 +111,17 @@ def search_one(path: Path, n_queries: int, probes: int) -> dict:
         shares += [len(set(a) & set(b)) / K for a, b in zip(exact.tolist(), found[at].tolist(), strict=True)]
     half = 1.96 * float(np.std(shares)) / np.sqrt(len(shares))
     return {
-        "n": n, "d": unit.shape[1], "k": K, "probes": probes, "queries": len(queries),
-        "recall": round(float(np.mean(shares)), 4), "recall_interval": round(half, 4),
-        "seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1), "peak_gib": round(peak, 2),
-    }  # fmt: skip
+        "n": n,
+        "d": unit.shape[1],
+        "k": K,
+        "probes": probes,
+        "queries": len(queries),
+        "recall": round(float(np.mean(shares)), 4),
+        "recall_interval": round(half, 4),
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(cpu, 1),
+        "peak_gib": round(peak, 2),
+    }
 
 
 def main() -> None:
@@ -136,8 +143,16 @@ def main() -> None:
         path = options.cache / f"set-{name}.npy"
         np.save(path, make_set(name, options.items, options.data, options.cache))
         for probes in options.probes:
-            command = [sys.executable, __file__, "--search", str(path), "--queries", str(options.queries),
-                       "--probes", str(probes)]  # fmt: skip
+            command = [
+                sys.executable,
+                __file__,
+                "--search",
+                str(path),
+                "--queries",
+                str(options.queries),
+                "--probes",
+                str(probes),
+            ]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             rows.append({"set": name, **json.loads(done.stdout)})
             print(rows[-1], flush=True)
@@ -147,18 +162,23 @@ def main() -> None:
 
 def write(rows: list[dict]) -> None:
     """After each measurement: an interrupted run keeps what it has."""
-    result = {"schema": "auditor.benchmark.neighbours-scale/1", "rows": rows, "machine": describe_machine(),
-              "versions": package_versions()}  # fmt: skip
+    result = {
+        "schema": "auditor.benchmark.neighbours-scale/1",
+        "rows": rows,
+        "machine": describe_machine(),
+        "versions": package_versions(),
+    }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "neighbours-scale.json").write_text(json.dumps(result, indent=1) + "\n")
     lines = ["# Neighbours of a million embeddings", "", "Made by `python benchmarks/neighbours_scale.py`.", ""]
     text = str(__doc__)
     lines += [text[text.index("Each set") :].strip(), ""]
     lines += [
-        f"The default is {PROBES} lists searched per item. Peak memory is all of the process.", "",
+        f"The default is {PROBES} lists searched per item. Peak memory is all of the process.",
+        "",
         "| set | n | d | k | lists searched | recall@10 (95 %) | seconds | CPU s | peak GiB |",
         "|---|---|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
+    ]
     lines += [
         f"| {r['set']} | {r['n']:,} | {r['d']} | {r['k']} | {r['probes']} | {r['recall']:.3f} ± "
         f"{r['recall_interval']:.3f} | {r['seconds']} | {r['cpu_seconds']} | {r['peak_gib']} |"

@@ -44,27 +44,55 @@ def write_run(folder: Path, n: int) -> None:
     index = np.arange(n)
     folder.mkdir(parents=True)
     items = pd.DataFrame(
-        {"id": ids, "index": index, "split": "train", "label": label, "given": names[label], "status": "audited",
-         "fold": 0, "group": index // 2, "content_hash": hashes, "path": None}
-    )  # fmt: skip
+        {
+            "id": ids,
+            "index": index,
+            "split": "train",
+            "label": label,
+            "given": names[label],
+            "status": "audited",
+            "fold": 0,
+            "group": index // 2,
+            "content_hash": hashes,
+            "path": None,
+        }
+    )
     write_table(folder / layout.ITEMS, items, "auditor.items/1")
     scores = pd.DataFrame(
-        {"rank": index + 1, "id": ids, "index": index, "split": "train", "row": index, "given": names[label],
-         "suggested": names[suggested], "p_given": probabilities[index, label],
-         "p_suggested": probabilities[index, suggested], "score": np.sort(rng.normal(size=n))[::-1],
-         "flagged": rng.random(n) < 0.999}
-    )  # fmt: skip
+        {
+            "rank": index + 1,
+            "id": ids,
+            "index": index,
+            "split": "train",
+            "row": index,
+            "given": names[label],
+            "suggested": names[suggested],
+            "p_given": probabilities[index, label],
+            "p_suggested": probabilities[index, suggested],
+            "score": np.sort(rng.normal(size=n))[::-1],
+            "flagged": rng.random(n) < 0.999,
+        }
+    )
     write_table(folder / layout.SCORES, scores, "auditor.scores/1")
     findings = scores.drop(columns=["row", "flagged"]).assign(code="LE001", message="labelled otherwise")
     write_table(folder / layout.FINDINGS, findings, "auditor.findings/1")
     write_array(folder / layout.PRED_PROBS, probabilities)
     write_array(folder / layout.AUDITED, index)
     manifest = {
-        "schema": layout.RUN_SCHEMA, "started": "2026-01-01T00:00:00+00:00", "config": {}, "stages": [],
-        "data": {"name": "generated", "reference": "digits", "modality": "image", "n_items": n,
-                 "class_names": names.tolist(), "hash_scheme": "sha256-rgb-bytes"},
+        "schema": layout.RUN_SCHEMA,
+        "started": "2026-01-01T00:00:00+00:00",
+        "config": {},
+        "stages": [],
+        "data": {
+            "name": "generated",
+            "reference": "digits",
+            "modality": "image",
+            "n_items": n,
+            "class_names": names.tolist(),
+            "hash_scheme": "sha256-rgb-bytes",
+        },
         "counts": {"n_items": n, "n_audited": n, "n_flagged": n, "n_undecodable": 0},
-    }  # fmt: skip
+    }
     (folder / layout.MANIFEST).write_text(json.dumps(manifest))
 
 

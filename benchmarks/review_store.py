@@ -42,11 +42,17 @@ def generated(n: int) -> Any:
     ids = np.array([f"sha256:{i * 2654435761 % 2**64:064x}" for i in range(n)], dtype=object)
     scores = pd.DataFrame(
         {
-            "id": ids, "index": np.arange(n), "split": "test", "row": np.arange(n), "given": names[given],
-            "suggested": names[suggested], "p_given": rng.random(n), "p_suggested": rng.random(n),
+            "id": ids,
+            "index": np.arange(n),
+            "split": "test",
+            "row": np.arange(n),
+            "given": names[given],
+            "suggested": names[suggested],
+            "p_given": rng.random(n),
+            "p_suggested": rng.random(n),
             "score": np.sort(rng.normal(size=n))[::-1],
         }
-    )  # fmt: skip
+    )
     findings = scores.drop(columns="row").assign(code="LE001", message="labelled otherwise, the model disagrees")
     return TableRun("generated", tuple(names), pd.DataFrame({"id": ids, "content_hash": ids}), scores, findings)
 
@@ -83,8 +89,9 @@ def use(where: str, verdicts: int) -> dict[str, Any]:
     store.page(limit=50)
     opened = time.perf_counter()
     found: dict[str, Any] = {
-        "import_s": round(imported - started, 2), "open_and_first_page_s": round(opened - imported, 3),
-    }  # fmt: skip
+        "import_s": round(imported - started, 2),
+        "open_and_first_page_s": round(opened - imported, 3),
+    }
     found["empty"] = _pages(store, PageFilter)
     rng = np.random.default_rng(1)
     took: list[float] = []
@@ -95,10 +102,16 @@ def use(where: str, verdicts: int) -> dict[str, Any]:
         batch = store.next_batch(reviewer, 500)
         between = time.perf_counter()
         events = [
-            {"uuid": str(uuid.UUID(bytes=rng.bytes(16))), "item_id": i.item_id, "shown_label": i.given,
-             "shown_suggested": i.suggested, "verdict": ("given", "suggested")[rng.integers(2)], "ms": 900}
+            {
+                "uuid": str(uuid.UUID(bytes=rng.bytes(16))),
+                "item_id": i.item_id,
+                "shown_label": i.given,
+                "shown_suggested": i.suggested,
+                "verdict": ("given", "suggested")[rng.integers(2)],
+                "ms": 900,
+            }
             for i in batch
-        ]  # fmt: skip
+        ]
         middle = time.perf_counter()
         result = store.submit(reviewer, events)
         if result.refused or len(result.accepted) != len(events):
@@ -121,8 +134,13 @@ def use(where: str, verdicts: int) -> dict[str, Any]:
 def _one(store: Any, hand: list[Any]) -> Callable[[], None]:
     def call() -> None:
         item = hand.pop()
-        event = {"uuid": str(uuid.uuid4()), "item_id": item.item_id, "shown_label": item.given,
-                 "shown_suggested": item.suggested, "verdict": "given"}  # fmt: skip
+        event = {
+            "uuid": str(uuid.uuid4()),
+            "item_id": item.item_id,
+            "shown_label": item.given,
+            "shown_suggested": item.suggested,
+            "verdict": "given",
+        }
         store.submit("reviewer-0", [event])
 
     return call
@@ -201,10 +219,13 @@ def main() -> None:
     from tests.review.postgres import Server, find_binaries
 
     results: dict[str, Any] = {
-        "schema": "auditor.benchmark.review-store/1", "items": given.items, "verdicts": given.verdicts,
-        "machine": describe_machine(), "versions": package_versions(),
+        "schema": "auditor.benchmark.review-store/1",
+        "items": given.items,
+        "verdicts": given.verdicts,
+        "machine": describe_machine(),
+        "versions": package_versions(),
         "load_average_at_start": round(psutil.getloadavg()[0], 1),
-    }  # fmt: skip
+    }
     binaries = find_binaries()
     if given.postgres and binaries is None:
         raise SystemExit("PostgreSQL is not installed")

@@ -97,12 +97,13 @@ def measure(trainer: Trainer, data: TrainingData, wrong: np.ndarray, folds: int,
     reviewed = np.random.default_rng(seed).choice(n, VERDICTS, replace=False)
     verdicts = Verdicts(reviewed, wrong[reviewed])
     return {
-        "errors": int(wrong.sum()), "n": n,
+        "errors": int(wrong.sum()),
+        "n": n,
         "ap": [round(100 * average_precision(wrong, s), 2) for s in scores],
         "f1_argmax": [round(100 * flag_counts(wrong, f).f1, 2) for f in flags],
         "guard": decided(fitted, labels, None).facts(),
         "guard_verdicts": decided(fitted, labels, verdicts).facts(),
-    }  # fmt: skip
+    }
 
 
 def decided(fitted: list[np.ndarray], labels: np.ndarray, verdicts: Verdicts | None) -> SecondRound:
@@ -126,27 +127,36 @@ def main() -> None:
         row = {"case": name, "seed": seed, "folds": options.folds, **measure(trainer, data, wrong, options.folds, seed)}
         row["cpu_seconds"] = round(time.process_time() - begin, 1)
         rows.append(row)
-        print(json.dumps({k: row[k] for k in ("case", "seed", "ap", "cpu_seconds")}), row["guard"]["accepted"],
-              row["guard_verdicts"]["accepted"], flush=True)  # fmt: skip
+        print(
+            json.dumps({k: row[k] for k in ("case", "seed", "ap", "cpu_seconds")}),
+            row["guard"]["accepted"],
+            row["guard_verdicts"]["accepted"],
+            flush=True,
+        )
         # After each case: an interrupted run keeps what it has measured.
         result = {
-            "schema": "auditor.benchmark.second-round/1", "verdicts": VERDICTS, "rows": rows,
-            "machine": describe_machine(), "versions": package_versions(),
-        }  # fmt: skip
+            "schema": "auditor.benchmark.second-round/1",
+            "verdicts": VERDICTS,
+            "rows": rows,
+            "machine": describe_machine(),
+            "versions": package_versions(),
+        }
         (RESULTS / "second-round.json").write_text(json.dumps(result, indent=1) + "\n")
         (RESULTS / "second-round.md").write_text(markdown(result))
 
 
 def markdown(result: dict[str, Any]) -> str:
     lines = [
-        "# The guarded second round", "",
+        "# The guarded second round",
+        "",
         "Made by `python benchmarks/second_round.py`. AP and F1 (flag: most probable class differs) in % against the "
         "known truth, before, after one and after two rounds, fitted whatever the guard says. Accepted: rounds the "
         f"guard took, without verdicts and with {result['verdicts']} drawn uniformly. Gain: AP of what it kept minus "
-        "AP before.", "",
+        "AP before.",
+        "",
         "| case | seed | errors | AP | F1 | accepted | gain | accepted, verdicts | gain, verdicts |",
         "|---|---|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
+    ]
     for r in result["rows"]:
         plain, told = r["guard"]["accepted"], r["guard_verdicts"]["accepted"]
         lines.append(
@@ -154,8 +164,14 @@ def markdown(result: dict[str, Any]) -> str:
             f"{' -> '.join(map(str, r['f1_argmax']))} | {plain} | {r['ap'][plain] - r['ap'][0]:+.2f} | {told} | "
             f"{r['ap'][told] - r['ap'][0]:+.2f} |"
         )
-    reasons = sorted({f"- {r['case']}, seed {r['seed']}: {last['reason']}" for r in result["rows"]
-                      for last in r["guard"]["rounds"][-1:] if not last["accepted"]})  # fmt: skip
+    reasons = sorted(
+        {
+            f"- {r['case']}, seed {r['seed']}: {last['reason']}"
+            for r in result["rows"]
+            for last in r["guard"]["rounds"][-1:]
+            if not last["accepted"]
+        }
+    )
     if reasons:
         lines += ["", "Refused without verdicts:", "", *reasons]
     return "\n".join([*lines, "", f"Machine: {json.dumps(result['machine'])}", ""])

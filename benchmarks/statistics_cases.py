@@ -95,7 +95,27 @@ class Reviews:
         codes[at] = self.case.wrong[at]
         nobody = cast(Any, None)  # votes and progress: what is measured here reads neither
         return ReviewState(
-            self.case.name, "importance", (), self.names, self.names, self.names, self.case.score, self.case.margin,
-            self.case.margin > 0, codes, codes, self.everyone, ~self.everyone, at, self.p[at], float(self.p.min()),
-            rng.random(draws), self.p, draws, draws, nobody, {}, nobody,
-        )  # fmt: skip
+            self.case.name,
+            "importance",
+            (),
+            self.names,
+            self.names,
+            self.names,
+            self.case.score,
+            self.case.margin,
+            self.case.margin > 0,
+            codes,
+            codes,
+            self.everyone,
+            ~self.everyone,
+            at,
+            self.p[at],
+            float(self.p.min()),
+            rng.random(draws),
+            self.p,
+            draws,
+            draws,
+            nobody,
+            {},
+            nobody,
+        )

@@ -49,16 +49,22 @@ def totals(case: Case, replays: int) -> list[Row]:
             ours.append(total.estimate)
             plain.append(uniform_total(case.wrong[rng.integers(0, n, draws)], n).estimate)
         width, uniform = (float(np.mean([t.high - t.low for t in some])) for some in (ours, plain))
-        rows.append({
-            "case": case.name, "B": draws, "truth": case.errors,
-            "coverage": float(np.mean([t.low <= case.errors <= t.high for t in ours])),
-            "too_low": float(np.mean([t.high < case.errors for t in ours])),
-            "too_high": float(np.mean([t.low > case.errors for t in ours])),
-            "width": width, "bias": float(np.mean([t.value for t in ours]) / case.errors - 1),
-            "with_allowance": allowed / replays,
-            "uniform_coverage": float(np.mean([t.low <= case.errors <= t.high for t in plain])),
-            "uniform_width": uniform, "width_ratio": uniform / width,
-        })  # fmt: skip
+        rows.append(
+            {
+                "case": case.name,
+                "B": draws,
+                "truth": case.errors,
+                "coverage": float(np.mean([t.low <= case.errors <= t.high for t in ours])),
+                "too_low": float(np.mean([t.high < case.errors for t in ours])),
+                "too_high": float(np.mean([t.low > case.errors for t in ours])),
+                "width": width,
+                "bias": float(np.mean([t.value for t in ours]) / case.errors - 1),
+                "with_allowance": allowed / replays,
+                "uniform_coverage": float(np.mean([t.low <= case.errors <= t.high for t in plain])),
+                "uniform_width": uniform,
+                "width_ratio": uniform / width,
+            }
+        )
     return rows
 
 
@@ -71,9 +77,7 @@ def fdr(case: Case, replays: int) -> list[Row]:
             reviewed = np.random.default_rng((verdicts, replay)).choice(len(case.score), verdicts, replace=False)
             for q, seen in outcome.items():
                 seen.append(_shares(case, select_fdr(case.score, reviewed, case.wrong[reviewed], q).flagged))
-        rows += [
-            {"case": case.name, "verdicts": verdicts, "q": q, **_realised(seen)} for q, seen in outcome.items()
-        ]  # fmt: skip
+        rows += [{"case": case.name, "verdicts": verdicts, "q": q, **_realised(seen)} for q, seen in outcome.items()]
     return rows
 
 
@@ -86,9 +90,10 @@ def _shares(case: Case, flagged: np.ndarray) -> tuple[float, float]:
 def _realised(seen: list[tuple[float, float]]) -> Row:
     shares = np.array([share for share, _ in seen])
     return {
-        "fdr": float(shares.mean()), "monte_carlo_error": float(shares.std() / math.sqrt(len(seen))),
+        "fdr": float(shares.mean()),
+        "monte_carlo_error": float(shares.std() / math.sqrt(len(seen))),
         "power": float(np.mean([power for _, power in seen])),
-    }  # fmt: skip
+    }
 
 
 def precision(case: Case, replays: int) -> list[Row]:
@@ -103,10 +108,16 @@ def precision(case: Case, replays: int) -> list[Row]:
                 hits = errors[select_precision(rank, reviewed, errors[reviewed], target, 0.95).flagged]
                 violations += bool(len(hits) and hits.mean() < target)
                 recall.append(hits.sum() / case.errors)
-            rows.append({
-                "case": case.name, "precision": target, "confidence": 0.95, "verdicts": draws,
-                "violated": violations / replays, "recall": float(np.mean(recall)),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "case": case.name,
+                    "precision": target,
+                    "confidence": 0.95,
+                    "verdicts": draws,
+                    "violated": violations / replays,
+                    "recall": float(np.mean(recall)),
+                }
+            )
     return rows
 
 
@@ -126,13 +137,18 @@ def one_stream(case: Case, replays: int) -> list[Row]:
             cover.append((total.low <= case.errors <= total.high, total.high - total.low))
             seen.append(_shares(case, flag_at_fdr(state, 0.1).positions))
             sure.append(_shares(case, flag_at_precision(state, 0.9, 0.95).positions))
-        rows.append({
-            "case": case.name, "B": draws, "target_precision": target, **_realised(seen),
-            "precision_violated": float(np.mean([share > 0.1 for share, _ in sure])),
-            "precision_recall": float(np.mean([recall for _, recall in sure])),
-            "total_coverage": float(np.mean([c for c, _ in cover])),
-            "total_width": float(np.mean([w for _, w in cover])),
-        })  # fmt: skip
+        rows.append(
+            {
+                "case": case.name,
+                "B": draws,
+                "target_precision": target,
+                **_realised(seen),
+                "precision_violated": float(np.mean([share > 0.1 for share, _ in sure])),
+                "precision_recall": float(np.mean([recall for _, recall in sure])),
+                "total_coverage": float(np.mean([c for c, _ in cover])),
+                "total_width": float(np.mean([w for _, w in cover])),
+            }
+        )
     return rows
 
 
@@ -159,11 +175,17 @@ def noisy(case: Case, replays: int) -> list[Row]:
                 continue
             covered += corrected.low <= case.errors <= corrected.high
             widths.append(corrected.high - corrected.low)
-        rows.append({
-            "case": case.name, "B": draws, "pairs": pairs, "covered_uncorrected": plain / replays,
-            "covered_corrected": covered / max(1, replays - impossible), "width": float(np.mean(widths)),
-            "refused": impossible / replays,
-        })  # fmt: skip
+        rows.append(
+            {
+                "case": case.name,
+                "B": draws,
+                "pairs": pairs,
+                "covered_uncorrected": plain / replays,
+                "covered_corrected": covered / max(1, replays - impossible),
+                "width": float(np.mean(widths)),
+                "refused": impossible / replays,
+            }
+        )
     return rows
 
 
@@ -186,10 +208,15 @@ def stopping(pools: list[tuple[int, int]], replays: int, most: int) -> list[Row]
                 bound = remaining_errors(pool, look, int(found[look - 1]))
                 low_bound += bound.high < errors - found[look - 1]
                 bounds[look].append(bound.high)
-        rows.append({
-            "pool": pool, "errors": errors, "looks": looks, "violated": outside / replays,
-            **{f"bound_at_{look}": float(np.median(b)) if b else None for look, b in bounds.items()},
-        })  # fmt: skip
+        rows.append(
+            {
+                "pool": pool,
+                "errors": errors,
+                "looks": looks,
+                "violated": outside / replays,
+                **{f"bound_at_{look}": float(np.median(b)) if b else None for look, b in bounds.items()},
+            }
+        )
     return rows
 
 
@@ -229,17 +256,32 @@ def verdicts_on(result: dict[str, list[Row]]) -> list[Row]:
     broken = [row["violated"] for row in result["precision"]]
     stopped = [row["violated"] for row in result["stopping"]]
     return [
-        {"must hold": "coverage of the total 93 to 97 %", "found": f"{min(cover):.3f} to {max(cover):.3f}",
-         "holds": bool(min(cover) >= 0.93 and max(cover) <= 0.97)},
-        {"must hold": "at most 1/3 of the width of uniform sampling, swin, B = 500", "found": f"1/{min(ratio):.2f}",
-         "holds": bool(min(ratio) >= 3)},
-        {"must hold": "FDR <= q + 2 Monte-Carlo errors in every cell", "found": f"largest excess {max(excess):+.4f}",
-         "holds": bool(max(excess) <= 0)},
-        {"must hold": "precision missed in at most 5 % of the replays", "found": f"at most {max(broken):.3f}",
-         "holds": bool(max(broken) <= 0.05)},
-        {"must hold": "stop rule violated at any look in at most 5 % of the replays",
-         "found": f"at most {max(stopped):.3f}", "holds": bool(max(stopped) <= 0.05)},
-    ]  # fmt: skip
+        {
+            "must hold": "coverage of the total 93 to 97 %",
+            "found": f"{min(cover):.3f} to {max(cover):.3f}",
+            "holds": bool(min(cover) >= 0.93 and max(cover) <= 0.97),
+        },
+        {
+            "must hold": "at most 1/3 of the width of uniform sampling, swin, B = 500",
+            "found": f"1/{min(ratio):.2f}",
+            "holds": bool(min(ratio) >= 3),
+        },
+        {
+            "must hold": "FDR <= q + 2 Monte-Carlo errors in every cell",
+            "found": f"largest excess {max(excess):+.4f}",
+            "holds": bool(max(excess) <= 0),
+        },
+        {
+            "must hold": "precision missed in at most 5 % of the replays",
+            "found": f"at most {max(broken):.3f}",
+            "holds": bool(max(broken) <= 0.05),
+        },
+        {
+            "must hold": "stop rule violated at any look in at most 5 % of the replays",
+            "found": f"at most {max(stopped):.3f}",
+            "holds": bool(max(stopped) <= 0.05),
+        },
+    ]
 
 
 def pools_of(cases: list[Case]) -> list[tuple[int, int]]:
@@ -273,18 +315,26 @@ def main() -> None:
     seconds = round(time.perf_counter() - started) if options.only is None else stored["seconds"]
     held = verdicts_on(result)
     document = {
-        "what": __doc__, "conditions": conditions(), "replays": options.replays, "seconds": seconds, "held": held,
+        "what": __doc__,
+        "conditions": conditions(),
+        "replays": options.replays,
+        "seconds": seconds,
+        "held": held,
         **result,
-    }  # fmt: skip
+    }
     (options.out / "statistics.json").write_text(json.dumps(document, indent=1) + "\n")
     command = f"python benchmarks/statistics_coverage.py --replays {options.replays}"
     text = [
-        "# Statistics: do intervals and guarantees hold?", "",
+        "# Statistics: do intervals and guarantees hold?",
+        "",
         f"`{command}{' --run RUN' if options.run else ''}`, {options.replays:,} replays a cell, {seconds} s. The "
         "reviewer is the truth but in the last but one table. Monte-Carlo error of a coverage of .95: "
         f"{math.sqrt(0.95 * 0.05 / options.replays):.3f}. Conditions are in `statistics.json`; the columns are "
-        "explained in `docs/numbers.md`.", "", table(held), "",
-    ]  # fmt: skip
+        "explained in `docs/numbers.md`.",
+        "",
+        table(held),
+        "",
+    ]
     for key, title, _ in PARTS:
         text += [f"## {title}", "", table(result[key]), ""]
     text += ["## Stop rule, looked at after every verdict, nominal 95 %", "", table(result["stopping"]), ""]

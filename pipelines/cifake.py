@@ -21,17 +21,17 @@ from typing import Any
 
 from auditor.audit.find_errors import find_errors
 from auditor.audit.quality import quality
-from auditor.lab.cifake.copies import count_copies
-from auditor.lab.cifake.labels import audit_by_source, crowd_reference, fake_not_showing
-from auditor.lab.cifake.final_networks import look_at_final
-from auditor.lab.cifake.report import write_cifake_report
-from auditor.lab.cifake.sources import by_source
 from auditor.cli.console import RichProgress, say
 from auditor.core.config import Settings, load_settings
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.progress import Progress
+from auditor.lab.cifake.copies import count_copies
+from auditor.lab.cifake.final_networks import look_at_final
 from auditor.lab.cifake.grid.budgets import budget_for
 from auditor.lab.cifake.grid.run import run_grid
+from auditor.lab.cifake.labels import audit_by_source, crowd_reference, fake_not_showing
+from auditor.lab.cifake.report import write_cifake_report
+from auditor.lab.cifake.sources import by_source
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -88,10 +88,16 @@ def rebuild(options: argparse.Namespace, settings: Settings, progress: Progress,
     part(
         "looks",
         lambda: look_at_final(
-            parts["grid"], budget, work / "grid", options.looked_at, options.seed, settings, progress,
+            parts["grid"],
+            budget,
+            work / "grid",
+            options.looked_at,
+            options.seed,
+            settings,
+            progress,
             options.out / "maps.png",
         ),
-    )  # fmt: skip
+    )
     return {
         "schema": "auditor.cifake-report/1",
         "command": command,
@@ -110,9 +116,13 @@ def _number_or_all(text: str) -> str | int:
 def _quality(settings: Settings, progress: Progress) -> dict[str, Any]:
     """The check a user would run: ``auditor quality cifake --split test --against train``."""
     found = quality(
-        "cifake", split="test", against="train", checks=["exact_duplicates", "leakage"], settings=settings,
+        "cifake",
+        split="test",
+        against="train",
+        checks=["exact_duplicates", "leakage"],
+        settings=settings,
         progress=progress,
-    )  # fmt: skip
+    )
     kept = ("code", "name", "status", "reason", "severity", "n_groups", "n_items")
     return {"checks": [{k: c.get(k) for k in kept} for c in found.document["checks"]]}
 
@@ -120,9 +130,14 @@ def _quality(settings: Settings, progress: Progress) -> dict[str, Any]:
 def _labels(options: argparse.Namespace, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Three audits. Exact copies stay in one fold; near ones are not looked for."""
     same: dict[str, Any] = {
-        "model": "fastnet", "budget": options.audit_budget, "near_duplicates": False, "quality": False,
-        "seed": options.seed, "settings": settings, "progress": progress,
-    }  # fmt: skip
+        "model": "fastnet",
+        "budget": options.audit_budget,
+        "near_duplicates": False,
+        "quality": False,
+        "seed": options.seed,
+        "settings": settings,
+        "progress": progress,
+    }
     both = find_errors("cifake:class", audit="all", folds=options.folds, out=options.work / "classes", **same)
     real = find_errors(by_source(settings), audit="test", seeds=1, out=options.work / "classes-from-real", **same)
     binary = find_errors("cifake", audit="all", folds=options.folds, out=options.work / "real-or-fake", **same)

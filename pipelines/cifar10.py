@@ -38,8 +38,15 @@ NETWORKS = "fastnet,resnet20,resnet32,vgg11_bn,vgg16_bn,mobilenet_v1"
 #: Recipe of `find-errors` by budget class of the networks.
 FIND = {"smoke": "smoke", "cpu": "quick", "gpu10": "standard", "paper": "standard"}
 #: What is published from the result folder, the manifest last.
-PUBLISHED = ("benchmark.json", "examples.json", "report.html", "report.md", "report.json", MANIFEST,
-             "benchmark-manifest.json")  # fmt: skip
+PUBLISHED = (
+    "benchmark.json",
+    "examples.json",
+    "report.html",
+    "report.md",
+    "report.json",
+    MANIFEST,
+    "benchmark-manifest.json",
+)
 PATCH = "cifar10.labelpatch.jsonl"
 
 
@@ -62,10 +69,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # From the verdicts in the run's store, not from the patch: a patch holds what is changed, and says nothing of
         # the judged items without agreement, which must be left out.
         done = run_benchmark(
-            settings, progress, reference="cifar10", run=str(run), train=options.networks, seeds=options.seeds,
-            budget=options.budget, device=options.device, workers=options.workers, draws=options.draws,
-            out=options.work, command=command,
-        )  # fmt: skip
+            settings,
+            progress,
+            reference="cifar10",
+            run=str(run),
+            train=options.networks,
+            seeds=options.seeds,
+            budget=options.budget,
+            device=options.device,
+            workers=options.workers,
+            draws=options.draws,
+            out=options.work,
+            command=command,
+        )
     say(done.result.headline)
     publish(options.work, options.out)
 
@@ -93,9 +109,14 @@ def reviewed_run(settings: Settings, progress: Progress, options: argparse.Names
     """
     folder = options.work / "find-errors"
     run = find_errors(
-        "cifar10", out=folder, budget=FIND[options.budget], device=options.device, workers=options.workers,
-        settings=settings, progress=progress,
-    )  # fmt: skip
+        "cifar10",
+        out=folder,
+        budget=FIND[options.budget],
+        device=options.device,
+        workers=options.workers,
+        settings=settings,
+        progress=progress,
+    )
     progress.stage("review", "published verdicts")
     with open_store(run.path) as store:
         store.load_run(run)

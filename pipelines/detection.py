@@ -40,9 +40,13 @@ def main() -> None:
     command = shlex.join(["python", "pipelines/detection.py", *sys.argv[1:]])
     with RichProgress() as progress:
         context = Context(
-            load_settings(), options.work / "work", Options(budget=options.budget), tuple(options.run),
-            options.workers, progress,
-        )  # fmt: skip
+            load_settings(),
+            options.work / "work",
+            Options(budget=options.budget),
+            tuple(options.run),
+            options.workers,
+            progress,
+        )
         run_benchmark(options.sets, context, options.work, options.seeds, options.draws, command)
     publish(options.work, options.out)
 

@@ -25,9 +25,7 @@ from auditor.core.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[1]
 #: (files) at each agreement: non-errors, correctable, kept rows, crossovers, and where VGG-11 overtakes VGG-19.
-PUBLISHED = {
-    3: (221, 18, 9964, 37, "297/5270"), 4: (167, 7, 9899, 40, "1071/10963"), 5: (82, 3, 9810, 37, "144/3413"),
-}  # fmt: skip
+PUBLISHED = {3: (221, 18, 9964, 37, "297/5270"), 4: (167, 7, 9899, 40, "1071/10963"), 5: (82, 3, 9810, 37, "144/3413")}
 
 
 def main() -> int:
@@ -57,9 +55,16 @@ def rebuild(settings: Settings, out: Path, draws: int, command: str, progress: P
     """
     place = _find(settings)
     done = run_benchmark(
-        settings, progress, reference="cifar10?split=test", predictions=place / "predictions" / "cifar10",
-        verdicts=place / "label_errors" / "cifar10" / "mturk.json", agreement=3, draws=draws, out=out, command=command,
-    )  # fmt: skip
+        settings,
+        progress,
+        reference="cifar10?split=test",
+        predictions=place / "predictions" / "cifar10",
+        verdicts=place / "label_errors" / "cifar10" / "mturk.json",
+        agreement=3,
+        draws=draws,
+        out=out,
+        command=command,
+    )
     document = done.document
     _check(document)
     return document

@@ -90,10 +90,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if "ranking" not in steps:
             return
         done = run_benchmark(
-            settings, progress, reference="cifar10", verdicts=published_verdicts(settings), train=entries(options),
-            seeds=options.seeds, budget=options.budget, device=options.device, workers=options.workers,
-            draws=options.draws, out=options.work, command=command,
-        )  # fmt: skip
+            settings,
+            progress,
+            reference="cifar10",
+            verdicts=published_verdicts(settings),
+            train=entries(options),
+            seeds=options.seeds,
+            budget=options.budget,
+            device=options.device,
+            workers=options.workers,
+            draws=options.draws,
+            out=options.work,
+            command=command,
+        )
     say(done.result.headline)
     for sentence in capacity(options, settings, done):
         say(sentence)

@@ -65,9 +65,14 @@ def searches(options: argparse.Namespace) -> dict[str, SearchOptions]:
         SPACES.target(place)
         system, _, inner = place.partition("-")
         found[place] = SearchOptions(
-            system, options.budget, options.seeds, options.train_seeds, family="dense" if inner == "dense" else None,
-            space="mbconv" if inner == "mbconv" else None, device=options.device,
-        )  # fmt: skip
+            system,
+            options.budget,
+            options.seeds,
+            options.train_seeds,
+            family="dense" if inner == "dense" else None,
+            space="mbconv" if inner == "mbconv" else None,
+            device=options.device,
+        )
     if len(found) != len(options.systems.split(",")):
         raise UsageError(f"--systems {options.systems!r} names one twice.")
     return found

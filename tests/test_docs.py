@@ -33,9 +33,20 @@ def test_every_option_of_find_errors_is_documented() -> None:
 def test_every_file_of_the_run_folder_is_documented() -> None:
     text = (ROOT / "docs" / "run-folder.md").read_text()
     names = (
-        layout.CONFIG, layout.ITEMS, layout.PRED_PROBS, layout.AUDITED, layout.FOLDS, layout.DYNAMICS,
-        layout.SCORES, layout.FINDINGS, layout.REPORT, layout.MANIFEST, layout.STAGES, layout.TASKS, layout.WORK,
-    )  # fmt: skip
+        layout.CONFIG,
+        layout.ITEMS,
+        layout.PRED_PROBS,
+        layout.AUDITED,
+        layout.FOLDS,
+        layout.DYNAMICS,
+        layout.SCORES,
+        layout.FINDINGS,
+        layout.REPORT,
+        layout.MANIFEST,
+        layout.STAGES,
+        layout.TASKS,
+        layout.WORK,
+    )
     assert [n for n in names if f"`{n}" not in text] == []
     assert layout.RUN_SCHEMA in text
     assert [code for code in layout.CODES if f"`{code}`" not in text] == []

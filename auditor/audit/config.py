@@ -12,9 +12,15 @@ __all__ = ["AuditConfig", "make_config"]
 
 #: Filter rules of cleanlab 2.9 by name, and the count rule of the label-errors paper.
 CL_RULES = (
-    "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given",
-    "low_self_confidence", "low_normalized_margin", "paper",
-)  # fmt: skip
+    "prune_by_noise_rate",
+    "prune_by_class",
+    "both",
+    "confident_learning",
+    "predicted_neq_given",
+    "low_self_confidence",
+    "low_normalized_margin",
+    "paper",
+)
 
 
 class AuditConfig(BaseModel):

@@ -282,8 +282,6 @@ def _evidence(inputs: Inputs, ids: np.ndarray, n_classes: int) -> Evidence:
     """Everything a run kept, or the probabilities of files; in memory."""
     if inputs.run is not None:
         return run_evidence(inputs.run)
-    arrays = [
-        np.clip(source.read(0, len(inputs.labels)).astype(np.float64), 0, 1) for source in inputs.sources
-    ]  # fmt: skip
+    arrays = [np.clip(source.read(0, len(inputs.labels)).astype(np.float64), 0, 1) for source in inputs.sources]
     labels = np.asarray(inputs.labels).astype(np.int64)
     return Evidence(ids=ids, labels=labels, n_classes=n_classes, probabilities=arrays)

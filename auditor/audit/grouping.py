@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from auditor.audit.content import IMAGES
-from auditor.quality.duplicates import find_duplicates
 from auditor.core.files import load_npy
 from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset, TextDataset
+from auditor.quality.duplicates import find_duplicates
 from auditor.runs.tables import write_array
 from auditor.train.folds import merge_groups
 

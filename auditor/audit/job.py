@@ -98,17 +98,20 @@ class AuditJob:
         (folder / layout.MANIFEST).unlink(missing_ok=True)
         write_json(path, {"schema": layout.RUN_SCHEMA, "data": data, "config": config.model_dump()})
         return cls(
-            dataset, config, folder, progress, Stages(folder), supplied, trainer,
-            datetime.now(UTC).isoformat(timespec="seconds"), clock, list(dataset.notes),
-        )  # fmt: skip
+            dataset,
+            config,
+            folder,
+            progress,
+            Stages(folder),
+            supplied,
+            trainer,
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            clock,
+            list(dataset.notes),
+        )
 
     def _inputs(self, **more: Any) -> dict[str, Any]:
-        return {
-            "schema": layout.RUN_SCHEMA,
-            "version": __version__,
-            "data": self.dataset.fingerprint,
-            **more,
-        }
+        return {"schema": layout.RUN_SCHEMA, "version": __version__, "data": self.dataset.fingerprint, **more}
 
     # ---- data ------------------------------------------------------------------------------------------------
 
@@ -186,9 +189,14 @@ class AuditJob:
 
         def produce() -> dict[str, Any]:
             results = run_tasks(
-                trainer, data, list(plan.tasks),
-                workers=workers, progress=self.progress, folder=self.folder / layout.TASKS, cluster=cluster,
-            )  # fmt: skip
+                trainer,
+                data,
+                list(plan.tasks),
+                workers=workers,
+                progress=self.progress,
+                folder=self.folder / layout.TASKS,
+                cluster=cluster,
+            )
             probabilities = merge_probabilities(plan, results, data.n_classes)
             write_array(self.folder / layout.PRED_PROBS, probabilities)
             write_array(self.folder / layout.AUDITED, plan.audited)
@@ -220,9 +228,14 @@ class AuditJob:
         self.progress.stage("second round", "the same folds without the suspected items")
         data = training_data(self.dataset, self.folder, plan.usable)
         fit = partial(
-            run_tasks, trainer, data, workers=_workers(trainer, workers), progress=self.progress,
-            folder=self.folder / layout.TASKS, cluster=cluster,
-        )  # fmt: skip
+            run_tasks,
+            trainer,
+            data,
+            workers=_workers(trainer, workers),
+            progress=self.progress,
+            folder=self.folder / layout.TASKS,
+            cluster=cluster,
+        )
         inputs = self._inputs(recipe=trainer.recipe())
         labels = self.dataset.labels[plan.audited]
         self.second_round = keep_second_round(plan, labels, fit, self.folder, self.stages, inputs)
@@ -243,9 +256,16 @@ class AuditJob:
             rows = self.audited if usable is None else usable
             data = None if embedding.encoder() is None else training_data(self.dataset, self.folder, rows)
             self.embeddings = keep_embeddings(
-                embedding, data, rows, self.audited, self.folder, self.stages, self._inputs(), self.config.device,
+                embedding,
+                data,
+                rows,
+                self.audited,
+                self.folder,
+                self.stages,
+                self._inputs(),
+                self.config.device,
                 self.progress,
-            )  # fmt: skip
+            )
             outcome |= {"status": "done", "detail": f"{embedding.name}: {embedding.reason}"}
         self.outcomes.append(outcome)
 
@@ -257,11 +277,7 @@ class AuditJob:
         self.progress.stage("probabilities", "supplied by you; nothing is trained")
         n = len(self.dataset)
         self.audited = np.arange(n)
-        self.scheme = {
-            "scheme": "supplied",
-            "description": "probabilities supplied by the user",
-            "left_out": 0,
-        }
+        self.scheme = {"scheme": "supplied", "description": "probabilities supplied by the user", "left_out": 0}
         self.model = {"name": "supplied", "reason": "probabilities were given", "recipe": {}}
         if source is not self.dataset:
             self.notes += source.notes
@@ -377,12 +393,7 @@ class AuditJob:
             "outcomes": self.outcomes,
             "notes": self.notes,
             "stages": [
-                {
-                    "name": r.name,
-                    "seconds": r.seconds,
-                    "reused": r.name in self.stages.reused,
-                    "outputs": r.outputs,
-                }
+                {"name": r.name, "seconds": r.seconds, "reused": r.name in self.stages.reused, "outputs": r.outputs}
                 for r in self.stages.done
             ],
             "machine": describe_machine(),

@@ -91,8 +91,7 @@ def plan_audit(dataset: Dataset, groups: np.ndarray, bad: np.ndarray, config: Au
     if not len(plan.audited):
         reasons = "; ".join(f"{c.name}: {c.reason}" for c in plan.not_auditable[:5])
         raise EmptyDataError(
-            f"no item of {dataset.name!r} can be audited. {reasons}",
-            "Give more items per class, or fewer folds.",
+            f"no item of {dataset.name!r} can be audited. {reasons}", "Give more items per class, or fewer folds."
         )
     return plan
 
@@ -142,9 +141,7 @@ def _train_to_test(
     small = [int(k) for k in np.unique(labels[predict]) if counts[k] < MIN_PER_CLASS]
     not_auditable = tuple(
         NotAuditableClass(
-            names[k],
-            int((labels[predict] == k).sum()),
-            f"{counts[k]} training items, and {MIN_PER_CLASS} are needed",
+            names[k], int((labels[predict] == k).sum()), f"{counts[k]} training items, and {MIN_PER_CLASS} are needed"
         )
         for k in small
     )
@@ -167,12 +164,7 @@ def _train_to_test(
 
 
 def _folds_plan(
-    dataset: Dataset,
-    groups: np.ndarray,
-    bad: np.ndarray,
-    wanted: np.ndarray,
-    always: np.ndarray,
-    config: AuditConfig,
+    dataset: Dataset, groups: np.ndarray, bad: np.ndarray, wanted: np.ndarray, always: np.ndarray, config: AuditConfig
 ) -> AuditPlan:
     """Cross-validation over the audited items; `always` are added to every training part (as in the paper)."""
     rows = np.flatnonzero(wanted & ~bad)

@@ -13,9 +13,6 @@ import numpy as np
 from auditor.audit.content import IMAGES
 from auditor.audit.quality_files import document, item_table, write_quality
 from auditor.audit.subject import make_subject, neighbours_of
-from auditor.quality.base import Outcome
-from auditor.quality.registry import CHECKS, run_checks
-from auditor.quality.subject import Subject
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import AuditorError, UsageError
 from auditor.core.files import load_npy
@@ -25,6 +22,9 @@ from auditor.core.version import __version__
 from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset, ProbabilityDataset, TableDataset, TextDataset
 from auditor.data.open import open_dataset, restrict_to_split
+from auditor.quality.base import Outcome
+from auditor.quality.registry import CHECKS, run_checks
+from auditor.quality.subject import Subject
 from auditor.runs import layout
 from auditor.runs.run import Run
 
@@ -196,9 +196,11 @@ def check_quality(job: AuditJob) -> None:
         # The embeddings and decoded pixels of earlier stages decide too.
         earlier = [r.outputs for r in job.stages.done if r.name in ("decode", "embeddings", "train", "probabilities")]
         record = job.stages.run(
-            "quality", {**job._inputs(), "checks": CHECKS.names(), "earlier": earlier},
-            [layout.QUALITY_ITEMS, layout.QUALITY], lambda: _check(job),
-        )  # fmt: skip
+            "quality",
+            {**job._inputs(), "checks": CHECKS.names(), "earlier": earlier},
+            [layout.QUALITY_ITEMS, layout.QUALITY],
+            lambda: _check(job),
+        )
         codes = record.info["codes"]
         found = f"{len(codes)} check(s) found something: {', '.join(codes)}"
         outcome |= {"status": "done", "detail": found if codes else "no check found anything"}

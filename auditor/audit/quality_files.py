@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from auditor.core.files import write_json
 from auditor.quality.base import Outcome
 from auditor.quality.subject import Subject
-from auditor.core.files import write_json
 from auditor.runs import layout
 from auditor.runs.tables import write_table
 
@@ -53,11 +53,18 @@ def document(subject: Subject, outcomes: Sequence[Outcome], about: Mapping[str, 
 def _entry(subject: Subject, outcome: Outcome) -> dict[str, Any]:
     found = outcome.found
     entry: dict[str, Any] = {
-        "code": outcome.code, "name": outcome.name, "status": outcome.status, "reason": outcome.reason,
-        "severity": outcome.severity, "about": outcome.about,
-        "n_items": 0 if found is None else len(found.items), "n_groups": 0 if found is None else len(found.groups),
-        "groups": [], "items": [], "facts": {} if found is None else dict(found.facts),
-    }  # fmt: skip
+        "code": outcome.code,
+        "name": outcome.name,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "severity": outcome.severity,
+        "about": outcome.about,
+        "n_items": 0 if found is None else len(found.items),
+        "n_groups": 0 if found is None else len(found.groups),
+        "groups": [],
+        "items": [],
+        "facts": {} if found is None else dict(found.facts),
+    }
     if found is None:
         return entry
     names = subject.class_names

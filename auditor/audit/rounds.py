@@ -49,10 +49,7 @@ def reduced_tasks(plan: AuditPlan, kept: np.ndarray, number: int) -> tuple[FitTa
 
 
 def clean_and_refit(
-    plan: AuditPlan,
-    probabilities: np.ndarray,
-    labels: np.ndarray,
-    fit: Callable[[Sequence[FitTask]], list[FitResult]],
+    plan: AuditPlan, probabilities: np.ndarray, labels: np.ndarray, fit: Callable[[Sequence[FitTask]], list[FitResult]]
 ) -> tuple[SecondRound, dict[str, Any]]:
     """At most two guarded rounds (`auditor.detect.second_round`).
 

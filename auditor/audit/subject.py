@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditor.quality.measures import ImageMeasures, measure_images
-from auditor.quality.subject import Neighbours, Subject
 from auditor.core.errors import DataError, UsageError
 from auditor.core.progress import Progress
 from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset, TableDataset, TextDataset
 from auditor.detect.neighbours import is_exact, nearest
+from auditor.quality.measures import ImageMeasures, measure_images
+from auditor.quality.subject import Neighbours, Subject
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from auditor.benchmark.models import make_field
 from auditor.benchmark.inputs import Inputs
+from auditor.benchmark.models import make_field
 from auditor.benchmark.readers.registry import read_predictions
 from auditor.benchmark.sets import make_sets
 from auditor.core.errors import DataError
@@ -128,8 +128,10 @@ def capacity_answer(relations: dict[str, dict[str, Relation]]) -> list[str]:
             what = {"parameters": "parameters", "macs": "MACs"}[measure]
             limits = f"[{one.low:+.2f}, {one.high:+.2f}]" if math.isfinite(one.low) else "[not defined]"
             value = f"{one.value:+.2f} {limits}, p = {one.p:.3f}" if math.isfinite(one.value) else "not defined"
-            lines.append(f"{what} with the {_FIGURES[name]}: Spearman {value}, {one.networks} networks, {one.items} "
-                         f"correctable items: {word}.")  # fmt: skip
+            lines.append(
+                f"{what} with the {_FIGURES[name]}: Spearman {value}, {one.networks} networks, {one.items} "
+                f"correctable items: {word}."
+            )
     if verdicts == {"lower capacity does better"}:
         lines.append("Yes: among these networks lower capacity wins as noise grows.")
     elif verdicts == {"higher capacity does better"}:

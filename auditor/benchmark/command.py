@@ -68,9 +68,17 @@ def run_benchmark(
     if not ranked and verdicts is not None and countable_only(verdicts, reference is None and labels is None):
         return _counts_alone(verdicts, agreement, index)
     inputs = load_inputs(
-        settings, reference=reference, labels=labels, verdicts=verdicts, patch=patch, run=run, store=store,
-        index=index, split=split, class_names=class_names,
-    )  # fmt: skip
+        settings,
+        reference=reference,
+        labels=labels,
+        verdicts=verdicts,
+        patch=patch,
+        run=run,
+        store=store,
+        index=index,
+        split=split,
+        class_names=class_names,
+    )
     if not ranked:
         result = count_sets(inputs.judged, inputs.truth, agreement)
         return BenchmarkDone(result, to_document(result), None)
@@ -78,14 +86,22 @@ def run_benchmark(
     conditions: dict[str, Any] = {"command": command}
     if train is not None:
         predictions = folder / "predictions"
-        conditions |= _train(settings, progress, cast(str, reference), train, seeds, budget, device, workers, folder,
-                             command)  # fmt: skip
+        conditions |= _train(
+            settings, progress, cast(str, reference), train, seeds, budget, device, workers, folder, command
+        )
     progress.stage("read", str(predictions))
     found = read_predictions(cast(Path, predictions), inputs.truth)
     result = benchmark(
-        found, inputs.judged, inputs.truth, agreement=agreement, draws=draws, seed=seed, dataset=inputs.name,
-        conditions=conditions, progress=progress,
-    )  # fmt: skip
+        found,
+        inputs.judged,
+        inputs.truth,
+        agreement=agreement,
+        draws=draws,
+        seed=seed,
+        dataset=inputs.name,
+        conditions=conditions,
+        progress=progress,
+    )
     document = to_document(result)
     write_result(folder, document, examples(inputs, found, result.agreement))
     return BenchmarkDone(result, document, folder)
@@ -95,9 +111,13 @@ def _counts_alone(path: Path, agreement: int | None, index: Path | None) -> Benc
     """Verdicts without labels: the counts, and null for everything that needs rows."""
     facts = verdict_facts(path, 3 if agreement is None else agreement, None, index, None, None)
     result = BenchmarkResult(
-        path.parent.name or path.stem, "", {"kind": "published"}, facts["agreement"], facts["counts"],
+        path.parent.name or path.stem,
+        "",
+        {"kind": "published"},
+        facts["agreement"],
+        facts["counts"],
         notes=("no labels were given: the sets of benign and correctable rows are not known",),
-    )  # fmt: skip
+    )
     return BenchmarkDone(result, to_document(result), None)
 
 
@@ -108,16 +128,35 @@ def _place(settings: Settings, inputs: Inputs, run: str | None) -> Path:
 
 
 def _train(
-    settings: Settings, progress: Progress, reference: str, names: str, seeds: int, budget: str, device: str,
-    workers: int | None, folder: Path, command: str,
-) -> dict[str, Any]:  # fmt: skip
+    settings: Settings,
+    progress: Progress,
+    reference: str,
+    names: str,
+    seeds: int,
+    budget: str,
+    device: str,
+    workers: int | None,
+    folder: Path,
+    command: str,
+) -> dict[str, Any]:
     from auditor.benchmark.training import parse_names, train_networks
 
     manifest = train_networks(
-        reference, parse_names(names), folder, seeds=seeds, budget=cast(Any, budget), device=device, workers=workers,
-        settings=settings, progress=progress, command=command,
-    )  # fmt: skip
+        reference,
+        parse_names(names),
+        folder,
+        seeds=seeds,
+        budget=cast(Any, budget),
+        device=device,
+        workers=workers,
+        settings=settings,
+        progress=progress,
+        command=command,
+    )
     return {
-        "budget": manifest["budget"], "reproduction": manifest["reproduction"], "seeds": manifest["seeds"],
-        "networks": manifest["networks"], "trained_on": manifest["data"],
-    }  # fmt: skip
+        "budget": manifest["budget"],
+        "reproduction": manifest["reproduction"],
+        "seeds": manifest["seeds"],
+        "networks": manifest["networks"],
+        "trained_on": manifest["data"],
+    }

@@ -20,8 +20,29 @@ from auditor.stats.resampling import resample_weights
 __all__ = ["GRID", "Curves", "check_by_simulation", "crossovers", "curves", "exact_counts", "find_crossovers"]
 
 #: Prevalences every curve is given at, besides N0.
-GRID: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7,
-               0.8, 0.9, 1.0)  # fmt: skip
+GRID: Final = (
+    0.001,
+    0.002,
+    0.005,
+    0.01,
+    0.02,
+    0.03,
+    0.04,
+    0.05,
+    0.06,
+    0.08,
+    0.1,
+    0.15,
+    0.2,
+    0.3,
+    0.4,
+    0.5,
+    0.6,
+    0.7,
+    0.8,
+    0.9,
+    1.0,
+)
 #: Prevalences the closed form is checked at.
 CHECKED: Final = (0.01, 0.02, 0.05, 0.06, 0.1, 0.2)
 #: Standard errors a simulated mean may be away from the closed form.
@@ -60,9 +81,7 @@ def find_crossovers(field: Field, sets: Sets, right: np.ndarray) -> dict[tuple[i
     found = {}
     for a in range(len(field.models)):
         for b in range(a + 1, len(field.models)):
-            one = crossover(
-                (benign[a], benign[b]), sets.n_benign, (correctable[a], correctable[b]), sets.n_correctable
-            )  # fmt: skip
+            one = crossover((benign[a], benign[b]), sets.n_benign, (correctable[a], correctable[b]), sets.n_correctable)
             if one is not None:
                 found[a, b] = one
     return found
@@ -90,9 +109,12 @@ def curves(field: Field, sets: Sets, draws: int, seed: int) -> Curves | None:
         values = accuracy_at(grid[None, :], on_benign[:, None], on_correctable[:, None])
         low[m], high[m] = np.percentile(values, [2.5, 97.5], axis=0)
     return Curves(
-        grid, accuracy_at(grid, benign[:, None], right[:, None] / sets.n_correctable),
-        accuracy_at(grid, benign[:, None], original[:, None]), low, high,
-    )  # fmt: skip
+        grid,
+        accuracy_at(grid, benign[:, None], right[:, None] / sets.n_correctable),
+        accuracy_at(grid, benign[:, None], original[:, None]),
+        low,
+        high,
+    )
 
 
 def _shares(field: Field, right: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -103,9 +125,11 @@ def _seed_variance(field: Field, right: np.ndarray, rows: np.ndarray) -> np.ndar
     """Variance of each model's mean over seeds."""
     share = field.counts(right, rows) / int(rows.sum())
     return np.array(
-        [np.var(share[list(m.networks)], ddof=1) / len(m.networks) if len(m.networks) > 1 else 0.0
-         for m in field.models]
-    )  # fmt: skip
+        [
+            np.var(share[list(m.networks)], ddof=1) / len(m.networks) if len(m.networks) > 1 else 0.0
+            for m in field.models
+        ]
+    )
 
 
 def crossovers(
@@ -141,18 +165,28 @@ def crossovers(
         interval = dict(zip(("low", "median", "high"), limits, strict=True))
         only = (on_correctable.a_only[k], on_correctable.b_only[k])
         a_only, b_only = only if a == i else only[::-1]
-        rows.append({
-            "a": field.models[a].name, "b": field.models[b].name, "prevalence": float(one.prevalence),
-            "exact": f"{one.prevalence.numerator}/{one.prevalence.denominator}",
-            "increase_points": 100 * float(one.increase), "benign_left": float(one.benign_left),
-            "benign_removed": 1 - float(one.benign_left) / n_b, "n_correctable": n_c,
-            "interval": {**interval, "share_of_draws": float(crossing.mean())},
-            "correctable_a_only": float(a_only), "correctable_b_only": float(b_only),
-            "benign_a_only": wins if a == i else losses, "benign_b_only": losses if a == i else wins,
-            "p_correctable": float(on_correctable.p[k]), "p_benign": float(on_benign.p[k]),
-            "p_correctable_holm": float(p_correctable[k]), "p_benign_holm": float(p_benign[k]),
-            "significant": bool(p_correctable[k] < LEVEL and p_benign[k] < LEVEL),
-        })  # fmt: skip
+        rows.append(
+            {
+                "a": field.models[a].name,
+                "b": field.models[b].name,
+                "prevalence": float(one.prevalence),
+                "exact": f"{one.prevalence.numerator}/{one.prevalence.denominator}",
+                "increase_points": 100 * float(one.increase),
+                "benign_left": float(one.benign_left),
+                "benign_removed": 1 - float(one.benign_left) / n_b,
+                "n_correctable": n_c,
+                "interval": {**interval, "share_of_draws": float(crossing.mean())},
+                "correctable_a_only": float(a_only),
+                "correctable_b_only": float(b_only),
+                "benign_a_only": wins if a == i else losses,
+                "benign_b_only": losses if a == i else wins,
+                "p_correctable": float(on_correctable.p[k]),
+                "p_benign": float(on_benign.p[k]),
+                "p_correctable_holm": float(p_correctable[k]),
+                "p_benign_holm": float(p_benign[k]),
+                "significant": bool(p_correctable[k] < LEVEL and p_benign[k] < LEVEL),
+            }
+        )
     return sorted(rows, key=lambda row: row["prevalence"])
 
 

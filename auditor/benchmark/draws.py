@@ -81,9 +81,12 @@ def draw(field: Field, sets: Sets, judged: Judged, draws: int, seed: int) -> Dra
             drawn[1][start:stop] = (shared + one @ given + two @ corrected) / size
     mix = _mixer(field, draws, seed)
     return Draws(
-        mix(full), mix(before), mix(after), None if drawn is None else mix(drawn[0]),
+        mix(full),
+        mix(before),
+        mix(after),
+        None if drawn is None else mix(drawn[0]),
         None if drawn is None else mix(drawn[1]),
-    )  # fmt: skip
+    )
 
 
 def _judged_right(field: Field, sets: Sets, judged: Judged) -> tuple[np.ndarray, np.ndarray]:

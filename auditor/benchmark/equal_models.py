@@ -30,10 +30,16 @@ def equal_models(
     answer = rng.choice(3, size=(networks, correctable), p=[0.35, 0.45, 0.2])
     right[:, benign:], corrected[:, benign:] = answer == 0, answer == 1
     return Field(
-        tuple(Model(f"m{k}", None, tuple(range(seeds)) if seeds > 1 else (), tuple(range(k * seeds, (k + 1) * seeds)))
-              for k in range(models)),
-        (), right, corrected, corrected, np.zeros(n, np.int64),
-    )  # fmt: skip
+        tuple(
+            Model(f"m{k}", None, tuple(range(seeds)) if seeds > 1 else (), tuple(range(k * seeds, (k + 1) * seeds)))
+            for k in range(models)
+        ),
+        (),
+        right,
+        corrected,
+        corrected,
+        np.zeros(n, np.int64),
+    )
 
 
 def declared(field: Field, correctable: int) -> int:

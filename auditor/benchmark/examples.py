@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from auditor.benchmark.models import make_field
 from auditor.benchmark.inputs import Inputs
+from auditor.benchmark.models import make_field
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.sets import make_sets
 from auditor.report.find_errors import picture_of
@@ -35,13 +35,20 @@ def examples(inputs: Inputs, predictions: list[Prediction], k: int) -> list[dict
     shown = []
     for row in rows[:SHOWN]:
         image, text = (None, None) if dataset is None else picture_of(dataset, row)
-        shown.append({
-            "row": row, "id": truth.names[row] if truth.names else str(row),
-            "given": _name(truth.class_names, int(truth.labels[row])),
-            "corrected": _name(truth.class_names, int(sets.corrected[row])), "votes": votes[row],
-            "right_by_given": int(field.given[:, row].sum()), "right_by_corrected": int(field.corrected[:, row].sum()),
-            "models": len(field.given), "image": image, "text": text,
-        })  # fmt: skip
+        shown.append(
+            {
+                "row": row,
+                "id": truth.names[row] if truth.names else str(row),
+                "given": _name(truth.class_names, int(truth.labels[row])),
+                "corrected": _name(truth.class_names, int(sets.corrected[row])),
+                "votes": votes[row],
+                "right_by_given": int(field.given[:, row].sum()),
+                "right_by_corrected": int(field.corrected[:, row].sum()),
+                "models": len(field.given),
+                "image": image,
+                "text": text,
+            }
+        )
     return shown
 
 

@@ -20,8 +20,23 @@ from auditor.patch.published_names import read_index
 __all__ = ["ID_COLUMNS", "LABEL_COLUMNS", "Truth", "load_truth", "truth_of_dataset"]
 
 #: Column names understood, best first.
-ID_COLUMNS: Final = ("id", "item_id", "image_id", "row", "index", "ids", "file", "file_name", "filename", "image",
-                     "image_path", "path", "name", "url", "uuid")  # fmt: skip
+ID_COLUMNS: Final = (
+    "id",
+    "item_id",
+    "image_id",
+    "row",
+    "index",
+    "ids",
+    "file",
+    "file_name",
+    "filename",
+    "image",
+    "image_path",
+    "path",
+    "name",
+    "url",
+    "uuid",
+)
 LABEL_COLUMNS: Final = ("label", "labels", "given_label", "given", "target", "y", "class")
 
 _NUMBER: Final = re.compile(r"_(\d{8})(?:\.\w+)?$")
@@ -265,6 +280,9 @@ def truth_of_dataset(dataset: Dataset) -> Truth:
         raise DataError(f"the rows of {dataset.name!r} are not in their order.", "Name one split.")
     ids, paths = tuple(map(str, dataset.items.ids)), dataset.items.paths
     return Truth(
-        np.asarray(dataset.labels, np.int64), repr(dataset.name), tuple(dataset.class_names), ids,
+        np.asarray(dataset.labels, np.int64),
+        repr(dataset.name),
+        tuple(dataset.class_names),
+        ids,
         None if paths is None else tuple(map(str, paths)),
-    )  # fmt: skip
+    )

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from auditor.benchmark.label_lists import holds_objects
 from auditor.benchmark.given_labels import Truth, load_truth, truth_of_dataset
+from auditor.benchmark.label_lists import holds_objects
 from auditor.benchmark.verdicts.judged import Judged
 from auditor.benchmark.verdicts.label_lists import judge_lists
 from auditor.benchmark.verdicts.patch import judge_patch
@@ -196,10 +196,20 @@ def verdict_facts(
     items = read_published(path)
     counts = published_counts(items, k)
     facts: dict[str, Any] = {
-        "schema": "auditor.verdicts/1", "file": str(path), "published_as": items[0].schema, "agreement": k,
-        "counts": counts, "non_agreement_split": published_split(items, k), "n_benign": None, "n_correctable": None,
-        "n_unknown": None, "n_pruned": None, "prevalence": None, "checked_against_labels": False, "notes": [],
-    }  # fmt: skip
+        "schema": "auditor.verdicts/1",
+        "file": str(path),
+        "published_as": items[0].schema,
+        "agreement": k,
+        "counts": counts,
+        "non_agreement_split": published_split(items, k),
+        "n_benign": None,
+        "n_correctable": None,
+        "n_unknown": None,
+        "n_pruned": None,
+        "prevalence": None,
+        "checked_against_labels": False,
+        "notes": [],
+    }
     errors, checked = counts["errors"] or 0, counts["checked"] or 0
     if labels is not None:
         if items[0].schema == "audioset" or holds_objects(labels):
@@ -223,6 +233,9 @@ def _add_sets(facts: dict[str, Any], truth: Truth, judged: Judged, k: int, flagg
         return
     found = count_sets(judged, truth, k)
     facts |= {
-        "n_benign": found.n_benign, "n_correctable": found.n_correctable, "n_unknown": found.n_unknown,
-        "n_pruned": found.n_pruned, "prevalence": found.prevalence,
-    }  # fmt: skip
+        "n_benign": found.n_benign,
+        "n_correctable": found.n_correctable,
+        "n_unknown": found.n_unknown,
+        "n_pruned": found.n_pruned,
+        "prevalence": found.prevalence,
+    }

@@ -10,9 +10,9 @@ from typing import Final
 
 import numpy as np
 
+from auditor.benchmark.given_labels import Truth
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.sets import Sets
-from auditor.benchmark.given_labels import Truth
 from auditor.core.errors import DataError
 
 __all__ = ["Field", "Model", "make_field"]

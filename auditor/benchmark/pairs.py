@@ -83,9 +83,15 @@ def compare_pairs(field: Field, right: np.ndarray, rows: np.ndarray) -> PairTest
         at = np.array([model.networks[0] for model in field.models])
         wins, losses = table[at[a], at[b]], table[at[b], at[a]]
         return PairTests(
-            a, b, difference, first, second, mcnemar(wins, losses), mcnemar_greater(wins, losses),
+            a,
+            b,
+            difference,
+            first,
+            second,
+            mcnemar(wins, losses),
+            mcnemar_greater(wins, losses),
             mcnemar_greater(losses, wins),
-        )  # fmt: skip
+        )
     greater, less = _seeded(field, inside, a, b)
     exact = [len(field.models[i].networks) == len(field.models[j].networks) == 1 for i, j in zip(a, b, strict=True)]
     p = np.minimum(1.0, 2 * np.minimum(greater, less))
@@ -101,8 +107,10 @@ def _seeded(field: Field, values: np.ndarray, a: np.ndarray, b: np.ndarray) -> t
     n = values.shape[1]
     mean = field.mixing @ values.astype(np.float64)
     per_network = values.mean(axis=1, dtype=np.float64)
-    spread = [(float(np.var(per_network[list(m.networks)], ddof=1)) if len(m.networks) > 1 else 0.0, len(m.networks))
-              for m in field.models]  # fmt: skip
+    spread = [
+        (float(np.var(per_network[list(m.networks)], ddof=1)) if len(m.networks) > 1 else 0.0, len(m.networks))
+        for m in field.models
+    ]
     greater, less = np.empty(len(a)), np.empty(len(a))
     for k, (i, j) in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
         gap = mean[i] - mean[j]
@@ -179,14 +187,22 @@ def real_flips(
         sides = bool(first_adjusted[k] < LEVEL and second_adjusted[k] < LEVEL)
         moved = bool(change_adjusted[k] < LEVEL)
         lead, follow = (before.a[k], before.b[k]) if up[k] else (before.b[k], before.a[k])
-        found.append({
-            "pair": int(k), "a": int(lead), "b": int(follow),
-            "difference_original": float(abs(before.difference[k])),
-            "difference_corrected": -float(abs(after.difference[k])),
-            "p_original": float(first[k]), "p_original_holm": float(first_adjusted[k]),
-            "p_corrected": float(second[k]), "p_corrected_holm": float(second_adjusted[k]),
-            "p_change": float(change[k]), "p_change_holm": float(change_adjusted[k]),
-            "real": sides or moved, "reason": BOTH_SIDES if sides else CHANGE if moved else "not significant",
-        })  # fmt: skip
+        found.append(
+            {
+                "pair": int(k),
+                "a": int(lead),
+                "b": int(follow),
+                "difference_original": float(abs(before.difference[k])),
+                "difference_corrected": -float(abs(after.difference[k])),
+                "p_original": float(first[k]),
+                "p_original_holm": float(first_adjusted[k]),
+                "p_corrected": float(second[k]),
+                "p_corrected_holm": float(second_adjusted[k]),
+                "p_change": float(change[k]),
+                "p_change_holm": float(change_adjusted[k]),
+                "real": sides or moved,
+                "reason": BOTH_SIDES if sides else CHANGE if moved else "not significant",
+            }
+        )
         real += sides or moved
     return found, real

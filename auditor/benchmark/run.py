@@ -11,16 +11,16 @@ import numpy as np
 
 from auditor.benchmark.curves import check_by_simulation, crossovers, curves, exact_counts, find_crossovers
 from auditor.benchmark.draws import Draws, draw, interval, rank_interval, summary_of_signs
-from auditor.benchmark.models import Field, make_field
+from auditor.benchmark.given_labels import Truth
 from auditor.benchmark.label_draws import drawn_claims
+from auditor.benchmark.models import Field, make_field
 from auditor.benchmark.pairs import PairTests, change_p, compare_pairs, real_flips
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.result import BenchmarkResult, ModelResult
 from auditor.benchmark.selection import agreement_with_guesses, audit_ranking
-from auditor.benchmark.sets import Sets, make_sets
-from auditor.benchmark.given_labels import Truth
-from auditor.benchmark.verdicts.judged import Judged
 from auditor.benchmark.sentences import caveats, headline
+from auditor.benchmark.sets import Sets, make_sets
+from auditor.benchmark.verdicts.judged import Judged
 from auditor.core.errors import UsageError
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.progress import Progress, SilentProgress
@@ -59,10 +59,21 @@ def count_sets(judged: Judged, truth: Truth, k: int | None = None) -> BenchmarkR
 def _counted(judged: Judged, truth: Truth, sets: Sets) -> BenchmarkResult:
     counts = judged.counts(sets.k)
     return BenchmarkResult(
-        truth.source, truth.source, {"kind": judged.kind, "how": judged.how}, sets.k, counts, len(truth),
-        sets.n_benign, sets.n_correctable, len(truth) - sets.n_pruned, sets.n_pruned, int(sets.lenient.sum()),
-        sets.prevalence, 100 * counts["errors"] / len(truth), notes=tuple(judged.notes),
-    )  # fmt: skip
+        truth.source,
+        truth.source,
+        {"kind": judged.kind, "how": judged.how},
+        sets.k,
+        counts,
+        len(truth),
+        sets.n_benign,
+        sets.n_correctable,
+        len(truth) - sets.n_pruned,
+        sets.n_pruned,
+        int(sets.lenient.sum()),
+        sets.prevalence,
+        100 * counts["errors"] / len(truth),
+        notes=tuple(judged.notes),
+    )
 
 
 def benchmark(
@@ -136,14 +147,17 @@ def benchmark(
         selection=agreement_with_guesses(field, judged),
         audit=audit_ranking(field, sets, judged, draws, seed),
         label_uncertainty=_uncertainty(resampled, judged, len(field.models)),
-    )  # fmt: skip
+    )
     more = {
-        "draws": draws, "seed": seed, "machine": describe_machine(), "versions": package_versions(),
+        "draws": draws,
+        "seed": seed,
+        "machine": describe_machine(),
+        "versions": package_versions(),
         "seconds": round(time.perf_counter() - began, 2),
-    }  # fmt: skip
+    }
     return replace(
         result, headline=headline(result), caveats=tuple(caveats(result)), conditions={**(conditions or {}), **more}
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,10 +174,13 @@ class _Tests:
 
 def _test(field: Field, sets: Sets) -> _Tests:
     return _Tests(
-        compare_pairs(field, field.given, sets.pruned), compare_pairs(field, field.corrected, sets.pruned),
-        compare_pairs(field, field.given, sets.benign), compare_pairs(field, field.given, sets.correctable),
-        compare_pairs(field, field.corrected, sets.correctable), change_p(field, sets.correctable),
-    )  # fmt: skip
+        compare_pairs(field, field.given, sets.pruned),
+        compare_pairs(field, field.corrected, sets.pruned),
+        compare_pairs(field, field.given, sets.benign),
+        compare_pairs(field, field.given, sets.correctable),
+        compare_pairs(field, field.corrected, sets.correctable),
+        change_p(field, sets.correctable),
+    )
 
 
 def _order_changes(
@@ -177,8 +194,10 @@ def _order_changes(
     uncertain = drawn_claims(field, sets, judged, [f["pair"] for f in flips], seed)
     defined = taus[np.isfinite(taus)]
     return {
-        "flips": tuple(_told(f, names, probability, uncertain) for f in flips), "n_flips_real": real,
-        "flips_correctable": tuple(_told(f, names, None, {}) for f in flips_c), "n_flips_correctable_real": real_c,
+        "flips": tuple(_told(f, names, probability, uncertain) for f in flips),
+        "n_flips_real": real,
+        "flips_correctable": tuple(_told(f, names, None, {}) for f in flips_c),
+        "n_flips_correctable_real": real_c,
         "n_pairs": len(tests.before.a),
         "pairs": tuple(_pairs(field, tests.before, tests.after, tests.change, probability)),
         "kendall_tau_interval": tuple(interval(defined).tolist()) if len(defined) else None,
@@ -186,7 +205,7 @@ def _order_changes(
             "original": _ties(field, field.given, sets, tests.before),
             "corrected": _ties(field, field.corrected, sets, tests.after),
         },
-    }  # fmt: skip
+    }
 
 
 def _models(field: Field, sets: Sets, before: PairTests, after: PairTests, resampled: Draws) -> list[ModelResult]:
@@ -194,10 +213,11 @@ def _models(field: Field, sets: Sets, before: PairTests, after: PairTests, resam
     n = {"full": field.given.shape[1], "benign": sets.n_benign, "correctable": sets.n_correctable}
     everything = np.ones(n["full"], bool)
     counts = {
-        "full": exact_counts(field, field.given, everything), "benign": exact_counts(field, field.given, sets.benign),
+        "full": exact_counts(field, field.given, everything),
+        "benign": exact_counts(field, field.given, sets.benign),
         "correctable_original": exact_counts(field, field.given, sets.correctable),
         "correctable_corrected": exact_counts(field, field.corrected, sets.correctable),
-    }  # fmt: skip
+    }
     whole = {key: [int(c) if c.denominator == 1 else float(c) for c in found] for key, found in counts.items()}
     pruned = {
         side: np.array([float((b + c) / sets.n_pruned) for b, c in zip(counts["benign"], counts[key], strict=True)])
@@ -207,30 +227,45 @@ def _models(field: Field, sets: Sets, before: PairTests, after: PairTests, resam
     bounds = {"original": rank_bounds(before.better(m)), "corrected": rank_bounds(after.better(m))}
     boot = {"original": rank_interval(resampled.original), "corrected": rank_interval(resampled.corrected)}
     limits = {
-        "full_original": interval(resampled.full_original), "pruned_original": interval(resampled.original),
+        "full_original": interval(resampled.full_original),
+        "pruned_original": interval(resampled.original),
         "pruned_corrected": interval(resampled.corrected),
-    }  # fmt: skip
+    }
     lenient = {
         side: field.mixing @ (field.counts(right, sets.lenient) / max(1, int(sets.lenient.sum())))
         for side, right in (("original", field.given), ("corrected", field.accepted))
     }
     rows = []
     for k, model in enumerate(field.models):
-        on_c = {key: whole[key][k] / n["correctable"] if n["correctable"] else None
-                for key in ("correctable_original", "correctable_corrected")}  # fmt: skip
-        rows.append(ModelResult(
-            model.name, model.platform, model.seeds, float(counts["full"][k] / n["full"]),
-            float(pruned["original"][k]), float(pruned["corrected"][k]), on_c["correctable_original"],
-            on_c["correctable_corrected"], float(counts["benign"][k] / n["benign"]) if n["benign"] else 0.0,
-            {key: whole[key][k] for key in counts},
-            {**{key: tuple(v[:, k].tolist()) for key, v in limits.items()},
-             **{key: _exact_limits(counts[key][k], n["correctable"], len(model.networks)) for key in on_c}},
-            {side: int(r[k]) for side, r in ranks.items()},
-            {side: (int(low[k]), int(high[k])) for side, (low, high) in bounds.items()},
-            {side: (int(b[0, k]), int(b[1, k])) for side, b in boot.items()},
-            int(ranks["original"][k] - ranks["corrected"][k]), {side: float(v[k]) for side, v in lenient.items()},
-            _top_k(field, model.networks), tuple(_seeds(field, sets, k)),
-        ))  # fmt: skip
+        on_c = {
+            key: whole[key][k] / n["correctable"] if n["correctable"] else None
+            for key in ("correctable_original", "correctable_corrected")
+        }
+        rows.append(
+            ModelResult(
+                model.name,
+                model.platform,
+                model.seeds,
+                float(counts["full"][k] / n["full"]),
+                float(pruned["original"][k]),
+                float(pruned["corrected"][k]),
+                on_c["correctable_original"],
+                on_c["correctable_corrected"],
+                float(counts["benign"][k] / n["benign"]) if n["benign"] else 0.0,
+                {key: whole[key][k] for key in counts},
+                {
+                    **{key: tuple(v[:, k].tolist()) for key, v in limits.items()},
+                    **{key: _exact_limits(counts[key][k], n["correctable"], len(model.networks)) for key in on_c},
+                },
+                {side: int(r[k]) for side, r in ranks.items()},
+                {side: (int(low[k]), int(high[k])) for side, (low, high) in bounds.items()},
+                {side: (int(b[0, k]), int(b[1, k])) for side, b in boot.items()},
+                int(ranks["original"][k] - ranks["corrected"][k]),
+                {side: float(v[k]) for side, v in lenient.items()},
+                _top_k(field, model.networks),
+                tuple(_seeds(field, sets, k)),
+            )
+        )
     return rows
 
 
@@ -254,13 +289,18 @@ def _seeds(field: Field, sets: Sets, k: int) -> list[dict[str, Any]]:
     if len(model.networks) < 2:
         return []
     full = field.given[list(model.networks)].mean(axis=1)
-    pruned = [field.counts(r, sets.pruned)[list(model.networks)] / sets.n_pruned
-              for r in (field.given, field.corrected)]  # fmt: skip
+    pruned = [
+        field.counts(r, sets.pruned)[list(model.networks)] / sets.n_pruned for r in (field.given, field.corrected)
+    ]
     return [
-        {"seed": seed, "full_original": float(full[j]), "pruned_original": float(pruned[0][j]),
-         "pruned_corrected": float(pruned[1][j])}
+        {
+            "seed": seed,
+            "full_original": float(full[j]),
+            "pruned_original": float(pruned[0][j]),
+            "pruned_corrected": float(pruned[1][j]),
+        }
         for j, seed in enumerate(model.seeds)
-    ]  # fmt: skip
+    ]
 
 
 def _told(
@@ -280,15 +320,23 @@ def _pairs(
         return []
     adjusted = [holm(before.p), holm(after.p), holm(change)]
     return [
-        {"a": field.names[i], "b": field.names[j], "difference_original": float(before.difference[k]),
-         "difference_corrected": float(after.difference[k]),
-         "discordant_original": [float(before.a_only[k]), float(before.b_only[k])],
-         "discordant_corrected": [float(after.a_only[k]), float(after.b_only[k])],
-         "p_original": float(before.p[k]), "p_original_holm": float(adjusted[0][k]),
-         "p_corrected": float(after.p[k]), "p_corrected_holm": float(adjusted[1][k]),
-         "p_change": float(change[k]), "p_change_holm": float(adjusted[2][k]), "p_flip": float(probability[k])}
+        {
+            "a": field.names[i],
+            "b": field.names[j],
+            "difference_original": float(before.difference[k]),
+            "difference_corrected": float(after.difference[k]),
+            "discordant_original": [float(before.a_only[k]), float(before.b_only[k])],
+            "discordant_corrected": [float(after.a_only[k]), float(after.b_only[k])],
+            "p_original": float(before.p[k]),
+            "p_original_holm": float(adjusted[0][k]),
+            "p_corrected": float(after.p[k]),
+            "p_corrected_holm": float(adjusted[1][k]),
+            "p_change": float(change[k]),
+            "p_change_holm": float(adjusted[2][k]),
+            "p_flip": float(probability[k]),
+        }
         for k, (i, j) in enumerate(zip(before.a.tolist(), before.b.tolist(), strict=True))
-    ]  # fmt: skip
+    ]
 
 
 def _ties(field: Field, right: np.ndarray, sets: Sets, tests: PairTests) -> list[list[str]]:
@@ -312,11 +360,15 @@ def _curves(field: Field, sets: Sets, draws: int, seed: int) -> dict[str, Any] |
     return {
         "prevalence": found.prevalence,
         "models": {
-            name: {"corrected": found.corrected[k], "original": found.original[k], "low": found.low[k],
-                   "high": found.high[k]}
+            name: {
+                "corrected": found.corrected[k],
+                "original": found.original[k],
+                "low": found.low[k],
+                "high": found.high[k],
+            }
             for k, name in enumerate(field.names)
         },
-    }  # fmt: skip
+    }
 
 
 def _at(judged: Judged, truth: Truth, predictions: Sequence[Prediction], k: int) -> dict[str, Any]:
@@ -326,11 +378,16 @@ def _at(judged: Judged, truth: Truth, predictions: Sequence[Prediction], k: int)
     one, two = (pair_signs(field.mixing @ field.counts(r, sets.pruned)) for r in (field.given, field.corrected))
     correlation = _correlations(field, sets)
     return {
-        "agreement": k, "counts": judged.counts(k), "n_benign": sets.n_benign, "n_correctable": sets.n_correctable,
-        "n_pruned": sets.n_pruned, "prevalence": sets.prevalence,
-        "crossovers": len(find_crossovers(field, sets, field.corrected)), "order_changes": int((one * two < 0).sum()),
+        "agreement": k,
+        "counts": judged.counts(k),
+        "n_benign": sets.n_benign,
+        "n_correctable": sets.n_correctable,
+        "n_pruned": sets.n_pruned,
+        "prevalence": sets.prevalence,
+        "crossovers": len(find_crossovers(field, sets, field.corrected)),
+        "order_changes": int((one * two < 0).sum()),
         "rank_correlation": correlation,
-    }  # fmt: skip
+    }
 
 
 def _uncertainty(resampled: Draws, judged: Judged, n_models: int) -> dict[str, Any]:
@@ -344,6 +401,7 @@ def _uncertainty(resampled: Draws, judged: Judged, n_models: int) -> dict[str, A
         "applicable": True,
         "how": "state of every judged row drawn from its posterior (Dawid-Skene on the votes) in every resample",
         "kendall_tau_interval": interval(defined).tolist() if len(defined) else None,
-        "pruned_corrected": limits.T.tolist(), "rank_corrected": ranks.T.tolist(),
+        "pruned_corrected": limits.T.tolist(),
+        "rank_corrected": ranks.T.tolist(),
         "p_flip": probability.tolist() if n_models > 1 else [],
-    }  # fmt: skip
+    }

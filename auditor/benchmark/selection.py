@@ -64,15 +64,24 @@ def agreement_with_guesses(field: Field, judged: Judged) -> dict[str, Any]:
     rows = []
     for m, model in enumerate(field.models):
         limits = wilson(round(float(shares[m]) * n), n)
-        rows.append({
-            "name": model.name, "agreement": float(shares[m]), "low": limits.low, "high": limits.high, "z": float(z[m]),
-            "circular": bool(flagged[m]),
-        })  # fmt: skip
+        rows.append(
+            {
+                "name": model.name,
+                "agreement": float(shares[m]),
+                "low": limits.low,
+                "high": limits.high,
+                "z": float(z[m]),
+                "circular": bool(flagged[m]),
+            }
+        )
     return {
-        "applicable": True, "rows_with_a_guess": n, "median": float(np.median(shares)), "models": rows,
+        "applicable": True,
+        "rows_with_a_guess": n,
+        "median": float(np.median(shares)),
+        "models": rows,
         "circular": [field.models[m].name for m in np.flatnonzero(flagged)],
         "rule": f"robust z above {OUTLYING} and at least {100 * LEAST:.0f} points above the median",
-    }  # fmt: skip
+    }
 
 
 def audit_ranking(field: Field, sets: Sets, judged: Judged, draws: int, seed: int) -> dict[str, Any]:
@@ -111,16 +120,23 @@ def audit_ranking(field: Field, sets: Sets, judged: Judged, draws: int, seed: in
     everything = field.mixing @ (field.counts(field.corrected, sets.pruned) / max(1, sets.n_pruned))
     ranks = min_ranks(found)
     return {
-        "applicable": True, "draws": len(at),
+        "applicable": True,
+        "draws": len(at),
         "corrections_drawn": int(np.unique(at[inside & (fixed[at] > 0)]).size),
         "kendall_tau_with_all_corrections": _number(kendall_tau(pair_signs(found), pair_signs(everything))),
         "same_first": bool(np.argmax(found) == np.argmax(everything)),
         "models": [
-            {"name": model.name, "original": float(original[m]), "corrected": float(found[m]),
-             "low": float(limits[0, m]), "high": float(limits[1, m]), "rank": int(ranks[m])}
+            {
+                "name": model.name,
+                "original": float(original[m]),
+                "corrected": float(found[m]),
+                "low": float(limits[0, m]),
+                "high": float(limits[1, m]),
+                "rank": int(ranks[m]),
+            }
             for m, model in enumerate(field.models)
         ],
-    }  # fmt: skip
+    }
 
 
 def _number(value: np.ndarray) -> float | None:

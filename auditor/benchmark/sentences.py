@@ -35,7 +35,7 @@ def benchmark_lines(result: BenchmarkResult) -> list[str]:
     counts = result.counts
     lines = [
         f"{counts['checked']:,} rows judged, {result.agreement} equal votes needed: {counts['errors']:,} wrong labels"
-        + ("." if counts["correctable"] is None else f", {counts['correctable']:,} of them correctable."),
+        + ("." if counts["correctable"] is None else f", {counts['correctable']:,} of them correctable.")
     ]
     if result.n_pruned is None:
         return lines + [f"Note: {note}" for note in result.notes]
@@ -62,8 +62,12 @@ def caveats(result: BenchmarkResult) -> list[str]:
     n = result.n_correctable or 0
     lines = [
         f"Everything corrected rests on {n:,} rows. "
-        + ("With so few, one row moves the accuracy on them by several points; no crossover below can be relied on "
-           "unless it is marked significant." if n < 100 else "Crossovers are marked where they are significant."),
+        + (
+            "With so few, one row moves the accuracy on them by several points; no crossover below can be relied on "
+            "unless it is marked significant."
+            if n < 100
+            else "Crossovers are marked where they are significant."
+        ),
         "Only rows that a detector doubted were judged. All others count as right, so the number of wrong labels is a "
         "lower bound.",
         f"'Prevalence' is correctable / (benign + correctable) = {100 * (result.prevalence or 0):.4f} %; '% error' is "
@@ -71,7 +75,7 @@ def caveats(result: BenchmarkResult) -> list[str]:
         "removing benign rows, usually nearly all of them; it does not say what happens on other data.",
         f"A verdict holds with {result.agreement} equal votes. The table by agreement shows how far the result depends "
         "on that.",
-    ]  # fmt: skip
+    ]
     if result.verdicts.get("kind") == "published":
         lines.append(
             "The corrected labels are guesses of one model that people agreed with: a ranked model that resembles it "

@@ -29,23 +29,9 @@ __all__ = ["MANIFEST", "METHODS", "PREDICTIONS", "make_entry", "parse_names", "r
 PREDICTIONS, FITS, MANIFEST = "predictions", "fits", "networks.json"
 SCHEMA = "auditor.benchmark-networks/1"
 
-#: Entries of the form ``method:...``: ``(the part behind the colon, budget class, device) -> Trainer``.
-METHODS: Registry[Callable[[str, BudgetClass, str], Trainer]] = Registry(
-    "method",
-    {
-        "rd": "auditor.lab.prune.entries:rd",
-        "uniform": "auditor.lab.prune.entries:uniform",
-        "uniform_plus": "auditor.lab.prune.entries:uniform_plus",
-        "erk": "auditor.lab.prune.entries:erk",
-        "lamp": "auditor.lab.prune.entries:lamp",
-        "global": "auditor.lab.prune.entries:global_magnitude",
-        "ftwt": "auditor.lab.prune.entries:ftwt",
-        "ftwt_joint": "auditor.lab.prune.entries:ftwt_joint",
-        "ftwt_uniform": "auditor.lab.prune.entries:ftwt_uniform",
-        "ftwt_static": "auditor.lab.prune.entries:ftwt_static",
-    },
-    "auditor.benchmark_methods",
-)
+#: Entries of the form ``method:...``: ``(the part behind the colon, budget class, device) -> Trainer``. All come by
+#: entry point, those of `auditor.lab.prune` too.
+METHODS: Registry[Callable[[str, BudgetClass, str], Trainer]] = Registry("method", {}, "auditor.benchmark_methods")
 
 
 def parse_names(text: str) -> list[str]:

@@ -49,12 +49,29 @@ def benchmark(
 
     with RichProgress(quiet) as progress:
         done = run_benchmark(
-            load_settings({"data_dir": data_dir}), progress, reference=dataset, predictions=predictions, labels=labels,
-            verdicts=verdicts, patch=patch, run=run, agreement=agreement, index=index, split=split,
-            class_names=parse_class_names(class_names), store=store, train=train, seeds=seeds, budget=budget,
-            device=device, workers=workers, draws=draws, seed=seed, out=out,
+            load_settings({"data_dir": data_dir}),
+            progress,
+            reference=dataset,
+            predictions=predictions,
+            labels=labels,
+            verdicts=verdicts,
+            patch=patch,
+            run=run,
+            agreement=agreement,
+            index=index,
+            split=split,
+            class_names=parse_class_names(class_names),
+            store=store,
+            train=train,
+            seeds=seeds,
+            budget=budget,
+            device=device,
+            workers=workers,
+            draws=draws,
+            seed=seed,
+            out=out,
             command=shlex.join(["auditor", *sys.argv[1:]]),
-        )  # fmt: skip
+        )
     if not quiet:
         for line in benchmark_lines(done.result):
             say(line)

@@ -30,8 +30,8 @@ def estimate(
     from auditor.estimation.documents import estimate_document
     from auditor.estimation.estimate import estimate as work
     from auditor.estimation.probability import write_probabilities
-    from auditor.estimation.state import read_state
     from auditor.estimation.sentences import estimate_lines
+    from auditor.estimation.state import read_state
     from auditor.patch.rules import open_store
     from auditor.runs.layout import P_WRONG
     from auditor.runs.run import open_run

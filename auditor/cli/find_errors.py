@@ -27,8 +27,7 @@ def find_errors(
     folds: Annotated[int | None, typer.Option(help="Folds of the cross-validation.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Networks averaged when a test split is audited.")] = None,
     train_on_test_folds: Annotated[
-        bool,
-        typer.Option("--train-on-test-folds", help="Add the other test folds to training, as the paper does."),
+        bool, typer.Option("--train-on-test-folds", help="Add the other test folds to training, as the paper does.")
     ] = False,
     rule: Annotated[str | None, typer.Option(help="Flag rule: default, a cleanlab filter name, or paper.")] = None,
     pred_probs: Annotated[
@@ -36,12 +35,10 @@ def find_errors(
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="Given labels to go with --pred-probs.")] = None,
     class_names: Annotated[
-        str | None,
-        typer.Option(help="Class names in column order: comma-separated, or a file with one per line."),
+        str | None, typer.Option(help="Class names in column order: comma-separated, or a file with one per line.")
     ] = None,
     exact_duplicates_only: Annotated[
-        bool,
-        typer.Option("--exact-duplicates-only", help="Do not look for near duplicates before making folds."),
+        bool, typer.Option("--exact-duplicates-only", help="Do not look for near duplicates before making folds.")
     ] = False,
     second_round: Annotated[
         bool,

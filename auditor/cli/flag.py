@@ -66,9 +66,14 @@ def flag(
     inputs = _inputs(run, pred_probs or [], labels)
     executor = choose_executor(engine, address)
     result = flag_inputs(
-        inputs, rule=rule, detector=detector, chunk_rows=chunk_rows, threads=threads, executor=executor,
+        inputs,
+        rule=rule,
+        detector=detector,
+        chunk_rows=chunk_rows,
+        threads=threads,
+        executor=executor,
         note=None if quiet else say,
-    )  # fmt: skip
+    )
     if scores is not None:
         _write_scores(scores, result)
     if out is not None:

@@ -34,9 +34,11 @@ def import_verdicts(
         done = work(opened, file, opened_store, split=split, index=index, reviewer=reviewer)
     say(f"{done.accepted:,} votes on {done.items:,} items stored; {done.repeated:,} were there already")
     counts = done.counts
-    say(f"By 3 of 5 votes: {counts['non-error']:,} right, {counts['errors']:,} errors ({counts['correctable']:,} "
+    say(
+        f"By 3 of 5 votes: {counts['non-error']:,} right, {counts['errors']:,} errors ({counts['correctable']:,} "
         f"correctable, {counts['multi-label']:,} with both labels, {counts['neither']:,} neither, "
-        f"{counts['non-agreement']:,} without agreement)")  # fmt: skip
+        f"{counts['non-agreement']:,} without agreement)"
+    )
     for note in done.notes:
         say(f"Note: {note}")
     say(f"Next: auditor patch create {run} --consensus 3-of-5")

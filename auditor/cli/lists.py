@@ -36,14 +36,7 @@ def datasets(json: Json = False) -> None:
     from auditor.data.open import list_datasets
 
     rows = list_datasets(load_settings())
-    _print(
-        rows,
-        ["name", "description", "where"],
-        "auditor.datasets/1",
-        "datasets",
-        json,
-        "auditor find-errors NAME",
-    )
+    _print(rows, ["name", "description", "where"], "auditor.datasets/1", "datasets", json, "auditor find-errors NAME")
 
 
 def models(json: Json = False) -> None:
@@ -52,9 +45,13 @@ def models(json: Json = False) -> None:
 
     rows = list_models()
     _print(
-        rows, ["name", "for", "description", "state"], "auditor.models/1", "models", json,
+        rows,
+        ["name", "for", "description", "state"],
+        "auditor.models/1",
+        "models",
+        json,
         "auditor find-errors DATASET --model NAME",
-    )  # fmt: skip
+    )
 
 
 def doctor(json: Json = False) -> None:
@@ -90,12 +87,7 @@ def config(json: Json = False) -> None:
         if f.name != "origin"
     ]
     _print(
-        rows,
-        ["setting", "value", "origin"],
-        "auditor.config/1",
-        "settings",
-        json,
-        "edit auditor.toml, or use flags",
+        rows, ["setting", "value", "origin"], "auditor.config/1", "settings", json, "edit auditor.toml, or use flags"
     )
 
 

@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from auditor.cli import benchmark as benchmark_command
-from auditor.cli import benchmark_detection as benchmark_detection_command
-from auditor.cli import check as check_command
-from auditor.cli import estimate as estimate_command
-from auditor.cli import explain as explain_command
-from auditor.cli import find_errors as find_errors_command
-from auditor.cli import flag as flag_command
-from auditor.cli import grid as grid_command
-from auditor.cli import import_verdicts as import_verdicts_command
-from auditor.cli import lists, patch, show
-from auditor.cli import prune as prune_command
-from auditor.cli import quality as quality_command
-from auditor.cli import report as report_command
-from auditor.cli import review as review_command
-from auditor.cli import sample as sample_command
-from auditor.cli import search as search_command
-from auditor.cli import status as status_command
-from auditor.cli import verdicts as verdicts_command
 from auditor.cli.console import fail, say
 from auditor.core.errors import AuditorError
+from auditor.core.registry import Registry
 from auditor.core.version import __version__
 
-__all__ = ["app", "run"]
+__all__ = ["COMMANDS", "app", "run"]
 
+#: Every command, in the order of ``--help``. Packages add theirs by entry point, `auditor.lab` among them: a function,
+#: or a `typer.Typer` of sub-commands.
+COMMANDS: Registry[Any] = Registry(
+    "command",
+    {
+        "find-errors": "auditor.cli.find_errors:find_errors",
+        "quality": "auditor.cli.quality:quality",
+        "flag": "auditor.cli.flag:flag",
+        "show": "auditor.cli.show:show",
+        "review": "auditor.cli.review:review",
+        "sample": "auditor.cli.sample:sample",
+        "estimate": "auditor.cli.estimate:estimate",
+        "status": "auditor.cli.status:status",
+        "check": "auditor.cli.check:check",
+        "patch": "auditor.cli.patch:app",
+        "import-verdicts": "auditor.cli.import_verdicts:import_verdicts",
+        "verdicts": "auditor.cli.verdicts:verdicts",
+        "benchmark": "auditor.cli.benchmark:benchmark",
+        "report": "auditor.cli.report:report",
+        "explain": "auditor.cli.explain:explain",
+        "datasets": "auditor.cli.lists:datasets",
+        "models": "auditor.cli.lists:models",
+        "doctor": "auditor.cli.lists:doctor",
+        "config": "auditor.cli.lists:config",
+    },
+    "auditor.commands",
+)
 #: Exit code of an interrupted command (128 + SIGINT).
 INTERRUPTED = 130
 
@@ -42,29 +52,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("find-errors")(find_errors_command.find_errors)
-app.command("quality")(quality_command.quality)
-app.command("flag")(flag_command.flag)
-app.command("show")(show.show)
-app.command("review")(review_command.review)
-app.command("sample")(sample_command.sample)
-app.command("estimate")(estimate_command.estimate)
-app.command("status")(status_command.status)
-app.command("check")(check_command.check)
-app.add_typer(patch.app, name="patch")
-app.command("import-verdicts")(import_verdicts_command.import_verdicts)
-app.command("verdicts")(verdicts_command.verdicts)
-app.command("benchmark")(benchmark_command.benchmark)
-app.command("report")(report_command.report)
-app.command("benchmark-detection")(benchmark_detection_command.benchmark_detection)
-app.command("explain")(explain_command.explain)
-app.command("grid")(grid_command.grid)
-app.command("prune")(prune_command.prune)
-app.command("search")(search_command.search)
-app.command("datasets")(lists.datasets)
-app.command("models")(lists.models)
-app.command("doctor")(lists.doctor)
-app.command("config")(lists.config)
+for _name in COMMANDS.names():
+    _command = COMMANDS.load(_name)
+    if isinstance(_command, typer.Typer):
+        app.add_typer(_command, name=_name)
+    else:
+        app.command(_name)(_command)
 
 
 def _version(wanted: bool) -> None:

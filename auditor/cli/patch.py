@@ -76,10 +76,14 @@ def create(
     settings = _settings(data_dir, offline)
     opened = open_run(run, settings.runs_dir)
     made = create_patch(
-        opened, stored_consensus(opened, consensus, store), settings,
+        opened,
+        stored_consensus(opened, consensus, store),
+        settings,
         treatment=treatment,  # type: ignore[arg-type]
-        license=license, leave_out_conflicts=leave_out_conflicts, only=only or OPS,
-    )  # fmt: skip
+        license=license,
+        leave_out_conflicts=leave_out_conflicts,
+        only=only or OPS,
+    )
     path = out or opened.path / "patch.labelpatch.jsonl"
     write_patch(made.patch, path)
     say(f"{len(made.patch.records):,} records by {consensus} in {path}")
@@ -89,9 +93,17 @@ def create(
         say(f"Left out, copies of one item judged differently: {conflict}")
     say(f"Next: auditor patch show {path}")
     if json:
-        print_json({"schema": "auditor.patch-create/1", "out": str(path), "records": len(made.patch.records),
-                    "consensus": consensus, "treatment": treatment, "left_out": made.left_out,
-                    "conflicts": made.conflicts})  # fmt: skip
+        print_json(
+            {
+                "schema": "auditor.patch-create/1",
+                "out": str(path),
+                "records": len(made.patch.records),
+                "consensus": consensus,
+                "treatment": treatment,
+                "left_out": made.left_out,
+                "conflicts": made.conflicts,
+            }
+        )
 
 
 @app.command()
@@ -106,14 +118,18 @@ def show(patch: PatchFile, json: Json = False) -> None:
         print_json(facts)
     split = f", split {facts['split']}" if facts["split"] else ""
     counts = ", ".join(f"{n:,} {op}" for op, n in facts["operations"].items())
-    say(f"{facts['records']:,} records ({counts}) for {facts['dataset']!r}{split}, {facts['n']:,} rows; "
-        f"{facts['license']}")  # fmt: skip
+    say(
+        f"{facts['records']:,} records ({counts}) for {facts['dataset']!r}{split}, {facts['n']:,} rows; "
+        f"{facts['license']}"
+    )
     for pair in facts["pairs"][:15]:
         say(f"  {pair['records']:>6,}  {pair['from']} -> {pair['to']}")
     if len(facts["pairs"]) > 15:
         say(f"  .. {len(facts['pairs']) - 15} more pairs")
-    say(f"With a human verdict: {facts['with_human_verdict']:,} of {facts['records']:,}. Items are found by "
-        f"{facts['hash']}; label column {facts['label_column']!r}.")  # fmt: skip
+    say(
+        f"With a human verdict: {facts['with_human_verdict']:,} of {facts['records']:,}. Items are found by "
+        f"{facts['hash']}; label column {facts['label_column']!r}."
+    )
     for note in facts["notes"]:
         say(f"Note: {note}")
     say(f"Next: auditor patch verify {patch} DATASET")
@@ -121,9 +137,14 @@ def show(patch: PatchFile, json: Json = False) -> None:
 
 @app.command()
 def verify(
-    patch: PatchFile, data: Data, force_index: Force = False, label_column: Column = None, data_dir: DataDir = None,
-    offline: Offline = False, json: Json = False,
-) -> None:  # fmt: skip
+    patch: PatchFile,
+    data: Data,
+    force_index: Force = False,
+    label_column: Column = None,
+    data_dir: DataDir = None,
+    offline: Offline = False,
+    json: Json = False,
+) -> None:
     """Check header, every hash and every label against a data set; change nothing. Exit 3 if it does not fit."""
     from auditor.patch.applying import verify_patch
     from auditor.patch.files import read_patch
@@ -193,8 +214,15 @@ def merge(
         say(f"Note: {note}")
     say(f"Next: auditor patch verify {out} DATASET")
     if json:
-        print_json({"schema": "auditor.patch-merge/1", "out": str(out), "records": len(merged.patch.records),
-                    "repeated": merged.repeated, "notes": list(merged.notes)})  # fmt: skip
+        print_json(
+            {
+                "schema": "auditor.patch-merge/1",
+                "out": str(out),
+                "records": len(merged.patch.records),
+                "repeated": merged.repeated,
+                "notes": list(merged.notes),
+            }
+        )
 
 
 @app.command()
@@ -221,16 +249,29 @@ def convert(
     from auditor.patch.convert.run import convert as work
 
     done = work(
-        source, out, _settings(data_dir, offline), read_as=read_as, write_as=write_as, reference=data,
+        source,
+        out,
+        _settings(data_dir, offline),
+        read_as=read_as,
+        write_as=write_as,
+        reference=data,
         options=Options(k=k, index=index, column=column),
-    )  # fmt: skip
+    )
     say(f"{len(done.patch.records):,} records: {done.source} -> {done.target}, written to {out}")
     for note in done.notes:
         say(f"Note: {note}")
     say(f"Next: auditor patch show {out}" if done.target == "patch" else f"Next: open {out} with the other tool")
     if json:
-        print_json({"schema": "auditor.patch-convert/1", "out": str(out), "from": done.source, "to": done.target,
-                    "records": len(done.patch.records), "notes": list(done.notes)})  # fmt: skip
+        print_json(
+            {
+                "schema": "auditor.patch-convert/1",
+                "out": str(out),
+                "from": done.source,
+                "to": done.target,
+                "records": len(done.patch.records),
+                "notes": list(done.notes),
+            }
+        )
 
 
 def _report(outcome: Outcome, json: bool, follow: str) -> None:
@@ -243,8 +284,10 @@ def _report(outcome: Outcome, json: bool, follow: str) -> None:
     rows = f"{total:,} rows {verb}{counts}, {outcome.done:,} already so"
     say(f"{outcome.records:,} records fit {outcome.dataset!r}: {rows}")
     for row in outcome.other[:10]:
-        say(f"Left alone: row {row['key']}, a copy of an item of line {row['line']}, is labelled {row['label']!r}, "
-            f"not {row['from']!r}")  # fmt: skip
+        say(
+            f"Left alone: row {row['key']}, a copy of an item of line {row['line']}, is labelled {row['label']!r}, "
+            f"not {row['from']!r}"
+        )
     if len(outcome.other) > 10:
         say(f"Left alone: {len(outcome.other) - 10:,} more copies with other labels")
     for row in outcome.forced:

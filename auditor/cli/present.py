@@ -24,16 +24,26 @@ def suspects_table(run: Run, top: int) -> None:
         return
     table = Table(title=f"Top {len(found)} of {run.counts['n_flagged']:,} suspects", title_justify="left")
     for name, justify in (
-        ("rank", "right"), ("id", "left"), ("given", "left"), ("P(given)", "right"), ("suggested", "left"),
-        ("P(suggested)", "right"), ("score", "right"),
-    ):  # fmt: skip
+        ("rank", "right"),
+        ("id", "left"),
+        ("given", "left"),
+        ("P(given)", "right"),
+        ("suggested", "left"),
+        ("P(suggested)", "right"),
+        ("score", "right"),
+    ):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for row in found.itertuples():
         # Text, not markup: class names and ids are the user's and may hold square brackets.
         cells = (
-            str(row.rank), str(row.id), str(row.given), f"{row.p_given:.3f}", str(row.suggested),
-            f"{row.p_suggested:.3f}", f"{row.score:.2f}",
-        )  # fmt: skip
+            str(row.rank),
+            str(row.id),
+            str(row.given),
+            f"{row.p_given:.3f}",
+            str(row.suggested),
+            f"{row.p_suggested:.3f}",
+            f"{row.score:.2f}",
+        )
         table.add_row(*(Text(c) for c in cells))
     console().print(table)
 

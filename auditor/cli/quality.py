@@ -40,9 +40,16 @@ def quality(
     settings = load_settings({"data_dir": data_dir, "offline": True if offline else None})
     with RichProgress(quiet) as progress:
         found = work(
-            data, split=split, against=against, checks=check, embeddings=embeddings, out=out, workers=workers,
-            settings=settings, progress=progress,
-        )  # fmt: skip
+            data,
+            split=split,
+            against=against,
+            checks=check,
+            embeddings=embeddings,
+            out=out,
+            workers=workers,
+            settings=settings,
+            progress=progress,
+        )
     if not quiet:
         outcome_table(found.document)
         for line in summary_lines(found.document, found.folder):

@@ -57,9 +57,14 @@ def review(
     allowed = config_from_environ(os.environ).allowed
     asked = {"reviewers_per_item": reviewers_per_item, "overlap": overlap, "audit_size": audit_size}
     config = ReviewConfig(
-        str(path), store, reviewer, insecure, allowed, not fixed_order,
+        str(path),
+        store,
+        reviewer,
+        insecure,
+        allowed,
+        not fixed_order,
         tuple(sorted((name, value) for name, value in asked.items() if value is not None)),
         None if controls is None else str(controls.resolve()),
-    )  # fmt: skip
+    )
     say(f"Opening {path}. Next: judge items; then auditor patch create {run}")
     serve(config, host, port, browser)

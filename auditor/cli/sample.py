@@ -34,8 +34,8 @@ def sample(
     from auditor.core.config import load_settings
     from auditor.core.errors import UsageError
     from auditor.estimation.expectation import expect
-    from auditor.estimation.state import draw_stream, read_state
     from auditor.estimation.sentences import expectation_lines
+    from auditor.estimation.state import draw_stream, read_state
     from auditor.patch.rules import open_store
     from auditor.runs.run import open_run
 
@@ -56,15 +56,20 @@ def sample(
     if len(state.frame):
         if target_precision is not None and not state.candidate_share:
             say("it goes on as it began, without draws set apart for a list; --new draws one with them")
-        found = expect(
-            state.margin[state.frame], state.planned, target_precision, confidence, state.candidate_share
-        )  # fmt: skip
+        found = expect(state.margin[state.frame], state.planned, target_precision, confidence, state.candidate_share)
         for line in expectation_lines(found):
             say(line)
     say(f"Next: auditor review {run}, then auditor estimate {run}")
     if json:
         print_json(
-            {"schema": "auditor.sample/1", "run": opened.id, "draws": state.planned, "judged": state.judged,
-             "candidate_share": state.candidate_share,
-             "frame": len(state.frame), "known": int(state.known.sum()), "expected": asdict(found) if found else None}
-        )  # fmt: skip
+            {
+                "schema": "auditor.sample/1",
+                "run": opened.id,
+                "draws": state.planned,
+                "judged": state.judged,
+                "candidate_share": state.candidate_share,
+                "frame": len(state.frame),
+                "known": int(state.known.sum()),
+                "expected": asdict(found) if found else None,
+            }
+        )

@@ -21,9 +21,9 @@ def status(
     from auditor.cli.console import print_json, say
     from auditor.core.config import load_settings
     from auditor.estimation.documents import status_document
+    from auditor.estimation.sentences import status_lines
     from auditor.estimation.state import read_state
     from auditor.estimation.status import review_status
-    from auditor.estimation.sentences import status_lines
     from auditor.patch.rules import open_store
     from auditor.runs.run import open_run
 

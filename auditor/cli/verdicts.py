@@ -25,16 +25,22 @@ def verdicts(
 
     facts = verdict_facts(file, agreement, labels, index, size, flagged)
     counts, table = facts["counts"], facts["table_1"]
-    say(f"{counts['checked']:,} items judged ({facts['published_as']}), {agreement} of 5 votes: "
-        f"{counts['non_errors']:,} right, {counts['errors']:,} wrong")  # fmt: skip
+    say(
+        f"{counts['checked']:,} items judged ({facts['published_as']}), {agreement} of 5 votes: "
+        f"{counts['non_errors']:,} right, {counts['errors']:,} wrong"
+    )
     if counts["correctable"] is not None:
-        say(f"Wrong: {counts['correctable']:,} correctable, {counts['multi_label']:,} with both labels, "
-            f"{counts['neither']:,} neither, {counts['non_agreement']:,} without agreement")  # fmt: skip
+        say(
+            f"Wrong: {counts['correctable']:,} correctable, {counts['multi_label']:,} with both labels, "
+            f"{counts['neither']:,} neither, {counts['non_agreement']:,} without agreement"
+        )
     if table["percent_error"] is not None:
         say(f"{table['percent_error']:.4f} % of {table['size']:,} labels; precision {table['precision']:.4f}")
     if facts["n_pruned"] is not None:
-        say(f"Benign {facts['n_benign']:,}, correctable {facts['n_correctable']:,}, unknown {facts['n_unknown']:,}; "
-            f"prevalence {facts['prevalence']:.6f}")  # fmt: skip
+        say(
+            f"Benign {facts['n_benign']:,}, correctable {facts['n_correctable']:,}, unknown {facts['n_unknown']:,}; "
+            f"prevalence {facts['prevalence']:.6f}"
+        )
     if not facts["checked_against_labels"]:
         say("Note: not checked against labels (--labels)")
     for note in facts["notes"]:

@@ -14,9 +14,21 @@ __all__ = ["available_memory", "cpu_count", "describe_machine", "package_version
 
 #: Packages whose version can change a result.
 TRACKED = (
-    "auditor", "numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "pillow", "numba", "cleanlab",
-    "torch", "torchvision", "datasets", "timm", "transformers",
-)  # fmt: skip
+    "auditor",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "pyarrow",
+    "pillow",
+    "numba",
+    "cleanlab",
+    "torch",
+    "torchvision",
+    "datasets",
+    "timm",
+    "transformers",
+)
 
 
 def cpu_count() -> int:

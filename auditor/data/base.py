@@ -61,9 +61,13 @@ class ItemTable:
         """The items at `positions`, in that order."""
         pick = lambda a: None if a is None else a[positions]  # noqa: E731
         return ItemTable(
-            self.ids[positions], self.labels[positions], self.splits[positions], self.index[positions],
-            pick(self.groups), pick(self.paths),
-        )  # fmt: skip
+            self.ids[positions],
+            self.labels[positions],
+            self.splits[positions],
+            self.index[positions],
+            pick(self.groups),
+            pick(self.paths),
+        )
 
 
 @dataclass(eq=False)

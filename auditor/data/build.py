@@ -114,9 +114,12 @@ def build_dataset(
     keep = encoded.present
     items = _items(table, roles, encoded.codes, where).take(keep)
     common: dict[str, Any] = {
-        "name": name, "reference": reference, "class_names": encoded.names, "items": items,
+        "name": name,
+        "reference": reference,
+        "class_names": encoded.names,
+        "items": items,
         "notes": [*roles.notes, *encoded.notes],
-    }  # fmt: skip
+    }
     if roles.kind == "image":
         source = table.source(roles.content[0]).take(keep)
         return ImageDataset(**common, source=source, hash_scheme=_scheme(source))

@@ -63,9 +63,13 @@ class Cifake:
             paths=ids,
         )
         return ImageDataset(
-            name=self.name.replace(":", "-"), reference=str(reference), class_names=self.class_names, items=items,
-            source=source, hash_scheme=FILE_SCHEME,
-        )  # fmt: skip
+            name=self.name.replace(":", "-"),
+            reference=str(reference),
+            class_names=self.class_names,
+            items=items,
+            source=source,
+            hash_scheme=FILE_SCHEME,
+        )
 
     def status(self, settings: Settings) -> tuple[str, str]:
         """Where the files are."""

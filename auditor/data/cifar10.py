@@ -108,9 +108,14 @@ def _dataset(
     splits: tuple[str, ...], labels: list[np.ndarray], source: Source, reference: Reference, notes: list[str]
 ) -> ImageDataset:
     return ImageDataset(
-        name="cifar10", reference=str(reference), class_names=CLASSES, source=source, notes=notes,
-        items=_items(splits, [len(part) for part in labels], np.concatenate(labels)), hash_scheme=RGB_SCHEME,
-    )  # fmt: skip
+        name="cifar10",
+        reference=str(reference),
+        class_names=CLASSES,
+        source=source,
+        notes=notes,
+        items=_items(splits, [len(part) for part in labels], np.concatenate(labels)),
+        hash_scheme=RGB_SCHEME,
+    )
 
 
 def _items(splits: tuple[str, ...], sizes: list[int], labels: np.ndarray) -> ItemTable:

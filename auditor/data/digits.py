@@ -35,9 +35,13 @@ class Digits:
             index=np.arange(n),
         )
         return ImageDataset(
-            name="digits", reference="digits", class_names=tuple("0123456789"), items=items,
-            source=ArraySource(np.repeat(grey[..., None], 3, axis=3)), hash_scheme=RGB_SCHEME,
-        )  # fmt: skip
+            name="digits",
+            reference="digits",
+            class_names=tuple("0123456789"),
+            items=items,
+            source=ArraySource(np.repeat(grey[..., None], 3, axis=3)),
+            hash_scheme=RGB_SCHEME,
+        )
 
     def status(self, settings: Settings) -> tuple[str, str]:
         """Always there."""

@@ -59,11 +59,14 @@ class Folder:
         )
         suffixes = {Path(one.relative).suffix.lower() for one in found}
         return ImageDataset(
-            name=printable(root.absolute().name) or "folder", reference=str(reference.with_path(root)),
-            class_names=tuple(map(printable, names)), items=items, notes=notes,
+            name=printable(root.absolute().name) or "folder",
+            reference=str(reference.with_path(root)),
+            class_names=tuple(map(printable, names)),
+            items=items,
+            notes=notes,
             source=FileSource([os.path.join(root.absolute(), one.relative) for one in found]),
             hash_scheme=RGB_SCHEME if suffixes <= LOSSLESS_SUFFIXES else FILE_SCHEME,
-        )  # fmt: skip
+        )
 
     def status(self, settings: Settings) -> tuple[str, str]:
         """A form of reference, not a set."""

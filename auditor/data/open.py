@@ -161,9 +161,7 @@ def _with_options(reference: Reference, options: dict[str, Any]) -> Reference:
     return replace(reference, options=merged)
 
 
-_TABLE_SCHEMES = {
-    ".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl",
-}  # fmt: skip
+_TABLE_SCHEMES = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
 def _scheme_of(path: Path) -> str:

@@ -117,8 +117,11 @@ def open_probabilities(
     return ProbabilityDataset(
         name=name or (path.stem if path else "probabilities"),
         reference=_canonical(path, labels_path, class_names, check_order),
-        class_names=names, items=items, notes=[*notes, *more, *encoded.notes], probabilities=checked,
-    )  # fmt: skip
+        class_names=names,
+        items=items,
+        notes=[*notes, *more, *encoded.notes],
+        probabilities=checked,
+    )
 
 
 def _given_labels(

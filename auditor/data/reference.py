@@ -120,8 +120,7 @@ def parse_reference(text: str, names: Collection[str] = ()) -> Reference:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError as error:
         raise UsageError(
-            f"data reference {text!r}: the part after '?' is not key=value.",
-            "Write for example '?image=path&label=y'.",
+            f"data reference {text!r}: the part after '?' is not key=value.", "Write for example '?image=path&label=y'."
         ) from error
     for key, value in pairs:
         if key in options:

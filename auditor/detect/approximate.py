@@ -150,12 +150,7 @@ def _counted(cells: np.ndarray, at: np.ndarray) -> np.ndarray:  # pragma: no cov
 
 @numba.njit(cache=True, parallel=True, nogil=True)
 def _merge(
-    similar: np.ndarray,
-    rows: np.ndarray,
-    here: np.ndarray,
-    codes: np.ndarray,
-    best: np.ndarray,
-    values: np.ndarray,
+    similar: np.ndarray, rows: np.ndarray, here: np.ndarray, codes: np.ndarray, best: np.ndarray, values: np.ndarray
 ) -> None:  # pragma: no cover - compiled
     """Insert the similarities of `rows` to the items `here` into the sorted candidate lists of `rows`."""
     k = best.shape[1]

@@ -205,15 +205,18 @@ class Evidence:
         pick = lambda a: None if a is None else np.asarray(a)[positions]  # noqa: E731
         arrays = self.probabilities
         return Evidence(
-            ids=self.ids[positions], labels=self.labels[positions], n_classes=self.n_classes,
+            ids=self.ids[positions],
+            labels=self.labels[positions],
+            n_classes=self.n_classes,
             class_names=self.class_names,
             probabilities=None if arrays is None else [np.asarray(p)[positions] for p in arrays],
             networks=self.networks,
             dynamics=None if self.dynamics is None else self.dynamics.take(positions),
-            embeddings=pick(self.embeddings), embedding_folds=pick(self.embedding_folds),
+            embeddings=pick(self.embeddings),
+            embedding_folds=pick(self.embedding_folds),
             duplicate_groups=pick(self.duplicate_groups),
             verdicts=None if self.verdicts is None else self.verdicts.take(positions, len(self)),
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, eq=False)

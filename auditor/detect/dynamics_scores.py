@@ -16,9 +16,19 @@ from auditor.detect.item_dynamics import ItemDynamics
 from auditor.detect.margins import LOG_FLOOR, best_other, given_probability, log_odds
 
 __all__ = [
-    "Aum", "DataMaps", "Forgetting", "Gap", "OofAum", "area_under_margin", "data_map", "dynamics_detection",
-    "forgetting_events", "heldout_log_odds", "heldout_margin", "mean_visited",
-]  # fmt: skip
+    "Aum",
+    "DataMaps",
+    "Forgetting",
+    "Gap",
+    "OofAum",
+    "area_under_margin",
+    "data_map",
+    "dynamics_detection",
+    "forgetting_events",
+    "heldout_log_odds",
+    "heldout_margin",
+    "mean_visited",
+]
 
 
 def mean_visited(values: np.ndarray) -> np.ndarray:

@@ -16,9 +16,16 @@ from auditor.core.seeds import generator
 from auditor.detect.margins import rank_order
 
 __all__ = [
-    "FlagCounts", "Interval", "Ranked", "auroc", "average_precision", "best_f1", "flag_counts", "paired_bootstrap",
+    "FlagCounts",
+    "Interval",
+    "Ranked",
+    "auroc",
+    "average_precision",
+    "best_f1",
+    "flag_counts",
+    "paired_bootstrap",
     "precision_at",
-]  # fmt: skip
+]
 
 
 @dataclass(frozen=True, eq=False)

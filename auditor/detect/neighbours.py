@@ -30,10 +30,7 @@ def unit_rows(embeddings: np.ndarray) -> np.ndarray:
 
 
 def nearest(
-    embeddings: np.ndarray,
-    k: int,
-    folds: np.ndarray | None = None,
-    groups: np.ndarray | None = None,
+    embeddings: np.ndarray, k: int, folds: np.ndarray | None = None, groups: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest other items of every item; nearly those where more than `EXACT_LIMIT` are compared.
 

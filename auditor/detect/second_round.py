@@ -153,12 +153,7 @@ def _refusal(kept: np.ndarray, labels: np.ndarray, n_classes: int) -> str | None
 
 
 def _compare(
-    number: int,
-    dropped: int,
-    before: np.ndarray,
-    after: np.ndarray,
-    labels: np.ndarray,
-    verdicts: Verdicts | None,
+    number: int, dropped: int, before: np.ndarray, after: np.ndarray, labels: np.ndarray, verdicts: Verdicts | None
 ) -> Round:
     if verdicts is not None and 0 < verdicts.wrong.sum() < len(verdicts):
         criterion = "average precision on verdicts"

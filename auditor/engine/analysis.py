@@ -193,9 +193,21 @@ def analyze(
     joint, off_diagonal = confident_cells(store, compact, cuts, True, local)
     raised = raise_diagonal(joint)
     return Analysis(
-        compact, class_counts, thresholds, raised, calibrate(raised, class_counts),
-        store.given, store.other, store.top, store.candidate, off_diagonal, store.clipped, reads, store, work,
-    )  # fmt: skip
+        compact,
+        class_counts,
+        thresholds,
+        raised,
+        calibrate(raised, class_counts),
+        store.given,
+        store.other,
+        store.top,
+        store.candidate,
+        off_diagonal,
+        store.clipped,
+        reads,
+        store,
+        work,
+    )
 
 
 def _length(labels: Any) -> int:

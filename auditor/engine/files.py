@@ -56,8 +56,7 @@ def open_probabilities(path: str | Path) -> ProbabilitySource:
     if suffix == ".npy":
         return NpySource.open(text)
     raise UnreadableError(
-        f"cannot tell what {text!r} holds.",
-        "Give .npy, .npz (local), .zarr or .parquet; or a folder of parquet files.",
+        f"cannot tell what {text!r} holds.", "Give .npy, .npz (local), .zarr or .parquet; or a folder of parquet files."
     )
 
 

@@ -169,7 +169,7 @@ def _cells(given, other, top, labels, cuts, joint, off):  # type: ignore[no-unty
 
 
 @numba.njit(nogil=True, cache=True)
-def _correct_many(base, rows, columns, values, given, other, top, labels, cuts, whole_row, joint, off):  # type: ignore[no-untyped-def]  # fmt: skip
+def _correct_many(base, rows, columns, values, given, other, top, labels, cuts, whole_row, joint, off):  # type: ignore[no-untyped-def]
     """Recount the rows with several stored entries, which `_cells` judged by their argmax alone."""
     e = 0
     while e < len(rows):
@@ -238,7 +238,17 @@ def confident_cells(
         joint += part
     for entries in store.many:
         _correct_many(
-            entries.base, entries.row, entries.column, entries.value,
-            store.given, store.other, store.top, labels, cuts, whole_row, joint, off,
-        )  # fmt: skip
+            entries.base,
+            entries.row,
+            entries.column,
+            entries.value,
+            store.given,
+            store.other,
+            store.top,
+            labels,
+            cuts,
+            whole_row,
+            joint,
+            off,
+        )
     return joint, off

@@ -183,10 +183,7 @@ def prune_counts_for(counts: np.ndarray, class_counts: np.ndarray, remove_per_cl
 
 
 def latent(
-    joint: np.ndarray,
-    class_counts: np.ndarray,
-    py_method: PriorMethod = "cnt",
-    converge: bool = False,
+    joint: np.ndarray, class_counts: np.ndarray, py_method: PriorMethod = "cnt", converge: bool = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """True class priors and noise matrices implied by a confident joint.
 

@@ -325,9 +325,8 @@ def _scan_large(  # type: ignore[no-untyped-def]
                 if maxima[b] >= tau_bits:
                     begin = b * _BLOCK
                     n_many = _append(
-                        values, bits, i, begin, min(k, begin + _BLOCK), tau_bits,
-                        many_row, many_col, many_val, n_many,
-                    )  # fmt: skip
+                        values, bits, i, begin, min(k, begin + _BLOCK), tau_bits, many_row, many_col, many_val, n_many
+                    )
         if keep:
             scratch[1] = floor
             least = max(scratch_bits[1], s_bits + one)  # above the given label's, so never that label itself
@@ -335,9 +334,8 @@ def _scan_large(  # type: ignore[no-untyped-def]
                 if maxima[b] >= least:
                     begin = b * _BLOCK
                     n_rivals = _append(
-                        values, bits, i, begin, min(k, begin + _BLOCK), least,
-                        rival_row, rival_col, rival_val, n_rivals,
-                    )  # fmt: skip
+                        values, bits, i, begin, min(k, begin + _BLOCK), least, rival_row, rival_col, rival_val, n_rivals
+                    )
         i += 1
     state[0] = i
     state[1] = n_many
@@ -390,6 +388,17 @@ def scan_rows(
     patterns = numbers.view(unsigned)
     given, other, top, candidate = outputs
     kernel(
-        chunk, chunk.view(unsigned), labels, tuple(numbers), (patterns[0], patterns[3], unsigned.type(0)),
-        given, other, other.view(unsigned), top, candidate, many, rivals, state,
-    )  # fmt: skip
+        chunk,
+        chunk.view(unsigned),
+        labels,
+        tuple(numbers),
+        (patterns[0], patterns[3], unsigned.type(0)),
+        given,
+        other,
+        other.view(unsigned),
+        top,
+        candidate,
+        many,
+        rivals,
+        state,
+    )

@@ -222,11 +222,16 @@ class PairReader:
                 if a == b:
                     continue
                 yield (
-                    start, stop, self.labels[start:stop], store.given[start:stop],
-                    plan.rows[a:b], plan.slot[a:b],
+                    start,
+                    stop,
+                    self.labels[start:stop],
+                    store.given[start:stop],
+                    plan.rows[a:b],
+                    plan.slot[a:b],
                     GatherPlan(_NONE, _NONE, plan.first_pair, plan.column, plan.start),
-                    store.clipped > 0, out if shared else None,
-                )  # fmt: skip
+                    store.clipped > 0,
+                    out if shared else None,
+                )
 
         for result in self.executor.run(gather_job, self.source, jobs()):
             if result is not None:

@@ -112,9 +112,8 @@ def noise_rate_rows(
     position = offsets[:-1].copy()
     for part in store.rivals:
         _fill_pairs(
-            part.base, part.row, part.column, part.value, store.given, labels, wanted, position,
-            margins, members,
-        )  # fmt: skip
+            part.base, part.row, part.column, part.value, store.given, labels, wanted, position, margins, members
+        )
     pairs = np.flatnonzero(wanted.T.ravel() > 0)
     open_pairs = np.empty(len(pairs), np.bool_)
     # The floor decides which entries were stored; two times epsilon covers rows that are no candidates.

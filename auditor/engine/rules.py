@@ -234,13 +234,7 @@ def _entropy_job(source: Any, start: int, stop: int, labels: np.ndarray, _: bool
 
 
 def _adjusted_job(
-    source: Any,
-    start: int,
-    stop: int,
-    labels: np.ndarray,
-    clip: bool,
-    thresholds: np.ndarray,
-    margin: bool,
+    source: Any, start: int, stop: int, labels: np.ndarray, clip: bool, thresholds: np.ndarray, margin: bool
 ) -> np.ndarray:
     rows = standard_rows(source.read(start, stop))
     rows = adjusted_rows(clip_rows(rows) if clip else rows, thresholds)

@@ -221,12 +221,7 @@ def new_outputs(
     n_rows: int, dtype: np.dtype[Any], label_type: np.dtype[Any]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Uninitialised outputs of the scan for `n_rows` rows."""
-    return (
-        np.empty(n_rows, dtype),
-        np.empty(n_rows, dtype),
-        np.empty(n_rows, label_type),
-        np.empty(n_rows, np.bool_),
-    )
+    return (np.empty(n_rows, dtype), np.empty(n_rows, dtype), np.empty(n_rows, label_type), np.empty(n_rows, np.bool_))
 
 
 def new_store(n_rows: int, dtype: np.dtype[Any], label_type: np.dtype[Any], tau: float, floor: float) -> RowStore:

@@ -92,9 +92,11 @@ class TorchSource:
         many = reached & (reached.sum(dim=1) >= 2)[:, None]
         rivals = candidate[:, None] & (p > given[:, None]) & (p >= floor) & (column != y[:, None])
         outputs = (
-            given.cpu().numpy(), other.cpu().numpy(), top.cpu().numpy().astype(labels.dtype),
+            given.cpu().numpy(),
+            other.cpu().numpy(),
+            top.cpu().numpy().astype(labels.dtype),
             candidate.cpu().numpy(),
-        )  # fmt: skip
+        )
         kind = labels.dtype
         return ScanResult(start, outputs, _entries(p, many, start, kind), _entries(p, rivals, start, kind), clipped)
 

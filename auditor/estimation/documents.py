@@ -30,9 +30,12 @@ def _total(total: Total | None) -> dict[str, Any] | None:
     if total is None:
         return None
     return {
-        **(_interval(total.estimate) or {}), "method": total.method, "draws": total.draws, "found": total.found,
+        **(_interval(total.estimate) or {}),
+        "method": total.method,
+        "draws": total.draws,
+        "found": total.found,
         "notes": list(total.notes),
-    }  # fmt: skip
+    }
 
 
 def _treated(found: TreatedTotals | None) -> dict[str, Any] | None:
@@ -40,36 +43,55 @@ def _treated(found: TreatedTotals | None) -> dict[str, Any] | None:
         return None
     error = found.reviewer
     return {
-        "total": _total(found.total), "uniform": _total(found.uniform), "stratified": _total(found.stratified),
-        "corrected": _total(found.corrected), "reviewer": found.reviewer_note,
+        "total": _total(found.total),
+        "uniform": _total(found.uniform),
+        "stratified": _total(found.stratified),
+        "corrected": _total(found.corrected),
+        "reviewer": found.reviewer_note,
         "sensitivity": _interval(error.sensitivity) if error else None,
         "specificity": _interval(error.specificity) if error else None,
-    }  # fmt: skip
+    }
 
 
 def _part(part: PartEstimate) -> dict[str, Any]:
     document: dict[str, Any] = {
-        "given": part.given, "items": part.items, "draws": part.draws, "errors_drawn": part.errors,
-        "estimate": _interval(part.estimate), "note": NOT_ENOUGH if part.estimate is None else None,
-    }  # fmt: skip
+        "given": part.given,
+        "items": part.items,
+        "draws": part.draws,
+        "errors_drawn": part.errors,
+        "estimate": _interval(part.estimate),
+        "note": NOT_ENOUGH if part.estimate is None else None,
+    }
     return document if part.suggested is None else {**document, "suggested": part.suggested}
 
 
 def estimate_document(found: ErrorEstimate) -> dict[str, Any]:
     """``auditor.estimate/1``."""
     calibration = found.calibration
-    bins = [] if calibration is None else [
-        {key: _number(value) for key, value in asdict(b).items()} for b in calibration.bins
-    ]  # fmt: skip
+    bins = (
+        []
+        if calibration is None
+        else [{key: _number(value) for key, value in asdict(b).items()} for b in calibration.bins]
+    )
     return {
-        "schema": "auditor.estimate/1", "run": found.run, "design": found.design, "items": found.items,
-        "known": found.known, "bad_items": found.bad_items, "draws_planned": found.planned,
-        "draws_judged": found.judged, "draws_used": found.draws, "strict": _treated(found.strict),
-        "lenient": _treated(found.lenient), "classes": [_part(p) for p in found.classes],
-        "pairs": [_part(p) for p in found.pairs], "pairs_without_estimate": found.pairs_without,
+        "schema": "auditor.estimate/1",
+        "run": found.run,
+        "design": found.design,
+        "items": found.items,
+        "known": found.known,
+        "bad_items": found.bad_items,
+        "draws_planned": found.planned,
+        "draws_judged": found.judged,
+        "draws_used": found.draws,
+        "strict": _treated(found.strict),
+        "lenient": _treated(found.lenient),
+        "classes": [_part(p) for p in found.classes],
+        "pairs": [_part(p) for p in found.pairs],
+        "pairs_without_estimate": found.pairs_without,
         "brier": None if calibration is None or calibration.brier is None else _number(calibration.brier),
-        "reliability": bins, "notes": list(found.notes),
-    }  # fmt: skip
+        "reliability": bins,
+        "notes": list(found.notes),
+    }
 
 
 def status_document(status: ReviewStatus) -> dict[str, Any]:
@@ -80,23 +102,40 @@ def status_document(status: ReviewStatus) -> dict[str, Any]:
         for name, value in (("flagged_expected", status.flagged_expected), ("next_expected", status.next_expected))
     }
     return {
-        "schema": "auditor.status/1", "run": status.run, "progress": asdict(status.progress),
-        "flagged_open": status.flagged_open, "remaining": remaining, "next_items": status.next_items, **expected,
-        "may_stop": status.may_stop, "estimate": estimate_document(status.estimate),
-    }  # fmt: skip
+        "schema": "auditor.status/1",
+        "run": status.run,
+        "progress": asdict(status.progress),
+        "flagged_open": status.flagged_open,
+        "remaining": remaining,
+        "next_items": status.next_items,
+        **expected,
+        "may_stop": status.may_stop,
+        "estimate": estimate_document(status.estimate),
+    }
 
 
 def list_document(state: ReviewState, found: FlagList) -> dict[str, Any]:
     """``auditor.flag-list/1``."""
     at = found.positions
     flagged = [
-        {"id": str(state.ids[i]), "given": str(state.given[i]), "suggested": str(state.suggested[i]),
-         "score": _number(float(state.score[i]))}
+        {
+            "id": str(state.ids[i]),
+            "given": str(state.given[i]),
+            "suggested": str(state.suggested[i]),
+            "score": _number(float(state.score[i])),
+        }
         for i in at
-    ]  # fmt: skip
+    ]
     return {
-        "schema": "auditor.flag-list/1", "run": state.run, "kind": found.kind, "n_flagged": len(at),
-        "words": found.words(), "uniform_reviews": found.uniform_reviews, "candidates": found.candidates,
-        "more_uniform_reviews": found.more_uniform, "more_draws": found.more_draws,
-        "left_out_as_right": found.left_out, "flagged": flagged,
-    }  # fmt: skip
+        "schema": "auditor.flag-list/1",
+        "run": state.run,
+        "kind": found.kind,
+        "n_flagged": len(at),
+        "words": found.words(),
+        "uniform_reviews": found.uniform_reviews,
+        "candidates": found.candidates,
+        "more_uniform_reviews": found.more_uniform,
+        "more_draws": found.more_draws,
+        "left_out_as_right": found.left_out,
+        "flagged": flagged,
+    }

@@ -28,8 +28,17 @@ from auditor.stats.totals import (
     uniform_total,
 )
 
-__all__ = ["LEAST_DRAWS", "LEAST_ERRORS", "NOT_ENOUGH", "ErrorEstimate", "PartEstimate", "TreatedTotals", "estimate",
-           "estimate_errors", "frame_total"]  # fmt: skip
+__all__ = [
+    "LEAST_DRAWS",
+    "LEAST_ERRORS",
+    "NOT_ENOUGH",
+    "ErrorEstimate",
+    "PartEstimate",
+    "TreatedTotals",
+    "estimate",
+    "estimate_errors",
+    "frame_total",
+]
 
 #: Draws and errors a part (class, pair of classes) needs before it gets a number of its own.
 LEAST_DRAWS: Final = LEAST_FOR_A_NUMBER
@@ -164,10 +173,22 @@ def estimate(state: ReviewState, seed: int = 0) -> ErrorEstimate:
             "one that is still open"
         )
     return ErrorEstimate(
-        state.run, state.design, len(state), int(state.known.sum()), int((state.outcome == BAD).sum()),
-        state.planned, state.judged, len(state.draws), strict, lenient, classes, tuple(pairs), pairs_without,
-        calibration, tuple(notes),
-    )  # fmt: skip
+        state.run,
+        state.design,
+        len(state),
+        int(state.known.sum()),
+        int((state.outcome == BAD).sum()),
+        state.planned,
+        state.judged,
+        len(state.draws),
+        strict,
+        lenient,
+        classes,
+        tuple(pairs),
+        pairs_without,
+        calibration,
+        tuple(notes),
+    )
 
 
 def _rng(seed: int) -> np.random.Generator:
@@ -224,11 +245,14 @@ def _treated(state: ReviewState, treatment: Treatment, unknown: int, seed: int) 
         except DataError as error:
             note = f"{NOT_CORRECTED}: {error.what}"
     return TreatedTotals(
-        treatment, total,
+        treatment,
+        total,
         _plus(uniform, exact, unknown) if uniform else None,
         _plus(stratified, exact, unknown) if stratified else None,
-        corrected, found if isinstance(found, ReviewerError) else None, note,
-    )  # fmt: skip
+        corrected,
+        found if isinstance(found, ReviewerError) else None,
+        note,
+    )
 
 
 def _exact_totals(state: ReviewState, wrong: np.ndarray) -> tuple[Total | None, Total | None]:

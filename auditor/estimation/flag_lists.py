@@ -126,12 +126,23 @@ def _required(state: ReviewState, pool: np.ndarray) -> UniformPart:
 
 
 def _list(
-    state: ReviewState, kind: Literal["fdr", "precision"], positions: np.ndarray, found: Selection, part: UniformPart,
-    candidates: int, more: int,
-) -> FlagList:  # fmt: skip
+    state: ReviewState,
+    kind: Literal["fdr", "precision"],
+    positions: np.ndarray,
+    found: Selection,
+    part: UniformPart,
+    candidates: int,
+    more: int,
+) -> FlagList:
     right = state.outcome[positions] == RIGHT
     draws = part.stream_draws(more) if more else 0
     return FlagList(
-        kind, positions[~right], found.guarantee, len(part.draws), candidates, more,
-        more if draws is None else draws, int(right.sum()),
-    )  # fmt: skip
+        kind,
+        positions[~right],
+        found.guarantee,
+        len(part.draws),
+        candidates,
+        more,
+        more if draws is None else draws,
+        int(right.sum()),
+    )

@@ -82,8 +82,12 @@ def write_probabilities(run: Run, state: ReviewState, calibration: Calibration) 
     words = [_WORDS.get(int(code), "ambiguous") for code in state.outcome]
     table = pd.DataFrame(
         {
-            "id": state.ids, "given": state.given, "suggested": state.suggested, "score": state.score,
-            "p_wrong": calibration.p_wrong, "verdict": pd.Series(words, dtype=object),
+            "id": state.ids,
+            "given": state.given,
+            "suggested": state.suggested,
+            "score": state.score,
+            "p_wrong": calibration.p_wrong,
+            "verdict": pd.Series(words, dtype=object),
         }
-    )  # fmt: skip
+    )
     write_table(run.path / layout.P_WRONG, table, "auditor.p-wrong/1")

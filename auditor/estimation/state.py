@@ -34,7 +34,7 @@ __all__ = [
     "majority_codes",
     "margins",
     "read_state",
-]  # fmt: skip
+]
 
 #: How ambiguous verdicts (both, unsure, no agreement) count: strict = wrong, lenient = right.
 Treatment = Literal["strict", "lenient"]
@@ -140,9 +140,7 @@ class ReviewState:
         """The usable draws, positions counted in `frame`."""
         place = np.cumsum(self.in_frame) - 1
         n = len(self.frame)
-        return AuditSample(
-            place[self.draws], 1 / (n * self.probability), n, 1 / (n * self.least) if n else 1.0
-        )  # fmt: skip
+        return AuditSample(place[self.draws], 1 / (n * self.probability), n, 1 / (n * self.least) if n else 1.0)
 
 
 def margins(run: Run) -> np.ndarray:
@@ -157,9 +155,14 @@ def margins(run: Run) -> np.ndarray:
 
 
 def draw_stream(
-    run: Run, store: VerdictStore, budget: int, seed: int, anew: bool, target_precision: float | None = None,
+    run: Run,
+    store: VerdictStore,
+    budget: int,
+    seed: int,
+    anew: bool,
+    target_precision: float | None = None,
     confidence: float = 0.95,
-) -> None:  # fmt: skip
+) -> None:
     """Put `budget` importance draws over the items of the run into the audit stream of the store.
 
     With a target precision a part of them is spread evenly over the items the model would call wrong, so that a list
@@ -206,12 +209,32 @@ def read_state(run: Run, store: VerdictStore) -> ReviewState:
     coins = generator(stream.seed, "numbers", "uniform part").random(len(drawn))
     kept = np.flatnonzero(in_frame[drawn[:usable]])
     return ReviewState(
-        run.id, stream.design, run.class_names, ids, scores["given"].to_numpy(), scores["suggested"].to_numpy(),
-        scores["score"].to_numpy(np.float64), margin, scores["flagged"].to_numpy(bool), codes, first, in_frame,
-        ~in_frame & (codes != UNREVIEWED), drawn[kept], probability[kept] / share, least, coins[kept], everywhere,
-        len(drawn), int(judged.sum()), votes, store.controls(), store.progress(),
-        place.reindex(store.next_ranked(NEXT)).dropna().to_numpy(np.int64), stream.candidate_share,
-    )  # fmt: skip
+        run.id,
+        stream.design,
+        run.class_names,
+        ids,
+        scores["given"].to_numpy(),
+        scores["suggested"].to_numpy(),
+        scores["score"].to_numpy(np.float64),
+        margin,
+        scores["flagged"].to_numpy(bool),
+        codes,
+        first,
+        in_frame,
+        ~in_frame & (codes != UNREVIEWED),
+        drawn[kept],
+        probability[kept] / share,
+        least,
+        coins[kept],
+        everywhere,
+        len(drawn),
+        int(judged.sum()),
+        votes,
+        store.controls(),
+        store.progress(),
+        place.reindex(store.next_ranked(NEXT)).dropna().to_numpy(np.int64),
+        stream.candidate_share,
+    )
 
 
 def majority_codes(votes: VoteTable) -> np.ndarray:

@@ -103,10 +103,16 @@ def review_status(state: ReviewState, at_most: int | None = None, seed: int = 0)
     following = queued if len(queued) else np.flatnonzero(open_items)[:NEXT]
     remaining = _remaining(state, p)
     return ReviewStatus(
-        state.run, state.progress, len(waiting), None if p is None else float(p[waiting].sum()), remaining,
-        len(following), None if p is None else float(p[following].sum()),
-        None if at_most is None else remaining.high <= at_most, numbers,
-    )  # fmt: skip
+        state.run,
+        state.progress,
+        len(waiting),
+        None if p is None else float(p[waiting].sum()),
+        remaining,
+        len(following),
+        None if p is None else float(p[following].sum()),
+        None if at_most is None else remaining.high <= at_most,
+        numbers,
+    )
 
 
 def _remaining(state: ReviewState, p: np.ndarray | None) -> RemainingErrors:

@@ -15,9 +15,17 @@ from torch import nn
 from auditor.core.errors import UnknownNameError, UsageError
 
 __all__ = [
-    "CONVOLUTIONS", "DENSE", "FILTERS", "FIRST_HEAD", "NEURONS", "CifakeCnn", "Topology", "cifake_cnn", "extractors",
+    "CONVOLUTIONS",
+    "DENSE",
+    "FILTERS",
+    "FIRST_HEAD",
+    "NEURONS",
+    "CifakeCnn",
+    "Topology",
+    "cifake_cnn",
+    "extractors",
     "heads",
-]  # fmt: skip
+]
 
 #: Stage 1 of the grid: 12 feature extractors.
 FILTERS = (16, 32, 64, 128)
@@ -93,9 +101,7 @@ class Topology:
     def macs(self, n_classes: int = 2, image_size: int = 32) -> int:
         """Multiply-accumulates of one image, by formula."""
         sides = [image_size >> k for k in range(self.convolutions)]
-        convolutions = 9 * self.filters * (
-            3 * sides[0] ** 2 + self.filters * sum(side**2 for side in sides[1:])
-        )  # fmt: skip
+        convolutions = 9 * self.filters * (3 * sides[0] ** 2 + self.filters * sum(side**2 for side in sides[1:]))
         dense = self.flat(image_size) * self.neurons + (self.dense - 1) * self.neurons**2
         return convolutions + dense + self.neurons * _outputs(n_classes)
 

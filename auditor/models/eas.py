@@ -194,9 +194,12 @@ def eas(n_classes: int, image_size: int = 32, variant: str = "") -> nn.Module:
     UnreadableError, UsageError
     """
     named = {
-        "": SMALL_PLAIN, "start": SMALL_PLAIN, "start-paper": PAPER_PLAIN, "start-dense": SMALL_DENSE,
+        "": SMALL_PLAIN,
+        "start": SMALL_PLAIN,
+        "start-paper": PAPER_PLAIN,
+        "start-dense": SMALL_DENSE,
         "start-dense-paper": PAPER_DENSE,
-    }  # fmt: skip
+    }
     genotype = named.get(variant) or read_genotype(variant, "eas")
     if not isinstance(genotype, PlainGenotype | DenseGenotype):
         raise UsageError(f"{variant!r} is no network of EAS.")

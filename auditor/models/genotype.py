@@ -34,9 +34,20 @@ SCHEMA = "auditor.genotype/1"
 
 #: The 13 operations of NASNet's space; ``dil`` has dilation 2, ``sep`` is applied twice.
 NASNET_OPS = (
-    "identity", "conv1x3_3x1", "conv1x7_7x1", "dil3x3", "avg3x3", "max3x3", "max5x5", "max7x7", "conv1x1", "conv3x3",
-    "sep3x3", "sep5x5", "sep7x7",
-)  # fmt: skip
+    "identity",
+    "conv1x3_3x1",
+    "conv1x7_7x1",
+    "dil3x3",
+    "avg3x3",
+    "max3x3",
+    "max5x5",
+    "max7x7",
+    "conv1x1",
+    "conv3x3",
+    "sep3x3",
+    "sep5x5",
+    "sep7x7",
+)
 #: The 7 operations of ProxylessNAS's CIFAR space by letter: identity, depthwise-separable 3x3, 5x5, 7x7, the 3x3 with
 #: dilation 2, average and max pooling 3x3.
 TREE_OPS = "i357dam"

@@ -72,11 +72,14 @@ def _module_c(inputs: int, mid: int) -> Branches:
         _unit(inputs, 192, 1),
         nn.Sequential(_unit(inputs, mid, 1), _unit(mid, mid, across), _unit(mid, 192, down)),
         nn.Sequential(
-            _unit(inputs, mid, 1), _unit(mid, mid, down), _unit(mid, mid, across),
-            _unit(mid, mid, down), _unit(mid, 192, across),
+            _unit(inputs, mid, 1),
+            _unit(mid, mid, down),
+            _unit(mid, mid, across),
+            _unit(mid, mid, down),
+            _unit(mid, 192, across),
         ),
         _mean_pool(inputs, 192),
-    )  # fmt: skip
+    )
 
 
 def _halve_d(inputs: int) -> Branches:
@@ -113,12 +116,18 @@ class InceptionV3(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             _unit(3, 192, 3),
-            _module_a(192, 32), _module_a(256, 64), _module_a(288, 64),
+            _module_a(192, 32),
+            _module_a(256, 64),
+            _module_a(288, 64),
             _halve_b(288),
-            _module_c(768, 128), _module_c(768, 160), _module_c(768, 160), _module_c(768, 192),
+            _module_c(768, 128),
+            _module_c(768, 160),
+            _module_c(768, 160),
+            _module_c(768, 192),
             _halve_d(768),
-            _module_e(1280), _module_e(2048),
-        )  # fmt: skip
+            _module_e(1280),
+            _module_e(2048),
+        )
         self.head = nn.Linear(2048, n_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

@@ -90,9 +90,11 @@ class Cell(nn.Module):
         width = 0
         for state in concat:
             match = state >= 2 or channels[state] == filters
-            fit = nn.Identity() if match else nn.Sequential(
-                SameConv(channels[state], filters, (1, 1)), nn.BatchNorm2d(filters)
-            )  # fmt: skip
+            fit = (
+                nn.Identity()
+                if match
+                else nn.Sequential(SameConv(channels[state], filters, (1, 1)), nn.BatchNorm2d(filters))
+            )
             self.fits.append(fit)
             width += channels[state] if match else filters
         self.channels = width
@@ -115,10 +117,17 @@ class AuxiliaryHead(nn.Module):
     def __init__(self, channels: int, n_classes: int) -> None:
         super().__init__()
         self.steps = nn.Sequential(
-            nn.ReLU(), nn.AvgPool2d(5, 3), SameConv(channels, 128, (1, 1)), nn.BatchNorm2d(128), nn.ReLU(),
-            nn.Conv2d(128, 768, 4, bias=False), nn.BatchNorm2d(768), nn.ReLU(), nn.Flatten(),
+            nn.ReLU(),
+            nn.AvgPool2d(5, 3),
+            SameConv(channels, 128, (1, 1)),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, 4, bias=False),
+            nn.BatchNorm2d(768),
+            nn.ReLU(),
+            nn.Flatten(),
             nn.Linear(768, n_classes),
-        )  # fmt: skip
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.steps(x)
@@ -154,9 +163,14 @@ class NasnetNetwork(nn.Module):
                 blocks = genotype.reduction if reduction else genotype.normal
                 concat = genotype.reduction_concat if reduction else genotype.normal_concat
                 cell = Cell(
-                    blocks, concat, shapes[-1], shapes[max(0, len(shapes) - 2)], filters << stack,
-                    2 if reduction else 1, raw_previous=len(shapes) == 1,
-                )  # fmt: skip
+                    blocks,
+                    concat,
+                    shapes[-1],
+                    shapes[max(0, len(shapes) - 2)],
+                    filters << stack,
+                    2 if reduction else 1,
+                    raw_previous=len(shapes) == 1,
+                )
                 halvings += reduction
                 self.cells.append(cell)
                 shapes.append((cell.channels, halvings))

@@ -49,9 +49,11 @@ def _separable(inputs: int, outputs: int, size: int, stride: int) -> nn.Module:
     steps: list[nn.Module] = []
     for a, s in ((inputs, stride), (outputs, 1)):
         steps += [
-            nn.ReLU(), SameConv(a, a, (size, size), s, groups=a), SameConv(a, outputs, (1, 1)),
+            nn.ReLU(),
+            SameConv(a, a, (size, size), s, groups=a),
+            SameConv(a, outputs, (1, 1)),
             nn.BatchNorm2d(outputs),
-        ]  # fmt: skip
+        ]
     return nn.Sequential(*steps)
 
 

@@ -194,10 +194,7 @@ class MobileNetwork(nn.Module):
     min_size = 16
 
     def __init__(
-        self,
-        genotype: MobileGenotype,
-        n_classes: int,
-        make: Callable[[int, int, int, int], nn.Module] | None = None,
+        self, genotype: MobileGenotype, n_classes: int, make: Callable[[int, int, int, int], nn.Module] | None = None
     ) -> None:
         super().__init__()
         self.genotype = genotype

@@ -38,12 +38,16 @@ def _mobile(stem: int, first: int, head: int, stages: str) -> MobileGenotype:
 
 #: ImageNet networks: 4.08 and 7.12 million parameters, 320.4 and 465.3 million MACs at 224 px.
 MOBILE = _mobile(
-    32, 16, 1280,
+    32,
+    16,
+    1280,
     "32/2: e3k5 e3k3 zero zero; 40/2: e3k7 e3k3 e3k5 e3k5; 80/2: e6k7 e3k5 e3k5 e3k5; 96/1: e6k5 e3k5 e3k5 e3k5;"
     "192/2: e6k7 e6k7 e3k7 e3k7; 320/1: e6k7",
-)  # fmt: skip
+)
 GPU = _mobile(
-    40, 24, 1728,
+    40,
+    24,
+    1728,
     "32/2: e3k5 zero zero zero; 56/2: e3k7 zero zero e3k3; 112/2: e6k7 zero zero e3k5; 128/1: e6k5 zero e3k3 e3k5;"
     "256/2: e6k7 e6k7 e6k7 e6k5; 432/1: e6k7",
-)  # fmt: skip
+)

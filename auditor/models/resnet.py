@@ -52,10 +52,8 @@ class Bottleneck(_Residual):
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         branch = nn.Sequential(
-            _conv(inputs, width, 1), nn.ReLU(),
-            _conv(width, width, 3, stride), nn.ReLU(),
-            _conv(width, 4 * width, 1),
-        )  # fmt: skip
+            _conv(inputs, width, 1), nn.ReLU(), _conv(width, width, 3, stride), nn.ReLU(), _conv(width, 4 * width, 1)
+        )
         super().__init__(branch, inputs, 4 * width, stride)
 
 

@@ -129,8 +129,9 @@ def apply_patch(
     changed = _by_key(match.rows)
     labels = {key: primary_label(row.record) for key, row in changed.items() if primary_label(row.record) != row.now}
     after = replace(state, changes=[*state.changes, *changes], patches=_with_patch(state, patch, match))
-    edit = Edit({k: v for k, v in labels.items() if changed[k].record.op != "drop"}, {}, after.multi,
-                frozenset(after.dropped))  # fmt: skip
+    edit = Edit(
+        {k: v for k, v in labels.items() if changed[k].record.op != "drop"}, {}, after.multi, frozenset(after.dropped)
+    )
     _write_copy(out, target, edit, after, settings, link)
     place = target.multi_place if after.multi else None
     return replace(_outcome("apply", patch, target, match), out=str(out), multi_place=place)
@@ -267,10 +268,16 @@ def _json(value: Any) -> str:
 def _outcome(command: str, patch: Patch, target: Target, match: Match) -> Outcome:
     counts = Counter(row.record.op for row in match.rows)
     return Outcome(
-        command=command, dataset=target.dataset.name, records=len(patch.records),
-        changed={op: counts.get(op, 0) for op in ("relabel", "multi", "drop")}, done=match.done,
+        command=command,
+        dataset=target.dataset.name,
+        records=len(patch.records),
+        changed={op: counts.get(op, 0) for op in ("relabel", "multi", "drop")},
+        done=match.done,
         other=[{"line": r.line, "key": key, "label": name, "from": r.from_label} for r, key, name in match.other],
-        forced=[{"key": r.key, "index": r.record.index, "now": r.now, "from": r.record.from_label}
-                for r in match.rows if r.forced],
+        forced=[
+            {"key": r.key, "index": r.record.index, "now": r.now, "from": r.record.from_label}
+            for r in match.rows
+            if r.forced
+        ],
         warnings=list(match.warnings),
-    )  # fmt: skip
+    )

@@ -60,8 +60,10 @@ def merge_patches(patches: Sequence[Patch], names: Sequence[str]) -> Merged:
             ("label columns", first.label_column, other.label_column),
         ):
             if a != b:
-                raise DataError(f"{names[0]} and {name} have different {what}: {a!r} and {b!r}.",
-                                "They cannot be united; apply them one after the other.")  # fmt: skip
+                raise DataError(
+                    f"{names[0]} and {name} have different {what}: {a!r} and {b!r}.",
+                    "They cannot be united; apply them one after the other.",
+                )
         if set(first.classes) != set(other.classes):
             odd = sorted(set(first.classes) ^ set(other.classes))
             raise DataError(f"{names[0]} and {name} have different classes; {odd[0]!r} is in one of them only.")
@@ -129,10 +131,19 @@ def summary(patch: Patch) -> dict[str, Any]:
     human = sum(bool(sum((r.votes or {}).values())) for r in patch.records)
     return {
         "schema": SHOW_SCHEMA,
-        "dataset": header.name, "split": header.split, "n": header.n, "hash": header.hash_scheme,
-        "fingerprint": header.fingerprint, "classes": list(header.classes), "label_column": header.label_column,
-        "created": header.created, "tool": header.tool, "run": header.run, "license": header.license,
-        "digest": patch.digest, "records": len(patch.records),
+        "dataset": header.name,
+        "split": header.split,
+        "n": header.n,
+        "hash": header.hash_scheme,
+        "fingerprint": header.fingerprint,
+        "classes": list(header.classes),
+        "label_column": header.label_column,
+        "created": header.created,
+        "tool": header.tool,
+        "run": header.run,
+        "license": header.license,
+        "digest": patch.digest,
+        "records": len(patch.records),
         "operations": {op: sum(r.op == op for r in patch.records) for op in ("relabel", "multi", "drop")},
         "pairs": [{"from": a, "to": b, "records": count} for (a, b), count in by_count],
         "verdicts": dict(Counter(r.verdict or "not given" for r in patch.records)),
@@ -141,4 +152,4 @@ def summary(patch: Patch) -> dict[str, Any]:
         "with_human_verdict": human,
         "share_of_rows": len(patch.records) / header.n if header.n else None,
         "notes": list(patch.notes),
-    }  # fmt: skip
+    }

@@ -31,8 +31,14 @@ __all__ = ["Created", "Treatment", "create_patch", "label_column_of", "operation
 Treatment = Literal["strict", "lenient"]
 
 #: References whose labels are no column, or always in one of this name.
-_FIXED_COLUMNS = {"folder": "label", "cifar10": "label", "cifake": "label", "cifake:class": "class", "probs": "label",
-                  "digits": "label"}  # fmt: skip
+_FIXED_COLUMNS = {
+    "folder": "label",
+    "cifar10": "label",
+    "cifake": "label",
+    "cifake:class": "class",
+    "probs": "label",
+    "digits": "label",
+}
 
 
 @dataclass(frozen=True)
@@ -134,11 +140,19 @@ def create_patch(
         else:
             op, to, reason = outcome
             record = PatchRecord(
-                id=str(hashes[row]), op=op, from_label=str(given[row]), to=to, reason=reason, verdict=one.verdict,
-                votes=dict(one.votes), n=one.n, posterior=one.posterior, index=int(index[row]),
+                id=str(hashes[row]),
+                op=op,
+                from_label=str(given[row]),
+                to=to,
+                reason=reason,
+                verdict=one.verdict,
+                votes=dict(one.votes),
+                n=one.n,
+                posterior=one.posterior,
+                index=int(index[row]),
                 path=None if paths[row] is None else str(paths[row]),
                 rank=None if one.item_id not in ranks else int(ranks[one.item_id]),
-            )  # fmt: skip
+            )
         judged.append((one, row, record))
     conflicts = _conflicts(judged, given, hashes)
     if conflicts and not leave_out_conflicts:
@@ -206,12 +220,18 @@ def _header(
     for row in zip(part["id"], part["content_hash"], part["label"], part["split"], strict=True):
         rows.extend(map(str, row))
     return PatchHeader(
-        name=data["name"], split=None if len(splits) != 1 or splits[0] == "all" else splits[0], n=len(part),
-        fingerprint=hash_strings(rows), hash_scheme=data["hash_scheme"], classes=tuple(data["class_names"]),
+        name=data["name"],
+        split=None if len(splits) != 1 or splits[0] == "all" else splits[0],
+        n=len(part),
+        fingerprint=hash_strings(rows),
+        hash_scheme=data["hash_scheme"],
+        classes=tuple(data["class_names"]),
         label_column=label_column_of(data["reference"], settings),
-        created=created or datetime.now(UTC).isoformat(timespec="seconds"), tool=f"auditor {__version__}",
-        run=hash_file(run.path / layout.MANIFEST), license=license,
-    )  # fmt: skip
+        created=created or datetime.now(UTC).isoformat(timespec="seconds"),
+        tool=f"auditor {__version__}",
+        run=hash_file(run.path / layout.MANIFEST),
+        license=license,
+    )
 
 
 def label_column_of(reference: str, settings: Settings) -> str:

@@ -99,8 +99,13 @@ def import_verdicts(
             if verdict == "both" and guess != suggested.get(item_id):
                 # "Both" would otherwise speak of the given and the run's own suggestion.
                 verdict, ambiguous = "unsure", ambiguous + 1
-            event = {"uuid": _uuid(reviewer, run.id, item_id, person), "item_id": item_id, "verdict": verdict,
-                     "shown_label": item.given[0], "shown_suggested": guess}  # fmt: skip
+            event = {
+                "uuid": _uuid(reviewer, run.id, item_id, person),
+                "item_id": item_id,
+                "verdict": verdict,
+                "shown_label": item.given[0],
+                "shown_suggested": guess,
+            }
             batches.setdefault(person, []).append(event)
     if ambiguous:
         notes.append(f"{ambiguous} votes for 'both' were cast on another suggestion than this run's: stored as unsure")
@@ -114,9 +119,7 @@ def import_verdicts(
                     f"{len(result.refused)} votes were refused; the first: {result.refused[0][1]}.",
                     "Other votes of these people are stored already: give this file another --reviewer name.",
                 )
-    return Imported(
-        len(published), accepted + repeated, accepted, repeated, consensus_counts(published), tuple(notes)
-    )  # fmt: skip
+    return Imported(len(published), accepted + repeated, accepted, repeated, consensus_counts(published), tuple(notes))
 
 
 def _uuid(reviewer: str, run: str, item_id: str, person: int) -> str:

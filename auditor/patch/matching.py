@@ -238,8 +238,11 @@ def match_revert(patch: Patch, target: Target, split: str | None) -> Match:
         if target.state is not None:
             fits = []
         rows += [Row(str(look.keys[k]), after, record, was=record.from_label) for k in fits]
-        other += [(record, str(look.keys[k]), n) for k, n in zip(places, names, strict=True)
-                  if n not in (after, record.from_label)]  # fmt: skip
+        other += [
+            (record, str(look.keys[k]), n)
+            for k, n in zip(places, names, strict=True)
+            if n not in (after, record.from_label)
+        ]
         if not fits and record.from_label not in names:
             problems.append(_cannot_revert(record, places, names))
     return Match(tuple(rows), done, tuple(other), tuple(problems), _warnings(patch, target, look))
@@ -253,15 +256,22 @@ def _later(change: Change, record: PatchRecord, after: str, look: _Lookup) -> Pr
     if place is None:
         return Problem(2, record, f"{record.where()} was set aside by a later patch; revert that one first")
     if str(look.names[place]) != after or (change.op == "multi" and look.multi.get(change.key) != change.to):
-        return Problem(2, record, f"{record.where()} is now labelled {str(look.names[place])!r}, not {after!r}; "
-                                  "revert the later patch first")  # fmt: skip
+        return Problem(
+            2,
+            record,
+            f"{record.where()} is now labelled {str(look.names[place])!r}, not {after!r}; revert the later patch first",
+        )
     return None
 
 
 def _cannot_revert(record: PatchRecord, places: list[int], names: list[str]) -> Problem:
     if record.op == "drop":
-        return Problem(1, record, f"{record.where()}, {record.from_label!r}, was dropped, and this data has it not set "
-                                  "aside; give the folder that auditor patch apply made")  # fmt: skip
+        return Problem(
+            1,
+            record,
+            f"{record.where()}, {record.from_label!r}, was dropped, and this data has it not set "
+            "aside; give the folder that auditor patch apply made",
+        )
     if not places:
         return Problem(1, record, f"{record.where()} is not in the data")
     found = " or ".join(map(repr, sorted(set(names))))
@@ -272,9 +282,11 @@ def _warnings(patch: Patch, target: Target, look: _Lookup) -> tuple[str, ...]:
     warnings = list(patch.notes)
     header = patch.header
     if target.state is None and look.part.fingerprint != header.fingerprint:
-        rows = f"{len(look.scope):,} rows, the patch was made for {header.n:,}" if len(look.scope) != header.n else (
-            "as many rows, but other items, ids or labels"
-        )  # fmt: skip
+        rows = (
+            f"{len(look.scope):,} rows, the patch was made for {header.n:,}"
+            if len(look.scope) != header.n
+            else ("as many rows, but other items, ids or labels")
+        )
         warnings.append(f"this is not exactly the data the patch was made for ({rows})")
     return tuple(warnings)
 

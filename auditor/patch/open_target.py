@@ -144,8 +144,11 @@ def _named(
     opens: dict[str, Any] = {"scheme": "cifar10", "path": "cifar10", "options": dict(reference.options)}
     if not cifar:
         # CIFAKE takes its labels from file names, which a corrected copy keeps; so it is read by its columns.
-        opens = {"scheme": "hf", "path": ".",
-                 "options": {"image": source.column, "label": column, "classes": ",".join(names)}}  # fmt: skip
+        opens = {
+            "scheme": "hf",
+            "path": ".",
+            "options": {"image": source.column, "label": column, "classes": ",".join(names)},
+        }
     return RowTarget(dataset, column, root, state, files, place, opens, multi_in_files=True)
 
 
@@ -322,8 +325,9 @@ def _delimiter(path: Path, options: Any) -> str:
     # As read_csv decides: a header of one column with a semicolon in it is a table of semicolons.
     options_of_read = csv.ReadOptions(encoding=options.get("encoding", "utf8"))
     try:
-        with csv.open_csv(path, read_options=options_of_read,
-                          parse_options=csv.ParseOptions(newlines_in_values=True)) as reader:  # fmt: skip
+        with csv.open_csv(
+            path, read_options=options_of_read, parse_options=csv.ParseOptions(newlines_in_values=True)
+        ) as reader:
             names = reader.schema.names
     except pa.ArrowException:
         return ","
@@ -337,6 +341,13 @@ def _json_of(value: Callable[[str], Any]) -> Callable[[str], str]:
 
 
 _BUILDERS: dict[str, Callable[..., Target]] = {
-    "folder": _folder, "cifar10": _named, "cifake": _named, "cifake:class": _named, "hf": _hub, "csv": _text_table,
-    "jsonl": _text_table, "parquet": _parquet, "probs": _supplied,
-}  # fmt: skip
+    "folder": _folder,
+    "cifar10": _named,
+    "cifake": _named,
+    "cifake:class": _named,
+    "hf": _hub,
+    "csv": _text_table,
+    "jsonl": _text_table,
+    "parquet": _parquet,
+    "probs": _supplied,
+}

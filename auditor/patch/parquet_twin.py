@@ -21,13 +21,23 @@ PARQUET_SUFFIX: Final = ".labelpatch.parquet"
 HEADER: Final = b"labelpatch"
 #: Rows read at once.
 _ROWS: Final = 10_000
-_SCHEMA: Final = pa.schema([
-    pa.field("id", pa.string(), nullable=False), ("index", pa.int64()), ("path", pa.string()),
-    pa.field("op", pa.string(), nullable=False), pa.field("from", pa.string(), nullable=False),
-    ("to", pa.list_(pa.string())), ("reason", pa.string()), ("verdict", pa.string()),
-    ("votes", pa.map_(pa.string(), pa.int64())), ("n", pa.int64()), ("posterior", pa.float64()), ("rank", pa.int64()),
-    ("note", pa.string()),
-])  # fmt: skip
+_SCHEMA: Final = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        ("index", pa.int64()),
+        ("path", pa.string()),
+        pa.field("op", pa.string(), nullable=False),
+        pa.field("from", pa.string(), nullable=False),
+        ("to", pa.list_(pa.string())),
+        ("reason", pa.string()),
+        ("verdict", pa.string()),
+        ("votes", pa.map_(pa.string(), pa.int64())),
+        ("n", pa.int64()),
+        ("posterior", pa.float64()),
+        ("rank", pa.int64()),
+        ("note", pa.string()),
+    ]
+)
 
 
 def write_lines(header: Mapping[str, Any], records: Sequence[Mapping[str, Any]], path: Path) -> None:

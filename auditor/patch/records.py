@@ -12,10 +12,23 @@ from auditor.core.hashing import hash_json
 from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME
 
 __all__ = [
-    "EVALUATION_SPLITS", "LICENSES", "OPS", "REASONS", "SCHEMES", "VERDICTS", "VERSION", "Patch", "PatchHeader",
-    "PatchRecord", "check_patch", "header_from_json", "header_to_json", "primary_label", "record_from_json",
+    "EVALUATION_SPLITS",
+    "LICENSES",
+    "OPS",
+    "REASONS",
+    "SCHEMES",
+    "VERDICTS",
+    "VERSION",
+    "Patch",
+    "PatchHeader",
+    "PatchRecord",
+    "check_patch",
+    "header_from_json",
+    "header_to_json",
+    "primary_label",
+    "record_from_json",
     "record_to_json",
-]  # fmt: skip
+]
 
 VERSION: Final = "1"
 OPS: Final = ("relabel", "multi", "drop")
@@ -158,25 +171,41 @@ def header_to_json(header: PatchHeader) -> dict[str, Any]:
     return {
         "labelpatch": header.version,
         "dataset": {
-            "name": header.name, "split": header.split, "n": header.n, "fingerprint": header.fingerprint,
-            "hash": header.hash_scheme, "classes": list(header.classes),
+            "name": header.name,
+            "split": header.split,
+            "n": header.n,
+            "fingerprint": header.fingerprint,
+            "hash": header.hash_scheme,
+            "classes": list(header.classes),
         },
-        "base_label_column": header.label_column, "created": header.created, "tool": header.tool, "run": header.run,
+        "base_label_column": header.label_column,
+        "created": header.created,
+        "tool": header.tool,
+        "run": header.run,
         "license": header.license,
-    }  # fmt: skip
+    }
 
 
 def record_to_json(record: PatchRecord) -> dict[str, Any]:
     """A record as a JSON object; optional fields that are empty are left out."""
     out: dict[str, Any] = {
-        "id": record.id, "index": record.index, "path": record.path, "op": record.op, "from": record.from_label,
-    }  # fmt: skip
+        "id": record.id,
+        "index": record.index,
+        "path": record.path,
+        "op": record.op,
+        "from": record.from_label,
+    }
     if record.op != "drop":
         out["to"] = record.to[0] if record.op == "relabel" else list(record.to)
     out |= {
-        "reason": record.reason, "verdict": record.verdict, "votes": record.votes and dict(record.votes),
-        "n": record.n, "posterior": record.posterior, "rank": record.rank, "note": record.note,
-    }  # fmt: skip
+        "reason": record.reason,
+        "verdict": record.verdict,
+        "votes": record.votes and dict(record.votes),
+        "n": record.n,
+        "posterior": record.posterior,
+        "rank": record.rank,
+        "note": record.note,
+    }
     return {key: value for key, value in out.items() if value is not None}
 
 
@@ -216,12 +245,19 @@ def header_from_json(value: Any, where: str) -> PatchHeader:
     if given_license not in LICENSES:
         raise DataError(f"{where}: license {_short(given_license)} is unknown.", f"Known: {', '.join(LICENSES)}.")
     return PatchHeader(
-        name=_get(about, "name", str, where), split=_maybe(about, "split", str, where),
-        n=_natural(_get(about, "n", int, where), "dataset.n", where), fingerprint=fingerprint, hash_scheme=scheme,
-        classes=tuple(classes), label_column=_get(value, "base_label_column", str, where),
-        created=_maybe(value, "created", str, where) or "", tool=_maybe(value, "tool", str, where) or "",
-        run=_maybe(value, "run", str, where), license=given_license, version=version,
-    )  # fmt: skip
+        name=_get(about, "name", str, where),
+        split=_maybe(about, "split", str, where),
+        n=_natural(_get(about, "n", int, where), "dataset.n", where),
+        fingerprint=fingerprint,
+        hash_scheme=scheme,
+        classes=tuple(classes),
+        label_column=_get(value, "base_label_column", str, where),
+        created=_maybe(value, "created", str, where) or "",
+        tool=_maybe(value, "tool", str, where) or "",
+        run=_maybe(value, "run", str, where),
+        license=given_license,
+        version=version,
+    )
 
 
 def record_from_json(value: Any, where: str, line: int) -> PatchRecord:
@@ -256,11 +292,21 @@ def record_from_json(value: Any, where: str, line: int) -> PatchRecord:
         number = _maybe(value, name, int, where)
         counts[name] = None if number is None else _natural(number, name, where)
     return PatchRecord(
-        id=item, op=op, from_label=_get(value, "from", str, where), to=_to(value, op, where), reason=reason,
-        verdict=verdict, votes=votes, posterior=None if posterior is None else float(posterior),
-        path=_maybe(value, "path", str, where), note=_maybe(value, "note", str, where), line=line,
-        n=counts["n"], index=counts["index"], rank=counts["rank"],
-    )  # fmt: skip
+        id=item,
+        op=op,
+        from_label=_get(value, "from", str, where),
+        to=_to(value, op, where),
+        reason=reason,
+        verdict=verdict,
+        votes=votes,
+        posterior=None if posterior is None else float(posterior),
+        path=_maybe(value, "path", str, where),
+        note=_maybe(value, "note", str, where),
+        line=line,
+        n=counts["n"],
+        index=counts["index"],
+        rank=counts["rank"],
+    )
 
 
 def _to(value: Mapping[str, Any], op: str, where: str) -> tuple[str, ...]:

@@ -151,8 +151,10 @@ class RowTarget(Target):
             replaced = file.rewrite(target, aside if len(plan.before) else None, aside_out, plan, link)
             raws |= {f"{k}:{row}": raw for row, raw in replaced.items()}
         if not self._multi_in_files:
-            places = {key: {"file": self.files[int(key.split(":")[0])].name, "row": int(key.split(":")[1])}
-                      for key in edit.multi}  # fmt: skip
+            places = {
+                key: {"file": self.files[int(key.split(":")[0])].name, "row": int(key.split(":")[1])}
+                for key in edit.multi
+            }
             write_multi_file(out, edit.multi, places)
         old = self.state.extra if self.state is not None else {}
         return raws, old or {"files": {f.name: f.extra() for f in self.files}}
@@ -163,9 +165,7 @@ class RowTarget(Target):
             return {int(key[len(head) :]): value for key, value in mapping.items() if key.startswith(head)}
 
         after = np.array(sorted(here(dict.fromkeys(edit.dropped))), dtype=np.int64)
-        return FilePlan(
-            self._aside[k], after, here(edit.labels), here(edit.raws), here(edit.multi), bool(edit.multi)
-        )  # fmt: skip
+        return FilePlan(self._aside[k], after, here(edit.labels), here(edit.raws), here(edit.multi), bool(edit.multi))
 
 
 def _rows_of(state: CopyState | None, file: int) -> np.ndarray:

@@ -21,9 +21,13 @@ SCHEMA: Final = "auditor.baseline/1"
 def write_baseline(path: Path, rows: Rows) -> None:
     """Accept all rows: write how often each (content, label, split) occurs, by its hash. Holds no content."""
     document = {
-        "schema": SCHEMA, "auditor": __version__, "dataset": rows.name, "hash_scheme": rows.hash_scheme,
-        "n_items": len(rows), "rows": dict(sorted(Counter(rows.keys()).items())),
-    }  # fmt: skip
+        "schema": SCHEMA,
+        "auditor": __version__,
+        "dataset": rows.name,
+        "hash_scheme": rows.hash_scheme,
+        "n_items": len(rows),
+        "rows": dict(sorted(Counter(rows.keys()).items())),
+    }
     write_json(path, document)
 
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import ConfigError, RunError
+from auditor.estimation.state import ReviewState, read_state
+from auditor.patch.rules import open_store
 from auditor.policy.baseline import new_rows, read_baseline
 from auditor.policy.measures import conflicts, error_rate, leaks, reviewed
 from auditor.policy.outcomes import GateResult, Outcome
 from auditor.policy.policy import Policy
 from auditor.policy.rows import Rows, rows_of_dataset, rows_of_run
-from auditor.estimation.state import ReviewState, read_state
-from auditor.patch.rules import open_store
 from auditor.runs import layout
 from auditor.runs.run import Run, open_run
 
@@ -30,9 +30,7 @@ class Checked:
     rows: Rows
 
 
-def check(
-    target: str, policy: Policy, policy_file: str, settings: Settings, *, everything: bool = False
-) -> Checked:  # fmt: skip
+def check(target: str, policy: Policy, policy_file: str, settings: Settings, *, everything: bool = False) -> Checked:
     """Measure what the policy limits.
 
     Parameters
@@ -55,9 +53,11 @@ def check(
         If the review is limited and no run is named.
     """
     run = _as_run(target, settings)
-    rows = rows_of_dataset(target, settings, policy.near_duplicates) if run is None else rows_of_run(
-        run, policy.near_duplicates
-    )  # fmt: skip
+    rows = (
+        rows_of_dataset(target, settings, policy.near_duplicates)
+        if run is None
+        else rows_of_run(run, policy.near_duplicates)
+    )
     judged, notes = np.ones(len(rows), bool), []
     if policy.baseline is not None and not everything:
         judged = new_rows(read_baseline(Path(policy.baseline)), rows)

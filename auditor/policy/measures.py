@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from auditor.policy.outcomes import Concern, Outcome
-from auditor.policy.rows import Rows
 from auditor.estimation.estimate import LEAST_DRAWS, estimate, frame_total
 from auditor.estimation.state import ReviewState
 from auditor.estimation.uniform import uniform_part
+from auditor.policy.outcomes import Concern, Outcome
+from auditor.policy.rows import Rows
 from auditor.stats.intervals import Interval, clopper_pearson
 
 __all__ = ["conflicts", "error_rate", "leaks", "reviewed"]

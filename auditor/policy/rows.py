@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.quality.duplicates import find_duplicates
 from auditor.core.config import Settings
 from auditor.core.errors import DataError
 from auditor.core.hashing import hash_strings
 from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset, TextDataset
 from auditor.data.open import open_dataset
+from auditor.quality.duplicates import find_duplicates
 from auditor.runs.run import Run
 
 __all__ = ["Rows", "rows_of_dataset", "rows_of_run"]
@@ -76,10 +76,17 @@ def _rows(dataset: Dataset, group: np.ndarray, readable: np.ndarray) -> Rows:
     names = np.array(dataset.class_names, dtype=object)
     paths = dataset.items.paths
     return Rows(
-        dataset.name, dataset.reference, dataset.hash_scheme, dataset.ids.astype(str).astype(object),
-        dataset.content_hashes.astype(object), names[dataset.labels], dataset.items.splits.astype(str).astype(object),
-        None if paths is None else paths.astype(object), group, readable,
-    )  # fmt: skip
+        dataset.name,
+        dataset.reference,
+        dataset.hash_scheme,
+        dataset.ids.astype(str).astype(object),
+        dataset.content_hashes.astype(object),
+        names[dataset.labels],
+        dataset.items.splits.astype(str).astype(object),
+        None if paths is None else paths.astype(object),
+        group,
+        readable,
+    )
 
 
 def rows_of_run(run: Run, near: bool) -> Rows:
@@ -106,6 +113,14 @@ def rows_of_run(run: Run, near: bool) -> Rows:
         group = first[inverse].astype(np.int64)
     paths = items["path"].to_numpy(object) if items["path"].notna().any() else None
     return Rows(
-        data["name"], data["reference"], data.get("hash_scheme", ""), items["id"].to_numpy(object), content,
-        items["given"].to_numpy(object), items["split"].to_numpy(object), paths, group, readable,
-    )  # fmt: skip
+        data["name"],
+        data["reference"],
+        data.get("hash_scheme", ""),
+        items["id"].to_numpy(object),
+        content,
+        items["given"].to_numpy(object),
+        items["split"].to_numpy(object),
+        paths,
+        group,
+        readable,
+    )

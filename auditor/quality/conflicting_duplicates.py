@@ -34,9 +34,10 @@ class ConflictingDuplicates:
         near = []
         if why_not(subject) is None:
             near = [
-                g for g in groups_of(subject.near, "near", subject.exact)
+                g
+                for g in groups_of(subject.near, "near", subject.exact)
                 if _contradicts(subject, g.members) and not set(g.members.tolist()) <= seen
-            ]  # fmt: skip
+            ]
         groups = tuple(sorted([*exact, *near], key=lambda g: int(g.members[0])))
         items = np.unique(np.concatenate([g.members for g in groups])) if groups else np.empty(0, np.int64)
         facts = {"n_exact_groups": len(exact), "n_near_groups": len(near)}

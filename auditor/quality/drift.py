@@ -59,16 +59,23 @@ class Drift:
         if not seen:
             return Found(f"no difference from {subject.reference!r} in {len(tests)} respects", facts=facts, found=False)
         words = ", ".join(f"{t['what']} ({t['distance']:.2f})" for t in seen[:5])
-        return Found(f"differs from {subject.reference!r} in {len(seen)} of {len(tests)} respects: {words}",
-                     facts=facts, found=True)  # fmt: skip
+        return Found(
+            f"differs from {subject.reference!r} in {len(seen)} of {len(tests)} respects: {words}",
+            facts=facts,
+            found=True,
+        )
 
 
 def _categories(codes: np.ndarray, old: np.ndarray, new: np.ndarray) -> dict[str, Any]:
     from scipy.stats import chi2_contingency
 
     values = np.unique(codes[np.r_[old, new]], return_inverse=True)[1]
-    table = np.array([np.bincount(values[: len(old)], minlength=values.max() + 1),
-                      np.bincount(values[len(old) :], minlength=values.max() + 1)])  # fmt: skip
+    table = np.array(
+        [
+            np.bincount(values[: len(old)], minlength=values.max() + 1),
+            np.bincount(values[len(old) :], minlength=values.max() + 1),
+        ]
+    )
     shares = table / table.sum(axis=1, keepdims=True)
     p = 1.0 if table.shape[1] < 2 else float(chi2_contingency(table).pvalue)
     return {"distance": float(np.abs(shares[0] - shares[1]).sum() / 2), "p": p}
@@ -107,9 +114,13 @@ def _embeddings(subject: Subject) -> dict[str, Any] | None:
     folds = StratifiedGroupKFold(2, shuffle=True, random_state=SEED)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
     score = cross_val_predict(
-        model, np.asarray(near.vectors[rows], np.float64), side, cv=folds, method="decision_function",
+        model,
+        np.asarray(near.vectors[rows], np.float64),
+        side,
+        cv=folds,
+        method="decision_function",
         groups=subject.exact[near.rows[rows]],
-    )  # fmt: skip
+    )
     test = mannwhitneyu(score[side == 1], score[side == 0], alternative="greater")
     area = float(test.statistic / (len(drawn[0]) * len(drawn[1])))
     return {"distance": area - 0.5, "p": float(test.pvalue)}

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from auditor.quality.pair_verification import components, cut_chains, gradient_correlation, kept_pairs
+from auditor.core.errors import DataError
 from auditor.quality.hashes import (
     candidate_pairs,
     grey_thumbnails,
@@ -22,7 +22,7 @@ from auditor.quality.hashes import (
     pairs_in_buckets,
     text_sketches,
 )
-from auditor.core.errors import DataError
+from auditor.quality.pair_verification import components, cut_chains, gradient_correlation, kept_pairs
 
 __all__ = ["DuplicateGroup", "Duplicates", "find_duplicates", "near_text_pairs"]
 

@@ -45,8 +45,12 @@ class EncodingDamage:
         notes = tuple(", ".join(k) for k in kinds if k)
         counts = Counter(kind for found in kinds for kind in found)
         items = rows[hit].astype(np.int64)
-        return Found(f"{share_of(len(items), len(rows))} texts are damaged", items, notes=notes,
-                     facts={"kinds": dict(sorted(counts.items()))})  # fmt: skip
+        return Found(
+            f"{share_of(len(items), len(rows))} texts are damaged",
+            items,
+            notes=notes,
+            facts={"kinds": dict(sorted(counts.items()))},
+        )
 
 
 def damage_of(text: str) -> list[str]:

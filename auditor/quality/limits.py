@@ -29,9 +29,12 @@ def against_limit(subject: Subject, column: str, limit: float, below: bool, what
     order = np.argsort(values[hit] if below else -values[hit], kind="stable")
     items, measured = rows[hit][order].astype(np.int64), values[hit][order]
     facts = {
-        "measure": column, "limit": limit, "median": round(float(np.median(values[known])), 4),
-        "beyond_limit": int(plain.sum()), "by_nature": decided_by_nature(plain, known),
-    }  # fmt: skip
+        "measure": column,
+        "limit": limit,
+        "median": round(float(np.median(values[known])), 4),
+        "beyond_limit": int(plain.sum()),
+        "by_nature": decided_by_nature(plain, known),
+    }
     nature = f"; {plain.sum():,} are beyond the limit, so many that this is how the data looks"
     summary = f"{share_of(len(items), len(rows))} {what}" + (nature if facts["by_nature"] else "")
     return Found(summary, items, measured, facts=facts)

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from auditor.quality.image_measures import COLUMNS, HASH_BYTES, SMALLEST_SIDE, THUMBNAIL, measure_pictures
 from auditor.core.files import load_npy
 from auditor.core.machine import cpu_count
 from auditor.core.progress import Progress
 from auditor.data.decode import UndecodableImage, decode_with_mode, image_header
 from auditor.data.sources import ArraySource, Content, Source, Unreadable
+from auditor.quality.image_measures import COLUMNS, HASH_BYTES, SMALLEST_SIDE, THUMBNAIL, measure_pictures
 
 __all__ = ["ImageMeasures", "measure_images"]
 
@@ -82,10 +82,16 @@ class ImageMeasures:
         if need > IN_MEMORY:
             thumbnail = np.memmap(tempfile.TemporaryFile(), np.int16, "w+", shape=shape)  # noqa: SIM115
         return cls(
-            {}, np.zeros(n, "S64"), np.zeros(n, "S64"), np.zeros((n, 2), np.int32), np.zeros(n, "U8"),
+            {},
+            np.zeros(n, "S64"),
+            np.zeros(n, "S64"),
+            np.zeros((n, 2), np.int32),
+            np.zeros(n, "U8"),
             {name: np.full(n, np.nan, np.float32) for name in COLUMNS},
-            np.zeros((n, HASH_BYTES), np.uint8), np.zeros((n, HASH_BYTES), np.uint8), thumbnail,
-        )  # fmt: skip
+            np.zeros((n, HASH_BYTES), np.uint8),
+            np.zeros((n, HASH_BYTES), np.uint8),
+            thumbnail,
+        )
 
     def put(self, start: int, part: ImageMeasures) -> None:
         """Copy the measures of the items from `start` on."""

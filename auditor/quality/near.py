@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditor.quality.pair_verification import cut_chains, gradient_correlation, kept_pairs
 from auditor.quality.duplicates import MOST_BITS, near_text_pairs
 from auditor.quality.hashes import candidate_pairs
+from auditor.quality.pair_verification import cut_chains, gradient_correlation, kept_pairs
 from auditor.quality.windows import LEAST_WINDOW, window_correlation
 
 if TYPE_CHECKING:

@@ -35,9 +35,11 @@ class NearDuplicates:
         if not groups:
             return Found("no two items are nearly the same", facts=facts)
         return Found(
-            f"{len(groups):,} group(s) hold {len(items):,} items of nearly the same content", items, groups=groups,
+            f"{len(groups):,} group(s) hold {len(items):,} items of nearly the same content",
+            items,
+            groups=groups,
             facts=facts,
-        )  # fmt: skip
+        )
 
 
 def why_not(subject: Subject) -> str | None:

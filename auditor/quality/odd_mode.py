@@ -43,6 +43,8 @@ class OddMode:
         items = rows[hit].astype(np.int64)
         facts = {"modes": dict(zip(kinds.tolist(), counts.tolist(), strict=True))}
         return Found(
-            f"{share_of(len(items), len(rows))} are stored in another way than the others", items,
-            notes=tuple(mode[hit].tolist()), facts=facts,
-        )  # fmt: skip
+            f"{share_of(len(items), len(rows))} are stored in another way than the others",
+            items,
+            notes=tuple(mode[hit].tolist()),
+            facts=facts,
+        )

@@ -46,7 +46,9 @@ def odd_ratio(subject: Subject, rows: np.ndarray, values: np.ndarray, times: flo
     notes = tuple(f"{h} x {w} (height x width)" for h, w in subject.images.size[items].tolist())
     sizes = subject.images.size[rows]
     facts = {
-        "median": round(float(np.exp(middle)), 3), "n_sizes": len(np.unique(sizes, axis=0)),
-        "smallest": sizes.min(axis=0).tolist(), "largest": sizes.max(axis=0).tolist(),
-    }  # fmt: skip
+        "median": round(float(np.exp(middle)), 3),
+        "n_sizes": len(np.unique(sizes, axis=0)),
+        "smallest": sizes.min(axis=0).tolist(),
+        "largest": sizes.max(axis=0).tolist(),
+    }
     return Found(f"{share_of(len(items), len(rows))} {what}", items, values[hit][order], notes, facts=facts)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auditor.quality.base import SEVERITIES, Check, Found, NotApplicable, Outcome
-from auditor.quality.subject import Subject
 from auditor.core.errors import DataError
 from auditor.core.progress import Progress, SilentProgress
 from auditor.core.registry import Registry
+from auditor.quality.base import SEVERITIES, Check, Found, NotApplicable, Outcome
+from auditor.quality.subject import Subject
 
 __all__ = ["CHECKS", "run_checks"]
 

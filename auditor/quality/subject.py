@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditor.quality.pair_verification import components
-from auditor.quality.measures import ImageMeasures
 from auditor.data.base import Modality
+from auditor.quality.measures import ImageMeasures
+from auditor.quality.pair_verification import components
 
 if TYPE_CHECKING:
     import pandas as pd

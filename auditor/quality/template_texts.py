@@ -41,9 +41,10 @@ class TemplateTexts:
             if len(bones.split()) >= self.words:
                 group[k] = first.setdefault(bones, int(k))
         groups = tuple(
-            g for g in groups_of(group, "template", subject.exact)
+            g
+            for g in groups_of(group, "template", subject.exact)
             if len(np.unique(subject.exact[g.members])) >= self.fewest
-        )  # fmt: skip
+        )
         items = np.concatenate([g.members for g in groups]) if groups else np.empty(0, np.int64)
         n = len(subject.looked_at)
         return Found(f"{share_of(len(items), n)} texts come from {len(groups):,} template(s)", items, groups=groups)

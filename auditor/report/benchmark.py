@@ -33,9 +33,12 @@ def environment(autoescape: bool) -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     found = Environment(
-        loader=PackageLoader("auditor.report"), autoescape=autoescape, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=PackageLoader("auditor.report"),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     found.filters["thousands"] = lambda n: "-" if n is None else f"{n:,}"
     found.filters["pct"] = lambda x, digits=2: "-" if x is None else f"{100 * x:.{digits}f}"
     found.filters["p"] = lambda x: "-" if x is None else "< 0.001" if x < 0.001 else f"{x:.3f}"

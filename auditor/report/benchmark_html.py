@@ -28,18 +28,33 @@ def _embedded(result: dict[str, Any]) -> str:
     curves = result["curves"]
     value = {
         "models": [
-            {"name": m["name"], "rank": m["rank"], "interval": m["rank_interval"], "original": m["pruned_original"],
-             "corrected": m["pruned_corrected"], "limits": m["intervals"], "c": [m["correctable_original"],
-             m["correctable_corrected"]]}
+            {
+                "name": m["name"],
+                "rank": m["rank"],
+                "interval": m["rank_interval"],
+                "original": m["pruned_original"],
+                "corrected": m["pruned_corrected"],
+                "limits": m["intervals"],
+                "c": [m["correctable_original"], m["correctable_corrected"]],
+            }
             for m in result["models"]
         ],
-        "curves": curves, "base": result["prevalence"],
+        "curves": curves,
+        "base": result["prevalence"],
         "crossovers": [
-            {"a": c["a"], "b": c["b"], "x": c["prevalence"], "low": c["interval"]["low"], "high": c["interval"]["high"],
-             "share": c["interval"]["share_of_draws"], "p": c["p_correctable"], "significant": c["significant"]}
+            {
+                "a": c["a"],
+                "b": c["b"],
+                "x": c["prevalence"],
+                "low": c["interval"]["low"],
+                "high": c["interval"]["high"],
+                "share": c["interval"]["share_of_draws"],
+                "p": c["p_correctable"],
+                "significant": c["significant"],
+            }
             for c in result["crossovers"]
         ],
         "flips": [[f["a"], f["b"], f["real"]] for f in result["flips"]],
-    }  # fmt: skip
+    }
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

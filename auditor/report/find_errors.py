@@ -247,9 +247,12 @@ def render_html(data: ReportData) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("auditor.report"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=PackageLoader("auditor.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters["thousands"] = lambda n: f"{n:,}"
     environment.filters["percent"] = lambda x: f"{100 * x:.2f} %"
     return environment.get_template("find_errors.html.jinja").render(

@@ -36,10 +36,17 @@ def print_pdf(html: str, target: Path) -> None:
         page, printed = Path(place) / "page.html", Path(place) / "page.pdf"
         page.write_text(html, encoding="utf-8")
         command = [
-            browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-            f"--user-data-dir={Path(place) / 'profile'}", "--no-pdf-header-footer", "--virtual-time-budget=4000",
-            f"--print-to-pdf={printed}", page.as_uri(),
-        ]  # fmt: skip
+            browser,
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            f"--user-data-dir={Path(place) / 'profile'}",
+            "--no-pdf-header-footer",
+            "--virtual-time-budget=4000",
+            f"--print-to-pdf={printed}",
+            page.as_uri(),
+        ]
         try:
             done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
         except subprocess.TimeoutExpired as error:

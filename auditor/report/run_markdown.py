@@ -19,8 +19,10 @@ def render_run_markdown(run: Run) -> str:
         environment(False)
         .get_template("find_errors.md.jinja")
         .render(
-            run=run, manifest=run.manifest, suspects=list(found.head(SHOWN).itertuples()),
+            run=run,
+            manifest=run.manifest,
+            suspects=list(found.head(SHOWN).itertuples()),
             undecodable=list(run.findings[run.findings["code"] == "DQ001"].head(50).itertuples()),
             pairs=[(given, suggested, n) for (given, suggested), n in pairs],
         )
-    )  # fmt: skip
+    )

@@ -81,18 +81,29 @@ def read(connection: sa.Connection, facts: Mapping[str, Any]) -> AuditStream:
         left_out = sa.select(items.c.item_id).where(items.c.band.is_not(None), items.c.inclusion.is_(None))
         outside = objects(list(connection.scalars(left_out.order_by(items.c.item))))
         return AuditStream(
-            "importance", objects([r[0] for r in rows]), np.array([r[1] for r in rows], np.float64),
-            drawn["n_frame"], outside, done_ids, np.full(len(ranked), np.nan), drawn["seed"],
+            "importance",
+            objects([r[0] for r in rows]),
+            np.array([r[1] for r in rows], np.float64),
+            drawn["n_frame"],
+            outside,
+            done_ids,
+            np.full(len(ranked), np.nan),
+            drawn["seed"],
             drawn.get("candidate_share", 0.0),
-        )  # fmt: skip
+        )
     query = sa.select(items.c.item_id, items.c.inclusion).join(queue, queue.c.item == items.c.item)
     rows = connection.execute(query.where(queue.c.audit.is_not(None)).order_by(queue.c.audit)).all()
     size = max(1, len(rows))
     return AuditStream(
-        "strata", objects([r[0] for r in rows]), np.array([r[1] / size for r in rows], np.float64),
-        facts["n_frame"], objects([]), done_ids,
-        np.array([(row.inclusion or 0.0) / size for row in ranked], np.float64), facts["plan"]["seed"],
-    )  # fmt: skip
+        "strata",
+        objects([r[0] for r in rows]),
+        np.array([r[1] / size for r in rows], np.float64),
+        facts["n_frame"],
+        objects([]),
+        done_ids,
+        np.array([(row.inclusion or 0.0) / size for row in ranked], np.float64),
+        facts["plan"]["seed"],
+    )
 
 
 def _ranked_done(connection: sa.Connection) -> Sequence[Any]:
@@ -144,8 +155,13 @@ def draw(
         if before:
             _refuse_other(connection, frame[chosen], p[chosen])
         _write(connection, frame, p, chosen, before.get("draws", 0))
-        described = {"n_frame": len(frame), "seed": used, "draws": draws, "uniform_share": sampling.UNIFORM_SHARE,
-                     "candidate_share": share}  # fmt: skip
+        described = {
+            "n_frame": len(frame),
+            "seed": used,
+            "draws": draws,
+            "uniform_share": sampling.UNIFORM_SHARE,
+            "candidate_share": share,
+        }
         connection.execute(sa.delete(schema.meta).where(schema.meta.c.key == _KEY))
         connection.execute(sa.insert(schema.meta).values(key=_KEY, value=json.dumps(described)))
         return read(connection, facts)

@@ -221,8 +221,18 @@ def _is_transient(error: DBAPIError) -> bool:
     if "database is locked" in text or "database is busy" in text or "database table is locked" in text:
         return True
     # psycopg gives no state when the server is gone or not there yet; a wrong name or password never passes.
-    gone = ("connection refused", "connection reset", "server closed", "no such file", "connection is lost",
-            "connection is closed", "starting up", "shutting down", "terminating connection", "timeout")  # fmt: skip
+    gone = (
+        "connection refused",
+        "connection reset",
+        "server closed",
+        "no such file",
+        "connection is lost",
+        "connection is closed",
+        "starting up",
+        "shutting down",
+        "terminating connection",
+        "timeout",
+    )
     return isinstance(error, OperationalError | InterfaceError) and any(word in text for word in gone)
 
 

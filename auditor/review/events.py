@@ -351,10 +351,16 @@ def _settle(
         if change:
             taken[item] = change
         place = old.place if old is not None else 0
-        rows.append({
-            "item": item, "reviewer": reviewer, "stream": stream, "place": place, "state": state,
-            "claimed_until": now + lease_seconds,
-        })  # fmt: skip
+        rows.append(
+            {
+                "item": item,
+                "reviewer": reviewer,
+                "stream": stream,
+                "place": place,
+                "state": state,
+                "claimed_until": now + lease_seconds,
+            }
+        )
     insert = database.insert(schema.assignments)
     upsert = insert.on_conflict_do_update(
         index_elements=["item", "reviewer"],

@@ -20,9 +20,19 @@ from auditor.core.errors import DataError, LabelError
 from auditor.core.files import read_json
 
 __all__ = [
-    "CATEGORIES", "PublishedItem", "Schema", "category", "check_numbers", "check_rows", "consensus_counts",
-    "label_numbers", "parse_published", "published_rows", "published_votes", "read_published",
-]  # fmt: skip
+    "CATEGORIES",
+    "PublishedItem",
+    "Schema",
+    "category",
+    "check_numbers",
+    "check_rows",
+    "consensus_counts",
+    "label_numbers",
+    "parse_published",
+    "published_rows",
+    "published_votes",
+    "read_published",
+]
 
 Schema = Literal["class", "imagenet", "imdb", "amazon", "audioset"]
 
@@ -119,9 +129,14 @@ def _parse_item(value: Any, where: str) -> PublishedItem:
     plain = {"given", "guessed", "neither"} <= keys <= {"given", "guessed", "neither", "both"}
     if plain and _texts(*names) and len(numbers) == 2 and isinstance(common["id"], int):
         return PublishedItem(
-            **common, schema="imagenet" if _ILSVRC.search(common["url"]) else "class", given=(str(names[0]),),
-            guessed=(str(names[1]),), given_index=given, guessed_index=guessed, votes={"both": 0, **votes},
-        )  # fmt: skip
+            **common,
+            schema="imagenet" if _ILSVRC.search(common["url"]) else "class",
+            given=(str(names[0]),),
+            guessed=(str(names[1]),),
+            given_index=given,
+            guessed_index=guessed,
+            votes={"both": 0, **votes},
+        )
     raise DataError(
         f"{where} fits no known schema: fields {', '.join(sorted(map(str, value)))}; votes {', '.join(sorted(keys))}.",
         "Known: cifar10, cifar100, caltech256, quickdraw, 20news, mnist, imagenet, imdb, amazon, audioset.",
@@ -167,8 +182,11 @@ def category(item: PublishedItem, k: int = 3) -> str:
         agreed = {label for label, votes in item.label_votes.items() if votes >= k}
         return "non-error" if agreed == set(item.given) else "error"
     for answer, outcome in (
-        ("given", "non-error"), ("guessed", "correctable"), ("both", "multi-label"), ("neither", "neither"),
-    ):  # fmt: skip
+        ("given", "non-error"),
+        ("guessed", "correctable"),
+        ("both", "multi-label"),
+        ("neither", "neither"),
+    ):
         if item.votes.get(answer, 0) >= k:
             return outcome
     return "non-agreement"
@@ -177,9 +195,7 @@ def category(item: PublishedItem, k: int = 3) -> str:
 def consensus_counts(items: Sequence[PublishedItem], k: int = 3) -> dict[str, int]:
     """Table 2 of the paper: ``checked``, every category that occurs, and ``errors`` = checked - non-errors."""
     counts = Counter(category(item, k) for item in items)
-    return {
-        "checked": len(items), "errors": len(items) - counts["non-error"], **{c: counts[c] for c in CATEGORIES},
-    }  # fmt: skip
+    return {"checked": len(items), "errors": len(items) - counts["non-error"], **{c: counts[c] for c in CATEGORIES}}
 
 
 def published_votes(item: PublishedItem) -> list[tuple[str, str | None]]:
@@ -211,9 +227,11 @@ def published_votes(item: PublishedItem) -> list[tuple[str, str | None]]:
 
 def _verdict(schema: Schema, answer: str, given: str, guess: str) -> tuple[str, str | None]:
     fixed: dict[str, tuple[str, str | None]] = {
-        "given": ("given", given), "guessed": ("suggested", guess), "both": ("both", guess),
+        "given": ("given", given),
+        "guessed": ("suggested", guess),
+        "both": ("both", guess),
         "neither": ("neither", None),
-    }  # fmt: skip
+    }
     if answer in fixed:
         return fixed[answer]
     if schema == "amazon" and answer != "off-topic":
@@ -295,8 +313,10 @@ def label_numbers(items: Sequence[PublishedItem]) -> tuple[np.ndarray, np.ndarra
             raise DataError(f"the label {unknown[0]!r} is neither 'Negative' nor 'Positive'.")
         pairs = [(number[item.given[0]], number[item.guessed[0]]) for item in items]
     else:
-        pairs = [(-1 if i.given_index is None else i.given_index, -1 if i.guessed_index is None else i.guessed_index)
-                 for i in items]  # fmt: skip
+        pairs = [
+            (-1 if i.given_index is None else i.given_index, -1 if i.guessed_index is None else i.guessed_index)
+            for i in items
+        ]
     given, guessed = np.array(pairs, np.int64).reshape(-1, 2).T
     return given, guessed
 

@@ -122,10 +122,16 @@ def _claim(
             set_={name: insert.excluded[name] for name in ("stream", "place", "state", "claimed_until")},
         )
         claims = [
-            {"item": item, "reviewer": person.reviewer, "stream": stream, "place": person.served + k,
-             "state": schema.CLAIMED, "claimed_until": until}
+            {
+                "item": item,
+                "reviewer": person.reviewer,
+                "stream": stream,
+                "place": person.served + k,
+                "state": schema.CLAIMED,
+                "claimed_until": until,
+            }
             for k, (item, stream) in enumerate(taken.items())
-        ]  # fmt: skip
+        ]
         connection.execute(again, claims)
         count(connection, dict.fromkeys(taken, 1))
     people = schema.reviewers
@@ -186,8 +192,9 @@ def ask_again(database: Database, item_ids: Sequence[str], more: int) -> int:
         for known in chunked(sorted(places)):
             wanted = sa.case((queue.c.taken > queue.c.wanted, queue.c.taken), else_=queue.c.wanted) + more
             # An item of neither stream is put into the ranked one, at its own place of the list.
-            ranked = sa.case((queue.c.audit.is_(None), sa.func.coalesce(queue.c.ranked, queue.c.item)),
-                             else_=queue.c.ranked)  # fmt: skip
+            ranked = sa.case(
+                (queue.c.audit.is_(None), sa.func.coalesce(queue.c.ranked, queue.c.item)), else_=queue.c.ranked
+            )
             update = sa.update(queue).where(queue.c.item.in_(known))
             connection.execute(update.values(wanted=wanted, open=1, ranked=ranked))
         if places:

@@ -16,12 +16,40 @@ from auditor.review.audit_stream import stream_facts
 from auditor.review.events import chunked
 from auditor.review.votes import VoteTable, objects, votes_from
 
-__all__ = ["AuditSample", "Disagreement", "ItemState", "Page", "PageFilter", "Progress", "ReviewItem", "VoteTable",
-           "audit_sample", "control_table", "disagreements", "item_rows", "item_state", "page", "progress",
-           "vote_table"]  # fmt: skip
+__all__ = [
+    "AuditSample",
+    "Disagreement",
+    "ItemState",
+    "Page",
+    "PageFilter",
+    "Progress",
+    "ReviewItem",
+    "VoteTable",
+    "audit_sample",
+    "control_table",
+    "disagreements",
+    "item_rows",
+    "item_state",
+    "page",
+    "progress",
+    "vote_table",
+]
 
-_FIELDS: Final = ("item", "item_id", "content_hash", "index", "split", "code", "given", "suggested", "p_given",
-                  "p_suggested", "score", "flagged", "message")  # fmt: skip
+_FIELDS: Final = (
+    "item",
+    "item_id",
+    "content_hash",
+    "index",
+    "split",
+    "code",
+    "given",
+    "suggested",
+    "p_given",
+    "p_suggested",
+    "score",
+    "flagged",
+    "message",
+)
 #: Longest page: a caller that asks for everything would hold the whole run in memory.
 MOST: Final = 1000
 
@@ -271,21 +299,39 @@ def progress(connection: sa.Connection, facts: Mapping[str, Any]) -> Progress:
     drawn = connection.scalar(sa.select(total).select_from(queue).where(queue.c.audit.is_not(None))) or 0
     open_questions = connection.scalar(sa.select(total).select_from(_disagreeing().subquery())) or 0
     return Progress(
-        items=facts["n_items"], flagged=facts["n_flagged"], judged=judged, verdicts=sum(by_verdict.values()),
-        by_verdict=by_verdict, by_reviewer=by_reviewer, ranked_done=ranked, ranked_total=facts["n_flagged"],
-        audit_done=audit, audit_total=drawn, judged_twice=int(twice or 0), disagreements=open_questions,
-    )  # fmt: skip
+        items=facts["n_items"],
+        flagged=facts["n_flagged"],
+        judged=judged,
+        verdicts=sum(by_verdict.values()),
+        by_verdict=by_verdict,
+        by_reviewer=by_reviewer,
+        ranked_done=ranked,
+        ranked_total=facts["n_flagged"],
+        audit_done=audit,
+        audit_total=drawn,
+        judged_twice=int(twice or 0),
+        disagreements=open_questions,
+    )
 
 
 def vote_table(connection: sa.Connection) -> VoteTable:
     """All current verdicts as arrays."""
     view, items = schema.current, schema.items
     query = (
-        sa.select(view.c.item, view.c.reviewer, view.c.verdict, view.c.stream, view.c.ms, view.c.server_time,
-                  items.c.item_id, items.c.given, items.c.suggested)
+        sa.select(
+            view.c.item,
+            view.c.reviewer,
+            view.c.verdict,
+            view.c.stream,
+            view.c.ms,
+            view.c.server_time,
+            items.c.item_id,
+            items.c.given,
+            items.c.suggested,
+        )
         .join(items, items.c.item == view.c.item)
         .order_by(view.c.item, view.c.reviewer)
-    )  # fmt: skip
+    )
     rows = connection.execute(query).all()
     columns = list(zip(*rows, strict=True)) or [()] * 9
     return votes_from(*columns)
@@ -305,9 +351,13 @@ def audit_sample(connection: sa.Connection, facts: Mapping[str, Any]) -> AuditSa
     )
     columns = list(zip(*connection.execute(query).all(), strict=True)) or [()] * 5
     return AuditSample(
-        objects(columns[0]), objects(columns[1]), np.array(columns[2], dtype=np.float64),
-        np.array(columns[3], dtype=np.int64), np.array(columns[4], dtype=bool), frame,
-    )  # fmt: skip
+        objects(columns[0]),
+        objects(columns[1]),
+        np.array(columns[2], dtype=np.float64),
+        np.array(columns[3], dtype=np.int64),
+        np.array(columns[4], dtype=bool),
+        frame,
+    )
 
 
 def control_table(connection: sa.Connection) -> dict[str, str]:

@@ -7,9 +7,21 @@ from typing import Final
 import sqlalchemy as sa
 
 __all__ = [
-    "CLAIMED", "DONE", "EXPIRED", "assignments", "audit_draws", "controls", "current", "detections", "events", "items",
-    "meta", "metadata", "queue", "reviewers",
-]  # fmt: skip
+    "CLAIMED",
+    "DONE",
+    "EXPIRED",
+    "assignments",
+    "audit_draws",
+    "controls",
+    "current",
+    "detections",
+    "events",
+    "items",
+    "meta",
+    "metadata",
+    "queue",
+    "reviewers",
+]
 
 #: States of an assignment.
 CLAIMED: Final = 0  # in a reviewer's hand until `claimed_until`
@@ -45,10 +57,7 @@ items = sa.Table(
 )
 
 detections = sa.Table(
-    "detections",
-    metadata,
-    sa.Column("detector", sa.Text, primary_key=True),
-    sa.Column("item", Big, primary_key=True),
+    "detections", metadata, sa.Column("detector", sa.Text, primary_key=True), sa.Column("item", Big, primary_key=True)
 )
 
 #: Where an item stands in the streams, how many reviewers it wants and has. `open` = taken < wanted.
@@ -123,6 +132,5 @@ events = sa.Table(
 
 #: The view of the verdicts that hold: not taken back, and the reviewer's last on that item.
 current = sa.table(
-    "current_verdicts",
-    *(sa.column(c.name, c.type) for c in events.columns if c.name not in ("kind", "target_uuid")),
+    "current_verdicts", *(sa.column(c.name, c.type) for c in events.columns if c.name not in ("kind", "target_uuid"))
 )

@@ -191,9 +191,7 @@ class VerdictStore:
             If the reviewer's name or the origin is not one.
         """
         plan = self.plan
-        return submit(
-            self.database, reviewer, events, self.class_names, self.clock(), plan.lease_seconds, origin
-        )  # fmt: skip
+        return submit(self.database, reviewer, events, self.class_names, self.clock(), plan.lease_seconds, origin)
 
     def release(self, reviewer: str) -> int:
         """Give back what is in a reviewer's hand; returns how many items."""
@@ -277,10 +275,7 @@ class VerdictStore:
         return self.database.read(partial(readout.item_state, item_id=item_id))
 
     def page(
-        self,
-        wanted: readout.PageFilter | None = None,
-        after: tuple[float, int] | None = None,
-        limit: int = 50,
+        self, wanted: readout.PageFilter | None = None, after: tuple[float, int] | None = None, limit: int = 50
     ) -> readout.Page:
         """Items with their current verdicts. For the next page pass the last one's `after`."""
         wanted = wanted or readout.PageFilter()

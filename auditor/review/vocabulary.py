@@ -13,9 +13,15 @@ VERDICTS: Final = ("given", "suggested", "both", "neither", "unsure", "bad_item"
 OTHER: Final = "other:"
 
 _OUTCOME: Final = {
-    "given": "right", "suggested": "wrong", "neither": "wrong", "both": "ambiguous", "unsure": "ambiguous",
-    "bad_item": "bad_item", "no_agreement": "ambiguous", "incomplete": "incomplete",
-}  # fmt: skip
+    "given": "right",
+    "suggested": "wrong",
+    "neither": "wrong",
+    "both": "ambiguous",
+    "unsure": "ambiguous",
+    "bad_item": "bad_item",
+    "no_agreement": "ambiguous",
+    "incomplete": "incomplete",
+}
 
 
 def other(class_name: str) -> str:

@@ -5,10 +5,31 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
-    "AUDITED", "CODES", "CONFIG", "DETECTORS", "DYNAMICS", "EMBEDDINGS", "FINDINGS", "FINDING_COLUMNS", "FOLDS",
-    "ITEMS", "LOCK", "MANIFEST", "NEIGHBOURS", "PRED_PROBS", "P_WRONG", "QUALITY", "QUALITY_ITEMS", "REPORT",
-    "RUN_SCHEMA", "SCORES", "SECOND_ROUND", "STAGES", "TASKS", "WORK",
-]  # fmt: skip
+    "AUDITED",
+    "CODES",
+    "CONFIG",
+    "DETECTORS",
+    "DYNAMICS",
+    "EMBEDDINGS",
+    "FINDINGS",
+    "FINDING_COLUMNS",
+    "FOLDS",
+    "ITEMS",
+    "LOCK",
+    "MANIFEST",
+    "NEIGHBOURS",
+    "PRED_PROBS",
+    "P_WRONG",
+    "QUALITY",
+    "QUALITY_ITEMS",
+    "REPORT",
+    "RUN_SCHEMA",
+    "SCORES",
+    "SECOND_ROUND",
+    "STAGES",
+    "TASKS",
+    "WORK",
+]
 
 #: Version of the whole layout. The number after the slash rises when a reader of the old layout would break.
 RUN_SCHEMA: Final = "auditor.run/1"
@@ -36,12 +57,19 @@ WORK: Final = "work"  # derived data that can be deleted and rebuilt
 LOCK: Final = "run.lock"
 
 #: Stable codes. A code never changes its meaning; a retired code is never used again.
-CODES: Final = {
-    "LE001": "the model prefers another class than the given label",
-    "DQ001": "the item cannot be decoded",
-}
+CODES: Final = {"LE001": "the model prefers another class than the given label", "DQ001": "the item cannot be decoded"}
 
 #: Columns of findings.parquet, in order.
 FINDING_COLUMNS: Final = (
-    "rank", "id", "index", "split", "code", "given", "suggested", "p_given", "p_suggested", "score", "message",
-)  # fmt: skip
+    "rank",
+    "id",
+    "index",
+    "split",
+    "code",
+    "given",
+    "suggested",
+    "p_given",
+    "p_suggested",
+    "score",
+    "message",
+)

@@ -101,9 +101,7 @@ def _drawn(b: np.ndarray, old: np.ndarray, new: np.ndarray, draws: int, seed: in
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def _relation(
-    size: np.ndarray, figure: np.ndarray, drawn: np.ndarray, items: int, draws: int, seed: int
-) -> Relation:  # fmt: skip
+def _relation(size: np.ndarray, figure: np.ndarray, drawn: np.ndarray, items: int, draws: int, seed: int) -> Relation:
     value = spearman(size, figure)
     if not np.isfinite(value):
         return Relation(float("nan"), float("nan"), float("nan"), float("nan"), len(size), items)

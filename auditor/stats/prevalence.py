@@ -74,9 +74,11 @@ def benign_left(prevalence: float, n_benign: int, n_correctable: int) -> int:
 
 
 def crossover(
-    benign: tuple[int | Fraction, int | Fraction], n_benign: int, correctable: tuple[int | Fraction, int | Fraction],
+    benign: tuple[int | Fraction, int | Fraction],
+    n_benign: int,
+    correctable: tuple[int | Fraction, int | Fraction],
     n_correctable: int,
-) -> Crossover | None:  # fmt: skip
+) -> Crossover | None:
     """Where the curves of two models cross, or None.
 
     Exact, in fractions: ``N* = dB / (dB - dC)``. There is a crossover only if the differences have opposite signs
@@ -102,9 +104,13 @@ def crossover(
 
 
 def simulate(
-    right: np.ndarray, correctable_right: np.ndarray, n_correctable: int, kept: int, draws: int,
+    right: np.ndarray,
+    correctable_right: np.ndarray,
+    n_correctable: int,
+    kept: int,
+    draws: int,
     rng: np.random.Generator,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Accuracies after keeping `kept` random benign items, without the closed form.
 
     Items on which all models agree alike are drawn by their number, which is the same as drawing them one by one.

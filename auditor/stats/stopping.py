@@ -46,9 +46,8 @@ def _log_beta_binomial(k: np.ndarray, n: int | np.ndarray, a: float | np.ndarray
 
 
 def log_ratio(
-    errors: np.ndarray, pool: int, looked: int | np.ndarray, found: int | np.ndarray,
-    prior: tuple[float, float] = PRIOR,
-) -> np.ndarray:  # fmt: skip
+    errors: np.ndarray, pool: int, looked: int | np.ndarray, found: int | np.ndarray, prior: tuple[float, float] = PRIOR
+) -> np.ndarray:
     """``log(prior(k) / posterior(k))`` of k errors in a pool after t looks with s errors; arguments broadcast.
 
     For the true k this is the logarithm of a nonnegative supermartingale that starts at 1: by Ville's inequality it
@@ -95,6 +94,4 @@ def remaining_errors(
     k = np.arange(found, pool - (looked - found) + 1, dtype=np.float64)
     inside = k[log_ratio(k, pool, looked, found, prior) < -np.log1p(-level)]
     expected = rest * (a + found) / (a + b + looked)
-    return Remaining(
-        float(expected), int(inside.min()) - found, int(inside.max()) - found, looked, pool, level
-    )  # fmt: skip
+    return Remaining(float(expected), int(inside.min()) - found, int(inside.max()) - found, looked, pool, level)

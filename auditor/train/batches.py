@@ -144,9 +144,9 @@ def shuffled_batches(
     random = torch.Generator().manual_seed(derive_seed(seed, "epoch", epoch))
     order = torch.randperm(n, generator=random)
     shift = torch.stack(
-        [torch.randint(-c, c + 1, (n,), generator=random) if c else torch.zeros(n, dtype=torch.int64)
-         for c in crop], dim=1,
-    )  # fmt: skip
+        [torch.randint(-c, c + 1, (n,), generator=random) if c else torch.zeros(n, dtype=torch.int64) for c in crop],
+        dim=1,
+    )
     half = torch.rand(n, generator=torch.Generator().manual_seed(derive_seed(seed, "mirror"))) < 0.5
     flips = (half ^ bool(epoch % 2)) if mirror else torch.zeros(n, dtype=torch.bool)
     order, shift, flips = order.to(device), shift.to(device), flips.to(device)

@@ -31,13 +31,7 @@ def embedding_key(encoder: Encoder, features: Any) -> str:
 
 
 def embed(
-    encoder: Encoder,
-    features: Any,
-    folder: Path | None,
-    device: str,
-    threads: int,
-    progress: Progress,
-    task: str,
+    encoder: Encoder, features: Any, folder: Path | None, device: str, threads: int, progress: Progress, task: str
 ) -> np.ndarray:
     """Embeddings of all items, float16 (n, width).
 

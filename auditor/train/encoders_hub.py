@@ -50,9 +50,10 @@ class TimmEncoder:
         if path is None or not path.is_file():
             wanted = given or f"{config.get('hf_hub_id')}/model.safetensors (Hub cache)"
             raise absent(
-                f"timm:{name}", wanted,
+                f"timm:{name}",
+                wanted,
                 f"Download it on a connected machine, or name a file: timm:{name}@/path/to/model.safetensors.",
-            )  # fmt: skip
+            )
         return name, config, path
 
     def recipe(self) -> dict[str, Any]:
@@ -98,10 +99,11 @@ class _Transformer:
             weights = _in_hub_cache(self.model) or Path()
         if not weights.is_file():
             raise absent(
-                self.model, f"{self.model}/model.safetensors",
+                self.model,
+                f"{self.model}/model.safetensors",
                 "Name a local folder that holds config.json and model.safetensors, or fill the Hub cache on a "
                 "connected machine: huggingface-cli download " + self.model,
-            )  # fmt: skip
+            )
         return weights.parent
 
     def _identity(self) -> str:
@@ -126,12 +128,7 @@ class ImageTransformer(_Transformer):
 
     def recipe(self) -> dict[str, Any]:
         """See `Encoder.recipe`."""
-        return {
-            "encoder": "transformers",
-            "version": 1,
-            "size": self.size,
-            "weights": self._identity(),
-        }
+        return {"encoder": "transformers", "version": 1, "size": self.size, "weights": self._identity()}
 
     def open(self, device: str) -> Encode:
         """See `Encoder.open`."""

@@ -78,9 +78,17 @@ def benchmark_recipe(budget: BudgetClass, network: str) -> Recipe:
     if network == "fastnet":
         return Recipe(stages=amount.stages, batch=min(500, 4 * amount.batch), widths=(32, 128, 128), seeds=1)
     return Recipe(
-        stages=amount.stages, batch=amount.batch, optimiser="sgd", filter_rate=amount.rate, momentum=0.9,
-        weight_decay=5e-4, warmup=0.1, label_smoothing=0.1, crop=4, seeds=1,
-    )  # fmt: skip
+        stages=amount.stages,
+        batch=amount.batch,
+        optimiser="sgd",
+        filter_rate=amount.rate,
+        momentum=0.9,
+        weight_decay=5e-4,
+        warmup=0.1,
+        label_smoothing=0.1,
+        crop=4,
+        seeds=1,
+    )
 
 
 def split_training(labels: np.ndarray, rows: np.ndarray, amount: Amount) -> tuple[np.ndarray, np.ndarray]:

@@ -65,10 +65,7 @@ class FoldPlan:
     key: str
 
     def tasks(
-        self,
-        seed: int,
-        positions: np.ndarray | None = None,
-        always_train: np.ndarray | None = None,
+        self, seed: int, positions: np.ndarray | None = None, always_train: np.ndarray | None = None
     ) -> list[FitTask]:
         """One task per fold: train on the other folds, predict this one.
 
@@ -251,8 +248,7 @@ def _hash_rank(names: np.ndarray, salt: str) -> np.ndarray:
     """Random-looking rank of each name, a function of (name, salt) and of the set of names only."""
     key = salt.encode()
     digests = np.array(
-        [hashlib.blake2b(name.encode(), key=key, digest_size=8).digest() for name in names.tolist()],
-        dtype="S8",
+        [hashlib.blake2b(name.encode(), key=key, digest_size=8).digest() for name in names.tolist()], dtype="S8"
     )
     # Bytes of dtype S lose trailing zeros in comparisons; as integers they do not.
     values = np.frombuffer(digests.tobytes(), dtype=">u8")
@@ -355,11 +351,7 @@ def _check_result(fold: np.ndarray, labels: np.ndarray, missing: Sequence[NotAud
 
 
 def seed_tasks(
-    train: np.ndarray,
-    predict: np.ndarray,
-    n_seeds: int,
-    seed: int,
-    groups: np.ndarray | None = None,
+    train: np.ndarray, predict: np.ndarray, n_seeds: int, seed: int, groups: np.ndarray | None = None
 ) -> list[FitTask]:
     """Tasks that all predict one split from another, with different seeds; the caller averages them.
 

@@ -73,11 +73,7 @@ class FrozenTrainer:
 
     @classmethod
     def from_budget(
-        cls,
-        budget: str,
-        encoder: str = "efficientnet-lite0",
-        device: str = "auto",
-        cache_dir: Path | None = None,
+        cls, budget: str, encoder: str = "efficientnet-lite0", device: str = "auto", cache_dir: Path | None = None
     ) -> FrozenTrainer:
         """The trainer of a budget. ``smoke`` and ``quick`` look at smaller pictures where the encoder allows."""
         size = {"smoke": 48, "quick": 64}.get(budget) if encoder == "efficientnet-lite0" else None

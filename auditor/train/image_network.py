@@ -140,9 +140,12 @@ class ImageNetwork:
         from auditor.models.registry import build_model
 
         model = build_model(
-            self.network, data.n_classes, self._image_size(images),
-            derive_seed(seed, "weights"), **self.training.model_options(),
-        )  # fmt: skip
+            self.network,
+            data.n_classes,
+            self._image_size(images),
+            derive_seed(seed, "weights"),
+            **self.training.model_options(),
+        )
         model = model.to(images.device).to(memory_format=torch.channels_last)
         fit_input: Any = getattr(model, "fit_input", None)
         if fit_input is not None:

@@ -100,9 +100,7 @@ class TrainingLoop:
         for epoch in range(self._resume(), len(self.scales)):
             started = time.perf_counter()
             loss = self._train_epoch(epoch)
-            row: dict[str, Any] = {
-                "epoch": epoch, "size": list(self.sizes[epoch]), "train_loss": loss,
-            }  # fmt: skip
+            row: dict[str, Any] = {"epoch": epoch, "size": list(self.sizes[epoch]), "train_loss": loss}
             if epoch >= self.first_heldout:
                 row["heldout_accuracy"] = self._heldout(epoch)
             row["seconds"] = round(time.perf_counter() - started, 3)

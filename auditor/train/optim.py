@@ -130,9 +130,12 @@ def _adam(model: nn.Module, recipe: Recipe, batch: int) -> torch.optim.Adam:
     the batch, the sum over a batch takes the very steps its mean would take."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     group = {
-        "params": parameters, "lr": recipe.filter_rate, "peak": recipe.filter_rate,
-        "weight_decay": recipe.weight_decay * batch, "first": False,
-    }  # fmt: skip
+        "params": parameters,
+        "lr": recipe.filter_rate,
+        "peak": recipe.filter_rate,
+        "weight_decay": recipe.weight_decay * batch,
+        "first": False,
+    }
     return torch.optim.Adam([group], eps=1e-8 * batch, fused=True)
 
 

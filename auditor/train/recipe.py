@@ -109,19 +109,25 @@ class Recipe:
         wrong = [
             text
             for text, bad in (
-                ("stages must hold epochs at scales in (0, 1]", not self.stages or any(
-                    s.epochs < 1 or not 0 < s.scale <= 1 for s in self.stages)),
+                (
+                    "stages must hold epochs at scales in (0, 1]",
+                    not self.stages or any(s.epochs < 1 or not 0 < s.scale <= 1 for s in self.stages),
+                ),
                 ("batch must be at least 1", self.batch < 1),
-                ("optimiser must be 'orthogonal', 'sgd' or 'adam'",
-                 self.optimiser not in ("orthogonal", "sgd", "adam")),
+                (
+                    "optimiser must be 'orthogonal', 'sgd' or 'adam'",
+                    self.optimiser not in ("orthogonal", "sgd", "adam"),
+                ),
                 ("label_smoothing must be in [0, 1)", not 0 <= self.label_smoothing < 1),
-                ("warmup and heldout_from must be in [0, 1]",
-                 not 0 <= self.warmup <= 1 or not 0 <= self.heldout_from <= 1),
+                (
+                    "warmup and heldout_from must be in [0, 1]",
+                    not 0 <= self.warmup <= 1 or not 0 <= self.heldout_from <= 1,
+                ),
                 ("crop and view_shift must not be negative", self.crop < 0 or self.view_shift < 0),
                 ("seeds must be at least 1", self.seeds < 1),
             )
             if bad
-        ]  # fmt: skip
+        ]
         if wrong:
             raise ConfigError(f"training recipe: {'; '.join(wrong)}.")
 
@@ -174,31 +180,72 @@ BUDGETS: dict[str, Recipe] = {
 #: Same budgets for networks with scaled BatchNorm and ordinary SGD; rates for a mean loss.
 _SGD = {
     "smoke": Recipe(
-        stages=(Stage(0.5, 1),), batch=64, optimiser="sgd", filter_rate=0.05, momentum=0.9,
-        weight_decay=5e-4, warmup=0.1, label_smoothing=0.1, seeds=1,
-    ),
-    "quick": Recipe(
-        stages=(Stage(0.5, 2), Stage(1.0, 1)), batch=128, optimiser="sgd", filter_rate=0.1, momentum=0.9,
-        weight_decay=5e-4, warmup=0.15, label_smoothing=0.1, min_images=40_000, seeds=1,
-    ),
-    "standard": Recipe(
-        stages=(Stage(0.5, 6), Stage(1.0, 4)), batch=128, optimiser="sgd", filter_rate=0.1, momentum=0.9,
-        weight_decay=5e-4, warmup=0.15, label_smoothing=0.1, crop=4, min_images=120_000, seeds=1,
-    ),
-    "gpu": Recipe(
-        stages=(Stage(1.0, 30),), batch=512, optimiser="sgd", filter_rate=0.2, momentum=0.9,
-        weight_decay=5e-4, warmup=0.15, label_smoothing=0.1, crop=4, heldout_from=0.0, min_images=400_000,
+        stages=(Stage(0.5, 1),),
+        batch=64,
+        optimiser="sgd",
+        filter_rate=0.05,
+        momentum=0.9,
+        weight_decay=5e-4,
+        warmup=0.1,
+        label_smoothing=0.1,
         seeds=1,
     ),
-}  # fmt: skip
+    "quick": Recipe(
+        stages=(Stage(0.5, 2), Stage(1.0, 1)),
+        batch=128,
+        optimiser="sgd",
+        filter_rate=0.1,
+        momentum=0.9,
+        weight_decay=5e-4,
+        warmup=0.15,
+        label_smoothing=0.1,
+        min_images=40_000,
+        seeds=1,
+    ),
+    "standard": Recipe(
+        stages=(Stage(0.5, 6), Stage(1.0, 4)),
+        batch=128,
+        optimiser="sgd",
+        filter_rate=0.1,
+        momentum=0.9,
+        weight_decay=5e-4,
+        warmup=0.15,
+        label_smoothing=0.1,
+        crop=4,
+        min_images=120_000,
+        seeds=1,
+    ),
+    "gpu": Recipe(
+        stages=(Stage(1.0, 30),),
+        batch=512,
+        optimiser="sgd",
+        filter_rate=0.2,
+        momentum=0.9,
+        weight_decay=5e-4,
+        warmup=0.15,
+        label_smoothing=0.1,
+        crop=4,
+        heldout_from=0.0,
+        min_images=400_000,
+        seeds=1,
+    ),
+}
 
 
 def _plain_adam(epochs: int, **changes: Any) -> Recipe:
     """Adam at 1e-3, batch 128, images as they are: no augmentation, one look in prediction."""
     return Recipe(
-        stages=(Stage(1.0, epochs),), batch=128, optimiser="adam", filter_rate=1e-3, weight_decay=0.0,
-        label_smoothing=0.0, mirror=False, crop=0, seeds=1, **changes,
-    )  # fmt: skip
+        stages=(Stage(1.0, epochs),),
+        batch=128,
+        optimiser="adam",
+        filter_rate=1e-3,
+        weight_decay=0.0,
+        label_smoothing=0.0,
+        mirror=False,
+        crop=0,
+        seeds=1,
+        **changes,
+    )
 
 
 #: Same budgets for the networks of CIFAKE.

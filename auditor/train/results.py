@@ -80,8 +80,7 @@ def save_result(folder: Path, task: str, key: str, result: FitResult) -> None:
             np.savez(handle, **result.weights)  # type: ignore[arg-type]
     row = {k: v for k, v in _shallow(result).items() if k not in ("probabilities", "dynamics", "weights")}
     write_json(
-        target.with_suffix(".json"),
-        {"schema": SCHEMA, "task": task, "key": key, "arrays": _file_hash(target), **row},
+        target.with_suffix(".json"), {"schema": SCHEMA, "task": task, "key": key, "arrays": _file_hash(target), **row}
     )
 
 

@@ -75,12 +75,7 @@ def hand_data(
     exemplars = {
         name: [{"hash": h, **face(ws, h, 192)} for h in known[name]] for name in sorted(wanted) if name in known
     }
-    return {
-        "batch": batch,
-        "exemplars": exemplars,
-        "n_exemplars": N_EXEMPLARS,
-        "classes": list(ws.run.class_names),
-    }
+    return {"batch": batch, "exemplars": exemplars, "n_exemplars": N_EXEMPLARS, "classes": list(ws.run.class_names)}
 
 
 def _votes_in_short(verdicts: Mapping[str, str]) -> str:

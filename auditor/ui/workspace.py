@@ -29,9 +29,15 @@ except ModuleNotFoundError as error:
     raise MissingExtraError(error.name or "sqlalchemy", "ui", "the review app") from error
 
 __all__ = [
-    "Workspace", "choose", "close_workspace", "finished_runs", "follow_detectors", "open_workspace", "take_in",
+    "Workspace",
+    "choose",
+    "close_workspace",
+    "finished_runs",
+    "follow_detectors",
+    "open_workspace",
+    "take_in",
     "workspace",
-]  # fmt: skip
+]
 
 
 @dataclass(frozen=True)

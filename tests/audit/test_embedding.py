@@ -110,9 +110,7 @@ def test_sentences_of_a_packaged_encoder(data_dir: Path, tmp_path: Path) -> None
     text = next(c for c in table.columns if table[c].astype(str).str.len().mean() > 50)
     table[[text, "label"]].to_csv(tmp_path / "news.csv", index=False)
     reference = f"{tmp_path / 'news.csv'}?text={text}&label=label"
-    run = auditor.find_errors(
-        reference, model="tfidf", folds=2, out=tmp_path / "run", workers=1, embeddings="auto",
-    )  # fmt: skip
+    run = auditor.find_errors(reference, model="tfidf", folds=2, out=tmp_path / "run", workers=1, embeddings="auto")
     assert run.embeddings is not None
     assert run.manifest["embeddings"]["name"] == "minilm"
     assert run.embeddings.shape == (len(run.audited), 384)

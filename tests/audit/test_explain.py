@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 import auditor
 from auditor.audit.detector_scores import detector_scores
 from auditor.audit.evidence import run_evidence
-from auditor.audit.why import EXPLANATION_SCHEMA, Explainer, explain_item, explanation_lines
 from auditor.audit.find_errors import find_errors
+from auditor.audit.why import EXPLANATION_SCHEMA, Explainer, explain_item, explanation_lines
 from auditor.cli.main import app
 from auditor.core.errors import UnknownNameError
 from auditor.detect.base import Detection
@@ -28,9 +28,12 @@ from tests.audit.softmax_trainer import SoftmaxTrainer
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Digits, cross-validated with a model of twelve epochs, with log-probabilities as embedding."""
     return find_errors(
-        "digits", trainer=SoftmaxTrainer(), out=tmp_path_factory.mktemp("runs") / "run", workers=1,
+        "digits",
+        trainer=SoftmaxTrainer(),
+        out=tmp_path_factory.mktemp("runs") / "run",
+        workers=1,
         embeddings="log-probabilities",
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")

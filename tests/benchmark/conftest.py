@@ -25,10 +25,15 @@ def item() -> Callable[..., dict[str, Any]]:
     def make(row: int, given: int, guess: int, votes: tuple[int, ...], **more: Any) -> dict[str, Any]:
         answers = dict(zip(("given", "guessed", "neither", "both"), votes, strict=False))
         return {
-            "id": row, "url": f"https://x/{row}.png", "given_original_label": given,
-            "given_original_label_name": f"c{given}", "our_guessed_label": guess,
-            "our_guessed_label_name": f"c{guess}", "mturk": answers, **more,
-        }  # fmt: skip
+            "id": row,
+            "url": f"https://x/{row}.png",
+            "given_original_label": given,
+            "given_original_label_name": f"c{given}",
+            "our_guessed_label": guess,
+            "our_guessed_label_name": f"c{guess}",
+            "mturk": answers,
+            **more,
+        }
 
     return make
 
@@ -40,9 +45,13 @@ def small(tmp_path: Path, item: Callable[..., dict[str, Any]]) -> Path:
     labels = np.arange(40) % K
     np.save(tmp_path / "labels.npy", labels)
     verdicts = [
-        item(0, 0, 1, (0, 5, 0, 0)), item(5, 1, 2, (1, 4, 0, 0)), item(6, 2, 3, (5, 0, 0, 0)),
-        item(9, 1, 3, (2, 2, 1, 0)), item(10, 2, 0, (0, 0, 1, 4)), item(11, 3, 0, (0, 1, 4, 0)),
-    ]  # fmt: skip
+        item(0, 0, 1, (0, 5, 0, 0)),
+        item(5, 1, 2, (1, 4, 0, 0)),
+        item(6, 2, 3, (5, 0, 0, 0)),
+        item(9, 1, 3, (2, 2, 1, 0)),
+        item(10, 2, 0, (0, 0, 1, 4)),
+        item(11, 3, 0, (0, 1, 4, 0)),
+    ]
     (tmp_path / "mturk.json").write_text(json.dumps(verdicts))
     folder = tmp_path / "predictions"
     folder.mkdir()

@@ -11,11 +11,16 @@ def test_sizes_leave_out_pruned_weights() -> None:
     rows = [
         {**row, "file": "predictions/resnet20__seed0.npz"},
         {**row, "file": "predictions/resnet20__seed1.npz"},
-        {**row, "file": "predictions/rd-resnet20-0.8__seed0.npz", "weights": 90, "nonzero_weights": 20,
-         "macs_executable": 900},
+        {
+            **row,
+            "file": "predictions/rd-resnet20-0.8__seed0.npz",
+            "weights": 90,
+            "nonzero_weights": 20,
+            "macs_executable": 900,
+        },
         {**row, "file": "predictions/ftwt__seed0.npz", "macs_executable": 600},
         {**row, "file": "predictions/ftwt__seed1.npz", "macs_executable": 700},
-    ]  # fmt: skip
+    ]
     assert sizes_of(rows) == {
         "resnet20": {"parameters": 100, "macs": 1000},
         "rd-resnet20-0.8": {"parameters": 30, "macs": 900},
@@ -39,10 +44,22 @@ def test_an_answer_needs_both_kinds_of_evidence() -> None:
     for doubtful in (few_networks, few_items, other_way, undefined):
         assert _answer(sure, doubtful).startswith("It cannot be told")
     document = {
-        "answer": ["so"], "n_benign": 10, "n_correctable": 2,
-        "networks": [{"name": "a", "parameters": 5.0, "macs": 2e6, "benign": 0.9, "correctable_original": 0.5,
-                      "correctable_corrected": 0.25, "slope": -0.65, "recovered": -0.25}],
-    }  # fmt: skip
+        "answer": ["so"],
+        "n_benign": 10,
+        "n_correctable": 2,
+        "networks": [
+            {
+                "name": "a",
+                "parameters": 5.0,
+                "macs": 2e6,
+                "benign": 0.9,
+                "correctable_original": 0.5,
+                "correctable_corrected": 0.25,
+                "slope": -0.65,
+                "recovered": -0.25,
+            }
+        ],
+    }
     text = capacity_markdown(document, "not a reproduction")
     assert "**not a reproduction**" in text
     assert "| a | 5 | 2.00 | 90.00 | 50.0 | 25.0 | -65.0 | -25.0 |" in text

@@ -29,8 +29,11 @@ def test_counts_sets_and_table_1(name: str, data_dir: Path) -> None:
         if name in PUBLISHED["sets"]:
             benign, correctable, unknown, pruned = PUBLISHED["sets"][name][k - 3]
             assert [facts[f"n_{s}"] for s in ("benign", "correctable", "unknown", "pruned")] == [
-                benign, correctable, unknown, pruned
-            ]  # fmt: skip
+                benign,
+                correctable,
+                unknown,
+                pruned,
+            ]
             assert facts["prevalence"] == correctable / pruned
         if name in PUBLISHED["splits"]:
             assert list(facts["non_agreement_split"].values()) == PUBLISHED["splits"][name][k - 3]
@@ -62,8 +65,11 @@ def test_thirteen_models_four_accuracies(results: dict[int, BenchmarkResult], da
             full, top_5, column_0, *sets = PUBLISHED["models"][model.name]
             benign, given, corrected = sets[3 * (k - 3) : 3 * (k - 2)]
             assert dict(model.n_correct) == {
-                "full": full, "benign": benign, "correctable_original": given, "correctable_corrected": corrected,
-            }  # fmt: skip
+                "full": full,
+                "benign": benign,
+                "correctable_original": given,
+                "correctable_corrected": corrected,
+            }
             assert model.top_k == {"k": 5, "full": top_5}
             assert model.full_original == full / 10_000
             assert model.pruned_original == (benign + given) / result.n_pruned

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from auditor.benchmark.readers.registry import READERS, read_predictions
 from auditor.benchmark.given_labels import Truth, load_truth
+from auditor.benchmark.readers.registry import READERS, read_predictions
 from auditor.core.errors import AuditorError, DataError, LabelError, ProbabilityError
 from tests.benchmark.conftest import K, write_top
 

@@ -7,14 +7,14 @@ import pytest
 
 from auditor.benchmark.draws import draw
 from auditor.benchmark.equal_models import declared, equal_models
-from auditor.benchmark.models import make_field
+from auditor.benchmark.given_labels import Truth
 from auditor.benchmark.inputs import Inputs
+from auditor.benchmark.models import make_field
 from auditor.benchmark.pairs import CHANGE, change_p, compare_pairs, real_flips
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.run import benchmark
 from auditor.benchmark.selection import agreement_with_guesses, audit_ranking, stands_out
 from auditor.benchmark.sets import Sets, make_sets
-from auditor.benchmark.given_labels import Truth
 from auditor.benchmark.verdicts.judged import GUESSED, AuditDraws, Decision, Judged
 from auditor.core.errors import DataError
 

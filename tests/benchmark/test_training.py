@@ -75,9 +75,7 @@ def test_files_conditions_and_resumption(folder: Path, tmp_path: Path, monkeypat
     monkeypatch.setattr(FinalNetwork, "fit", counted)
     again = _train(folder, tmp_path, ["resnet20", "fastnet"], seeds=1)
     assert trained == []
-    assert sorted(p.name for p in (tmp_path / "predictions").iterdir()) == [
-        "fastnet__seed0.npz", "resnet20__seed0.npz",
-    ]  # fmt: skip
+    assert sorted(p.name for p in (tmp_path / "predictions").iterdir()) == ["fastnet__seed0.npz", "resnet20__seed0.npz"]
     assert np.array_equal(load_npz(tmp_path / "predictions" / "resnet20__seed0.npz")["pred_probs"], first["pred_probs"])
     assert [row["sha256"] for row in again["networks"]] == [manifest["networks"][i]["sha256"] for i in (2, 0)]
     _train(folder, tmp_path, ["fastnet"], seeds=3)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from auditor.benchmark.given_labels import load_truth
 from auditor.benchmark.inputs import load_inputs, verdict_facts
 from auditor.benchmark.label_lists import load_label_lists
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.run import benchmark, count_sets
 from auditor.benchmark.sets import make_sets
-from auditor.benchmark.given_labels import load_truth
 from auditor.core.config import Settings
 from auditor.core.errors import AuditorError, DataError, LabelError, UnsafeFileError, UsageError
 from auditor.patch.files import write_patch
@@ -66,9 +66,14 @@ def test_labels_of_other_data_are_refused(item: Make, tmp_path: Path) -> None:
 def test_no_majority_and_unknown_thresholds(small: Path) -> None:
     inputs = load_inputs(Settings(), labels=small / "labels.npy", verdicts=small / "mturk.json")
     assert count_sets(inputs.judged, inputs.truth).counts == {
-        "checked": 6, "non_errors": 1, "errors": 5, "non_agreement": 1, "correctable": 2, "multi_label": 1,
+        "checked": 6,
+        "non_errors": 1,
+        "errors": 5,
+        "non_agreement": 1,
+        "correctable": 2,
+        "multi_label": 1,
         "neither": 1,
-    }  # fmt: skip
+    }
     assert count_sets(inputs.judged, inputs.truth, 5).n_correctable == 1
     with pytest.raises(UsageError, match="--agreement 2"):
         count_sets(inputs.judged, inputs.truth, 2)
@@ -128,16 +133,26 @@ def test_off_topic_and_third_class_are_no_agreement(tmp_path: Path) -> None:
     found = verdict_facts(tmp_path / "a.json", 3, None, None, None, None)
     assert found["counts"]["non_agreement"] == 2
     assert found["non_agreement_split"] == {"no_majority": 0, "other_class_or_neutral": 1, "off_topic": 1}
-    amazon = {"id": 3, "url": "", "given_original_label": "Positive", "our_guessed_label": "Neutral",
-              "mturk": {"positive": 1, "negative": 4, "neutral": 0, "off-topic": 0}}  # fmt: skip
+    amazon = {
+        "id": 3,
+        "url": "",
+        "given_original_label": "Positive",
+        "our_guessed_label": "Neutral",
+        "mturk": {"positive": 1, "negative": 4, "neutral": 0, "off-topic": 0},
+    }
     (tmp_path / "b.json").write_text(json.dumps([amazon]))
     assert verdict_facts(tmp_path / "b.json", 3, None, None, None, None)["counts"]["non_agreement"] == 1
 
 
 def test_multi_label_items_are_counted_by_set_equality_and_never_ranked(tmp_path: Path) -> None:
     def sound(row: int, votes: dict[str, int]) -> dict[str, Any]:
-        return {"id": row, "url": str(row), "given_original_labels": ["a", "b"], "our_guessed_labels": ["c"],
-                "mturk": votes}  # fmt: skip
+        return {
+            "id": row,
+            "url": str(row),
+            "given_original_labels": ["a", "b"],
+            "our_guessed_labels": ["c"],
+            "mturk": votes,
+        }
 
     items = [sound(0, {"a": 5, "b": 3, "c": 0}), sound(1, {"a": 5, "b": 2, "c": 0}), sound(2, {"a": 5, "b": 5, "c": 3})]
     (tmp_path / "mturk.json").write_text(json.dumps(items))
@@ -226,8 +241,10 @@ def test_labels_from_a_table_with_ids(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("id,label\na.png,cat\nb.png,dog\nc.png,cat\n")
     found = load_truth(tmp_path / "labels.csv")
     assert (found.labels.tolist(), found.class_names, found.names) == (
-        [0, 1, 0], ("cat", "dog"), ("a.png", "b.png", "c.png")
-    )  # fmt: skip
+        [0, 1, 0],
+        ("cat", "dog"),
+        ("a.png", "b.png", "c.png"),
+    )
     (tmp_path / "bad.csv").write_text("id,label\n0,1\n1,\n")
     with pytest.raises(LabelError):
         load_truth(tmp_path / "bad.csv")

@@ -30,9 +30,15 @@ def open_chromium(binary: str, driver: str, width: int = 1280, height: int = 800
     options = Options()
     options.binary_location = binary
     flags = (
-        "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--force-device-scale-factor=1",
-        "--disable-background-networking", "--disable-component-update", f"--window-size={width},{height}",
-    )  # fmt: skip
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--force-device-scale-factor=1",
+        "--disable-background-networking",
+        "--disable-component-update",
+        f"--window-size={width},{height}",
+    )
     for flag in flags:
         options.add_argument(flag)
     browser = Chrome(options=options, service=Service(driver))

@@ -50,9 +50,14 @@ class ReviewServer:
     """
 
     def __init__(
-        self, run: Path, slow: float = 0.0, log: Path | None = None, data_dir: Path | None = None,
-        home: Path | None = None, store: str | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        run: Path,
+        slow: float = 0.0,
+        log: Path | None = None,
+        data_dir: Path | None = None,
+        home: Path | None = None,
+        store: str | None = None,
+    ) -> None:
         self.run, self.slow, self.port = run, slow, free_port()
         self.log = log or run / "server.log"
         self.data_dir, self.home, self.store = data_dir, home, store

@@ -26,9 +26,15 @@ def folder(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = data_dir / "label_errors" / "cifar10"
     settings = Settings(data_dirs=(data_dir,), cache_dir=out / "cache", offline=True)
     run_benchmark(
-        settings, SilentProgress(), reference="cifar10?split=test", predictions=data_dir / "predictions" / "cifar10",
-        verdicts=place / "mturk.json", draws=1000, out=out / "b", command="auditor benchmark cifar10",
-    )  # fmt: skip
+        settings,
+        SilentProgress(),
+        reference="cifar10?split=test",
+        predictions=data_dir / "predictions" / "cifar10",
+        verdicts=place / "mturk.json",
+        draws=1000,
+        out=out / "b",
+        command="auditor benchmark cifar10",
+    )
     return out / "b"
 
 

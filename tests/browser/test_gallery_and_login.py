@@ -70,9 +70,8 @@ def _status(address: str) -> int:
 
 
 def test_behind_a_login_nothing_is_shown_without_it(
-    run: Path, tmp_path: Path, serve: Callable[..., ReviewServer], open_browser: Callable[..., Chrome],
-    monkeypatch: Any,
-) -> None:  # fmt: skip
+    run: Path, tmp_path: Path, serve: Callable[..., ReviewServer], open_browser: Callable[..., Chrome], monkeypatch: Any
+) -> None:
     """Streamlit's own server with ``[auth]``; the cookie is the one its OpenID callback would set."""
     from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
     from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME

@@ -52,9 +52,14 @@ def cifar10(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
     detector_scores(run)
     settings = Settings(data_dirs=(data_dir,), cache_dir=path.parent / "cache", offline=True)
     run_benchmark(
-        settings, SilentProgress(), reference="cifar10?split=test", predictions=data_dir / "predictions" / "cifar10",
-        verdicts=verdicts, out=path / "benchmark", command="auditor benchmark cifar10",
-    )  # fmt: skip
+        settings,
+        SilentProgress(),
+        reference="cifar10?split=test",
+        predictions=data_dir / "predictions" / "cifar10",
+        verdicts=verdicts,
+        out=path / "benchmark",
+        command="auditor benchmark cifar10",
+    )
     return path
 
 
@@ -126,9 +131,12 @@ def test_pictures_of_every_page(
     time.sleep(1.5)
     _save(browser, folder, "disagreements")
     for name, text in (
-        ("overview", "What the review tells"), ("gallery", "selected"), ("quality", "Copies and near copies"),
-        ("export", "Download the patch"), ("benchmark", "Rank changes that are real"),
-    ):  # fmt: skip
+        ("overview", "What the review tells"),
+        ("gallery", "selected"),
+        ("quality", "Copies and near copies"),
+        ("export", "Download the patch"),
+        ("benchmark", "Rank changes that are real"),
+    ):
         browser.get(f"{server.url}/{name if name != 'overview' else ''}?reviewer=ann")
         _settled(browser, text)
         _save(browser, folder, name)

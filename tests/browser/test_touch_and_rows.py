@@ -21,11 +21,13 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw = np.random.default_rng(0)
     kind = np.arange(120) % 2
     label = np.where(np.arange(120) % 15, kind, 1 - kind)
-    frame = pd.DataFrame({
-        "width_mm": draw.normal(5 + 4 * kind, 0.5).round(3),
-        "<b>mass</b>": draw.normal(20 - 6 * kind, 0.5).round(3),
-        "label": np.array(["apple", "pear"])[label],
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "width_mm": draw.normal(5 + 4 * kind, 0.5).round(3),
+            "<b>mass</b>": draw.normal(20 - 6 * kind, 0.5).round(3),
+            "label": np.array(["apple", "pear"])[label],
+        }
+    )
     frame.to_csv(folder / "rows.csv", index=False)
     find_errors(f"csv://{folder / 'rows.csv'}?label=label", "--out", str(folder / "run"))
     return folder / "run"
@@ -49,8 +51,10 @@ def test_a_row_is_a_table_and_a_tap_is_a_verdict(
     browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
     try:
         first = page.item()
-        box = page.ask("const b = card.querySelector('.verdict').getBoundingClientRect(); "
-                       "return {x: b.x + b.width / 2, y: b.y + b.height / 2, height: b.height}")  # fmt: skip
+        box = page.ask(
+            "const b = card.querySelector('.verdict').getBoundingClientRect(); "
+            "return {x: b.x + b.width / 2, y: b.y + b.height / 2, height: b.height}"
+        )
         assert box["height"] >= 40  # a fingertip
         assert page.ask("return document.documentElement.scrollWidth <= innerWidth")
         point = {"x": box["x"], "y": box["y"]}

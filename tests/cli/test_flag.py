@@ -18,8 +18,15 @@ from auditor.engine import api
 from tests.parity.problems import Problem, make_problem
 
 FIELDS = {
-    "n_items", "n_flagged", "flagged_indices", "rule", "detector", "confident_joint", "seconds", "peak_memory_bytes",
-}  # fmt: skip
+    "n_items",
+    "n_flagged",
+    "flagged_indices",
+    "rule",
+    "detector",
+    "confident_joint",
+    "seconds",
+    "peak_memory_bytes",
+}
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +58,17 @@ def problem(tmp_path: Path) -> Problem:
 
 @pytest.mark.parametrize("rule", api.RULES)
 def test_json(runner, problem, tmp_path: Path, rule: str) -> None:
-    out = runner("--pred-probs", tmp_path / "p.npy", "--labels", tmp_path / "y.npy", "--rule", rule, "--json",
-                 "--scores", tmp_path / "s.npy")  # fmt: skip
+    out = runner(
+        "--pred-probs",
+        tmp_path / "p.npy",
+        "--labels",
+        tmp_path / "y.npy",
+        "--rule",
+        rule,
+        "--json",
+        "--scores",
+        tmp_path / "s.npy",
+    )
     document = json.loads(out.stdout)
     assert set(document) >= FIELDS
     analysis = api.analyze(problem.probabilities, problem.labels)
@@ -74,8 +90,18 @@ def test_json(runner, problem, tmp_path: Path, rule: str) -> None:
 
 @pytest.mark.parametrize("extra", [[], ["--rule", "default"]])
 def test_without_a_rule_it_finds_what_find_errors_finds(runner, problem, tmp_path: Path, extra: list[str]) -> None:
-    out = runner("--pred-probs", tmp_path / "p.npy", "--labels", tmp_path / "y.npy", *extra, "--json",
-                 "--chunk-rows", "7", "--scores", tmp_path / "s.npy")  # fmt: skip
+    out = runner(
+        "--pred-probs",
+        tmp_path / "p.npy",
+        "--labels",
+        tmp_path / "y.npy",
+        *extra,
+        "--json",
+        "--chunk-rows",
+        "7",
+        "--scores",
+        tmp_path / "s.npy",
+    )
     document = json.loads(out.stdout)
     ids = np.arange(400)
     whole = default_findings(
@@ -100,8 +126,18 @@ def test_npz_is_read_as_it_is_and_table_goes_to_stdout(runner, problem, tmp_path
 def test_several_files_are_weighted_by_fit(runner, problem, tmp_path: Path) -> None:
     noise = np.full((400, 4), 0.25, np.float32)
     np.save(tmp_path / "noise.npy", noise)
-    out = runner("--pred-probs", tmp_path / "p.npy", "--pred-probs", tmp_path / "noise.npy", "--labels",
-                 tmp_path / "y.npy", "--rule", "prune_by_noise_rate", "--json", "-q")  # fmt: skip
+    out = runner(
+        "--pred-probs",
+        tmp_path / "p.npy",
+        "--pred-probs",
+        tmp_path / "noise.npy",
+        "--labels",
+        tmp_path / "y.npy",
+        "--rule",
+        "prune_by_noise_rate",
+        "--json",
+        "-q",
+    )
     document = json.loads(out.stdout)
     assert out.stderr == ""
     assert sum(document["weights"]) == pytest.approx(1)
@@ -153,6 +189,7 @@ def test_wrong_calls(runner, problem, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "count"), [("cifar10", 275), ("imdb", 1310)])
 def test_published_sets(runner, data_dir: Path, name: str, count: int) -> None:
     folder = data_dir / "label_errors" / name
-    out = runner("--pred-probs", folder / "pyx.npy", "--labels", folder / "original_labels.npy", "--rule", "paper",
-                 "--json")  # fmt: skip
+    out = runner(
+        "--pred-probs", folder / "pyx.npy", "--labels", folder / "original_labels.npy", "--rule", "paper", "--json"
+    )
     assert json.loads(out.stdout)["n_flagged"] == count

@@ -11,11 +11,11 @@ import pandas as pd
 from PIL import Image
 
 from auditor.audit.subject import make_subject, neighbours_of
-from auditor.quality.subject import Subject
 from auditor.core.progress import SilentProgress
 from auditor.data.base import ItemTable
 from auditor.data.kinds import ImageDataset, TableDataset, TextDataset
 from auditor.data.sources import FileSource
+from auditor.quality.subject import Subject
 
 __all__ = ["NOT_APPLICABLE", "PLANTED", "SOUND", "Build", "images", "pixels_of", "rows", "texts"]
 
@@ -135,8 +135,10 @@ PLANTED: dict[str, tuple[Build, list[int] | None]] = {
     "near_leakage": (_two_parts(SAVED_ANEW), [60]),
     "odd_size": (lambda f: images(f, _many([pixels_of(1, 320, 320), pixels_of(2, 4, 4)])), [60, 61]),
     "odd_aspect": (lambda f: images(f, _many([pixels_of(1, 16, 90), pixels_of(2, 90, 16)])), [60, 61]),
-    "odd_mode": (lambda f: images(f, _many([_file(pixels_of(70), mode="L"), _file(pixels_of(71), mode="RGBA")])),
-                 [60, 61]),
+    "odd_mode": (
+        lambda f: images(f, _many([_file(pixels_of(70), mode="L"), _file(pixels_of(71), mode="RGBA")])),
+        [60, 61],
+    ),
     "dark": (lambda f: images(f, _many([DARK])), [60]),
     "bright": (lambda f: images(f, _many([WHITE])), [60]),
     "blurry": (lambda f: images(f, _many([BLUR])), [60]),
@@ -146,16 +148,28 @@ PLANTED: dict[str, tuple[Build, list[int] | None]] = {
     "tiny_classes": (lambda f: rows(_frame(), [0] * 194 + [1] * 6), list(range(194, 200))),
     "missing_values": (lambda f: rows(_frame().mask(np.arange(600).reshape(200, 3) == 31)), [10]),
     "non_iid_order": (lambda f: rows(_frame(400), np.sort(SHUFFLED)), None),
-    "drift": (lambda f: rows(_frame(400).assign(a=np.r_[np.zeros(200), np.ones(200)] * 2 + _frame(400)["a"]),
-                             SHUFFLED, ["train"] * 200 + ["test"] * 200), None),
-    "encoding_damage": (lambda f: texts([*_sentences(), "the caf\u00c3\u00a9 was shut", "a \ufffd b", "it &amp; they",
-                                         "a\x00b", "AT T #39;s plan"]), [60, 61, 62, 63, 64]),
+    "drift": (
+        lambda f: rows(
+            _frame(400).assign(a=np.r_[np.zeros(200), np.ones(200)] * 2 + _frame(400)["a"]),
+            SHUFFLED,
+            ["train"] * 200 + ["test"] * 200,
+        ),
+        None,
+    ),
+    "encoding_damage": (
+        lambda f: texts(
+            [*_sentences(), "the caf\u00c3\u00a9 was shut", "a \ufffd b", "it &amp; they", "a\x00b", "AT T #39;s plan"]
+        ),
+        [60, 61, 62, 63, 64],
+    ),
     "near_empty_text": (lambda f: texts([*_sentences(), "?!", "ok."]), [60, 61]),
-    "template_texts": (lambda f: texts([*_sentences(), *(f"Your order {k} of {k * 3} items has shipped" for k in
-                                                         (17, 402, 55))]), [60, 61, 62]),
+    "template_texts": (
+        lambda f: texts([*_sentences(), *(f"Your order {k} of {k * 3} items has shipped" for k in (17, 402, 55))]),
+        [60, 61, 62],
+    ),
     "constant_columns": (lambda f: rows(_frame().assign(same=1.0)), None),
     "target_leakage": (lambda f: rows(_frame(400).assign(told=SHUFFLED * 3.0), SHUFFLED), None),
-}  # fmt: skip
+}
 
 
 def _sound_pictures(folder: Path) -> Subject:
@@ -174,17 +188,30 @@ def _sound_rows(folder: Path) -> Subject:
     return rows(_frame(400), SHUFFLED)
 
 
-_PICTURES = ("undecodable", "exact_duplicates", "near_duplicates", "conflicting_duplicates", "odd_size", "odd_aspect",
-             "odd_mode", "dark", "bright", "blurry", "low_information")  # fmt: skip
+_PICTURES = (
+    "undecodable",
+    "exact_duplicates",
+    "near_duplicates",
+    "conflicting_duplicates",
+    "odd_size",
+    "odd_aspect",
+    "odd_mode",
+    "dark",
+    "bright",
+    "blurry",
+    "low_information",
+)
 #: Check -> sound data.
 SOUND: dict[str, Build] = {
     **dict.fromkeys(_PICTURES, _sound_pictures),
     **dict.fromkeys(("leakage", "near_leakage", "drift"), _sound_parts),
     **dict.fromkeys(("encoding_damage", "near_empty_text", "template_texts"), _sound_texts),
-    **dict.fromkeys(("class_imbalance", "tiny_classes", "missing_values", "non_iid_order", "constant_columns",
-                     "target_leakage"), _sound_rows),
+    **dict.fromkeys(
+        ("class_imbalance", "tiny_classes", "missing_values", "non_iid_order", "constant_columns", "target_leakage"),
+        _sound_rows,
+    ),
     "outliers": lambda f: _embedded(None),
-}  # fmt: skip
+}
 
 
 def _probabilities(folder: Path) -> Subject:
@@ -207,13 +234,27 @@ def _tiny_pictures(folder: Path) -> Subject:
 
 #: Check -> data it cannot look at.
 NOT_APPLICABLE: dict[str, Build] = {
-    **dict.fromkeys(("undecodable", "odd_size", "odd_aspect", "odd_mode", "dark", "bright", "blurry",
-                     "low_information"), _sound_texts),
-    **dict.fromkeys(("encoding_damage", "near_empty_text", "template_texts", "outliers", "leakage", "drift",
-                     "constant_columns", "target_leakage", "missing_values"), _sound_pictures),
+    **dict.fromkeys(
+        ("undecodable", "odd_size", "odd_aspect", "odd_mode", "dark", "bright", "blurry", "low_information"),
+        _sound_texts,
+    ),
+    **dict.fromkeys(
+        (
+            "encoding_damage",
+            "near_empty_text",
+            "template_texts",
+            "outliers",
+            "leakage",
+            "drift",
+            "constant_columns",
+            "target_leakage",
+            "missing_values",
+        ),
+        _sound_pictures,
+    ),
     **dict.fromkeys(("exact_duplicates", "conflicting_duplicates"), _probabilities),
     **dict.fromkeys(("class_imbalance", "tiny_classes"), _one_class),
     "near_duplicates": _tiny_pictures,
     "near_leakage": _sound_pictures,
     "non_iid_order": lambda f: rows(_frame(20)),
-}  # fmt: skip
+}

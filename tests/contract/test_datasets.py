@@ -52,22 +52,27 @@ def places(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> dict[str
         rows.append({"path": str(path.relative_to(root)), "y": path.parent.name})
     pd.DataFrame(rows).to_csv(root / "pictures.csv", index=False)
     texts = pd.read_csv(data_dir / "text" / "noisy_agnews_10k.csv").head(N)
-    (root / "texts.jsonl").write_text("\n".join(json.dumps({"text": t, "y": int(y)}) for t, y in
-                                                zip(texts["text"], texts["label"], strict=True)))  # fmt: skip
+    (root / "texts.jsonl").write_text(
+        "\n".join(json.dumps({"text": t, "y": int(y)}) for t, y in zip(texts["text"], texts["label"], strict=True))
+    )
     numbers = pd.DataFrame(
         {"long": texts["text"].str.len(), "comma": texts["text"].str.contains(","), "y": texts["label"]}
     )
     numbers.to_csv(root / "numbers.csv", index=False)
     errors = data_dir / "label_errors" / "imdb"
     return {
-        "cifar10": "cifar10?split=test", "cifake": "cifake?split=test", "cifake:class": "cifake:class?split=test",
-        "digits": "digits", "folder": f"folder://{root / 'pictures'}", "hf": f"hf://{data_dir / 'cifar10'}?split=test",
+        "cifar10": "cifar10?split=test",
+        "cifake": "cifake?split=test",
+        "cifake:class": "cifake:class?split=test",
+        "digits": "digits",
+        "folder": f"folder://{root / 'pictures'}",
+        "hf": f"hf://{data_dir / 'cifar10'}?split=test",
         "csv": f"csv://{root / 'numbers.csv'}?label=y",
         "csv-images": f"csv://{root / 'pictures.csv'}?image=path&label=y",
         "jsonl": f"jsonl://{root / 'texts.jsonl'}?text=text&label=y",
         "parquet": f"parquet://{data_dir / 'cifake' / 'test-00000-of-00001.parquet'}?image=image&label=label",
         "probs": f"probs://{errors / 'pyx.npy'}?labels={errors / 'original_labels.npy'}&classes=Negative,Positive",
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +210,9 @@ def test_fingerprint_does_not_depend_on_the_hash_seed(
     for seed in ("1", "2"):
         out = subprocess.run(
             [sys.executable, "-c", code, str(data_dir), *(places[c] for c in cases)],
-            env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert out.stdout.split() == [small(open_case(c)).fingerprint for c in cases]

@@ -41,19 +41,26 @@ def evidence(n_classes: int = 4, seed: int = 0, n: int = N, empty_class: bool = 
     # In sample the wrong labels are learned late: their margin rises towards the end.
     learned = given + np.linspace(0.0, 2.5, epochs)[None, :, None]
     dynamics = ItemDynamics(
-        learned.astype(np.float16), other.astype(np.float16), (lse * growing + 1).astype(np.float16),
-        given[:1].astype(np.float16), other[:1].astype(np.float16), (lse * growing)[:1].astype(np.float16),
-    )  # fmt: skip
+        learned.astype(np.float16),
+        other.astype(np.float16),
+        (lse * growing + 1).astype(np.float16),
+        given[:1].astype(np.float16),
+        other[:1].astype(np.float16),
+        (lse * growing)[:1].astype(np.float16),
+    )
     reviewed = rng.choice(n, 60, replace=False)
     return (
         Evidence(
-            ids=np.array([f"item-{i:05d}" for i in range(n)]), labels=labels, n_classes=n_classes,
+            ids=np.array([f"item-{i:05d}" for i in range(n)]),
+            labels=labels,
+            n_classes=n_classes,
             probabilities=[p.astype(np.float16), np.sqrt(p) / np.sqrt(p).sum(axis=1, keepdims=True)],
-            dynamics=dynamics, embeddings=points.astype(np.float32),
+            dynamics=dynamics,
+            embeddings=points.astype(np.float32),
             verdicts=Verdicts(reviewed, wrong[reviewed]),
         ),
         wrong,
-    )  # fmt: skip
+    )
 
 
 def detect(name: str, given: Evidence) -> Detection:
@@ -146,9 +153,7 @@ def test_constant_columns_and_certain_rows(name: str) -> None:
     given, _ = evidence()
     p = np.full((N, 4), 0.25)
     p[: N // 2] = np.eye(4)[given.labels[: N // 2]]
-    constant = replace(
-        given, probabilities=p, networks=(), embeddings=np.ones((N, 3), dtype=np.float32),
-    )  # fmt: skip
+    constant = replace(given, probabilities=p, networks=(), embeddings=np.ones((N, 3), dtype=np.float32))
     assert np.isfinite(detect(name, constant).score).all()
 
 
@@ -178,9 +183,22 @@ def test_unknown_name_suggests_the_nearest() -> None:
 
 
 READERS = {
-    "open", "read_bytes", "read_text", "load", "loadtxt", "genfromtxt", "fromfile", "memmap", "read_csv",
-    "read_parquet", "read_json", "read_table", "urlopen", "getenv", "environ",
-}  # fmt: skip
+    "open",
+    "read_bytes",
+    "read_text",
+    "load",
+    "loadtxt",
+    "genfromtxt",
+    "fromfile",
+    "memmap",
+    "read_csv",
+    "read_parquet",
+    "read_json",
+    "read_table",
+    "urlopen",
+    "getenv",
+    "environ",
+}
 READING_MODULES = {"os", "io", "pathlib", "pandas", "pyarrow", "urllib", "requests", "pickle", "json", "sqlite3"}
 
 

@@ -9,14 +9,7 @@ from pathlib import Path
 import pytest
 
 from auditor.core import errors
-from auditor.core.errors import (
-    AuditorError,
-    DataError,
-    ResourceError,
-    StorageError,
-    UnknownNameError,
-    UsageError,
-)
+from auditor.core.errors import AuditorError, DataError, ResourceError, StorageError, UnknownNameError, UsageError
 
 
 def _classes() -> list[type[AuditorError]]:

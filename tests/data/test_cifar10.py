@@ -70,8 +70,13 @@ def test_offline_error_names_file_folders_and_way_out(settings: Settings, tmp_pa
         opened(tried, "cifar10?split=test")
     message = str(caught.value)
     assert caught.value.exit_code == 4
-    for part in ("cifar10/test-00000-of-00001.parquet", str(tmp_path / "one"), str(tmp_path / "cache"), "--data-dir",
-                 "offline is set"):  # fmt: skip
+    for part in (
+        "cifar10/test-00000-of-00001.parquet",
+        str(tmp_path / "one"),
+        str(tmp_path / "cache"),
+        "--data-dir",
+        "offline is set",
+    ):
         assert part in message
 
 
@@ -175,9 +180,15 @@ def test_batches_never_run_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\x80", b"no pickle", pickle.dumps([1, 2]), pickle.dumps({b"data": b"x", b"labels": []}),
-     pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [1]}, protocol=2)],
-)  # fmt: skip
+    [
+        b"",
+        b"\x80",
+        b"no pickle",
+        pickle.dumps([1, 2]),
+        pickle.dumps({b"data": b"x", b"labels": []}),
+        pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [1]}, protocol=2),
+    ],
+)
 def test_damaged_batches(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "test_batch").write_bytes(content)
     with pytest.raises(UnreadableError):

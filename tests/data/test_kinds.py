@@ -29,9 +29,13 @@ def image_set(tmp_path: Path, contents: list[bytes | None], scheme: str = RGB_SC
         if content is not None:
             Path(paths[-1]).write_bytes(content)
     return ImageDataset(
-        name="x", reference="x", class_names=("a", "b"), items=items(len(contents)),
-        source=FileSource(paths), hash_scheme=scheme,
-    )  # fmt: skip
+        name="x",
+        reference="x",
+        class_names=("a", "b"),
+        items=items(len(contents)),
+        source=FileSource(paths),
+        hash_scheme=scheme,
+    )
 
 
 def test_bad_images_become_bad_items_and_black_rows(tmp_path: Path) -> None:
@@ -170,9 +174,13 @@ def test_progress_counts_to_the_total(tmp_path: Path) -> None:
 def test_subset_keeps_identity_and_content() -> None:
     pixels = np.stack([noise(k) for k in range(6)])
     data = ImageDataset(
-        name="x", reference="x", class_names=("a", "b"), items=items(6), source=ArraySource(pixels),
+        name="x",
+        reference="x",
+        class_names=("a", "b"),
+        items=items(6),
+        source=ArraySource(pixels),
         hash_scheme=RGB_SCHEME,
-    )  # fmt: skip
+    )
     for hashed_before in (False, True):
         if hashed_before:
             _ = data.fingerprint
@@ -203,10 +211,7 @@ def test_text_hashes_tell_texts_apart() -> None:
 
 def test_table_hashes_tell_missing_and_values_apart() -> None:
     frame = pd.DataFrame(
-        {
-            "x": [1.0, 1.0, np.nan, 0.1 + 0.2],
-            "c": pd.Categorical(["p", "p", None, "p"], categories=["p", "q"]),
-        }
+        {"x": [1.0, 1.0, np.nan, 0.1 + 0.2], "c": pd.Categorical(["p", "p", None, "p"], categories=["p", "q"])}
     )
     data = TableDataset(name="t", reference="t", class_names=("a", "b"), items=items(4), frame=frame)
     assert data.content_hashes[0] == data.content_hashes[1]

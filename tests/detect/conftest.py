@@ -9,9 +9,7 @@ import pytest
 
 from auditor.detect.base import Evidence
 
-NETWORKS = (
-    "resnet18", "resnet50d", "efficientnet_b1", "twins_pcpvt_base", "swin_base_patch4_window7_224",
-)  # fmt: skip
+NETWORKS = ("resnet18", "resnet50d", "efficientnet_b1", "twins_pcpvt_base", "swin_base_patch4_window7_224")
 
 
 class Aggre:
@@ -29,9 +27,7 @@ class Aggre:
 
     def evidence(self, *networks: str) -> Evidence:
         """Evidence from the networks named."""
-        return Evidence(
-            self.ids, self.labels, 10, probabilities=[self.p[n] for n in networks], networks=networks
-        )  # fmt: skip
+        return Evidence(self.ids, self.labels, 10, probabilities=[self.p[n] for n in networks], networks=networks)
 
     def uniform(self) -> np.ndarray:
         """Uniform mean of the five, after normalising each."""

@@ -18,9 +18,11 @@ from auditor.detect.registry import run_detector
 
 def small(**changes: object) -> Evidence:
     fields = {
-        "ids": np.array(["b", "a", "c"]), "labels": np.array([0, 1, 1]), "n_classes": 2,
+        "ids": np.array(["b", "a", "c"]),
+        "labels": np.array([0, 1, 1]),
+        "n_classes": 2,
         "probabilities": np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]]),
-    }  # fmt: skip
+    }
     return Evidence(**{**fields, **changes})  # type: ignore[arg-type]
 
 

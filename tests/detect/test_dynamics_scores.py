@@ -62,10 +62,18 @@ def test_merge_puts_each_fold_in_its_place() -> None:
     def fit(train: list[int], heldout: list[int], base: float, epochs: int = 2) -> tuple:
         t = base + np.add.outer(np.arange(epochs) / 10, np.array(train, dtype=float))
         h = -base - np.add.outer(np.arange(epochs) / 10, np.array(heldout, dtype=float))
-        return np.array(train), np.array(heldout), SimpleNamespace(
-            train_given=t, train_other=t - 1, train_logsumexp=t + 1,
-            heldout_given=h, heldout_other=h - 2, heldout_logsumexp=h + 1,
-        )  # fmt: skip
+        return (
+            np.array(train),
+            np.array(heldout),
+            SimpleNamespace(
+                train_given=t,
+                train_other=t - 1,
+                train_logsumexp=t + 1,
+                heldout_given=h,
+                heldout_other=h - 2,
+                heldout_logsumexp=h + 1,
+            ),
+        )
 
     merged = ItemDynamics.merge(4, [fit([1, 2], [0], 10), fit([0, 2], [1], 20, 3), fit([0, 1], [2], 30)])
     assert merged.train_given.shape == (2, 3, 4)

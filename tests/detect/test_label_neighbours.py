@@ -79,9 +79,12 @@ def test_ratio_by_hand() -> None:
 
 def test_ratio_leaves_copies_out_and_defines_what_is_alone() -> None:
     given = Evidence(
-        np.arange(4), np.array([0, 0, 1, 0]), 3, embeddings=angles(0, 0, 30, 80),
+        np.arange(4),
+        np.array([0, 0, 1, 0]),
+        3,
+        embeddings=angles(0, 0, 30, 80),
         duplicate_groups=np.array([7, 7, 8, 9]),
-    )  # fmt: skip
+    )
     same, _, label, exact = nearest_by_label(given)
     np.testing.assert_allclose(same[:2], np.cos(np.deg2rad(80)), atol=1e-6)
     assert same[2] == -2

@@ -25,12 +25,24 @@ AP = {
 }
 FLAGS = {  # F1, number flagged
     "log_odds_margin": (
-        (74.68, 6275), (76.65, 6060), (73.63, 6422), (86.15, 5143), (92.90, 4686), (89.95, 4802), (93.24, 4665),
+        (74.68, 6275),
+        (76.65, 6060),
+        (73.63, 6422),
+        (86.15, 5143),
+        (92.90, 4686),
+        (89.95, 4802),
+        (93.24, 4665),
     ),
     "class_adjusted": (
-        (74.84, 6260), (76.98, 6046), (73.71, 6411), (86.23, 5139), (92.88, 4690), (90.01, 4798), (93.13, 4674),
+        (74.84, 6260),
+        (76.98, 6046),
+        (73.71, 6411),
+        (86.23, 5139),
+        (92.88, 4690),
+        (90.01, 4798),
+        (93.13, 4674),
     ),
-}  # fmt: skip
+}
 OTHER = {  # AUROC, P@N, best F1 of log_odds_margin, EM count, EM F1
     "auroc": (97.87, 98.21, 97.74, 99.00, 99.66, 99.45, 99.67),
     "p_at_n": (79.93, 81.24, 79.05, 87.28, 93.43, 90.90, 93.61),
@@ -116,7 +128,7 @@ def log_space(aggre: Aggre, *networks: str) -> np.ndarray:
 def test_neighbours_in_log_probability_space(aggre: Aggre) -> None:
     uniform = Evidence(
         aggre.ids, aggre.labels, 10, probabilities=aggre.uniform(), embeddings=log_space(aggre, *NETWORKS)
-    )  # fmt: skip
+    )
     vote = run_detector("knn_vote", uniform)
     ranked = Ranked.of(aggre.wrong, vote.score)
     assert 100 * ranked.average_precision() == pytest.approx(96.85, abs=0.2)

@@ -19,11 +19,17 @@ def test_files_to_result_and_reports(cli: Cli, tmp_path: Path) -> None:
     labels = np.arange(60) % 3
     np.save(tmp_path / "labels.npy", labels)
     items = [
-        {"id": k, "url": "", "given_original_label": int(labels[k]), "given_original_label_name": f"c{labels[k]}",
-         "our_guessed_label": int((labels[k] + 1) % 3), "our_guessed_label_name": f"c{(labels[k] + 1) % 3}",
-         "mturk": {"given": 5 * (k % 2), "guessed": 5 - 5 * (k % 2), "both": 0, "neither": 0}}
+        {
+            "id": k,
+            "url": "",
+            "given_original_label": int(labels[k]),
+            "given_original_label_name": f"c{labels[k]}",
+            "our_guessed_label": int((labels[k] + 1) % 3),
+            "our_guessed_label_name": f"c{(labels[k] + 1) % 3}",
+            "mturk": {"given": 5 * (k % 2), "guessed": 5 - 5 * (k % 2), "both": 0, "neither": 0},
+        }
         for k in range(0, 60, 5)
-    ]  # fmt: skip
+    ]
     (tmp_path / "mturk.json").write_text(json.dumps(items))
     (tmp_path / "p").mkdir()
     for name, share in (("strong", 0.9), ("weak", 0.6)):

@@ -141,10 +141,20 @@ def test_supplied_probabilities_of_imdb_are_clipped_with_a_note(cli: Cli, data_d
     folder = data_dir / "label_errors" / "imdb"
     found = document(
         cli(
-            "find-errors", "--pred-probs", folder / "pyx.npy", "--labels", folder / "original_labels.npy",
-            "--class-names", "Negative,Positive", "--rule", "paper", "--out", "run", "--json",
+            "find-errors",
+            "--pred-probs",
+            folder / "pyx.npy",
+            "--labels",
+            folder / "original_labels.npy",
+            "--class-names",
+            "Negative,Positive",
+            "--rule",
+            "paper",
+            "--out",
+            "run",
+            "--json",
         )
-    )  # fmt: skip
+    )
     assert found["n_items"] == 25000
     assert found["n_flagged"] == 1310  # the published count
     assert any("2,744" in note or "2744" in note for note in found["notes"])

@@ -25,9 +25,14 @@ def _run(folder: Path, command: str, *more: str) -> subprocess.CompletedProcess[
     root = str(EXAMPLE.parents[2])
     environment = {**os.environ, "AUDITOR_OFFLINE": "1", "NO_COLOR": "1", "PYTHONPATH": root, "GITHUB_ACTIONS": "true"}
     return subprocess.run(
-        [*start, *arguments, *more], cwd=folder, capture_output=True, text=True, timeout=300, check=False,
+        [*start, *arguments, *more],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
         env=environment,
-    )  # fmt: skip
+    )
 
 
 def _commands() -> list[tuple[str, int]]:

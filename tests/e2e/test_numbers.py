@@ -29,11 +29,17 @@ def _judge_all(run: auditor.Run, wrong: set[str], most: int) -> int:
     with VerdictStore.open(run.path) as store:
         while done < most and (batch := store.next_batch("ann", min(50, most - done))):
             events = [
-                {"uuid": str(uuid.uuid4()), "item_id": i.item_id,
-                 "verdict": "neither" if i.item_id in wrong else "given", "shown_label": i.given,
-                 "shown_suggested": i.suggested, "ms": 900, "client_time": 1_700_000_000.0}
+                {
+                    "uuid": str(uuid.uuid4()),
+                    "item_id": i.item_id,
+                    "verdict": "neither" if i.item_id in wrong else "given",
+                    "shown_label": i.given,
+                    "shown_suggested": i.suggested,
+                    "ms": 900,
+                    "client_time": 1_700_000_000.0,
+                }
                 for i in batch
-            ]  # fmt: skip
+            ]
             assert not store.submit("ann", events).refused
             done += len(events)
     return done

@@ -69,8 +69,22 @@ def test_found_networks_are_entries_and_searches_have_names(tmp_path: Path, monk
 def test_own_cifar10_benchmark(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUDITOR_DATA_DIR", str(data_dir))
     work, out = tmp_path / "work", tmp_path / "out"
-    arguments = ["--budget", "smoke", "--networks", "fastnet,resnet20", "--seeds", "1", "--draws", "200",
-                 "--workers", "1", "--work", str(work), "--out", str(out)]  # fmt: skip
+    arguments = [
+        "--budget",
+        "smoke",
+        "--networks",
+        "fastnet,resnet20",
+        "--seeds",
+        "1",
+        "--draws",
+        "200",
+        "--workers",
+        "1",
+        "--work",
+        str(work),
+        "--out",
+        str(out),
+    ]
     _pipeline("cifar10").main(arguments)
     found = read_json(out / "benchmark.json")
     assert found["counts"]["checked"] == 275
@@ -89,15 +103,45 @@ def test_rebenchmark(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AUDITOR_DATA_DIR", str(data_dir))
     work, out = tmp_path / "work", tmp_path / "out"
     _pipeline("search").main(
-        ["--budget", "smoke", "--systems", "nasnet", "--train-seeds", "1", "--workers", "1", "--fits",
-         str(work / "fits"), "--work", str(tmp_path / "search"), "--out", str(tmp_path / "reports")]
-    )  # fmt: skip
+        [
+            "--budget",
+            "smoke",
+            "--systems",
+            "nasnet",
+            "--train-seeds",
+            "1",
+            "--workers",
+            "1",
+            "--fits",
+            str(work / "fits"),
+            "--work",
+            str(tmp_path / "search"),
+            "--out",
+            str(tmp_path / "reports"),
+        ]
+    )
     found = tmp_path / "reports" / "nasnet" / "found.json"
     trained = {path.name: path.stat().st_mtime_ns for path in (work / "fits" / "results").glob("nasnet-found*.npz")}
     _pipeline("rebenchmark").main(
-        ["--budget", "smoke", "--seeds", "1", "--draws", "200", "--sparsity", "0.8", "--workers", "1",
-         "--found", str(found), "--work", str(work), "--out", str(out)]
-    )  # fmt: skip
+        [
+            "--budget",
+            "smoke",
+            "--seeds",
+            "1",
+            "--draws",
+            "200",
+            "--sparsity",
+            "0.8",
+            "--workers",
+            "1",
+            "--found",
+            str(found),
+            "--work",
+            str(work),
+            "--out",
+            str(out),
+        ]
+    )
     after = {name: (work / "fits" / "results" / name).stat().st_mtime_ns for name in trained}
     assert len(trained) == 1
     assert after == trained  # the final training of the search is not repeated
@@ -109,9 +153,27 @@ def test_rebenchmark(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert capacity["relations"]["macs"]["slope"]["items"] == 18
     assert "not a reproduction" in (out / "capacity.md").read_text()
     _pipeline("rebenchmark").main(
-        ["--budget", "smoke", "--seeds", "1", "--draws", "200", "--sparsity", "0.8", "--workers", "1",
-         "--steps", "ranking", "--found", str(found), "--work", str(work), "--out", str(tmp_path / "alone")]
-    )  # fmt: skip
+        [
+            "--budget",
+            "smoke",
+            "--seeds",
+            "1",
+            "--draws",
+            "200",
+            "--sparsity",
+            "0.8",
+            "--workers",
+            "1",
+            "--steps",
+            "ranking",
+            "--found",
+            str(found),
+            "--work",
+            str(work),
+            "--out",
+            str(tmp_path / "alone"),
+        ]
+    )
     assert {m["name"] for m in read_json(tmp_path / "alone" / "benchmark.json")["models"]} == names
     assert not (tmp_path / "alone" / "rd").exists(), "only what was asked for"
     for part in ("rd", "ftwt"):
@@ -125,9 +187,25 @@ def test_cifake(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("AUDITOR_DATA_DIR", str(data_dir))
     work, out = tmp_path / "work", tmp_path / "out"
     _pipeline("cifake").main(
-        ["--budget", "smoke", "--audit-budget", "smoke", "--folds", "2", "--final-train", "1000", "--final-epochs", "1",
-         "--looked-at", "60", "--work", str(work), "--out", str(out)]
-    )  # fmt: skip
+        [
+            "--budget",
+            "smoke",
+            "--audit-budget",
+            "smoke",
+            "--folds",
+            "2",
+            "--final-train",
+            "1000",
+            "--final-epochs",
+            "1",
+            "--looked-at",
+            "60",
+            "--work",
+            str(work),
+            "--out",
+            str(out),
+        ]
+    )
     found = read_json(out / "results.json")
     assert found["copies"]["test_fake_in_train"] == 378
     assert {c["name"]: c["n_items"] for c in found["quality"]["checks"]} == {"exact_duplicates": 2672, "leakage": 378}

@@ -11,9 +11,7 @@ def test_one_document_and_words_beside_it(cli: Cli, tmp_path: Path) -> None:
     done = cli("quality", "digits", "--json", "--out", "found")
     found = document(done)
     assert found["schema"] == "auditor.quality/1"
-    assert set(found["checks"][0]) >= {
-        "code", "name", "status", "reason", "severity", "n_items", "groups", "items",
-    }  # fmt: skip
+    assert set(found["checks"][0]) >= {"code", "name", "status", "reason", "severity", "n_items", "groups", "items"}
     assert "Not applicable: near_duplicates" in done.stderr
     assert "Next:" in done.stderr
     assert (tmp_path / "found" / "quality.parquet").is_file()

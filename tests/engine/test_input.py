@@ -47,12 +47,17 @@ def test_first_bad_row_is_named_for_any_threads() -> None:
 @pytest.mark.parametrize(
     ("labels", "match"),
     [
-        ([0, 1, 2, 5], "label 5 in row 3"), ([0, -1, 2, 1], "label -1 in row 1"), ([1, 1, 1, 1], "one class"),
-        ([0, 0, 0, 0], "one class"), ([0, 1.5, 0, 1], "row 1 is not a whole"), (["a", "b", "a", "b"], "positions"),
-        ([[0, 1], [1, 0], [0, 1], [1, 0]], "shape"), ([0, 1, 0], "3 labels for 4 rows"),
+        ([0, 1, 2, 5], "label 5 in row 3"),
+        ([0, -1, 2, 1], "label -1 in row 1"),
+        ([1, 1, 1, 1], "one class"),
+        ([0, 0, 0, 0], "one class"),
+        ([0, 1.5, 0, 1], "row 1 is not a whole"),
+        (["a", "b", "a", "b"], "positions"),
+        ([[0, 1], [1, 0], [0, 1], [1, 0]], "shape"),
+        ([0, 1, 0], "3 labels for 4 rows"),
         (np.array([0, 1, 2**64 - 1, 1], np.uint64), "row 2"),
     ],
-)  # fmt: skip
+)
 def test_bad_labels(labels, match: str) -> None:
     with pytest.raises(LabelError, match=match):
         api.analyze(np.full((4, 3), 1 / 3), labels)
@@ -143,7 +148,7 @@ def _problems() -> dict[str, Problem]:
         "two rows": Problem(np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 1])),
         "no confident row": Problem(np.full((4, 2), 0.5) + np.array([[0.1, -0.1]]), np.array([1, 1, 1, 0])),
         "ties between top classes": Problem(np.tile([0.4, 0.4, 0.1, 0.1], (200, 1)).astype(np.float32), y),
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -27,10 +27,18 @@ def everything(analysis) -> dict[str, np.ndarray]:
     out = {
         name: getattr(analysis, name)
         for name in (
-            "labels", "class_counts", "thresholds", "confident_joint", "calibrated_joint", "self_confidence",
-            "largest_other", "predicted", "candidates", "off_diagonal",
+            "labels",
+            "class_counts",
+            "thresholds",
+            "confident_joint",
+            "calibrated_joint",
+            "self_confidence",
+            "largest_other",
+            "predicted",
+            "candidates",
+            "off_diagonal",
         )
-    }  # fmt: skip
+    }
     out |= {rule: api.flag(analysis, rule) for rule in api.RULES}
     out |= {score: api.scores(analysis, score) for score in api.SCORES}
     out |= {f"adjusted {s}": api.scores(analysis, s, adjusted=True) for s in api.SCORES[:2]}

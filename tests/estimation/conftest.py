@@ -71,9 +71,14 @@ def review(store: VerdictStore, case: Case, who: str, say: Reviewer, items: int)
 
 def event(item_id: str, given: str, suggested: str | None, verdict: str) -> dict[str, object]:
     return {
-        "uuid": str(uuid.uuid4()), "item_id": item_id, "verdict": verdict, "shown_label": given,
-        "shown_suggested": suggested, "ms": 700, "client_time": 1_700_000_000.0,
-    }  # fmt: skip
+        "uuid": str(uuid.uuid4()),
+        "item_id": item_id,
+        "verdict": verdict,
+        "shown_label": given,
+        "shown_suggested": suggested,
+        "ms": 700,
+        "client_time": 1_700_000_000.0,
+    }
 
 
 @pytest.fixture(scope="session")
@@ -89,8 +94,14 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
     """Makes a store of a case with an importance stream of `draws`; audit items only unless `ranked`."""
     stores: list[VerdictStore] = []
 
-    def make(case: Case, draws: int | None = 300, audit_share: float = 1.0, overlap: float = 0.0,
-             controls: dict[str, str] | None = None, seed: int = 0) -> VerdictStore:  # fmt: skip
+    def make(
+        case: Case,
+        draws: int | None = 300,
+        audit_share: float = 1.0,
+        overlap: float = 0.0,
+        controls: dict[str, str] | None = None,
+        seed: int = 0,
+    ) -> VerdictStore:
         store = VerdictStore.open(tmp_path / f"{len(stores)}.sqlite")
         stores.append(store)
         plan = QueuePlan(overlap=overlap, audit_share=audit_share, control_share=0.0, audit_size=300)

@@ -16,9 +16,9 @@ from auditor.estimation.estimate import estimate, estimate_errors
 from auditor.estimation.expectation import expect
 from auditor.estimation.probability import write_probabilities
 from auditor.estimation.reliability_plot import reliability_svg
+from auditor.estimation.sentences import estimate_lines
 from auditor.estimation.state import ReviewState, margins, read_state
 from auditor.estimation.uniform import uniform_part
-from auditor.estimation.sentences import estimate_lines
 from auditor.runs import layout
 from auditor.runs.tables import read_table
 from auditor.stats.sampling import audit_probabilities, draw_audit
@@ -83,11 +83,18 @@ def test_the_ranked_list_leaves_the_frame_and_is_counted_exactly(case: Case, ope
     rest = [i for i in dict.fromkeys(store.audit_stream().item_ids) if i not in set(top)]
     scores = case.run.scores.set_index("id")
     place = {item: k for k, item in enumerate(case.run.scores["id"])}
-    store.submit("ann", [
-        event(i, scores.loc[i, "given"], scores.loc[i, "suggested"],
-              perfect(0, bool(case.wrong[place[i]]), bool(case.suggestion_right[place[i]])))
-        for i in rest
-    ])  # fmt: skip
+    store.submit(
+        "ann",
+        [
+            event(
+                i,
+                scores.loc[i, "given"],
+                scores.loc[i, "suggested"],
+                perfect(0, bool(case.wrong[place[i]]), bool(case.suggestion_right[place[i]])),
+            )
+            for i in rest
+        ],
+    )
     state = read_state(case.run, store)
     assert set(top) <= set(state.ids[state.known])
     assert not np.isin(state.draws, np.flatnonzero(state.known)).any()
@@ -153,10 +160,20 @@ def _simulated(state: ReviewState, case: Case, margin: np.ndarray, draws: int, s
     codes[at] = case.wrong[at]
     everyone = np.ones(len(p), bool)
     return replace(
-        state, design="importance", draws=at, probability=p[at],
-        coins=rng.random(draws), outcome=codes, first=codes, in_frame=everyone,
-        known=~everyone, frame_probability=p, least=float(p.min()), planned=draws, judged=draws,
-    )  # fmt: skip
+        state,
+        design="importance",
+        draws=at,
+        probability=p[at],
+        coins=rng.random(draws),
+        outcome=codes,
+        first=codes,
+        in_frame=everyone,
+        known=~everyone,
+        frame_probability=p,
+        least=float(p.min()),
+        planned=draws,
+        judged=draws,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from auditor.estimation.documents import estimate_document, list_document, statu
 from auditor.estimation.estimate import estimate
 from auditor.estimation.flag_lists import flag_at_fdr, flag_at_precision
 from auditor.estimation.reviewers import NOT_CORRECTED, ReviewerError, reviewer_error
+from auditor.estimation.sentences import estimate_lines, status_lines
 from auditor.estimation.state import ReviewState, draw_stream, read_state
 from auditor.estimation.status import RemainingErrors, review_status
-from auditor.estimation.sentences import estimate_lines, status_lines
 from auditor.review.store import VerdictStore
 from tests.estimation.conftest import Case, Opened, Reviewer, make_case, perfect, review
 from tests.estimation.test_estimate import simulate
@@ -194,10 +194,13 @@ def test_controls_of_both_kinds_give_sensitivity_and_specificity(case: Case, ope
     from tests.estimation.conftest import event
 
     rows = case.run.scores.set_index("id")
-    store.submit("ann", [
-        event(i, rows.loc[i, "given"], rows.loc[i, "suggested"], "given" if k % 4 == 0 else verdict)
-        for k, (i, verdict) in enumerate(controls.items())
-    ])  # fmt: skip
+    store.submit(
+        "ann",
+        [
+            event(i, rows.loc[i, "given"], rows.loc[i, "suggested"], "given" if k % 4 == 0 else verdict)
+            for k, (i, verdict) in enumerate(controls.items())
+        ],
+    )
     error = reviewer_error(read_state(case.run, store), "strict")
     assert isinstance(error, ReviewerError)
     assert error.sensitivity.value == pytest.approx(0.75)

@@ -35,9 +35,18 @@ def auditor(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("explained") / "run"
     auditor(
-        "find-errors", "digits", "--model", "cifake_cnn:f16-c2-d32-n1", "--budget", "smoke", "--folds", "2",
-        "--out", str(folder), "--quiet",
-    )  # fmt: skip
+        "find-errors",
+        "digits",
+        "--model",
+        "cifake_cnn:f16-c2-d32-n1",
+        "--budget",
+        "smoke",
+        "--folds",
+        "2",
+        "--out",
+        str(folder),
+        "--quiet",
+    )
     return folder
 
 

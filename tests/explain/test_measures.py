@@ -44,8 +44,10 @@ def test_a_true_map_beats_its_shuffled_self_and_a_wrong_one() -> None:
     true[:, :8, :8] = 1
     wrong = true.flip(1, 2)
     control = shuffled(true, seed=0)
-    areas = {name: [a.mean() for a in curves(model, x, k, m).areas()] for name, m in
-             (("true", true), ("wrong", wrong), ("control", control))}  # fmt: skip
+    areas = {
+        name: [a.mean() for a in curves(model, x, k, m).areas()]
+        for name, m in (("true", true), ("wrong", wrong), ("control", control))
+    }
     assert areas["true"][0] < areas["control"][0] - 0.05 < areas["wrong"][0]
     assert areas["true"][1] > areas["control"][1] + 0.05 > areas["wrong"][1]
     found = curves(model, x, k, true, steps=4)

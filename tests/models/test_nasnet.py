@@ -56,9 +56,7 @@ def test_end_points_of_6_at_768() -> None:
     model = nasnet_a(10).eval()
     with torch.no_grad(), torch_threads(1):
         shapes = [(s.shape[1], s.shape[2]) for s in model.states(torch.zeros(1, 3, 32, 32))]
-    assert shapes == [
-        (96, 32), *[(192, 32)] * 6, (256, 16), *[(384, 16)] * 6, (512, 8), *[(768, 8)] * 6,
-    ]  # fmt: skip
+    assert shapes == [(96, 32), *[(192, 32)] * 6, (256, 16), *[(384, 16)] * 6, (512, 8), *[(768, 8)] * 6]
 
 
 def test_the_schedule_of_drop_path() -> None:

@@ -7,9 +7,9 @@ import pytest
 torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
 
+from auditor.lab.prune.layers import prunable_layers  # noqa: E402
 from auditor.models.counter import count, count_pruned  # noqa: E402
 from auditor.models.registry import build_model  # noqa: E402
-from auditor.lab.prune.layers import prunable_layers  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,12 @@ INCEPTION_STEM = _conv(3, 192, 3) - sum(
 SHORTCUTS = sum(_conv(*c) for c in ((32, 16, 1), (16, 24, 1), (64, 96, 1), (160, 320, 1), (32, 32, 1)))
 #: GoogLeNet: the stem, and a second 3x3 in each "5x5" branch.
 GOOGLE = (
-    _conv(3, 192, 3) - _conv(3, 64, 7) - _conv(64, 64, 1) - _conv(64, 192, 3)
+    _conv(3, 192, 3)
+    - _conv(3, 64, 7)
+    - _conv(64, 64, 1)
+    - _conv(64, 192, 3)
     + sum(_conv(c, c, 3) for c in (32, 96, 48, 64, 64, 64, 128, 128, 128))
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(

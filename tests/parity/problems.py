@@ -9,9 +9,14 @@ from typing import Any
 import numpy as np
 
 CLEANLAB_RULES = (
-    "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given",
-    "low_self_confidence", "low_normalized_margin",
-)  # fmt: skip
+    "prune_by_noise_rate",
+    "prune_by_class",
+    "both",
+    "confident_learning",
+    "predicted_neq_given",
+    "low_self_confidence",
+    "low_normalized_margin",
+)
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,7 @@ def test_reference_version() -> None:
     assert cleanlab.__version__.startswith("2.9.")
 
 
-@settings(
-    max_examples=CASES, deadline=None, derandomize=True, database=None,
-    suppress_health_check=list(HealthCheck),
-)  # fmt: skip
+@settings(max_examples=CASES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 2**31),
     n=st.integers(40, 320),

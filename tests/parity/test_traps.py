@@ -142,11 +142,24 @@ def entropy_in_input_type(m) -> None:
 
 
 TRAPS: list[Callable[..., None]] = [
-    no_tolerance, argmax_of_confident_only, diagonal_not_raised, means_in_float64, missing_class_in_input_type,
-    stable_sort_in_rounding, stable_sort_in_noise_rate, stable_sort_in_lowest, positive_margins_only,
-    unflag_without_epsilon, multiply_before_dividing, summed_in_c_order, low_rules_unflagged_too,
-    low_rules_count_before_unflag, prune_rules_not_unflagged, margin_in_another_order, entropy_in_input_type,
-]  # fmt: skip
+    no_tolerance,
+    argmax_of_confident_only,
+    diagonal_not_raised,
+    means_in_float64,
+    missing_class_in_input_type,
+    stable_sort_in_rounding,
+    stable_sort_in_noise_rate,
+    stable_sort_in_lowest,
+    positive_margins_only,
+    unflag_without_epsilon,
+    multiply_before_dividing,
+    summed_in_c_order,
+    low_rules_unflagged_too,
+    low_rules_count_before_unflag,
+    prune_rules_not_unflagged,
+    margin_in_another_order,
+    entropy_in_input_type,
+]
 
 
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.__name__)

@@ -22,9 +22,21 @@ from auditor.patch.records import Patch, PatchHeader, PatchRecord
 CLASSES = ("cat", "dog", "horse")
 LABELS = ("cat", "cat", "dog", "dog", "horse", "horse", "cat", "dog")
 FORMS = (
-    "folder", "folder-splits", "csv", "csv-quoted", "csv-codes", "csv-images", "tsv-gz", "jsonl", "parquet",
-    "parquet-table", "hub", "hub-datasets", "probs", "probs-text",
-)  # fmt: skip
+    "folder",
+    "folder-splits",
+    "csv",
+    "csv-quoted",
+    "csv-codes",
+    "csv-images",
+    "tsv-gz",
+    "jsonl",
+    "parquet",
+    "parquet-table",
+    "hub",
+    "hub-datasets",
+    "probs",
+    "probs-text",
+)
 
 
 def png(seed: int) -> bytes:
@@ -122,8 +134,9 @@ def _csv(form: str, root: Path, codes: list[int]) -> Source:
 
 def _columns(form: str, root: Path, codes: list[int]) -> Source:
     if form == "parquet-table":
-        table = pa.table({"size": list(SEEDS), "weight": [s / 7 for s in SEEDS],
-                          "label": pa.array(LABELS).dictionary_encode()})  # fmt: skip
+        table = pa.table(
+            {"size": list(SEEDS), "weight": [s / 7 for s in SEEDS], "label": pa.array(LABELS).dictionary_encode()}
+        )
         pq.write_table(table, root / "x.parquet", row_group_size=3)
         return Source(f"parquet://{root}/x.parquet", root)
     if form == "hub-datasets":
@@ -131,8 +144,10 @@ def _columns(form: str, root: Path, codes: list[int]) -> Source:
         (root / "train.jsonl").write_text("\n".join(lines[:5]) + "\n")
         (root / "test.jsonl").write_text("\n".join(lines[5:]) + "\n")
         return Source(f"hf://{root}", root)
-    images = pa.array([{"bytes": png(s), "path": None} for s in SEEDS],
-                      type=pa.struct([("bytes", pa.binary()), ("path", pa.string())]))  # fmt: skip
+    images = pa.array(
+        [{"bytes": png(s), "path": None} for s in SEEDS],
+        type=pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+    )
     features = {"img": {"_type": "Image"}, "label": {"names": list(CLASSES), "_type": "ClassLabel"}}
     table = pa.table({"img": images, "label": pa.array(codes)})
     table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
@@ -172,8 +187,11 @@ def patch_for(data: Dataset, column: str = "label") -> Patch:
     def item(name: int, nth: int) -> int:
         return int(np.flatnonzero(data.labels == name)[nth])
 
-    copied = next(k for k in range(len(data)) if (data.content_hashes == data.content_hashes[k]).sum() == 2
-                  and data.labels[k] == 1)  # fmt: skip
+    copied = next(
+        k
+        for k in range(len(data))
+        if (data.content_hashes == data.content_hashes[k]).sum() == 2 and data.labels[k] == 1
+    )
     alone = next(
         k for k in range(len(data)) if data.labels[k] == 1 and data.content_hashes[k] != data.content_hashes[copied]
     )

@@ -75,9 +75,11 @@ def test_apply_then_revert_is_the_identity(form: str, make: Make, settings: Sett
     after = _labels(tmp_path / "copy", settings)
     hashes = dict(zip(open_target(source.reference, settings).target.keys.tolist(), data.content_hashes, strict=True))
     wanted = {(r.id, r.from_label): r for r in patch.records}
-    expected = {key: primary_label(wanted[hashes[key], name]) if (hashes[key], name) in wanted else name
-                for key, name in before.items()
-                if wanted.get((hashes[key], name)) is None or wanted[hashes[key], name].op != "drop"}  # fmt: skip
+    expected = {
+        key: primary_label(wanted[hashes[key], name]) if (hashes[key], name) in wanted else name
+        for key, name in before.items()
+        if wanted.get((hashes[key], name)) is None or wanted[hashes[key], name].op != "drop"
+    }
     assert after == expected
     assert len(after) == len(before) - 1
 
@@ -295,8 +297,13 @@ def test_a_killed_run_leaves_no_half_copy_and_the_next_one_sweeps(
         f"m.copy_file = kill\nrun(['patch', 'apply', {str(tmp_path / 'p.labelpatch.jsonl')!r}, {source.reference!r}, "
         f"'--out', {str(tmp_path / 'copy')!r}, '--offline'])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, cwd=tmp_path,
-                          env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])})  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert not (tmp_path / "copy").exists()
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".copy.tmp-")] != []
@@ -354,8 +361,11 @@ def test_cifake_takes_its_labels_from_columns_once_corrected(
     def other(k: int) -> str:
         return names[(data.labels[k] + 1) % len(names)]
 
-    records = (record_for(data, 0, "relabel", other(0)), record_for(data, 5, "drop"),
-               record_for(data, 9, "multi", names[data.labels[9]], other(9)))  # fmt: skip
+    records = (
+        record_for(data, 0, "relabel", other(0)),
+        record_for(data, 5, "drop"),
+        record_for(data, 9, "multi", names[data.labels[9]], other(9)),
+    )
     patch = Patch(header_for(data, "test", column), records)
     apply_patch(patch, reference, here, out=tmp_path / "copy")
     assert verify_patch(patch, str(tmp_path / "copy"), here).done == 3

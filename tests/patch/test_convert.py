@@ -23,8 +23,14 @@ from auditor.patch.records import Patch, PatchRecord
 from tests.patch.conftest import Source, header_for, patch_for, record_for
 
 Make = Callable[[str], Source]
-SUFFIXES = {"published": "json", "real": "json", "csv": "csv", "label-studio": "json", "fiftyone": "json",
-            "column": "parquet"}  # fmt: skip
+SUFFIXES = {
+    "published": "json",
+    "real": "json",
+    "csv": "csv",
+    "label-studio": "json",
+    "fiftyone": "json",
+    "column": "parquet",
+}
 
 
 def _said(records: tuple[PatchRecord, ...]) -> set[Any]:
@@ -80,11 +86,7 @@ def test_csv_keeps_every_field(make: Make, settings: Settings, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "text",
-    [
-        "id,to\n{id},cat\n",
-        "path,label,corrected_label\n{id},{given},cat\n",
-        "\ufeffindex,new_label\r\n4,cat\r\n",
-    ],
+    ["id,to\n{id},cat\n", "path,label,corrected_label\n{id},{given},cat\n", "\ufeffindex,new_label\r\n4,cat\r\n"],
 )
 def test_csv_of_others(text: str, make: Make, settings: Settings, tmp_path: Path) -> None:
     source = make("folder")
@@ -106,9 +108,17 @@ def _published_sample(data: Dataset) -> list[dict[str, Any]]:
     for votes, row in rows:
         given = int(data.labels[row])
         guess = (given + 1) % 3
-        items.append({"id": row, "url": f"https://example.org/{row}.png", "given_original_label": given,
-                      "given_original_label_name": data.class_names[given], "our_guessed_label": guess,
-                      "our_guessed_label_name": data.class_names[guess], "mturk": votes})  # fmt: skip
+        items.append(
+            {
+                "id": row,
+                "url": f"https://example.org/{row}.png",
+                "given_original_label": given,
+                "given_original_label_name": data.class_names[given],
+                "our_guessed_label": guess,
+                "our_guessed_label_name": data.class_names[guess],
+                "mturk": votes,
+            }
+        )
     return items
 
 
@@ -121,18 +131,31 @@ def test_published_verdicts_by_the_published_rule(make: Make, settings: Settings
         tmp_path / "m.json", tmp_path / "b.labelpatch.jsonl", settings, read_as="published", reference=source.reference
     )
     assert {r.index: (r.op, r.verdict) for r in done.patch.records} == {
-        4: ("relabel", "suggested"), 2: ("multi", "both"), 5: ("drop", "neither"),
-    }  # fmt: skip
+        4: ("relabel", "suggested"),
+        2: ("multi", "both"),
+        5: ("drop", "neither"),
+    }
     assert any("without 3 equal votes" in note for note in done.notes)
-    strict = convert(tmp_path / "m.json", tmp_path / "c.labelpatch.jsonl", settings, read_as="published",
-                     reference=source.reference, options=Options(k=5))  # fmt: skip
+    strict = convert(
+        tmp_path / "m.json",
+        tmp_path / "c.labelpatch.jsonl",
+        settings,
+        read_as="published",
+        reference=source.reference,
+        options=Options(k=5),
+    )
     assert not strict.patch.records
     # A raw number that is not the row of this data fails the check of every label.
     items[0]["given_original_label"], items[0]["given_original_label_name"] = 2, "horse"
     (tmp_path / "m.json").write_text(json.dumps(items))
     with pytest.raises(DataError, match="1 of 5 verdicts do not fit"):
-        convert(tmp_path / "m.json", tmp_path / "d.labelpatch.jsonl", settings, read_as="published",
-                reference=source.reference)  # fmt: skip
+        convert(
+            tmp_path / "m.json",
+            tmp_path / "d.labelpatch.jsonl",
+            settings,
+            read_as="published",
+            reference=source.reference,
+        )
 
 
 def test_real_goes_by_the_file_number_where_there_is_one(settings: Settings, tmp_path: Path) -> None:
@@ -143,8 +166,13 @@ def test_real_goes_by_the_file_number_where_there_is_one(settings: Settings, tmp
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png(number))
     (tmp_path / "real.json").write_text("[[0], [0], [], [1, 0]]")
-    done = convert(tmp_path / "real.json", tmp_path / "b.labelpatch.jsonl", settings, read_as="real",
-                   reference=str(tmp_path / "val"))  # fmt: skip
+    done = convert(
+        tmp_path / "real.json",
+        tmp_path / "b.labelpatch.jsonl",
+        settings,
+        read_as="real",
+        reference=str(tmp_path / "val"),
+    )
     said = {Path(r.path or "").name[15:23]: (r.op, r.to) for r in done.patch.records}
     assert said == {"00000002": ("relabel", ("cat",)), "00000003": ("drop", ()), "00000004": ("multi", ("dog", "cat"))}
 
@@ -154,21 +182,41 @@ def test_label_studio_as_exported(make: Make, settings: Settings, tmp_path: Path
     data = open_dataset(source.reference, settings)
 
     def annotation(*choices: str, cancelled: bool = False, who: int = 1) -> dict[str, Any]:
-        result = [{"id": "x", "from_name": "choice", "to_name": "image", "type": "choices", "origin": "manual",
-                   "value": {"choices": list(choices)}}]  # fmt: skip
+        result = [
+            {
+                "id": "x",
+                "from_name": "choice",
+                "to_name": "image",
+                "type": "choices",
+                "origin": "manual",
+                "value": {"choices": list(choices)},
+            }
+        ]
         return {"id": 11, "completed_by": who, "result": result, "was_cancelled": cancelled, "lead_time": 4.2}
 
     tasks = [
-        {"id": 1, "data": {"image": f"/data/local-files/?d=pets/{data.ids[4]}"}, "predictions": [],
-         "annotations": [annotation("cat"), annotation("cat", who=2), annotation("horse", who=3)]},
+        {
+            "id": 1,
+            "data": {"image": f"/data/local-files/?d=pets/{data.ids[4]}"},
+            "predictions": [],
+            "annotations": [annotation("cat"), annotation("cat", who=2), annotation("horse", who=3)],
+        },
         {"id": 2, "data": {"image": "/data/upload/3/1a2b3c4d-6.png"}, "annotations": [annotation("cat", "horse")]},
         {"id": 3, "data": {"image": f"s3://bucket/{data.ids[5]}"}, "annotations": [annotation("cat", cancelled=True)]},
-        {"id": 4, "data": {"image": f"s3://bucket/{data.ids[3]}"},
-         "annotations": [annotation("cat"), annotation("horse", who=2)]},
-    ]  # fmt: skip
+        {
+            "id": 4,
+            "data": {"image": f"s3://bucket/{data.ids[3]}"},
+            "annotations": [annotation("cat"), annotation("horse", who=2)],
+        },
+    ]
     (tmp_path / "ls.json").write_text(json.dumps(tasks))
-    done = convert(tmp_path / "ls.json", tmp_path / "b.labelpatch.jsonl", settings, read_as="label-studio",
-                   reference=source.reference)  # fmt: skip
+    done = convert(
+        tmp_path / "ls.json",
+        tmp_path / "b.labelpatch.jsonl",
+        settings,
+        read_as="label-studio",
+        reference=source.reference,
+    )
     four = next(r for r in done.patch.records if r.path == data.ids[4])
     assert (four.to, four.n, sum((four.votes or {}).values())) == (("cat",), 3, 3)
     assert any(r.op == "multi" and r.to == ("cat", "horse") for r in done.patch.records)
@@ -179,8 +227,13 @@ def test_label_studio_as_exported(make: Make, settings: Settings, tmp_path: Path
     )
     (tmp_path / "ls.json").write_text(json.dumps(tasks))
     with pytest.raises(DataError, match="several Choices controls"):
-        convert(tmp_path / "ls.json", tmp_path / "c.labelpatch.jsonl", settings, read_as="label-studio",
-                reference=source.reference)  # fmt: skip
+        convert(
+            tmp_path / "ls.json",
+            tmp_path / "c.labelpatch.jsonl",
+            settings,
+            read_as="label-studio",
+            reference=source.reference,
+        )
 
 
 def test_label_studio_finds_texts_by_their_content(make: Make, settings: Settings, tmp_path: Path) -> None:
@@ -189,8 +242,13 @@ def test_label_studio_finds_texts_by_their_content(make: Make, settings: Setting
     result = {"from_name": "label", "to_name": "text", "type": "choices", "value": {"choices": ["dog"]}}
     task = {"id": 1, "data": {"text": data.item(4)}, "annotations": [{"result": [result]}]}
     (tmp_path / "ls.json").write_text(json.dumps([task]))
-    done = convert(tmp_path / "ls.json", tmp_path / "b.labelpatch.jsonl", settings, read_as="label-studio",
-                   reference=source.reference)  # fmt: skip
+    done = convert(
+        tmp_path / "ls.json",
+        tmp_path / "b.labelpatch.jsonl",
+        settings,
+        read_as="label-studio",
+        reference=source.reference,
+    )
     assert [r.index for r in done.patch.records] == [4]
 
 
@@ -209,8 +267,13 @@ def test_fiftyone_as_exported(named: bool, make: Make, settings: Settings, tmp_p
     labels[second] = None
     labels["elsewhere/9"] = "dog" if named else 1
     (tmp_path / "labels.json").write_text(json.dumps({"classes": None if named else classes, "labels": labels}))
-    done = convert(tmp_path / "labels.json", tmp_path / "b.labelpatch.jsonl", settings, read_as="fiftyone",
-                   reference=source.reference + "?split=train")  # fmt: skip
+    done = convert(
+        tmp_path / "labels.json",
+        tmp_path / "b.labelpatch.jsonl",
+        settings,
+        read_as="fiftyone",
+        reference=source.reference + "?split=train",
+    )
     assert [r.to for r in done.patch.records] == [("dog",)]
     assert done.patch.header.split == "train"
     assert len(done.notes) == 2
@@ -227,16 +290,33 @@ def test_a_column_of_the_hub(make: Make, settings: Settings, tmp_path: Path) -> 
     )
     (tmp_path / "fixed").mkdir()
     pq.write_table(table, tmp_path / "fixed" / "train-00000-of-00001.parquet")
-    done = convert(tmp_path / "fixed", tmp_path / "b.labelpatch.jsonl", settings, read_as="column",
-                   reference=source.reference + "?split=train", options=Options(column="fixed"))  # fmt: skip
+    done = convert(
+        tmp_path / "fixed",
+        tmp_path / "b.labelpatch.jsonl",
+        settings,
+        read_as="column",
+        reference=source.reference + "?split=train",
+        options=Options(column="fixed"),
+    )
     assert [(r.index, r.to) for r in done.patch.records] == [(4, ("cat",))]
     with pytest.raises(UsageError, match="--column"):
-        convert(tmp_path / "fixed", tmp_path / "c.labelpatch.jsonl", settings, read_as="column",
-                reference=source.reference + "?split=train")  # fmt: skip
+        convert(
+            tmp_path / "fixed",
+            tmp_path / "c.labelpatch.jsonl",
+            settings,
+            read_as="column",
+            reference=source.reference + "?split=train",
+        )
     pq.write_table(table.slice(1), tmp_path / "fixed" / "train-00000-of-00001.parquet")
     with pytest.raises(DataError, match="4 rows, the data 5"):
-        convert(tmp_path / "fixed", tmp_path / "c.labelpatch.jsonl", settings, read_as="column",
-                reference=source.reference + "?split=train", options=Options(column="fixed"))  # fmt: skip
+        convert(
+            tmp_path / "fixed",
+            tmp_path / "c.labelpatch.jsonl",
+            settings,
+            read_as="column",
+            reference=source.reference + "?split=train",
+            options=Options(column="fixed"),
+        )
 
 
 def test_copies_that_a_source_labels_differently_are_left_out(make: Make, settings: Settings, tmp_path: Path) -> None:
@@ -246,8 +326,9 @@ def test_copies_that_a_source_labels_differently_are_left_out(make: Make, settin
     lists[0] = [2]  # item 6 is a copy of item 0 and keeps its label
     lists[4] = [0]
     (tmp_path / "real.json").write_text(json.dumps(lists))
-    done = convert(tmp_path / "real.json", tmp_path / "b.labelpatch.jsonl", settings, read_as="real",
-                   reference=source.reference)  # fmt: skip
+    done = convert(
+        tmp_path / "real.json", tmp_path / "b.labelpatch.jsonl", settings, read_as="real", reference=source.reference
+    )
     assert [r.index for r in done.patch.records] == [4]
     assert "1 items were left out" in done.notes[0]
 
@@ -255,14 +336,29 @@ def test_copies_that_a_source_labels_differently_are_left_out(make: Make, settin
 BAD = {
     "published": ["{}", "[]", "[1]", '[{"id": 1, "mturk": {"a": 1}}]', '[{"id": 1, "mturk": {"given": -1}}]'],
     "real": ["{}", "[1]", "[[0]]", '[["cow"],[],[],[],[],[],[],[]]', "[[99],[],[],[],[],[],[],[]]"],
-    "csv": ["a,b\n1,2\n", "index,to\n99,cat\n", "index,to\nx,cat\n", "index,to\n1,cow\n", "index,op,to\n1,erase,cat\n",
-            "index,op,to\n1,multi,cat\n"],
-    "label-studio": ["{}", "[1]", '[{"annotations": 3}]',
-                     '[{"annotations": [{"result": [{"type": "choices", "from_name": "c", "value": 3}]}]}]'],
-    "fiftyone": ["[]", '{"labels": []}', '{"classes": 3, "labels": {}}', '{"classes": ["a"], "labels": {"0": 4}}',
-                 '{"labels": {"nowhere/x": "cat"}}'],
+    "csv": [
+        "a,b\n1,2\n",
+        "index,to\n99,cat\n",
+        "index,to\nx,cat\n",
+        "index,to\n1,cow\n",
+        "index,op,to\n1,erase,cat\n",
+        "index,op,to\n1,multi,cat\n",
+    ],
+    "label-studio": [
+        "{}",
+        "[1]",
+        '[{"annotations": 3}]',
+        '[{"annotations": [{"result": [{"type": "choices", "from_name": "c", "value": 3}]}]}]',
+    ],
+    "fiftyone": [
+        "[]",
+        '{"labels": []}',
+        '{"classes": 3, "labels": {}}',
+        '{"classes": ["a"], "labels": {"0": 4}}',
+        '{"labels": {"nowhere/x": "cat"}}',
+    ],
     "column": ["not parquet"],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("name", "text"), [(n, t) for n, texts in BAD.items() for t in texts])

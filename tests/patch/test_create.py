@@ -27,13 +27,26 @@ N = 8
 def run(tmp_path: Path) -> Run:
     """A run over eight items of the test split; items 6 and 7 are copies of 0 and 1."""
     given = ["cat", "dog", "horse", "cat", "dog", "horse", "cat", "horse"]
-    items = pd.DataFrame({
-        "id": [f"test/{k}" for k in range(N)], "index": range(N), "split": "test", "given": given,
-        "label": [CLASSES.index(g) for g in given], "path": None,
-        "content_hash": [hash_bytes(str(k % 6).encode()) for k in range(N)],
-    })  # fmt: skip
-    manifest = {"data": {"name": "pets", "reference": "folder:///pets", "hash_scheme": "sha256-rgb-bytes",
-                         "class_names": CLASSES, "fingerprint": "-"}}  # fmt: skip
+    items = pd.DataFrame(
+        {
+            "id": [f"test/{k}" for k in range(N)],
+            "index": range(N),
+            "split": "test",
+            "given": given,
+            "label": [CLASSES.index(g) for g in given],
+            "path": None,
+            "content_hash": [hash_bytes(str(k % 6).encode()) for k in range(N)],
+        }
+    )
+    manifest = {
+        "data": {
+            "name": "pets",
+            "reference": "folder:///pets",
+            "hash_scheme": "sha256-rgb-bytes",
+            "class_names": CLASSES,
+            "fingerprint": "-",
+        }
+    }
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     made = Run(tmp_path, manifest)
     findings = pd.DataFrame({"id": ["test/3", "test/1"], "rank": [1, 2]})
@@ -46,19 +59,26 @@ def _say(item: int, verdict: str, label: str | None = None, n: int = 3) -> ItemC
 
 
 EVERY = [
-    _say(0, "given", "cat"), _say(1, "suggested", "horse"), _say(2, "other:cat", "cat"), _say(3, "both", "dog"),
-    _say(4, "neither"), _say(5, "bad_item"), _say(7, NO_AGREEMENT),
-]  # fmt: skip
+    _say(0, "given", "cat"),
+    _say(1, "suggested", "horse"),
+    _say(2, "other:cat", "cat"),
+    _say(3, "both", "dog"),
+    _say(4, "neither"),
+    _say(5, "bad_item"),
+    _say(7, NO_AGREEMENT),
+]
 
 
 def test_every_verdict_becomes_its_operation(run: Run, settings: Settings) -> None:
     made = create_patch(run, EVERY, settings)
     said = {r.index: (r.op, r.from_label, r.to, r.reason) for r in made.patch.records}
     assert said == {
-        1: ("relabel", "dog", ("horse",), None), 2: ("relabel", "horse", ("cat",), None),
-        3: ("multi", "cat", ("cat", "dog"), None), 4: ("drop", "dog", (), "neither"),
+        1: ("relabel", "dog", ("horse",), None),
+        2: ("relabel", "horse", ("cat",), None),
+        3: ("multi", "cat", ("cat", "dog"), None),
+        4: ("drop", "dog", (), "neither"),
         5: ("drop", "horse", (), "bad_item"),
-    }  # fmt: skip
+    }
     assert made.left_out == {"given": 1, NO_AGREEMENT: 1}
     assert [r.index for r in made.patch.records][:2] == [3, 1], "ranked first"
     header = made.patch.header
@@ -117,11 +137,17 @@ def test_the_fingerprint_is_that_of_the_data(settings: Settings, tmp_path: Path)
     from auditor.patch.create import _header
 
     data = open_dataset("digits", settings)
-    items = pd.DataFrame({
-        "id": data.ids, "content_hash": data.content_hashes, "label": data.labels, "split": data.items.splits,
-    })  # fmt: skip
-    manifest = {"data": {"name": "digits", "reference": "digits", "hash_scheme": data.hash_scheme,
-                         "class_names": list(data.class_names)}}  # fmt: skip
+    items = pd.DataFrame(
+        {"id": data.ids, "content_hash": data.content_hashes, "label": data.labels, "split": data.items.splits}
+    )
+    manifest = {
+        "data": {
+            "name": "digits",
+            "reference": "digits",
+            "hash_scheme": data.hash_scheme,
+            "class_names": list(data.class_names),
+        }
+    }
     (tmp_path / "manifest.json").write_text("{}")
     header = _header(Run(tmp_path, manifest), items, ["all"], settings, "CC0-1.0", "now")
     assert header.fingerprint == data.fingerprint

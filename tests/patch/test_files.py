@@ -21,11 +21,23 @@ A, B, C = ("sha256:" + c * 64 for c in "abc")
 CLASSES = ("cat", "dog", "<script>alert(1)</script>")
 HEADER = PatchHeader("pets", "test", 10, A, "sha256-rgb-bytes", CLASSES, created="2026-01-01", tool="auditor 1")
 RECORDS = (
-    PatchRecord(A, "relabel", "cat", ("dog",), verdict="suggested", votes={"suggested": 3}, n=3, posterior=0.98,
-                index=4, path="../../etc/passwd", rank=1, note="größer"),
+    PatchRecord(
+        A,
+        "relabel",
+        "cat",
+        ("dog",),
+        verdict="suggested",
+        votes={"suggested": 3},
+        n=3,
+        posterior=0.98,
+        index=4,
+        path="../../etc/passwd",
+        rank=1,
+        note="größer",
+    ),
     PatchRecord(B, "multi", "dog", ("dog", CLASSES[2]), verdict="both"),
     PatchRecord(C, "drop", CLASSES[2], reason="neither", verdict="neither"),
-)  # fmt: skip
+)
 PATCH = Patch(HEADER, RECORDS)
 
 
@@ -52,8 +64,15 @@ def test_the_example_of_the_specification_is_read(name: Path) -> None:
     header = header_to_json(HEADER) | {"run": A}
     votes = {"verdict": "suggested", "votes": {"suggested": 3}, "n": 3, "posterior": 0.98, "rank": 7, "note": None}
     example = {"id": A, "index": 2405, "path": None, "op": "relabel", "from": "cat", "to": "dog", **votes}
-    patch = read_patch(_write(name, header, example, {"id": B, "op": "multi", "from": "dog", "to": ["dog", "cat"]},
-                              {"id": C, "op": "drop", "from": "dog", "reason": "neither"}))  # fmt: skip
+    patch = read_patch(
+        _write(
+            name,
+            header,
+            example,
+            {"id": B, "op": "multi", "from": "dog", "to": ["dog", "cat"]},
+            {"id": C, "op": "drop", "from": "dog", "reason": "neither"},
+        )
+    )
     assert [r.op for r in patch.records] == ["relabel", "multi", "drop"]
 
 

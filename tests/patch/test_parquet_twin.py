@@ -76,7 +76,7 @@ BAD: dict[str, tuple[Any, dict[str, list[Any]], str]] = {
         {"id": [A, A], "op": ["relabel"] * 2, "from": ["cat"] * 2, "to": [["dog"], [CLASSES[2]]]},
         "two outcomes",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("header", "columns", "word"), BAD.values(), ids=BAD.keys())

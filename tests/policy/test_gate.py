@@ -17,6 +17,7 @@ pytest.importorskip("alembic")
 from auditor.cli.main import app
 from auditor.core.config import Settings
 from auditor.core.errors import AuditorError, ConfigError, DataError, RunError, UnreadableError
+from auditor.estimation.state import read_state
 from auditor.policy.annotations import github_annotations
 from auditor.policy.baseline import new_rows, read_baseline, write_baseline
 from auditor.policy.check import check
@@ -26,7 +27,6 @@ from auditor.policy.measures import error_rate, reviewed
 from auditor.policy.outcomes import Concern, GateResult, Outcome
 from auditor.policy.policy import Policy
 from auditor.policy.rows import rows_of_dataset
-from auditor.estimation.state import read_state
 from tests.estimation.conftest import Case, Opened, case, event, opened, perfect, review
 
 __all__ = ["case", "opened"]
@@ -37,10 +37,15 @@ COPIES = Policy(max_new_duplicate_leaks=0, max_label_conflicts=0)
 
 def table(path: Path, n: int = 60) -> pd.DataFrame:
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({
-        "id": [f"r{i}" for i in range(n)], "label": np.where(np.arange(n) % 2, "odd", "even"),
-        "split": np.where(np.arange(n) % 3, "train", "test"), "x": rng.normal(size=n), "y": rng.normal(size=n),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "id": [f"r{i}" for i in range(n)],
+            "label": np.where(np.arange(n) % 2, "odd", "even"),
+            "split": np.where(np.arange(n) % 3, "train", "test"),
+            "x": rng.normal(size=n),
+            "y": rng.normal(size=n),
+        }
+    )
     frame.to_csv(path, index=False)
     return frame
 
@@ -202,8 +207,10 @@ def test_junit_is_xml_with_one_case_per_limit() -> None:
     assert root.attrib | {"name": ""} == {"name": "", "tests": "3", "failures": "1", "errors": "1"}
     cases = {c.attrib["name"]: [child.tag for child in c] for c in root.iter("testcase")}
     assert cases == {
-        "max_label_conflicts": ["failure"], "max_estimated_error_rate_upper": ["error"], "min_reviewed": ["system-out"],
-    }  # fmt: skip
+        "max_label_conflicts": ["failure"],
+        "max_estimated_error_rate_upper": ["error"],
+        "min_reviewed": ["system-out"],
+    }
 
 
 def test_json_and_lines() -> None:

@@ -11,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from auditor.quality import alike, duplicates
+from auditor.core.errors import DataError
+from auditor.core.hashing import hash_bytes
+from auditor.quality import duplicates
+from auditor.quality import pair_verification as alike
 from auditor.quality.duplicates import find_duplicates
 from auditor.quality.hashes import (
     LARGEST_BUCKET,
@@ -21,8 +24,6 @@ from auditor.quality.hashes import (
     normalised_text,
     pairs_in_buckets,
 )
-from auditor.core.errors import DataError
-from auditor.core.hashing import hash_bytes
 
 
 def pictures(count: int, size: int = 32, seed: int = 0) -> np.ndarray:
@@ -141,9 +142,17 @@ def test_long_chains_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_texts_equal_but_for_case_and_punctuation_or_nearly_equal() -> None:
     long = "the quick brown fox jumps over the lazy dog while the cat sleeps on the warm mat near the old door"
     texts = [
-        "Hello, World!", "hello world", "HELLO  world?", "goodbye world",
-        long, long.replace("warm", "soft"), long[::-1], "?!", "...", "",
-    ]  # fmt: skip
+        "Hello, World!",
+        "hello world",
+        "HELLO  world?",
+        "goodbye world",
+        long,
+        long.replace("warm", "soft"),
+        long[::-1],
+        "?!",
+        "...",
+        "",
+    ]
     found = find_duplicates(np.arange(len(texts)).astype(str), texts=texts)
     groups = partition(found.group)
     assert frozenset({0, 1, 2}) in groups

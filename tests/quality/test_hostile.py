@@ -78,9 +78,7 @@ def test_everything_is_reported_and_nothing_crashes(hostile: Path) -> None:
     found = quality(str(hostile), settings=Settings(offline=True)).document
     checks = {c["name"]: c for c in found["checks"]}
     notes = {Path(i["id"]).name: i["note"] for i in checks["undecodable"]["items"]}
-    assert set(notes) == {
-        "empty.png", "cut.jpg", "text.png", "archive.png", "bomb.png", "zeros.jpg", "nowhere.png",
-    }  # fmt: skip
+    assert set(notes) == {"empty.png", "cut.jpg", "text.png", "archive.png", "bomb.png", "zeros.jpg", "nowhere.png"}
     assert "0 bytes" in notes["empty.png"]
     assert "truncated" in notes["cut.jpg"]
     assert "10000x10000" in notes["bomb.png"]

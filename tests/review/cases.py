@@ -36,18 +36,34 @@ def make_run(
     ids = np.array([f"sha256:{i:08x}" for i in rng.permutation(n)], dtype=object)
     scores = pd.DataFrame(
         {
-            "rank": np.arange(1, n + 1), "id": ids, "index": rng.permutation(n), "split": "test",
-            "row": np.arange(n), "given": names[given], "suggested": names[suggested],
-            "p_given": 0.1, "p_suggested": 0.8, "score": np.linspace(5, -5, n), "flagged": np.arange(n) < flagged,
+            "rank": np.arange(1, n + 1),
+            "id": ids,
+            "index": rng.permutation(n),
+            "split": "test",
+            "row": np.arange(n),
+            "given": names[given],
+            "suggested": names[suggested],
+            "p_given": 0.1,
+            "p_suggested": 0.8,
+            "score": np.linspace(5, -5, n),
+            "flagged": np.arange(n) < flagged,
         }
-    )  # fmt: skip
+    )
     findings = scores[:flagged].drop(columns=["row", "flagged"]).copy()
     findings["code"], findings["message"] = "LE001", "looks like another class"
     broken = {
-        "rank": flagged + 1, "id": "sha256:broken", "index": n, "split": "test", "given": classes[0],
-        "suggested": None, "p_given": np.nan, "p_suggested": np.nan, "score": np.nan, "code": "DQ001",
+        "rank": flagged + 1,
+        "id": "sha256:broken",
+        "index": n,
+        "split": "test",
+        "given": classes[0],
+        "suggested": None,
+        "p_given": np.nan,
+        "p_suggested": np.nan,
+        "score": np.nan,
+        "code": "DQ001",
         "message": "cannot be decoded",
-    }  # fmt: skip
+    }
     findings = pd.concat([findings, pd.DataFrame([broken])], ignore_index=True)
     everyone = pd.DataFrame({"id": [*ids, "sha256:broken"], "content_hash": [*ids, "sha256:broken"]})
     return TableRun(name, classes, everyone, scores, findings)
@@ -56,9 +72,14 @@ def make_run(
 def verdict(item: ReviewItem, what: str = "given", **changes: Any) -> dict[str, Any]:
     """An event as a browser sends it."""
     event = {
-        "uuid": str(uuid.uuid4()), "item_id": item.item_id, "verdict": what, "shown_label": item.given,
-        "shown_suggested": item.suggested, "ms": 800, "client_time": 1_700_000_000.5,
-    }  # fmt: skip
+        "uuid": str(uuid.uuid4()),
+        "item_id": item.item_id,
+        "verdict": what,
+        "shown_label": item.given,
+        "shown_suggested": item.suggested,
+        "ms": 800,
+        "client_time": 1_700_000_000.5,
+    }
     return event | changes
 
 

@@ -85,7 +85,7 @@ def run_reviewers(
     patience: float = 15.0,
     meanwhile: Callable[[], None] | None = None,
 ) -> tuple[list[Outcome], float]:
-    """Let `reviewers` work at once, spread over processes; returns what each knows, and the seconds."""  # fmt: skip
+    """Let `reviewers` work at once, spread over processes; returns what each knows, and the seconds."""
     context = multiprocessing.get_context("spawn")
     answers = context.Queue()
     names = [f"reviewer-{i:02d}" for i in range(reviewers)]

@@ -53,8 +53,17 @@ class Server:
         # No fsync: the machine does not lose power during a test, and the server's own crash loses nothing.
         options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c fsync=off -c max_connections=200"
         # The log goes to a file: an inherited pipe would keep `subprocess.run` waiting for the server.
-        command = [str(self.binaries / "pg_ctl"), "-D", str(self.data), "-o", options, "-l", str(self.folder / "log"),
-                   "-w", "start"]  # fmt: skip
+        command = [
+            str(self.binaries / "pg_ctl"),
+            "-D",
+            str(self.data),
+            "-o",
+            options,
+            "-l",
+            str(self.folder / "log"),
+            "-w",
+            "start",
+        ]
         subprocess.run(command, user=self.user, cwd=self.folder, check=True, timeout=120, stdout=subprocess.DEVNULL)
 
     def stop(self, mode: str = "fast") -> None:

@@ -21,9 +21,17 @@ KRIPPENDORFF = np.array(
 ).T
 #: The example of Fleiss' kappa most textbooks carry: ten subjects, fourteen raters, five categories. Kappa .210.
 FLEISS = [
-    (0, 0, 0, 0, 14), (0, 2, 6, 4, 2), (0, 0, 3, 5, 6), (0, 3, 9, 2, 0), (2, 2, 8, 1, 1),
-    (7, 7, 0, 0, 0), (3, 2, 6, 3, 0), (2, 5, 3, 2, 2), (6, 5, 2, 1, 0), (0, 2, 2, 3, 7),
-]  # fmt: skip
+    (0, 0, 0, 0, 14),
+    (0, 2, 6, 4, 2),
+    (0, 0, 3, 5, 6),
+    (0, 3, 9, 2, 0),
+    (2, 2, 8, 1, 1),
+    (7, 7, 0, 0, 0),
+    (3, 2, 6, 3, 0),
+    (2, 5, 3, 2, 2),
+    (6, 5, 2, 1, 0),
+    (0, 2, 2, 3, 7),
+]
 
 
 def test_krippendorff_example() -> None:
@@ -64,9 +72,10 @@ def test_intervals_cover_the_truth() -> None:
     for seed in range(repeats):
         ratings = draw(150, np.random.default_rng(seed))
         intervals = (
-            krippendorff_alpha(ratings, 3, 200, seed), fleiss_kappa(ratings, 3, 200, seed),
+            krippendorff_alpha(ratings, 3, 200, seed),
+            fleiss_kappa(ratings, 3, 200, seed),
             cohen_kappa(ratings[:, 0], ratings[:, 1], 3, 200, seed),
-        )  # fmt: skip
+        )
         covered += [a.low <= truth <= a.high for a in intervals]
     assert (covered / repeats > 0.91).all(), covered / repeats
 

@@ -29,11 +29,16 @@ def table(*items: list[str], streams: dict[tuple[int, int], str] | None = None) 
     """Votes per item; reviewer names by position. Given cat, suggested dog."""
     rows = [(i, f"r{a}", v) for i, votes in enumerate(items) for a, v in enumerate(votes)]
     return votes_from(
-        [i for i, _, _ in rows], [a for _, a, _ in rows], [v for _, _, v in rows],
+        [i for i, _, _ in rows],
+        [a for _, a, _ in rows],
+        [v for _, _, v in rows],
         [(streams or {}).get((i, int(a[1:])), "ranked") for i, a, _ in rows],
-        [None] * len(rows), [0.0] * len(rows), [f"id{i}" for i, _, _ in rows],
-        ["cat"] * len(rows), ["dog"] * len(rows),
-    )  # fmt: skip
+        [None] * len(rows),
+        [0.0] * len(rows),
+        [f"id{i}" for i, _, _ in rows],
+        ["cat"] * len(rows),
+        ["dog"] * len(rows),
+    )
 
 
 def _published(data_dir: Path) -> VoteTable:
@@ -43,8 +48,16 @@ def _published(data_dir: Path) -> VoteTable:
     for item in verdicts:
         votes = [word[key] for key, n in item["mturk"].items() for _ in range(n)]
         for a, vote in enumerate(votes):
-            rows.append((item["id"], f"crowd-{a}", vote, str(item["id"]), item["given_original_label_name"],
-                         item["our_guessed_label_name"]))  # fmt: skip
+            rows.append(
+                (
+                    item["id"],
+                    f"crowd-{a}",
+                    vote,
+                    str(item["id"]),
+                    item["given_original_label_name"],
+                    item["our_guessed_label_name"],
+                )
+            )
     place, who, vote, name, given, guess = zip(*rows, strict=True)
     n = len(rows)
     return votes_from(place, who, vote, ["import"] * n, [None] * n, [0.0] * n, name, given, guess)
@@ -62,8 +75,11 @@ def test_published_cifar10_counts(
     kinds = [c.verdict for c in found]
     assert (counts.checked, counts.right, counts.strict) == (275, right, 275 - right)
     assert [kinds.count(v) for v in (NO_AGREEMENT, "suggested", "both", "neither")] == [
-        no_agreement, suggested, both, neither,
-    ]  # fmt: skip
+        no_agreement,
+        suggested,
+        both,
+        neither,
+    ]
     assert counts.lenient == suggested + neither
     assert counts.ambiguous == no_agreement + both
     assert (counts.bad_item, counts.incomplete) == (0, 0)
@@ -85,9 +101,17 @@ def test_k_of_n_by_hand() -> None:
     )
     found = k_of_n(votes, 3, 5)
     assert [c.verdict for c in found] == [
-        "given", "suggested", "other:frog", "both", NO_AGREEMENT, INCOMPLETE, "bad_item", "unsure", "given",
+        "given",
+        "suggested",
         "other:frog",
-    ]  # fmt: skip
+        "both",
+        NO_AGREEMENT,
+        INCOMPLETE,
+        "bad_item",
+        "unsure",
+        "given",
+        "other:frog",
+    ]
     assert [c.label for c in found] == ["cat", "dog", "frog", "dog", None, None, None, None, "cat", "frog"]
     assert found[0] == ItemConsensus("id0", "given", "cat", {"given": 3, "suggested": 2}, 5, found[0].posterior)
     counts = count_errors(found)
@@ -155,9 +179,11 @@ def test_crowdlab_keeps_verdicts_that_name_no_class() -> None:
 def test_an_adjudicator_has_the_last_word(rule: str) -> None:
     votes = table(["given", "given", "suggested"], ["given"], streams={(0, 2): "adjudication"})
     rules = {
-        "k_of_n": lambda t: k_of_n(t, 1, 1), "majority": majority, "dawid_skene": dawid_skene_consensus,
+        "k_of_n": lambda t: k_of_n(t, 1, 1),
+        "majority": majority,
+        "dawid_skene": dawid_skene_consensus,
         "crowdlab": lambda t: crowdlab_consensus(t, np.full((2, 4), 0.25), CLASSES),
-    }  # fmt: skip
+    }
     found = rules[rule](votes)
     assert (found[0].verdict, found[0].label, found[0].posterior) == ("suggested", "dog", None)
     assert found[0].votes == {"given": 2, "suggested": 1}

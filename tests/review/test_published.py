@@ -24,15 +24,17 @@ from auditor.review.published import (
 TABLE_2 = {
     "cifar10": (275, {3: (221, 54, 32, 18, 0, 4), 4: (167, 108, 98, 7, 0, 3), 5: (82, 193, 190, 3, 0, 0)}),
     "cifar100": (
-        2235, {3: (1650, 585, 210, 318, 20, 37), 4: (1297, 938, 768, 158, 6, 6), 5: (724, 1511, 1463, 48, 0, 0)}
+        2235,
+        {3: (1650, 585, 210, 318, 20, 37), 4: (1297, 938, 768, 158, 6, 6), 5: (724, 1511, 1463, 48, 0, 0)},
     ),
     "caltech256": (
-        2360, {3: (1902, 458, 99, 221, 115, 23), 4: (1666, 694, 526, 118, 46, 4), 5: (1186, 1174, 1119, 41, 12, 2)}
+        2360,
+        {3: (1902, 458, 99, 221, 115, 23), 4: (1666, 694, 526, 118, 46, 4), 5: (1186, 1174, 1119, 41, 12, 2)},
     ),
     "imdb": (1310, {3: (585, 725, 552, 173, 0, 0), 4: (265, 1045, 982, 63, 0, 0), 5: (62, 1248, 1236, 12, 0, 0)}),
     "amazon": (1000, {3: (268, 732, 430, 302, 0, 0), 4: (82, 918, 841, 77, 0, 0), 5: (5, 995, 990, 5, 0, 0)}),
     "audioset": (307, {3: (32, 275, 0, 0, 0, 0), 4: (40, 267, 0, 0, 0, 0), 5: (18, 289, 0, 0, 0, 0)}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", TABLE_2)
@@ -64,8 +66,15 @@ def test_every_item_carries_its_label_at_its_row(name: str, data_dir: Path) -> N
 
 
 def _item(**change: Any) -> dict[str, Any]:
-    base = {"id": 7, "url": "u", "given_original_label": 1, "given_original_label_name": "one", "our_guessed_label": 2,
-            "our_guessed_label_name": "two", "mturk": {"given": 1, "guessed": 4, "neither": 0}}  # fmt: skip
+    base = {
+        "id": 7,
+        "url": "u",
+        "given_original_label": 1,
+        "given_original_label_name": "one",
+        "our_guessed_label": 2,
+        "our_guessed_label_name": "two",
+        "mturk": {"given": 1, "guessed": 4, "neither": 0},
+    }
     return {**base, **change}
 
 
@@ -101,8 +110,9 @@ def test_majorities_for_answers_that_are_no_label() -> None:
 
 def test_audioset_is_right_only_if_the_sets_are_equal() -> None:
     def sound(**votes: int) -> Any:
-        return parse_published([{"id": 1, "url": "u", "given_original_labels": ["a", "b"], "our_guessed_labels": ["c"],
-                                 "mturk": votes}])[0]  # fmt: skip
+        return parse_published(
+            [{"id": 1, "url": "u", "given_original_labels": ["a", "b"], "our_guessed_labels": ["c"], "mturk": votes}]
+        )[0]
 
     assert category(sound(a=3, b=5, c=2)) == "non-error"
     assert category(sound(a=3, b=5, c=3)) == "error"
@@ -128,8 +138,12 @@ def test_ids_of_imagenet_are_file_numbers() -> None:
 
 
 def test_repeated_names_matter_only_when_asked_for() -> None:
-    item = _item(id="test/neg/1_2", given_original_label="Negative", our_guessed_label="Positive",
-                 mturk={"given": 5, "guessed": 0, "neutral": 0, "off-topic": 0})  # fmt: skip
+    item = _item(
+        id="test/neg/1_2",
+        given_original_label="Negative",
+        our_guessed_label="Positive",
+        mturk={"given": 5, "guessed": 0, "neutral": 0, "off-topic": 0},
+    )
     items = parse_published([item])
     assert published_rows(items, ["neg/9_9.txt", "neg/1_2.txt", "neg/9_9.txt"]).tolist() == [1]
     with pytest.raises(DataError, match="2 times"):
@@ -141,13 +155,25 @@ def test_repeated_names_matter_only_when_asked_for() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        {}, [], [3], [{"id": 1}], [_item(mturk={"yes": 3})], [_item(mturk={"given": True, "guessed": 1, "neither": 0})],
-        [_item(id=None)], [_item(), _item()], [_item(given_original_label_name=3)],
-        [_item(given_original_label="Maybe", our_guessed_label="Neutral",
-               mturk={"positive": 1, "negative": 4, "neutral": 0, "off-topic": 0})],
+        {},
+        [],
+        [3],
+        [{"id": 1}],
+        [_item(mturk={"yes": 3})],
+        [_item(mturk={"given": True, "guessed": 1, "neither": 0})],
+        [_item(id=None)],
+        [_item(), _item()],
+        [_item(given_original_label_name=3)],
+        [
+            _item(
+                given_original_label="Maybe",
+                our_guessed_label="Neutral",
+                mturk={"positive": 1, "negative": 4, "neutral": 0, "off-topic": 0},
+            )
+        ],
         [{"id": 1, "given_original_labels": ["a"], "our_guessed_labels": ["b"], "mturk": {"a": 1}}],
     ],
-)  # fmt: skip
+)
 def test_what_fits_no_schema_is_refused(value: Any) -> None:
     with pytest.raises(DataError):
         parse_published(value)

@@ -194,9 +194,15 @@ def test_an_empty_queue_gives_nothing(loaded: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"overlap": 1.5}, {"audit_share": 0.9, "control_share": 0.2}, {"reviewers_per_item": 0},
-              {"lease_seconds": 0}, {"audit_size": -1}]
-)  # fmt: skip
+    "wrong",
+    [
+        {"overlap": 1.5},
+        {"audit_share": 0.9, "control_share": 0.2},
+        {"reviewers_per_item": 0},
+        {"lease_seconds": 0},
+        {"audit_size": -1},
+    ],
+)
 def test_plans_are_checked(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         QueuePlan(**wrong)  # type: ignore[arg-type]

@@ -10,18 +10,24 @@ from auditor.review.votes import votes_from
 
 ROWS = [
     # item, reviewer, verdict, ms
-    (1, "ann", "given", 1000.0), (1, "bob", "given", 500.0), (1, "eve", "suggested", None),
-    (2, "ann", "suggested", 2000.0), (2, "bob", "suggested", 700.0), (2, "eve", "suggested", None),
-    (3, "ann", "given", 3000.0), (3, "bob", "suggested", 600.0),
+    (1, "ann", "given", 1000.0),
+    (1, "bob", "given", 500.0),
+    (1, "eve", "suggested", None),
+    (2, "ann", "suggested", 2000.0),
+    (2, "bob", "suggested", 700.0),
+    (2, "eve", "suggested", None),
+    (3, "ann", "given", 3000.0),
+    (3, "bob", "suggested", 600.0),
     (4, "ann", "unsure", 1500.0),
-]  # fmt: skip
+]
 
 
 def _table() -> object:
     place, who, verdict, ms = zip(*ROWS, strict=True)
     n = len(ROWS)
-    return votes_from(place, who, verdict, ["ranked"] * n, ms, [0.0] * n, [f"id{p}" for p in place],
-                      ["cat"] * n, ["dog"] * n)  # fmt: skip
+    return votes_from(
+        place, who, verdict, ["ranked"] * n, ms, [0.0] * n, [f"id{p}" for p in place], ["cat"] * n, ["dog"] * n
+    )
 
 
 def test_reports_by_hand() -> None:

@@ -36,10 +36,17 @@ def test_a_verdict_is_kept_with_all_it_carries(loaded: Make, clock: Any) -> None
     assert state is not None
     (kept,) = state.events
     expected = {
-        "event_uuid": event["uuid"], "kind": "verdict", "reviewer": "ann", "verdict": "suggested", "ms": 640,
-        "shown_label": item.given, "shown_suggested": item.suggested, "client_time": 1_700_000_000.5,
-        "server_time": clock.now, "stream": "ranked",
-    }  # fmt: skip
+        "event_uuid": event["uuid"],
+        "kind": "verdict",
+        "reviewer": "ann",
+        "verdict": "suggested",
+        "ms": 640,
+        "shown_label": item.given,
+        "shown_suggested": item.suggested,
+        "client_time": 1_700_000_000.5,
+        "server_time": clock.now,
+        "stream": "ranked",
+    }
     assert {k: kept[k] for k in expected} == expected
 
 
@@ -166,17 +173,26 @@ def test_events_cannot_be_changed(loaded: Make) -> None:
 @given(
     st.lists(
         st.one_of(
-            st.none(), st.integers(), st.text(),
+            st.none(),
+            st.integers(),
+            st.text(),
             st.dictionaries(
                 st.sampled_from(["uuid", "kind", "target", "item_id", "verdict", "shown_label", "ms", "client_time"]),
-                st.one_of(st.none(), st.text(), st.integers(), st.floats(), st.just("0" * 36), st.just("verdict"),
-                          st.lists(st.integers()),
-                          st.sampled_from(["retract", "sha256:broken", "cat", "a\0b", "\ud800"])),
+                st.one_of(
+                    st.none(),
+                    st.text(),
+                    st.integers(),
+                    st.floats(),
+                    st.just("0" * 36),
+                    st.just("verdict"),
+                    st.lists(st.integers()),
+                    st.sampled_from(["retract", "sha256:broken", "cat", "a\0b", "\ud800"]),
+                ),
             ),
         ),
         max_size=12,
     )
-)  # fmt: skip
+)
 def test_no_batch_crashes(shared_store: VerdictStore, batch: list[Any]) -> None:
     before = shared_store.progress().verdicts
     result = shared_store.submit("mallory", batch)

@@ -60,7 +60,11 @@ def test_a_figure_without_differences_has_no_relation() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     one = np.ones((4, 5))
-    for arrays in ((np.arange(2.0), one[:2], one[:2], one[:2]), (np.arange(4.0), one, one, one[:, :4]),
-                   (np.arange(4.0), one, one[:, :0], one[:, :0]), (np.arange(3.0), one, one, one)):  # fmt: skip
+    for arrays in (
+        (np.arange(2.0), one[:2], one[:2], one[:2]),
+        (np.arange(4.0), one, one, one[:, :4]),
+        (np.arange(4.0), one, one[:, :0], one[:, :0]),
+        (np.arange(3.0), one, one, one),
+    ):
         with pytest.raises(DataError):
             capacity_relations(*arrays, draws=10, seed=0)

@@ -53,8 +53,10 @@ def test_holm_steps_down() -> None:
 def test_sign_flip_against_all_signs(counts: tuple[int, int, int, int]) -> None:
     sizes = [1] * (counts[0] + counts[1]) + [2] * (counts[2] + counts[3])
     observed = abs(counts[0] - counts[1] + 2 * (counts[2] - counts[3]))
-    sums = [abs(sum(s * v for s, v in zip(signs, sizes, strict=True)))
-            for signs in itertools.product((-1, 1), repeat=len(sizes))]  # fmt: skip
+    sums = [
+        abs(sum(s * v for s, v in zip(signs, sizes, strict=True)))
+        for signs in itertools.product((-1, 1), repeat=len(sizes))
+    ]
     assert sign_flip(*counts) == pytest.approx(np.mean([s >= observed for s in sums]))
 
 

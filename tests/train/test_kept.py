@@ -17,9 +17,15 @@ from auditor.train.kept import kept_tasks, load_kept  # noqa: E402
 from auditor.train.recipe import Recipe, Stage  # noqa: E402
 
 ADAM = Recipe(
-    stages=(Stage(1.0, 1),), batch=16, optimiser="adam", filter_rate=1e-3, weight_decay=0.0, label_smoothing=0.0,
-    mirror=False, crop=0,
-)  # fmt: skip
+    stages=(Stage(1.0, 1),),
+    batch=16,
+    optimiser="adam",
+    filter_rate=1e-3,
+    weight_decay=0.0,
+    label_smoothing=0.0,
+    mirror=False,
+    crop=0,
+)
 
 
 def data(side: int, classes: int) -> TrainingData:

@@ -80,8 +80,10 @@ def test_sgd_recipe_equals_torch_on_the_mean_loss() -> None:
     optimiser = Optimiser(ours, recipe, 8, 100, 10)
     torch_sgd = torch.optim.SGD(
         [{"params": [reference.weight], "weight_decay": recipe.weight_decay}, {"params": [reference.bias]}],
-        lr=recipe.filter_rate, momentum=recipe.momentum, nesterov=True,
-    )  # fmt: skip
+        lr=recipe.filter_rate,
+        momentum=recipe.momentum,
+        nesterov=True,
+    )
     for done in range(5):
         for group in torch_sgd.param_groups:
             group["lr"] = recipe.filter_rate * (1 - done / 100)

@@ -9,14 +9,7 @@ from sklearn.datasets import load_digits
 from auditor.train.base import TrainingData
 from auditor.train.pixels import PixelTrainer, pixel_features
 
-from .trainer_cases import (
-    accuracy,
-    assert_absent_class_is_zero,
-    assert_repeatable,
-    assert_valid,
-    fit,
-    out_of_fold,
-)
+from .trainer_cases import accuracy, assert_absent_class_is_zero, assert_repeatable, assert_valid, fit, out_of_fold
 
 
 @pytest.fixture(scope="module")

@@ -42,10 +42,17 @@ def test_batch_shrinks_with_the_set(n: int, expected: int) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"stages": ()}, {"stages": (Stage(1.5, 1),)}, {"stages": (Stage(1.0, 0),)}, {"batch": 0},
-        {"optimiser": "rmsprop"}, {"label_smoothing": 1.0}, {"crop": -1}, {"seeds": 0}, {"heldout_from": 2.0},
+        {"stages": ()},
+        {"stages": (Stage(1.5, 1),)},
+        {"stages": (Stage(1.0, 0),)},
+        {"batch": 0},
+        {"optimiser": "rmsprop"},
+        {"label_smoothing": 1.0},
+        {"crop": -1},
+        {"seeds": 0},
+        {"heldout_from": 2.0},
     ],
-)  # fmt: skip
+)
 def test_wrong_values_are_refused(change: dict) -> None:
     with pytest.raises(ConfigError, match="training recipe"):
         replace(recipe_for("quick"), **change)

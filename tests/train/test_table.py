@@ -11,14 +11,7 @@ from auditor.core.errors import DataError
 from auditor.train.base import TrainingData
 from auditor.train.table import MAX_CATEGORIES, TableTrainer, prepare_columns
 
-from .trainer_cases import (
-    accuracy,
-    assert_absent_class_is_zero,
-    assert_repeatable,
-    assert_valid,
-    fit,
-    out_of_fold,
-)
+from .trainer_cases import accuracy, assert_absent_class_is_zero, assert_repeatable, assert_valid, fit, out_of_fold
 
 
 def awkward(n: int = 600) -> tuple[pd.DataFrame, np.ndarray]:

@@ -31,10 +31,23 @@ def _picture(ws: Workspace) -> str:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("[::1]", True), ("localhost", True), ("LOCALHOST", True),
-     ("::ffff:127.0.0.1", True), ("0.0.0.0", False), ("::", False), ("", False), (None, False), ("10.0.0.1", False),
-     ("localhost.example.org", False), ("127.0.0.1.example.org", False)],
-)  # fmt: skip
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("localhost", True),
+        ("LOCALHOST", True),
+        ("::ffff:127.0.0.1", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("", False),
+        (None, False),
+        ("10.0.0.1", False),
+        ("localhost.example.org", False),
+        ("127.0.0.1.example.org", False),
+    ],
+)
 def test_is_loopback(name: str | None, expected: bool) -> None:
     assert is_loopback(name) is expected
 

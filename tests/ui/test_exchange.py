@@ -15,8 +15,15 @@ from auditor.ui.workspace import Workspace
 
 
 def _event(item: ReviewItem, verdict: str = "given") -> dict[str, Any]:
-    return {"uuid": str(uuid4()), "kind": "verdict", "item_id": item.item_id, "verdict": verdict,
-            "shown_label": item.given, "shown_suggested": item.suggested, "ms": 400}  # fmt: skip
+    return {
+        "uuid": str(uuid4()),
+        "kind": "verdict",
+        "item_id": item.item_id,
+        "verdict": verdict,
+        "shown_label": item.given,
+        "shown_suggested": item.suggested,
+        "ms": 400,
+    }
 
 
 @pytest.fixture

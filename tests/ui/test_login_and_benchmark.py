@@ -57,10 +57,15 @@ def _benchmark() -> None:
 def test_the_benchmark_page(ws: Workspace, data_dir: Path) -> None:
     settings = Settings(data_dirs=(data_dir,), cache_dir=ws.run.path / "cache", offline=True)
     run_benchmark(
-        settings, SilentProgress(), reference="cifar10?split=test", predictions=data_dir / "predictions" / "cifar10",
-        verdicts=data_dir / "label_errors" / "cifar10" / "mturk.json", draws=200, out=ws.run.path / "benchmark",
+        settings,
+        SilentProgress(),
+        reference="cifar10?split=test",
+        predictions=data_dir / "predictions" / "cifar10",
+        verdicts=data_dir / "label_errors" / "cifar10" / "mturk.json",
+        draws=200,
+        out=ws.run.path / "benchmark",
         command="auditor benchmark cifar10",
-    )  # fmt: skip
+    )
     app = AppTest.from_function(_benchmark, default_timeout=60).run()
     assert not app.exception
     values = {m.label: m.value for m in app.metric}

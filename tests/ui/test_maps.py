@@ -30,9 +30,17 @@ def _client() -> TestClient:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("maps") / "run"
     find_errors(
-        "digits", "--model", "cifake_cnn:f16-c2-d32-n1", "--budget", "smoke", "--folds", "2", "--out", str(folder),
+        "digits",
+        "--model",
+        "cifake_cnn:f16-c2-d32-n1",
+        "--budget",
+        "smoke",
+        "--folds",
+        "2",
+        "--out",
+        str(folder),
         "--quiet",
-    )  # fmt: skip
+    )
     return folder
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from auditor.estimation.sentences import status_lines
 from auditor.estimation.state import draw_stream, read_state
 from auditor.estimation.status import review_status
-from auditor.estimation.sentences import status_lines
 from auditor.ui.config import config_from_environ
 from auditor.ui.exchange import Exchange
 from auditor.ui.following import Follower
@@ -20,8 +20,13 @@ from auditor.ui.workspace import Workspace
 
 
 def _event(item: Any, verdict: str) -> dict[str, Any]:
-    return {"uuid": str(uuid4()), "item_id": item.item_id, "verdict": verdict, "shown_label": item.given,
-            "shown_suggested": item.suggested}  # fmt: skip
+    return {
+        "uuid": str(uuid4()),
+        "item_id": item.item_id,
+        "verdict": verdict,
+        "shown_label": item.given,
+        "shown_suggested": item.suggested,
+    }
 
 
 def _review(ws: Workspace, most: int) -> None:

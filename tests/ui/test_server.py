@@ -49,9 +49,20 @@ def test_a_picture_is_the_item_and_never_changes(ws: Workspace, client: TestClie
 
 @pytest.mark.parametrize(
     "name",
-    ["0" * 64 + ".webp", "..%2f..%2fmanifest.json", "../manifest.json", "%2e%2e/manifest.json", "sha256:abc.webp",
-     ".webp", "a.webp", "..\\..\\x.webp", "A" * 64 + ".webp", "%00.webp", "é" * 64 + ".webp"],
-)  # fmt: skip
+    [
+        "0" * 64 + ".webp",
+        "..%2f..%2fmanifest.json",
+        "../manifest.json",
+        "%2e%2e/manifest.json",
+        "sha256:abc.webp",
+        ".webp",
+        "a.webp",
+        "..\\..\\x.webp",
+        "A" * 64 + ".webp",
+        "%00.webp",
+        "é" * 64 + ".webp",
+    ],
+)
 def test_forged_names_lead_nowhere(client: TestClient, name: str) -> None:
     assert client.get(f"/auditor/img/{name}").status_code == 404
 
@@ -152,8 +163,9 @@ def test_nothing_of_the_data_becomes_html() -> None:
 def test_the_wheel_holds_manifest_and_scripts(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", str(tmp_path), str(ROOT)],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+    )
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = {

@@ -89,8 +89,11 @@ def test_every_page_with_verdicts(voted: Workspace, page: str) -> None:
 def test_the_overview_counts(voted: Workspace) -> None:
     app = _script("Overview").run()
     assert {m.label: m.value for m in app.metric[:4]} == {
-        "Verdicts": "24", "Items judged": "12", "Judged by two or more": "12", "Open disagreements": "4",
-    }  # fmt: skip
+        "Verdicts": "24",
+        "Items judged": "12",
+        "Judged by two or more": "12",
+        "Open disagreements": "4",
+    }
     frames = [table.value for table in app.dataframe]
     agreement = next(f for f in frames if "measure" in f)
     assert list(agreement["measure"]) == ["Krippendorff's alpha, all", "Cohen's kappa, ann and ben"]
@@ -131,8 +134,14 @@ def test_disagreements_show_the_votes(voted: Workspace) -> None:
     exchange, hand = (app.session_state[f"settle-card-{name}"] for name in ("exchange", "hand"))
     assert [item["votes"] for item in hand[1]["batch"]] == [{"ann": "suggested", "ben": "given"}] * 4
     item = exchange.batch[0]
-    event = {"uuid": str(uuid4()), "kind": "verdict", "item_id": item.item_id, "verdict": "given",
-             "shown_label": item.given, "shown_suggested": item.suggested}  # fmt: skip
+    event = {
+        "uuid": str(uuid4()),
+        "kind": "verdict",
+        "item_id": item.item_id,
+        "verdict": "given",
+        "shown_label": item.given,
+        "shown_suggested": item.suggested,
+    }
     exchange.receive({"n": 1, "left": 3, "events": [event]})
     assert voted.store.progress().disagreements == 3
 

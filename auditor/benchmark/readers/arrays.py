@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from auditor.benchmark.given_labels import Truth
 from auditor.benchmark.readers.base import (
     Claim,
     Prediction,
@@ -13,7 +14,6 @@ from auditor.benchmark.readers.base import (
     top_of_probabilities,
     whole_classes,
 )
-from auditor.benchmark.given_labels import Truth
 from auditor.core.errors import DataError
 from auditor.core.files import load_npy
 

@@ -13,8 +13,17 @@ import numpy as np
 from auditor.benchmark.given_labels import Truth
 from auditor.core.errors import DataError, LabelError, ProbabilityError
 
-__all__ = ["Claim", "Prediction", "Reader", "check_length", "first_maximum", "place_rows", "plain_name",
-           "top_of_probabilities", "whole_classes"]  # fmt: skip
+__all__ = [
+    "Claim",
+    "Prediction",
+    "Reader",
+    "check_length",
+    "first_maximum",
+    "place_rows",
+    "plain_name",
+    "top_of_probabilities",
+    "whole_classes",
+]
 
 #: Ends of file names that say what is stored, not who predicted.
 _TAIL: Final = re.compile(

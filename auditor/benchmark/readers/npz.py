@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from auditor.benchmark.given_labels import Truth
 from auditor.benchmark.readers.base import (
     Claim,
     Prediction,
@@ -17,7 +18,6 @@ from auditor.benchmark.readers.base import (
     top_of_probabilities,
     whole_classes,
 )
-from auditor.benchmark.given_labels import Truth
 from auditor.core.errors import DataError
 from auditor.core.files import load_npz
 

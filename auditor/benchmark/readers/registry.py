@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from auditor.benchmark.readers.base import Claim, Prediction, Reader
 from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.readers.base import Claim, Prediction, Reader
 from auditor.core.errors import AuditorError, DataError, UnreadableError
 from auditor.core.registry import Registry
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from auditor.benchmark.given_labels import ID_COLUMNS, Truth
 from auditor.benchmark.readers.base import (
     Claim,
     Prediction,
@@ -16,15 +17,24 @@ from auditor.benchmark.readers.base import (
     top_of_probabilities,
     whole_classes,
 )
-from auditor.benchmark.given_labels import ID_COLUMNS, Truth
 from auditor.core.errors import DataError
 from auditor.data.tables import read_table
 
 __all__ = ["Tables"]
 
 _SUFFIXES: Final = (".csv", ".tsv", ".parquet", ".jsonl")
-_PREDICTED: Final = ("prediction", "pred", "predicted", "predicted_label", "pred_label", "y_pred", "predicted_class",
-                     "label", "class", "top1")  # fmt: skip
+_PREDICTED: Final = (
+    "prediction",
+    "pred",
+    "predicted",
+    "predicted_label",
+    "pred_label",
+    "y_pred",
+    "predicted_class",
+    "label",
+    "class",
+    "top1",
+)
 _MODEL: Final = ("model", "model_name", "network")
 
 

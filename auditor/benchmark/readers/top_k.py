@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from auditor.benchmark.readers.base import Claim, Prediction, check_length, first_maximum
 from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.readers.base import Claim, Prediction, check_length, first_maximum
 from auditor.core.errors import DataError, LabelError
 from auditor.core.files import load_npy
 

@@ -10,8 +10,18 @@ import numpy as np
 
 from auditor.review.dawid_skene import dawid_skene
 
-__all__ = ["AMBIGUOUS", "BOTH", "GIVEN", "GUESSED", "NEITHER", "STATES", "AuditDraws", "Decision", "Judged",
-           "vote_posterior"]  # fmt: skip
+__all__ = [
+    "AMBIGUOUS",
+    "BOTH",
+    "GIVEN",
+    "GUESSED",
+    "NEITHER",
+    "STATES",
+    "AuditDraws",
+    "Decision",
+    "Judged",
+    "vote_posterior",
+]
 
 #: What a row can be: its label right, another one right, several right, none right, or not decided.
 GIVEN: Final = 0
@@ -109,10 +119,14 @@ class Judged:
         """``checked, non_errors, errors, non_agreement, correctable, multi_label, neither``."""
         found = np.bincount(self.decide(k).state, minlength=len(STATES))
         return {
-            "checked": len(self.rows), "non_errors": int(found[GIVEN]), "errors": len(self.rows) - int(found[GIVEN]),
-            "non_agreement": int(found[AMBIGUOUS]), "correctable": int(found[GUESSED]),
-            "multi_label": int(found[BOTH]), "neither": int(found[NEITHER]),
-        }  # fmt: skip
+            "checked": len(self.rows),
+            "non_errors": int(found[GIVEN]),
+            "errors": len(self.rows) - int(found[GIVEN]),
+            "non_agreement": int(found[AMBIGUOUS]),
+            "correctable": int(found[GUESSED]),
+            "multi_label": int(found[BOTH]),
+            "neither": int(found[NEITHER]),
+        }
 
 
 def vote_posterior(items: np.ndarray, people: np.ndarray, states: np.ndarray, n_items: int) -> np.ndarray:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from auditor.benchmark.label_lists import load_label_lists
 from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.label_lists import load_label_lists
 from auditor.benchmark.verdicts.judged import BOTH, GIVEN, GUESSED, NEITHER, Decision, Judged
 from auditor.core.errors import DataError
 
@@ -43,7 +43,12 @@ def judge_lists(path: Path, truth: Truth) -> Judged:
             state[row] = NEITHER
     decision = Decision(state, label)
     return Judged(
-        "lists", "Every row has a list of labels that are right; rows whose list is empty are left out.",
-        np.arange(n), np.full(n, -1, np.int64), lambda k: decision, accepted,
-        why_no_posterior="lists of labels have no votes", why_no_audit="every row was judged: nothing was selected",
-    )  # fmt: skip
+        "lists",
+        "Every row has a list of labels that are right; rows whose list is empty are left out.",
+        np.arange(n),
+        np.full(n, -1, np.int64),
+        lambda k: decision,
+        accepted,
+        why_no_posterior="lists of labels have no votes",
+        why_no_audit="every row was judged: nothing was selected",
+    )

@@ -61,12 +61,18 @@ def judge_patch(path: Path, truth: Truth, dataset: Dataset | None) -> Judged:
 
     posterior, why = _posterior(records)
     return Judged(
-        "patch", f"Labels were corrected by a label patch ({path.name}).", rows,
-        np.array([place[r.to[0]] if r.op == "relabel" else -1 for r in records], np.int64), decide,
+        "patch",
+        f"Labels were corrected by a label patch ({path.name}).",
+        rows,
+        np.array([place[r.to[0]] if r.op == "relabel" else -1 for r in records], np.int64),
+        decide,
         {j: tuple(place[n] for n in r.to) for j, r in enumerate(records) if r.op == "multi"},
-        (3, 4, 5) if voted else (3,), [dict(r.votes or {}) for r in records], posterior, why,
+        (3, 4, 5) if voted else (3,),
+        [dict(r.votes or {}) for r in records],
+        posterior,
+        why,
         notes=(*patch.notes, *notes),
-    )  # fmt: skip
+    )
 
 
 def _classes(patch: Patch, truth: Truth) -> dict[str, int]:

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from auditor.benchmark.label_lists import load_label_lists
 from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.label_lists import load_label_lists
 from auditor.benchmark.verdicts.judged import BOTH, GIVEN, GUESSED, NEITHER, STATES, Decision, Judged, vote_posterior
 from auditor.core.errors import DataError, LabelError
 from auditor.patch.published_names import renamed
@@ -38,11 +38,14 @@ def published_counts(items: Sequence[PublishedItem], k: int) -> dict[str, int | 
     found = consensus_counts(items, k)
     whole = items[0].schema != "audioset"
     return {
-        "checked": found["checked"], "non_errors": found["non-error"], "errors": found["errors"],
+        "checked": found["checked"],
+        "non_errors": found["non-error"],
+        "errors": found["errors"],
         "non_agreement": found["non-agreement"] if whole else None,
         "correctable": found["correctable"] if whole else None,
-        "multi_label": found["multi-label"] if whole else None, "neither": found["neither"] if whole else None,
-    }  # fmt: skip
+        "multi_label": found["multi-label"] if whole else None,
+        "neither": found["neither"] if whole else None,
+    }
 
 
 def published_split(items: Sequence[PublishedItem], k: int) -> dict[str, int]:
@@ -117,9 +120,15 @@ def judge_published(items: Sequence[PublishedItem], truth: Truth) -> Judged:
         "published",
         "Items whose given label a model doubted were shown to people, five for each; a label counts as wrong unless "
         "enough of them kept it, and is corrected to the model's guess where enough of them chose it.",
-        rows, np.where(guess == given, -1, guess), decide, pairs, (3, 4, 5), [votes_for(item) for item in items],
-        _posterior(items), notes=tuple(notes),
-    )  # fmt: skip
+        rows,
+        np.where(guess == given, -1, guess),
+        decide,
+        pairs,
+        (3, 4, 5),
+        [votes_for(item) for item in items],
+        _posterior(items),
+        notes=tuple(notes),
+    )
 
 
 def votes_for(item: PublishedItem) -> dict[str, int]:
@@ -145,8 +154,9 @@ def table_1(errors: int, checked: int, size: int | None, flagged: int | None) ->
     """
     estimated = flagged * errors / checked if flagged is not None and flagged > checked else float(errors)
     return {
-        "size": size, "flagged": checked if flagged is None else flagged,
+        "size": size,
+        "flagged": checked if flagged is None else flagged,
         "estimated_errors": estimated,
         "percent_error": None if not size else 100 * estimated / size,
         "precision": errors / checked if checked else None,
-    }  # fmt: skip
+    }

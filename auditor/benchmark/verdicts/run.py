@@ -88,11 +88,19 @@ def judge_run(run: Run, truth: Truth, ids: np.ndarray, store: str | None = None)
     guess[guess == truth.labels[rows]] = -1
     pairs = {j: (int(truth.labels[rows[j]]), int(g)) for j, g in enumerate(guess) if g >= 0}
     return Judged(
-        "run", f"People judged items of the run {run.id!r} without seeing which label is the given one; a verdict "
+        "run",
+        f"People judged items of the run {run.id!r} without seeing which label is the given one; a verdict "
         "holds where enough of them agree.",
-        rows, guess, decide, pairs, tuple(dict.fromkeys((default, 3, 4, 5))) if default > 1 else (1,),
-        _answers(votes, kept), _posterior(votes)[kept], audit=audit, why_no_audit=why,
-    )  # fmt: skip
+        rows,
+        guess,
+        decide,
+        pairs,
+        tuple(dict.fromkeys((default, 3, 4, 5))) if default > 1 else (1,),
+        _answers(votes, kept),
+        _posterior(votes)[kept],
+        audit=audit,
+        why_no_audit=why,
+    )
 
 
 def _state(item: ItemConsensus) -> int:

@@ -103,8 +103,12 @@ def look(
 
 def _mean_curves(own: Curves, control: Curves, of: np.ndarray) -> dict[str, list[float]]:
     """Mean over items of each curve, by ``deletion``, ``insertion`` and the same of the control."""
-    rows = {"deletion": own.deletion, "insertion": own.insertion,
-            "control_deletion": control.deletion, "control_insertion": control.insertion}  # fmt: skip
+    rows = {
+        "deletion": own.deletion,
+        "insertion": own.insertion,
+        "control_deletion": control.deletion,
+        "control_insertion": control.insertion,
+    }
     return {name: values[of].mean(axis=0).round(4).tolist() for name, values in rows.items()}
 
 

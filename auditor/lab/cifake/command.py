@@ -46,9 +46,15 @@ def grid(
     command += f" --seed {seed}" if seed else ""
     with RichProgress(quiet) as progress:
         results = work(
-            chosen, folder, seed=seed, device=device, workers=workers, settings=settings, progress=progress,
+            chosen,
+            folder,
+            seed=seed,
+            device=device,
+            workers=workers,
+            settings=settings,
+            progress=progress,
             command=command,
-        )  # fmt: skip
+        )
     report = write_grid_report(results, folder)
     if not quiet:
         test = results["final"]["tests"][0]

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from auditor.lab.cifake.background import contact_sheet, look
 from auditor.core.config import Settings
 from auditor.core.progress import Progress
 from auditor.data.cifar10 import CLASSES
+from auditor.lab.cifake.background import contact_sheet, look
 from auditor.lab.cifake.grid.budgets import GridBudget
 from auditor.lab.cifake.grid.data import open_cifake
 from auditor.lab.cifake.grid.splits import draw

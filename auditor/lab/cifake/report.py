@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from auditor.lab.cifake.figure import curves_svg
-from auditor.lab.cifake.sections import claim, copies_lines, labels_lines, looks_lines
 from auditor.core.files import atomic_write, write_json
+from auditor.lab.cifake.figure import curves_svg
 from auditor.lab.cifake.grid.report import grid_lines
+from auditor.lab.cifake.sections import claim, copies_lines, labels_lines, looks_lines
 from auditor.report.page import page_html
 
 __all__ = ["GOAL", "MANIFEST", "cifake_lines", "goal_line", "write_cifake_report"]

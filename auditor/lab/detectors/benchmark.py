@@ -16,8 +16,8 @@ from auditor.core.files import atomic_write, load_npz, read_json, write_json
 from auditor.core.hashing import hash_strings
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.version import __version__
-from auditor.lab.detectors.methods import contestant, run_contestants
 from auditor.lab.detectors.measure import figures, resampled
+from auditor.lab.detectors.methods import contestant, run_contestants
 from auditor.lab.detectors.plots import write_plots
 from auditor.lab.detectors.report import write_report
 from auditor.lab.detectors.sets import BenchmarkSet, Case, Context, select_sets
@@ -83,13 +83,21 @@ def run_benchmark(
             for seed in range(one.seeds(context, seeds)):
                 cells.append(_cell(one, seed, context, out, stages, draws))
         manifest = {
-            "schema": SCHEMA, "auditor": __version__, "command": command, "started": started,
+            "schema": SCHEMA,
+            "auditor": __version__,
+            "command": command,
+            "started": started,
             "seconds": round(time.perf_counter() - clock, 1),
             "seconds of all parts": round(sum(record.seconds for record in stages.done), 1),
-            "sets": [one.name for one in chosen], "seeds": seeds, "draws": draws, "options": vars(context.options),
-            "budget": context.options.budget or "quick", "machine": describe_machine(),
-            "versions": package_versions(), "reproduction": "not a reproduction of any paper's networks",
-        }  # fmt: skip
+            "sets": [one.name for one in chosen],
+            "seeds": seeds,
+            "draws": draws,
+            "options": vars(context.options),
+            "budget": context.options.budget or "quick",
+            "machine": describe_machine(),
+            "versions": package_versions(),
+            "reproduction": "not a reproduction of any paper's networks",
+        }
         result = {"schema": SCHEMA, "about": about, "not run": not_run, **summarise(cells)}
         write_json(out / RESULTS, result)
         write_report(out / REPORT, result, manifest)
@@ -116,9 +124,13 @@ def _cell(one: BenchmarkSet, seed: int, context: Context, out: Path, stages: Sta
 
 def _inputs(one: BenchmarkSet, seed: int, context: Context, draws: int) -> dict[str, Any]:
     return {
-        "schema": SCHEMA, "version": __version__, "code": _code(), "set": one.name, "draws": draws,
+        "schema": SCHEMA,
+        "version": __version__,
+        "code": _code(),
+        "set": one.name,
+        "draws": draws,
         "data": one.inputs(context, seed),
-    }  # fmt: skip
+    }
 
 
 @cache

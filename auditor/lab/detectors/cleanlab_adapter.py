@@ -8,14 +8,22 @@ __all__ = ["FILTERS", "SCORES", "filter_mask", "quality"]
 
 #: Every ``filter_by`` of cleanlab 2.9, its default first.
 FILTERS = (
-    "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given",
-    "low_normalized_margin", "low_self_confidence",
-)  # fmt: skip
+    "prune_by_noise_rate",
+    "prune_by_class",
+    "both",
+    "confident_learning",
+    "predicted_neq_given",
+    "low_normalized_margin",
+    "low_self_confidence",
+)
 #: (method, adjust_pred_probs). cleanlab refuses to adjust the third.
 SCORES = (
-    ("self_confidence", False), ("normalized_margin", False), ("confidence_weighted_entropy", False),
-    ("self_confidence", True), ("normalized_margin", True),
-)  # fmt: skip
+    ("self_confidence", False),
+    ("normalized_margin", False),
+    ("confidence_weighted_entropy", False),
+    ("self_confidence", True),
+    ("normalized_margin", True),
+)
 
 
 def filter_mask(labels: np.ndarray, probabilities: np.ndarray, rule: str) -> np.ndarray:

@@ -114,11 +114,15 @@ class HumanLabels:
         evidence = evidence_of_run(run)
         model = run.manifest["model"]
         facts = {
-            "network": model["name"], "recipe": model["recipe"], "labels": f"CIFAR-10N {self.labels}",
-            "folds": run.config["folds"], "budget": run.config["budget"], "trained here": True,
+            "network": model["name"],
+            "recipe": model["recipe"],
+            "labels": f"CIFAR-10N {self.labels}",
+            "folds": run.config["folds"],
+            "budget": run.config["budget"],
+            "trained here": True,
             "training seconds": round(sum(model["fit_seconds"].values()), 2),
             "evidence": hash_array(evidence.mean_probabilities)[7:23],
-        }  # fmt: skip
+        }
         index = run.items["index"].to_numpy()[run.audited]
         return Case.in_id_order(evidence, truth[index], facts)
 
@@ -126,10 +130,17 @@ class HumanLabels:
         dataset = _relabelled(open_dataset(REFERENCE, context.settings), given, self.labels)
         budget, folds = context.options.budget, context.options.folds
         return find_errors(
-            dataset, audit="all", model=NETWORK, budget=budget, folds=folds, seed=seed, workers=context.workers,
-            out=context.work / "runs" / f"{slug(self.name)}-{budget}-{folds}-{seed}", settings=context.settings,
+            dataset,
+            audit="all",
+            model=NETWORK,
+            budget=budget,
+            folds=folds,
+            seed=seed,
+            workers=context.workers,
+            out=context.work / "runs" / f"{slug(self.name)}-{budget}-{folds}-{seed}",
+            settings=context.settings,
             progress=context.progress,
-        )  # fmt: skip
+        )
 
 
 def _relabelled(dataset: Dataset, given: np.ndarray, labels: str) -> Dataset:
@@ -178,10 +189,15 @@ def evidence_of_run(run: Run) -> Evidence:
         ]
         dynamics = ItemDynamics.merge(len(run.items), fits).take(run.audited)
     return Evidence(
-        ids=run.ids.astype(str), labels=run.labels, n_classes=len(run.class_names), class_names=run.class_names,
-        probabilities=np.asarray(run.pred_probs), networks=(run.manifest["model"]["name"],), dynamics=dynamics,
+        ids=run.ids.astype(str),
+        labels=run.labels,
+        n_classes=len(run.class_names),
+        class_names=run.class_names,
+        probabilities=np.asarray(run.pred_probs),
+        networks=(run.manifest["model"]["name"],),
+        dynamics=dynamics,
         duplicate_groups=run.items["group"].to_numpy()[run.audited],
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -225,8 +241,10 @@ class FrozenHuman:
         return {
             "files": files,
             "images": items_identity(dataset.ids, dataset.labels, pixels_of(dataset, np.arange(len(dataset)))),
-            "recipe": trainer.recipe(), "folds": context.options.folds, "seed": seed,
-        }  # fmt: skip
+            "recipe": trainer.recipe(),
+            "folds": context.options.folds,
+            "seed": seed,
+        }
 
     def case(self, context: Context, seed: int) -> Case:
         """See `BenchmarkSet.case`."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from auditor.quality.duplicates import find_duplicates
 from auditor.core.errors import UnreadableError
 from auditor.core.hashing import hash_array, hash_bytes, hash_json, hash_strings
 from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset
 from auditor.lab.detectors.sets import Context
 from auditor.lab.detectors.training import principal_components
+from auditor.quality.duplicates import find_duplicates
 from auditor.train.base import Trainer
 
 __all__ = ["duplicate_groups", "embeddings_of", "items_identity", "pixels_of"]

@@ -50,14 +50,15 @@ def figures(outcome: Outcome, wrong: np.ndarray, ids: np.ndarray) -> dict[str, A
     if outcome.score is not None:
         ranked = Ranked.of(wrong, outcome.score, ids)
         row |= {
-            "AP": ranked.average_precision(), "AUROC": ranked.auroc(), "P@N": ranked.precision_at(),
-            "P@100": ranked.precision_at(100), "best F1": ranked.best_f1(),
-        }  # fmt: skip
+            "AP": ranked.average_precision(),
+            "AUROC": ranked.auroc(),
+            "P@N": ranked.precision_at(),
+            "P@100": ranked.precision_at(100),
+            "best F1": ranked.best_f1(),
+        }
     if outcome.flagged is not None:
         counts = flag_counts(wrong, outcome.flagged)
-        row |= {
-            "F1": counts.f1, "flagged": int(counts.flagged), "precision": counts.precision, "recall": counts.recall,
-        }  # fmt: skip
+        row |= {"F1": counts.f1, "flagged": int(counts.flagged), "precision": counts.precision, "recall": counts.recall}
     return {key: _plain(value) for key, value in row.items()}
 
 

@@ -22,9 +22,17 @@ from auditor.data.locate import search_folders
 from auditor.detect.base import Evidence
 
 __all__ = [
-    "FAMILIES", "BenchmarkSet", "Case", "Context", "Family", "Options", "find_data", "label_array", "list_sets",
+    "FAMILIES",
+    "BenchmarkSet",
+    "Case",
+    "Context",
+    "Family",
+    "Options",
+    "find_data",
+    "label_array",
+    "list_sets",
     "select_sets",
-]  # fmt: skip
+]
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 
 from auditor.core.seeds import generator
 from auditor.detect.findings import STREAMED_FLAG_RULE
-from auditor.lab.detectors.methods import COMBINED, DEFAULT, KNN, OURS, PEER, contestant
 from auditor.lab.detectors.measure import FLAGS, RANKING
+from auditor.lab.detectors.methods import COMBINED, DEFAULT, KNN, OURS, PEER, contestant
 
 __all__ = ["Cell", "summarise"]
 
@@ -111,10 +111,16 @@ def _comparisons(name: str, cells: Sequence[Cell]) -> list[dict[str, Any]]:
         ("F1", USUAL, STREAMED, "flags of larger data"),
     ]
     return [
-        {"set": name, "figure": figure, "first": first, "second": second, "note": note,
-         **_difference(cells, figure, first, second)}
+        {
+            "set": name,
+            "figure": figure,
+            "first": first,
+            "second": second,
+            "note": note,
+            **_difference(cells, figure, first, second),
+        }
         for figure, first, second, note in pairs
-    ]  # fmt: skip
+    ]
 
 
 def _best(cells: Sequence[Cell], figure: str, among: Any) -> str:
@@ -142,6 +148,10 @@ def _difference(cells: Sequence[Cell], figure: str, first: str, second: str) -> 
     both = np.take_along_axis(drawn, picked, axis=0).mean(axis=0)
     low, high = np.nanquantile(both, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return {
-        "difference": float(points.mean()), "low": float(low), "high": float(high),
-        "smallest": float(points.min()), "largest": float(points.max()), "seeds": len(cells),
-    }  # fmt: skip
+        "difference": float(points.mean()),
+        "low": float(low),
+        "high": float(high),
+        "smallest": float(points.min()),
+        "largest": float(points.max()),
+        "seeds": len(cells),
+    }

@@ -67,9 +67,13 @@ def cross_validated(
     plan = plan_folds(ids, data.labels, data.n_classes, context.options.folds, seed, groups)
     tasks = plan.tasks(seed)
     results = run_tasks(
-        trainer, data, tasks,
-        workers=context.workers, progress=context.progress, folder=context.work / "fits" / f"{slug(name)}-{seed}",
-    )  # fmt: skip
+        trainer,
+        data,
+        tasks,
+        workers=context.workers,
+        progress=context.progress,
+        folder=context.work / "fits" / f"{slug(name)}-{seed}",
+    )
     probabilities = np.zeros((len(data), data.n_classes))
     for task, result in zip(tasks, results, strict=True):
         probabilities[task.predict] = result.probabilities
@@ -80,11 +84,15 @@ def cross_validated(
     positions = np.flatnonzero(plan.fold >= 0)
     pick = lambda a: None if a is None else a[positions]  # noqa: E731
     evidence = Evidence(
-        ids=np.asarray(ids)[positions], labels=data.labels[positions], n_classes=data.n_classes,
-        probabilities=probabilities[positions], networks=(trainer.name,),
+        ids=np.asarray(ids)[positions],
+        labels=data.labels[positions],
+        n_classes=data.n_classes,
+        probabilities=probabilities[positions],
+        networks=(trainer.name,),
         dynamics=None if dynamics is None else dynamics.take(positions),
-        embeddings=pick(embeddings), duplicate_groups=pick(groups),
-    )  # fmt: skip
+        embeddings=pick(embeddings),
+        duplicate_groups=pick(groups),
+    )
     facts = {
         "network": trainer.name,
         "recipe": trainer.recipe(),

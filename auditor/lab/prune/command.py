@@ -46,9 +46,17 @@ def prune(
 
     settings = load_settings({"data_dir": data_dir})
     options = PruneOptions(
-        model, method, tuple(sparsity or ()), tuple(flops or ()), tuple(mass or ()),
-        budget, seeds, alone, data, device,  # type: ignore[arg-type]
-    )  # fmt: skip
+        model,
+        method,
+        tuple(sparsity or ()),
+        tuple(flops or ()),
+        tuple(mass or ()),
+        budget,  # type: ignore[arg-type]
+        seeds,
+        alone,
+        data,
+        device,
+    )
     folder = out or settings.runs_dir / f"prune-{method}-{model.replace(':', '-')}-{budget}"
     with RichProgress(quiet) as progress:
         command = shlex.join(["auditor", *sys.argv[1:]])

@@ -13,9 +13,9 @@ import numpy as np
 from auditor.core.errors import UsageError
 from auditor.core.progress import Progress
 from auditor.core.seeds import derive_seed
-from auditor.models.registry import split_variant
 from auditor.lab.prune.dense import dense_for
 from auditor.lab.prune.settings import FTWT_SETTINGS, FtwtSettings
+from auditor.models.registry import split_variant
 from auditor.train.base import FitResult, FitTask, TrainingData
 from auditor.train.final import FinalNetwork, accuracy, predict_test_once, slug
 from auditor.train.image_network import Fitted, ImageNetwork
@@ -32,9 +32,7 @@ __all__ = ["FTWT_METHODS", "FTWT_NETWORKS", "DynamicNetwork"]
 #: FTWT decoupled and joint; controls: a fixed share per layer per image, and one mask for all images.
 FTWT_METHODS = ("ftwt", "ftwt_joint", "ftwt_uniform", "ftwt_static")
 #: Networks whose filters `auditor.lab.prune.ftwt.units` knows how to switch.
-FTWT_NETWORKS = (
-    "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn", "resnet20", "resnet32", "resnet56", "mobilenet_v1",
-)  # fmt: skip
+FTWT_NETWORKS = ("vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn", "resnet20", "resnet32", "resnet56", "mobilenet_v1")
 
 
 @dataclass(frozen=True)
@@ -102,9 +100,14 @@ class DynamicNetwork:
     def recipe(self) -> dict[str, Any]:
         """Everything that can change the result."""
         return {
-            "trainer": "dynamic-network", "version": 1, "dense": self.dense.recipe(), "method": self.method,
-            "r": self.r, "reduction": self.reduction, "settings": self.settings.model_dump(mode="json"),
-        }  # fmt: skip
+            "trainer": "dynamic-network",
+            "version": 1,
+            "dense": self.dense.recipe(),
+            "method": self.method,
+            "r": self.r,
+            "reduction": self.reduction,
+            "settings": self.settings.model_dump(mode="json"),
+        }
 
     def resolved(self, data: TrainingData) -> DynamicNetwork:
         """With ``auto`` replaced by what this machine offers."""
@@ -199,10 +202,17 @@ class DynamicNetwork:
         hooks = Hooks(
             loss=loss,
             optimiser=lambda model, recipe, batch, steps, per_epoch: GatedSteps(
-                gated.backbone.parameters(), gated.predictors.parameters() if learnt else (), steps, batch,
-                settings.rate, settings.predictor_rate, settings.decay, settings.milestones, settings.predictors_by,
+                gated.backbone.parameters(),
+                gated.predictors.parameters() if learnt else (),
+                steps,
+                batch,
+                settings.rate,
+                settings.predictor_rate,
+                settings.decay,
+                settings.milestones,
+                settings.predictors_by,
             ),
-        )  # fmt: skip
+        )
         method = {"ftwt": self.method, "r": gated.r, "ratio": gated.ratio, **settings.model_dump(mode="json")}
         folder = checkpoint_dir if self.store is None else self.store / "dynamic"
         name = f"{slug(self.name)}__seed{task.seed}"

@@ -63,9 +63,7 @@ def _dynamic_table(document: dict[str, Any]) -> list[str]:
     ]
     for row in document["rows"]:
         less = "-" if row["against_dense"] is None else f"{100 * row['against_dense']['difference']:+.2f}"
-        keys = (
-            "reduction_estimated", "reduction_achieved", "reduction_executable", "mask_accuracy", "varying_filters",
-        )  # fmt: skip
+        keys = ("reduction_estimated", "reduction_achieved", "reduction_executable", "mask_accuracy", "varying_filters")
         cells = " | ".join(_percent(row.get(key)) for key in keys)
         lines.append(f"| {row['name']} | {_accuracy(row)} | {less} | {cells} |")
     return lines

@@ -82,9 +82,13 @@ class PrunedNetwork:
     def recipe(self) -> dict[str, Any]:
         """Everything that can change the result."""
         return {
-            "trainer": "pruned-network", "version": 1, "dense": self.dense.recipe(), "method": self.method,
-            "sparsity": self.sparsity, "settings": self.settings.model_dump(),
-        }  # fmt: skip
+            "trainer": "pruned-network",
+            "version": 1,
+            "dense": self.dense.recipe(),
+            "method": self.method,
+            "sparsity": self.sparsity,
+            "settings": self.settings.model_dump(),
+        }
 
     def resolved(self, data: TrainingData) -> PrunedNetwork:
         """With ``auto`` replaced by what this machine offers."""
@@ -92,9 +96,9 @@ class PrunedNetwork:
 
     def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
         """Train, prune and fine-tune; then predict the test items once. Errors as `FinalNetwork.fit`."""
-        from auditor.models.counter import count_pruned
         from auditor.lab.prune.artefacts import input_facts, save_network
         from auditor.lab.prune.masks import Masks
+        from auditor.models.counter import count_pruned
 
         started = time.perf_counter()
         fitted, inner, inner_task = self.dense.train(data, task, progress, checkpoint_dir)

@@ -53,9 +53,17 @@ class ChildRecipe:
     def loop(self) -> Recipe:
         """As the training loop wants it; images are shifted by up to four pixels and mirrored."""
         return Recipe(
-            stages=(Stage(self.scale, self.epochs),), batch=self.batch, optimiser="sgd", filter_rate=self.rate,
-            momentum=0.9, weight_decay=self.decay, label_smoothing=0.0, crop=4, heldout_from=1.0, seeds=1,
-        )  # fmt: skip
+            stages=(Stage(self.scale, self.epochs),),
+            batch=self.batch,
+            optimiser="sgd",
+            filter_rate=self.rate,
+            momentum=0.9,
+            weight_decay=self.decay,
+            label_smoothing=0.0,
+            crop=4,
+            heldout_from=1.0,
+            seeds=1,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -176,9 +184,14 @@ class Children:
             model = build()
         task = FitTask(name, self.found.train, self.found.validation, self.seed)
         fitted = self.network.fit_network(
-            self.found.data, task, SilentProgress(), None, start=model, hooks=cosine_hooks(self.recipe),
+            self.found.data,
+            task,
+            SilentProgress(),
+            None,
+            start=model,
+            hooks=cosine_hooks(self.recipe),
             method=self.recipe.as_dict(),
-        )  # fmt: skip
+        )
         details = fitted.result.details
         n = len(task.predict)
         right = accuracy(fitted.result.probabilities, self.found.data.labels[task.predict])
@@ -186,9 +199,15 @@ class Children:
             save_checkpoint(self.state_path(name), name, {"model": fitted.model.state_dict()})
         images = fitted.loop.steps * fitted.loop.batch
         return ChildScore(
-            key, round(right * n), n, details["parameters"], details["macs_per_image"],
-            3.0 * details["macs_per_image"] * images, fitted.result.seconds, state=name if self.keep else "",
-        )  # fmt: skip
+            key,
+            round(right * n),
+            n,
+            details["parameters"],
+            details["macs_per_image"],
+            3.0 * details["macs_per_image"] * images,
+            fitted.result.seconds,
+            state=name if self.keep else "",
+        )
 
     def state_path(self, name: str) -> Path:
         """Where the weights of a child lie."""

@@ -36,8 +36,16 @@ def search(
 
     settings = load_settings({"data_dir": data_dir})
     options = SearchOptions(
-        system, budget, seeds, train_seeds, family, space, kind, dataset, device,  # type: ignore[arg-type]
-    )  # fmt: skip
+        system,
+        budget,  # type: ignore[arg-type]
+        seeds,
+        train_seeds,
+        family,
+        space,
+        kind,
+        dataset,
+        device,
+    )
     folder = out or settings.runs_dir / f"search-{options.place}-{budget}{f'-{kind}' if kind else ''}"
     with RichProgress(quiet) as progress:
         document = run_search(options, folder, settings, progress, workers, shlex.join(["auditor", *sys.argv[1:]]))

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from auditor.core.files import atomic_write
-from auditor.models.genotype import Genotype
 from auditor.lab.search.pictures import architecture_svg
 from auditor.lab.search.svg import COLOURS, Canvas
+from auditor.models.genotype import Genotype
 
 __all__ = ["curve_svg", "write_figures"]
 
@@ -52,10 +52,11 @@ def curve_svg(document: dict[str, Any]) -> str:
     y = lambda share: TOP + (high - 100 * share) / (high - low) * (HEIGHT - TOP - BOTTOM)  # noqa: E731
     seeds = document["seeds"]
     canvas = Canvas(
-        WIDTH, HEIGHT,
+        WIDTH,
+        HEIGHT,
         f"{document['space']}, {document['data']['name']}, {seeds} search(es), budget {document['budget']}: "
         f"{document['reproduction']}",
-    )  # fmt: skip
+    )
     canvas.text(14, TOP - 10, f"validation accuracy, % ({document['data']['validation']:,} images of the train split)")
     canvas.text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 14, "training cost so far, 10^12 MACs", "middle")
     _grid(canvas, low, high, most, x, y)

@@ -69,7 +69,7 @@ def results_markdown(document: dict[str, Any], pictures: Mapping[str, str]) -> s
         "once per network and seed.",
         "",
         *(f"![{what}]({name})\n" for what, name in pictures.items() if what != "search curve"),
-    ]  # fmt: skip
+    ]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from auditor.core.seeds import generator
-from auditor.models.genotype import Genotype
 from auditor.lab.search.children import ChildScore
+from auditor.models.genotype import Genotype
 from auditor.stats.intervals import wilson
 
 __all__ = ["Outcome", "SearchLog", "compare", "pool"]
@@ -39,8 +39,13 @@ class SearchLog:
         """One evaluated child of an arm (``search`` or ``control``), in step `step` of it."""
         self._spent[arm] = self._spent.get(arm, 0.0) + score.cost + extra_cost
         row = {
-            "arm": arm, "step": step, **asdict(score), "accuracy": score.accuracy, "spent": self._spent[arm], **facts,
-        }  # fmt: skip
+            "arm": arm,
+            "step": step,
+            **asdict(score),
+            "accuracy": score.accuracy,
+            "spent": self._spent[arm],
+            **facts,
+        }
         self.rows.append(row)
         self._write({"event": "child", **row})
         return row
@@ -92,10 +97,15 @@ def _best_so_far(rows: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
         if best is None or row["accuracy"] > best["accuracy"]:
             best = row
         low_high = wilson(best["hits"], best["n"])
-        curve.append({
-            "spent": row["spent"], "accuracy": row["accuracy"], "best": best["accuracy"], "low": low_high.low,
-            "high": low_high.high,
-        })  # fmt: skip
+        curve.append(
+            {
+                "spent": row["spent"],
+                "accuracy": row["accuracy"],
+                "best": best["accuracy"],
+                "low": low_high.low,
+                "high": low_high.high,
+            }
+        )
     return curve
 
 
@@ -130,22 +140,30 @@ def pool(searches: Sequence[Sequence[dict[str, Any]]], seed: int) -> dict[str, A
     difference = _difference(late, control, seed)
     improvement = _difference(late, early, seed) if all(early) else None
     return {
-        "difference": difference, "improvement": improvement,
+        "difference": difference,
+        "improvement": improvement,
         "verdict": _sentence(difference, "The search", "beats its random control", "is worse than its random control"),
-        "progress": "One child: whether the search improves cannot be seen." if improvement is None else _sentence(
-            improvement, "The later half of the search's children", "beats the earlier half",
+        "progress": "One child: whether the search improves cannot be seen."
+        if improvement is None
+        else _sentence(
+            improvement,
+            "The later half of the search's children",
+            "beats the earlier half",
             "is worse than the earlier half",
         ),
-    }  # fmt: skip
+    }
 
 
 def _arm(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
     own = [row for row in rows if row["arm"] == name]
     return {
-        "curve": _best_so_far(own), "mean": float(np.mean([row["accuracy"] for row in own])), "children": len(own),
-        "trained": sum(not row["repeated"] for row in own), "spent": own[-1]["spent"],
+        "curve": _best_so_far(own),
+        "mean": float(np.mean([row["accuracy"] for row in own])),
+        "children": len(own),
+        "trained": sum(not row["repeated"] for row in own),
+        "spent": own[-1]["spent"],
         "seconds": round(sum(row["seconds"] for row in own), 1),
-    }  # fmt: skip
+    }
 
 
 def _sentence(found: dict[str, float], who: str, better: str, worse: str) -> str:

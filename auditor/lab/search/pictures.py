@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from auditor.core.errors import UsageError
+from auditor.lab.search.svg import Canvas
 from auditor.models.genotype import (
     TREE_OPS,
     DenseGenotype,
@@ -16,16 +17,20 @@ from auditor.models.genotype import (
     PlainGenotype,
     TreeGenotype,
 )
-from auditor.lab.search.svg import Canvas
 
 __all__ = ["architecture_svg"]
 
 #: By the cost of what a box does: nothing, pooling, and convolutions from light to dark.
 FREE, POOL, LIGHT, MIDDLE, DARK, FRAME = "#ffffff", "#e8e8e8", "#d6e6f4", "#9cc3e2", "#5a9bd0", "#f6efe0"
 TREE_NAMES = {
-    "i": "identity", "3": "depthwise-separable 3x3", "5": "depthwise-separable 5x5", "7": "depthwise-separable 7x7",
-    "d": "depthwise-separable 3x3, dilation 2", "a": "average pooling 3x3", "m": "max pooling 3x3",
-}  # fmt: skip
+    "i": "identity",
+    "3": "depthwise-separable 3x3",
+    "5": "depthwise-separable 5x5",
+    "7": "depthwise-separable 7x7",
+    "d": "depthwise-separable 3x3, dilation 2",
+    "a": "average pooling 3x3",
+    "m": "max pooling 3x3",
+}
 TREE_FILL = dict(zip("i357dam", (FREE, LIGHT, MIDDLE, DARK, LIGHT, POOL, POOL), strict=True))
 
 
@@ -51,9 +56,14 @@ def _nasnet(genotype: NasnetGenotype, title: str) -> str:
     top = 40.0
     for name, blocks, depths, concat, height in (
         ("normal cell", genotype.normal, normal, genotype.normal_concat, heights[0]),
-        ("reduction cell (stride 2 on what reads an input)", genotype.reduction, reduction, genotype.reduction_concat,
-         heights[1]),
-    ):  # fmt: skip
+        (
+            "reduction cell (stride 2 on what reads an input)",
+            genotype.reduction,
+            reduction,
+            genotype.reduction_concat,
+            heights[1],
+        ),
+    ):
         canvas.text(10, top + 12, name)
         _cell(canvas, blocks, depths, concat, top + 20, height - 40, columns)
         top += height
@@ -69,9 +79,14 @@ def _depths(blocks: tuple[NasnetBlock, ...]) -> list[int]:
 
 
 def _cell(
-    canvas: Canvas, blocks: tuple[NasnetBlock, ...], depths: list[int], concat: tuple[int, ...], top: float,
-    height: float, columns: int,
-) -> None:  # fmt: skip
+    canvas: Canvas,
+    blocks: tuple[NasnetBlock, ...],
+    depths: list[int],
+    concat: tuple[int, ...],
+    top: float,
+    height: float,
+    columns: int,
+) -> None:
     width, tall = 120, 62
     places = {1: (20.0, top + height * 0.25), 0: (20.0, top + height * 0.7)}
     for number, depth in enumerate(depths):
@@ -216,12 +231,20 @@ def _dense(genotype: DenseGenotype, title: str) -> str:
         x += 8
         if number < len(genotype.transitions):
             bar(genotype.transitions[number], POOL, "halve")
-    canvas.text(20, base + 56, "height: new channels, a step per doubling; each 3x3 reads all maps before it through a "
-                "1x1 of four times its channels", size=11)  # fmt: skip
+    canvas.text(
+        20,
+        base + 56,
+        "height: new channels, a step per doubling; each 3x3 reads all maps before it through a "
+        "1x1 of four times its channels",
+        size=11,
+    )
     return canvas.done()
 
 
 _DRAWN: dict[type[Genotype], Callable[..., str]] = {
-    NasnetGenotype: _nasnet, TreeGenotype: _tree, MobileGenotype: _mobile, PlainGenotype: _plain,
+    NasnetGenotype: _nasnet,
+    TreeGenotype: _tree,
+    MobileGenotype: _mobile,
+    PlainGenotype: _plain,
     DenseGenotype: _dense,
-}  # fmt: skip
+}

@@ -15,12 +15,12 @@ from auditor.core.config import Settings
 from auditor.core.files import atomic_write, write_json
 from auditor.core.machine import cpu_count, describe_machine, package_versions
 from auditor.core.progress import Progress
-from auditor.models.genotype import Genotype, write_genotype
-from auditor.models.registry import short_name
 from auditor.lab.search.data import SearchData, TestLabels, open_search_data
 from auditor.lab.search.outcome import Outcome, compare, pool
 from auditor.lab.search.seeded import SeedSearch, outcome_of
 from auditor.lab.search.systems import PUBLISHED, SearchOptions, SearchSettings
+from auditor.models.genotype import Genotype, write_genotype
+from auditor.models.registry import short_name
 from auditor.stats.seeds import mean_interval, paired
 from auditor.train.base import FitResult, FitTask, Trainer
 from auditor.train.budget import reproduction_label
@@ -121,12 +121,7 @@ def run_search(
 
 
 def _search(
-    options: SearchOptions,
-    asked: SearchSettings,
-    found: SearchData,
-    folder: Path,
-    workers: int,
-    progress: Progress,
+    options: SearchOptions, asked: SearchSettings, found: SearchData, folder: Path, workers: int, progress: Progress
 ) -> list[Outcome]:
     trainer = ready(SeedSearch(options.system, asked, folder, found.ids, options.device), found.data, folder)
     tasks = {
@@ -172,12 +167,7 @@ def _write_log(path: Path, outcomes: Sequence[Outcome]) -> None:
 
 
 def _train(
-    options: SearchOptions,
-    chosen: dict[str, _Chosen],
-    fits: Path,
-    settings: Settings,
-    workers: int,
-    progress: Progress,
+    options: SearchOptions, chosen: dict[str, _Chosen], fits: Path, settings: Settings, workers: int, progress: Progress
 ) -> tuple[TestLabels, dict[str, Any]]:
     """The networks trained from scratch by the recipe of the budget class, each shown the test split once."""
     rows = open_rows(options.data, settings, progress)

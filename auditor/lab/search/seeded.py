@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from auditor.core.progress import Progress
-from auditor.models.genotype import Genotype, parse_genotype
 from auditor.lab.search.data import SearchData
 from auditor.lab.search.outcome import Outcome
 from auditor.lab.search.systems import SYSTEMS, TIMED, SearchSettings
+from auditor.models.genotype import Genotype, parse_genotype
 from auditor.train.base import FitResult, FitTask, TrainingData
 from auditor.train.device import choose_device
 

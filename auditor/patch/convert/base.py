@@ -180,10 +180,15 @@ class DataView:
     def header(self) -> PatchHeader:
         """A header for this data."""
         return PatchHeader(
-            name=self.part.name, split=self.split, n=len(self.part), fingerprint=self.part.fingerprint,
-            hash_scheme=self.part.hash_scheme, classes=tuple(self.part.class_names), label_column=self.column,
+            name=self.part.name,
+            split=self.split,
+            n=len(self.part),
+            fingerprint=self.part.fingerprint,
+            hash_scheme=self.part.hash_scheme,
+            classes=tuple(self.part.class_names),
+            label_column=self.column,
             tool=f"auditor {__version__}",
-        )  # fmt: skip
+        )
 
 
 def open_view(reference: str, settings: Settings, split: str | None = None) -> DataView:
@@ -244,10 +249,15 @@ def _record(data: DataView, one: Correction) -> PatchRecord | None:
     op = "drop" if not one.labels else "relabel" if len(one.labels) == 1 else "multi"
     paths = data.part.items.paths
     return PatchRecord(
-        id=data.hashes[one.row], op=op, from_label=given, to=one.labels,
-        reason=(one.reason or "neither") if op == "drop" else None, index=int(data.part.items.index[one.row]),
-        path=None if paths is None else str(paths[one.row]), **one.more,
-    )  # fmt: skip
+        id=data.hashes[one.row],
+        op=op,
+        from_label=given,
+        to=one.labels,
+        reason=(one.reason or "neither") if op == "drop" else None,
+        index=int(data.part.items.index[one.row]),
+        path=None if paths is None else str(paths[one.row]),
+        **one.more,
+    )
 
 
 def labels_after(patch: Patch, data: DataView) -> tuple[list[tuple[str, ...]], dict[int, PatchRecord]]:

@@ -63,17 +63,20 @@ class Column:
             names[0] if len(names) == 1 else None if not names else _kept(names, data.names[k])
             for k, names in enumerate(labels)
         ]
-        table = pa.table({
-            "id": pa.array(map(str, data.part.ids), pa.string()),
-            "split": pa.array(map(str, data.part.items.splits), pa.string()),
-            "index": pa.array(map(int, data.part.items.index), pa.int64()),
-            "content_hash": pa.array(data.hashes, pa.string()),
-            "given_label": pa.array(data.names, pa.string()),
-            options.column: pa.array(one, pa.string()),
-            "corrected_labels": pa.array([list(n) if len(n) > 1 else None for n in labels], pa.list_(pa.string())),
-            "drop_reason": pa.array([changed[k].reason if k in changed else None for k in range(len(labels))],
-                                    pa.string()),
-        })  # fmt: skip
+        table = pa.table(
+            {
+                "id": pa.array(map(str, data.part.ids), pa.string()),
+                "split": pa.array(map(str, data.part.items.splits), pa.string()),
+                "index": pa.array(map(int, data.part.items.index), pa.int64()),
+                "content_hash": pa.array(data.hashes, pa.string()),
+                "given_label": pa.array(data.names, pa.string()),
+                options.column: pa.array(one, pa.string()),
+                "corrected_labels": pa.array([list(n) if len(n) > 1 else None for n in labels], pa.list_(pa.string())),
+                "drop_reason": pa.array(
+                    [changed[k].reason if k in changed else None for k in range(len(labels))], pa.string()
+                ),
+            }
+        )
         with atomic_path(path) as temporary:
             pq.write_table(table, temporary, compression="zstd")
         return []

@@ -144,12 +144,19 @@ def _file_of(value: str) -> str:
 def _task(number: int, record: PatchRecord) -> dict[str, Any]:
     label, control = (list(record.to), "label") if record.op != "drop" else ([record.reason], _VERDICT)
     about: dict[str, Any] = {
-        "hash": record.id, "given": record.from_label, "index": record.index, "image": record.path,
+        "hash": record.id,
+        "given": record.from_label,
+        "index": record.index,
+        "image": record.path,
         "votes": record.votes and dict(record.votes),
-    }  # fmt: skip
+    }
     result = {
-        "id": f"r{number}", "from_name": control, "to_name": "item", "type": "choices", "value": {"choices": label},
-    }  # fmt: skip
+        "id": f"r{number}",
+        "from_name": control,
+        "to_name": "item",
+        "type": "choices",
+        "value": {"choices": label},
+    }
     return {
         "id": number,
         "data": {k: v for k, v in about.items() if v is not None},

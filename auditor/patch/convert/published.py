@@ -61,11 +61,17 @@ class Published:
                 left_out["no votes" if votes is None else "not in the data" if not rows else "no single guess"] += 1
                 continue
             for row in rows:
-                written.append({
-                    "id": int(data.part.items.index[row]), "url": record.path or "",
-                    "given_original_label": number[record.from_label], "given_original_label_name": record.from_label,
-                    "our_guessed_label": number.get(guess, -1), "our_guessed_label_name": guess, "mturk": votes,
-                })  # fmt: skip
+                written.append(
+                    {
+                        "id": int(data.part.items.index[row]),
+                        "url": record.path or "",
+                        "given_original_label": number[record.from_label],
+                        "given_original_label_name": record.from_label,
+                        "our_guessed_label": number.get(guess, -1),
+                        "our_guessed_label_name": guess,
+                        "mturk": votes,
+                    }
+                )
         write_json(path, sorted(written, key=lambda one: one["id"]))
         return [f"{n} records were left out: {why}" for why, n in left_out.items()]
 

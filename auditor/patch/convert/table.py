@@ -17,15 +17,30 @@ from auditor.patch.records import Patch
 __all__ = ["COLUMNS", "Table"]
 
 COLUMNS = (
-    "hash", "id", "index", "path", "op", "from", "to", "reason", "verdict", "votes", "n", "posterior", "rank", "note",
-)  # fmt: skip
+    "hash",
+    "id",
+    "index",
+    "path",
+    "op",
+    "from",
+    "to",
+    "reason",
+    "verdict",
+    "votes",
+    "n",
+    "posterior",
+    "rank",
+    "note",
+)
 #: Other names that are understood.
 _ALIASES = {
     "from": ("from", "given", "given_label", "label"),
     "to": ("to", "corrected", "corrected_label", "new_label", "suggested_label"),
     "path": ("path", "image", "file", "filename", "file_name"),
-    "id": ("id", "item_id"), "index": ("index", "row"), "hash": ("hash", "content_hash"),
-}  # fmt: skip
+    "id": ("id", "item_id"),
+    "index": ("index", "row"),
+    "hash": ("hash", "content_hash"),
+}
 
 
 class Table:
@@ -61,12 +76,24 @@ class Table:
         for r in patch.records:
             rows = [] if data is None else [k for k in data.by_hash(r.id) if data.names[k] == r.from_label]
             item = str(data.part.ids[rows[0]]) if data is not None and rows else ""
-            table.writerow([
-                r.id, item, r.index, r.path, r.op, r.from_label,
-                r.to[0] if r.op == "relabel" else json.dumps(list(r.to), ensure_ascii=False) if r.to else "", r.reason,
-                r.verdict, None if r.votes is None else json.dumps(dict(r.votes), ensure_ascii=False), r.n,
-                None if r.posterior is None else repr(r.posterior), r.rank, r.note,
-            ])  # fmt: skip
+            table.writerow(
+                [
+                    r.id,
+                    item,
+                    r.index,
+                    r.path,
+                    r.op,
+                    r.from_label,
+                    r.to[0] if r.op == "relabel" else json.dumps(list(r.to), ensure_ascii=False) if r.to else "",
+                    r.reason,
+                    r.verdict,
+                    None if r.votes is None else json.dumps(dict(r.votes), ensure_ascii=False),
+                    r.n,
+                    None if r.posterior is None else repr(r.posterior),
+                    r.rank,
+                    r.note,
+                ]
+            )
         with atomic_write(path) as handle:
             handle.write(out.getvalue().encode())
         return []

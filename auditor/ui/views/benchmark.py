@@ -31,16 +31,23 @@ def benchmark_page(ws: Workspace) -> None:
     columns[2].metric("Rank changes that are real", f"{result['n_flips_real']} of {len(result['flips'])}", border=True)
     columns[3].metric("Rows kept", f"{result['n_pruned']:,}", border=True)
     rows = [
-        {"rank": m["rank"]["corrected"], "before": m["rank"]["original"], "model": m["name"],
-         "corrected labels": f"{m['pruned_corrected']:.2%}", "given labels": f"{m['pruned_original']:.2%}",
-         "possible ranks": "{} to {}".format(*m["rank_interval"]["corrected"])}
+        {
+            "rank": m["rank"]["corrected"],
+            "before": m["rank"]["original"],
+            "model": m["name"],
+            "corrected labels": f"{m['pruned_corrected']:.2%}",
+            "given labels": f"{m['pruned_original']:.2%}",
+            "possible ranks": "{} to {}".format(*m["rank_interval"]["corrected"]),
+        }
         for m in sorted(result["models"], key=lambda m: (m["rank"]["corrected"], m["name"]))
-    ]  # fmt: skip
+    ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
     if result["flips"]:
         st.caption("Pairs that change places")
-        flips = [{"ahead before": f["a"], "ahead after": f["b"], "real": "yes" if f["real"] else "no",
-                  "why": f["reason"]} for f in result["flips"]]  # fmt: skip
+        flips = [
+            {"ahead before": f["a"], "ahead after": f["b"], "real": "yes" if f["real"] else "no", "why": f["reason"]}
+            for f in result["flips"]
+        ]
         st.dataframe(pd.DataFrame(flips), hide_index=True, width="stretch")
     page = folder / "report.html"
     if page.is_file():

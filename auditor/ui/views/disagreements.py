@@ -29,6 +29,4 @@ def disagreements_page(ws: Workspace) -> None:
     def votes(items: list[ReviewItem]) -> dict[str, dict[str, str]]:
         return {item.item_id: dict(item.verdicts) for item in items}
 
-    card_page(
-        ws, "settle-card", lambda: Exchange(ws.store, reviewer, supply, origin="adjudication"), reviewer, votes
-    )  # fmt: skip
+    card_page(ws, "settle-card", lambda: Exchange(ws.store, reviewer, supply, origin="adjudication"), reviewer, votes)

@@ -52,25 +52,36 @@ def _patch(ws: Workspace, votes: VoteTable) -> None:
     )
     rule = st.selectbox("Consensus", list(_RULES), format_func=_RULES.__getitem__)
     treatment: Any = st.selectbox(
-        "Items to which both labels apply", ["strict", "lenient"],
+        "Items to which both labels apply",
+        ["strict", "lenient"],
         format_func={"strict": "become records with several labels", "lenient": "keep their label"}.__getitem__,
-    )  # fmt: skip
+    )
     license = st.selectbox("Licence", ["CC0-1.0", "CC-BY-4.0"])
     leave_out = st.checkbox("Leave out copies of one item that were judged differently")
     try:
         made = create_patch(
-            ws.run, consensus_of(ws.run, votes, rule), ws.settings, treatment=treatment, license=license,
+            ws.run,
+            consensus_of(ws.run, votes, rule),
+            ws.settings,
+            treatment=treatment,
+            license=license,
             leave_out_conflicts=leave_out,
-        )  # fmt: skip
+        )
     except AuditorError as error:
         st.warning("No patch can be made.")
         st.code(f"{error.what}\n{error.way_out or ''}", language=None)
         return
     st.markdown(_summary(made))
     st.download_button(
-        "Download the patch", _bytes(made.patch), file_name=f"{ws.run.id}{SUFFIX}", type="primary",
-        mime="application/jsonl", icon=":material/download:", disabled=not made.patch.records, on_click="ignore",
-    )  # fmt: skip
+        "Download the patch",
+        _bytes(made.patch),
+        file_name=f"{ws.run.id}{SUFFIX}",
+        type="primary",
+        mime="application/jsonl",
+        icon=":material/download:",
+        disabled=not made.patch.records,
+        on_click="ignore",
+    )
 
 
 def _bytes(patch: Patch) -> bytes:
@@ -94,9 +105,13 @@ def _table(ws: Workspace, votes: VoteTable) -> None:
     st.subheader("Verdicts")
     st.caption(f"{len(votes.items):,} current verdicts, one row each.")
     st.download_button(
-        "Download as CSV", verdict_csv(votes), file_name=f"{ws.run.id}-verdicts.csv", mime="text/csv",
-        icon=":material/table:", on_click="ignore",
-    )  # fmt: skip
+        "Download as CSV",
+        verdict_csv(votes),
+        file_name=f"{ws.run.id}-verdicts.csv",
+        mime="text/csv",
+        icon=":material/table:",
+        on_click="ignore",
+    )
 
 
 def verdict_csv(votes: VoteTable) -> str:
@@ -111,9 +126,13 @@ def verdict_csv(votes: VoteTable) -> str:
         item = votes.items[row]
         ms = votes.ms[row]
         cells = [
-            votes.item_ids[item], votes.given[item], votes.suggested[item] or "",
-            votes.reviewer_names[votes.reviewers[row]], votes.verdicts[row], votes.streams[row],
-        ]  # fmt: skip
+            votes.item_ids[item],
+            votes.given[item],
+            votes.suggested[item] or "",
+            votes.reviewer_names[votes.reviewers[row]],
+            votes.verdicts[row],
+            votes.streams[row],
+        ]
         writer.writerow([*map(_harmless, cells), "" if np.isnan(ms) else int(ms), f"{votes.server_time[row]:.3f}"])
     return buffer.getvalue()
 

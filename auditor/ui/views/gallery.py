@@ -21,9 +21,13 @@ PAGE_SIZE: Final = 50
 _ANY: Final = "any"
 _STATE: Final = {_ANY: None, "judged": True, "not judged": False}
 _BULK: Final = (
-    ("given is right", "given"), ("suggested is right", "suggested"), ("both", "both"), ("neither", "neither"),
-    ("unsure", "unsure"), ("bad item", "bad_item"),
-)  # fmt: skip
+    ("given is right", "given"),
+    ("suggested is right", "suggested"),
+    ("both", "both"),
+    ("neither", "neither"),
+    ("unsure", "unsure"),
+    ("bad item", "bad_item"),
+)
 
 
 def gallery_page(ws: Workspace) -> None:
@@ -94,9 +98,13 @@ def _pager(place: dict[str, Any], number: int, after: tuple[float, int] | None) 
     st.button("Previous", icon=":material/chevron_left:", disabled=number == 1, on_click=stack.pop)
     st.markdown(f"page {number}")
     st.button(
-        "Next", icon=":material/chevron_right:", icon_position="right", disabled=after is None, on_click=stack.append,
+        "Next",
+        icon=":material/chevron_right:",
+        icon_position="right",
+        disabled=after is None,
+        on_click=stack.append,
         args=(after,),
-    )  # fmt: skip
+    )
 
 
 def _bulk(ws: Workspace, reviewer: str, chosen: list[ReviewItem]) -> None:
@@ -118,10 +126,15 @@ def _bulk(ws: Workspace, reviewer: str, chosen: list[ReviewItem]) -> None:
 def bulk_events(items: list[ReviewItem], verdict: str) -> list[dict[str, Any]]:
     """One verdict on each item, with the labels the grid showed."""
     return [
-        {"uuid": str(uuid4()), "item_id": item.item_id, "verdict": verdict, "shown_label": item.given,
-         "shown_suggested": item.suggested}
+        {
+            "uuid": str(uuid4()),
+            "item_id": item.item_id,
+            "verdict": verdict,
+            "shown_label": item.given,
+            "shown_suggested": item.suggested,
+        }
         for item in items
-    ]  # fmt: skip
+    ]
 
 
 def _told(result: SubmitResult) -> str:

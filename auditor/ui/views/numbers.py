@@ -10,9 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from auditor.estimation.reliability_plot import reliability_svg
+from auditor.estimation.sentences import estimate_lines, interval_words, number_words, status_lines
 from auditor.estimation.state import read_state
 from auditor.estimation.status import ReviewStatus, review_status
-from auditor.estimation.sentences import estimate_lines, interval_words, number_words, status_lines
 from auditor.ui.workspace import Workspace
 
 __all__ = ["numbers_section", "status_of"]
@@ -52,9 +52,13 @@ def numbers_section(ws: Workspace) -> None:
     if ws.run.counts["n_items"] > LIVE_ITEMS and not st.toggle("Compute (reads the whole run)", key="numbers-on"):
         return
     tolerated = st.number_input(
-        "Wrong labels tolerated outside the flagged list", min_value=0, value=None, step=1, key="numbers-tolerated",
+        "Wrong labels tolerated outside the flagged list",
+        min_value=0,
+        value=None,
+        step=1,
+        key="numbers-tolerated",
         help="Says whether you may stop. Look as often as you like: the bound holds at every look.",
-    )  # fmt: skip
+    )
     _live(ws, tolerated)
 
 
@@ -82,10 +86,16 @@ def _live(ws: Workspace, tolerated: int | None) -> None:
         parts = [p for p in (*found.classes, *found.pairs) if p.estimate is not None]
         if parts:
             rows = [
-                {"given": p.given, "suggested": p.suggested or "", "wrong": interval_words(p.estimate),
-                 "items": p.items, "draws": p.draws}
-                for p in parts if p.estimate is not None
-            ]  # fmt: skip
+                {
+                    "given": p.given,
+                    "suggested": p.suggested or "",
+                    "wrong": interval_words(p.estimate),
+                    "items": p.items,
+                    "draws": p.draws,
+                }
+                for p in parts
+                if p.estimate is not None
+            ]
             st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
         if found.calibration is not None and found.calibration.bins:
             st.image(reliability_svg(found.calibration.bins))

@@ -148,10 +148,15 @@ def _reviewers(ws: Workspace, votes: VoteTable) -> None:
     st.subheader("Reviewers")
     reports = reviewer_reports(votes, ws.store.controls())
     rows = [
-        {"reviewer": r.reviewer, "verdicts": r.n, "agrees with the others": _share(r.agreement),
-         "controls right": _share(r.controls), "seconds": _seconds(r)}
+        {
+            "reviewer": r.reviewer,
+            "verdicts": r.n,
+            "agrees with the others": _share(r.agreement),
+            "controls right": _share(r.controls),
+            "seconds": _seconds(r),
+        }
         for r in reports
-    ]  # fmt: skip
+    ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
     st.caption(
         "Shares with exact 95 % intervals; seconds per verdict: median, and from the 10th to the 90th percentile."

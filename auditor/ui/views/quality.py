@@ -53,8 +53,17 @@ def _checks(ws: Workspace) -> None:
         return
     status = {"found": 0, "passed": 1, "not applicable": 2}
     checks = sorted(found["checks"], key=lambda c: (status[c["status"]], c["code"]))
-    rows = [{"code": c["code"], "check": c["name"], "outcome": c["status"], "severity": c["severity"],
-             "items": c["n_items"], "what": c["reason"]} for c in checks]  # fmt: skip
+    rows = [
+        {
+            "code": c["code"],
+            "check": c["name"],
+            "outcome": c["status"],
+            "severity": c["severity"],
+            "items": c["n_items"],
+            "what": c["reason"],
+        }
+        for c in checks
+    ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
     listed = [c for c in checks if c["items"]]
     if not listed:
@@ -85,9 +94,14 @@ def _groups(ws: Workspace, table: pd.DataFrame) -> None:
         if len(table) > MOST_GROUPS:
             st.caption(f"The first {MOST_GROUPS} of {len(table):,} groups.")
         picked: Any = st.dataframe(
-            table.head(MOST_GROUPS), hide_index=True, width="stretch", height=420,
-            on_select="rerun", selection_mode="single-row", key="groups",
-        )  # fmt: skip
+            table.head(MOST_GROUPS),
+            hide_index=True,
+            width="stretch",
+            height=420,
+            on_select="rerun",
+            selection_mode="single-row",
+            key="groups",
+        )
     rows = picked.selection.rows if picked and picked.selection.rows else [0]
     chosen = table.iloc[int(rows[0])]
     groups = ws.rows.groups

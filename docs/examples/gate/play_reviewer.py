@@ -25,10 +25,16 @@ def main() -> None:
             for item in batch:
                 right = truth[item.item_id]
                 verdict = "given" if item.given == right else f"other:{right}"
-                events.append({
-                    "uuid": str(uuid.uuid4()), "item_id": item.item_id, "verdict": verdict,
-                    "shown_label": item.given, "shown_suggested": item.suggested, "ms": 1000,
-                })  # fmt: skip
+                events.append(
+                    {
+                        "uuid": str(uuid.uuid4()),
+                        "item_id": item.item_id,
+                        "verdict": verdict,
+                        "shown_label": item.given,
+                        "shown_suggested": item.suggested,
+                        "ms": 1000,
+                    }
+                )
             result = store.submit("example", events)
             if result.refused:
                 raise SystemExit(f"refused: {result.refused[0]}")

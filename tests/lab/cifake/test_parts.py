@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from auditor.core.config import Settings
+from auditor.core.files import read_json
+from auditor.data.open import open_dataset
 from auditor.lab.cifake.copies import count_copies
 from auditor.lab.cifake.figure import curves_svg
 from auditor.lab.cifake.labels import audit_by_source, crowd_reference, fake_not_showing, twin_names
 from auditor.lab.cifake.report import MANIFEST, cifake_lines, goal_line, write_cifake_report
 from auditor.lab.cifake.sources import by_source
-from auditor.core.config import Settings
-from auditor.core.files import read_json
-from auditor.data.open import open_dataset
 from auditor.stats.intervals import clopper_pearson
 
 
@@ -32,26 +32,35 @@ def test_copies_and_leaks_are_counted_exactly(settings: Settings) -> None:
     found = count_copies(settings)
     assert (found["n"], found["distinct"], found["groups"], found["largest"]) == (120_000, 118_664, 1336, 2)
     assert found["by_source"] == {
-        "FAKE": {"items": 60_000, "distinct": 58_664}, "REAL": {"items": 60_000, "distinct": 60_000}
-    }  # fmt: skip
+        "FAKE": {"items": 60_000, "distinct": 58_664},
+        "REAL": {"items": 60_000, "distinct": 60_000},
+    }
     assert (found["across_sources"], found["across_classes"]) == (0, 0)
     assert (found["test_fake_in_train"], found["test_fake"]) == (378, 10_000)
     table = {(row["where"], row["class"]): row["groups"] for row in found["pairs"]}
     assert table == {
-        ("inside train FAKE", "bird"): 269, ("inside train FAKE", "dog"): 346, ("inside train FAKE", "frog"): 305,
-        ("inside test FAKE", "bird"): 11, ("inside test FAKE", "dog"): 17, ("inside test FAKE", "frog"): 10,
-        ("train FAKE and test FAKE", "bird"): 121, ("train FAKE and test FAKE", "dog"): 116,
+        ("inside train FAKE", "bird"): 269,
+        ("inside train FAKE", "dog"): 346,
+        ("inside train FAKE", "frog"): 305,
+        ("inside test FAKE", "bird"): 11,
+        ("inside test FAKE", "dog"): 17,
+        ("inside test FAKE", "frog"): 10,
+        ("train FAKE and test FAKE", "bird"): 121,
+        ("train FAKE and test FAKE", "dog"): 116,
         ("train FAKE and test FAKE", "frog"): 141,
-    }  # fmt: skip
+    }
 
 
 def test_twins_of_the_published_errors(settings: Settings) -> None:
     names = twin_names(open_dataset("cifar10?split=test", settings).labels)
     # Rows and files as the specification of the corrected benchmark lists them (5.7).
     assert [names[i] for i in (1227, 1718, 2592, 5468, 9352)] == [
-        "test/REAL/0129 (4).jpg", "test/REAL/0166.jpg", "test/REAL/0271 (3).jpg", "test/REAL/0533 (6).jpg",
+        "test/REAL/0129 (4).jpg",
+        "test/REAL/0166.jpg",
+        "test/REAL/0271 (3).jpg",
+        "test/REAL/0533 (6).jpg",
         "test/REAL/0934 (2).jpg",
-    ]  # fmt: skip
+    ]
     reference = crowd_reference(settings)
     assert reference is not None
     assert (len(reference["checked"]), len(reference["wrong"])) == (275, 54)
@@ -129,8 +138,8 @@ def test_maps_of_a_final_network_and_the_page(settings: Settings, tmp_path: Path
     pytest.importorskip("torch")
     from dataclasses import replace
 
-    from auditor.lab.cifake.final_networks import look_at_final
     from auditor.core.progress import SilentProgress
+    from auditor.lab.cifake.final_networks import look_at_final
     from auditor.lab.cifake.grid.budgets import budget_for
     from auditor.lab.cifake.grid.run import run_grid
 
@@ -173,16 +182,27 @@ def made_results(grid: dict, looks: dict, settings: Settings) -> dict:
     """Results with a grid and maps that were made, and audits that were not."""
     run = made_run()
     audit = {
-        "plan": "plan", "model": "image:fastnet", "budget": "quick", "seed": 0, "seconds": 1.0, "accuracy": 0.8,
-        "left_out": 3, "sources": audit_by_source(run),
-    }  # fmt: skip
+        "plan": "plan",
+        "model": "image:fastnet",
+        "budget": "quick",
+        "seed": 0,
+        "seconds": 1.0,
+        "accuracy": 0.8,
+        "left_out": 3,
+        "sources": audit_by_source(run),
+    }
     return {
-        "command": "python pipelines/cifake.py", "started": "2026-01-01T00:00:00+00:00",
-        "copies": count_copies(settings), "quality": {"checks": []},
+        "command": "python pipelines/cifake.py",
+        "started": "2026-01-01T00:00:00+00:00",
+        "copies": count_copies(settings),
+        "quality": {"checks": []},
         "labels": {"a": audit, "b": audit, "fake_not_showing_its_class": fake_not_showing(run, None)},
-        "grid": grid, "looks": looks, "seconds": {"grid": 1.0}, "machine": grid["machine"],
+        "grid": grid,
+        "looks": looks,
+        "seconds": {"grid": 1.0},
+        "machine": grid["machine"],
         "versions": grid["versions"],
-    }  # fmt: skip
+    }
 
 
 def made_grid(mean: float, items: int, train_loss: float, test_loss: float) -> dict:
@@ -205,8 +225,12 @@ def test_a_missed_goal_says_by_how_much_and_why() -> None:
 
 
 def test_curves_are_drawn_where_they_are() -> None:
-    one = {"deletion": [1.0, 0.5], "insertion": [0.5, 1.0], "control_deletion": [1.0, 0.6],
-           "control_insertion": [0.5, 0.9]}  # fmt: skip
+    one = {
+        "deletion": [1.0, 0.5],
+        "insertion": [0.5, 1.0],
+        "control_deletion": [1.0, 0.6],
+        "control_insertion": [0.5, 0.9],
+    }
     text = curves_svg({"share": [0.0, 1.0], "FAKE": one, "REAL": one})
     root = ElementTree.fromstring(text)
     lines = [e.get("points", "") for e in root.iter() if e.tag.endswith("polyline")]

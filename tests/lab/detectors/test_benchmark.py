@@ -16,8 +16,8 @@ from auditor.core.errors import UsageError
 from auditor.detect.metrics import Ranked
 from auditor.lab.detectors import benchmark
 from auditor.lab.detectors.benchmark import run_benchmark
-from auditor.lab.detectors.methods import Outcome
 from auditor.lab.detectors.measure import _resamples, figures, resampled
+from auditor.lab.detectors.methods import Outcome
 from auditor.lab.detectors.sets import Context
 from auditor.lab.detectors.summary import Cell, _difference
 

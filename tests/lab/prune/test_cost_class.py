@@ -9,7 +9,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from auditor.core.errors import UsageError  # noqa: E402
-from auditor.models.registry import MODELS, build_model  # noqa: E402
 from auditor.lab.prune.dense import PaperDense, dense_for  # noqa: E402
 from auditor.lab.prune.dynamic import FTWT_NETWORKS, DynamicNetwork  # noqa: E402
 from auditor.lab.prune.experiment import PruneOptions  # noqa: E402
@@ -17,6 +16,7 @@ from auditor.lab.prune.ftwt.units import plan_of  # noqa: E402
 from auditor.lab.prune.optim import MeanAdamW, dense_optimiser  # noqa: E402
 from auditor.lab.prune.pruned import PrunedNetwork  # noqa: E402
 from auditor.lab.prune.settings import FTWT_SETTINGS, DenseSchedule, paper_schedule  # noqa: E402
+from auditor.models.registry import MODELS, build_model  # noqa: E402
 from auditor.train.final import FinalNetwork  # noqa: E402
 
 

@@ -16,7 +16,6 @@ from auditor.benchmark.training import make_entry, train_networks
 from auditor.core.config import load_settings
 from auditor.core.errors import UnknownNameError, UsageError
 from auditor.core.progress import SilentProgress
-from auditor.models.registry import build_model
 from auditor.lab.prune.artefacts import load_network, save_network
 from auditor.lab.prune.dynamic import DynamicNetwork
 from auditor.lab.prune.experiment import FIGURE, RESULTS, SUMMARY, PruneOptions, run_pruning
@@ -24,6 +23,7 @@ from auditor.lab.prune.ftwt.gated import GatedNetwork
 from auditor.lab.prune.pruned import PrunedNetwork
 from auditor.lab.prune.settings import RD_SETTINGS, sparsity_path
 from auditor.lab.prune.summary import compare, mean_interval, paired, verdict
+from auditor.models.registry import build_model
 from auditor.train.base import FitTask
 from auditor.train.batches import normalised
 from auditor.train.final import FinalNetwork
@@ -88,9 +88,16 @@ def test_a_kept_network_is_the_one_that_predicted(folder: Path, tmp_path: Path) 
 
     name = "rd:resnet20@0.8"
     manifest = train_networks(
-        str(folder), [name], tmp_path, seeds=1, budget="smoke", device="cpu", workers=1, settings=load_settings(),
+        str(folder),
+        [name],
+        tmp_path,
+        seeds=1,
+        budget="smoke",
+        device="cpu",
+        workers=1,
+        settings=load_settings(),
         progress=SilentProgress(),
-    )  # fmt: skip
+    )
     row = manifest["networks"][0]
     assert row["file"] == "predictions/rd-resnet20-0.8__seed0.npz"
     kept = tmp_path / "fits" / "shared-networks" / "pruned" / "rd-resnet20-0.8__seed0.safetensors"
@@ -217,8 +224,10 @@ def test_pruned_networks_are_entries(entry: str, kind: type, name: str) -> None:
     assert made.name == name
 
 
-@pytest.mark.parametrize("entry", ["rd:resnet32", "rd:resnet32@much", "rd:resnet32@1.5", "ftwt:vgg16_bn@0.92",
-                                   "ftwt:vgg16_bn@r0", "rd:resnet99@0.5"])  # fmt: skip
+@pytest.mark.parametrize(
+    "entry",
+    ["rd:resnet32", "rd:resnet32@much", "rd:resnet32@1.5", "ftwt:vgg16_bn@0.92", "ftwt:vgg16_bn@r0", "rd:resnet99@0.5"],
+)
 def test_impossible_entries_are_refused(entry: str) -> None:
     with pytest.raises(UsageError):
         make_entry(entry, "cpu", "cpu")

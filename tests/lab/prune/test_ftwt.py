@@ -11,16 +11,16 @@ from torch.nn import functional as F  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from auditor.core.errors import UsageError  # noqa: E402
-from auditor.models.counter import count  # noqa: E402
-from auditor.models.registry import build_model  # noqa: E402
-from auditor.models.resnet_cifar import CifarResNet  # noqa: E402
-from auditor.models.vgg import VGG  # noqa: E402
 from auditor.lab.prune.ftwt.cost import bisect_r, measure_cost  # noqa: E402
 from auditor.lab.prune.ftwt.gated import GatedNetwork  # noqa: E402
 from auditor.lab.prune.ftwt.gathered import gathered_unit, time_gathered  # noqa: E402
 from auditor.lab.prune.ftwt.targets import mass_targets, top_share  # noqa: E402
 from auditor.lab.prune.ftwt.units import plan_of  # noqa: E402
 from auditor.lab.prune.optim import GatedSteps  # noqa: E402
+from auditor.models.counter import count  # noqa: E402
+from auditor.models.registry import build_model  # noqa: E402
+from auditor.models.resnet_cifar import CifarResNet  # noqa: E402
+from auditor.models.vgg import VGG  # noqa: E402
 
 POSTER = [5.5, 7.9, 0.3, 8.6, 2.2, 3.1, 0.9]
 

@@ -12,7 +12,6 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from auditor.core.errors import UsageError  # noqa: E402
-from auditor.models.registry import build_model  # noqa: E402
 from auditor.lab.prune.baselines import BASELINES, lamp_scores  # noqa: E402
 from auditor.lab.prune.layers import prunable_layers, steps_of  # noqa: E402
 from auditor.lab.prune.masks import Masks, smallest_removed  # noqa: E402
@@ -20,6 +19,7 @@ from auditor.lab.prune.rd.allocate import Options, allocate  # noqa: E402
 from auditor.lab.prune.rd.distortion import additivity, measure_curves, noise_images, rate_grid  # noqa: E402
 from auditor.lab.prune.rd.method import choose_rates  # noqa: E402
 from auditor.lab.prune.settings import RD_SETTINGS  # noqa: E402
+from auditor.models.registry import build_model  # noqa: E402
 
 
 def _resnet(seed: int = 0) -> nn.Module:

@@ -15,10 +15,18 @@ from auditor.stats.intervals import wilson
 
 def _rows(search: list[int], control: list[int], n: int = 1000) -> list[dict[str, Any]]:
     return [
-        {"arm": arm, "accuracy": hits / n, "hits": hits, "n": n, "spent": 10.0 * (k + 1), "seconds": 1.0,
-         "repeated": False}
-        for arm, found in (("search", search), ("control", control)) for k, hits in enumerate(found)
-    ]  # fmt: skip
+        {
+            "arm": arm,
+            "accuracy": hits / n,
+            "hits": hits,
+            "n": n,
+            "spent": 10.0 * (k + 1),
+            "seconds": 1.0,
+            "repeated": False,
+        }
+        for arm, found in (("search", search), ("control", control))
+        for k, hits in enumerate(found)
+    ]
 
 
 BETTER, WORSE = [300, 310, 305, 400, 410, 405], [300, 290, 310, 305, 295, 300]
@@ -80,6 +88,9 @@ def test_the_log_adds_up_per_arm_and_is_written_as_it_happens(tmp_path: Path) ->
     assert log.spent("control") == 500
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [(r["event"], r.get("spent")) for r in rows] == [
-        ("child", 500), ("child", 500), ("child", 1250), ("ppo", None),
-    ]  # fmt: skip
+        ("child", 500),
+        ("child", 500),
+        ("child", 1250),
+        ("ppo", None),
+    ]
     assert [r["step"] for r in log.arm("search")] == [0, 1]

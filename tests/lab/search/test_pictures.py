@@ -7,11 +7,11 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from auditor.core.errors import UsageError
+from auditor.lab.search.pictures import architecture_svg
 from auditor.models.eas import PAPER_PLAIN, SMALL_DENSE
 from auditor.models.genotype import Genotype, MbStage, MobileGenotype
 from auditor.models.nasnet import NASNET_A
 from auditor.models.proxyless_published import CIFAR
-from auditor.lab.search.pictures import architecture_svg
 
 MOBILE = MobileGenotype(stages=(MbStage(width=24, stride=2, blocks=("e3k5", "zero", "e6k7")),))
 

@@ -14,9 +14,9 @@ from auditor.core.config import load_settings
 from auditor.core.errors import UnknownNameError, UsageError
 from auditor.core.files import read_json
 from auditor.core.progress import SilentProgress
-from auditor.models.genotype import read_genotype
 from auditor.lab.search.run import LOG, MANIFEST, RESULTS, SUMMARY, run_search
 from auditor.lab.search.systems import SPACES, SYSTEMS, SearchOptions
+from auditor.models.genotype import read_genotype
 from auditor.train.image_network import ImageNetwork
 
 
@@ -113,8 +113,24 @@ def _check_record(out: Path, found: dict[str, Any]) -> None:
 
 
 def test_the_command_on_real_images(data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["search", "nasnet", "--budget", "smoke", "--train-seeds", "1", "--device", "cpu", "--workers", "1",
-                 "--data-dir", str(data_dir), "--out", str(tmp_path), "--json", "--quiet"]  # fmt: skip
+    arguments = [
+        "search",
+        "nasnet",
+        "--budget",
+        "smoke",
+        "--train-seeds",
+        "1",
+        "--device",
+        "cpu",
+        "--workers",
+        "1",
+        "--data-dir",
+        str(data_dir),
+        "--out",
+        str(tmp_path),
+        "--json",
+        "--quiet",
+    ]
     with pytest.raises(SystemExit) as done:
         run(arguments)
     assert done.value.code == 0

@@ -18,9 +18,12 @@ def _document() -> dict[str, Any]:
         "passes": 50,
     }
     latency = {
-        "found_ms": 3.1, "start_ms": 4.2, "control_mean_ms": 3.7, "validation": {"networks": 20, "rmse_ms": 0.21},
+        "found_ms": 3.1,
+        "start_ms": 4.2,
+        "control_mean_ms": 3.7,
+        "validation": {"networks": 20, "rmse_ms": 0.21},
         "measured": measured,
-    }  # fmt: skip
+    }
     return {"searches": [{"seed": 0, "facts": {"latency": latency}}, {"seed": 1, "facts": {}}]}
 
 

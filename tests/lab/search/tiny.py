@@ -8,11 +8,11 @@ from typing import Any
 
 from auditor.core.progress import Progress
 from auditor.core.seeds import generator
-from auditor.models.eas import build
-from auditor.models.genotype import PlainGenotype, PlainLayer
 from auditor.lab.search.children import ChildRecipe, Children
 from auditor.lab.search.data import SearchData
 from auditor.lab.search.outcome import Outcome, SearchLog
+from auditor.models.eas import build
+from auditor.models.genotype import PlainGenotype, PlainLayer
 
 
 @dataclass(frozen=True)

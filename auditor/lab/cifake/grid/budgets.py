@@ -62,22 +62,37 @@ class GridBudget:
 
 BUDGETS: dict[str, GridBudget] = {
     "smoke": GridBudget(
-        "smoke", "under 30 s", train=1000, validation=400, epochs=1, final_train=1000, final_epochs=1, seeds=1,
-        extractors=2, heads=1, test=400,
+        "smoke",
+        "under 30 s",
+        train=1000,
+        validation=400,
+        epochs=1,
+        final_train=1000,
+        final_epochs=1,
+        seeds=1,
+        extractors=2,
+        heads=1,
+        test=400,
     ),
     "cpu": GridBudget(
         "cpu", "under 15 min on 2 cores", train=8000, validation=4000, epochs=2, final_train=20_000, final_epochs=3
     ),
     # Twelve epochs at four times the batch; one seed of the grid. Not run by us yet.
     "gpu10": GridBudget(
-        "gpu10", "under 10 min on one GPU", train=None, validation=10_000, epochs=12, batch=512, final_train=None,
+        "gpu10",
+        "under 10 min on one GPU",
+        train=None,
+        validation=10_000,
+        epochs=12,
+        batch=512,
+        final_train=None,
         final_epochs=12,
     ),
     # The paper names neither epochs nor batch: both are ours.
     "paper": GridBudget(
         "paper", "no limit", train=None, validation=10_000, epochs=30, final_train=None, final_epochs=30
     ),
-}  # fmt: skip
+}
 
 
 def budget_for(name: str) -> GridBudget:

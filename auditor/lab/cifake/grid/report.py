@@ -67,7 +67,7 @@ def _choice(results: Mapping[str, Any]) -> list[str]:
         f"Extractor of stage 2: `{results['extractor']}`. Chosen by validation accuracy: `{results['selected']}`. "
         f"p: McNemar's exact test against the chosen one, adjusted by Holm over {len(others)}; {alike} of "
         f"{len(others)} networks cannot be told from it at 5 %. One seed a network: the order among those would "
-        "change with another.",
+        "change with another."
     ]
 
 

@@ -109,8 +109,10 @@ def run_grid(
             "published": {"accuracy": PUBLISHED, "source": "Bird and Lotfi 2024, abstract: best of 36 topologies"},
             "reproduction": budget.name == "paper",
             "items": {
-                "grid_train": len(data.grid_train), "validation": len(data.validation),
-                "final_train": len(data.final_train), "test": len(data.test),
+                "grid_train": len(data.grid_train),
+                "validation": len(data.validation),
+                "final_train": len(data.final_train),
+                "test": len(data.test),
             },
             "networks": _rows(trained, best),
             "extractor": _best_of(trained, 1).topology.name,
@@ -121,7 +123,7 @@ def run_grid(
             "seconds": round(time.perf_counter() - clock, 1),
             "machine": {**describe_machine(), "device": network.device, "precision": network.precision},
             "versions": package_versions(),
-        }  # fmt: skip
+        }
         write_json(folder / RESULTS, results)
     return results
 

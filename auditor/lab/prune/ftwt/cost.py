@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from auditor.models.counter import count
 from auditor.lab.prune.ftwt.gated import GatedNetwork
+from auditor.models.counter import count
 
 __all__ = ["Cost", "bisect_r", "measure_cost"]
 

@@ -139,9 +139,11 @@ class GatedNetwork(nn.Module):
         losses = [
             F.binary_cross_entropy_with_logits(
                 self.record.logits[u.name].float(), self.record.targets[u.name].float(), reduction="none"
-            ).mean(0).sum()
+            )
+            .mean(0)
+            .sum()
             for u in self.plan.units
-        ]  # fmt: skip
+        ]
         return torch.stack(losses).mean()
 
     def fix(self, masks: dict[str, torch.Tensor]) -> None:

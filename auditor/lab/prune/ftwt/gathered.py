@@ -101,5 +101,11 @@ def time_gathered(
         difference = float((masked() - gathered()).abs().max())
     finally:
         torch.set_num_threads(before)
-    return {"channels": channels, "side": side, "active_filters": int(on.sum()), "present_channels": int(present.sum()),
-            **times, "difference": difference}  # fmt: skip
+    return {
+        "channels": channels,
+        "side": side,
+        "active_filters": int(on.sum()),
+        "present_channels": int(present.sum()),
+        **times,
+        "difference": difference,
+    }

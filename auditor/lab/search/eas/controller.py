@@ -11,7 +11,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from auditor.core.errors import UsageError
-from auditor.models.genotype import EAS_KERNELS
 from auditor.lab.search.eas.space import (
     DENSE_SHAPE,
     MAX_STEPS,
@@ -23,6 +22,7 @@ from auditor.lab.search.eas.space import (
     vocabulary,
     wide_mask,
 )
+from auditor.models.genotype import EAS_KERNELS
 
 __all__ = ["Controller", "Decision", "random_decision", "reinforce_loss", "reward"]
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import torch
 
 from auditor.core.errors import UsageError
-from auditor.models.eas import DenseNetwork, build
-from auditor.models.genotype import DenseGenotype
 from auditor.lab.search.eas.space import joints
 from auditor.lab.search.eas.widen import NORM, State, read_inputs, replicate, take_filters
+from auditor.models.eas import DenseNetwork, build
+from auditor.models.genotype import DenseGenotype
 
 __all__ = ["deeper_dense", "widen_joints", "wider_dense"]
 

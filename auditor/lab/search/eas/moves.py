@@ -7,12 +7,12 @@ from typing import Literal
 
 import torch
 
-from auditor.models.eas import DenseNetwork, PlainNetwork
-from auditor.models.genotype import EAS_KERNELS
 from auditor.lab.search.eas.controller import Decision
 from auditor.lab.search.eas.dense import deeper_dense, widen_joints, wider_dense
 from auditor.lab.search.eas.space import EasGenotype, deepened, new_widths, places, wide_mask, widened
 from auditor.lab.search.eas.widen import deeper, wider
+from auditor.models.eas import DenseNetwork, PlainNetwork
+from auditor.models.genotype import EAS_KERNELS
 
 __all__ = ["Policy", "grow", "grown", "walk"]
 

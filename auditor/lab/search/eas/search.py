@@ -14,7 +14,6 @@ import torch
 
 from auditor.core.progress import Progress
 from auditor.core.seeds import derive_seed
-from auditor.models.eas import PAPER_DENSE, PAPER_PLAIN, SMALL_DENSE, SMALL_PLAIN, DenseNetwork, PlainNetwork, build
 from auditor.lab.search.baseline import Baseline, BaselineKind
 from auditor.lab.search.children import ChildRecipe, Children, ChildScore
 from auditor.lab.search.data import SearchData
@@ -23,6 +22,7 @@ from auditor.lab.search.eas.moves import Policy, grow, grown, walk
 from auditor.lab.search.eas.space import EasGenotype, tokens
 from auditor.lab.search.eas.widen import IDENTITY_NOISE, REPLICA_NOISE
 from auditor.lab.search.outcome import Outcome, SearchLog
+from auditor.models.eas import PAPER_DENSE, PAPER_PLAIN, SMALL_DENSE, SMALL_PLAIN, DenseNetwork, PlainNetwork, build
 from auditor.stats.intervals import wilson
 from auditor.train.batches import ImageTensor
 from auditor.train.device import torch_threads
@@ -33,9 +33,11 @@ __all__ = ["BUDGETS", "DENSE_BUDGETS", "EasSettings", "search"]
 MEASURED = 64
 
 STARTS: dict[tuple[str, str], EasGenotype] = {
-    ("plain", "small"): SMALL_PLAIN, ("plain", "large"): PAPER_PLAIN, ("dense", "small"): SMALL_DENSE,
+    ("plain", "small"): SMALL_PLAIN,
+    ("plain", "large"): PAPER_PLAIN,
+    ("dense", "small"): SMALL_DENSE,
     ("dense", "large"): PAPER_DENSE,
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -176,9 +178,14 @@ class Ground:
         def make() -> PlainNetwork | DenseNetwork:
             with torch_threads(1):
                 return grow(
-                    self.load(start.genotype, start.state), decisions, settings.sizes, self.images, random,
-                    settings.replica_noise, settings.identity_noise,
-                )  # fmt: skip
+                    self.load(start.genotype, start.state),
+                    decisions,
+                    settings.sizes,
+                    self.images,
+                    random,
+                    settings.replica_noise,
+                    settings.identity_noise,
+                )
 
         return genotype, self.children.score(genotype.key(), make, start.score.state)
 
@@ -243,9 +250,14 @@ class Arm:
             trajectories.append(decisions)
             scores.append(score)
             ground.log.add(
-                self.name, step, score, self.owed, reward=score_reward(score), network=" ".join(tokens(genotype)),
+                self.name,
+                step,
+                score,
+                self.owed,
+                reward=score_reward(score),
+                network=" ".join(tokens(genotype)),
                 actions=[[d.kind, *d.choice] for d in decisions],
-            )  # fmt: skip
+            )
             self.owed = 0.0
             if self.best is None or score.accuracy > self.best[1].accuracy:
                 self.best = genotype, score
@@ -271,13 +283,18 @@ def _gain(start: Trained, longer: ChildScore, scores: list[ChildScore]) -> dict[
     one, two = wilson(best.hits, best.n), wilson(longer.hits, longer.n)
     value = best.accuracy - longer.accuracy
     return {
-        "start": " ".join(tokens(start.genotype)), "start_accuracy": start.score.accuracy,
-        "start_longer_accuracy": longer.accuracy, "best_accuracy": best.accuracy, "n": best.n,
-        "mean_gain": float(np.mean([score.accuracy for score in scores])) - longer.accuracy, "best_gain": {
-            "value": value, "low": value - math.hypot(best.accuracy - one.low, two.high - longer.accuracy),
+        "start": " ".join(tokens(start.genotype)),
+        "start_accuracy": start.score.accuracy,
+        "start_longer_accuracy": longer.accuracy,
+        "best_accuracy": best.accuracy,
+        "n": best.n,
+        "mean_gain": float(np.mean([score.accuracy for score in scores])) - longer.accuracy,
+        "best_gain": {
+            "value": value,
+            "low": value - math.hypot(best.accuracy - one.low, two.high - longer.accuracy),
             "high": value + math.hypot(one.high - best.accuracy, longer.accuracy - two.low),
         },
-    }  # fmt: skip
+    }
 
 
 class Learner:
@@ -305,9 +322,13 @@ class Learner:
         loss.backward()
         self.optimiser.step()
         return {
-            "rewards": rewards, "advantages": advantages, "loss": float(loss.detach()), "baseline_before": before,
-            "baseline": self.baseline.value, "baseline_kind": self.baseline.kind,
-        }  # fmt: skip
+            "rewards": rewards,
+            "advantages": advantages,
+            "loss": float(loss.detach()),
+            "baseline_before": before,
+            "baseline": self.baseline.value,
+            "baseline_kind": self.baseline.kind,
+        }
 
 
 def _ground(
@@ -320,10 +341,16 @@ def _ground(
     # The weights of children are wanted again only where one becomes a new start.
     keep = len(settings.episodes) > 1
     return Ground(
-        settings, Children(found, settings.child, folder / "children", seed, device, keep),
-        Children(found, settings.start, folder / "children", seed, device, keep=True), found.data.n_classes, min(size),
-        images.plain(rows, size), seed, SearchLog(folder / "log.jsonl"), progress,
-    )  # fmt: skip
+        settings,
+        Children(found, settings.child, folder / "children", seed, device, keep),
+        Children(found, settings.start, folder / "children", seed, device, keep=True),
+        found.data.n_classes,
+        min(size),
+        images.plain(rows, size),
+        seed,
+        SearchLog(folder / "log.jsonl"),
+        progress,
+    )
 
 
 def search(
@@ -337,9 +364,12 @@ def search(
     ground = _ground(found, settings, folder, seed, device, progress)
     start = ground.train_start(STARTS[settings.family, settings.sizes])
     described = {
-        "network": " ".join(tokens(start.genotype)), "accuracy": start.score.accuracy, "cost": start.score.cost,
-        "parameters": start.score.parameters, "macs": start.score.macs,
-    }  # fmt: skip
+        "network": " ".join(tokens(start.genotype)),
+        "accuracy": start.score.accuracy,
+        "cost": start.score.cost,
+        "parameters": start.score.parameters,
+        "macs": start.score.macs,
+    }
     ground.log.note("start", **described)
     learner = Learner(settings, seed)
     best, gains = Arm(ground, "search", learner.decide, learner.learn).run(start)
@@ -352,7 +382,9 @@ def search(
 
     control, control_gains = Arm(ground, "control", coin).run(start)
     facts = {
-        "baseline": settings.baseline, "family": settings.family, "start": described,
+        "baseline": settings.baseline,
+        "family": settings.family,
+        "start": described,
         "gains": {"search": gains, "control": control_gains},
-    }  # fmt: skip
+    }
     return Outcome(best, control, ground.log.rows, facts, start.genotype)

@@ -198,6 +198,4 @@ def places(genotype: EasGenotype) -> Places:
     found = found[: shape[0]]
     flat = next((b for b, own in enumerate(found) if own and names[own[0]].startswith("fc")), None)
     room = len(names) < MAX_STEPS
-    return Places(
-        tuple(map(tuple, found)), tuple(len(own) >= shape[1] or not room for own in found), flat, shape
-    )  # fmt: skip
+    return Places(tuple(map(tuple, found)), tuple(len(own) >= shape[1] or not room for own in found), flat, shape)

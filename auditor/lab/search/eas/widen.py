@@ -141,12 +141,7 @@ def _output_statistics(network: PlainNetwork, layer: int, images: torch.Tensor) 
 
 
 def deeper(
-    network: PlainNetwork,
-    layer: int,
-    kernel: int,
-    images: torch.Tensor,
-    random: torch.Generator,
-    noise: float = 0.0,
+    network: PlainNetwork, layer: int, kernel: int, images: torch.Tensor, random: torch.Generator, noise: float = 0.0
 ) -> PlainNetwork:
     """A new network with one more layer behind layer `layer`, of its width, that changes nothing.
 
@@ -188,9 +183,13 @@ def deeper(
     mean, var = _output_statistics(network, layer, images)
     norm = unit.norm
     new = {
-        "weight.weight": weight, "norm.weight": (var + norm.eps).sqrt(), "norm.bias": mean, "norm.running_mean": mean,
-        "norm.running_var": var, "norm.num_batches_tracked": torch.tensor(0),
-    }  # fmt: skip
+        "weight.weight": weight,
+        "norm.weight": (var + norm.eps).sqrt(),
+        "norm.bias": mean,
+        "norm.running_mean": mean,
+        "norm.running_var": var,
+        "norm.num_batches_tracked": torch.tensor(0),
+    }
     state: State = {}
     for name, value in network.state_dict().items():
         parts = name.split(".")

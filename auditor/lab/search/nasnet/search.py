@@ -10,14 +10,14 @@ import torch
 
 from auditor.core.progress import Progress
 from auditor.core.seeds import derive_seed, generator
-from auditor.models.genotype import NasnetGenotype
-from auditor.models.nasnet import NasnetNetwork
 from auditor.lab.search.baseline import Baseline, BaselineKind
 from auditor.lab.search.children import ChildRecipe, Children, ChildScore
 from auditor.lab.search.data import SearchData
 from auditor.lab.search.nasnet.controller import Controller, ppo_loss
 from auditor.lab.search.nasnet.space import decode, random_actions
 from auditor.lab.search.outcome import Outcome, SearchLog
+from auditor.models.genotype import NasnetGenotype
+from auditor.models.nasnet import NasnetNetwork
 from auditor.train.device import torch_threads
 
 __all__ = ["BUDGETS", "NasnetSettings", "search"]

@@ -19,10 +19,13 @@ DECISIONS: tuple[tuple[str, int], ...] = tuple(
     for _cell in range(2)
     for block in range(BLOCKS)
     for decision in (
-        ("state", 2 + block), ("state", 2 + block), ("op", len(NASNET_OPS)), ("op", len(NASNET_OPS)),
+        ("state", 2 + block),
+        ("state", 2 + block),
+        ("op", len(NASNET_OPS)),
+        ("op", len(NASNET_OPS)),
         ("combine", len(COMBINES)),
     )
-)  # fmt: skip
+)
 
 
 def _concat(blocks: Sequence[NasnetBlock]) -> tuple[int, ...]:
@@ -52,9 +55,13 @@ def decode(actions: Sequence[int], cells: int, filters: int) -> NasnetGenotype:
             )
         found.append(tuple(blocks))
     return NasnetGenotype(
-        normal=found[0], reduction=found[1], normal_concat=_concat(found[0]), reduction_concat=_concat(found[1]),
-        cells=cells, filters=filters,
-    )  # fmt: skip
+        normal=found[0],
+        reduction=found[1],
+        normal_concat=_concat(found[0]),
+        reduction_concat=_concat(found[1]),
+        cells=cells,
+        filters=filters,
+    )
 
 
 def encode(genotype: NasnetGenotype) -> list[int]:

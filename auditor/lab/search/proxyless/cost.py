@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import torch
 
-from auditor.models.counter import count
-from auditor.models.proxyless import network_of
 from auditor.lab.search.proxyless.gates import MixedEdge
 from auditor.lab.search.proxyless.measure import operation_of
 from auditor.lab.search.proxyless.supernet import Supernet
+from auditor.models.counter import count
+from auditor.models.proxyless import network_of
 
 __all__ = ["PathCost", "path_cost"]
 

@@ -16,23 +16,15 @@ from torch import nn
 from auditor.core.errors import UnreadableError, UsageError
 from auditor.core.files import read_json, write_json
 from auditor.core.machine import describe_machine
-from auditor.models.genotype import MobileGenotype, TreeGenotype
-from auditor.models.proxyless import MbBlock, network_of, tree_op
 from auditor.lab.search.proxyless.gates import Zero
 from auditor.lab.search.proxyless.latency import LatencyTable
 from auditor.lab.search.proxyless.supernet import Supernet, random_path
+from auditor.models.genotype import MobileGenotype, TreeGenotype
+from auditor.models.proxyless import MbBlock, network_of, tree_op
 from auditor.stats.seeds import mean_interval
 from auditor.train.device import describe_device, torch_threads
 
-__all__ = [
-    "Measured",
-    "measure_table",
-    "operation_of",
-    "stored_latencies",
-    "stored_table",
-    "time_modules",
-    "validate",
-]
+__all__ = ["Measured", "measure_table", "operation_of", "stored_latencies", "stored_table", "time_modules", "validate"]
 
 SCHEMA = "auditor.latency/1"
 #: In how many turns the passes of a module are made.
@@ -178,11 +170,15 @@ class Measured:
         """For people: without the entries."""
         costs = {key: value for key, value in self.table.entries.items() if value > 0}
         return {
-            "entries": len(self.table.entries), "base_ms": self.table.base,
-            "cheapest": min(costs.items(), key=lambda e: e[1]), "dearest": max(costs.items(), key=lambda e: e[1]),
-            "images": self.table.images, "repeats": self.table.repeats, "machine": self.machine,
+            "entries": len(self.table.entries),
+            "base_ms": self.table.base,
+            "cheapest": min(costs.items(), key=lambda e: e[1]),
+            "dearest": max(costs.items(), key=lambda e: e[1]),
+            "images": self.table.images,
+            "repeats": self.table.repeats,
+            "machine": self.machine,
             "validation": {key: value for key, value in self.validation.items() if key != "pairs"},
-        }  # fmt: skip
+        }
 
 
 def stored_table(
@@ -248,7 +244,8 @@ def stored_latencies(
     latencies = {
         "ms": {role: float(np.median(row)) for role, row in times.items()},
         "found_less": {role: dict(zip(("value", "low", "high"), found, strict=True)) for role, found in less.items()},
-        "turns": TURNS, "passes": passes,
-    }  # fmt: skip
+        "turns": TURNS,
+        "passes": passes,
+    }
     write_json(path, {"keys": keys, "latencies": latencies})
     return latencies

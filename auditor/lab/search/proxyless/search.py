@@ -11,8 +11,6 @@ import torch
 
 from auditor.core.progress import Progress
 from auditor.core.seeds import derive_seed
-from auditor.models.genotype import MobileGenotype, TreeGenotype
-from auditor.models.proxyless import MobileNetwork, TreeNetwork, network_of
 from auditor.lab.search.children import Children, ChildScore
 from auditor.lab.search.data import SearchData
 from auditor.lab.search.outcome import Outcome, SearchLog
@@ -22,6 +20,8 @@ from auditor.lab.search.proxyless.measure import Measured, stored_latencies, sto
 from auditor.lab.search.proxyless.settings import BUDGETS, MOBILE_BUDGETS, ProxylessSettings
 from auditor.lab.search.proxyless.supernet import Supernet, mobile_supernet, random_path, tree_supernet
 from auditor.lab.search.proxyless.training import SupernetStepper, train_supernet
+from auditor.models.genotype import MobileGenotype, TreeGenotype
+from auditor.models.proxyless import MobileNetwork, TreeNetwork, network_of
 from auditor.train.device import choose_device
 
 __all__ = ["BUDGETS", "MOBILE_BUDGETS", "ProxylessSettings", "search"]
@@ -75,9 +75,15 @@ def search(
     supernet = make_supernet(settings, classes, side, seed)
     progress.note("measuring the latency of every operation")
     measured = stored_table(
-        folder / "latency.json", supernet, classes, side, settings.latency_images, settings.latency_repeats,
-        settings.latency_networks, place,
-    )  # fmt: skip
+        folder / "latency.json",
+        supernet,
+        classes,
+        side,
+        settings.latency_images,
+        settings.latency_repeats,
+        settings.latency_networks,
+        place,
+    )
     cost = path_cost(supernet, classes, side)
     trained = train_supernet(
         found, settings, supernet, measured.table, cost, folder / "supernet", seed, device, progress
@@ -144,13 +150,17 @@ def _facts(
         "baseline": {"kind": baseline.kind, "decay": baseline.decay} if settings.kind == "reinforce" else None,
         "chosen": "the most probable operations at the end of the search",
         "latency": {
-            "expected_before_ms": start["expected_ms"], "expected_after_ms": end["expected_ms"],
-            "target_ms": trained.architecture.target, **measured.summary(),
+            "expected_before_ms": start["expected_ms"],
+            "expected_after_ms": end["expected_ms"],
+            "target_ms": trained.architecture.target,
+            **measured.summary(),
         },
         "entropy": {"before": start["entropy"], "after": end["entropy"], "largest": most},
         "supernet": {
-            "macs": trained.spent, "architecture_steps": trained.architecture_steps,
-            "weight_steps": trained.marks[-1], "edges": len(supernet.edges),
+            "macs": trained.spent,
+            "architecture_steps": trained.architecture_steps,
+            "weight_steps": trained.marks[-1],
+            "edges": len(supernet.edges),
         },
         "deterministic": "by seed, given the latency table; the table is measured and differs from run to run",
-    }  # fmt: skip
+    }

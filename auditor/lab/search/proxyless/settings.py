@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from auditor.models.genotype import TREE_EDGES, TREE_OPS, MbStage, MobileGenotype, TreeGenotype
 from auditor.lab.search.baseline import BaselineKind
 from auditor.lab.search.children import ChildRecipe
 from auditor.lab.search.proxyless.latency import LossKind
 from auditor.lab.search.proxyless.steps import StepKind
 from auditor.lab.search.proxyless.supernet import MB_BLOCKS
+from auditor.models.genotype import TREE_EDGES, TREE_OPS, MbStage, MobileGenotype, TreeGenotype
 
 __all__ = ["BUDGETS", "MOBILE_BUDGETS", "MobileSize", "ProxylessSettings", "TreeSize"]
 
@@ -129,44 +129,116 @@ class ProxylessSettings:
 #: and unverified; the paper's search was never released.
 BUDGETS = {
     "smoke": ProxylessSettings(
-        80, 40, ChildRecipe(1, 16, 0.05, 5e-4, 5.0, 0.5), TreeSize(1, 4, 8), 1, 2, 16,
-        architecture_rate=0.1, latency_images=1,
+        80,
+        40,
+        ChildRecipe(1, 16, 0.05, 5e-4, 5.0, 0.5),
+        TreeSize(1, 4, 8),
+        1,
+        2,
+        16,
+        architecture_rate=0.1,
+        latency_images=1,
     ),
     "cpu": ProxylessSettings(
-        6000, 2000, ChildRecipe(8, 32, 0.05, 5e-4, 5.0, 0.5), TreeSize(1, 8, 16), 16, 8, 32,
-        rate=0.05, decay=5e-4, every=2, architecture_rate=0.06, weight=0.02, snapshots=4,
+        6000,
+        2000,
+        ChildRecipe(8, 32, 0.05, 5e-4, 5.0, 0.5),
+        TreeSize(1, 8, 16),
+        16,
+        8,
+        32,
+        rate=0.05,
+        decay=5e-4,
+        every=2,
+        architecture_rate=0.06,
+        weight=0.02,
+        snapshots=4,
     ),
     "gpu10": ProxylessSettings(
-        None, 5000, ChildRecipe(6, 512, 0.2, 5e-4, 5.0), TreeSize(3, 16, 48), 2, 6, 512,
-        warmup_rate=0.2, rate=0.1, every=2, architecture_rate=0.03, latency_images=64,
+        None,
+        5000,
+        ChildRecipe(6, 512, 0.2, 5e-4, 5.0),
+        TreeSize(3, 16, 48),
+        2,
+        6,
+        512,
+        warmup_rate=0.2,
+        rate=0.1,
+        every=2,
+        architecture_rate=0.03,
+        latency_images=64,
     ),
     "paper": ProxylessSettings(
-        None, 5000, ChildRecipe(300, 64, 0.1, 1e-4), TreeSize(18, 16, 100), 40, 200, 64, clip=None,
-        snapshots=1, latency_images=64,
+        None,
+        5000,
+        ChildRecipe(300, 64, 0.1, 1e-4),
+        TreeSize(18, 16, 100),
+        40,
+        200,
+        64,
+        clip=None,
+        snapshots=1,
+        latency_images=64,
     ),
-}  # fmt: skip
+}
 
 #: The MBConv space without the stride of the stem. `paper` follows the authors' search code for ImageNet in rates,
 #: epochs and loss: no architecture step in the first epoch, one in five batches after it.
 MOBILE_BUDGETS = {
     "smoke": ProxylessSettings(
-        80, 40, ChildRecipe(1, 16, 0.05, 5e-4, 5.0, 0.5), MobileSize(4, 4, ((8, 2, 2), (12, 1, 2)), 16), 1, 2, 16,
-        architecture_rate=0.1, latency_images=1,
+        80,
+        40,
+        ChildRecipe(1, 16, 0.05, 5e-4, 5.0, 0.5),
+        MobileSize(4, 4, ((8, 2, 2), (12, 1, 2)), 16),
+        1,
+        2,
+        16,
+        architecture_rate=0.1,
+        latency_images=1,
     ),
     "cpu": ProxylessSettings(
-        6000, 2000, ChildRecipe(8, 32, 0.05, 5e-4, 5.0, 0.5),
-        MobileSize(8, 8, ((12, 2, 1), (16, 2, 2), (24, 2, 2)), 64), 12, 14, 32,
-        rate=0.05, decay=5e-4, architecture_rate=0.02, weight=0.03, snapshots=3,
+        6000,
+        2000,
+        ChildRecipe(8, 32, 0.05, 5e-4, 5.0, 0.5),
+        MobileSize(8, 8, ((12, 2, 1), (16, 2, 2), (24, 2, 2)), 64),
+        12,
+        14,
+        32,
+        rate=0.05,
+        decay=5e-4,
+        architecture_rate=0.02,
+        weight=0.03,
+        snapshots=3,
     ),
     "gpu10": ProxylessSettings(
-        None, 5000, ChildRecipe(6, 512, 0.2, 5e-4, 5.0),
-        MobileSize(32, 16, ((24, 2, 1), (40, 3, 2), (80, 3, 2), (96, 3, 1)), 512), 2, 6, 512,
-        warmup_rate=0.2, rate=0.1, every=2, architecture_rate=0.03, latency_images=64,
-    ),
-    "paper": ProxylessSettings(
-        None, 5000, ChildRecipe(300, 64, 0.1, 1e-4),
-        MobileSize(32, 16, ((24, 4, 1), (40, 4, 2), (80, 4, 2), (96, 4, 1), (192, 4, 2), (320, 1, 1)), 1280), 40, 120,
-        64, clip=None, quiet=1, kind="full", every=5, architecture_rate=1e-3, loss="mul#log", snapshots=1,
+        None,
+        5000,
+        ChildRecipe(6, 512, 0.2, 5e-4, 5.0),
+        MobileSize(32, 16, ((24, 2, 1), (40, 3, 2), (80, 3, 2), (96, 3, 1)), 512),
+        2,
+        6,
+        512,
+        warmup_rate=0.2,
+        rate=0.1,
+        every=2,
+        architecture_rate=0.03,
         latency_images=64,
     ),
-}  # fmt: skip
+    "paper": ProxylessSettings(
+        None,
+        5000,
+        ChildRecipe(300, 64, 0.1, 1e-4),
+        MobileSize(32, 16, ((24, 4, 1), (40, 4, 2), (80, 4, 2), (96, 4, 1), (192, 4, 2), (320, 1, 1)), 1280),
+        40,
+        120,
+        64,
+        clip=None,
+        quiet=1,
+        kind="full",
+        every=5,
+        architecture_rate=1e-3,
+        loss="mul#log",
+        snapshots=1,
+        latency_images=64,
+    ),
+}

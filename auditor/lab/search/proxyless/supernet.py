@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from auditor.lab.search.proxyless.gates import GateMode, MixedEdge, Zero
 from auditor.models.genotype import TREE_OPS, MbStage, MobileGenotype, TreeGenotype
 from auditor.models.proxyless import MbBlock, MobileNetwork, TreeNetwork, mb_plan, tree_op, tree_widths
-from auditor.lab.search.proxyless.gates import GateMode, MixedEdge, Zero
 
 __all__ = [
     "MB_BLOCKS",

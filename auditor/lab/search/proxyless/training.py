@@ -136,12 +136,17 @@ class SupernetStepper:
 
     def _snapshot(self) -> None:
         self.supernet.keep_snapshot(len(self.history))
-        self.history.append({
-            "snapshot": len(self.history), "architecture_steps": self.architecture_steps, "spent": self.spent,
-            "mean_loss": sum(self.losses) / len(self.losses) if self.losses else None,
-            "expected_ms": float(self.architecture.expected()), "entropy": self.supernet.entropy(),
-            "baseline": self.architecture.baseline.value,
-        })  # fmt: skip
+        self.history.append(
+            {
+                "snapshot": len(self.history),
+                "architecture_steps": self.architecture_steps,
+                "spent": self.spent,
+                "mean_loss": sum(self.losses) / len(self.losses) if self.losses else None,
+                "expected_ms": float(self.architecture.expected()),
+                "entropy": self.supernet.entropy(),
+                "baseline": self.architecture.baseline.value,
+            }
+        )
         self.losses = []
 
     def zero_grad(self) -> None:
@@ -151,10 +156,14 @@ class SupernetStepper:
     def state_dict(self) -> dict[str, Any]:
         """State for a checkpoint."""
         return {
-            "warming": self.warming.state_dict(), "searching": self.searching.state_dict(),
-            "architecture": self.architecture.state_dict(), "architecture_steps": self.architecture_steps,
-            "weight_macs": self.weight_macs, "losses": self.losses, "history": self.history,
-        }  # fmt: skip
+            "warming": self.warming.state_dict(),
+            "searching": self.searching.state_dict(),
+            "architecture": self.architecture.state_dict(),
+            "architecture_steps": self.architecture_steps,
+            "weight_macs": self.weight_macs,
+            "losses": self.losses,
+            "history": self.history,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
@@ -193,9 +202,17 @@ def train_supernet(
         batches = ValidationBatches(images, labels, rows, size, settings.batch, derive_seed(seed, "supernet"))
         decay = 0.99 if settings.baseline == "official" else 0.95
         architecture = ArchitectureStepper(
-            supernet, table, cost, settings.kind, settings.architecture_rate, settings.loss, settings.weight, 0.0,
-            settings.samples, Baseline(decay=decay, kind=settings.baseline),
-        )  # fmt: skip
+            supernet,
+            table,
+            cost,
+            settings.kind,
+            settings.architecture_rate,
+            settings.loss,
+            settings.weight,
+            0.0,
+            settings.samples,
+            Baseline(decay=decay, kind=settings.baseline),
+        )
         # Set here and not after a checkpoint: it is a share of what the untouched parameters expect.
         architecture.target = settings.target * float(architecture.expected())
         made.append(SupernetStepper(supernet, settings, architecture, batches, cost, batch, steps, per_epoch, progress))
@@ -207,8 +224,13 @@ def train_supernet(
     hooks = Hooks(before_step=lambda _: supernet.draw(), optimiser=make)
     progress.start("supernet", epochs, "epoch")
     network.fit_network(
-        found.data, task, SilentProgress(), folder, start=supernet, hooks=hooks,
+        found.data,
+        task,
+        SilentProgress(),
+        folder,
+        start=supernet,
+        hooks=hooks,
         method={"settings": settings.as_dict(), "table": table.as_dict()},
-    )  # fmt: skip
+    )
     progress.finish("supernet")
     return made[-1]

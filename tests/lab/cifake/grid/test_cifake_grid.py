@@ -14,11 +14,11 @@ pytest.importorskip("torch")
 from auditor.core.config import Settings
 from auditor.core.errors import UnknownNameError
 from auditor.core.files import read_json
-from auditor.lab.cifake.grid import cifake
+from auditor.lab.cifake.grid import run as cifake
 from auditor.lab.cifake.grid.budgets import budget_for
-from auditor.lab.cifake.grid.run import RESULTS, run_grid
 from auditor.lab.cifake.grid.registry import GRIDS
 from auditor.lab.cifake.grid.report import grid_lines, write_grid_report
+from auditor.lab.cifake.grid.run import RESULTS, run_grid
 from auditor.train.base import FitResult
 from auditor.train.kept import kept_tasks
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from auditor.lab.search.eas.space import WIDTHS
 from auditor.models.eas import build
 from auditor.models.genotype import DenseGenotype, PlainGenotype, PlainLayer
-from auditor.lab.search.eas.space import WIDTHS
 
 SIZE = 16
 CLASSES = 7

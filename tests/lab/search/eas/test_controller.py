@@ -9,8 +9,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from auditor.core.errors import UsageError  # noqa: E402
-from auditor.models.eas import PAPER_DENSE, PAPER_PLAIN, SMALL_DENSE, SMALL_PLAIN  # noqa: E402
-from auditor.models.genotype import DenseGenotype  # noqa: E402
 from auditor.lab.search.baseline import Baseline  # noqa: E402
 from auditor.lab.search.eas.controller import Controller, Decision, random_decision, reinforce_loss, reward  # noqa: E402
 from auditor.lab.search.eas.moves import grown, walk  # noqa: E402
@@ -27,6 +25,8 @@ from auditor.lab.search.eas.space import (  # noqa: E402
     wide_mask,
     widened,
 )
+from auditor.models.eas import PAPER_DENSE, PAPER_PLAIN, SMALL_DENSE, SMALL_PLAIN  # noqa: E402
+from auditor.models.genotype import DenseGenotype  # noqa: E402
 from tests.lab.search.eas.cases import draws, plain, random_dense, random_plain  # noqa: E402
 
 FULL = plain("c40k3 p c8k3 c40k5 p c4k1 m f80 f8")
@@ -84,8 +84,12 @@ def test_pools_and_largest_layers_are_masked() -> None:
     assert len(names) == len(FULL.layers)  # the classifier is none of them
     assert [n for n, m in zip(names, mask, strict=True) if m] == ["conv-8-3", "conv-4-1", "fc-8"]
     assert wide_mask(DenseGenotype(stem=8, blocks=((48,), (4,), (46,)), transitions=(6, 5)), "small") == [
-        False, False, True, False, True,
-    ]  # fmt: skip
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
     with pytest.raises(UsageError, match="no next width"):
         widened(FULL, (1,) + (0,) * 8, "small")
 
@@ -175,8 +179,9 @@ def test_deeper_never_names_a_missing_layer() -> None:
             where = places(genotype)
             for _ in range(3):
                 for decision in (
-                    actor.decide("deeper", genotype, random), random_decision("deeper", genotype, "small", random),
-                ):  # fmt: skip
+                    actor.decide("deeper", genotype, random),
+                    random_decision("deeper", genotype, "small", random),
+                ):
                     block, layer = decision.choice[:2]
                     assert layer < len(where.positions[block])
                     assert len(tokens(grown(decision, "small"))) == len(tokens(genotype)) + 1
@@ -201,22 +206,31 @@ def test_blocks_end_with_pools_and_can_be_full() -> None:
     assert len(tokens(longest)) == MAX_STEPS
     assert not places(longest).room()
     for refuse in (
-        lambda: make().deeper(longest, draws(0)), lambda: random_decision("deeper", longest, "small", draws(0))
-    ):  # fmt: skip
+        lambda: make().deeper(longest, draws(0)),
+        lambda: random_decision("deeper", longest, "small", draws(0)),
+    ):
         with pytest.raises(UsageError, match="cannot be deepened"):
             refuse()
     done = walk(lambda kind, g: random_decision(kind, g, "small", draws(0)), longest, 0, 3, "small")
     assert done == []
     assert places(DenseGenotype(stem=8, blocks=((4,) * 20, (4,), (4,)), transitions=(6, 5))).block_mask() == [
-        False, True, True,
-    ]  # fmt: skip
+        False,
+        True,
+        True,
+    ]
 
 
 def test_new_layers_go_behind_the_chosen_one() -> None:
     genotype = plain("c4k3 c8k5 p c12k1 m f8")
     assert tokens(deepened(genotype, (0, 1, 0))) == [
-        "conv-4-3", "conv-8-5", "conv-8-1", "pool", "conv-12-1", "pool", "fc-8",
-    ]  # fmt: skip
+        "conv-4-3",
+        "conv-8-5",
+        "conv-8-1",
+        "pool",
+        "conv-12-1",
+        "pool",
+        "fc-8",
+    ]
     assert tokens(deepened(genotype, (2, 0, 0)))[-2:] == ["fc-8", "fc-8"]
     assert deepened(SMALL_DENSE, (1, 0)).blocks == ((4,), (4, 4), (4,))
     assert widened(genotype, (1, 0, 0, 1, 0, 1), "small") == plain("c8k3 c8k5 p c16k1 m f16")

@@ -7,13 +7,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from auditor.core.errors import UsageError  # noqa: E402
-from auditor.models.eas import PAPER_DENSE, SMALL_DENSE  # noqa: E402
-from auditor.models.genotype import DenseGenotype  # noqa: E402
 from auditor.lab.search.eas import dense, widen  # noqa: E402
 from auditor.lab.search.eas.controller import random_decision  # noqa: E402
 from auditor.lab.search.eas.dense import deeper_dense, widen_joints, wider_dense  # noqa: E402
 from auditor.lab.search.eas.moves import grow, grown, walk  # noqa: E402
 from auditor.lab.search.eas.space import GROWTHS, joints  # noqa: E402
+from auditor.models.eas import PAPER_DENSE, SMALL_DENSE  # noqa: E402
+from auditor.models.genotype import DenseGenotype  # noqa: E402
 from tests.lab.search.eas.cases import draws, gap, images, random_dense, settled  # noqa: E402
 
 GENOTYPE = DenseGenotype(stem=6, blocks=((4, 6), (4, 4, 8), (6, 4)), transitions=(5, 7))

@@ -13,9 +13,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from auditor.core.progress import SilentProgress  # noqa: E402
-from auditor.models.eas import PAPER_DENSE, PAPER_PLAIN, SMALL_DENSE, SMALL_PLAIN, PlainNetwork  # noqa: E402
-from auditor.models.genotype import DenseGenotype, PlainGenotype, write_genotype  # noqa: E402
-from auditor.models.registry import build_model  # noqa: E402
 from auditor.lab.search.children import ChildRecipe, Children, ChildScore  # noqa: E402
 from auditor.lab.search.data import SearchData  # noqa: E402
 from auditor.lab.search.eas.controller import random_decision  # noqa: E402
@@ -33,6 +30,9 @@ from auditor.lab.search.eas.search import (  # noqa: E402
 )
 from auditor.lab.search.eas.space import tokens  # noqa: E402
 from auditor.lab.search.outcome import Outcome, compare  # noqa: E402
+from auditor.models.eas import PAPER_DENSE, PAPER_PLAIN, SMALL_DENSE, SMALL_PLAIN, PlainNetwork  # noqa: E402
+from auditor.models.genotype import DenseGenotype, PlainGenotype, write_genotype  # noqa: E402
+from auditor.models.registry import build_model  # noqa: E402
 from auditor.train.base import FitTask, TrainingData  # noqa: E402
 from auditor.train.image_network import ImageNetwork  # noqa: E402
 from auditor.train.recipe import Recipe, Stage  # noqa: E402
@@ -285,9 +285,17 @@ def test_a_genotype_file_trains_in_the_ordinary_loop(
         ]
     found = made_up()
     recipe = Recipe(
-        stages=(Stage(1.0, 6),), batch=10, optimiser="sgd", filter_rate=0.05, momentum=0.9, weight_decay=1e-4,
-        label_smoothing=0.0, crop=0, heldout_from=1.0, seeds=1,
-    )  # fmt: skip
+        stages=(Stage(1.0, 6),),
+        batch=10,
+        optimiser="sgd",
+        filter_rate=0.05,
+        momentum=0.9,
+        weight_decay=1e-4,
+        label_smoothing=0.0,
+        crop=0,
+        heldout_from=1.0,
+        seeds=1,
+    )
     trainer = ImageNetwork(recipe, f"eas:{path}", "cpu", "fp32", 1, keep_weights=False)
     result = trainer.fit(found.data, FitTask("t", found.train, found.validation, 0), SilentProgress(), None)
     right = (result.probabilities.argmax(1) == found.data.labels[found.validation]).mean()

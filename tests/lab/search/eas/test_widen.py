@@ -10,26 +10,35 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from auditor.core.errors import UsageError  # noqa: E402
-from auditor.models.eas import PlainNetwork, PlainUnit, build  # noqa: E402
 from auditor.lab.search.eas import widen  # noqa: E402
 from auditor.lab.search.eas.controller import random_decision  # noqa: E402
 from auditor.lab.search.eas.moves import grow, grown, walk  # noqa: E402
 from auditor.lab.search.eas.space import WIDTHS  # noqa: E402
 from auditor.lab.search.eas.widen import counts, deeper, replicate, wider  # noqa: E402
+from auditor.models.eas import PlainNetwork, PlainUnit, build  # noqa: E402
 from tests.lab.search.eas.cases import CLASSES, SIZE, draws, gap, images, plain, random_plain, settled  # noqa: E402
 
 #: Network and the layer to change: a convolution, a fully connected layer, a convolution whose maps are flattened, the
 #: last one before the mean, the last layer before the classifier, and maps that go flat into the classifier.
 CHAIN = "c4k3 p c8k5 c4k1 p m f8 f16"
 WIDER = {
-    "conv": (CHAIN, 0, 12), "inner conv": (CHAIN, 2, 20), "fc": (CHAIN, 6, 24), "last fc": (CHAIN, 7, 40),
-    "before the mean": (CHAIN, 3, 16), "flattened into fc": ("c4k3 p c4k3 p f8", 2, 12),
-    "flattened into the classifier": ("c4k3 p", 0, 8), "with dropout": ("c4k3 p c4k3 m f8", 0, 8),
-}  # fmt: skip
+    "conv": (CHAIN, 0, 12),
+    "inner conv": (CHAIN, 2, 20),
+    "fc": (CHAIN, 6, 24),
+    "last fc": (CHAIN, 7, 40),
+    "before the mean": (CHAIN, 3, 16),
+    "flattened into fc": ("c4k3 p c4k3 p f8", 2, 12),
+    "flattened into the classifier": ("c4k3 p", 0, 8),
+    "with dropout": ("c4k3 p c4k3 m f8", 0, 8),
+}
 DEEPER = {
-    "k1": (CHAIN, 0, 1), "k3": (CHAIN, 2, 3), "k5": (CHAIN, 3, 5), "fc": (CHAIN, 6, 1), "last": (CHAIN, 7, 3),
+    "k1": (CHAIN, 0, 1),
+    "k3": (CHAIN, 2, 3),
+    "k5": (CHAIN, 3, 5),
+    "fc": (CHAIN, 6, 1),
+    "last": (CHAIN, 7, 3),
     "flattened": ("c4k3 p c4k3 p f8", 2, 3),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("dtype", "most"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])

@@ -9,11 +9,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from auditor.core.errors import UsageError
-from auditor.models.genotype import NasnetGenotype
-from auditor.models.nasnet import NASNET_A, Cell, NasnetNetwork
 from auditor.lab.search.nasnet.controller import Controller, ppo_loss
 from auditor.lab.search.nasnet.search import BUDGETS, update
 from auditor.lab.search.nasnet.space import DECISIONS, decode, encode, random_actions
+from auditor.models.genotype import NasnetGenotype
+from auditor.models.nasnet import NASNET_A, Cell, NasnetNetwork
 from auditor.train.device import torch_threads
 
 
@@ -42,8 +42,9 @@ def test_decisions_and_genotypes_are_inverse() -> None:
         genotype = decode(actions, 1, 4)
         assert encode(genotype) == actions
         for blocks, concat in (
-            (genotype.normal, genotype.normal_concat), (genotype.reduction, genotype.reduction_concat),
-        ):  # fmt: skip
+            (genotype.normal, genotype.normal_concat),
+            (genotype.reduction, genotype.reduction_concat),
+        ):
             read = {state for b in blocks for _, state in (b.left, b.right)}
             assert all(b.left[1] < 2 + k and b.right[1] < 2 + k for k, b in enumerate(blocks))
             assert set(concat) == set(range(2, 7)) - read  # unused states form the output

@@ -9,9 +9,9 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from auditor.core.errors import UsageError  # noqa: E402
-from auditor.models.proxyless import tree_op  # noqa: E402
 from auditor.lab.search.proxyless.gates import MixedEdge, Zero, gate_to_alpha, keep_mass  # noqa: E402
 from auditor.lab.search.proxyless.supernet import Supernet, untouched_statistics  # noqa: E402
+from auditor.models.proxyless import tree_op  # noqa: E402
 from tests.lab.search.proxyless.conftest import batch_for, make, spread_alphas  # noqa: E402
 
 NAMES = "i357dam0"
@@ -98,8 +98,9 @@ def test_two_paths_are_drawn_by_p_without_replacement_and_the_active_one_by_the_
     first = torch.tensor([0.6, 0.3, 0.1])
     both = {(i, j): first[i] * first[j] / (1 - first[i]) for i in range(3) for j in range(3) if i != j}
     in_pair = torch.tensor([sum(float(v) for k, v in both.items() if i in k) for i in range(3)])
-    by_rest = torch.tensor([sum(float(v * first[i] / (first[k[0]] + first[k[1]])) for k, v in both.items() if i in k)
-                            for i in range(3)])  # fmt: skip
+    by_rest = torch.tensor(
+        [sum(float(v * first[i] / (first[k[0]] + first[k[1]])) for k, v in both.items() if i in k) for i in range(3)]
+    )
     assert torch.allclose(pairs / draws, in_pair, atol=0.03)
     assert torch.allclose(active / draws, by_rest, atol=0.03)
 

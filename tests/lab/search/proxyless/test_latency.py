@@ -12,12 +12,7 @@ torch = pytest.importorskip("torch")
 
 from auditor.core.errors import UnreadableError, UsageError  # noqa: E402
 from auditor.lab.search.proxyless import measure  # noqa: E402
-from auditor.lab.search.proxyless.latency import (  # noqa: E402
-    LatencyTable,
-    expected_latency,
-    latency_loss,
-    latency_loss_parts,
-)
+from auditor.lab.search.proxyless.latency import LatencyTable, expected_latency, latency_loss, latency_loss_parts  # noqa: E402
 from auditor.lab.search.proxyless.measure import operation_of, stored_latencies, stored_table, time_modules, validate  # noqa: E402
 from auditor.lab.search.proxyless.supernet import Supernet, random_path  # noqa: E402
 from tests.lab.search.proxyless.conftest import make, spread_alphas, table_of  # noqa: E402

@@ -14,12 +14,12 @@ torch = pytest.importorskip("torch")
 
 from auditor.core.errors import UnreadableError  # noqa: E402
 from auditor.core.progress import SilentProgress  # noqa: E402
+from auditor.lab.search.proxyless.settings import MobileSize, TreeSize  # noqa: E402
 from auditor.models.counter import count  # noqa: E402
 from auditor.models.genotype import Genotype, write_genotype  # noqa: E402
 from auditor.models.proxyless import MobileNetwork, TreeNetwork, mb_plan, tree_op, tree_widths  # noqa: E402
 from auditor.models.proxyless_published import CIFAR, GPU, MOBILE  # noqa: E402
 from auditor.models.registry import build_model, genotype_facts  # noqa: E402
-from auditor.lab.search.proxyless.settings import MobileSize, TreeSize  # noqa: E402
 from auditor.train.base import FitTask, TrainingData  # noqa: E402
 from auditor.train.image_network import ImageNetwork  # noqa: E402
 

@@ -13,30 +13,34 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from auditor.core.progress import SilentProgress  # noqa: E402
-from auditor.models.genotype import MobileGenotype, TreeGenotype, read_genotype, write_genotype  # noqa: E402
 from auditor.lab.search.children import ChildRecipe  # noqa: E402
 from auditor.lab.search.data import SearchData  # noqa: E402
 from auditor.lab.search.outcome import Outcome  # noqa: E402
 from auditor.lab.search.proxyless.cost import path_cost  # noqa: E402
 from auditor.lab.search.proxyless.measure import stored_table  # noqa: E402
-from auditor.lab.search.proxyless.search import (  # noqa: E402
-    BUDGETS,
-    MOBILE_BUDGETS,
-    ProxylessSettings,
-    make_supernet,
-    search,
-)
+from auditor.lab.search.proxyless.search import BUDGETS, MOBILE_BUDGETS, ProxylessSettings, make_supernet, search  # noqa: E402
 from auditor.lab.search.proxyless.settings import MobileSize, TreeSize  # noqa: E402
 from auditor.lab.search.proxyless.training import ValidationBatches, snapshot_steps, train_supernet  # noqa: E402
+from auditor.models.genotype import MobileGenotype, TreeGenotype, read_genotype, write_genotype  # noqa: E402
 from auditor.train.base import TrainingData  # noqa: E402
 from auditor.train.batches import ImageTensor  # noqa: E402
 from auditor.train.device import torch_threads  # noqa: E402
 from auditor.train.loop import TrainingLoop  # noqa: E402
 
 MOBILE = ProxylessSettings(
-    48, 24, ChildRecipe(1, 16, 0.05, 5e-4, 5.0), MobileSize(4, 4, ((6, 2, 2), (8, 1, 2)), 8), 1, 2, 16,
-    architecture_rate=0.3, snapshots=2, latency_images=1, latency_repeats=3, latency_networks=2,
-)  # fmt: skip
+    48,
+    24,
+    ChildRecipe(1, 16, 0.05, 5e-4, 5.0),
+    MobileSize(4, 4, ((6, 2, 2), (8, 1, 2)), 8),
+    1,
+    2,
+    16,
+    architecture_rate=0.3,
+    snapshots=2,
+    latency_images=1,
+    latency_repeats=3,
+    latency_networks=2,
+)
 TREE = replace(MOBILE, size=TreeSize(1, 4, 6))
 
 

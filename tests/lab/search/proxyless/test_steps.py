@@ -8,14 +8,14 @@ torch = pytest.importorskip("torch")
 
 from torch.nn import functional as F  # noqa: E402
 
-from auditor.models.counter import count  # noqa: E402
-from auditor.models.proxyless import network_of  # noqa: E402
 from auditor.lab.search.baseline import Baseline  # noqa: E402
 from auditor.lab.search.cosine import CosineSgd  # noqa: E402
 from auditor.lab.search.proxyless.cost import path_cost  # noqa: E402
 from auditor.lab.search.proxyless.latency import latency_loss  # noqa: E402
 from auditor.lab.search.proxyless.steps import ArchitectureStepper, reinforce_gradients, reinforce_reward  # noqa: E402
 from auditor.lab.search.proxyless.supernet import Supernet, random_path  # noqa: E402
+from auditor.models.counter import count  # noqa: E402
+from auditor.models.proxyless import network_of  # noqa: E402
 from tests.lab.search.proxyless.conftest import batch_for, spread_alphas, table_of  # noqa: E402
 
 

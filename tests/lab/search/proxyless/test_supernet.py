@@ -8,10 +8,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from auditor.models.genotype import MobileGenotype, TreeGenotype  # noqa: E402
-from auditor.models.proxyless import network_of  # noqa: E402
 from auditor.lab.search.proxyless.gates import Zero  # noqa: E402
 from auditor.lab.search.proxyless.supernet import Supernet, derived_state, random_path  # noqa: E402
+from auditor.models.genotype import MobileGenotype, TreeGenotype  # noqa: E402
+from auditor.models.proxyless import network_of  # noqa: E402
 from tests.lab.search.proxyless.conftest import batch_for, make  # noqa: E402
 
 
