@@ -14,7 +14,7 @@ from auditor.quality.subject import Subject
 
 __all__ = ["CHECKS", "run_checks"]
 
-#: Check classes by name, in the order they are reported. Third parties add theirs through ``auditor.quality``.
+#: Check classes by name, in the order they are reported. Third parties add theirs through the entry-point group ``auditor.checks``.
 CHECKS: Registry[type[Check]] = Registry(
     "check",
     {
@@ -43,7 +43,7 @@ CHECKS: Registry[type[Check]] = Registry(
         "constant_columns": "auditor.quality.constant_columns:ConstantColumns",
         "target_leakage": "auditor.quality.target_leakage:TargetLeakage",
     },
-    entry_point_group="auditor.quality",
+    entry_point_group="auditor.checks",
 )
 
 

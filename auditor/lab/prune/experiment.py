@@ -27,7 +27,7 @@ from auditor.train.many import TestRows, fit_many, open_rows, ready
 __all__ = ["FIGURE", "FITS", "RESULTS", "SUMMARY", "PruneOptions", "run_pruning"]
 
 RESULTS, SUMMARY, FIGURE, FITS = "results.json", "results.md", "rate-accuracy.svg", "fits"
-SCHEMA = "auditor.lab.prune/1"
+SCHEMA = "auditor.prune/1"
 #: Levels without options.
 SPARSITIES, REDUCTIONS = (0.8, 0.9, 0.95), (0.4,)
 

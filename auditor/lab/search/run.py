@@ -30,7 +30,7 @@ from auditor.train.many import fit_many, open_rows, ready
 __all__ = ["FITS", "LOG", "MANIFEST", "RESULTS", "SUMMARY", "run_search"]
 
 RESULTS, SUMMARY, LOG, FITS, MANIFEST = "results.json", "results.md", "log.jsonl", "fits", "manifest.json"
-SCHEMA = "auditor.lab.search/1"
+SCHEMA = "auditor.search/1"
 #: Said beside every number.
 SPLIT_NOTE = "Validation data come from the training split only."
 

@@ -82,7 +82,7 @@ def test_a_finished_search_is_not_started_again(folder: Path, tmp_path: Path, mo
 
 def _check_record(out: Path, found: dict[str, Any]) -> None:
     assert json.loads(json.dumps(found)) == read_json(out / RESULTS)
-    assert found["schema"] == "auditor.lab.search/1"
+    assert found["schema"] == "auditor.search/1"
     assert found["reproduction"] == "not a reproduction"
     assert found["split_note"] == "Validation data come from the training split only."
     rows = found["final"]["networks"]
@@ -135,7 +135,7 @@ def test_the_command_on_real_images(data_dir: Path, tmp_path: Path, capsys: pyte
         run(arguments)
     assert done.value.code == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["schema"] == "auditor.lab.search/1"
+    assert found["schema"] == "auditor.search/1"
     assert found["data"] == {"name": "cifar10", "train": 100, "validation": 50, "classes": 10}
     assert all(0 < row["accuracy"] < 1 for row in found["final"]["networks"])
     assert "one seed" in found["final"]["verdict"][0]

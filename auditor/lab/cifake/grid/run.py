@@ -30,7 +30,7 @@ from auditor.train.held_back import HeldBack
 
 __all__ = ["PUBLISHED", "RESULTS", "SCHEMA", "run_grid"]
 
-SCHEMA = "auditor.lab.cifake.grid/1"
+SCHEMA = "auditor.grid/1"
 RESULTS = "results.json"
 #: Accuracy of the best of 36 topologies (Bird and Lotfi 2024, abstract). How it was chosen there is not known.
 PUBLISHED = 0.9298
@@ -83,7 +83,7 @@ def run_grid(
     Returns
     -------
     dict
-        Schema ``auditor.lab.cifake.grid/1``, see ``docs/cifake.md``.
+        Schema ``auditor.grid/1``, see ``docs/cifake.md``.
     """
     from auditor.lab.cifake.grid.trainer import TopologyTrainer, plain_recipe
 
