@@ -28,8 +28,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from auditor.audit.embedding import standardised
-from auditor.audit.subject import make_subject, neighbours_of
 from auditor.core.config import load_settings
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.progress import SilentProgress
@@ -37,7 +35,9 @@ from auditor.data.base import ItemTable
 from auditor.data.kinds import RGB_SCHEME, ImageDataset
 from auditor.data.open import open_dataset
 from auditor.data.sources import ArraySource
+from auditor.quality.open_subject import make_subject, neighbours_of
 from auditor.quality.subject import Subject
+from auditor.train.choose_embedding import standardised
 from auditor.train.embeddings import embed
 from auditor.train.encoders import make_encoder
 

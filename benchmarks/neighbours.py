@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-from auditor.audit.embedding import standardised
 from auditor.core.config import load_settings
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.progress import SilentProgress
@@ -26,6 +25,7 @@ from auditor.data.kinds import ImageDataset
 from auditor.data.open import open_dataset
 from auditor.detect.approximate import PROBES, approximate_neighbours
 from auditor.detect.neighbours import unit_rows
+from auditor.train.choose_embedding import standardised
 from auditor.train.embeddings import embed
 from auditor.train.encoders import make_encoder
 

@@ -31,7 +31,6 @@ from pathlib import Path
 
 import numpy as np
 
-from auditor.audit.embedding import standardised
 from auditor.core.config import load_settings
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.progress import SilentProgress
@@ -39,6 +38,7 @@ from auditor.data.kinds import ImageDataset
 from auditor.data.open import open_dataset
 from auditor.detect.approximate import PROBES, approximate_neighbours
 from auditor.detect.neighbours import nearest, unit_rows
+from auditor.train.choose_embedding import standardised
 
 K, WIDTH, SIDE = 10, 256, 48
 RESULTS = Path(__file__).parent / "results"

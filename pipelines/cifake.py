@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from auditor.audit.find_errors import find_errors
-from auditor.audit.quality import quality
 from auditor.cli.console import RichProgress, say
 from auditor.core.config import Settings, load_settings
 from auditor.core.machine import describe_machine, package_versions
@@ -32,6 +31,7 @@ from auditor.lab.cifake.grid.run import run_grid
 from auditor.lab.cifake.labels import audit_by_source, crowd_reference, fake_not_showing
 from auditor.lab.cifake.report import write_cifake_report
 from auditor.lab.cifake.sources import by_source
+from auditor.quality.run import quality
 
 ROOT = Path(__file__).resolve().parents[1]
 

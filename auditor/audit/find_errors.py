@@ -13,7 +13,7 @@ import numpy as np
 from auditor.audit.config import AuditConfig, make_config
 from auditor.audit.job import AuditJob
 from auditor.audit.plan import wanted_rows
-from auditor.audit.quality import check_quality
+from auditor.audit.stages.quality import check_quality
 from auditor.audit.supplied import ArrayOrPath, supplied_for
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import RunError, UsageError, storage_errors

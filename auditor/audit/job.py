@@ -14,12 +14,12 @@ import pandas as pd
 
 from auditor.audit.config import AuditConfig
 from auditor.audit.content import load_content, training_data
-from auditor.audit.embedding import Embedding, choose_embedding, keep_embeddings
 from auditor.audit.evidence import run_evidence
 from auditor.audit.findings import make_findings, weak_model_note
 from auditor.audit.merge import merge_dynamics, merge_probabilities, training_log
 from auditor.audit.plan import AuditPlan, NotAuditableClass, plan_audit, training_size
 from auditor.audit.rounds import keep_second_round, not_possible
+from auditor.audit.stages.embed import keep_embeddings
 from auditor.core.errors import ProbabilityError
 from auditor.core.files import load_npy, read_json, sweep_temporary, write_json
 from auditor.core.hashing import hash_array, hash_json
@@ -36,6 +36,7 @@ from auditor.runs.stages import Stages
 from auditor.runs.tables import write_array, write_arrays, write_table
 from auditor.train.base import Trainer
 from auditor.train.choose import choose_trainer
+from auditor.train.choose_embedding import Embedding, choose_embedding
 from auditor.train.cluster import Cluster
 from auditor.train.crossval import run_tasks
 

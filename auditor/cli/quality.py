@@ -32,10 +32,10 @@ def quality(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No human text.")] = False,
 ) -> None:
     """Check the data beside its labels: copies, leakage, broken items, odd pictures, drift and more."""
-    from auditor.audit.quality import quality as work
     from auditor.cli.console import RichProgress, print_json, say
     from auditor.cli.present_quality import outcome_table, summary_lines
     from auditor.core.config import load_settings
+    from auditor.quality.run import quality as work
 
     settings = load_settings({"data_dir": data_dir, "offline": True if offline else None})
     with RichProgress(quiet) as progress:

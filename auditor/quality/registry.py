@@ -14,7 +14,7 @@ from auditor.quality.subject import Subject
 
 __all__ = ["CHECKS", "run_checks"]
 
-#: Check classes by name, in the order they are reported. Third parties add theirs through the entry-point group ``auditor.checks``.
+#: Check classes by name, in the order they are reported. Third parties add theirs through an entry-point group.
 CHECKS: Registry[type[Check]] = Registry(
     "check",
     {

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from auditor.audit.subject import make_subject, neighbours_of
 from auditor.core.progress import SilentProgress
 from auditor.data.base import ItemTable
 from auditor.data.kinds import ImageDataset, TableDataset, TextDataset
 from auditor.data.sources import FileSource
+from auditor.quality.open_subject import make_subject, neighbours_of
 from auditor.quality.subject import Subject
 
 __all__ = ["NOT_APPLICABLE", "PLANTED", "SOUND", "Build", "images", "pixels_of", "rows", "texts"]

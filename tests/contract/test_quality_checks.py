@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import auditor.quality
-from auditor.audit.quality_files import document, item_table
 from auditor.core.errors import UnknownNameError
 from auditor.quality.base import SEVERITIES, Check, Outcome
+from auditor.quality.document import document, item_table
 from auditor.quality.registry import CHECKS, run_checks
 from auditor.runs import layout
 from tests.contract.planted_quality import NOT_APPLICABLE, PLANTED, SOUND

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from auditor.audit.quality import quality
 from auditor.core.config import Settings
 from auditor.core.errors import DataError
 from auditor.data.sources import ColumnSource
+from auditor.quality.run import quality
 from tests.contract.planted_quality import pixels_of
 
 #: Items of the folder that are sound.

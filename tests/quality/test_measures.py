@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from auditor.audit.subject import neighbours_of
 from auditor.core.progress import SilentProgress
 from auditor.data.sources import ArraySource, FileSource
 from auditor.quality import measures
 from auditor.quality.image_measures import COLUMNS, measure_pictures
 from auditor.quality.measures import ImageMeasures, measure_images
 from auditor.quality.near import near_pairs
+from auditor.quality.open_subject import neighbours_of
 from auditor.quality.registry import run_checks
 from auditor.quality.windows import LEAST_WINDOW, window_correlation
 from tests.contract.planted_quality import images, pixels_of

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 import auditor
-from auditor.audit.quality import quality
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, UnknownNameError, UsageError
 from auditor.quality.registry import CHECKS
+from auditor.quality.run import quality
 from auditor.runs import layout
 from auditor.runs.tables import read_table
 

@@ -1,4 +1,4 @@
-"""Data quality beyond the labels: `quality` on its own, and the stage of `find_errors`."""
+"""Data quality beyond the labels: the checks on a data set, from a reference to a document."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from auditor.audit.content import IMAGES
-from auditor.audit.quality_files import document, item_table, write_quality
-from auditor.audit.subject import make_subject, neighbours_of
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import AuditorError, UsageError
 from auditor.core.files import load_npy
@@ -23,15 +20,11 @@ from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset, ProbabilityDataset, TableDataset, TextDataset
 from auditor.data.open import open_dataset, restrict_to_split
 from auditor.quality.base import Outcome
+from auditor.quality.document import document, item_table, write_quality
+from auditor.quality.open_subject import make_subject, neighbours_of
 from auditor.quality.registry import CHECKS, run_checks
-from auditor.quality.subject import Subject
-from auditor.runs import layout
-from auditor.runs.run import Run
 
-__all__ = ["Quality", "check_quality", "quality"]
-
-if TYPE_CHECKING:
-    from auditor.audit.job import AuditJob
+__all__ = ["Quality", "quality"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +35,7 @@ class Quality:
     ----------
     outcomes : tuple of Outcome
     document : dict
-        As `auditor.audit.quality_files.document`; what ``--json`` prints.
+        As `auditor.quality.document.document`; what ``--json`` prints.
     folder : Path or None
         Where it was written.
     """
@@ -164,7 +157,7 @@ def _embedded(given: str | Path | np.ndarray, parts: list[Dataset], progress: Pr
         return "given", given
     if str(given).endswith(".npy"):
         return Path(given).name, load_npy(Path(given), mmap=True)
-    from auditor.audit.embedding import choose_embedding, standardised
+    from auditor.train.choose_embedding import choose_embedding, standardised
     from auditor.train.embeddings import embed
 
     chosen = choose_embedding(str(given), parts[0].modality, None, "standard")
@@ -180,49 +173,3 @@ def _embedded(given: str | Path | np.ndarray, parts: list[Dataset], progress: Pr
             raise UsageError(f"an encoder embeds pictures and texts, not {part.modality} items.")
         rows.append(np.asarray(embed(encoder, features, None, "cpu", cpu_count(), progress, "embed")))
     return str(chosen.name), standardised(np.concatenate(rows))
-
-
-def check_quality(job: AuditJob) -> None:
-    """The stage of `find_errors`: all checks on the items of the run, with the embeddings it kept.
-
-    Pixels that the run has decoded are not decoded again. Splits are compared with the training split. What came
-    of it is added to the outcomes of the job.
-    """
-    if not job.config.quality:
-        return
-    outcome = {"part": "quality", "status": "not applicable", "detail": "the items themselves are not here"}
-    if not isinstance(job.dataset, ProbabilityDataset):
-        job.progress.stage("quality", "checks beside the labels")
-        # The embeddings and decoded pixels of earlier stages decide too.
-        earlier = [r.outputs for r in job.stages.done if r.name in ("decode", "embeddings", "train", "probabilities")]
-        record = job.stages.run(
-            "quality",
-            {**job._inputs(), "checks": CHECKS.names(), "earlier": earlier},
-            [layout.QUALITY_ITEMS, layout.QUALITY],
-            lambda: _check(job),
-        )
-        codes = record.info["codes"]
-        found = f"{len(codes)} check(s) found something: {', '.join(codes)}"
-        outcome |= {"status": "done", "detail": found if codes else "no check found anything"}
-    job.outcomes.append(outcome)
-
-
-def _check(job: AuditJob) -> dict[str, Any]:
-    dataset, pixels = job.dataset, job.folder / IMAGES
-    subject = make_subject(dataset, None, job.progress, decoded=pixels if pixels.is_file() else None)
-    _with_embeddings(subject, job._so_far())
-    outcomes = run_checks(subject, None, job.progress)
-    data = {"name": dataset.name, "reference": dataset.reference, "modality": dataset.modality}
-    about = {"auditor": __version__, "data": data, "against": None, "split": None}
-    write_quality(job.folder, document(subject, outcomes, about), item_table(subject, outcomes))
-    return {"codes": [o.code for o in outcomes if o.status == "found"]}
-
-
-def _with_embeddings(subject: Subject, run: Run) -> None:
-    """Give the subject the neighbours of the audited items, where the run kept embeddings of them."""
-    vectors = run.embeddings
-    if vectors is None or len(vectors) < 2:
-        return
-    order = np.argsort(run.audited, kind="stable")
-    name = str(run.manifest["embeddings"]["name"])
-    subject.neighbours = neighbours_of(name, np.asarray(vectors)[order], run.audited[order], len(subject))

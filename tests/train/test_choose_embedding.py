@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 import auditor
-from auditor.audit.embedding import LOG_PROBABILITIES, choose_embedding, standardised
 from auditor.audit.evidence import run_evidence
 from auditor.audit.flagging import flag_inputs, inputs_from_run
 from auditor.core.errors import UnknownNameError, UsageError
 from auditor.detect.registry import run_detector
 from auditor.runs import layout
+from auditor.train.choose_embedding import LOG_PROBABILITIES, choose_embedding, standardised
 from auditor.train.encoders import make_encoder, missing
 from auditor.train.frozen import FrozenTrainer
 from tests.audit.softmax_trainer import SoftmaxTrainer
