@@ -103,7 +103,7 @@ def _latency(document: dict[str, Any]) -> list[str]:
                 f"{found['control_mean_ms']:.2f} ms. The table misses the measured latency of {checked['networks']} "
                 f"random networks by {checked['rmse_ms']:.2f} ms (RMSE)."
             )
-            whole = found["measured"]
+        if whole := found and found.get("measured"):  # absent from searches stored before it was measured
             less = "; ".join(
                 f"less {_ROLES[role]} {100 * d['value'] / whole['ms'][role]:+.1f} % "
                 f"[{100 * d['low'] / whole['ms'][role]:+.1f}, {100 * d['high'] / whole['ms'][role]:+.1f}]"
