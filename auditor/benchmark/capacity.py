@@ -15,6 +15,8 @@ from auditor.benchmark.models import make_field
 from auditor.benchmark.readers.registry import read_predictions
 from auditor.benchmark.sets import make_sets
 from auditor.core.errors import DataError
+from auditor.core.files import json_value
+from auditor.report.markdown import percent, table
 from auditor.stats.capacity import Relation, capacity_relations
 
 __all__ = ["capacity_answer", "capacity_markdown", "relate_capacity", "sizes_of"]
@@ -107,15 +109,11 @@ def relate_capacity(
         "n_benign": sets.n_benign,
         "draws": draws,
         "networks": sorted(rows, key=lambda row: row["parameters"]),
-        "relations": {
-            measure: {name: _plain(one) for name, one in found.items()} for measure, found in relations.items()
-        },
+        "relations": json_value(
+            {measure: {name: asdict(one) for name, one in found.items()} for measure, found in relations.items()}
+        ),
         "answer": capacity_answer(relations),
     }
-
-
-def _plain(relation: Relation) -> dict[str, Any]:
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(relation).items()}
 
 
 def capacity_answer(relations: dict[str, dict[str, Relation]]) -> list[str]:
@@ -165,14 +163,30 @@ def capacity_markdown(document: dict[str, Any], reproduction: str) -> str:
         f"- Intervals: 95 % over {document['n_benign']:,} benign and {document['n_correctable']} correctable items "
         "drawn again, the networks given; p: networks exchanged. A direction is named only where both agree.",
         "",
-        "| network | parameters | MMAC | benign % | correctable, original % | corrected % | slope, points | recovered, "
-        "points |",
-        "|---|---|---|---|---|---|---|---|",
+        *table(
+            (
+                "network",
+                "parameters",
+                "MMAC",
+                "benign %",
+                "correctable, original %",
+                "corrected %",
+                "slope, points",
+                "recovered, points",
+            ),
+            (
+                (
+                    row["name"],
+                    f"{row['parameters']:,.0f}",
+                    f"{row['macs'] / 1e6:.2f}",
+                    percent(row["benign"]),
+                    percent(row["correctable_original"], ".1f"),
+                    percent(row["correctable_corrected"], ".1f"),
+                    percent(row["slope"], "+.1f"),
+                    percent(row["recovered"], "+.1f"),
+                )
+                for row in document["networks"]
+            ),
+        ),
     ]
-    for row in document["networks"]:
-        lines.append(
-            f"| {row['name']} | {row['parameters']:,.0f} | {row['macs'] / 1e6:.2f} | {100 * row['benign']:.2f} | "
-            f"{100 * row['correctable_original']:.1f} | {100 * row['correctable_corrected']:.1f} | "
-            f"{100 * row['slope']:+.1f} | {100 * row['recovered']:+.1f} |"
-        )
     return "\n".join(lines) + "\n"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-import numpy as np
+from auditor.core.files import json_value
 
 __all__ = ["SCHEMA", "BenchmarkResult", "ModelResult", "to_document"]
 
@@ -108,18 +107,4 @@ class BenchmarkResult:
 
 def to_document(result: BenchmarkResult) -> dict[str, Any]:
     """The JSON document: what is not defined is null."""
-    return {"schema": SCHEMA, **_plain(asdict(result))}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return {"schema": SCHEMA, **json_value(asdict(result))}

@@ -13,6 +13,7 @@ import numpy as np
 from auditor.benchmark.models import Field
 from auditor.benchmark.sets import Sets
 from auditor.benchmark.verdicts.judged import GUESSED, Judged
+from auditor.core.files import json_value
 from auditor.core.seeds import generator
 from auditor.stats.intervals import wilson
 from auditor.stats.ranks import kendall_tau, min_ranks, pair_signs
@@ -123,7 +124,7 @@ def audit_ranking(field: Field, sets: Sets, judged: Judged, draws: int, seed: in
         "applicable": True,
         "draws": len(at),
         "corrections_drawn": int(np.unique(at[inside & (fixed[at] > 0)]).size),
-        "kendall_tau_with_all_corrections": _number(kendall_tau(pair_signs(found), pair_signs(everything))),
+        "kendall_tau_with_all_corrections": json_value(kendall_tau(pair_signs(found), pair_signs(everything))),
         "same_first": bool(np.argmax(found) == np.argmax(everything)),
         "models": [
             {
@@ -137,7 +138,3 @@ def audit_ranking(field: Field, sets: Sets, judged: Judged, draws: int, seed: in
             for m, model in enumerate(field.models)
         ],
     }
-
-
-def _number(value: np.ndarray) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from auditor.cli.console import console
+from auditor.core.files import json_value
 
 if TYPE_CHECKING:
     from auditor.runs.run import Run
@@ -71,7 +72,6 @@ def summary_lines(run: Run) -> list[str]:
 
 def findings_document(run: Run) -> dict[str, Any]:
     """The run as one JSON document."""
-    findings = [{key: _plain(value) for key, value in row.items()} for row in run.findings.to_dict(orient="records")]
     return {
         "schema": FINDINGS_SCHEMA,
         "run": str(run.path),
@@ -86,12 +86,5 @@ def findings_document(run: Run) -> dict[str, Any]:
         "not_auditable": run.manifest["not_auditable"],
         "outcomes": run.manifest["outcomes"],
         "notes": run.manifest["notes"],
-        "findings": findings,
+        "findings": json_value(run.findings.to_dict(orient="records")),
     }
-
-
-def _plain(value: Any) -> Any:
-    """A JSON value: NumPy scalars become Python's, NaN and missing become null."""
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if value is None or value != value else value

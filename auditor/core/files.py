@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -14,7 +15,16 @@ import numpy as np
 
 from auditor.core.errors import UnreadableError, UnsafeFileError, storage_errors
 
-__all__ = ["atomic_path", "atomic_write", "load_npy", "load_npz", "read_json", "sweep_temporary", "write_json"]
+__all__ = [
+    "atomic_path",
+    "atomic_write",
+    "json_value",
+    "load_npy",
+    "load_npz",
+    "read_json",
+    "sweep_temporary",
+    "write_json",
+]
 
 
 @contextmanager
@@ -67,8 +77,34 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         yield handle
 
 
+def json_value(value: Any, digits: int | None = None) -> Any:
+    """`value` as JSON can hold it, at any depth.
+
+    NumPy's scalars and arrays become Python's numbers and lists, tuples become lists, keys become text, and what is
+    not a finite number (a precision without a flag, a missing cell of a table) becomes ``null``. Floats are rounded to
+    `digits`. Other objects stay as they are.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item, digits) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item, digits) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return json_value(value.tolist(), digits)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        return value if digits is None else round(value, digits)
+    return None if value is not None and value != value else value
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented UTF-8 JSON, atomically."""
+    """Write `value` as indented UTF-8 JSON, atomically.
+
+    Raises
+    ------
+    ValueError
+        For a number that is not finite: the builder of a document says where null may stand (`json_value`).
+    """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_write(path) as handle:
         handle.write(text.encode() + b"\n")

@@ -1,11 +1,11 @@
-"""The numbers as JSON documents; what cannot be known is null."""
+"""Estimate, status and flag list as JSON documents; what cannot be known is null, floats have four digits."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import Any
 
+from auditor.core.files import json_value
 from auditor.estimation.estimate import NOT_ENOUGH, ErrorEstimate, PartEstimate, TreatedTotals
 from auditor.estimation.flag_lists import FlagList
 from auditor.estimation.state import ReviewState
@@ -16,26 +16,14 @@ from auditor.stats.totals import Total
 __all__ = ["estimate_document", "list_document", "status_document"]
 
 
-def _number(value: float) -> float | None:
-    return round(value, 4) if math.isfinite(value) else None
-
-
-def _interval(found: Interval | None) -> dict[str, float | None] | None:
-    if found is None:
-        return None
-    return {name: _number(getattr(found, name)) for name in ("value", "low", "high", "level")}
+def _interval(found: Interval | None) -> dict[str, float] | None:
+    return None if found is None else asdict(found)
 
 
 def _total(total: Total | None) -> dict[str, Any] | None:
     if total is None:
         return None
-    return {
-        **(_interval(total.estimate) or {}),
-        "method": total.method,
-        "draws": total.draws,
-        "found": total.found,
-        "notes": list(total.notes),
-    }
+    return {**asdict(total.estimate), **{name: getattr(total, name) for name in ("method", "draws", "found", "notes")}}
 
 
 def _treated(found: TreatedTotals | None) -> dict[str, Any] | None:
@@ -65,15 +53,14 @@ def _part(part: PartEstimate) -> dict[str, Any]:
     return document if part.suggested is None else {**document, "suggested": part.suggested}
 
 
+def _rounded(document: dict[str, Any]) -> dict[str, Any]:
+    return {**json_value(document, digits=4)}
+
+
 def estimate_document(found: ErrorEstimate) -> dict[str, Any]:
     """``auditor.estimate/1``."""
     calibration = found.calibration
-    bins = (
-        []
-        if calibration is None
-        else [{key: _number(value) for key, value in asdict(b).items()} for b in calibration.bins]
-    )
-    return {
+    document = {
         "schema": "auditor.estimate/1",
         "run": found.run,
         "design": found.design,
@@ -88,45 +75,35 @@ def estimate_document(found: ErrorEstimate) -> dict[str, Any]:
         "classes": [_part(p) for p in found.classes],
         "pairs": [_part(p) for p in found.pairs],
         "pairs_without_estimate": found.pairs_without,
-        "brier": None if calibration is None or calibration.brier is None else _number(calibration.brier),
-        "reliability": bins,
-        "notes": list(found.notes),
+        "brier": calibration and calibration.brier,
+        "reliability": [asdict(b) for b in calibration.bins] if calibration else [],
+        "notes": found.notes,
     }
+    return _rounded(document)
 
 
 def status_document(status: ReviewStatus) -> dict[str, Any]:
     """``auditor.status/1``."""
-    remaining = {**asdict(status.remaining), "expected": _number(status.remaining.expected)}
-    expected = {
-        name: None if value is None else _number(value)
-        for name, value in (("flagged_expected", status.flagged_expected), ("next_expected", status.next_expected))
-    }
-    return {
+    document = {
         "schema": "auditor.status/1",
         "run": status.run,
         "progress": asdict(status.progress),
         "flagged_open": status.flagged_open,
-        "remaining": remaining,
+        "remaining": asdict(status.remaining),
         "next_items": status.next_items,
-        **expected,
+        "flagged_expected": status.flagged_expected,
+        "next_expected": status.next_expected,
         "may_stop": status.may_stop,
         "estimate": estimate_document(status.estimate),
     }
+    return _rounded(document)
 
 
 def list_document(state: ReviewState, found: FlagList) -> dict[str, Any]:
     """``auditor.flag-list/1``."""
     at = found.positions
-    flagged = [
-        {
-            "id": str(state.ids[i]),
-            "given": str(state.given[i]),
-            "suggested": str(state.suggested[i]),
-            "score": _number(float(state.score[i])),
-        }
-        for i in at
-    ]
-    return {
+    columns = {"id": state.ids, "given": state.given, "suggested": state.suggested, "score": state.score}
+    document = {
         "schema": "auditor.flag-list/1",
         "run": state.run,
         "kind": found.kind,
@@ -137,5 +114,6 @@ def list_document(state: ReviewState, found: FlagList) -> dict[str, Any]:
         "more_uniform_reviews": found.more_uniform,
         "more_draws": found.more_draws,
         "left_out_as_right": found.left_out,
-        "flagged": flagged,
+        "flagged": [{name: values[i] for name, values in columns.items()} for i in at],
     }
+    return _rounded(document)

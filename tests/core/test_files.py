@@ -6,10 +6,11 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from auditor.core.errors import StorageError, UnreadableError, UnsafeFileError
-from auditor.core.files import atomic_path, atomic_write, load_npy, load_npz, read_json, write_json
+from auditor.core.files import atomic_path, atomic_write, json_value, load_npy, load_npz, read_json, write_json
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -77,3 +78,35 @@ def test_json_round_trip_and_errors(tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         write_json(tmp_path / "c.json", {"x": float("nan")})
     assert not (tmp_path / "c.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.float32(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.bool_(True), True),
+        (float("nan"), None),
+        (np.float64("inf"), None),
+        (-np.inf, None),
+        (np.array([[1.0, np.nan], [2.0, 3.0]]), [[1.0, None], [2.0, 3.0]]),
+        ({3: (np.float64("nan"), "x", None)}, {"3": [None, "x", None]}),
+        (pd.NaT, None),
+    ],
+)
+def test_what_json_cannot_hold_becomes_what_it_can(value: object, expected: object, tmp_path: Path) -> None:
+    assert json_value(value) == expected
+    write_json(tmp_path / "a.json", json_value(value))
+    assert read_json(tmp_path / "a.json") == expected
+
+
+def test_floats_are_rounded_at_any_depth_and_whole_numbers_are_not() -> None:
+    assert json_value({"a": [0.123456, np.float64(2 / 3), 1234567, True]}, digits=4) == {
+        "a": [0.1235, 0.6667, 1234567, True]
+    }
+
+
+def test_a_document_with_nan_in_it_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"a": float("nan")})
+    assert not list(tmp_path.iterdir())

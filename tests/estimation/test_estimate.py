@@ -254,9 +254,12 @@ def test_the_reliability_plot_says_what_it_shows(case: Case, opened: Opened) -> 
     calibration = estimate_errors(case.run, store).calibration
     assert calibration is not None
     root = ElementTree.fromstring(reliability_svg(calibration.bins))
-    marks = root.findall("{http://www.w3.org/2000/svg}circle")
+    svg = "{http://www.w3.org/2000/svg}"
+    marks = [m for g in root.iter(f"{svg}g") if g.get("id") == "bins" for m in g.iter(f"{svg}use")]
     assert len(marks) == len(calibration.bins) == 10
     # More suspicious stands further right, and there more was found.
-    at = [(float(m.attrib["cx"]), -float(m.attrib["cy"])) for m in marks]
+    at = [(float(m.attrib["x"]), -float(m.attrib["y"])) for m in marks]
     assert at == sorted(at)
-    assert f"of {calibration.bins[0].n}" in root.attrib["aria-label"]
+    title = root.findtext(f"{svg}title")
+    assert title is not None
+    assert f"of {calibration.bins[0].n}" in title

@@ -19,7 +19,7 @@ Second line of the paragraph.
 ## Part
 
 | name | n |
-|---|---|
+|---|---:|
 | `f16-c1` **chosen** | 1,000 [0.1, 0.2] |
 | other | - |
 
@@ -59,14 +59,15 @@ def test_every_block_becomes_its_element(page: str) -> None:
     assert checker.open == []
     assert "<title>A page &amp; its title</title>" in page
     assert "<code>code | **not bold**</code>" in page
-    assert "<b>bold &lt;words&gt;</b>" in page
+    assert "<strong>bold &lt;words&gt;</strong>" in page
     assert '<a href="docs/x.md">a link</a>' in page
     assert "<p>Words" in page
     assert "Second line of the paragraph.</p>" in page
     assert page.count("<tr>") == 3
-    assert '<th class="left">name</th><th>n</th>' in page
-    assert '<td class="left"><code>f16-c1</code> <b>chosen</b></td><td>1,000 [0.1, 0.2]</td>' in page
-    assert "<li>first</li><li>second <code>x</code></li>" in page
+    assert '<th>name</th>\n<th style="text-align:right">n</th>' in page
+    assert "<td><code>f16-c1</code> <strong>chosen</strong></td>" in page
+    assert '<td style="text-align:right">1,000 [0.1, 0.2]</td>' in page
+    assert "<li>first</li>\n<li>second <code>x</code></li>" in page
     assert "---" not in page.split("</style>")[1]
 
 
@@ -78,3 +79,13 @@ def test_pictures_are_inside_and_nothing_is_fetched(page: str, tmp_path: Path) -
     assert "http" not in page.split("</style>")[1].replace("data:", "")
     with pytest.raises(FileNotFoundError):
         page_html(["![x](nowhere.png)"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "line", ["<script>alert(1)</script>", "words <img src=x onerror=alert(1)>", "[x](javascript:alert(1))"]
+)
+def test_text_cannot_become_a_script(line: str, tmp_path: Path) -> None:
+    body = page_html(["# T", "", line], tmp_path).split("<main>")[1]
+    assert "<script" not in body
+    assert "<img" not in body
+    assert "href" not in body

@@ -5,13 +5,13 @@ This is the only place where scores meet the truth.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numba
 import numpy as np
 
+from auditor.core.files import json_value
 from auditor.core.hashing import hash_array
 from auditor.core.seeds import generator
 from auditor.detect.metrics import Ranked, flag_counts
@@ -59,17 +59,12 @@ def figures(outcome: Outcome, wrong: np.ndarray, ids: np.ndarray) -> dict[str, A
     if outcome.flagged is not None:
         counts = flag_counts(wrong, outcome.flagged)
         row |= {"F1": counts.f1, "flagged": int(counts.flagged), "precision": counts.precision, "recall": counts.recall}
-    return {key: _plain(value) for key, value in row.items()}
+    return json_value(row)
 
 
 def _identity(outcome: Outcome) -> str | None:
     parts = [hash_array(part) for part in (outcome.score, outcome.flagged) if part is not None]
     return "+".join(part.removeprefix("sha256:")[:16] for part in parts) or None
-
-
-def _plain(value: Any) -> Any:
-    """NaN (no flag at all has no precision) becomes None."""
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def resampled(outcomes: Sequence[Outcome], wrong: np.ndarray, ids: np.ndarray, draws: int) -> dict[str, np.ndarray]:

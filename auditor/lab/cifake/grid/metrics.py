@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from auditor.core.errors import DataError
+from auditor.core.files import json_value
 from auditor.stats.intervals import Interval, wilson
 
 __all__ = ["BinaryMetrics", "ClassMetrics", "binary_metrics"]
@@ -49,7 +50,8 @@ class BinaryMetrics:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: NaN becomes null."""
-        return _finite(asdict(self))
+        document: dict[str, Any] = json_value(asdict(self), digits=6)
+        return document
 
 
 def binary_metrics(probabilities: np.ndarray, labels: np.ndarray, level: float = 0.95) -> BinaryMetrics:
@@ -106,13 +108,3 @@ def _mean(values: np.ndarray, level: float) -> Interval:
     mean = float(values.mean())
     half = float(norm.isf((1 - level) / 2) * values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
     return Interval(mean, mean - half, mean + half, level)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
-    return value
