@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 
 from auditor.cli.console import RichProgress, print_json, say
-from auditor.cli.present import _plain
 from auditor.cli.values import parse_class_names
 from auditor.core.errors import UsageError
 from auditor.core.progress import Progress
@@ -44,13 +42,6 @@ def test_quiet_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
         progress.note("hello")
         progress.finish("x", "note")
     assert capsys.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize(
-    ("value", "plain"), [(np.float64(0.5), 0.5), (np.nan, None), (None, None), (np.int64(3), 3), ("x", "x")]
-)
-def test_json_values(value: object, plain: object) -> None:
-    assert _plain(value) == plain
 
 
 def test_class_names(tmp_path) -> None:
