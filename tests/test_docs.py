@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,13 @@ def test_links_between_documents_lead_somewhere() -> None:
     assert not broken
 
 
-def test_the_test_command_of_the_readme_is_what_ci_runs() -> None:
-    commands = re.findall(r"^python3 .*pytest$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert len(commands) == 1
+def test_ci_runs_the_test_command_of_the_readme_and_the_checks_of_the_contributing_page() -> None:
+    done = subprocess.run([ROOT / ".ci" / "run", "--list"], capture_output=True, text=True, check=True, cwd="/")
+    tests, *checks = done.stdout.splitlines()
+    assert f"\n{tests}\n" in (ROOT / "README.md").read_text()
+    assert " -m pytest " in tests
+    assert [command.split()[0] for command in checks] == [
+        f".venv/bin/{tool}" for tool in ("ruff", "ruff", "lint-imports", "mypy")
+    ]
+    contributing = (ROOT / "CONTRIBUTING.md").read_text().splitlines()
+    assert [command for command in checks if command not in contributing] == []

@@ -1,4 +1,9 @@
-"""The server: routes of pictures and explanations, the access check, and the launch shared by both entries."""
+"""The server: routes of pictures and explanations, the access check, and the launch shared by both entries.
+
+`app.py` and ``auditor review`` build the same `streamlit.App` from four names::
+
+    app = st.App(SCRIPT, routes=routes(), middleware=middleware(), lifespan=lifespan)
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,10 @@ import hashlib
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from auditor.core.errors import AuditorError, DataError, MissingExtraError, ResourceError
-from auditor.ui import SCRIPT, lifespan, middleware, routes
 from auditor.ui.access import AccessGuard, check_binding, has_login
 from auditor.ui.config import ReviewConfig, configure, current_config
 from auditor.ui.reasons import reasons
@@ -22,14 +27,17 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
-__all__ = ["make_middleware", "make_routes", "run_lifespan", "serve"]
+__all__ = ["SCRIPT", "lifespan", "middleware", "routes", "serve"]
+
+#: The Streamlit script. Absolute: a relative path would be resolved against whoever launches the app.
+SCRIPT: Final = str(Path(__file__).parent / "script.py")
 
 #: A picture's address holds the hash of its content: it can never change.
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 _SAFE = {"X-Content-Type-Options": "nosniff"}
 
 
-def make_routes() -> list[BaseRoute]:
+def routes() -> list[BaseRoute]:
     """``/auditor/img/{hash}.webp?w=``, ``/auditor/img/map/{class number}/{hash}.webp`` and ``/auditor/why?item=``."""
     from starlette.routing import Route
 
@@ -40,16 +48,16 @@ def make_routes() -> list[BaseRoute]:
     ]
 
 
-def make_middleware() -> list[Middleware]:
-    """The access check, before everything else."""
+def middleware() -> list[Middleware]:
+    """The access check in front of every route."""
     from starlette.middleware import Middleware
 
     return [Middleware(AccessGuard)]
 
 
 @asynccontextmanager
-async def run_lifespan(_app: Any) -> AsyncIterator[None]:
-    """Start: check who could reach the server, open the run. Stop: close the store."""
+async def lifespan(_app: Any) -> AsyncIterator[None]:
+    """Refuse a server that strangers could reach; open the run before the first visitor, close it at the end."""
     import asyncio
 
     from streamlit import config as streamlit_config

@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 
 from auditor.ui.config import ReviewConfig, configure
 from auditor.ui.payload import face, hand_data
-from auditor.ui.server import make_middleware, make_routes
+from auditor.ui.server import middleware, routes
 from auditor.ui.views.export import verdict_csv
 from auditor.ui.views.gallery import bulk_events
 from auditor.ui.workspace import close_workspace, open_workspace, workspace
@@ -110,7 +110,7 @@ def test_broken_and_oversized_pictures(tmp_path: Path) -> None:
     try:
         ws = workspace()
         assert ws is not None
-        app = Starlette(routes=make_routes(), middleware=make_middleware())
+        app = Starlette(routes=routes(), middleware=middleware())
         client = TestClient(app, base_url="http://localhost", client=("127.0.0.1", 1))
         codes = {}
         for item in ws.store.next_batch("ann", 50):

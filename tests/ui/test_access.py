@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from auditor.core.errors import UsageError
 from auditor.ui.access import AccessGuard, check_binding, is_allowed, is_loopback
 from auditor.ui.config import ReviewConfig, config_from_environ, configure
-from auditor.ui.server import make_middleware, make_routes, run_lifespan, serve
+from auditor.ui.server import lifespan, middleware, routes, serve
 from auditor.ui.workspace import Workspace
 
 LOCAL = ("127.0.0.1", 50000)
@@ -21,7 +21,7 @@ STRANGER = ("192.0.2.7", 50000)
 
 
 def _client(peer: tuple[str, int], host: str = "localhost", login: bool = False) -> TestClient:
-    app = Starlette(routes=make_routes(), middleware=[Middleware(AccessGuard, login=lambda: login)])
+    app = Starlette(routes=routes(), middleware=[Middleware(AccessGuard, login=lambda: login)])
     return TestClient(app, base_url=f"http://{host}", client=peer)
 
 
@@ -61,7 +61,7 @@ def test_other_machines_need_a_login_or_insecure(address: str | None) -> None:
 
 
 async def _start() -> None:
-    async with run_lifespan(None):
+    async with lifespan(None):
         pass
 
 
@@ -139,4 +139,4 @@ def test_the_list_of_who_may_log_in() -> None:
 
 
 def test_the_app_has_the_guard() -> None:
-    assert [m.cls for m in make_middleware()] == [AccessGuard]
+    assert [m.cls for m in middleware()] == [AccessGuard]

@@ -16,13 +16,13 @@ pytest.importorskip("torch")
 
 from auditor.ui import workspace as workspaces
 from auditor.ui.config import ReviewConfig, configure
-from auditor.ui.server import make_middleware, make_routes
+from auditor.ui.server import middleware, routes
 from auditor.ui.workspace import Workspace
 from tests.ui.runs import find_errors
 
 
 def _client() -> TestClient:
-    app = Starlette(routes=make_routes(), middleware=make_middleware())
+    app = Starlette(routes=routes(), middleware=middleware())
     return TestClient(app, base_url="http://localhost", client=("127.0.0.1", 50000))
 
 

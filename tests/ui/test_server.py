@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from auditor.core.errors import DataError
 from auditor.core.version import __version__
 from auditor.ui.contents import WIDTHS, encode
-from auditor.ui.server import make_middleware, make_routes
+from auditor.ui.server import middleware, routes
 from auditor.ui.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def client(ws: Workspace) -> TestClient:
-    app = Starlette(routes=make_routes(), middleware=make_middleware())
+    app = Starlette(routes=routes(), middleware=middleware())
     return TestClient(app, base_url="http://localhost", client=("127.0.0.1", 50000))
 
 
