@@ -25,7 +25,7 @@ import pandas as pd
 from sklearn.datasets import load_digits
 
 from auditor.audit.plan import AuditPlan
-from auditor.audit.rounds import reduced_tasks
+from auditor.audit.stages.second_round import reduced_tasks
 from auditor.core.machine import describe_machine, package_versions
 from auditor.detect.base import Verdicts
 from auditor.detect.margins import log_odds_margin

@@ -12,7 +12,7 @@ import pandas as pd
 from auditor.audit.evidence import run_evidence
 from auditor.core.errors import MemoryGuardError, storage_errors
 from auditor.core.files import load_npz
-from auditor.core.hashing import hash_array
+from auditor.core.hashing import hash_array, hash_file
 from auditor.core.machine import available_memory
 from auditor.core.progress import Progress, SilentProgress
 from auditor.core.version import __version__
@@ -22,7 +22,7 @@ from auditor.detect.registry import DETECTORS, run_detector
 from auditor.engine.api import analyze
 from auditor.runs import layout
 from auditor.runs.run import Run
-from auditor.runs.stages import Stages, hash_file
+from auditor.runs.stages import Stages
 from auditor.runs.tables import read_table, write_arrays, write_table
 
 __all__ = ["DETECTORS_SCHEMA", "DetectorScores", "detector_scores"]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from auditor.detect.base import Evidence
 from auditor.detect.item_dynamics import ItemDynamics
 from auditor.runs.run import Run
@@ -37,14 +35,12 @@ def run_dynamics(run: Run) -> ItemDynamics | None:
     arrays = run.dynamics()
     if not arrays:
         return None
-    place = np.full(len(run.items), -1, dtype=np.int64)
-    place[run.audited] = np.arange(len(run.audited))
     fits: list[Any] = []  # `Dynamics` is frozen, which the merge's protocol of plain attributes does not foresee
     # The names of the tasks in the order they were written: folds, then seeds.
     for task in dict.fromkeys(key.rpartition("/")[0] for key in arrays):
         kept = {}
         for part in ("train", "heldout"):
-            positions = place[arrays[f"{task}/{part}_rows"]]
+            positions = run.positions[arrays[f"{task}/{part}_rows"]]
             kept[part] = (positions[positions >= 0], positions >= 0)
         columns = {
             f"{part}_{kind}": arrays[f"{task}/{part}_{kind}"][:, kept[part][1]]

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from auditor.audit.config import AuditConfig, make_config
-from auditor.audit.job import AuditJob
+from auditor.audit.config import make_config
+from auditor.audit.context import Context
+from auditor.audit.folder import default_folder, taken
+from auditor.audit.manifest import Manifest
 from auditor.audit.plan import wanted_rows
+from auditor.audit.stages.choose_model import choose_model
+from auditor.audit.stages.decode import decode
+from auditor.audit.stages.duplicates import group_duplicates
+from auditor.audit.stages.embed import embed
+from auditor.audit.stages.find import find
+from auditor.audit.stages.plan import plan
 from auditor.audit.stages.quality import check_quality
+from auditor.audit.stages.report import finish
+from auditor.audit.stages.second_round import second_round
+from auditor.audit.stages.supplied import take_supplied
+from auditor.audit.stages.train import train
 from auditor.audit.supplied import ArrayOrPath, supplied_for
 from auditor.core.config import Settings, load_settings
-from auditor.core.errors import RunError, UsageError, storage_errors
-from auditor.core.hashing import hash_json
+from auditor.core.errors import UsageError
 from auditor.core.progress import Progress, SilentProgress
 from auditor.data.base import Dataset
 from auditor.data.kinds import ProbabilityDataset
 from auditor.data.open import open_dataset
 from auditor.data.probabilities import open_probabilities
-from auditor.runs import layout
-from auditor.runs.lock import locked
 from auditor.runs.run import Run
+from auditor.runs.stages import Stages
 from auditor.train.base import Trainer
+from auditor.train.choose_embedding import choose_embedding
 from auditor.train.cluster import Cluster
 
 __all__ = ["find_errors"]
@@ -88,35 +97,47 @@ def find_errors(
     AuditorError
         See `auditor.core.errors` for the tree.
     """
-    clock = time.perf_counter()
+    manifest = Manifest()
     settings = settings or load_settings()
     progress = progress or SilentProgress()
     asked = make_config(**config)
     progress.stage("data", "" if isinstance(data, Dataset) or data is None else str(data))
     dataset, supplied = _open(data, pred_probs, labels, class_names, asked.audit, settings)
-    folder = Path(out) if out is not None else _default_folder(dataset, asked, settings, trainer, supplied)
-    _refuse_foreign(folder)
-    if fresh and folder.is_dir():
-        with locked(folder), storage_errors(folder):
-            _clear(folder)
-    with locked(folder):
-        job = AuditJob.begin(dataset, asked, folder, progress, clock, supplied=supplied, trainer=trainer)
-        if job.supplied is None:
-            bad = job.decode()
-            groups = job.group_duplicates(bad)
-            chosen = job.choose(bad)
-            embedding = job.choose_embedding(chosen)
-            plan = job.plan(chosen, groups, bad)
-            job.train(chosen, plan, workers, cluster)
-            job.clean_again(chosen, plan, workers, cluster)
-            job.embed(embedding, plan.usable)
+    folder = Path(out) if out is not None else default_folder(dataset, asked, settings, trainer, supplied)
+    with taken(folder, dataset, asked, fresh):
+        manifest.sections["notes"] += dataset.notes
+        context = Context(dataset, asked, folder, Stages(folder), progress, trainer, workers, cluster)
+        if supplied is None:
+            _trained(context, manifest)
         else:
-            embedding = job.choose_embedding(None)
-            job.take_supplied()
-            job.embed(embedding)
-        job.find()
-        check_quality(job)
-        return job.finish()
+            _supplied(context, supplied, manifest)
+        return finish(context, manifest.document(context))
+
+
+def _trained(context: Context, manifest: Manifest) -> None:
+    """The stages of an audit that trains its own models."""
+    take, config = manifest.take, context.config
+    decoded = take(decode(context))
+    groups = take(group_duplicates(context, decoded.bad))
+    trainer = take(choose_model(context, decoded.bad))
+    # Before the training, so that a missing encoder is said at once.
+    embedding = choose_embedding(config.embeddings, context.dataset.modality, trainer, config.budget)
+    planned = take(plan(context, trainer, groups, decoded.bad))
+    take(train(context, trainer, planned))
+    take(second_round(context, trainer, planned))
+    take(embed(context, embedding, planned.usable, planned.audited))
+    take(find(context, manifest.run_so_far(context), decoded.bad_items))
+    take(check_quality(context, manifest.run_so_far(context)))
+
+
+def _supplied(context: Context, source: ProbabilityDataset, manifest: Manifest) -> None:
+    """The stages of an audit of supplied probabilities."""
+    take, config = manifest.take, context.config
+    embedding = choose_embedding(config.embeddings, "probabilities", None, config.budget)
+    audited = take(take_supplied(context, source))
+    take(embed(context, embedding, audited, audited))
+    take(find(context, manifest.run_so_far(context)))
+    take(check_quality(context, manifest.run_so_far(context)))
 
 
 def _open(
@@ -143,46 +164,3 @@ def _open(
     # Supplied rows are those of the audited split, in its order.
     dataset = dataset.subset(np.flatnonzero(wanted_rows(dataset, audit)))
     return dataset, supplied_for(dataset, pred_probs, labels, class_names)
-
-
-def _default_folder(
-    dataset: Dataset,
-    config: AuditConfig,
-    settings: Settings,
-    trainer: Trainer | None,
-    supplied: ProbabilityDataset | None,
-) -> Path:
-    key = hash_json(
-        {
-            "data": dataset.fingerprint,
-            # Embeddings and checks are added to a run; they do not make it another one.
-            "config": config.model_dump(
-                exclude={"embeddings", "quality"} | (set() if config.second_round else {"second_round"})
-            ),
-            "trainer": trainer.recipe() if trainer else None,
-            "supplied": supplied.fingerprint if supplied is not None else None,
-        }
-    )
-    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in dataset.name).strip("-.") or "data"
-    return settings.runs_dir / f"{name}-{config.audit}-{key.removeprefix('sha256:')[:8]}"
-
-
-def _refuse_foreign(folder: Path) -> None:
-    """Refuse a folder that holds something else than a run, before anything is written into it."""
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"{str(folder)!r} is a file, not a folder.", "Choose another folder with --out.")
-    if not folder.is_dir() or (folder / layout.CONFIG).is_file():
-        return
-    if any(entry.name != layout.LOCK for entry in folder.iterdir()):
-        raise RunError(f"{str(folder)!r} is not empty and not a run folder.", "Choose another folder with --out.")
-
-
-def _clear(folder: Path) -> None:
-    """Empty a run folder."""
-    for entry in folder.iterdir():
-        if entry.name == layout.LOCK:
-            continue
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()

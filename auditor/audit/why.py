@@ -1,21 +1,26 @@
-"""Why is this item suspected? Detectors, neighbours, learning curve and class pair of one item of a run."""
+"""One item of a finished run: what the run knows about it, and why it is suspected."""
 
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from auditor.audit.detector_scores import DetectorScores, detector_scores
-from auditor.core.errors import MemoryGuardError, StorageError, UnknownNameError
+from auditor.core.config import Settings
+from auditor.core.errors import MemoryGuardError, StorageError, UsageError
+from auditor.core.files import atomic_path, atomic_write
 from auditor.core.progress import Progress
 from auditor.detect.registry import DETECTORS
+from auditor.explain.opening import item_content
 from auditor.runs.run import Run
 
-__all__ = ["EXPLANATION_SCHEMA", "Explainer", "explain_item", "explanation_lines"]
+__all__ = ["EXPLANATION_SCHEMA", "Explainer", "explanation_lines", "inspect_item", "item_lines", "save_item"]
 
 EXPLANATION_SCHEMA = "auditor.explanation/1"
+ITEM_SCHEMA = "auditor.item/1"
 
 NO_EMBEDDINGS = (
     "this run kept no embeddings; repeat its command with --embeddings auto (or --embeddings log-probabilities)"
@@ -50,22 +55,14 @@ class Explainer:
         return self.run.dynamics() or None
 
     @cached_property
-    def _row_of(self) -> dict[str, int]:
-        return {item: row for row, item in enumerate(self.run.items["id"].tolist())}
-
-    @cached_property
-    def _place_of(self) -> dict[int, int]:
-        return {int(row): place for place, row in enumerate(self.run.audited)}
-
-    @cached_property
     def _judged(self) -> tuple[np.ndarray, np.ndarray]:
         """Per audited item, in the order of `pred_probs`: class suggested by the run, and its flag."""
         scores = self.run.scores
         number = {name: k for k, name in enumerate(self.run.class_names)}
         suggested, flagged = np.empty(len(scores), np.int64), np.empty(len(scores), bool)
-        place = np.array([self._place_of[int(row)] for row in scores["row"]], dtype=np.int64)
-        suggested[place] = scores["suggested"].map(number).to_numpy()
-        flagged[place] = scores["flagged"].to_numpy()
+        positions = self.run.positions[scores["row"].to_numpy()]
+        suggested[positions] = scores["suggested"].map(number).to_numpy()
+        flagged[positions] = scores["flagged"].to_numpy()
         return suggested, flagged
 
     def explain(self, item: str) -> dict[str, Any]:
@@ -88,12 +85,7 @@ class Explainer:
         UnknownNameError
             If the run has no such item.
         """
-        if item not in self._row_of:
-            import difflib
-
-            near = difflib.get_close_matches(item, list(self._row_of)[:20_000], n=3)
-            raise UnknownNameError("item", item, [f"{len(self._row_of):,} items, see items.parquet"], near)
-        row = self._row_of[item]
+        row = self.run.row(item)
         record = self.run.items.iloc[row]
         document: dict[str, Any] = {
             "schema": EXPLANATION_SCHEMA,
@@ -103,31 +95,31 @@ class Explainer:
             "suggested": None,
             "same_group": self._same_group(row),
         }
-        if row not in self._place_of:
+        position = int(self.run.positions[row])
+        if position < 0:
             missing = _not_applicable(f"the item has no out-of-sample probabilities: it is {record['status']}")
             parts = ("neighbours", "learning_curve", "class_pair")
             return {**document, "fired": [], "detectors": [], **dict.fromkeys(parts, missing)}
-        place = self._place_of[row]
-        suggested = int(self._judged[0][place])
-        detectors = self._detector_rows(place)
+        suggested = int(self._judged[0][position])
+        detectors = self._detector_rows(position)
         return {
             **document,
             "suggested": self.run.class_names[suggested],
             "fired": [d["detector"] for d in detectors if d.get("flagged")],
             "detectors": detectors,
-            "neighbours": self._neighbours(place),
+            "neighbours": self._neighbours(position),
             "learning_curve": self._learning_curve(row),
             "class_pair": self._class_pair(int(record["label"]), suggested),
         }
 
-    def _detector_rows(self, place: int) -> list[dict[str, Any]]:
-        found = self._detectors
-        if isinstance(found, str):
-            return [{"detector": name, **_not_applicable(found)} for name in DETECTORS.names()]
-        n, names = len(found.table), self.run.class_names
-        values = found.table.iloc[place]
+    def _detector_rows(self, position: int) -> list[dict[str, Any]]:
+        computed = self._detectors
+        if isinstance(computed, str):
+            return [{"detector": name, **_not_applicable(computed)} for name in DETECTORS.names()]
+        n, names = len(computed.table), self.run.class_names
+        values = computed.table.iloc[position]
         rows: list[dict[str, Any]] = []
-        for column in found.table.columns:
+        for column in computed.table.columns:
             if not column.startswith("score_"):
                 continue
             name = column.removeprefix("score_")
@@ -144,14 +136,14 @@ class Explainer:
                     "suggested": names[int(values[f"suggested_{name}"])],
                 }
             )
-        rows += [{"detector": name, **_not_applicable(why)} for name, why in found.not_applicable.items()]
+        rows += [{"detector": name, **_not_applicable(why)} for name, why in computed.not_applicable.items()]
         return rows
 
-    def _neighbours(self, place: int) -> dict[str, Any]:
-        found = self._detectors
-        if isinstance(found, str):
-            return _not_applicable(found)
-        if found.neighbours is None or found.cosines is None:
+    def _neighbours(self, position: int) -> dict[str, Any]:
+        computed = self._detectors
+        if isinstance(computed, str):
+            return _not_applicable(computed)
+        if computed.neighbours is None or computed.cosines is None:
             return _not_applicable(NO_EMBEDDINGS)
         labels, names = self.run.labels, self.run.class_names
         items = [
@@ -161,14 +153,14 @@ class Explainer:
                 "similarity": round(float(cosine), 4),
                 "flagged": bool(self._judged[1][near]),
             }
-            for near, cosine in zip(found.neighbours[place], found.cosines[place], strict=True)
+            for near, cosine in zip(computed.neighbours[position], computed.cosines[position], strict=True)
             if near >= 0
         ]
         return {
             "applicable": True,
             "embedding": self.run.manifest["embeddings"]["name"],
-            "exact": found.exact_neighbours,
-            "same_label": sum(n["given"] == names[int(labels[place])] for n in items),
+            "exact": computed.exact_neighbours,
+            "same_label": sum(n["given"] == names[int(labels[position])] for n in items),
             "items": items,
         }
 
@@ -191,8 +183,8 @@ class Explainer:
         if suggested == given:
             return _not_applicable("no other class is suggested")
         to, flagged = self._judged
-        found = self._detectors
-        joint = None if isinstance(found, str) else found.confident_joint
+        computed = self._detectors
+        joint = None if isinstance(computed, str) else computed.confident_joint
         return {
             "applicable": True,
             "given": names[given],
@@ -216,9 +208,65 @@ class Explainer:
         ]
 
 
-def explain_item(run: Run, item: str, progress: Progress | None = None) -> dict[str, Any]:
-    """`Explainer.explain` for a single question."""
-    return Explainer(run, progress).explain(item)
+def inspect_item(run: Run, item: str, progress: Progress | None = None) -> dict[str, Any]:
+    """Facts about one item as JSON values; ``explanation`` is what `Explainer.explain` says about it.
+
+    Parameters
+    ----------
+    run : Run
+    item : str
+        Item id.
+    progress : Progress, optional
+        Told when the detectors are computed, once per run.
+
+    Raises
+    ------
+    UnknownNameError
+        If the run has no such item; with the nearest ids.
+    """
+    row = run.row(item)
+    record, position = run.items.iloc[row], run.positions[row]
+    explanation = Explainer(run, progress).explain(item)
+    facts: dict[str, Any] = {
+        "schema": ITEM_SCHEMA,
+        "id": item,
+        "index": int(record["index"]),
+        "split": record["split"],
+        "given": record["given"],
+        "status": record["status"],
+        "fold": int(record["fold"]),
+        "content_hash": record["content_hash"],
+        "duplicates": [copy["id"] for copy in explanation["same_group"]],
+    }
+    if position >= 0:
+        probabilities = np.asarray(run.pred_probs[position], dtype=np.float64)
+        order = np.argsort(-probabilities, kind="stable")[:5]
+        score = run.scores[run.scores["id"] == item].iloc[0]
+        facts |= {
+            "probabilities": {run.class_names[k]: round(float(probabilities[k]), 6) for k in order},
+            "rank": int(score["rank"]),
+            "flagged": bool(score["flagged"]),
+            "suggested": score["suggested"],
+            "scores": {c.removeprefix("score_"): float(score[c]) for c in score.index if c.startswith("score")},
+        }
+    findings = run.findings[run.findings["id"] == item]
+    return {**facts, "findings": findings[["code", "message"]].to_dict(orient="records"), "explanation": explanation}
+
+
+def save_item(run: Run, item: str, path: Path, settings: Settings) -> None:
+    """Write the item's image (by the file name's suffix) or text to `path`. Errors as `item_content`."""
+    content = item_content(run, item, settings)
+    if run.manifest["data"]["modality"] != "image":
+        with atomic_write(path) as handle:
+            handle.write(str(content).encode())
+        return
+    from PIL import Image
+
+    form = Image.registered_extensions().get(path.suffix.lower())
+    if form is None:
+        raise UsageError(f"{path.name!r} has no image suffix.", "Use for example .png.")
+    with atomic_path(path) as temporary:
+        content.save(temporary, format=form)
 
 
 def _not_applicable(reason: str) -> dict[str, Any]:
@@ -291,4 +339,20 @@ def explanation_lines(document: dict[str, Any]) -> list[str]:
         if pair["confident_joint"] is not None:
             line += f"; confident joint {pair['confident_joint']} ({pair['confident_joint_reverse']})"
         lines.append(line)
+    return lines
+
+
+def item_lines(facts: dict[str, Any]) -> list[str]:
+    """The facts of `inspect_item` for people."""
+    lines = [f"{facts['id']}  (row {facts['index']} of {facts['split']}), labelled {facts['given']}: {facts['status']}"]
+    if "rank" in facts:
+        word = "flagged" if facts["flagged"] else "not flagged"
+        lines.append(f"rank {facts['rank']:,}, {word}; the model suggests {facts['suggested']}")
+        lines.append("probabilities: " + ", ".join(f"{k} {v:.3f}" for k, v in facts["probabilities"].items()))
+        lines.append("scores: " + ", ".join(f"{k} {v:.3f}" for k, v in facts["scores"].items()))
+    if facts["duplicates"]:
+        lines.append("same group: " + ", ".join(facts["duplicates"][:10]))
+    lines += [f"{f['code']}: {f['message']}" for f in facts["findings"]]
+    lines += explanation_lines(facts["explanation"])
+    lines.append("Next: auditor show RUN --item ID --save FILE writes the item itself")
     return lines

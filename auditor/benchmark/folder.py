@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 from auditor.benchmark.result import SCHEMA
 from auditor.core.errors import RunError
 from auditor.core.files import read_json, write_json
+from auditor.core.hashing import hash_file
 from auditor.report.benchmark import BenchmarkReport, write_reports
 
 __all__ = ["EXAMPLES", "MANIFEST", "RESULT", "is_result", "read_result", "write_result"]
@@ -28,7 +28,7 @@ def write_result(folder: Path, document: dict[str, Any], examples: Sequence[dict
     write_json(folder / EXAMPLES, list(examples))
     report = BenchmarkReport(document, tuple(examples))
     write_reports(report, folder)
-    written = {name: _digest(folder / name) for name in (RESULT, EXAMPLES)}
+    written = {name: hash_file(folder / name) for name in (RESULT, EXAMPLES)}
     write_json(folder / MANIFEST, {"schema": FOLDER_SCHEMA, "result": SCHEMA, "files": written})
     return report
 
@@ -55,10 +55,6 @@ def read_result(folder: Path) -> BenchmarkReport:
             "Repeat it with this version.",
         )
     for name, digest in manifest["files"].items():
-        if not (folder / name).is_file() or _digest(folder / name) != digest:
+        if not (folder / name).is_file() or hash_file(folder / name) != digest:
             raise RunError(f"{name} of the benchmark in {str(folder)!r} was changed.", "Repeat the benchmark.")
     return BenchmarkReport(read_json(folder / RESULT), tuple(read_json(folder / EXAMPLES)))
-
-
-def _digest(path: Path) -> str:
-    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()

@@ -26,7 +26,7 @@ def show(
     settings = load_settings()
     opened = open_run(run, settings.runs_dir)
     if item is not None:
-        from auditor.audit.inspect import inspect_item, item_lines, save_item
+        from auditor.audit.why import inspect_item, item_lines, save_item
 
         with RichProgress(quiet=False) as progress:
             facts = inspect_item(opened, item, progress)

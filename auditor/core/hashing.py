@@ -5,16 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["hash_array", "hash_bytes", "hash_json", "hash_strings"]
+__all__ = ["hash_array", "hash_bytes", "hash_file", "hash_json", "hash_strings"]
 
 
 def hash_bytes(data: bytes) -> str:
     """``sha256:<hex>`` of raw bytes."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """``sha256:<hex>`` of a file's bytes."""
+    with open(path, "rb") as handle:
+        return "sha256:" + hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def hash_array(array: np.ndarray) -> str:

@@ -14,7 +14,7 @@ from auditor.core.seeds import generator
 from auditor.detect.margins import log_odds_margin
 from auditor.estimation.expectation import candidate_share
 from auditor.review.consensus import majority
-from auditor.review.readout import Progress
+from auditor.review.readout import ReviewCounts
 from auditor.review.store import VerdictStore
 from auditor.review.vocabulary import outcome
 from auditor.review.votes import VoteTable
@@ -113,7 +113,7 @@ class ReviewState:
     judged: int
     votes: VoteTable
     controls: dict[str, str]
-    progress: Progress
+    progress: ReviewCounts
     following: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     candidate_share: float = 0.0
 

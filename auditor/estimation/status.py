@@ -9,7 +9,7 @@ import numpy as np
 from auditor.estimation.estimate import LEAST_DRAWS, ErrorEstimate, estimate
 from auditor.estimation.state import NEXT, ReviewState
 from auditor.estimation.uniform import uniform_part
-from auditor.review.readout import Progress
+from auditor.review.readout import ReviewCounts
 from auditor.stats.stopping import remaining_errors
 
 __all__ = ["RemainingErrors", "ReviewStatus", "review_status"]
@@ -54,7 +54,7 @@ class ReviewStatus:
 
     Attributes
     ----------
-    progress : Progress
+    progress : ReviewCounts
     flagged_open : int
         Flagged items without a verdict.
     flagged_expected : float or None
@@ -71,7 +71,7 @@ class ReviewStatus:
     """
 
     run: str
-    progress: Progress
+    progress: ReviewCounts
     flagged_open: int
     flagged_expected: float | None
     remaining: RemainingErrors

@@ -20,13 +20,13 @@ from auditor.runs import layout
 from auditor.runs.run import Run
 from auditor.train.kept import KeptNetwork, kept_tasks, load_kept
 
-__all__ = ["ClassEvidence", "Evidence", "evidence_document", "suspect_pictures"]
+__all__ = ["ClassMap", "RunNetworks", "evidence_document", "suspect_pictures"]
 
 SCHEMA = "auditor.evidence/1"
 
 
 @dataclass(frozen=True)
-class ClassEvidence:
+class ClassMap:
     """One item and one class.
 
     Attributes
@@ -43,7 +43,7 @@ class ClassEvidence:
     probability: float
 
 
-class Evidence:
+class RunNetworks:
     """The kept networks of a run. Rebuilt when first asked; keeps them in memory.
 
     Parameters
@@ -79,16 +79,18 @@ class Evidence:
         facts = self.run.items.iloc[row]
         if facts["status"] != "audited":
             raise DataError(f"item {facts['id']!r} was not audited: no network predicted it.")
-        wanted = f"fold-{int(facts['fold'])}" if int(facts["fold"]) >= 0 else "seed-0"
-        if wanted not in self.tasks:
-            raise DataError(f"the network {wanted!r}, which predicted item {facts['id']!r}, was not kept.")
-        return wanted
+        task = f"fold-{facts['fold']}" if facts["fold"] >= 0 else "seed-0"
+        if task not in self.tasks:
+            raise DataError(f"the network {task!r}, which predicted item {facts['id']!r}, was not kept.")
+        return task
 
     def covers(self, row: int) -> bool:
         """Whether `task_for` has an answer."""
-        facts = self.run.items.iloc[row]
-        wanted = f"fold-{int(facts['fold'])}" if int(facts["fold"]) >= 0 else "seed-0"
-        return bool(facts["status"] == "audited") and wanted in self.tasks
+        try:
+            self.task_for(row)
+        except DataError:
+            return False
+        return True
 
     def network(self, task: str) -> KeptNetwork:
         """One network. Errors as `auditor.train.kept.load_kept`."""
@@ -96,7 +98,7 @@ class Evidence:
             self._loaded[task] = load_kept(self.folder, task)
         return self._loaded[task]
 
-    def of(self, row: int, image: Image.Image, labels: list[int]) -> list[ClassEvidence]:
+    def of(self, row: int, image: Image.Image, labels: list[int]) -> list[ClassMap]:
         """Maps of one item for some classes. Errors as `task_for`."""
         network = self.network(self.task_for(row))
         prepared = network.images(np.asarray(image.convert("RGB"))[None])
@@ -104,17 +106,17 @@ class Evidence:
         probabilities = network.logits(prepared).double().softmax(1)[0]
         repeated = prepared.expand(len(labels), -1, -1, -1)
         maps = enlarge(coarse_maps(network.model, repeated, chosen), network.size)
-        return [ClassEvidence(k, maps[i].numpy(), float(probabilities[k])) for i, k in enumerate(labels)]
+        return [ClassMap(k, maps[i].numpy(), float(probabilities[k])) for i, k in enumerate(labels)]
 
     def measured(self, row: int, image: Image.Image, label: int, controls: int = 5) -> dict[str, Any]:
         """Centre share and curve areas of one item's map for one class, and of `controls` shuffled maps."""
         network = self.network(self.task_for(row))
-        one = network.images(np.asarray(image.convert("RGB"))[None])
-        coarse = coarse_maps(network.model, one, torch.tensor([label]))
+        prepared = network.images(np.asarray(image.convert("RGB"))[None])
+        coarse = coarse_maps(network.model, prepared, torch.tensor([label]))
         maps = torch.cat([coarse, *(shuffled(coarse, k) for k in range(controls))])
         large = enlarge(maps, network.size)
-        found = curves(network.model, one.expand(len(maps), -1, -1, -1), torch.full((len(maps),), label), large)
-        deletion, insertion = found.areas()
+        classes = torch.full((len(maps),), label)
+        deletion, insertion = curves(network.model, prepared.expand(len(maps), -1, -1, -1), classes, large).areas()
         mask = centre_mask(network.size)
         share = float(centre_share(large[:1].numpy(), mask)[0])
         return {
@@ -134,16 +136,15 @@ def suspect_pictures(run: Run, dataset: Dataset, most: int) -> dict[str, str]:
 
     Items whose fit kept no network are left out.
     """
-    found = run.findings[run.findings["code"] == "LE001"].head(most)
-    evidence = Evidence(run)
-    place = {item: row for row, item in enumerate(dataset.ids.tolist())}
+    suspects = run.findings[run.findings["code"] == "LE001"].head(most)
+    networks = RunNetworks(run)
     pictures = {}
-    for item, suggested in zip(found["id"], found["suggested"], strict=True):
-        row = place[item]
-        if not evidence.covers(row):
+    for item, suggested in zip(suspects["id"], suspects["suggested"], strict=True):
+        row = run.row(item)
+        if not networks.covers(row):
             continue
         image = dataset.item(row)
-        values = evidence.of(row, image, [run.class_names.index(suggested)])[0].values
+        values = networks.of(row, image, [run.class_names.index(suggested)])[0].values
         pictures[str(item)] = thumbnail_uri(overlay(image, values, THUMBNAIL))
     return pictures
 
@@ -159,34 +160,28 @@ def evidence_document(run: Run, item_id: str, image: Image.Image, folder: Path) 
 
     Raises
     ------
-    DataError, RunError
+    UnknownNameError, DataError, RunError
         If the run has no such item, it was not audited, or no network was kept.
     """
-    rows = np.flatnonzero(run.items["id"].to_numpy() == item_id)
-    if not len(rows):
-        raise DataError(f"the run has no item {item_id!r}.", f"Ids are in {layout.ITEMS}.")
-    evidence, row = Evidence(run), int(rows[0])
-    task = evidence.task_for(row)
-    given = int(run.items["label"].iloc[row])
-    place = int(np.flatnonzero(run.audited == row)[0])
-    best = np.argsort(-np.asarray(run.pred_probs[place]), kind="stable")
-    other = int(next(k for k in best if int(k) != given))
-    told = []
-    for found, role in zip(evidence.of(row, image, [given, other]), ("given", "alternative"), strict=True):
-        name = run.class_names[found.label]
+    networks, row = RunNetworks(run), run.row(item_id)
+    task = networks.task_for(row)
+    given = int(run.items["label"].iat[row])
+    best = np.argsort(-np.asarray(run.pred_probs[run.positions[row]]), kind="stable")
+    other = int(best[0] if best[0] != given else best[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    classes = []
+    for class_map, role in zip(networks.of(row, image, [given, other]), ("given", "alternative"), strict=True):
+        name = run.class_names[class_map.label]
         stem = "".join(c if c.isalnum() else "-" for c in f"{item_id}-{name}").strip("-")
         path = folder / f"{stem}.png"
-        folder.mkdir(parents=True, exist_ok=True)
-        overlay(image, found.values, 320).save(path)
-        measured = evidence.measured(row, image, found.label)
-        told.append(
-            {"name": name, "role": role, "probability": round(found.probability, 6), "overlay": str(path), **measured}
-        )
+        overlay(image, class_map.values, 320).save(path)
+        facts = {"name": name, "role": role, "probability": round(class_map.probability, 6), "overlay": str(path)}
+        classes.append(facts | networks.measured(row, image, class_map.label))
     return {
         "schema": SCHEMA,
         "run": run.id,
         "id": item_id,
         "network": task,
         "given": run.class_names[given],
-        "classes": told,
+        "classes": classes,
     }

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, MissingExtraError, UsageError
-from auditor.data.kinds import ImageDataset
 from auditor.data.open import open_dataset
 from auditor.report.find_errors import SHOWN
 from auditor.runs import layout
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from auditor.data.base import Dataset
 
-__all__ = ["has_networks", "item_image", "need_torch", "report_maps"]
+__all__ = ["has_networks", "item_content", "item_image", "need_torch", "report_maps"]
 
 
 def need_torch() -> None:
@@ -44,28 +43,33 @@ def report_maps(run: Run, dataset: Dataset) -> dict[str, str]:
     return suspect_pictures(run, dataset, SHOWN)
 
 
-def item_image(run: Run, item: str, settings: Settings) -> Image:
-    """The picture of an item, checked against the hash the run recorded.
+def item_content(run: Run, item: str, settings: Settings) -> Any:
+    """An item as the run saw it: picture, text or row, as `Dataset.item` gives it.
 
     Raises
     ------
     UsageError
-        If the run's items are no pictures.
+        If the run has probabilities only.
+    UnknownNameError
+        If the run has no such item.
     DataError
-        If the run has no such item, or the data holds something else in its place by now.
+        If the data holds something else in its place by now.
     """
-    data = run.manifest["data"]
-    if data["modality"] != "image":
-        raise UsageError(f"Grad-CAM explains images; this run holds {data['modality']} items.")
-    row = np.flatnonzero(run.items["id"].to_numpy() == item)
-    if not len(row):
-        raise DataError(f"the run has no item {item!r}.", f"Ids are in {layout.ITEMS}.")
+    data, recorded = run.manifest["data"], run.items["content_hash"].iat[run.row(item)]
+    if data["modality"] == "probabilities":
+        raise UsageError("this run has probabilities only, not the items themselves.")
     dataset = open_dataset(data["reference"], settings)
-    place = np.flatnonzero(dataset.ids == item)
-    recorded = str(run.items["content_hash"].iloc[int(row[0])])
-    if not isinstance(dataset, ImageDataset) or not len(place):
-        raise DataError(f"{data['reference']!r} no longer holds the item {item!r}.")
-    one = dataset.subset(place[:1])
-    if one.content_hashes[0] != recorded:
+    rows = np.flatnonzero(dataset.ids == item)
+    # The hash of this one item: hashing all of a large data set takes minutes.
+    single = dataset.subset(rows[:1]) if len(rows) else None
+    if single is None or single.content_hashes[0] != recorded:
         raise DataError(f"item {item!r} of {data['reference']!r} is no longer the one this run saw.")
-    return one.item(0)
+    return single.item(0)
+
+
+def item_image(run: Run, item: str, settings: Settings) -> Image:
+    """The picture of an item. Errors as `item_content`; `UsageError` too if the run's items are no pictures."""
+    if (modality := run.manifest["data"]["modality"]) != "image":
+        raise UsageError(f"Grad-CAM explains images; this run holds {modality} items.")
+    image: Image = item_content(run, item, settings)
+    return image

@@ -11,7 +11,7 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, UnknownNameError
-from auditor.core.hashing import hash_strings
+from auditor.core.hashing import hash_file, hash_strings
 from auditor.core.version import __version__
 from auditor.data.open import DATASETS
 from auditor.data.reference import parse_reference
@@ -20,7 +20,6 @@ from auditor.patch.records import EVALUATION_SPLITS, OPS, Patch, PatchHeader, Pa
 from auditor.review.consensus import ItemConsensus
 from auditor.runs import layout
 from auditor.runs.run import Run
-from auditor.runs.stages import hash_file
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,7 +22,7 @@ __all__ = [
     "ItemState",
     "Page",
     "PageFilter",
-    "Progress",
+    "ReviewCounts",
     "ReviewItem",
     "VoteTable",
     "audit_sample",
@@ -137,7 +137,7 @@ class Disagreement:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ReviewCounts:
     """Counts over current verdicts. `*_total` are items of a stream, `*_done` those with a verdict."""
 
     items: int
@@ -280,7 +280,7 @@ def disagreements(connection: sa.Connection, after: int | None, limit: int) -> l
     return [Disagreement(row, Counter(row.verdicts.values())) for row in rows]
 
 
-def progress(connection: sa.Connection, facts: Mapping[str, Any]) -> Progress:
+def progress(connection: sa.Connection, facts: Mapping[str, Any]) -> ReviewCounts:
     """Counts; the cost grows with the number of verdicts, not of items."""
     view, queue = schema.current, schema.queue
     total = sa.func.count()
@@ -298,7 +298,7 @@ def progress(connection: sa.Connection, facts: Mapping[str, Any]) -> Progress:
     judged, ranked, audit, twice = connection.execute(sums).one()
     drawn = connection.scalar(sa.select(total).select_from(queue).where(queue.c.audit.is_not(None))) or 0
     open_questions = connection.scalar(sa.select(total).select_from(_disagreeing().subquery())) or 0
-    return Progress(
+    return ReviewCounts(
         items=facts["n_items"],
         flagged=facts["n_flagged"],
         judged=judged,

@@ -266,7 +266,7 @@ class VerdictStore:
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def progress(self) -> readout.Progress:
+    def progress(self) -> readout.ReviewCounts:
         """How far the review is."""
         return self.database.read(partial(readout.progress, facts=self.facts))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auditor.core.errors import RunError, UnreadableError
+from auditor.core.errors import RunError, UnknownNameError
 from auditor.core.files import load_npy, load_npz, read_json
 from auditor.runs import layout
 from auditor.runs.tables import read_table
 
-__all__ = ["Run", "open_run", "refuse_other_data"]
+__all__ = ["Run", "open_run"]
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,30 @@ class Run:
         """Ids of the audited items, object array of str (n audited,)."""
         return self.items["id"].to_numpy()[self.audited]
 
+    @cached_property
+    def positions(self) -> np.ndarray:
+        """Row in `pred_probs` of each row of `items`, int64 (n,); -1 where an item has no probabilities."""
+        positions = np.full(len(self.items), -1, dtype=np.int64)
+        positions[self.audited] = np.arange(len(self.audited))
+        return positions
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {item: row for row, item in enumerate(self.items["id"].tolist())}
+
+    def row(self, item: str) -> int:
+        """Row in `items` of the item with this id.
+
+        Raises
+        ------
+        UnknownNameError
+            If the run has none; with the nearest ids.
+        """
+        if item not in self._row_of:
+            near = difflib.get_close_matches(item, list(self._row_of)[:20_000], n=3)
+            raise UnknownNameError("item", item, [f"{len(self.items):,} items, see {self.path / layout.ITEMS}"], near)
+        return self._row_of[item]
+
     def dynamics(self) -> dict[str, np.ndarray] | None:
         """Arrays of `dynamics.npz`, or None where the trainer had no epochs."""
         path = self.path / layout.DYNAMICS
@@ -126,6 +151,9 @@ class Run:
     def to_frame(self) -> pd.DataFrame:
         """The findings."""
         return self.findings
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
 
     def _repr_html_(self) -> str:
         return self.findings.head(20).to_html(index=False)
@@ -171,23 +199,3 @@ def open_run(path: str | Path, runs_dir: Path | None = None) -> Run:
             "Open it with the version of auditor that wrote it, or repeat the run.",
         )
     return Run(folder, manifest)
-
-
-def refuse_other_data(path: Path, data: dict[str, Any], folder: Path) -> None:
-    """Compare the data recorded in a run folder's configuration with the data at hand.
-
-    Raises
-    ------
-    RunError
-        If the configuration is damaged or the folder belongs to other data.
-    """
-    try:
-        stored = read_json(path)["data"]
-    except (UnreadableError, KeyError, TypeError) as error:
-        raise RunError(f"the run folder {str(folder)!r} has a damaged {path.name}.", "Use --fresh.") from error
-    if stored.get("fingerprint") != data["fingerprint"]:
-        raise RunError(
-            f"the run folder {str(folder)!r} belongs to other data: {stored.get('reference')!r} "
-            f"({stored.get('n_items')} items), not {data['reference']!r} ({data['n_items']} items) as it is now.",
-            "Choose another folder with --out, or start anew with --fresh.",
-        )

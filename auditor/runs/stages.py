@@ -3,7 +3,6 @@ outputs still have the hashes it recorded, never because a file exists."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,16 +11,10 @@ from typing import Any
 
 from auditor.core.errors import UnreadableError
 from auditor.core.files import read_json, write_json
-from auditor.core.hashing import hash_json
+from auditor.core.hashing import hash_file, hash_json
 from auditor.runs.layout import STAGES
 
-__all__ = ["StageRecord", "Stages", "hash_file"]
-
-
-def hash_file(path: Path) -> str:
-    """``sha256:<hex>`` of a file's bytes."""
-    with open(path, "rb") as handle:
-        return "sha256:" + hashlib.file_digest(handle, "sha256").hexdigest()
+__all__ = ["StageRecord", "Stages"]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from auditor.core.errors import UnreadableError, UnsafeFileError
 from auditor.core.files import atomic_path, load_npz, read_json, write_json
-from auditor.core.hashing import hash_array, hash_json, hash_strings
+from auditor.core.hashing import hash_array, hash_file, hash_json, hash_strings
 from auditor.train.base import Dynamics, FitResult, FitTask, Trainer, TrainingData
 
 __all__ = ["data_hash", "load_result", "save_result", "task_key", "weights_path"]
@@ -80,7 +79,7 @@ def save_result(folder: Path, task: str, key: str, result: FitResult) -> None:
             np.savez(handle, **result.weights)  # type: ignore[arg-type]
     row = {k: v for k, v in _shallow(result).items() if k not in ("probabilities", "dynamics", "weights")}
     write_json(
-        target.with_suffix(".json"), {"schema": SCHEMA, "task": task, "key": key, "arrays": _file_hash(target), **row}
+        target.with_suffix(".json"), {"schema": SCHEMA, "task": task, "key": key, "arrays": hash_file(target), **row}
     )
 
 
@@ -104,15 +103,10 @@ def load_result(folder: Path, task: str, key: str) -> FitResult | None:
         row = read_json(described)
         if not isinstance(row, dict) or row.get("schema") != SCHEMA or row.get("key") != key:
             return None
-        if row.get("arrays") != _file_hash(target):
+        if row.get("arrays") != hash_file(target):
             return None
         arrays = load_npz(target)
     except (UnreadableError, UnsafeFileError):
         return None
     dynamics = Dynamics(**{name: arrays[name] for name in _DYNAMICS}) if _DYNAMICS[0] in arrays else None
     return FitResult(arrays["probabilities"], dynamics, row["history"], row["seconds"], row["details"])
-
-
-def _file_hash(path: Path) -> str:
-    with open(path, "rb") as handle:
-        return "sha256:" + hashlib.file_digest(handle, "sha256").hexdigest()

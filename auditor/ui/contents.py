@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from auditor.data.base import Dataset
-    from auditor.explain.item import Evidence
+    from auditor.explain.item import RunNetworks
 
 __all__ = ["WIDTHS", "Contents"]
 
@@ -130,14 +130,14 @@ class Contents:
         from auditor.explain.overlays import overlay
 
         with self._lock:
-            found = self._evidence.of(row, item, [label])[0]
+            found = self._networks.of(row, item, [label])[0]
         return encode(overlay(item, found.values, WIDTHS[1]), WIDTHS[1])
 
     @cached_property
-    def _evidence(self) -> Evidence:
-        from auditor.explain.item import Evidence
+    def _networks(self) -> RunNetworks:
+        from auditor.explain.item import RunNetworks
 
-        return Evidence(self.run)
+        return RunNetworks(self.run)
 
     def words(self, content_hash: str) -> dict[str, Any]:
         """A text or table row for the card: ``text``, or ``row`` as pairs of column and value, or ``error``."""

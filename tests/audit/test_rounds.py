@@ -11,7 +11,7 @@ import pytest
 from auditor.audit.evidence import run_evidence
 from auditor.audit.find_errors import find_errors
 from auditor.audit.plan import AuditPlan
-from auditor.audit.rounds import clean_and_refit, reduced_tasks
+from auditor.audit.stages.second_round import clean_and_refit, reduced_tasks
 from auditor.core.config import load_settings
 from auditor.core.progress import SilentProgress
 from auditor.data.kinds import ImageDataset

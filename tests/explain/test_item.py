@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, RunError
-from auditor.explain.item import Evidence
+from auditor.explain.item import RunNetworks
 from auditor.explain.opening import has_networks, item_image
 from auditor.runs.run import open_run
 from auditor.train.kept import load_kept
@@ -70,7 +70,7 @@ def test_command_writes_overlays_and_says_their_measures(run_folder: Path, tmp_p
 
 def test_each_item_is_explained_by_the_network_that_did_not_see_it(run_folder: Path) -> None:
     run = open_run(run_folder)
-    evidence = Evidence(run)
+    evidence = RunNetworks(run)
     for row in (0, 5, 100):
         image = item_image(run, str(run.items["id"].iloc[row]), Settings())
         found = evidence.of(row, image, list(range(10)))
@@ -88,7 +88,7 @@ def test_report_shows_where_the_networks_looked(run_folder: Path) -> None:
 
 
 def test_unknown_items_and_runs_without_networks(run_folder: Path, tmp_path: Path) -> None:
-    assert "no item" in auditor("explain", str(run_folder), "--item", "nobody", code=3).stderr
+    assert "unknown item 'nobody'" in auditor("explain", str(run_folder), "--item", "nobody", code=2).stderr
     run = open_run(run_folder)
     assert has_networks(run)
     bare = tmp_path / "bare"
@@ -100,7 +100,7 @@ def test_unknown_items_and_runs_without_networks(run_folder: Path, tmp_path: Pat
     empty = open_run(bare)
     assert not has_networks(empty)
     with pytest.raises(RunError, match="find-errors"):
-        Evidence(empty)
+        RunNetworks(empty)
     done = auditor("explain", str(bare), "--item", str(run.items["id"].iloc[0]), code=3)
     assert "no network" in done.stderr
     with pytest.raises(RunError, match="kept no network"):
@@ -110,7 +110,7 @@ def test_unknown_items_and_runs_without_networks(run_folder: Path, tmp_path: Pat
 def test_items_that_were_not_audited_have_no_network(run_folder: Path) -> None:
     run = open_run(run_folder)
     run.items.loc[3, "status"] = "not audited"
-    evidence = Evidence(run)
+    evidence = RunNetworks(run)
     assert not evidence.covers(3)
     with pytest.raises(DataError, match="was not audited"):
         evidence.task_for(3)

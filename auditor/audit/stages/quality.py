@@ -2,67 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from auditor.audit.content import IMAGES
+from auditor.audit.context import IMAGES, Context
+from auditor.audit.manifest import StageResult, done, not_applicable
 from auditor.core.version import __version__
 from auditor.data.kinds import ProbabilityDataset
 from auditor.quality.document import document, item_table, write_quality
 from auditor.quality.open_subject import make_subject, neighbours_of
 from auditor.quality.registry import CHECKS, run_checks
-from auditor.quality.subject import Subject
 from auditor.runs import layout
 from auditor.runs.run import Run
-
-if TYPE_CHECKING:
-    from auditor.audit.job import AuditJob
 
 __all__ = ["check_quality"]
 
 
-def check_quality(job: AuditJob) -> None:
-    """The stage of `find_errors`: all checks on the items of the run, with the embeddings it kept.
+def check_quality(context: Context, run: Run) -> StageResult[None]:
+    """All checks on the items of the run, with the embeddings it kept.
 
-    Pixels that the run has decoded are not decoded again. Splits are compared with the training split. What came
-    of it is added to the outcomes of the job.
+    Pixels that the run has decoded are not decoded again. Splits are compared with the training split.
     """
-    if not job.config.quality:
-        return
-    outcome = {"part": "quality", "status": "not applicable", "detail": "the items themselves are not here"}
-    if not isinstance(job.dataset, ProbabilityDataset):
-        job.progress.stage("quality", "checks beside the labels")
-        # The embeddings and decoded pixels of earlier stages decide too.
-        earlier = [r.outputs for r in job.stages.done if r.name in ("decode", "embeddings", "train", "probabilities")]
-        record = job.stages.run(
-            "quality",
-            {**job._inputs(), "checks": CHECKS.names(), "earlier": earlier},
-            [layout.QUALITY_ITEMS, layout.QUALITY],
-            lambda: _check(job),
-        )
-        codes = record.info["codes"]
-        found = f"{len(codes)} check(s) found something: {', '.join(codes)}"
-        outcome |= {"status": "done", "detail": found if codes else "no check found anything"}
-    job.outcomes.append(outcome)
+    if not context.config.quality:
+        return StageResult(None)
+    dataset = context.dataset
+    if isinstance(dataset, ProbabilityDataset):
+        return StageResult(None, [not_applicable("quality", "the items themselves are not here")])
+    context.progress.stage("quality", "checks beside the labels")
 
+    def produce() -> dict[str, Any]:
+        pixels = context.folder / IMAGES
+        subject = make_subject(dataset, None, context.progress, decoded=pixels if pixels.is_file() else None)
+        if run.embeddings is not None and len(run.embeddings) > 1:
+            order = np.argsort(run.audited, kind="stable")
+            vectors = np.asarray(run.embeddings)[order]
+            name = str(run.manifest["embeddings"]["name"])
+            subject.neighbours = neighbours_of(name, vectors, run.audited[order], len(subject))
+        outcomes = run_checks(subject, None, context.progress)
+        data = {"name": dataset.name, "reference": dataset.reference, "modality": dataset.modality}
+        about = {"auditor": __version__, "data": data, "against": None, "split": None}
+        write_quality(context.folder, document(subject, outcomes, about), item_table(subject, outcomes))
+        return {"codes": [o.code for o in outcomes if o.status == "found"]}
 
-def _check(job: AuditJob) -> dict[str, Any]:
-    dataset, pixels = job.dataset, job.folder / IMAGES
-    subject = make_subject(dataset, None, job.progress, decoded=pixels if pixels.is_file() else None)
-    _with_embeddings(subject, job._so_far())
-    outcomes = run_checks(subject, None, job.progress)
-    data = {"name": dataset.name, "reference": dataset.reference, "modality": dataset.modality}
-    about = {"auditor": __version__, "data": data, "against": None, "split": None}
-    write_quality(job.folder, document(subject, outcomes, about), item_table(subject, outcomes))
-    return {"codes": [o.code for o in outcomes if o.status == "found"]}
-
-
-def _with_embeddings(subject: Subject, run: Run) -> None:
-    """Give the subject the neighbours of the audited items, where the run kept embeddings of them."""
-    vectors = run.embeddings
-    if vectors is None or len(vectors) < 2:
-        return
-    order = np.argsort(run.audited, kind="stable")
-    name = str(run.manifest["embeddings"]["name"])
-    subject.neighbours = neighbours_of(name, np.asarray(vectors)[order], run.audited[order], len(subject))
+    # The embeddings and decoded pixels of earlier stages decide too.
+    earlier = [r.outputs for r in context.stages.done if r.name in ("decode", "embeddings", "train", "probabilities")]
+    inputs = context.inputs(checks=CHECKS.names(), earlier=earlier)
+    codes = context.stages.run("quality", inputs, [layout.QUALITY_ITEMS, layout.QUALITY], produce).info["codes"]
+    found = f"{len(codes)} check(s) found something: {', '.join(codes)}" if codes else "no check found anything"
+    return StageResult(None, [done("quality", found)])

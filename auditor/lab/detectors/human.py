@@ -15,7 +15,7 @@ import numpy as np
 
 from auditor.audit.find_errors import find_errors
 from auditor.core.errors import AuditorError, DataError, UsageError
-from auditor.core.hashing import hash_array
+from auditor.core.hashing import hash_array, hash_file
 from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset
 from auditor.data.open import open_dataset
@@ -25,7 +25,6 @@ from auditor.lab.detectors.images import duplicate_groups, embeddings_of, items_
 from auditor.lab.detectors.sets import Case, Context, find_data, label_array
 from auditor.lab.detectors.training import cross_validated, slug
 from auditor.runs.run import Run, open_run
-from auditor.runs.stages import hash_file
 from auditor.train.base import TrainingData
 from auditor.train.choose import make_trainer
 

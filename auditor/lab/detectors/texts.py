@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from auditor.core.errors import AuditorError, DataError
-from auditor.core.hashing import hash_bytes
+from auditor.core.hashing import hash_bytes, hash_file
 from auditor.core.progress import SilentProgress
 from auditor.lab.detectors.sets import Case, Context, find_data
 from auditor.lab.detectors.training import cross_validated
 from auditor.quality.duplicates import find_duplicates
-from auditor.runs.stages import hash_file
 from auditor.train.base import Trainer, TrainingData
 from auditor.train.choose import make_trainer
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from auditor.review.agreement import Agreement, cohen_kappa, fleiss_kappa, krippendorff_alpha
 from auditor.review.consensus import count_errors, majority
-from auditor.review.readout import Progress
+from auditor.review.readout import ReviewCounts
 from auditor.review.reviewers import ReviewerReport, Share, reviewer_reports
 from auditor.review.vocabulary import outcome
 from auditor.review.votes import VoteTable
@@ -41,7 +41,7 @@ def overview_page(ws: Workspace) -> None:
         _reviewers(ws, votes)
 
 
-def _counts(progress: Progress) -> None:
+def _counts(progress: ReviewCounts) -> None:
     columns = st.columns(4)
     columns[0].metric("Verdicts", f"{progress.verdicts:,}", border=True)
     columns[1].metric("Items judged", f"{progress.judged:,}", border=True)
@@ -54,7 +54,7 @@ def _counts(progress: Progress) -> None:
         st.progress(done / total if total else 0.0, text=f"{name}: {done:,} of {total:,}")
 
 
-def _verdicts(progress: Progress) -> None:
+def _verdicts(progress: ReviewCounts) -> None:
     st.subheader("Verdicts")
     grouped: dict[str, int] = {}
     for verdict, n in progress.by_verdict.items():

@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from auditor.audit.merge import merge_probabilities
+from auditor.audit.context import Context
+from auditor.audit.manifest import StageResult, done, not_applicable
 from auditor.audit.plan import AuditPlan
+from auditor.audit.stages.train import fit, merge_probabilities
 from auditor.core.files import load_npy
 from auditor.core.hashing import hash_array
-from auditor.detect.second_round import SecondRound, second_round
+from auditor.detect.second_round import SecondRound
+from auditor.detect.second_round import second_round as guarded_rounds
 from auditor.runs import layout
-from auditor.runs.stages import Stages
 from auditor.runs.tables import write_array
-from auditor.train.base import FitResult, FitTask
+from auditor.train.base import FitResult, FitTask, Trainer
 
-__all__ = ["clean_and_refit", "keep_second_round", "not_possible", "reduced_tasks"]
+__all__ = ["clean_and_refit", "reduced_tasks", "second_round"]
 
 
-def not_possible(plan: AuditPlan) -> str | None:
-    """Why a plan has no second round; None where it has one."""
+def second_round(context: Context, trainer: Trainer, plan: AuditPlan) -> StageResult[None]:
+    """Where asked for: fit again without the suspects, and go on with that if its guard agrees.
+
+    Writes ``second_round.npy``. Where the section's ``accepted`` is 0 that file equals ``pred_probs.npy`` up to
+    rounding and is not read.
+    """
+    if not context.config.second_round:
+        return StageResult(None)
     if plan.scheme == "train-to-test":
-        return "the training items are not audited, so none of them is known to be suspect"
-    return None
+        reason = "the training items are not audited, so none of them is known to be suspect"
+        return StageResult(None, [not_applicable("second round", reason)])
+    context.progress.stage("second round", "the same folds without the suspected items")
+    data = context.training_data(plan.usable)
+    first = load_npy(context.folder / layout.PRED_PROBS)
+
+    def produce() -> dict[str, Any]:
+        labels = context.dataset.labels[plan.audited]
+        rounds, costs = clean_and_refit(plan, first, labels, lambda tasks: fit(context, trainer, data, tasks))
+        write_array(context.folder / layout.SECOND_ROUND, rounds.probabilities.astype(np.float32))
+        return rounds.facts() | costs
+
+    inputs = context.inputs(recipe=trainer.recipe(), probabilities=hash_array(first), audited=hash_array(plan.audited))
+    info = context.stages.run("second-round", inputs, [layout.SECOND_ROUND], produce).info
+    detail = "; ".join(f"round {r['number']}: {r['reason']}" for r in info["rounds"])
+    return StageResult(None, [done("second round", detail)], [f"second round: {detail}"], {"second_round": info})
 
 
 def reduced_tasks(plan: AuditPlan, kept: np.ndarray, number: int) -> tuple[FitTask, ...]:
@@ -80,31 +101,4 @@ def clean_and_refit(
         seconds.update({t.name: round(r.seconds, 2) for t, r in zip(tasks, results, strict=True)})
         return merge_probabilities(replace(plan, tasks=tasks), results, probabilities.shape[1])
 
-    return second_round(probabilities, labels, refit), {"fit_seconds": seconds}
-
-
-def keep_second_round(
-    plan: AuditPlan,
-    labels: np.ndarray,
-    fit: Callable[[Sequence[FitTask]], list[FitResult]],
-    folder: Path,
-    stages: Stages,
-    inputs: Mapping[str, Any],
-) -> dict[str, Any]:
-    """`clean_and_refit` on the run's probabilities as a content-addressed stage that writes ``second_round.npy``.
-
-    Returns
-    -------
-    dict
-        ``accepted, rounds, fit_seconds`` for the manifest. Where ``accepted`` is 0 the file equals
-        ``pred_probs.npy`` up to rounding and is not read.
-    """
-    first = load_npy(folder / layout.PRED_PROBS)
-
-    def produce() -> dict[str, Any]:
-        found, costs = clean_and_refit(plan, first, labels, fit)
-        write_array(folder / layout.SECOND_ROUND, found.probabilities.astype(np.float32))
-        return found.facts() | costs
-
-    wanted = {**inputs, "probabilities": hash_array(first), "audited": hash_array(plan.audited)}
-    return stages.run("second-round", wanted, [layout.SECOND_ROUND], produce).info
+    return guarded_rounds(probabilities, labels, refit), {"fit_seconds": seconds}

@@ -14,7 +14,7 @@ import auditor
 from auditor.audit.detector_scores import detector_scores
 from auditor.audit.evidence import run_evidence
 from auditor.audit.find_errors import find_errors
-from auditor.audit.why import EXPLANATION_SCHEMA, Explainer, explain_item, explanation_lines
+from auditor.audit.why import EXPLANATION_SCHEMA, Explainer, explanation_lines
 from auditor.cli.main import app
 from auditor.core.errors import UnknownNameError
 from auditor.detect.base import Detection
@@ -164,7 +164,7 @@ def test_supplied_probabilities_say_what_is_missing(tmp_path: Path) -> None:
     p = rng.dirichlet(np.ones(3) * 0.3, 90)
     labels = np.where(rng.random(90) < 0.2, rng.integers(0, 3, 90), p.argmax(axis=1))
     run = auditor.find_errors(pred_probs=p, labels=labels, out=tmp_path / "run")
-    document = explain_item(run, str(run.ids[0]))
+    document = Explainer(run).explain(str(run.ids[0]))
     for part, word in (("neighbours", "no embeddings"), ("learning_curve", "no logits per epoch")):
         assert document[part]["applicable"] is False
         assert word in document[part]["reason"]
@@ -186,7 +186,7 @@ def test_an_item_that_was_not_audited(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "wine.csv", index=False)
     run = find_errors(f"{tmp_path / 'wine.csv'}?label=kind", out=tmp_path / "run", folds=3, budget="smoke", workers=1)
     rare = str(run.items["id"][run.items["given"] == "rare"].iloc[0])
-    document = explain_item(run, rare)
+    document = Explainer(run).explain(rare)
     assert document["status"] == "not auditable"
     assert document["detectors"] == document["fired"] == []
     assert "not auditable" in document["neighbours"]["reason"]

@@ -1,4 +1,4 @@
-"""From the results of single models to arrays over the audited items."""
+"""Fit the planned models; their results become arrays over the audited items."""
 
 from __future__ import annotations
 
@@ -8,10 +8,63 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from auditor.audit.context import Context
+from auditor.audit.manifest import StageResult, done, not_applicable
 from auditor.audit.plan import AuditPlan
-from auditor.train.base import FitResult
+from auditor.core.hashing import hash_array, hash_json
+from auditor.runs import layout
+from auditor.runs.tables import write_array, write_arrays, write_table
+from auditor.train.base import FitResult, FitTask, Trainer, TrainingData
+from auditor.train.crossval import run_tasks
 
-__all__ = ["merge_dynamics", "merge_probabilities", "training_log"]
+__all__ = ["fit", "merge_dynamics", "merge_probabilities", "train", "training_log"]
+
+
+def train(context: Context, trainer: Trainer, plan: AuditPlan) -> StageResult[None]:
+    """Fit the planned models and write the out-of-sample probabilities of the audited items."""
+    data, workers = context.training_data(plan.usable), context.workers_for(trainer)
+    where = f"{min(workers, len(plan.tasks))} at a time" if context.cluster is None else "on the cluster"
+    context.progress.stage("train", f"{len(plan.tasks)} model(s), {where}")
+
+    def produce() -> dict[str, Any]:
+        results = fit(context, trainer, data, plan.tasks)
+        dynamics = merge_dynamics(plan, results)
+        write_array(context.folder / layout.PRED_PROBS, merge_probabilities(plan, results, data.n_classes))
+        write_array(context.folder / layout.AUDITED, plan.audited)
+        write_table(context.folder / layout.FOLDS, training_log(plan, results, data.labels), "auditor.folds/1")
+        write_arrays(context.folder / layout.DYNAMICS, dynamics)
+        return {
+            "fit_seconds": {t.name: round(r.seconds, 2) for t, r in zip(plan.tasks, results, strict=True)},
+            "details": results[0].details,
+            "has_dynamics": bool(dynamics),
+        }
+
+    inputs = context.inputs(
+        recipe=trainer.recipe(),
+        tasks=hash_json([[t.name, t.seed, hash_array(t.train), hash_array(t.predict)] for t in plan.tasks]),
+        usable=hash_array(plan.usable),
+    )
+    outputs = [layout.PRED_PROBS, layout.AUDITED, layout.FOLDS, layout.DYNAMICS]
+    info = context.stages.run("train", inputs, outputs, produce).info
+    dynamics = (
+        done("dynamics", "logits per epoch kept")
+        if info["has_dynamics"]
+        else not_applicable("dynamics", "the trainer has no epochs")
+    )
+    return StageResult(None, [done("training", plan.description), dynamics], sections={"model": info})
+
+
+def fit(context: Context, trainer: Trainer, data: TrainingData, tasks: Sequence[FitTask]) -> list[FitResult]:
+    """Fit tasks of one run, with its workers or cluster; finished ones are read from its folder."""
+    return run_tasks(
+        trainer,
+        data,
+        list(tasks),
+        workers=context.workers_for(trainer),
+        progress=context.progress,
+        folder=context.folder / layout.TASKS,
+        cluster=context.cluster,
+    )
 
 
 def merge_probabilities(plan: AuditPlan, results: Sequence[FitResult], n_classes: int) -> np.ndarray:

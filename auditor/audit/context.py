@@ -1,0 +1,78 @@
+"""What every stage of one audit may read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auditor.audit.config import AuditConfig
+from auditor.core.files import load_npy
+from auditor.core.machine import cpu_count
+from auditor.core.progress import Progress
+from auditor.core.version import __version__
+from auditor.data.base import Dataset
+from auditor.data.kinds import ImageDataset, TableDataset, TextDataset
+from auditor.runs import layout
+from auditor.runs.stages import Stages
+from auditor.train.base import Trainer, TrainingData
+from auditor.train.cluster import Cluster
+
+__all__ = ["IMAGES", "Context"]
+
+#: Decoded pixels of all items, uint8 (n, H, W, 3); undecodable items are black.
+IMAGES = layout.WORK + "/images.npy"
+
+
+@dataclass(frozen=True)
+class Context:
+    """One audit: frozen while its stages run.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    config : AuditConfig
+    folder : Path
+        Run folder; this process holds its lock.
+    stages : Stages
+        Records of the finished stages of the folder.
+    progress : Progress
+    trainer : Trainer or None
+        The caller's own, instead of one by name.
+    workers : int or None
+        Processes that fit side by side; None = as many as there are cores for.
+    cluster : Cluster or None
+    """
+
+    dataset: Dataset
+    config: AuditConfig
+    folder: Path
+    stages: Stages
+    progress: Progress
+    trainer: Trainer | None = None
+    workers: int | None = None
+    cluster: Cluster | None = None
+
+    def inputs(self, **more: Any) -> dict[str, Any]:
+        """What the key of a stage is hashed from: layout, version, data, and `more`."""
+        return {"schema": layout.RUN_SCHEMA, "version": __version__, "data": self.dataset.fingerprint, **more}
+
+    def workers_for(self, trainer: Trainer) -> int:
+        """Fits side by side. Threads of one fit are part of its recipe; workers share out what cores are left."""
+        return self.workers or max(1, cpu_count() // getattr(trainer, "threads", 1))
+
+    def training_data(self, usable: np.ndarray) -> TrainingData:
+        """Features and labels of the usable items, in ascending order of their rows."""
+        dataset, labels, n_classes = self.dataset, self.dataset.labels[usable], len(self.dataset.class_names)
+        if isinstance(dataset, ImageDataset):
+            images = load_npy(self.folder / IMAGES, mmap=True)
+            features = images if len(usable) == len(images) else np.asarray(images[usable])
+            return TrainingData("image", features, labels, n_classes)
+        if isinstance(dataset, TextDataset):
+            texts = dataset.texts
+            return TrainingData("text", [texts[i] for i in usable], labels, n_classes)
+        if isinstance(dataset, TableDataset):
+            return TrainingData("table", dataset.frame.iloc[usable].reset_index(drop=True), labels, n_classes)
+        raise TypeError(f"no training data can be made from a {dataset.modality} data set")

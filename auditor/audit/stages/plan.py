@@ -1,0 +1,64 @@
+"""Who is audited and what is trained on what; and ``items.parquet``, which says so item by item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+
+from auditor.audit.context import Context
+from auditor.audit.manifest import StageResult
+from auditor.audit.plan import AuditPlan, NotAuditableClass, plan_audit
+from auditor.runs import layout
+from auditor.runs.tables import write_table
+from auditor.train.base import Trainer
+
+__all__ = ["plan", "write_items"]
+
+
+def plan(context: Context, trainer: Trainer, groups: np.ndarray, bad: np.ndarray) -> StageResult[AuditPlan]:
+    """Plan the models (`auditor.audit.plan`). Errors as `plan_audit`."""
+    planned = plan_audit(context.dataset, groups, bad, context.config, getattr(trainer, "seeds", 1))
+    context.progress.stage("plan", planned.description)
+    write_items(context, planned.audited, planned.fold, groups, bad, planned.not_auditable)
+    for entry in planned.not_auditable:
+        context.progress.note(f"not auditable: class {entry.name!r} ({entry.n_items} items): {entry.reason}")
+    if planned.left_out:
+        context.progress.note(f"{planned.left_out} training item(s) left out: copies of them are audited")
+    scheme = {"scheme": planned.scheme, "description": planned.description, "left_out": planned.left_out}
+    not_auditable = [asdict(entry) for entry in planned.not_auditable]
+    return StageResult(planned, sections={"plan": scheme, "not_auditable": not_auditable})
+
+
+def write_items(
+    context: Context,
+    audited: np.ndarray,
+    fold: np.ndarray,
+    groups: np.ndarray,
+    bad: np.ndarray,
+    not_auditable: Sequence[NotAuditableClass] = (),
+) -> None:
+    """Write ``items.parquet``, one row per item of the data set: who it is and what becomes of it."""
+    items, names = context.dataset.items, np.array(context.dataset.class_names, dtype=object)
+    given = names[items.labels]
+    status = np.full(len(items.ids), "not audited", dtype=object)
+    status[np.isin(given, [entry.name for entry in not_auditable])] = "not auditable"
+    status[audited] = "audited"
+    status[bad] = "undecodable"
+    table = pd.DataFrame(
+        {
+            "id": items.ids.astype(object),
+            "index": items.index,
+            "split": items.splits.astype(object),
+            "label": items.labels,
+            "given": given,
+            "status": status,
+            "fold": fold,
+            "group": groups,
+            "content_hash": context.dataset.content_hashes.astype(object),
+            "path": items.paths.astype(object) if items.paths is not None else None,
+        }
+    )
+    write_table(context.folder / layout.ITEMS, table, "auditor.items/1")
