@@ -3,7 +3,7 @@
 Run from a checkout, with the data of CIFAKE, CIFAR-10 and the crowd verdicts below ``AUDITOR_DATA_DIR`` or
 ``../shared/data``::
 
-    python pipelines/cifake.py [--budget cpu] [--final-train all] [--final-epochs N] [--folds 3]
+    python pipelines/cifake.py [--budget-class cpu] [--final-train all] [--final-epochs N] [--folds 3]
 
 Everything is kept in the work folder and not computed again while it is valid, so a killed run continues.
 """
@@ -38,7 +38,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--budget", default="cpu", choices=["smoke", "cpu", "gpu10", "paper"])
+    parser.add_argument(
+        "--budget-class", "--budget", dest="budget", default="cpu", choices=["smoke", "cpu", "gpu10", "paper"]
+    )
     parser.add_argument("--final-train", default="all", help="train items for the chosen topology, or all")
     parser.add_argument("--final-epochs", type=int, default=4)
     parser.add_argument("--audit-budget", default="quick", choices=["smoke", "quick", "standard"])

@@ -2,10 +2,10 @@
 
 Run from a checkout, with the data below ``AUDITOR_DATA_DIR`` or ``../shared/data``::
 
-    python pipelines/cifar10.py [--budget cpu] [--seeds 3] [--networks resnet18,vgg11_bn,..] [--work FOLDER]
+    python pipelines/cifar10.py [--budget-class cpu] [--seeds 3] [--networks resnet18,vgg11_bn,..] [--work FOLDER]
 
 Everything that is stored in the work folder and still valid is not computed again: this continues a killed run, and
-adding a network trains that network alone. Networks are trained below any paper's recipe unless ``--budget paper``:
+adding a network trains that network alone. Networks are trained below a paper's recipe unless ``--budget-class paper``:
 not a reproduction.
 """
 
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--networks", default=NETWORKS)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--budget", choices=list(FIND), default="cpu")
+    parser.add_argument("--budget-class", "--budget", dest="budget", choices=list(FIND), default="cpu")
     parser.add_argument("--draws", type=int, default=10_000)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--workers", type=int)

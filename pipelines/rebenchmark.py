@@ -2,13 +2,13 @@
 
 Run from a checkout, with the data below ``AUDITOR_DATA_DIR`` or ``../shared/data``::
 
-    python pipelines/rebenchmark.py [--budget cpu] [--seeds 3] [--rd resnet20] [--ftwt vgg16_bn:w0.25]
+    python pipelines/rebenchmark.py [--budget-class cpu] [--seeds 3] [--rd resnet20] [--ftwt vgg16_bn:w0.25]
         [--found reports/search/nasnet/found.json ...] [--steps rd,ftwt,ranking]
 
 Three steps that share their fits: RD beside five baselines, FTWT beside its controls, and the corrected benchmark of
 the dense networks, RD and its nearest rivals, FTWT, and the networks that ``pipelines/search.py`` found. Then the
 paper's question for all of them: does lower capacity win as noise grows (``capacity.md``)? What is stored in the work
-folder and still valid is not computed again. Below ``--budget paper`` nothing here reproduces a
+folder and still valid is not computed again. Below ``--budget-class paper`` nothing here reproduces a
 paper: not a reproduction.
 """
 
@@ -51,7 +51,9 @@ RANKING = (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--budget", choices=["smoke", "cpu", "gpu10", "paper"], default="cpu")
+    parser.add_argument(
+        "--budget-class", "--budget", dest="budget", choices=["smoke", "cpu", "gpu10", "paper"], default="cpu"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rd", default="resnet20", help="network of RD")
     parser.add_argument("--ftwt", default="vgg16_bn:w0.25", help="network of FTWT")

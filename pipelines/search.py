@@ -2,12 +2,12 @@
 
 Run from a checkout, with the data below ``AUDITOR_DATA_DIR`` or ``../shared/data``::
 
-    python pipelines/search.py [--budget cpu] [--systems nasnet,proxyless,proxyless-mbconv,eas,eas-dense]
+    python pipelines/search.py [--budget-class cpu] [--systems nasnet,proxyless,proxyless-mbconv,eas,eas-dense]
         [--seeds 1] [--train-seeds 3]
 
 One folder per system: genotypes of what was found and of the best random architecture, the search curve, pictures, the
 final training. Final trainings are stored where ``pipelines/rebenchmark.py`` finds them. What is stored in the work
-folder and still valid is not computed again. Below ``--budget paper`` nothing here reproduces a paper: not a
+folder and still valid is not computed again. Below ``--budget-class paper`` nothing here reproduces a paper: not a
 reproduction.
 """
 
@@ -33,7 +33,9 @@ SYSTEMS = "nasnet,proxyless,proxyless-mbconv,eas,eas-dense"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--budget", choices=["smoke", "cpu", "gpu10", "paper"], default="cpu")
+    parser.add_argument(
+        "--budget-class", "--budget", dest="budget", choices=["smoke", "cpu", "gpu10", "paper"], default="cpu"
+    )
     parser.add_argument("--systems", default=SYSTEMS, help=f"of {', '.join(SPACES.names())}")
     parser.add_argument("--seeds", type=int, default=1, help="searches of each system")
     parser.add_argument("--train-seeds", type=int, default=3)

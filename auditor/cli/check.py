@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from auditor.cli.options import DataDir, Json, Quiet, Store
+
 __all__ = ["check"]
 
 
@@ -17,7 +19,7 @@ def check(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Judge every row, whatever the baseline holds.")] = False,
     run: Annotated[str | None, typer.Option(help="Reviewed run of the data set, instead of the policy's.")] = None,
-    store: Annotated[str | None, typer.Option(help="Verdict store, if it is not in the run folder.")] = None,
+    store: Store = None,
     write_baseline: Annotated[
         Path | None, typer.Option(help="When the gate passes, write the manifest of accepted rows here.")
     ] = None,
@@ -26,9 +28,9 @@ def check(
         bool | None,
         typer.Option("--github/--no-github", help="Print GitHub annotations; default: where GITHUB_ACTIONS is true."),
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder that holds named data sets.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No human text.")] = False,
+    data_dir: DataDir = None,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Judge a data set by the limits of a policy, for CI. Exit code 1 when one is broken."""
     import os

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from auditor.core.errors import AuditorError
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["RichProgress", "console", "fail", "print_json", "say"]
+__all__ = ["RichProgress", "answer", "command_line", "console", "fail", "print_json", "say"]
 
 
 @cache
@@ -39,10 +41,24 @@ def fail(error: AuditorError) -> None:
         say(f"  {error.way_out}")
 
 
-def print_json(document: dict[str, Any]) -> None:
+def print_json(document: Mapping[str, Any]) -> None:
     """One JSON document on stdout."""
     sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
     sys.stdout.flush()
+
+
+def answer(lines: Iterable[str], document: Mapping[str, Any] | None, quiet: bool = False) -> None:
+    """What a command has to say: lines for people, and its document for programs, where one was asked for."""
+    if not quiet:
+        for line in lines:
+            say(line)
+    if document is not None:
+        print_json(document)
+
+
+def command_line() -> str:
+    """The command as it was typed, for what it writes."""
+    return shlex.join(["auditor", *sys.argv[1:]])
 
 
 class RichProgress:

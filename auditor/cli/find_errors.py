@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from auditor.cli.options import Address, ClassNames, DataDir, Json, Offline, Quiet, Top, Workers
+
 __all__ = ["find_errors"]
 
 
@@ -34,9 +36,7 @@ def find_errors(
         Path | None, typer.Option(help="Your own probabilities (.npy, .npz, .parquet); nothing is trained.")
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="Given labels to go with --pred-probs.")] = None,
-    class_names: Annotated[
-        str | None, typer.Option(help="Class names in column order: comma-separated, or a file with one per line.")
-    ] = None,
+    class_names: ClassNames = None,
     exact_duplicates_only: Annotated[
         bool, typer.Option("--exact-duplicates-only", help="Do not look for near duplicates before making folds.")
     ] = False,
@@ -56,27 +56,25 @@ def find_errors(
     ] = True,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     seed: Annotated[int | None, typer.Option(help="Root of all random numbers.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that train side by side.")] = None,
+    workers: Workers = None,
     engine: Annotated[str, typer.Option(help="local, or ray: folds are trained on the nodes of a cluster.")] = "local",
-    address: Annotated[str | None, typer.Option(help="With --engine ray: address of the cluster.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder that holds named data sets.")] = None,
+    address: Address = None,
+    data_dir: DataDir = None,
     out: Annotated[Path | None, typer.Option(help="Run folder.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume/--fresh", help="Continue what the run folder holds, or start anew.")
     ] = True,
-    offline: Annotated[bool, typer.Option("--offline", help="Download nothing.")] = False,
-    top: Annotated[int, typer.Option(help="Suspects to show.")] = 15,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No human text.")] = False,
+    offline: Offline = False,
+    top: Top = 15,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train cross-validated models, find the likely label errors, and write a run folder."""
     from auditor.audit.find_errors import find_errors as work
-    from auditor.cli.console import RichProgress, print_json, say
+    from auditor.cli.console import RichProgress, answer
     from auditor.cli.present import findings_document, summary_lines, suspects_table
-    from auditor.cli.values import choose_executor, parse_class_names
-    from auditor.core.config import load_settings
+    from auditor.cli.values import choose_executor, parse_class_names, settings_for
 
-    settings = load_settings({"data_dir": data_dir, "offline": True if offline else None})
     with RichProgress(quiet) as progress:
         run = work(
             data,
@@ -87,7 +85,7 @@ def find_errors(
             fresh=not resume,
             workers=workers,
             cluster=choose_executor(engine, address),
-            settings=settings,
+            settings=settings_for(data_dir, offline),
             progress=progress,
             audit=audit,
             model=model,
@@ -105,7 +103,4 @@ def find_errors(
         )
     if not quiet:
         suspects_table(run, top)
-        for line in summary_lines(run):
-            say(line)
-    if json:
-        print_json(findings_document(run))
+    answer(summary_lines(run), findings_document(run) if json else None, quiet)

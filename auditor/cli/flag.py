@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from auditor.cli.options import Address, Engine, Json, Quiet, Store
+
 if TYPE_CHECKING:
+    import pandas as pd
+
     from auditor.audit.flagging import Flagging, Inputs
 
 __all__ = ["flag"]
@@ -37,67 +41,101 @@ def flag(
         float | None, typer.Option(help="From the review: share of wrong labels in the list, at least this.")
     ] = None,
     confidence: Annotated[float, typer.Option(help="With --precision.")] = 0.95,
-    store: Annotated[
-        str | None, typer.Option(help="With --fdr, --precision: verdict store, if not in the run folder.")
-    ] = None,
+    store: Store = None,
     scores: Annotated[
         Path | None, typer.Option(help="Write one score per item here (.npy); higher = more likely wrong.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the flagged items here (.csv or .parquet).")] = None,
-    engine: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
-    address: Annotated[str | None, typer.Option(help="With --engine ray: address of the cluster.")] = None,
+    engine: Engine = "local",
+    address: Address = None,
     threads: Annotated[int | None, typer.Option(help="Threads; default: all CPUs.")] = None,
     chunk_rows: Annotated[int | None, typer.Option(help="Rows per piece; never changes the result.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No human text.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Flag again, without training: from a run or from probability files, streaming."""
     from auditor.audit.flagging import flag_inputs
-    from auditor.cli.console import print_json, say
-    from auditor.cli.values import choose_executor
+    from auditor.cli.console import say
+    from auditor.cli.values import choose_executor, write_frame
+    from auditor.core.errors import UsageError
 
     if fdr is not None or precision is not None:
-        from auditor.cli.flag_guaranteed import flag_guaranteed
-
         if any(value is not None for value in (pred_probs, labels, rule, detector, scores)):
-            _refuse_mixture()
-        flag_guaranteed(run, fdr, precision, confidence, store, out, json, quiet)
+            raise UsageError(
+                "--fdr and --precision take the ranking of a reviewed run.",
+                "Leave out --pred-probs, --labels, --rule, --detector and --scores.",
+            )
+        _flag_guaranteed(run, fdr, precision, confidence, store, out, json, quiet)
         return
     inputs = _inputs(run, pred_probs or [], labels)
-    executor = choose_executor(engine, address)
     result = flag_inputs(
         inputs,
         rule=rule,
         detector=detector,
         chunk_rows=chunk_rows,
         threads=threads,
-        executor=executor,
+        executor=choose_executor(engine, address),
         note=None if quiet else say,
     )
     if scores is not None:
         _write_scores(scores, result)
+    document, table = result.document(inputs.ids), _table(inputs, result)
     if out is not None:
-        _write_flagged(out, inputs, result)
-    if not quiet:
-        for line in _summary(result, run, scores, out):
-            say(line)
-    if json:
-        print_json(result.document(inputs.ids))
-    else:
-        typer.echo(_table(inputs, result).to_csv(index=False), nl=False)
+        write_frame(table, out)
+    _print(_summary(result, run, scores, out), document, table, json, quiet)
 
 
-def _refuse_mixture() -> None:
+def _print(lines: list[str], document: dict[str, Any], table: pd.DataFrame, json: bool, quiet: bool) -> None:
+    """Lines for people on stderr; on stdout the document, or else the table as CSV."""
+    from auditor.cli.console import answer
+
+    answer(lines, document if json else None, quiet)
+    if not json:
+        typer.echo(table.to_csv(index=False), nl=False)
+
+
+def _flag_guaranteed(
+    run: str | None,
+    fdr: float | None,
+    precision: float | None,
+    confidence: float,
+    store: str | None,
+    out: Path | None,
+    json: bool,
+    quiet: bool,
+) -> None:
+    """The list and what it promises; an empty one says what is missing, which is no failure."""
+    import pandas as pd
+
+    from auditor.cli.values import read_review, run_named, write_frame
     from auditor.core.errors import UsageError
+    from auditor.estimation.documents import list_document
+    from auditor.estimation.flag_lists import flag_at_fdr, flag_at_precision
 
-    raise UsageError(
-        "--fdr and --precision take the ranking of a reviewed run.",
-        "Leave out --pred-probs, --labels, --rule, --detector and --scores.",
-    )
+    if run is None:
+        raise UsageError("--fdr and --precision need a reviewed run.", "auditor flag RUN --fdr 0.1")
+    if fdr is not None and precision is not None:
+        raise UsageError("--fdr and --precision exclude each other.", "Give one of them.")
+    state = read_review(run_named(run), store)
+    flagged = flag_at_fdr(state, fdr) if fdr is not None else flag_at_precision(state, precision or 0.0, confidence)
+    document = list_document(state, flagged)
+    table = pd.DataFrame(document["flagged"], columns=["id", "given", "suggested", "score"])
+    if out is not None:
+        write_frame(table, out)
+    lines = [
+        f"{len(flagged.positions):,} of {flagged.candidates:,} candidates flagged; {flagged.words()}",
+        f"from {flagged.uniform_reviews:,} uniform reviews; ambiguous verdicts count as wrong",
+    ]
+    if flagged.left_out:
+        lines.append(f"{flagged.left_out:,} items were reviewed and found right: left out")
+    more = f"auditor sample {run} --budget {state.planned + flagged.more_draws}"
+    lines.append(f"Next: {more if flagged.more_draws else f'auditor patch create {run}'}")
+    _print(lines, document, table, json, quiet)
 
 
 def _inputs(run: str | None, pred_probs: list[str], labels: str | None) -> Inputs:
     from auditor.audit.flagging import inputs_from_files, inputs_from_run
+    from auditor.cli.values import run_named
     from auditor.core.errors import UsageError
 
     if (run is None) == (not pred_probs):
@@ -106,10 +144,7 @@ def _inputs(run: str | None, pred_probs: list[str], labels: str | None) -> Input
         return inputs_from_files(pred_probs, labels)
     if labels is not None:
         raise UsageError("--labels goes with --pred-probs; a run has its own labels.")
-    from auditor.core.config import load_settings
-    from auditor.runs.run import open_run
-
-    return inputs_from_run(open_run(run, load_settings().runs_dir))
+    return inputs_from_run(run_named(run))
 
 
 def _write_scores(path: Path, result: Flagging) -> None:
@@ -124,7 +159,7 @@ def _write_scores(path: Path, result: Flagging) -> None:
         np.save(handle, result.score)
 
 
-def _table(inputs: Inputs, result: Flagging):  # type: ignore[no-untyped-def]
+def _table(inputs: Inputs, result: Flagging) -> pd.DataFrame:
     import pandas as pd
 
     at = result.flagged
@@ -133,20 +168,6 @@ def _table(inputs: Inputs, result: Flagging):  # type: ignore[no-untyped-def]
     if inputs.ids is not None:
         table.insert(0, "id", inputs.ids[at])
     return table
-
-
-def _write_flagged(path: Path, inputs: Inputs, result: Flagging) -> None:
-    from auditor.core.errors import UsageError
-    from auditor.core.files import atomic_path
-
-    table = _table(inputs, result)
-    if path.suffix not in {".csv", ".parquet"}:
-        raise UsageError(f"--out {str(path)!r}: the file must end in .csv or .parquet.")
-    with atomic_path(path) as temporary:
-        if path.suffix == ".csv":
-            table.to_csv(temporary, index=False)
-        else:
-            table.to_parquet(temporary, index=False)
 
 
 def _summary(result: Flagging, run: str | None, scores: Path | None, out: Path | None) -> list[str]:

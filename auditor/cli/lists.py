@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+from auditor.cli.options import Json
 
 __all__ = ["config", "datasets", "doctor", "models"]
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
 def _print(rows: Sequence[Mapping[str, Any]], columns: list[str], schema: str, key: str, json: bool, then: str) -> None:

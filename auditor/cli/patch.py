@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from auditor.cli.options import DataDir, Index, Json, Offline, RunName, Store
+
 if TYPE_CHECKING:
-    from auditor.core.config import Settings
     from auditor.patch.applying import Outcome
 
 __all__ = ["app"]
@@ -24,20 +25,11 @@ Force = Annotated[
 ]
 Column = Annotated[str | None, typer.Option(help="What the patch's label column is called in this data.")]
 Link = Annotated[bool, typer.Option("--link", help="Hard-link files that do not change, to save space.")]
-DataDir = Annotated[Path | None, typer.Option(help="Folder that holds named data sets.")]
-Offline = Annotated[bool, typer.Option("--offline", help="Download nothing.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-
-
-def _settings(data_dir: Path | None, offline: bool) -> Settings:
-    from auditor.core.config import load_settings
-
-    return load_settings({"data_dir": data_dir, "offline": True if offline else None})
 
 
 @app.command()
 def create(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or its name in the runs folder.")],
+    run: RunName,
     out: Annotated[
         Path | None,
         typer.Option(help="New *.labelpatch.jsonl (or .parquet); default: patch.labelpatch.jsonl in the run."),
@@ -55,30 +47,29 @@ def create(
     leave_out_conflicts: Annotated[
         bool, typer.Option("--leave-out-conflicts", help="Leave out copies of one item that were judged differently.")
     ] = False,
-    store: Annotated[str | None, typer.Option(help="Verdict store, if it is not in the run folder.")] = None,
+    store: Store = None,
     data_dir: DataDir = None,
     offline: Offline = False,
     json: Json = False,
 ) -> None:
     """Make a patch of the verdicts on a run. Every record of a test split has a human verdict."""
-    from auditor.cli.console import print_json, say
+    from auditor.cli.console import answer
+    from auditor.cli.values import run_named, settings_for
     from auditor.core.errors import UsageError
     from auditor.patch.create import create_patch
     from auditor.patch.files import write_patch
     from auditor.patch.records import OPS
     from auditor.patch.rules import stored_consensus
-    from auditor.runs.run import open_run
 
     if treatment not in ("strict", "lenient"):
         raise UsageError(f"unknown --treatment {treatment!r}.", "Choose strict or lenient.")
     if unknown := set(only or ()) - set(OPS):
         raise UsageError(f"unknown operation {sorted(unknown)[0]!r}.", f"Known: {', '.join(OPS)}.")
-    settings = _settings(data_dir, offline)
-    opened = open_run(run, settings.runs_dir)
+    opened = run_named(run)
     made = create_patch(
         opened,
         stored_consensus(opened, consensus, store),
-        settings,
+        settings_for(data_dir, offline),
         treatment=treatment,  # type: ignore[arg-type]
         license=license,
         leave_out_conflicts=leave_out_conflicts,
@@ -86,53 +77,48 @@ def create(
     )
     path = out or opened.path / "patch.labelpatch.jsonl"
     write_patch(made.patch, path)
-    say(f"{len(made.patch.records):,} records by {consensus} in {path}")
-    for verdict, count in sorted(made.left_out.items()):
-        say(f"No record: {count:,} items with the consensus {verdict!r}")
-    for conflict in made.conflicts[:10]:
-        say(f"Left out, copies of one item judged differently: {conflict}")
-    say(f"Next: auditor patch show {path}")
-    if json:
-        print_json(
-            {
-                "schema": "auditor.patch-create/1",
-                "out": str(path),
-                "records": len(made.patch.records),
-                "consensus": consensus,
-                "treatment": treatment,
-                "left_out": made.left_out,
-                "conflicts": made.conflicts,
-            }
-        )
+    left_out = sorted(made.left_out.items())
+    lines = [
+        f"{len(made.patch.records):,} records by {consensus} in {path}",
+        *(f"No record: {count:,} items with the consensus {verdict!r}" for verdict, count in left_out),
+        *(f"Left out, copies of one item judged differently: {conflict}" for conflict in made.conflicts[:10]),
+        f"Next: auditor patch show {path}",
+    ]
+    document = {
+        "schema": "auditor.patch-create/1",
+        "out": str(path),
+        "records": len(made.patch.records),
+        "consensus": consensus,
+        "treatment": treatment,
+        "left_out": made.left_out,
+        "conflicts": made.conflicts,
+    }
+    answer(lines, document if json else None)
 
 
 @app.command()
 def show(patch: PatchFile, json: Json = False) -> None:
     """Say what a patch holds: operations, class pairs, votes."""
-    from auditor.cli.console import print_json, say
+    from auditor.cli.console import answer
     from auditor.patch.combine import summary
     from auditor.patch.files import read_patch
 
     facts = summary(read_patch(patch))
-    if json:
-        print_json(facts)
     split = f", split {facts['split']}" if facts["split"] else ""
     counts = ", ".join(f"{n:,} {op}" for op, n in facts["operations"].items())
-    say(
-        f"{facts['records']:,} records ({counts}) for {facts['dataset']!r}{split}, {facts['n']:,} rows; "
-        f"{facts['license']}"
-    )
-    for pair in facts["pairs"][:15]:
-        say(f"  {pair['records']:>6,}  {pair['from']} -> {pair['to']}")
+    pairs = [f"  {pair['records']:>6,}  {pair['from']} -> {pair['to']}" for pair in facts["pairs"][:15]]
     if len(facts["pairs"]) > 15:
-        say(f"  .. {len(facts['pairs']) - 15} more pairs")
-    say(
+        pairs.append(f"  .. {len(facts['pairs']) - 15} more pairs")
+    lines = [
+        f"{facts['records']:,} records ({counts}) for {facts['dataset']!r}{split}, {facts['n']:,} rows; "
+        f"{facts['license']}",
+        *pairs,
         f"With a human verdict: {facts['with_human_verdict']:,} of {facts['records']:,}. Items are found by "
-        f"{facts['hash']}; label column {facts['label_column']!r}."
-    )
-    for note in facts["notes"]:
-        say(f"Note: {note}")
-    say(f"Next: auditor patch verify {patch} DATASET")
+        f"{facts['hash']}; label column {facts['label_column']!r}.",
+        *(f"Note: {note}" for note in facts["notes"]),
+        f"Next: auditor patch verify {patch} DATASET",
+    ]
+    answer(lines, facts if json else None)
 
 
 @app.command()
@@ -146,10 +132,11 @@ def verify(
     json: Json = False,
 ) -> None:
     """Check header, every hash and every label against a data set; change nothing. Exit 3 if it does not fit."""
+    from auditor.cli.values import settings_for
     from auditor.patch.applying import verify_patch
     from auditor.patch.files import read_patch
 
-    outcome = verify_patch(read_patch(patch), data, _settings(data_dir, offline), force_index, label_column)
+    outcome = verify_patch(read_patch(patch), data, settings_for(data_dir, offline), force_index, label_column)
     _report(outcome, json, f"auditor patch apply {patch} {data} --out FOLDER")
 
 
@@ -167,11 +154,12 @@ def apply_command(
     json: Json = False,
 ) -> None:
     """Write a corrected copy of a data set. The data itself is never changed."""
+    from auditor.cli.values import settings_for
     from auditor.patch.applying import apply_patch
     from auditor.patch.files import read_patch
 
     outcome = apply_patch(
-        read_patch(patch), data, _settings(data_dir, offline), out, mapping, force_index, label_column, link
+        read_patch(patch), data, settings_for(data_dir, offline), out, mapping, force_index, label_column, link
     )
     follow = f"auditor patch revert {patch} {out} --out FOLDER takes it back" if out else "use the mapping file"
     _report(outcome, json, follow)
@@ -189,10 +177,11 @@ def revert(
     json: Json = False,
 ) -> None:
     """Write a copy without the patch; of a corrected copy, exactly what was there before."""
+    from auditor.cli.values import settings_for
     from auditor.patch.applying import revert_patch
     from auditor.patch.files import read_patch
 
-    outcome = revert_patch(read_patch(patch), data, _settings(data_dir, offline), out, label_column, link)
+    outcome = revert_patch(read_patch(patch), data, settings_for(data_dir, offline), out, label_column, link)
     _report(outcome, json, f"auditor find-errors on {out}")
 
 
@@ -203,26 +192,20 @@ def merge(
     json: Json = False,
 ) -> None:
     """Unite patches. Conflicts are listed and nothing is written (exit 3)."""
-    from auditor.cli.console import print_json, say
+    from auditor.cli.console import answer
     from auditor.patch.combine import merge_patches
     from auditor.patch.files import read_patch, write_patch
 
     merged = merge_patches([read_patch(p) for p in patches], [str(p) for p in patches])
     write_patch(merged.patch, out)
-    say(f"{len(merged.patch.records):,} records of {len(patches)} patches in {out}; {merged.repeated:,} said twice")
-    for note in merged.notes:
-        say(f"Note: {note}")
-    say(f"Next: auditor patch verify {out} DATASET")
-    if json:
-        print_json(
-            {
-                "schema": "auditor.patch-merge/1",
-                "out": str(out),
-                "records": len(merged.patch.records),
-                "repeated": merged.repeated,
-                "notes": list(merged.notes),
-            }
-        )
+    n = len(merged.patch.records)
+    lines = [
+        f"{n:,} records of {len(patches)} patches in {out}; {merged.repeated:,} said twice",
+        *(f"Note: {note}" for note in merged.notes),
+        f"Next: auditor patch verify {out} DATASET",
+    ]
+    about = {"out": str(out), "records": n, "repeated": merged.repeated, "notes": list(merged.notes)}
+    answer(lines, {"schema": "auditor.patch-merge/1", **about} if json else None)
 
 
 @app.command()
@@ -237,73 +220,61 @@ def convert(
     write_as: Annotated[str | None, typer.Option("--to", help="As --from.")] = None,
     data: Annotated[str | None, typer.Option(help="The data set spoken of; needed unless FILE is a patch.")] = None,
     k: Annotated[int, typer.Option(help="Votes of five that make a consensus (published).")] = 3,
-    index: Annotated[Path | None, typer.Option(help="index.json of published verdicts (imagenet, imdb).")] = None,
+    index: Index = None,
     column: Annotated[str, typer.Option(help="Column of corrected labels.")] = "corrected_label",
     data_dir: DataDir = None,
     offline: Offline = False,
     json: Json = False,
 ) -> None:
     """From and to published verdicts, ReaL, CSV, Label Studio, FiftyOne, a Hub column."""
-    from auditor.cli.console import print_json, say
+    from auditor.cli.console import answer
+    from auditor.cli.values import settings_for
     from auditor.patch.convert.base import Options
     from auditor.patch.convert.run import convert as work
 
     done = work(
         source,
         out,
-        _settings(data_dir, offline),
+        settings_for(data_dir, offline),
         read_as=read_as,
         write_as=write_as,
         reference=data,
         options=Options(k=k, index=index, column=column),
     )
-    say(f"{len(done.patch.records):,} records: {done.source} -> {done.target}, written to {out}")
-    for note in done.notes:
-        say(f"Note: {note}")
-    say(f"Next: auditor patch show {out}" if done.target == "patch" else f"Next: open {out} with the other tool")
-    if json:
-        print_json(
-            {
-                "schema": "auditor.patch-convert/1",
-                "out": str(out),
-                "from": done.source,
-                "to": done.target,
-                "records": len(done.patch.records),
-                "notes": list(done.notes),
-            }
-        )
+    n = len(done.patch.records)
+    lines = [
+        f"{n:,} records: {done.source} -> {done.target}, written to {out}",
+        *(f"Note: {note}" for note in done.notes),
+        f"Next: auditor patch show {out}" if done.target == "patch" else f"Next: open {out} with the other tool",
+    ]
+    about = {"out": str(out), "from": done.source, "to": done.target, "records": n, "notes": list(done.notes)}
+    answer(lines, {"schema": "auditor.patch-convert/1", **about} if json else None)
 
 
 def _report(outcome: Outcome, json: bool, follow: str) -> None:
-    from auditor.cli.console import print_json, say
-
-    total = sum(outcome.changed.values())
-    verb = {"verify": "would change", "apply": "changed", "revert": "taken back"}[outcome.command]
-    counts = ", ".join(f"{n:,} {op}" for op, n in outcome.changed.items() if n)
-    counts = f" ({counts})" if counts else ""
-    rows = f"{total:,} rows {verb}{counts}, {outcome.done:,} already so"
-    say(f"{outcome.records:,} records fit {outcome.dataset!r}: {rows}")
-    for row in outcome.other[:10]:
-        say(
-            f"Left alone: row {row['key']}, a copy of an item of line {row['line']}, is labelled {row['label']!r}, "
-            f"not {row['from']!r}"
-        )
-    if len(outcome.other) > 10:
-        say(f"Left alone: {len(outcome.other) - 10:,} more copies with other labels")
-    for row in outcome.forced:
-        say(f"FORCED: row {row['index']} ({row['key']}) was found by its number only; it was labelled {row['now']!r}")
-    for warning in outcome.warnings:
-        say(f"Warning: {warning}")
-    if outcome.multi_place:
-        say(f"Items with several labels: {outcome.multi_place}; the label column holds one of them")
-    if outcome.out:
-        say(f"Written: {outcome.out}")
-    say(f"Next: {follow}")
-    if json:
-        print_json(_document(outcome))
-
-
-def _document(outcome: Outcome) -> dict[str, Any]:
     from dataclasses import asdict
 
-    return {"schema": f"auditor.patch-{outcome.command}/1", **asdict(outcome)}
+    from auditor.cli.console import answer
+
+    verb = {"verify": "would change", "apply": "changed", "revert": "taken back"}[outcome.command]
+    counts = ", ".join(f"{n:,} {op}" for op, n in outcome.changed.items() if n)
+    rows = f"{sum(outcome.changed.values()):,} rows {verb}{f' ({counts})' if counts else ''}"
+    lines = [f"{outcome.records:,} records fit {outcome.dataset!r}: {rows}, {outcome.done:,} already so"]
+    lines += [
+        f"Left alone: row {row['key']}, a copy of an item of line {row['line']}, is labelled {row['label']!r}, "
+        f"not {row['from']!r}"
+        for row in outcome.other[:10]
+    ]
+    if len(outcome.other) > 10:
+        lines.append(f"Left alone: {len(outcome.other) - 10:,} more copies with other labels")
+    lines += [
+        f"FORCED: row {row['index']} ({row['key']}) was found by its number only; it was labelled {row['now']!r}"
+        for row in outcome.forced
+    ]
+    lines += [f"Warning: {warning}" for warning in outcome.warnings]
+    if outcome.multi_place:
+        lines.append(f"Items with several labels: {outcome.multi_place}; the label column holds one of them")
+    if outcome.out:
+        lines.append(f"Written: {outcome.out}")
+    document = {"schema": f"auditor.patch-{outcome.command}/1", **asdict(outcome)} if json else None
+    answer([*lines, f"Next: {follow}"], document)

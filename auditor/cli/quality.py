@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from auditor.cli.options import DataDir, Json, Offline, Quiet, Workers
+
 __all__ = ["quality"]
 
 
@@ -25,21 +27,20 @@ def quality(
         str | None, typer.Option(help="Embeddings of the items: a .npy file, auto, or an encoder by name.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write quality.json and quality.parquet into this folder.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that decode; never changes the result.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder that holds named data sets.")] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Download nothing.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No human text.")] = False,
+    workers: Workers = None,
+    data_dir: DataDir = None,
+    offline: Offline = False,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Check the data beside its labels: copies, leakage, broken items, odd pictures, drift and more."""
-    from auditor.cli.console import RichProgress, print_json, say
+    from auditor.cli.console import RichProgress, answer
     from auditor.cli.present_quality import outcome_table, summary_lines
-    from auditor.core.config import load_settings
+    from auditor.cli.values import settings_for
     from auditor.quality.run import quality as work
 
-    settings = load_settings({"data_dir": data_dir, "offline": True if offline else None})
     with RichProgress(quiet) as progress:
-        found = work(
+        result = work(
             data,
             split=split,
             against=against,
@@ -47,12 +48,9 @@ def quality(
             embeddings=embeddings,
             out=out,
             workers=workers,
-            settings=settings,
+            settings=settings_for(data_dir, offline),
             progress=progress,
         )
     if not quiet:
-        outcome_table(found.document)
-        for line in summary_lines(found.document, found.folder):
-            say(line)
-    if json:
-        print_json(found.document)
+        outcome_table(result.document)
+    answer(summary_lines(result.document, result.folder), result.document if json else None, quiet)

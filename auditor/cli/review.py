@@ -7,20 +7,20 @@ from typing import Annotated
 
 import typer
 
+from auditor.cli.options import RunName, Store
+
 __all__ = ["review"]
 
 
 def review(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or its name in the runs folder.")],
+    run: RunName,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any free port.")] = 8501,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser.")] = True,
     host: Annotated[
         str, typer.Option(help="Address to listen on; others than this machine need a login.")
     ] = "127.0.0.1",
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without a login.")] = False,
-    store: Annotated[
-        str | None, typer.Option(help="Verdict store: a file or postgresql://..; default: in the run folder.")
-    ] = None,
+    store: Store = None,
     reviewer: Annotated[str | None, typer.Option(help="Your name; otherwise the page asks.")] = None,
     reviewers_per_item: Annotated[
         int | None, typer.Option(min=1, help="Verdicts wanted per item (1). Fixed at the first start.")
@@ -42,11 +42,10 @@ def review(
 ) -> None:
     """Judge the flagged labels of a run in the browser. Ctrl-C stops; no verdict is lost."""
     from auditor.cli.console import say
-    from auditor.core.config import load_settings
+    from auditor.cli.values import run_named
     from auditor.core.errors import MissingExtraError
-    from auditor.runs.run import open_run
 
-    path = open_run(run, load_settings().runs_dir).path.resolve()
+    path = run_named(run).path.resolve()
     try:
         from auditor.ui.config import ReviewConfig, config_from_environ
         from auditor.ui.server import serve

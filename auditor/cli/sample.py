@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from auditor.cli.options import Json, RunName, Store
+
 __all__ = ["sample"]
 
 
 def sample(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or its name in the runs folder.")],
+    run: RunName,
     budget: Annotated[int, typer.Option(min=1, help="Draws of the audit stream in all.")] = 300,
     target_precision: Annotated[
         float | None,
@@ -24,52 +26,50 @@ def sample(
     new: Annotated[
         bool, typer.Option("--new", help="Draw a new stream from what has no verdict now, instead of continuing.")
     ] = False,
-    store: Annotated[str | None, typer.Option(help="Verdict store, if it is not in the run folder.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    store: Store = None,
+    json: Json = False,
 ) -> None:
     """Draw items for review with known probabilities, so that the verdicts tell how many labels are wrong."""
     from dataclasses import asdict
 
-    from auditor.cli.console import print_json, say
-    from auditor.core.config import load_settings
+    from auditor.cli.console import answer
+    from auditor.cli.values import run_named
     from auditor.core.errors import UsageError
     from auditor.estimation.expectation import expect
     from auditor.estimation.sentences import expectation_lines
     from auditor.estimation.state import draw_stream, read_state
     from auditor.patch.rules import open_store
-    from auditor.runs.run import open_run
 
     if not all(0 < value < 1 for value in (target_precision or 0.5, confidence)):
         raise UsageError("--target-precision and --confidence must lie between 0 and 1.")
-    opened = open_run(run, load_settings().runs_dir)
+    opened = run_named(run)
     with open_store(store or opened.path) as verdicts:
         verdicts.load_run(opened)
         draw_stream(opened, verdicts, budget, seed, new, target_precision, confidence)
         state = read_state(opened, verdicts)
-    say(
+    known = int(state.known.sum())
+    lines = [
         f"audit stream of {opened.id}: {state.planned:,} draws, {state.judged:,} of them judged; "
-        f"{int(state.known.sum()):,} of {len(state):,} items are known exactly and not in its frame"
-    )
+        f"{known:,} of {len(state):,} items are known exactly and not in its frame"
+    ]
     if state.planned > budget:
-        say(f"it already had {state.planned:,} draws; ask for more with --budget, or for a new one with --new")
-    found = None
+        lines.append(f"it already had {state.planned:,} draws; ask for more with --budget, or for a new one with --new")
+    expected = None
     if len(state.frame):
         if target_precision is not None and not state.candidate_share:
-            say("it goes on as it began, without draws set apart for a list; --new draws one with them")
-        found = expect(state.margin[state.frame], state.planned, target_precision, confidence, state.candidate_share)
-        for line in expectation_lines(found):
-            say(line)
-    say(f"Next: auditor review {run}, then auditor estimate {run}")
-    if json:
-        print_json(
-            {
-                "schema": "auditor.sample/1",
-                "run": opened.id,
-                "draws": state.planned,
-                "judged": state.judged,
-                "candidate_share": state.candidate_share,
-                "frame": len(state.frame),
-                "known": int(state.known.sum()),
-                "expected": asdict(found) if found else None,
-            }
-        )
+            lines.append("it goes on as it began, without draws set apart for a list; --new draws one with them")
+        margin = state.margin[state.frame]
+        expected = expect(margin, state.planned, target_precision, confidence, state.candidate_share)
+        lines += expectation_lines(expected)
+    lines.append(f"Next: auditor review {run}, then auditor estimate {run}")
+    document = {
+        "schema": "auditor.sample/1",
+        "run": opened.id,
+        "draws": state.planned,
+        "judged": state.judged,
+        "candidate_share": state.candidate_share,
+        "frame": len(state.frame),
+        "known": known,
+        "expected": asdict(expected) if expected else None,
+    }
+    answer(lines, document if json else None)

@@ -1,16 +1,55 @@
-"""Option values that are more than a string."""
+"""From the values of options to what they name: settings, runs, stores, clusters; and tables into files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from auditor.core.config import Settings, load_settings
 from auditor.core.errors import UnreadableError, UsageError
 
 if TYPE_CHECKING:
-    from auditor.engine.ray_executor import RayExecutor
+    import pandas as pd
 
-__all__ = ["choose_executor", "parse_class_names"]
+    from auditor.engine.ray_executor import RayExecutor
+    from auditor.estimation.state import ReviewState
+    from auditor.runs.run import Run
+
+__all__ = ["choose_executor", "parse_class_names", "read_review", "run_named", "settings_for", "write_frame"]
+
+
+def settings_for(data_dir: Path | None, offline: bool = False) -> Settings:
+    """The settings, with the options of the call."""
+    return load_settings({"data_dir": data_dir, "offline": True if offline else None})
+
+
+def run_named(run: str) -> Run:
+    """The run of a RUN argument. Errors as `open_run`."""
+    from auditor.runs.run import open_run
+
+    return open_run(run, load_settings().runs_dir)
+
+
+def read_review(run: Run, store: str | None) -> ReviewState:
+    """The run with what its reviewers said. Errors as `open_store`."""
+    from auditor.estimation.state import read_state
+    from auditor.patch.rules import open_store
+
+    with open_store(store or run.path) as verdicts:
+        return read_state(run, verdicts)
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table to the file of an ``--out``, by its suffix."""
+    from auditor.core.files import atomic_path
+
+    if path.suffix not in {".csv", ".parquet"}:
+        raise UsageError(f"--out {str(path)!r}: the file must end in .csv or .parquet.")
+    with atomic_path(path) as temporary:
+        if path.suffix == ".csv":
+            frame.to_csv(temporary, index=False)
+        else:
+            frame.to_parquet(temporary, index=False)
 
 
 def choose_executor(engine: str, address: str | None) -> RayExecutor | None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from auditor.cli.options import DataDir, Json, Out, Quiet
+
 __all__ = ["benchmark_detection"]
 
 
@@ -17,7 +19,7 @@ def benchmark_detection(
     ] = None,
     seeds: Annotated[int, typer.Option(help="Seeds of sets that are trained here.")] = 3,
     draws: Annotated[int, typer.Option(help="Resamples of the paired bootstrap; 1000 for publication.")] = 200,
-    out: Annotated[Path | None, typer.Option(help="Result folder.")] = None,
+    out: Out = None,
     run: Annotated[
         list[Path] | None,
         typer.Option(help="Finished run on CIFAR-10N labels, instead of training; may be repeated, one per seed."),
@@ -31,18 +33,18 @@ def benchmark_detection(
     model: Annotated[str, typer.Option(help="Trainer of the cifar10+... sets.")] = "frozen",
     folds: Annotated[int, typer.Option(help="Folds of every cross-validation.")] = 5,
     workers: Annotated[int, typer.Option(help="Processes that train side by side; never changes a result.")] = 1,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder that holds the data.")] = None,
+    data_dir: DataDir = None,
     list_only: Annotated[bool, typer.Option("--list", help="Say what each set is and if it can run.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No human text.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Measure every detector beside cleanlab and a kNN vote, on sets whose wrong labels are known."""
-    from auditor.cli.console import RichProgress, print_json, say
-    from auditor.core.config import load_settings
+    from auditor.cli.console import RichProgress, answer, command_line
+    from auditor.cli.values import settings_for
     from auditor.lab.detectors.benchmark import REPORT, run_benchmark
     from auditor.lab.detectors.sets import Context, Options, select_sets
 
-    settings = load_settings({"data_dir": data_dir})
+    settings = settings_for(data_dir)
     options = Options(noise_rate=noise_rate, subset=subset, model=model, budget=budget, folds=folds)
     folder = out or settings.runs_dir / "benchmark-detection"
     with RichProgress(quiet) as progress:
@@ -50,22 +52,14 @@ def benchmark_detection(
         if list_only:
             chosen = select_sets(sets or [])
             rows = [{"set": s.name, "what": s.summary, "state": s.absent(context) or "ready"} for s in chosen]
-            for row in rows:
-                say(f"{row['set']}: {row['what']}. {row['state']}")
-            if json:
-                print_json({"schema": "auditor.benchmark-sets/1", "sets": rows})
+            lines = [f"{row['set']}: {row['what']}. {row['state']}" for row in rows]
+            answer(lines, {"schema": "auditor.benchmark-sets/1", "sets": rows} if json else None)
             return
-        names = sets or []
-        command = " ".join(["auditor benchmark-detection", *names, f"--seeds {seeds} --draws {draws}"])
-        command += f" --budget {budget}" if budget else ""
-        result = run_benchmark(names, context, folder, seeds, draws, command)
-    if not quiet:
-        for row in result["comparisons"]:
-            if row["note"] in ("best single detector", "cleanlab's default", "cleanlab's best score"):
-                points = f"{100 * row['difference']:+.2f} [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
-                say(f"{row['set']}: {row['figure']} of {row['first']} less {row['second']}: {points} points")
-        for row in result["not run"]:
-            say(f"{row['set']}: not run: {row['reason']}")
-        say(f"Report: {folder / REPORT}")
-    if json:
-        print_json(result)
+        result = run_benchmark(sets or [], context, folder, seeds, draws, command_line())
+    lines = []
+    for row in result["comparisons"]:
+        if row["note"] in ("best single detector", "cleanlab's default", "cleanlab's best score"):
+            points = f"{100 * row['difference']:+.2f} [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
+            lines.append(f"{row['set']}: {row['figure']} of {row['first']} less {row['second']}: {points} points")
+    lines += [f"{row['set']}: not run: {row['reason']}" for row in result["not run"]]
+    answer([*lines, f"Report: {folder / REPORT}"], result if json else None, quiet)

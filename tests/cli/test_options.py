@@ -1,0 +1,43 @@
+"""Options that several commands share mean one thing and are declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from auditor.cli.main import app
+
+
+def parameters(command: Any = None, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every parameter of every command, with the command's name."""
+    command = command or typer.main.get_command(app)
+    for name, child in getattr(command, "commands", {}).items():
+        yield from parameters(child, f"{path} {name}".strip())
+    yield from ((path, parameter) for parameter in command.params)
+
+
+@pytest.mark.parametrize(
+    ("option", "least"),
+    [("--json", 18), ("--quiet", 9), ("--data-dir", 12), ("--offline", 6), ("--store", 9), ("--index", 4)],
+)
+def test_a_shared_option_says_the_same_everywhere(option: str, least: int) -> None:
+    helps = {path: p.help for path, p in parameters() if option in p.opts}
+    assert len(helps) >= least
+    assert len(set(helps.values())) == 1, helps
+
+
+def test_budgets_of_audits_and_budget_classes_of_papers_have_different_names() -> None:
+    names = {path: tuple(p.opts) for path, p in parameters() if p.name == "budget"}
+    papers = {path for path, opts in names.items() if opts == ("--budget-class", "--budget")}
+    assert papers == {"benchmark", "grid", "prune", "search"}
+    assert {path for path, opts in names.items() if opts == ("--budget",)} == set(names) - papers
+
+
+@pytest.mark.parametrize("option", ["--budget-class", "--budget"])
+def test_both_names_of_a_budget_class_are_read(option: str) -> None:
+    with pytest.raises(Exception, match="huge"):
+        CliRunner().invoke(app, ["grid", "cifake", option, "huge"], catch_exceptions=False)
