@@ -10,18 +10,6 @@ from auditor.core.errors import ConfigError
 
 __all__ = ["AuditConfig", "make_config"]
 
-#: Filter rules of cleanlab 2.9 by name, and the count rule of the label-errors paper.
-CL_RULES = (
-    "prune_by_noise_rate",
-    "prune_by_class",
-    "both",
-    "confident_learning",
-    "predicted_neq_given",
-    "low_self_confidence",
-    "low_normalized_margin",
-    "paper",
-)
-
 
 class AuditConfig(BaseModel):
     """Everything that can change the findings or what is kept beside them.
@@ -53,8 +41,11 @@ class AuditConfig(BaseModel):
 
     @model_validator(mode="after")
     def _known_rule(self) -> AuditConfig:
-        if self.rule != "default" and self.rule not in CL_RULES:
-            raise ValueError(f"unknown rule {self.rule!r}; known: default, {', '.join(CL_RULES)}")
+        if self.rule != "default":
+            from auditor.engine.rules import RULES
+
+            if self.rule not in RULES:
+                raise ValueError(f"unknown rule {self.rule!r}; known: default, {', '.join(RULES)}")
         return self
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from auditor.core.errors import AuditorError
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["RichProgress", "answer", "command_line", "console", "fail", "print_json", "say"]
+__all__ = ["RichProgress", "answer", "command_line", "console", "fail", "print_json", "say", "show_table"]
 
 
 @cache
@@ -54,6 +54,21 @@ def answer(lines: Iterable[str], document: Mapping[str, Any] | None, quiet: bool
             say(line)
     if document is not None:
         print_json(document)
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    """A table on stderr. Columns whose names begin with ``>`` are aligned to the right."""
+    from rich.box import HEAVY_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=HEAVY_HEAD if title else None)
+    for name in columns:
+        table.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left")
+    for row in rows:
+        # Text, not markup: class names and ids are the user's and may hold square brackets.
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console().print(table)
 
 
 def command_line() -> str:

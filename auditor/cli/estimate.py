@@ -38,7 +38,7 @@ def estimate(
     opened = run_named(run)
     state = read_review(opened, store)
     result = work(state, seed)
-    lines = estimate_lines(result)
+    lines = [*estimate_lines(result)]
     if write:
         if result.calibration is None:
             raise DataError(

@@ -10,21 +10,15 @@ from auditor.cli.options import Json
 __all__ = ["config", "datasets", "doctor", "models"]
 
 
-def _print(rows: Sequence[Mapping[str, Any]], columns: list[str], schema: str, key: str, json: bool, then: str) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from auditor.cli.console import console, print_json, say
+def _print(
+    rows: Sequence[Mapping[str, Any]], columns: list[str], command: str, key: str, json: bool, then: str
+) -> None:
+    from auditor.cli.console import print_json, say, show_table
 
     if json:
-        print_json({"schema": schema, key: rows})
+        print_json({"schema": f"auditor.{command}/1", key: rows})
         return
-    table = Table(box=None)
-    for column in columns:
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*(Text(str(row.get(c, ""))) for c in columns))
-    console().print(table)
+    show_table(columns, ([row.get(c, "") for c in columns] for row in rows))
     say(f"Next: {then}")
 
 
@@ -34,7 +28,7 @@ def datasets(json: Json = False) -> None:
     from auditor.data.open import list_datasets
 
     rows = list_datasets(load_settings())
-    _print(rows, ["name", "description", "where"], "auditor.datasets/1", "datasets", json, "auditor find-errors NAME")
+    _print(rows, ["name", "description", "where"], "datasets", "datasets", json, "auditor find-errors NAME")
 
 
 def models(json: Json = False) -> None:
@@ -45,7 +39,7 @@ def models(json: Json = False) -> None:
     _print(
         rows,
         ["name", "for", "description", "state"],
-        "auditor.models/1",
+        "models",
         "models",
         json,
         "auditor find-errors DATASET --model NAME",
@@ -69,7 +63,7 @@ def doctor(json: Json = False) -> None:
         {"what": "runs folder", "state": str(settings.runs_dir)},
         {"what": "cache", "state": str(settings.cache_dir)},
     ]
-    _print(rows, ["what", "state"], "auditor.doctor/1", "facts", json, "auditor find-errors digits")
+    _print(rows, ["what", "state"], "doctor", "facts", json, "auditor find-errors digits")
 
 
 def config(json: Json = False) -> None:
@@ -84,9 +78,7 @@ def config(json: Json = False) -> None:
         for f in fields(settings)
         if f.name != "origin"
     ]
-    _print(
-        rows, ["setting", "value", "origin"], "auditor.config/1", "settings", json, "edit auditor.toml, or use flags"
-    )
+    _print(rows, ["setting", "value", "origin"], "config", "settings", json, "edit auditor.toml, or use flags")
 
 
 def _text(value: Any) -> str:

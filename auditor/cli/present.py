@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from auditor.cli.console import console
+from auditor.cli.console import show_table
 from auditor.core.files import json_value
 
 if TYPE_CHECKING:
@@ -17,36 +17,17 @@ FINDINGS_SCHEMA = "auditor.find-errors/1"
 
 def suspects_table(run: Run, top: int) -> None:
     """The first `top` suspects, on stderr."""
-    from rich.table import Table
-    from rich.text import Text
-
-    found = run.findings[run.findings["code"] == "LE001"].head(top)
-    if not len(found):
+    suspects = run.findings[run.findings["code"] == "LE001"].head(top)
+    if not len(suspects):
         return
-    table = Table(title=f"Top {len(found)} of {run.counts['n_flagged']:,} suspects", title_justify="left")
-    for name, justify in (
-        ("rank", "right"),
-        ("id", "left"),
-        ("given", "left"),
-        ("P(given)", "right"),
-        ("suggested", "left"),
-        ("P(suggested)", "right"),
-        ("score", "right"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for row in found.itertuples():
-        # Text, not markup: class names and ids are the user's and may hold square brackets.
-        cells = (
-            str(row.rank),
-            str(row.id),
-            str(row.given),
-            f"{row.p_given:.3f}",
-            str(row.suggested),
-            f"{row.p_suggested:.3f}",
-            f"{row.score:.2f}",
-        )
-        table.add_row(*(Text(c) for c in cells))
-    console().print(table)
+    show_table(
+        [">rank", "id", "given", ">P(given)", "suggested", ">P(suggested)", ">score"],
+        (
+            (r.rank, r.id, r.given, f"{r.p_given:.3f}", r.suggested, f"{r.p_suggested:.3f}", f"{r.score:.2f}")
+            for r in suspects.itertuples()
+        ),
+        f"Top {len(suspects)} of {run.counts['n_flagged']:,} suspects",
+    )
 
 
 def summary_lines(run: Run) -> list[str]:
@@ -72,19 +53,13 @@ def summary_lines(run: Run) -> list[str]:
 
 def findings_document(run: Run) -> dict[str, Any]:
     """The run as one JSON document."""
+    counts, manifest = run.counts, run.manifest
     return {
         "schema": FINDINGS_SCHEMA,
         "run": str(run.path),
-        "n_items": run.counts["n_items"],
-        "n_audited": run.counts["n_audited"],
-        "n_flagged": run.counts["n_flagged"],
-        "n_undecodable": run.counts["n_undecodable"],
-        "out_of_sample_accuracy": run.manifest["model"]["out_of_sample_accuracy"],
-        "seconds": run.manifest["seconds"],
-        "model": run.manifest["model"]["name"],
-        "plan": run.manifest["plan"],
-        "not_auditable": run.manifest["not_auditable"],
-        "outcomes": run.manifest["outcomes"],
-        "notes": run.manifest["notes"],
+        **{name: counts[name] for name in ("n_items", "n_audited", "n_flagged", "n_undecodable")},
+        "out_of_sample_accuracy": manifest["model"]["out_of_sample_accuracy"],
+        "model": manifest["model"]["name"],
+        **{name: manifest[name] for name in ("seconds", "plan", "not_auditable", "outcomes", "notes")},
         "findings": json_value(run.findings.to_dict(orient="records")),
     }

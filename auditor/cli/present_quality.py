@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from auditor.cli.console import console
+from auditor.cli.console import show_table
 
 __all__ = ["outcome_table", "summary_lines"]
 
@@ -14,20 +14,17 @@ _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 def outcome_table(document: dict[str, Any]) -> None:
     """What was found, the gravest first, on stderr."""
-    from rich.table import Table
-    from rich.text import Text
-
     seen = [c for c in document["checks"] if c["status"] == "found"]
-    if not seen:
-        return
-    table = Table(title=f"{len(seen)} check(s) found something", title_justify="left")
-    for name, justify in (("code", "left"), ("check", "left"), ("severity", "left"), ("items", "right"), ("", "left")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for c in sorted(seen, key=lambda c: (_ORDER[c["severity"]], c["code"])):
-        # Text, not markup: what is said may hold names of the user's.
-        cells = (c["code"], c["name"], c["severity"], f"{c['n_items']:,}" if c["n_items"] else "", c["reason"])
-        table.add_row(*(Text(cell) for cell in cells))
-    console().print(table)
+    if seen:
+        seen.sort(key=lambda c: (_ORDER[c["severity"]], c["code"]))
+        show_table(
+            ["code", "check", "severity", ">items", ""],
+            (
+                (c["code"], c["name"], c["severity"], f"{c['n_items']:,}" if c["n_items"] else "", c["reason"])
+                for c in seen
+            ),
+            f"{len(seen)} check(s) found something",
+        )
 
 
 def summary_lines(document: dict[str, Any], folder: Path | None) -> list[str]:

@@ -134,16 +134,8 @@ def load_npy(path: Path, mmap: bool = False) -> np.ndarray:
     UnreadableError
         If it is absent, truncated or not an array.
     """
-    try:
-        with open(path, "rb") as handle:
-            _refuse_pickle(path, handle.read(6))
+    with _reading_arrays(path):
         loaded = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
-    except OSError as error:
-        raise UnreadableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
-    except zipfile.BadZipFile as error:
-        raise UnreadableError(f"{str(path)!r} is a damaged .npz archive: {error}.") from error
-    except (EOFError, ValueError) as error:
-        raise _array_error(path, error) from error
     if not isinstance(loaded, np.ndarray):
         loaded.close()
         raise UnreadableError(f"{str(path)!r} is an archive of several arrays, not one array.")
@@ -152,16 +144,21 @@ def load_npy(path: Path, mmap: bool = False) -> np.ndarray:
 
 def load_npz(path: Path) -> dict[str, np.ndarray]:
     """Load all arrays of a ``.npz`` archive, never unpickling. Errors as `load_npy`."""
+    with _reading_arrays(path), np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+@contextmanager
+def _reading_arrays(path: Path) -> Iterator[None]:
     try:
         with open(path, "rb") as handle:
             _refuse_pickle(path, handle.read(6))
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        yield
     except OSError as error:
         raise UnreadableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
     except zipfile.BadZipFile as error:
         raise UnreadableError(f"{str(path)!r} is a damaged .npz archive: {error}.") from error
-    except ValueError as error:
+    except (EOFError, ValueError) as error:
         raise _array_error(path, error) from error
 
 

@@ -165,7 +165,7 @@ def evidence_document(run: Run, item_id: str, image: Image.Image, folder: Path) 
     """
     networks, row = RunNetworks(run), run.row(item_id)
     task = networks.task_for(row)
-    given = int(run.items["label"].iat[row])
+    given = int(run.items["label"].iloc[row])
     best = np.argsort(-np.asarray(run.pred_probs[run.positions[row]]), kind="stable")
     other = int(best[0] if best[0] != given else best[1])
     folder.mkdir(parents=True, exist_ok=True)

@@ -4,33 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = [
-    "AUDITED",
-    "CODES",
-    "CONFIG",
-    "DETECTORS",
-    "DYNAMICS",
-    "EMBEDDINGS",
-    "FINDINGS",
-    "FINDING_COLUMNS",
-    "FOLDS",
-    "ITEMS",
-    "LOCK",
-    "MANIFEST",
-    "NEIGHBOURS",
-    "PRED_PROBS",
-    "P_WRONG",
-    "QUALITY",
-    "QUALITY_ITEMS",
-    "REPORT",
-    "RUN_SCHEMA",
-    "SCORES",
-    "SECOND_ROUND",
-    "STAGES",
-    "TASKS",
-    "WORK",
-]
-
 #: Version of the whole layout. The number after the slash rises when a reader of the old layout would break.
 RUN_SCHEMA: Final = "auditor.run/1"
 
