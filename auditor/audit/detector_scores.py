@@ -140,18 +140,18 @@ def _score(evidence: Evidence, back: np.ndarray) -> tuple[pd.DataFrame, dict[str
     seconds: dict[str, float] = {}
     for name in DETECTORS.names():
         begin = time.perf_counter()
-        found = run_detector(name, evidence)
+        detection = run_detector(name, evidence)
         seconds[name] = round(time.perf_counter() - begin, 3)
-        if isinstance(found, NotApplicable):
-            reasons[name] = found.reason
+        if isinstance(detection, NotApplicable):
+            reasons[name] = detection.reason
             continue
         rank = np.empty(len(back), dtype=np.int64)
-        rank[found.order(evidence.ids)] = np.arange(1, len(back) + 1)
+        rank[detection.order(evidence.ids)] = np.arange(1, len(back) + 1)
         columns |= {
-            f"score_{name}": found.score[back],
+            f"score_{name}": detection.score[back],
             f"rank_{name}": rank[back],
-            f"suggested_{name}": found.suggested[back],
+            f"suggested_{name}": detection.suggested[back],
         }
-        if found.flagged is not None:
-            columns[f"flagged_{name}"] = found.flagged[back]
+        if detection.flagged is not None:
+            columns[f"flagged_{name}"] = detection.flagged[back]
     return pd.DataFrame(columns), {"not_applicable": reasons, "seconds": seconds}

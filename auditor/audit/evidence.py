@@ -38,14 +38,14 @@ def run_dynamics(run: Run) -> ItemDynamics | None:
     fits: list[Any] = []  # `Dynamics` is frozen, which the merge's protocol of plain attributes does not foresee
     # The names of the tasks in the order they were written: folds, then seeds.
     for task in dict.fromkeys(key.rpartition("/")[0] for key in arrays):
-        kept = {}
+        rows = {}
         for part in ("train", "heldout"):
             positions = run.positions[arrays[f"{task}/{part}_rows"]]
-            kept[part] = (positions[positions >= 0], positions >= 0)
+            rows[part] = (positions[positions >= 0], positions >= 0)
         columns = {
-            f"{part}_{kind}": arrays[f"{task}/{part}_{kind}"][:, kept[part][1]]
+            f"{part}_{kind}": arrays[f"{task}/{part}_{kind}"][:, rows[part][1]]
             for part in ("train", "heldout")
             for kind in ("given", "other", "logsumexp")
         }
-        fits.append((kept["train"][0], kept["heldout"][0], Dynamics(**columns)))
+        fits.append((rows["train"][0], rows["heldout"][0], Dynamics(**columns)))
     return ItemDynamics.merge(len(run.audited), fits)

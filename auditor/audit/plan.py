@@ -149,8 +149,8 @@ def _train_to_test(
     usable = np.flatnonzero(~bad)
     if not predict.any():
         return AuditPlan("train-to-test", "", np.empty(0, np.int64), _no_fold(dataset), (), usable, not_auditable, 0)
-    place = _places(usable, len(dataset))
-    tasks = seed_tasks(place[np.flatnonzero(train)], place[np.flatnonzero(predict)], seeds, seed)
+    position = _positions(usable, len(dataset))
+    tasks = seed_tasks(position[np.flatnonzero(train)], position[np.flatnonzero(predict)], seeds, seed)
     return AuditPlan(
         "train-to-test",
         f"{seeds} model(s) trained on the train split ({int(train.sum()):,} items), averaged",
@@ -181,10 +181,10 @@ def _folds_plan(
     fold = _no_fold(dataset)
     fold[rows] = folds.fold
     usable = np.flatnonzero(~bad)
-    place = _places(usable, len(dataset))
+    position = _positions(usable, len(dataset))
     extra = always & ~bad
     added = extra & ~np.isin(groups, np.unique(groups[rows]))
-    tasks = folds.tasks(config.seed, place[rows], place[np.flatnonzero(added)])
+    tasks = folds.tasks(config.seed, position[rows], position[np.flatnonzero(added)])
     more = f", with {int(added.sum()):,} train items added to each" if added.any() else ""
     return AuditPlan(
         "test-folds" if added.any() else "cross-validation",
@@ -202,8 +202,8 @@ def _no_fold(dataset: Dataset) -> np.ndarray:
     return np.full(len(dataset), -1, dtype=np.int64)
 
 
-def _places(usable: np.ndarray, n: int) -> np.ndarray:
+def _positions(usable: np.ndarray, n: int) -> np.ndarray:
     """Row of the data set -> row of the training data."""
-    place = np.full(n, -1, dtype=np.int64)
-    place[usable] = np.arange(len(usable))
-    return place
+    position = np.full(n, -1, dtype=np.int64)
+    position[usable] = np.arange(len(usable))
+    return position

@@ -22,10 +22,10 @@ def last_convolution(model: nn.Module) -> nn.Conv2d:
     UsageError
         If the network has none.
     """
-    found = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
-    if not found:
+    convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+    if not convolutions:
         raise UsageError(f"Grad-CAM needs a convolution; {type(model).__name__} has none.")
-    return found[-1]
+    return convolutions[-1]
 
 
 def class_score(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from auditor.core.errors import UnreadableError
 from auditor.core.files import atomic_path, atomic_write
 
-__all__ = ["read_table", "write_array", "write_arrays", "write_table"]
+__all__ = ["read_arrow", "read_table", "write_array", "write_arrays", "write_table"]
 
 
 def write_table(path: Path, frame: pd.DataFrame, schema: str) -> None:
@@ -26,12 +26,23 @@ def write_table(path: Path, frame: pd.DataFrame, schema: str) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table written by `write_table`."""
+def read_arrow(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read a table written by `write_table`, or some of its columns.
+
+    Raises
+    ------
+    UnreadableError
+        If it is absent, damaged or lacks a column.
+    """
     try:
-        return pq.read_table(path).to_pandas()
+        return pq.read_table(path, columns=columns).combine_chunks()
     except (OSError, pa.ArrowInvalid) as error:
         raise UnreadableError(f"cannot read {str(path)!r}: {error}.") from error
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """All of a table, for pandas. Errors as `read_arrow`."""
+    return read_arrow(path).to_pandas()
 
 
 def write_array(path: Path, array: np.ndarray) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from auditor.core.errors import UnreadableError
 from auditor.runs import layout
 from auditor.runs.run import Run
+from auditor.runs.tables import read_arrow
 
 __all__ = ["RunRows"]
 
@@ -36,16 +36,9 @@ class RunRows:
         self.run = run
         self.class_names = run.class_names
 
-    def _read(self, name: str, columns: list[str]) -> pa.Table:
-        path = self.run.path / name
-        try:
-            return pq.read_table(path, columns=columns).combine_chunks()
-        except (OSError, pa.ArrowInvalid) as error:
-            raise UnreadableError(f"cannot read {str(path)!r}: {error}.") from error
-
     @cached_property
     def _items(self) -> pa.Table:
-        return self._read(layout.ITEMS, ["id", "content_hash", "given"])
+        return read_arrow(self.run.path / layout.ITEMS, ["id", "content_hash", "given"])
 
     @cached_property
     def _hashes(self) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +109,7 @@ class RunRows:
 
         Taken evenly from the surest `POOL` of each class, one per content.
         """
-        table = self._read(layout.SCORES, ["row", "given", "p_given", "flagged"])
+        table = read_arrow(self.run.path / layout.SCORES, ["row", "given", "p_given", "flagged"])
         given = table["given"].combine_chunks().dictionary_encode()
         codes, names = given.indices.to_numpy(), given.dictionary.to_pylist()
         sure = table["p_given"].to_numpy().astype(np.float64)
@@ -153,7 +146,7 @@ class RunRows:
             ``exact`` bool (m,): has the same content as another member; ``conflict`` bool (m,): the group holds
             several labels.
         """
-        table = self._read(layout.ITEMS, ["group", "label"])
+        table = read_arrow(self.run.path / layout.ITEMS, ["group", "label"])
         group, label = table["group"].to_numpy(), table["label"].to_numpy()
         numbers, order = self._hashes
         same = numbers[1:] == numbers[:-1]
@@ -182,7 +175,7 @@ class RunRows:
 
     @cached_property
     def _places(self) -> tuple[np.ndarray, pa.Array]:
-        table = self._read(layout.ITEMS, ["index", "split"])
+        table = read_arrow(self.run.path / layout.ITEMS, ["index", "split"])
         return table["index"].to_numpy(), table["split"].combine_chunks().dictionary_encode()
 
     def describe(self, rows: Sequence[int]) -> list[dict[str, Any]]:

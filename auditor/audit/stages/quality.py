@@ -49,5 +49,5 @@ def check_quality(context: Context, run: Run) -> StageResult[None]:
     earlier = [r.outputs for r in context.stages.done if r.name in ("decode", "embeddings", "train", "probabilities")]
     inputs = context.inputs(checks=CHECKS.names(), earlier=earlier)
     codes = context.stages.run("quality", inputs, [layout.QUALITY_ITEMS, layout.QUALITY], produce).info["codes"]
-    found = f"{len(codes)} check(s) found something: {', '.join(codes)}" if codes else "no check found anything"
-    return StageResult(None, [done("quality", found)])
+    detail = f"{len(codes)} check(s) found something: {', '.join(codes)}" if codes else "no check found anything"
+    return StageResult(None, [done("quality", detail)])
