@@ -3,7 +3,7 @@
     python benchmarks/startup.py [--repeats 10]
 
 Processor time of the child process, the least of the repeats: on an idle machine its wall time, on a loaded one still
-the same. What start-up imports is a test (`tests/test_house.py`); the time depends on the machine and is none.
+the same. What start-up imports is a test (`tests/test_house.py`); how long it takes depends on the machine.
 """
 
 from __future__ import annotations

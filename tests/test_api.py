@@ -8,6 +8,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_iris, load_wine
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GroupKFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -80,7 +81,7 @@ def test_small_class_is_not_auditable() -> None:
 def test_one_class_and_unfitted() -> None:
     with pytest.raises(LabelError, match="two are needed"):
         LabelErrorDetector().fit(np.arange(20.0)[:, None], np.zeros(20, int))
-    with pytest.raises(Exception, match="not fitted"):
+    with pytest.raises(NotFittedError, match="not fitted"):
         LabelErrorDetector().ranked()
 
 

@@ -16,20 +16,13 @@ from selenium.webdriver import Chrome
 
 from tests.browser.page import open_chromium
 from tests.browser.server import ReviewServer
-from tests.ui.runs import finished_digits
-
-
-@pytest.fixture(scope="session")
-def digits_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run over digits."""
-    return finished_digits(tmp_path_factory)
+from tests.conftest import DigitsRun
 
 
 @pytest.fixture
-def run(digits_source: Path, tmp_path: Path) -> Path:
-    """A copy of it without verdicts."""
-    shutil.copytree(digits_source, tmp_path / "run")
-    return tmp_path / "run"
+def run(digits_run: DigitsRun) -> Path:
+    """A finished run over digits without verdicts."""
+    return digits_run.path
 
 
 @pytest.fixture

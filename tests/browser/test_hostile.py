@@ -25,7 +25,7 @@ from auditor.ui.views.export import verdict_csv
 from auditor.ui.views.gallery import bulk_events
 from auditor.ui.workspace import close_workspace, open_workspace, workspace
 from tests.browser.page import CardPage
-from tests.ui.runs import find_errors
+from tests.running import call
 
 EVIL = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 CLASSES = (f"{EVIL}sport", "=cmd|' /C calc'!A0 **money** [x](javascript:window.hacked=1)")
@@ -45,7 +45,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
             label = CLASSES[kind if i % 15 else 1 - kind]
             writer.writerow([f"{EVIL} {' '.join(draw.choices(WORDS[kind], k=6))} </p><b>{i}</b>", label])
     data = f"csv://{folder / 'texts.csv'}?text=text&label=label"
-    find_errors(data, "--model", "tfidf", "--out", str(folder / "run"))
+    call("find-errors", data, "--model", "tfidf", "--out", str(folder / "run"))
     return folder / "run"
 
 
@@ -105,7 +105,7 @@ def test_broken_and_oversized_pictures(tmp_path: Path) -> None:
     size = _png(b"IHDR", struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0))
     bomb = head + size + _png(b"IDAT", zlib.compress(b"\0" * 1000)) + _png(b"IEND", b"")
     (tmp_path / "img" / "blue.." / "bomb.png").write_bytes(bomb)
-    find_errors(f"folder://{tmp_path / 'img'}", "--model", "pixels", "--out", str(tmp_path / "run"))
+    call("find-errors", f"folder://{tmp_path / 'img'}", "--model", "pixels", "--out", str(tmp_path / "run"))
     configure(ReviewConfig(run=str(tmp_path / "run")))
     try:
         ws = workspace()

@@ -21,7 +21,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from tests.browser.page import CardPage
-from tests.ui.runs import find_errors
+from tests.running import call
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 150_000
@@ -43,7 +43,7 @@ def cifar10(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
     if ready := os.environ.get("AUDITOR_SCREENSHOT_RUN"):
         shutil.copytree(ready, path)
     else:
-        find_errors("cifar10", "--budget", "quick", "--embeddings", "log-probabilities", "--out", str(path))
+        call("find-errors", "cifar10", "--budget", "quick", "--embeddings", "log-probabilities", "--out", str(path))
     run = open_run(path)
     opened = open_workspace(ReviewConfig(run=str(path)))
     verdicts = data_dir / "label_errors" / "cifar10" / "mturk.json"

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.browser.page import CardPage
-from tests.ui.runs import find_errors
+from tests.running import call
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
     )
     frame.to_csv(folder / "rows.csv", index=False)
-    find_errors(f"csv://{folder / 'rows.csv'}?label=label", "--out", str(folder / "run"))
+    call("find-errors", f"csv://{folder / 'rows.csv'}?label=label", "--out", str(folder / "run"))
     return folder / "run"
 
 

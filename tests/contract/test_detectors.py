@@ -122,20 +122,17 @@ def test_order_breaks_ties_by_id(name: str) -> None:
     assert list(first) == list(second)
 
 
-#: Entropy does not look at the given label; forgetting counts few events in six epochs.
-WEAKER = {"entropy": 0.5, "forgetting": 0.6, "gap": 0.6}
-
-
 def test_higher_is_more_suspicious(name: str) -> None:
     from sklearn.metrics import roc_auc_score
 
     areas = []
     for seed in range(3):
-        given, wrong = evidence(seed=seed)
-        areas.append(roc_auc_score(wrong, detect(name, given).score))
-    if name == "entropy":
-        return
-    assert np.mean(areas) > WEAKER.get(name, 0.85), areas
+        given, suspicious = evidence(seed=seed)
+        if name == "entropy":  # does not look at the given label: what the networks are unsure of
+            confidence = np.mean(given.probabilities, axis=0).max(axis=1)  # type: ignore[arg-type]
+            suspicious = confidence < np.median(confidence)
+        areas.append(roc_auc_score(suspicious, detect(name, given).score))
+    assert np.mean(areas) > 0.85, areas
 
 
 def test_two_classes(name: str) -> None:

@@ -26,9 +26,8 @@ def test_every_error_is_public_and_in_the_drawn_tree() -> None:
 @pytest.mark.parametrize("cls", _classes())
 def test_exit_code_follows_the_branch(cls: type[AuditorError]) -> None:
     branches = {UsageError: 2, DataError: 3, ResourceError: 4}
-    for branch, code in branches.items():
-        if issubclass(cls, branch):
-            assert cls.exit_code == code
+    codes = [code for branch, code in branches.items() if issubclass(cls, branch)]
+    assert [cls.exit_code] == codes or (cls is AuditorError and codes == [])
 
 
 def test_error_survives_pickling_with_its_way_out() -> None:

@@ -259,7 +259,9 @@ def test_imdb_values_above_one_are_clipped(data_dir: Path) -> None:
 
 
 def test_published_out_of_sample_files_pass(data_dir: Path) -> None:
-    for path in sorted((data_dir / "oof" / "cifar10n_aggre").glob("*.npz")):
+    paths = sorted((data_dir / "oof" / "cifar10n_aggre").glob("*.npz"))
+    assert len(paths) >= 5
+    for path in paths:
         data = open_probabilities(path)
         assert isinstance(data, ProbabilityDataset)
         assert data.probabilities.shape == (50_000, 10)

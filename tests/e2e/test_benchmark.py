@@ -11,7 +11,8 @@ import pytest
 
 from auditor.patch.rules import open_store
 from auditor.runs.run import open_run
-from tests.e2e.conftest import Cli, DigitsRun
+from tests.conftest import DigitsRun
+from tests.e2e.conftest import Cli
 
 
 def test_files_to_result_and_reports(cli: Cli, tmp_path: Path) -> None:
@@ -41,8 +42,8 @@ def test_files_to_result_and_reports(cli: Cli, tmp_path: Path) -> None:
     unplaced = json.loads(cli("benchmark", "--verdicts", "mturk.json", "--json").stdout)
     assert (unplaced["counts"]["correctable"], unplaced["n_benign"]) == (6, None)
     given = ("benchmark", "--predictions", "p", "--labels", "labels.npy", "--verdicts", "mturk.json", "--draws", "200")
-    done = json.loads(cli(*given, "--out", "bench", "--json").stdout)
-    again = json.loads(cli(*given, "--out", "bench", "--json").stdout)
+    done = cli(*given, "--out", "bench", "--json").document
+    again = cli(*given, "--out", "bench", "--json").document
     assert {k: v for k, v in done.items() if k != "conditions"} == {k: v for k, v in again.items() if k != "conditions"}
     assert [m["name"] for m in done["models"]] == ["strong", "weak"]
     assert done["headline"]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
+import contextlib
 import re
+import runpy
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 from xml.etree import ElementTree
 
 import pytest
+
+from tests.running import Done, call
 
 pytest.importorskip("sqlalchemy")
 pytest.importorskip("alembic")
@@ -19,20 +21,14 @@ pytest.importorskip("alembic")
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "gate"
 
 
-def _run(folder: Path, command: str, *more: str) -> subprocess.CompletedProcess[str]:
+def _run(folder: Path, command: str, *more: str) -> Done:
+    """A command of ``auditor`` or a script of the example, in its folder."""
     program, *arguments = command.split()
-    start = [sys.executable, "-m", "auditor"] if program == "auditor" else [sys.executable]
-    root = str(EXAMPLE.parents[2])
-    environment = {**os.environ, "AUDITOR_OFFLINE": "1", "NO_COLOR": "1", "PYTHONPATH": root, "GITHUB_ACTIONS": "true"}
-    return subprocess.run(
-        [*start, *arguments, *more],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env=environment,
-    )
+    if program == "auditor":
+        return call(*arguments, *more, cwd=folder, check=None, GITHUB_ACTIONS="true")
+    with contextlib.chdir(folder), mock.patch.object(sys, "argv", arguments):
+        runpy.run_path(arguments[0], run_name="__main__")
+    return Done(0, "", "")
 
 
 def _commands() -> list[tuple[str, int]]:
@@ -59,7 +55,7 @@ def test_the_example_passes_then_fails_on_a_leak_and_on_a_block_of_wrong_labels(
         done = _run(folder, command, *more)
         assert done.returncode == code, f"{command}\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}"
         if checking:
-            checks.append((json.loads(done.stdout), done.stderr, ElementTree.parse(folder / "labels.xml").getroot()))
+            checks.append((done.document, done.stderr, ElementTree.parse(folder / "labels.xml").getroot()))
     status = [{o["name"]: o["status"] for o in document["outcomes"]} for document, *_ in checks]
     assert set(status[0].values()) == set(status[1].values()) == {"passed"}
     assert checks[0][0]["judged"] == checks[0][0]["rows"] == 1797

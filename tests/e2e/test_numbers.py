@@ -12,7 +12,8 @@ pytest.importorskip("alembic")
 
 import auditor
 from auditor.review.store import VerdictStore
-from tests.e2e.conftest import Cli, DigitsRun, document
+from tests.conftest import DigitsRun
+from tests.e2e.conftest import Cli
 
 #: Every 20th label counts as wrong in this play, and besides them those the model flags: any truth will do.
 EVERY = 20
@@ -49,23 +50,23 @@ def test_from_a_run_to_numbers(cli: Cli, digits_run: DigitsRun) -> None:
     run = auditor.open_run(digits_run.path)
     wrong = _truth(run)
     drawn = cli("sample", "run", "--budget", "400", "--target-precision", "0.9", "--json")
-    sample = document(drawn)
+    sample = drawn.document
     assert sample["draws"] == 400
     assert sample["frame"] == 1797
     assert "within +-" in drawn.stderr
-    assert document(cli("estimate", "run", "--json"))["strict"] is None  # nobody has judged anything
+    assert cli("estimate", "run", "--json").document["strict"] is None  # nobody has judged anything
     assert "more uniform reviews needed" in cli("flag", "run", "--precision", "0.9").stderr
 
     assert _judge_all(run, wrong, 1000) > 250
     told = cli("estimate", "run", "--write", "--json")
-    total = document(told)["strict"]["total"]
+    total = told.document["strict"]["total"]
     assert total["low"] <= len(wrong) <= total["high"] < 0.3 * 1797
     assert "not corrected for reviewer error" in told.stderr
     table = pd.read_parquet(run.path / "p_wrong.parquet")
     assert len(table) == 1797
     assert table["p_wrong"].between(0, 1).all()
 
-    status = document(cli("status", "run", "--at-most", "1797", "--json"))
+    status = cli("status", "run", "--at-most", "1797", "--json").document
     flagged = set(run.findings["id"])
     remaining = status["remaining"]
     judged = set(table["id"][table["verdict"].notna()])
@@ -73,7 +74,7 @@ def test_from_a_run_to_numbers(cli: Cli, digits_run: DigitsRun) -> None:
     assert status["may_stop"] is True
     assert "the next" in cli("status", "run").stderr
 
-    listed = document(cli("flag", "run", "--fdr", "0.2", "--json"))
+    listed = cli("flag", "run", "--fdr", "0.2", "--json").document
     assert listed["schema"] == "auditor.flag-list/1"
     assert listed["n_flagged"] == len(listed["flagged"])
     assert listed["n_flagged"] > 0 or listed["more_uniform_reviews"] > 0

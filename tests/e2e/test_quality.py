@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.e2e.conftest import Cli, document
+from tests.e2e.conftest import Cli
 
 
 def test_one_document_and_words_beside_it(cli: Cli, tmp_path: Path) -> None:
     done = cli("quality", "digits", "--json", "--out", "found")
-    found = document(done)
+    found = done.document
     assert found["schema"] == "auditor.quality/1"
     assert set(found["checks"][0]) >= {"code", "name", "status", "reason", "severity", "n_items", "groups", "items"}
     assert "Not applicable: near_duplicates" in done.stderr

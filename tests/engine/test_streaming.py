@@ -106,7 +106,6 @@ def _store(kind: str, folder: Path, p: np.ndarray) -> str:
         return f"file://{folder / 'u.npy'}"
     if kind == "zarr":
         zarr = pytest.importorskip("zarr")
-        zarr.save_array(str(folder / "p.zarr"), p, chunks=(100, p.shape[1])) if False else None
         array = zarr.create_array(store=str(folder / "p.zarr"), shape=p.shape, chunks=(130, p.shape[1]), dtype=p.dtype)
         array[:] = p
         return str(folder / "p.zarr")

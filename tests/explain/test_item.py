@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,21 +16,13 @@ from auditor.explain.item import RunNetworks
 from auditor.explain.opening import has_networks, item_image
 from auditor.runs.run import open_run
 from auditor.train.kept import load_kept
-
-
-def auditor(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, "AUDITOR_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "auditor", *arguments], capture_output=True, text=True, env=environ, check=False
-    )
-    assert done.returncode == code, done.stderr
-    return done
+from tests.running import call
 
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("explained") / "run"
-    auditor(
+    call(
         "find-errors",
         "digits",
         "--model",
@@ -53,8 +41,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_command_writes_overlays_and_says_their_measures(run_folder: Path, tmp_path: Path) -> None:
     run = open_run(run_folder)
     item = str(run.findings["id"].iloc[0])
-    done = auditor("explain", str(run_folder), "--item", item, "--out", str(tmp_path / "maps"), "--json")
-    told = json.loads(done.stdout)
+    done = call("explain", str(run_folder), "--item", item, "--out", str(tmp_path / "maps"), "--json")
+    told = done.document
     assert told["schema"] == "auditor.evidence/1"
     assert [c["role"] for c in told["classes"]] == ["given", "alternative"]
     assert told["classes"][0]["name"] == told["given"]
@@ -88,7 +76,7 @@ def test_report_shows_where_the_networks_looked(run_folder: Path) -> None:
 
 
 def test_unknown_items_and_runs_without_networks(run_folder: Path, tmp_path: Path) -> None:
-    assert "unknown item 'nobody'" in auditor("explain", str(run_folder), "--item", "nobody", code=2).stderr
+    assert "unknown item 'nobody'" in call("explain", str(run_folder), "--item", "nobody", check=2).stderr
     run = open_run(run_folder)
     assert has_networks(run)
     bare = tmp_path / "bare"
@@ -101,7 +89,7 @@ def test_unknown_items_and_runs_without_networks(run_folder: Path, tmp_path: Pat
     assert not has_networks(empty)
     with pytest.raises(RunError, match="find-errors"):
         RunNetworks(empty)
-    done = auditor("explain", str(bare), "--item", str(run.items["id"].iloc[0]), code=3)
+    done = call("explain", str(bare), "--item", str(run.items["id"].iloc[0]), check=3)
     assert "no network" in done.stderr
     with pytest.raises(RunError, match="kept no network"):
         load_kept(bare / "tasks", "fold-0")

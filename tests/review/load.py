@@ -7,7 +7,9 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from multiprocessing.synchronize import Event
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +22,23 @@ from tests.review.cases import verdict
 Outcome = dict[str, Any]
 
 
-def review(where: str, reviewer: str, wanted: int, patience: float, per_message: int = 5) -> Outcome:
+@dataclass(frozen=True)
+class Moments:
+    """What the reviewers and whoever stops their server tell each other.
+
+    Attributes
+    ----------
+    turned_away : Event
+        Set by a reviewer who could not reach the database.
+    down : Event
+        Until it is set, no reviewer judges more than half of the items: so the server goes down in the middle.
+    """
+
+    turned_away: Event
+    down: Event
+
+
+def review(where: str, reviewer: str, wanted: int, patience: float, moments: Moments, per_message: int = 5) -> Outcome:
     """Judge `wanted` items; returns what the client knows: uuids by item, errors shown, retries.
 
     Every third message is sent twice, as a browser does that never saw the answer.
@@ -37,6 +55,7 @@ def review(where: str, reviewer: str, wanted: int, patience: float, per_message:
                 return call()
             except ResourceError:  # the database is away; the outbox stays and is sent again
                 retries += 1
+                moments.turned_away.set()
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
@@ -57,15 +76,17 @@ def review(where: str, reviewer: str, wanted: int, patience: float, per_message:
                     shown += [reason for _, reason in result.refused]
                 judged |= {e["item_id"]: e["uuid"] for e in events}
                 message += 1
+                if len(judged) >= wanted // 2:
+                    moments.down.wait()
     return {"reviewer": reviewer, "judged": judged, "shown": shown, "retries": retries}
 
 
-def _process(where: str, names: list[str], wanted: int, patience: float, answers: Any) -> None:
+def _process(where: str, names: list[str], wanted: int, patience: float, moments: Moments, answers: Any) -> None:
     found: list[Any] = []
 
     def one(name: str) -> None:
         try:
-            found.append(review(where, name, wanted, patience))
+            found.append(review(where, name, wanted, patience, moments))
         except BaseException as error:  # noqa: BLE001 - a failed client must be seen by the test, whatever it died of
             found.append({"reviewer": name, "judged": {}, "shown": [repr(error)], "retries": 0})
 
@@ -83,21 +104,23 @@ def run_reviewers(
     wanted: int,
     processes: int = 1,
     patience: float = 15.0,
-    meanwhile: Callable[[], None] | None = None,
+    meanwhile: Callable[[Moments], None] | None = None,
 ) -> tuple[list[Outcome], float]:
     """Let `reviewers` work at once, spread over processes; returns what each knows, and the seconds."""
     context = multiprocessing.get_context("spawn")
     answers = context.Queue()
+    moments = Moments(context.Event(), context.Event())
     names = [f"reviewer-{i:02d}" for i in range(reviewers)]
     workers = [
-        context.Process(target=_process, args=(where, names[p::processes], wanted, patience, answers))
+        context.Process(target=_process, args=(where, names[p::processes], wanted, patience, moments, answers))
         for p in range(processes)
     ]
     started = time.monotonic()
     for worker in workers:
         worker.start()
     if meanwhile is not None:
-        meanwhile()
+        meanwhile(moments)
+    moments.down.set()
     outcomes = [outcome for _ in workers for outcome in answers.get(timeout=1700)]
     for worker in workers:
         worker.join()

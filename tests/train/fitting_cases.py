@@ -42,7 +42,7 @@ class MeanTrainer:
         if self.mode == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         if self.mode == "slow":
-            time.sleep(60)
+            time.sleep(3600)  # whoever waits for it to end waits in vain
         progress.start(task.name, 1)
         counts = np.bincount(data.labels[task.train], minlength=data.n_classes)
         mean = float(np.asarray(data.features[task.train]).mean())

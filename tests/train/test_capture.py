@@ -23,7 +23,7 @@ def test_summary_equals_numpy() -> None:
     assert np.allclose(given, logits[np.arange(50), labels], rtol=1e-3)
     assert np.allclose(other, rest.max(1), rtol=1e-3)
     assert np.allclose(lse, np.log(np.exp(logits.astype(float)).sum(1)), rtol=1e-3)
-    assert given.max() > other.max() or (lse >= np.maximum(given, other) - 1e-2).all()
+    assert (lse >= np.maximum(given, other) - 1e-2).all()
 
 
 def test_summary_stays_finite() -> None:

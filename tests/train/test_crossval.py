@@ -171,9 +171,7 @@ def test_interrupt_stops_the_workers_at_once(tmp_path: Path) -> None:
     process = subprocess.Popen(_script(body), stderr=subprocess.PIPE, start_new_session=True)
     pids = _wait_for_lines(calls, 2)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the whole group
-    started = time.monotonic()
-    _, errors = process.communicate(timeout=30)
-    assert time.monotonic() - started < 10
+    _, errors = process.communicate()
     assert process.returncode == -signal.SIGINT
     assert errors.count(b"Traceback") == 1, "workers must not print tracebacks of their own"
     _assert_gone(pids)
@@ -195,22 +193,14 @@ def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:
 
 
 def _wait_for_lines(path: Path, count: int) -> list[int]:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        lines = path.read_text().splitlines() if path.exists() else []
-        if len(lines) >= count:
-            return [int(line.split()[-1]) for line in lines]
+    while not path.exists() or len(path.read_text().splitlines()) < count:
         time.sleep(0.05)
-    pytest.fail(f"{path.name} did not reach {count} lines")
+    return [int(line.split()[-1]) for line in path.read_text().splitlines()]
 
 
 def _assert_gone(pids: list[int]) -> None:
-    deadline = time.monotonic() + 10
-    alive = pids
-    while alive and time.monotonic() < deadline:
-        alive = [pid for pid in alive if _running(pid)]
+    while any(map(_running, pids)):  # far longer than the test may take, if nobody ends them
         time.sleep(0.05)
-    assert not alive
 
 
 def _running(pid: int) -> bool:
@@ -263,7 +253,6 @@ def test_kill_9_in_the_middle_of_an_epoch_changes_nothing(
         process.wait()
         assert reached
         assert process.returncode == -signal.SIGKILL
-        time.sleep(0.3)
     recorder = fitting_cases.Epochs()
     continued = fitting_cases.run(tmp_path / "broken", 1, recorder)
     assert recorder.first["fold-1"] >= 1, "finished epochs must be kept"

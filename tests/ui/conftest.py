@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,20 +12,13 @@ pytest.importorskip("streamlit", reason="streamlit is not installed")
 from auditor.ui import workspace as workspaces
 from auditor.ui.config import ReviewConfig, configure
 from auditor.ui.workspace import Workspace
-from tests.ui.runs import finished_digits
-
-
-@pytest.fixture(scope="session")
-def digits_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run over digits."""
-    return finished_digits(tmp_path_factory)
+from tests.conftest import DigitsRun
 
 
 @pytest.fixture
-def digits(digits_source: Path, tmp_path: Path) -> Path:
-    """A copy of it without verdicts."""
-    shutil.copytree(digits_source, tmp_path / "digits")
-    return tmp_path / "digits"
+def digits(digits_run: DigitsRun) -> Path:
+    """A finished run over digits without verdicts."""
+    return digits_run.path
 
 
 @pytest.fixture

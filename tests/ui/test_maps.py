@@ -18,7 +18,7 @@ from auditor.ui import workspace as workspaces
 from auditor.ui.config import ReviewConfig, configure
 from auditor.ui.server import middleware, routes
 from auditor.ui.workspace import Workspace
-from tests.ui.runs import find_errors
+from tests.running import call
 
 
 def _client() -> TestClient:
@@ -29,7 +29,8 @@ def _client() -> TestClient:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("maps") / "run"
-    find_errors(
+    call(
+        "find-errors",
         "digits",
         "--model",
         "cifake_cnn:f16-c2-d32-n1",
