@@ -11,7 +11,7 @@ import numpy as np
 from auditor.audit.config import make_config
 from auditor.audit.context import Context
 from auditor.audit.folder import default_folder, taken
-from auditor.audit.manifest import Manifest
+from auditor.audit.manifest import Manifest, StageResult
 from auditor.audit.plan import wanted_rows
 from auditor.audit.stages.choose_model import choose_model
 from auditor.audit.stages.decode import decode
@@ -105,7 +105,7 @@ def find_errors(
     dataset, supplied = _open(data, pred_probs, labels, class_names, asked.audit, settings)
     folder = Path(out) if out is not None else default_folder(dataset, asked, settings, trainer, supplied)
     with taken(folder, dataset, asked, fresh):
-        manifest.sections["notes"] += dataset.notes
+        manifest.take(StageResult(None, notes=dataset.notes))
         context = Context(dataset, asked, folder, Stages(folder), progress, trainer, workers, cluster)
         if supplied is None:
             _trained(context, manifest)

@@ -35,7 +35,7 @@ class Explainer:
     ----------
     run : Run
     progress : Progress, optional
-        Told when the detectors have to be computed, which happens once per run.
+        Receives an event when the detectors have to be computed, which happens once per run.
     """
 
     def __init__(self, run: Run, progress: Progress | None = None) -> None:
@@ -77,7 +77,7 @@ class Explainer:
         -------
         dict
             ``schema, id, status, given, suggested, fired, detectors, neighbours, learning_curve, class_pair,
-            same_group``; docs/run-folder.md describes them. A part that the run cannot tell says
+            same_group``; docs/run-folder.md describes them. A part the run knows nothing about is
             ``{"applicable": false, "reason": ...}``.
 
         Raises
@@ -217,7 +217,7 @@ def inspect_item(run: Run, item: str, progress: Progress | None = None) -> dict[
     item : str
         Item id.
     progress : Progress, optional
-        Told when the detectors are computed, once per run.
+        Receives an event when the detectors are computed, once per run.
 
     Raises
     ------

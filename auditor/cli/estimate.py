@@ -22,7 +22,7 @@ def estimate(
         bool, typer.Option("--write", help="Write P(label wrong) of every item to p_wrong.parquet in the run folder.")
     ] = False,
     plot: Annotated[Path | None, typer.Option(help="Write the reliability plot of P(label wrong) here (.svg).")] = None,
-    seed: Annotated[int, typer.Option(help="Of the halves of the cross-fit.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the split into halves for the cross-fit.")] = 0,
     json: Json = False,
 ) -> None:
     """Estimate how many labels are wrong, with intervals, from the audit stream of the review."""

@@ -40,7 +40,7 @@ def flag(
     precision: Annotated[
         float | None, typer.Option(help="From the review: share of wrong labels in the list, at least this.")
     ] = None,
-    confidence: Annotated[float, typer.Option(help="With --precision.")] = 0.95,
+    confidence: Annotated[float, typer.Option(help="Confidence of --precision.")] = 0.95,
     store: Store = None,
     scores: Annotated[
         Path | None, typer.Option(help="Write one score per item here (.npy); higher = more likely wrong.")
@@ -171,9 +171,9 @@ def _table(inputs: Inputs, result: Flagging) -> pd.DataFrame:
 
 
 def _summary(result: Flagging, run: str | None, scores: Path | None, out: Path | None) -> list[str]:
-    n, found = result.analysis.n_items, len(result.flagged)
+    n, n_flagged = result.analysis.n_items, len(result.flagged)
     by = f"rule {result.rule}" if result.rule else f"detector {result.detector}"
-    lines = [f"{found:,} of {n:,} items flagged ({found / n:.2%}) by {by} in {result.seconds:.2f} s"]
+    lines = [f"{n_flagged:,} of {n:,} items flagged ({n_flagged / n:.2%}) by {by} in {result.seconds:.2f} s"]
     if len(result.weights) > 1:
         lines.append("weights of the files: " + ", ".join(f"{w:.3f}" for w in result.weights))
     lines += [f"{what} written to {path}" for what, path in (("scores", scores), ("flagged items", out)) if path]

@@ -47,7 +47,7 @@ def models(json: Json = False) -> None:
 
 
 def doctor(json: Json = False) -> None:
-    """Say what this machine has: cores, memory, GPU, packages, data sets."""
+    """Show what this machine has: cores, memory, GPU, packages, data sets."""
     from auditor.core.config import load_settings
     from auditor.core.machine import describe_machine, package_versions
     from auditor.data.open import list_datasets

@@ -21,7 +21,7 @@ app = typer.Typer(
 PatchFile = Annotated[Path, typer.Argument(metavar="PATCH", help="A *.labelpatch.jsonl or *.labelpatch.parquet file.")]
 Data = Annotated[str, typer.Argument(metavar="DATASET", help="A data reference, or the folder of a corrected copy.")]
 Force = Annotated[
-    bool, typer.Option("--force-index", help="Find rows by their number where hash or label does not fit.")
+    bool, typer.Option("--force-index", help="Find rows by their number where hash or label does not match.")
 ]
 Column = Annotated[str | None, typer.Option(help="What the patch's label column is called in this data.")]
 Link = Annotated[bool, typer.Option("--link", help="Hard-link files that do not change, to save space.")]
@@ -98,7 +98,7 @@ def create(
 
 @app.command()
 def show(patch: PatchFile, json: Json = False) -> None:
-    """Say what a patch holds: operations, class pairs, votes."""
+    """Show what a patch holds: operations, class pairs, votes."""
     from auditor.cli.console import answer
     from auditor.patch.combine import summary
     from auditor.patch.files import read_patch
@@ -131,7 +131,7 @@ def verify(
     offline: Offline = False,
     json: Json = False,
 ) -> None:
-    """Check header, every hash and every label against a data set; change nothing. Exit 3 if it does not fit."""
+    """Check header, every hash and every label against a data set; change nothing. Exit 3 if it does not match."""
     from auditor.cli.values import settings_for
     from auditor.patch.applying import verify_patch
     from auditor.patch.files import read_patch
@@ -191,7 +191,7 @@ def merge(
     out: Annotated[Path, typer.Option(help="New patch.")],
     json: Json = False,
 ) -> None:
-    """Unite patches. Conflicts are listed and nothing is written (exit 3)."""
+    """Merge patches. Conflicts are listed and nothing is written (exit 3)."""
     from auditor.cli.console import answer
     from auditor.patch.combine import merge_patches
     from auditor.patch.files import read_patch, write_patch
@@ -218,7 +218,7 @@ def convert(
         str | None, typer.Option("--from", help="published, real, csv, label-studio, fiftyone, column or patch.")
     ] = None,
     write_as: Annotated[str | None, typer.Option("--to", help="As --from.")] = None,
-    data: Annotated[str | None, typer.Option(help="The data set spoken of; needed unless FILE is a patch.")] = None,
+    data: Annotated[str | None, typer.Option(help="The data set it is about; needed unless FILE is a patch.")] = None,
     k: Annotated[int, typer.Option(help="Votes of five that make a consensus (published).")] = 3,
     index: Index = None,
     column: Annotated[str, typer.Option(help="Column of corrected labels.")] = "corrected_label",

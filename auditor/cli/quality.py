@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from auditor.cli.options import DataDir, Json, Offline, Quiet, Workers
 
 __all__ = ["quality"]
+
+_ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
 def quality(
@@ -33,9 +35,8 @@ def quality(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Check the data beside its labels: copies, leakage, broken items, odd pictures, drift and more."""
+    """Check the data apart from its labels: copies, leakage, broken items, odd pictures, drift and more."""
     from auditor.cli.console import RichProgress, answer
-    from auditor.cli.present_quality import outcome_table, summary_lines
     from auditor.cli.values import settings_for
     from auditor.quality.run import quality as work
 
@@ -52,5 +53,37 @@ def quality(
             progress=progress,
         )
     if not quiet:
-        outcome_table(result.document)
-    answer(summary_lines(result.document, result.folder), result.document if json else None, quiet)
+        _outcome_table(result.document)
+    answer(_summary_lines(result.document, result.folder), result.document if json else None, quiet)
+
+
+def _outcome_table(document: dict[str, Any]) -> None:
+    """What was found, the gravest first, on stderr."""
+    from auditor.cli.console import show_table
+
+    seen = [c for c in document["checks"] if c["status"] == "found"]
+    seen.sort(key=lambda c: (_ORDER[c["severity"]], c["code"]))
+    rows = [
+        (c["code"], c["name"], c["severity"], f"{c['n_items']:,}" if c["n_items"] else "", c["reason"]) for c in seen
+    ]
+    if rows:
+        show_table(["code", "check", "severity", ">items", ""], rows, f"{len(rows)} check(s) found something")
+
+
+def _summary_lines(document: dict[str, Any], folder: Path | None) -> list[str]:
+    """What passed, what could not be looked at and why, and what to do next."""
+    passed = [c["name"] for c in document["checks"] if c["status"] == "passed"]
+    lines = [f"Nothing found: {', '.join(passed)}."] if passed else []
+    reasons: dict[str, list[str]] = {}
+    for c in document["checks"]:
+        if c["status"] == "not applicable":
+            reasons.setdefault(c["reason"], []).append(c["name"])
+    lines += [f"Not applicable: {', '.join(names)}: {reason}." for reason, names in reasons.items()]
+    compared = f", compared with {document['reference']!r}" if document["reference"] else ""
+    lines.append(f"{document['n_examined']:,} items examined{compared}; {document['seconds']:.1f} s.")
+    if folder is not None:
+        lines.append(f"Written to {folder}")
+        lines.append(f"Next: open {folder / 'quality.parquet'}, one row per item found")
+    else:
+        lines.append("Next: --out FOLDER for every item found, --json for all of this as a document")
+    return lines

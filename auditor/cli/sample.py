@@ -21,8 +21,8 @@ def sample(
             "this; between 0 and 1."
         ),
     ] = None,
-    confidence: Annotated[float, typer.Option(help="With --target-precision.")] = 0.95,
-    seed: Annotated[int, typer.Option(help="Of a new draw; continuing keeps the first one's.")] = 0,
+    confidence: Annotated[float, typer.Option(help="Confidence of that promise; with --target-precision.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="Seed of a new draw; a continued one keeps its own.")] = 0,
     new: Annotated[
         bool, typer.Option("--new", help="Draw a new stream from what has no verdict now, instead of continuing.")
     ] = False,

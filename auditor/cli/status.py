@@ -19,7 +19,7 @@ def status(
     store: Store = None,
     json: Json = False,
 ) -> None:
-    """Say how far the review is, how many errors remain, and whether one may stop. Ask as often as you like."""
+    """Show how far the review has come, how many errors remain, and whether you may stop."""
     from auditor.cli.console import answer
     from auditor.cli.values import read_review, run_named
     from auditor.estimation.documents import status_document

@@ -47,7 +47,7 @@ class Settings:
 
 
 _NAMES = {f.name for f in fields(Settings)} - {"origin"}
-_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+_BOOL = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off", ""), False)
 
 
 def load_settings(
@@ -137,18 +137,12 @@ def _normalise(values: Mapping[str, Any], base: Path, place: str) -> dict[str, A
                 raise ConfigError(f"{place}: data_dirs must be a list of folders, not {value!r}.")
             result[key] = tuple((base / Path(v).expanduser()).resolve() for v in value)
         elif key == "offline":
-            result[key] = _as_bool(value, place)
+            flag = _BOOL.get(str(value).strip().lower())
+            if flag is None:
+                raise ConfigError(f"{place}: offline must be true or false, not {value!r}.")
+            result[key] = flag
         elif not isinstance(value, str | Path):
             raise ConfigError(f"{place}: {key} must be a path, not {value!r}.")
         else:
             result[key] = (base / Path(value).expanduser()).resolve()
     return result
-
-
-def _as_bool(value: Any, place: str) -> bool:
-    if isinstance(value, bool):
-        return value
-    text = str(value).strip().lower()
-    if text in _TRUE | _FALSE:
-        return text in _TRUE
-    raise ConfigError(f"{place}: offline must be true or false, not {value!r}.")

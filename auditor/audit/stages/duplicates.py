@@ -24,7 +24,7 @@ def group_duplicates(context: Context, bad: np.ndarray) -> StageResult[np.ndarra
     """Number the groups that must stay together, int64 (n,).
 
     Exact duplicates (equal content hash), near duplicates of images and texts, and the user's own groups are
-    joined: whoever shares any of them shares a number. `bad` items have no content to compare.
+    joined: items that share any of them share a number. `bad` items have no content to compare.
     """
     context.progress.stage("duplicates", "so that copies never lie on both sides of a fold")
     dataset, near = context.dataset, context.config.near_duplicates

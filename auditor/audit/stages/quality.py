@@ -29,7 +29,7 @@ def check_quality(context: Context, run: Run) -> StageResult[None]:
     dataset = context.dataset
     if isinstance(dataset, ProbabilityDataset):
         return StageResult(None, [not_applicable("quality", "the items themselves are not here")])
-    context.progress.stage("quality", "checks beside the labels")
+    context.progress.stage("quality", "checks apart from the labels")
 
     def produce() -> dict[str, Any]:
         pixels = context.folder / IMAGES
