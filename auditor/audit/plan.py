@@ -147,14 +147,13 @@ def _train_to_test(
     )
     predict &= ~np.isin(labels, small)
     usable = np.flatnonzero(~bad)
-    if not predict.any():
-        return AuditPlan("train-to-test", "", np.empty(0, np.int64), _no_fold(dataset), (), usable, not_auditable, 0)
     position = _positions(usable, len(dataset))
-    tasks = seed_tasks(position[np.flatnonzero(train)], position[np.flatnonzero(predict)], seeds, seed)
+    rows = np.flatnonzero(predict)
+    tasks = seed_tasks(position[np.flatnonzero(train)], position[rows], seeds, seed) if len(rows) else []
     return AuditPlan(
         "train-to-test",
         f"{seeds} model(s) trained on the train split ({int(train.sum()):,} items), averaged",
-        np.flatnonzero(predict),
+        rows,
         _no_fold(dataset),
         tuple(tasks),
         usable,

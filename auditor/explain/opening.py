@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from auditor.data.base import Dataset
 
-__all__ = ["has_networks", "item_content", "item_image", "need_torch", "report_maps"]
+__all__ = ["has_networks", "item_content", "item_image", "need_torch", "report_maps", "same_item"]
 
 
 def need_torch() -> None:
@@ -53,18 +53,35 @@ def item_content(run: Run, item: str, settings: Settings) -> Any:
     UnknownNameError
         If the run has no such item.
     DataError
-        If the data holds something else in its place by now.
+        As `same_item`.
     """
-    data, recorded = run.manifest["data"], run.items["content_hash"].iat[run.row(item)]
+    data, row = run.manifest["data"], run.row(item)
     if data["modality"] == "probabilities":
         raise UsageError("this run has probabilities only, not the items themselves.")
     dataset = open_dataset(data["reference"], settings)
-    rows = np.flatnonzero(dataset.ids == item)
+    return same_item(dataset, row, item, str(run.items["content_hash"].iloc[row])).item(0)
+
+
+def same_item(dataset: Dataset, row: int, item: str, content_hash: str) -> Dataset:
+    """The one item of a data set that a run recorded in this row under this id, with this content.
+
+    Raises
+    ------
+    DataError
+        If the data set holds no such item, or something else under its id by now.
+    """
+    # A run of supplied probabilities holds one split of its data set: its rows are then not those of the data set.
+    rows = np.array([row])
+    if row >= len(dataset) or dataset.ids[row] != item:
+        rows = np.flatnonzero(dataset.ids == item)[:1]
     # The hash of this one item: hashing all of a large data set takes minutes.
-    single = dataset.subset(rows[:1]) if len(rows) else None
-    if single is None or single.content_hashes[0] != recorded:
-        raise DataError(f"item {item!r} of {data['reference']!r} is no longer the one this run saw.")
-    return single.item(0)
+    single = dataset.subset(rows) if len(rows) else None
+    if single is None or single.content_hashes[0] != content_hash:
+        raise DataError(
+            f"item {item!r} of {dataset.reference!r} is no longer the one this run saw.",
+            "Repeat auditor find-errors on the data as it is now.",
+        )
+    return single
 
 
 def item_image(run: Run, item: str, settings: Settings) -> Image:

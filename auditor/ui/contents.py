@@ -15,6 +15,7 @@ import numpy as np
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, UnreadableError
 from auditor.data.open import open_dataset
+from auditor.explain.opening import same_item
 from auditor.runs import layout
 from auditor.runs.run import Run
 from auditor.ui.keywords import MOST_TEXTS, Keywords
@@ -72,21 +73,9 @@ class Contents:
             raise DataError("this run has no item with that content.")
         with self._lock:
             dataset = self._dataset
-        if row >= len(dataset):
-            raise self._changed(row)
-        # The hash of this one item: what is shown is what was audited, also when files changed since.
-        single = dataset.subset(np.array([row]))
-        if single.content_hashes[0] != content_hash:
-            raise self._changed(row)
-        item: Image | str | dict[str, Any] = single.item(0)
+        # What is shown is what was audited, also when files changed since.
+        item: Image | str | dict[str, Any] = same_item(dataset, row, self.rows.facts(row)["id"], content_hash).item(0)
         return item
-
-    def _changed(self, row: int) -> DataError:
-        return DataError(
-            f"item {self.rows.facts(row)['id']!r} of {self.run.manifest['data']['reference']!r} is no longer the one "
-            "this run saw.",
-            "Repeat auditor find-errors on the data as it is now.",
-        )
 
     def keywords(self) -> Keywords:
         """Word weights of the run's texts, from at most `MOST_TEXTS` of them."""
