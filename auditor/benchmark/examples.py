@@ -10,7 +10,7 @@ from auditor.benchmark.inputs import Inputs
 from auditor.benchmark.models import make_field
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.sets import make_sets
-from auditor.report.find_errors import picture_of
+from auditor.report.pictures import picture_of
 
 __all__ = ["examples"]
 

@@ -8,11 +8,10 @@ from typing import Final
 
 from auditor.benchmark.folder import is_result, read_result
 from auditor.core.errors import RunError, UsageError
-from auditor.core.files import atomic_write
-from auditor.report.benchmark import render_json, render_markdown
-from auditor.report.benchmark_html import render_html
+from auditor.core.files import write_text
+from auditor.report import find_errors
+from auditor.report.benchmark import render_html, render_json, render_markdown
 from auditor.report.pdf import print_pdf
-from auditor.report.run_markdown import render_run_markdown
 from auditor.runs.run import Run, open_run
 
 __all__ = ["FORMATS", "render_report", "write_report"]
@@ -55,9 +54,7 @@ def write_report(name: str, form: str, out: Path | None, runs_dir: Path) -> Path
     if form == "pdf":
         print_pdf(render_report(name, "html", runs_dir), target)
         return target
-    text = render_report(name, form, runs_dir)
-    with atomic_write(target) as handle:
-        handle.write(text.encode())
+    write_text(target, render_report(name, form, runs_dir))
     return target
 
 
@@ -70,7 +67,7 @@ def _folder(name: str, runs_dir: Path) -> Path:
 
 def _run(run: Run, form: str) -> str:
     if form == "md":
-        return render_run_markdown(run)
+        return find_errors.render_markdown(run)
     if form == "json":
         findings = json.loads(run.findings.to_json(orient="records"))
         facts = {key: run.manifest[key] for key in ("data", "plan", "counts", "not_auditable", "notes")}

@@ -56,7 +56,7 @@ def estimate(
 
 def _write_plot(path: Path, result: ErrorEstimate) -> None:
     from auditor.core.errors import DataError, UsageError
-    from auditor.core.files import atomic_write
+    from auditor.core.files import write_text
     from auditor.estimation.probability import LEAST_CHECKED
     from auditor.estimation.reliability_plot import reliability_svg
 
@@ -64,5 +64,4 @@ def _write_plot(path: Path, result: ErrorEstimate) -> None:
         raise UsageError(f"--plot {str(path)!r}: the file must end in .svg.")
     if result.calibration is None or not result.calibration.bins:
         raise DataError(f"a reliability plot needs {LEAST_CHECKED} verdicts of the audit stream: nothing was written.")
-    with atomic_write(path) as handle:
-        handle.write(reliability_svg(result.calibration.bins).encode())
+    write_text(path, reliability_svg(result.calibration.bins))

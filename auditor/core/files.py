@@ -24,6 +24,7 @@ __all__ = [
     "read_json",
     "sweep_temporary",
     "write_json",
+    "write_text",
 ]
 
 
@@ -97,6 +98,12 @@ def json_value(value: Any, digits: int | None = None) -> Any:
     return None if value is not None and value != value else value
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, atomically and without touching its line ends."""
+    with atomic_write(path) as handle:
+        handle.write(text.encode())
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented UTF-8 JSON, atomically.
 
@@ -105,9 +112,7 @@ def write_json(path: Path, value: Any) -> None:
     ValueError
         For a number that is not finite: the builder of a document says where null may stand (`json_value`).
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    with atomic_write(path) as handle:
-        handle.write(text.encode() + b"\n")
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:

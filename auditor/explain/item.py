@@ -15,7 +15,7 @@ from auditor.data.base import Dataset
 from auditor.explain.gradcam import coarse_maps, enlarge
 from auditor.explain.measures import centre_mask, centre_share, curves, shuffled
 from auditor.explain.overlays import overlay
-from auditor.report.find_errors import THUMBNAIL, thumbnail_uri
+from auditor.report.pictures import THUMBNAIL, thumbnail_uri
 from auditor.runs import layout
 from auditor.runs.run import Run
 from auditor.train.kept import KeptNetwork, kept_tasks, load_kept

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from auditor.core.errors import DataError
+from auditor.report.pictures import fitted
 
 __all__ = ["heat", "overlay"]
 
@@ -36,13 +37,7 @@ def overlay(image: Image.Image, values: np.ndarray, side: int = 160) -> Image.Im
     values = np.asarray(values, float)
     if values.ndim != 2 or not np.isfinite(values).all():
         raise DataError(f"a map must be finite with shape (h, w), not {values.shape}.")
-    longest = max(image.size)
-    if longest <= side:
-        factor = max(1, side // longest)
-        base = image.convert("RGB").resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
-    else:
-        base = image.convert("RGB")
-        base.thumbnail((side, side), Image.Resampling.LANCZOS)
+    base = fitted(image, side)
     grey = Image.fromarray((np.clip(values, 0, 1) * 255).round().astype(np.uint8))
     large = np.asarray(grey.resize(base.size, Image.Resampling.BILINEAR), float) / 255
     alpha = (STRONGEST * large)[..., None]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from auditor.core.files import atomic_write
+from auditor.core.files import write_text
+from auditor.report.rendering import render
 
-__all__ = ["BenchmarkReport", "environment", "render_json", "render_markdown", "write_reports"]
+__all__ = ["BenchmarkReport", "render_html", "render_json", "render_markdown", "write_reports"]
 
 
 @dataclass(frozen=True)
@@ -28,45 +30,66 @@ class BenchmarkReport:
     examples: tuple[dict[str, Any], ...] = ()
 
 
-def environment(autoescape: bool) -> Any:
-    """Jinja templates of this package, with the filters all of them use."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    found = Environment(
-        loader=PackageLoader("auditor.report"),
-        autoescape=autoescape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    found.filters["thousands"] = lambda n: "-" if n is None else f"{n:,}"
-    found.filters["pct"] = lambda x, digits=2: "-" if x is None else f"{100 * x:.{digits}f}"
-    found.filters["p"] = lambda x: "-" if x is None else "< 0.001" if x < 0.001 else f"{x:.3f}"
-    found.filters["span"] = lambda x, digits=2: (
-        "-" if x is None else f"{100 * x[0]:.{digits}f} to {100 * x[1]:.{digits}f}"
-    )
-    found.filters["signed"] = lambda n: "0" if n == 0 else f"{n:+d}".replace("-", "−")
-    found.filters["cell"] = lambda s: str(s).replace("|", "\\|").replace("\n", " ")
-    return found
+def render_json(report: BenchmarkReport) -> str:
+    """The result document."""
+    return json.dumps(report.result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def render_markdown(report: BenchmarkReport) -> str:
     """The report as Markdown, without pictures."""
-    return str(environment(False).get_template("benchmark.md.jinja").render(r=report.result, examples=report.examples))
+    return render("benchmark.md.jinja", r=report.result, examples=report.examples)
 
 
-def write_reports(report: BenchmarkReport, folder: Path) -> list[Path]:
+def render_html(report: BenchmarkReport) -> str:
+    """The page, which asks nobody for anything: its script draws interactive figures from the data in it; without a
+    script the tables say the same."""
+    script, style = (
+        files("auditor.report").joinpath(f"templates/benchmark.{kind}").read_text(encoding="utf-8")
+        for kind in ("js", "css")
+    )
+    data = _embedded(report.result)
+    return render(
+        "benchmark.html.jinja", r=report.result, examples=report.examples, data=data, script=script, style=style
+    )
+
+
+def _embedded(result: dict[str, Any]) -> str:
+    """What the figures need, as JSON that cannot end the script element it stands in."""
+    value = {
+        "models": [
+            {
+                "name": m["name"],
+                "rank": m["rank"],
+                "interval": m["rank_interval"],
+                "original": m["pruned_original"],
+                "corrected": m["pruned_corrected"],
+                "limits": m["intervals"],
+                "c": [m["correctable_original"], m["correctable_corrected"]],
+            }
+            for m in result["models"]
+        ],
+        "curves": result["curves"],
+        "base": result["prevalence"],
+        "crossovers": [
+            {
+                "a": c["a"],
+                "b": c["b"],
+                "x": c["prevalence"],
+                "low": c["interval"]["low"],
+                "high": c["interval"]["high"],
+                "share": c["interval"]["share_of_draws"],
+                "p": c["p_correctable"],
+                "significant": c["significant"],
+            }
+            for c in result["crossovers"]
+        ],
+        "flips": [[f["a"], f["b"], f["real"]] for f in result["flips"]],
+    }
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def write_reports(report: BenchmarkReport, folder: Path) -> None:
     """Write ``report.html`` and ``report.md`` into `folder`."""
-    from auditor.report.benchmark_html import render_html
-
-    written = []
-    for name, text in (("report.html", render_html(report)), ("report.md", render_markdown(report))):
-        with atomic_write(folder / name) as handle:
-            handle.write(text.encode())
-        written.append(folder / name)
-    return written
-
-
-def render_json(report: BenchmarkReport) -> str:
-    """The result document."""
-    return json.dumps(report.result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_text(folder / "report.html", render_html(report))
+    write_text(folder / "report.md", render_markdown(report))

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from auditor.core.errors import MissingExtraError
-from auditor.core.files import atomic_write
+from auditor.core.files import write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,8 @@ def chart_svg(
     except ImportError as error:
         raise MissingExtraError("matplotlib", "report", "drawing a chart") from error
     buffer = io.StringIO()
-    with _LOCK, rc_context({**_STYLE, "axes.prop_cycle": cycler(color=PALETTE)}):
+    style: Any = {**_STYLE, "axes.prop_cycle": cycler(color=PALETTE)}
+    with _LOCK, rc_context(style):
         figure = Figure(figsize=(size[0] / _DPI, size[1] / _DPI), layout="constrained")
         figure.suptitle(title, x=0.01, ha="left")
         draw(*figure.subplots(1, panels, squeeze=False)[0])
@@ -91,8 +92,7 @@ def chart_svg(
 
 def write_chart(path: Path, draw: Callable[..., None], title: str, **options: Any) -> None:
     """Write `chart_svg` to `path`, atomically."""
-    with atomic_write(path) as handle:
-        handle.write(chart_svg(draw, title, **options).encode())
+    write_text(path, chart_svg(draw, title, **options))
 
 
 def points(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import mimetypes
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -11,6 +9,8 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from auditor.report.pictures import data_uri
 
 __all__ = ["page_html"]
 
@@ -54,9 +54,7 @@ def page_html(lines: Sequence[str], folder: Path, language: str = "en") -> str:
 
 def _picture(renderer: Any, tokens: Sequence[Token], at: int, options: Any, env: Mapping[str, Path]) -> str:
     path = env["folder"] / str(tokens[at].attrs["src"])
-    data = base64.b64encode(path.read_bytes()).decode()
-    kind = mimetypes.guess_type(path.name)[0]
-    return f'<img class="wide" alt="{escape(tokens[at].content)}" src="data:{kind};base64,{data}">'
+    return f'<img class="wide" alt="{escape(tokens[at].content)}" src="{data_uri(path.read_bytes(), path.name)}">'
 
 
 def _table_open(*_: Any) -> str:

@@ -17,7 +17,7 @@ from auditor.review.database import Database
 from auditor.review.events import chunked
 from auditor.review.vocabulary import canonical
 
-__all__ = ["plant", "plant_into", "read_controls", "set_detections"]
+__all__ = ["plant", "plant_into", "read_controls", "set_detections", "set_detections_in", "set_fact"]
 
 #: Largest control file in bytes; controls are some dozens or hundreds of items.
 _LARGEST: Final = 16 << 20
@@ -62,12 +62,7 @@ def read_controls(path: Path) -> dict[str, str]:
 
 
 def plant(database: Database, controls: Mapping[str, str], classes: Sequence[str]) -> int:
-    """Plant items whose verdict is known into every reviewer's queue; a later verdict replaces an earlier one.
-
-    Returns how many controls there are then. Raises `DataError` for an unknown item or an impossible verdict; nothing
-    is planted then.
-    """
-
+    """Plant items whose verdict is known into every reviewer's queue; see `VerdictStore.plant`."""
     return database.write(lambda connection: plant_into(connection, database, controls, classes))
 
 
@@ -90,45 +85,33 @@ def plant_into(
         again = insert.on_conflict_do_update(index_elements=["item"], set_={"expected": insert.excluded["expected"]})
         connection.execute(again, rows)
     total = connection.scalar(sa.select(sa.func.count()).select_from(schema.controls)) or 0
-    _set_fact(connection, "n_controls", total)
+    set_fact(connection, "n_controls", total)
     return int(total)
 
 
 def set_detections(database: Database, detections: Mapping[str, np.ndarray], source: str) -> None:
-    """Put what detectors flag in the place of what the store knew; for filters only, no queue depends on it.
+    """Put what detectors flag in the place of what the store knew; see `VerdictStore.set_detections`."""
+    database.write(lambda connection: set_detections_in(connection, database, detections, source))
 
-    Parameters
-    ----------
-    database : Database
-    detections : mapping of str to array of item ids
-    source : str
-        What they were read from, for `facts`.
 
-    Raises
-    ------
-    DataError
-        If a detector flags an unknown item.
-    """
-    names = list(detections)
+def set_detections_in(
+    connection: sa.Connection, database: Database, detections: Mapping[str, np.ndarray], source: str | None
+) -> None:
+    """`set_detections` within a transaction."""
+    if not database.is_sqlite:
+        # Two servers that notice new detectors at once would both insert.
+        connection.execute(sa.text("LOCK TABLE detections IN EXCLUSIVE MODE"))
     wanted = sorted({str(i) for ids in detections.values() for i in ids})
-
-    def work(connection: sa.Connection) -> None:
-        if not database.is_sqlite:
-            # Two servers that notice new detectors at once would both insert.
-            connection.execute(sa.text("LOCK TABLE detections IN EXCLUSIVE MODE"))
-        known = _places(connection, wanted)
-        if len(known) < len(wanted):
-            stranger = next(i for i in wanted if i not in known)
-            raise DataError(f"a detector flags {stranger!r}, which is no item.")
-        connection.execute(sa.delete(schema.detections))
-        for name in names:
-            places = sorted({known[str(i)][0] for i in detections[name]})
-            for part in chunked(places, 20_000):
-                connection.execute(sa.insert(schema.detections), [{"detector": name, "item": p} for p in part])
-        _set_fact(connection, "detectors", names)
-        _set_fact(connection, "detections_of", source)
-
-    database.write(work)
+    known = _places(connection, wanted)
+    if len(known) < len(wanted):
+        stranger = next(i for i in wanted if i not in known)
+        raise DataError(f"a detector flags {stranger!r}, which is no item.")
+    connection.execute(sa.delete(schema.detections))
+    for name, ids in detections.items():
+        for part in chunked(sorted({known[str(i)][0] for i in ids}), 20_000):
+            connection.execute(sa.insert(schema.detections), [{"detector": name, "item": p} for p in part])
+    set_fact(connection, "detectors", list(detections))
+    set_fact(connection, "detections_of", source)
 
 
 def _places(connection: sa.Connection, ids: list[str]) -> dict[str, tuple[int, str, str | None]]:
@@ -140,6 +123,7 @@ def _places(connection: sa.Connection, ids: list[str]) -> dict[str, tuple[int, s
     return found
 
 
-def _set_fact(connection: sa.Connection, key: str, value: Any) -> None:
+def set_fact(connection: sa.Connection, key: str, value: Any) -> None:
+    """Store what the store says about itself under `key`, in the place of what was there."""
     connection.execute(sa.delete(schema.meta).where(schema.meta.c.key == key))
     connection.execute(sa.insert(schema.meta).values(key=key, value=json.dumps(value)))

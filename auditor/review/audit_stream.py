@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from auditor.core.errors import DataError, RunError
 from auditor.core.seeds import generator
 from auditor.review import schema
+from auditor.review.additions import set_fact
 from auditor.review.database import Database
 from auditor.review.events import chunked
 from auditor.review.votes import objects
@@ -162,8 +163,7 @@ def draw(
             "uniform_share": sampling.UNIFORM_SHARE,
             "candidate_share": share,
         }
-        connection.execute(sa.delete(schema.meta).where(schema.meta.c.key == _KEY))
-        connection.execute(sa.insert(schema.meta).values(key=_KEY, value=json.dumps(described)))
+        set_fact(connection, _KEY, described)
         return read(connection, facts)
 
     return database.write(work)

@@ -15,7 +15,7 @@ from auditor.core.errors import ConfigError, DataError, RunError
 from auditor.core.hashing import hash_json
 from auditor.core.seeds import generator
 from auditor.review import schema
-from auditor.review.additions import plant_into
+from auditor.review.additions import plant_into, set_detections_in
 from auditor.review.database import SQLITE_CACHE, Database
 from auditor.review.sampling import draw_audit, score_bands
 
@@ -135,7 +135,6 @@ def load(
     place = np.zeros(len(table), dtype=np.int64)  # 0 = not drawn
     place[np.flatnonzero(frame)[draw.order]] = np.arange(1, len(draw.order) + 1)
     queue = _queue_rows(table, place, plan)
-    by_id = pd.Series(table["item"].to_numpy(), index=table["item_id"])
     facts = {
         "run": run.id,
         "class_names": list(run.class_names),
@@ -144,7 +143,7 @@ def load(
         "n_flagged": int(table["flagged"].sum()),
         "n_audit": len(draw.order),
         "n_frame": int(frame.sum()),
-        "detectors": list(detections or {}),
+        "detectors": [],
         "identity": hash_json([run.id, list(run.class_names), len(table)]),
     }
 
@@ -153,12 +152,9 @@ def load(
             return
         _copy(database, connection, schema.items, _rows(table))
         _copy(database, connection, schema.queue, queue)
-        for name, ids in (detections or {}).items():
-            found = by_id.reindex(np.unique(np.asarray(ids, dtype=object)))
-            if found.isna().any():
-                raise DataError(f"the detector {name!r} flags {found.index[found.isna()][0]!r}, which is no item.")
-            _copy(database, connection, schema.detections, ((name, int(i)) for i in np.sort(found.to_numpy())))
         connection.execute(sa.insert(schema.meta), [{"key": k, "value": json.dumps(v)} for k, v in facts.items()])
+        if detections:
+            set_detections_in(connection, database, detections, None)
         plant_into(connection, database, controls or {}, run.class_names)
 
     database.write(work)

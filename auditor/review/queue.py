@@ -13,25 +13,18 @@ import sqlalchemy as sa
 
 from auditor.core.seeds import generator
 from auditor.review import schema
+from auditor.review.additions import set_fact
 from auditor.review.database import Database
 from auditor.review.events import chunked, count, rewind
 from auditor.review.loading import QueuePlan
 
-__all__ = ["Claim", "Reordering", "ask_again", "claim_batch", "last_reordering", "next_ranked", "release", "reorder"]
+__all__ = ["Reordering", "ask_again", "claim_batch", "last_reordering", "next_ranked", "release", "reorder"]
 
 #: Any fixed number; the schema comes on top, so that runs in one database do not wait for each other.
 _QUEUE_LOCK: Final = 0x61756471
 _STREAMS: Final = ("ranked", "audit", "control")
 #: Key of `schema.meta` that describes the last change of the order.
 _REORDERED: Final = "reordered"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """An item in a reviewer's hand."""
-
-    item: int
-    claimed_until: float
 
 
 @dataclass(frozen=True)
@@ -53,10 +46,10 @@ class Reordering:
     moved: int
 
 
-def claim_batch(database: Database, plan: QueuePlan, reviewer: str, n: int, now: float) -> list[Claim]:
-    """Fill the reviewer's hand up to `n` items: those already in it, then new ones."""
+def claim_batch(database: Database, plan: QueuePlan, reviewer: str, n: int, now: float) -> list[int]:
+    """Fill the reviewer's hand up to `n` items, those already in it first; returns their places."""
 
-    def work(connection: sa.Connection) -> list[Claim]:
+    def work(connection: sa.Connection) -> list[int]:
         _serialise(database, connection)
         _expire(connection, now)
         person = _reviewer(database, connection, reviewer, now)
@@ -65,7 +58,7 @@ def claim_batch(database: Database, plan: QueuePlan, reviewer: str, n: int, now:
         need = n - len(hand)
         if need > 0:
             hand += _claim(database, connection, plan, person, need, until)
-        return [Claim(item, until) for item in hand]
+        return hand
 
     return database.write(work)
 
@@ -228,8 +221,7 @@ def reorder(database: Database, item_ids: Sequence[str] | None, events: int, rea
             # What stands before a cursor may be new to that reviewer now.
             connection.execute(sa.update(schema.reviewers).values(ranked_cursor=0))
         done = Reordering(events, reason, len(moves))
-        connection.execute(sa.delete(schema.meta).where(schema.meta.c.key == _REORDERED))
-        connection.execute(sa.insert(schema.meta).values(key=_REORDERED, value=json.dumps(asdict(done))))
+        set_fact(connection, _REORDERED, asdict(done))
         return done
 
     return database.write(work)

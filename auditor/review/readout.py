@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
-import numpy as np
 import sqlalchemy as sa
 
 from auditor.core.errors import UsageError
 from auditor.review import schema
-from auditor.review.audit_stream import stream_facts
 from auditor.review.events import chunked
-from auditor.review.votes import VoteTable, objects, votes_from
+from auditor.review.votes import VoteTable, votes_from
 
 __all__ = [
-    "AuditSample",
-    "Disagreement",
     "ItemState",
     "Page",
     "PageFilter",
     "ReviewCounts",
     "ReviewItem",
     "VoteTable",
-    "audit_sample",
     "control_table",
     "disagreements",
     "item_rows",
@@ -35,21 +29,6 @@ __all__ = [
     "vote_table",
 ]
 
-_FIELDS: Final = (
-    "item",
-    "item_id",
-    "content_hash",
-    "index",
-    "split",
-    "code",
-    "given",
-    "suggested",
-    "p_given",
-    "p_suggested",
-    "score",
-    "flagged",
-    "message",
-)
 #: Longest page: a caller that asks for everything would hold the whole run in memory.
 MOST: Final = 1000
 
@@ -129,14 +108,6 @@ class ItemState:
 
 
 @dataclass(frozen=True)
-class Disagreement:
-    """An item on which current verdicts differ and nobody has adjudicated."""
-
-    item: ReviewItem
-    votes: Mapping[str, int]
-
-
-@dataclass(frozen=True)
 class ReviewCounts:
     """Counts over current verdicts. `*_total` are items of a stream, `*_done` those with a verdict."""
 
@@ -154,29 +125,8 @@ class ReviewCounts:
     disagreements: int
 
 
-@dataclass(frozen=True)
-class AuditSample:
-    """The random sample, reviewed or not, in the order of review (`docs/review.md`, Audit stream).
-
-    Attributes
-    ----------
-    item_ids, given : object arrays of str (m,)
-    inclusion : float64 array (m,)
-        Probability with which the item was drawn.
-    band : int64 array (m,)
-        Score band, 0 = most suspicious.
-    reviewed : bool array (m,)
-        Whether it has a current verdict.
-    frame_items : int
-        Size of the frame it was drawn from.
-    """
-
-    item_ids: np.ndarray
-    given: np.ndarray
-    inclusion: np.ndarray
-    band: np.ndarray
-    reviewed: np.ndarray
-    frame_items: int
+#: Columns of an item, in the order of the fields of `ReviewItem`; its verdicts come from another table.
+_COLUMNS: Final = (schema.items.c.item, *(schema.items.c[f.name] for f in fields(ReviewItem)[1:-1]))
 
 
 def item_rows(connection: sa.Connection, places: Sequence[int], with_verdicts: bool) -> list[ReviewItem]:
@@ -185,7 +135,7 @@ def item_rows(connection: sa.Connection, places: Sequence[int], with_verdicts: b
     found: dict[int, sa.Row[Any]] = {}
     verdicts: dict[int, dict[str, str]] = {}
     for part in chunked(list(places)):
-        query = sa.select(*(items.c[f] for f in _FIELDS)).where(items.c.item.in_(part))
+        query = sa.select(*_COLUMNS).where(items.c.item.in_(part))
         found.update({row.item: row for row in connection.execute(query)})
         if with_verdicts:
             votes = sa.select(view.c.item, view.c.reviewer, view.c.verdict).where(view.c.item.in_(part))
@@ -271,22 +221,21 @@ def _disagreeing(after: int | None = None) -> sa.Select[Any]:
     return query.group_by(view.c.item).having(sa.func.count(sa.distinct(view.c.verdict)) > 1)
 
 
-def disagreements(connection: sa.Connection, after: int | None, limit: int) -> list[Disagreement]:
+def disagreements(connection: sa.Connection, after: int | None, limit: int) -> list[ReviewItem]:
     """Items to adjudicate, in order of place, from the place after `after` on."""
     if not 1 <= limit <= MOST:
         raise UsageError(f"a list of disagreements has 1 to {MOST} items.")
     places = list(connection.scalars(_disagreeing(after).order_by(schema.current.c.item).limit(limit)))
-    rows = item_rows(connection, places, with_verdicts=True)
-    return [Disagreement(row, Counter(row.verdicts.values())) for row in rows]
+    return item_rows(connection, places, with_verdicts=True)
 
 
 def progress(connection: sa.Connection, facts: Mapping[str, Any]) -> ReviewCounts:
     """Counts; the cost grows with the number of verdicts, not of items."""
     view, queue = schema.current, schema.queue
     total = sa.func.count()
-    by_verdict: dict[str, int] = _pairs(connection.execute(sa.select(view.c.verdict, total).group_by(view.c.verdict)))
-    by_reviewer: dict[str, int] = _pairs(
-        connection.execute(sa.select(view.c.reviewer, total).group_by(view.c.reviewer))
+    by_verdict, by_reviewer = (
+        _pairs(connection.execute(sa.select(column, total).group_by(column)))
+        for column in (view.c.verdict, view.c.reviewer)
     )
     per_item = sa.select(view.c.item, total.label("n")).group_by(view.c.item).subquery()
     sums = sa.select(
@@ -319,15 +268,8 @@ def vote_table(connection: sa.Connection) -> VoteTable:
     view, items = schema.current, schema.items
     query = (
         sa.select(
-            view.c.item,
-            view.c.reviewer,
-            view.c.verdict,
-            view.c.stream,
-            view.c.ms,
-            view.c.server_time,
-            items.c.item_id,
-            items.c.given,
-            items.c.suggested,
+            *(view.c[name] for name in ("item", "reviewer", "verdict", "stream", "ms", "server_time")),
+            *(items.c[name] for name in ("item_id", "given", "suggested")),
         )
         .join(items, items.c.item == view.c.item)
         .order_by(view.c.item, view.c.reviewer)
@@ -335,29 +277,6 @@ def vote_table(connection: sa.Connection) -> VoteTable:
     rows = connection.execute(query).all()
     columns = list(zip(*rows, strict=True)) or [()] * 9
     return votes_from(*columns)
-
-
-def audit_sample(connection: sa.Connection, facts: Mapping[str, Any]) -> AuditSample:
-    """The drawn items in random order."""
-    # Not from the facts, which a long-lived process keeps: the stream may have been drawn anew meanwhile.
-    frame = stream_facts(connection).get("n_frame", facts["n_frame"])
-    items, queue, view = schema.items, schema.queue, schema.current
-    judged = sa.exists().where(view.c.item == items.c.item)
-    query = (
-        sa.select(items.c.item_id, items.c.given, items.c.inclusion, items.c.band, judged)
-        .join(queue, queue.c.item == items.c.item)
-        .where(queue.c.audit.is_not(None))
-        .order_by(queue.c.audit)
-    )
-    columns = list(zip(*connection.execute(query).all(), strict=True)) or [()] * 5
-    return AuditSample(
-        objects(columns[0]),
-        objects(columns[1]),
-        np.array(columns[2], dtype=np.float64),
-        np.array(columns[3], dtype=np.int64),
-        np.array(columns[4], dtype=bool),
-        frame,
-    )
 
 
 def control_table(connection: sa.Connection) -> dict[str, str]:

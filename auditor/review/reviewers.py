@@ -6,30 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
 
 from auditor.review.votes import VoteTable
+from auditor.stats.intervals import Interval, clopper_pearson
 
 __all__ = ["ReviewerReport", "Share", "reviewer_reports"]
 
 
 @dataclass(frozen=True)
 class Share:
-    """`k` of `n` with an exact 95 % interval (Clopper-Pearson); NaN where `n` is 0."""
+    """`k` of `n`."""
 
     k: int
     n: int
 
     @property
-    def value(self) -> float:
-        return self.k / self.n if self.n else float("nan")
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        if not self.n:
-            return float("nan"), float("nan")
-        found = binomtest(self.k, self.n).proportion_ci(0.95, "exact")
-        return float(found.low), float(found.high)
+    def interval(self) -> Interval:
+        """The share with its exact 95 % interval."""
+        return clopper_pearson(self.k, self.n)
 
 
 @dataclass(frozen=True)

@@ -30,13 +30,10 @@ class AuditDraw:
         j items leaves inclusion probabilities ``inclusion * j / m``.
     inclusion : float64 array (n,)
         Probability with which each position was to be drawn, exact, in (0, 1].
-    band : int64 array (n,)
-        Score band, 0 = most suspicious.
     """
 
     order: np.ndarray
     inclusion: np.ndarray
-    band: np.ndarray
 
 
 def score_bands(n: int) -> np.ndarray:
@@ -75,10 +72,9 @@ def draw_audit(band: np.ndarray, classes: np.ndarray, size: int, seed: int) -> A
     rng = generator(seed, "review", "audit")
     shuffled = rng.permutation(n)
     if size == 0:
-        nobody = np.empty(0, dtype=np.int64)
-        return AuditDraw(nobody, np.zeros(n), np.asarray(band, dtype=np.int64))
+        return AuditDraw(np.empty(0, dtype=np.int64), np.zeros(n))
     if size >= n:
-        return AuditDraw(rng.permutation(n).astype(np.int64), np.ones(n), np.asarray(band, dtype=np.int64))
+        return AuditDraw(rng.permutation(n).astype(np.int64), np.ones(n))
     inclusion = _probabilities(np.asarray(band, dtype=np.int64), size)
     ordered = shuffled[np.lexsort((classes[shuffled], band[shuffled]))]
     # The sum is `size` but for rounding; made exact so that the number of draws is too.
@@ -88,7 +84,7 @@ def draw_audit(band: np.ndarray, classes: np.ndarray, size: int, seed: int) -> A
     drawn = ordered[np.minimum(np.searchsorted(ends, ticks, side="right"), n - 1)]
     # An item of probability 1 spans a whole step and is hit once; rounding at its edges could hit it twice.
     drawn = np.unique(drawn)
-    return AuditDraw(rng.permutation(drawn).astype(np.int64), inclusion, np.asarray(band, dtype=np.int64))
+    return AuditDraw(rng.permutation(drawn).astype(np.int64), inclusion)
 
 
 def _probabilities(band: np.ndarray, size: int) -> np.ndarray:

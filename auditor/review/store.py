@@ -167,8 +167,8 @@ class VerdictStore:
         the queue is empty.
         """
         reviewer = checked_reviewer(reviewer)
-        claims = queue.claim_batch(self.database, self.plan, reviewer, n, self.clock())
-        return self.database.read(lambda c: readout.item_rows(c, [claim.item for claim in claims], False))
+        places = queue.claim_batch(self.database, self.plan, reviewer, n, self.clock())
+        return self.database.read(lambda c: readout.item_rows(c, places, with_verdicts=False))
 
     def submit(self, reviewer: str, events: Iterable[Mapping[str, Any]], origin: str = "review") -> SubmitResult:
         """Store events; each is accepted, a harmless repeat, or refused with a reason.
@@ -281,17 +281,13 @@ class VerdictStore:
         wanted = wanted or readout.PageFilter()
         return self.database.read(partial(readout.page, wanted=wanted, after=after, limit=limit))
 
-    def disagreements(self, after: int | None = None, limit: int = 50) -> list[readout.Disagreement]:
+    def disagreements(self, after: int | None = None, limit: int = 50) -> list[readout.ReviewItem]:
         """Items whose reviewers disagree and that nobody has adjudicated, by place; `after` is the last place seen."""
         return self.database.read(partial(readout.disagreements, after=after, limit=limit))
 
     def votes(self) -> readout.VoteTable:
         """All current verdicts as arrays, for the consensus and the agreement."""
         return self.database.read(readout.vote_table)
-
-    def audit_sample(self) -> readout.AuditSample:
-        """The random sample with inclusion probabilities, for estimates."""
-        return self.database.read(partial(readout.audit_sample, facts=self.facts))
 
     def audit_stream(self) -> audit_stream.AuditStream:
         """The draws of the audit stream in order, and what is outside its frame; every estimate starts from it."""

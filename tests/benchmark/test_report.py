@@ -15,8 +15,7 @@ from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.result import to_document
 from auditor.benchmark.run import benchmark
 from auditor.core.errors import ResourceError, RunError
-from auditor.report.benchmark import BenchmarkReport, render_json, render_markdown
-from auditor.report.benchmark_html import render_html
+from auditor.report.benchmark import BenchmarkReport, render_html, render_json, render_markdown
 from auditor.report.pdf import print_pdf
 
 EVIL = "</script><img src=x onerror=alert(1)>|"

@@ -14,7 +14,8 @@ from PIL import Image
 import auditor
 from auditor.data.base import ItemTable
 from auditor.data.kinds import TextDataset
-from auditor.report.find_errors import THUMBNAIL, calibration_bins, collect, render_html, thumbnail_uri
+from auditor.report.find_errors import calibration_bins, collect, render_html
+from auditor.report.pictures import THUMBNAIL, thumbnail_uri
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -68,8 +69,8 @@ def test_the_numbers_are_those_of_the_run(hostile_run: tuple) -> None:
     data = collect(run, dataset)
     label_findings = run.findings[run.findings["code"] == "LE001"]
     assert data.flagged_pairs.sum() == len(label_findings) == run.counts["n_flagged"] >= 2
-    assert {"3", "8"} <= {s.id.removeprefix(HOSTILE) for s in data.suspects}
+    assert {"3", "8"} <= {s["id"].removeprefix(HOSTILE) for s in data.suspects}
     assert sum(row["audited"] for row in data.class_rows) == run.counts["n_audited"]
     assert [t["task"] for t in data.tasks] == [f"fold-{k}" for k in range(4)]
-    assert sum(p.n for p in data.top_pairs) == len(label_findings)
+    assert sum(n for *_, n in data.top_pairs) == len(label_findings)
     assert isinstance(run.to_frame(), pd.DataFrame)

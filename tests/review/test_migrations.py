@@ -68,7 +68,7 @@ def test_a_store_of_each_schema_opens_and_works(revision: str, tmp_path: Path) -
         assert [(e.event_uuid, e.item, e.reviewer, e.verdict) for e in events] == before
         progress = store.progress()
         assert (progress.items, progress.verdicts, progress.by_reviewer) == (13, 4, {"ann": 3, "bob": 1})
-        assert [d.item.place for d in store.disagreements()] == [1]
+        assert [d.place for d in store.disagreements()] == [1]
         hand = store.next_batch("eve", 3)
         assert store.submit("eve", [verdict(item) for item in hand]).refused == ()
         assert store.progress().verdicts == 4 + len(hand)

@@ -47,7 +47,7 @@ def test_everything_in_the_streams_is_judged_once(loaded: Make) -> None:
     store = loaded()
     done = _work(store, "ann")
     ids = [item.item_id for item in done]
-    drawn = set(store.audit_sample().item_ids)
+    drawn = set(store.audit_stream().item_ids)
     flagged = {item.item_id for item in store.page(limit=61).items}
     assert len(ids) == len(set(ids))
     assert set(ids) == drawn | flagged
@@ -86,10 +86,10 @@ def test_audit_events_carry_the_inclusion_probability(loaded: Make) -> None:
     store = loaded(audit_share=1.0)
     item = store.next_batch("ann", 1)[0]
     store.submit("ann", [verdict(item, stream="ranked", inclusion=1e-9)])  # what the client says of it is ignored
-    state, sample = store.state(item.item_id), store.audit_sample()
+    state, sample = store.state(item.item_id), store.audit_stream()
     assert state is not None
     assert state.events[0]["stream"] == "audit"
-    assert state.events[0]["inclusion"] == sample.inclusion[0]
+    assert state.events[0]["inclusion"] == pytest.approx(sample.probability[0] * len(sample.item_ids))
     assert sample.item_ids[0] == item.item_id
     assert sample.frame_items == 200  # the undecodable item is not in the frame
 
@@ -146,7 +146,7 @@ def test_several_reviewers_per_item(loaded: Make) -> None:
 
 def test_a_single_reviewer_passes_overlap_items_quickly(loaded: Make) -> None:
     store = loaded(overlap=1.0, audit_share=0.0)
-    assert len(_work(store, "ann")) == 61 + len(set(store.audit_sample().item_ids) - _flagged(store))
+    assert len(_work(store, "ann")) == 61 + len(set(store.audit_stream().item_ids) - _flagged(store))
     assert len(_work(store, "bob")) == store.progress().judged
 
 

@@ -47,11 +47,10 @@ def test_reports_by_hand() -> None:
 
 
 def test_share_has_the_exact_interval() -> None:
-    low, high = Share(0, 60).interval
-    assert low == 0
-    assert high == pytest.approx(1 - 0.025 ** (1 / 60))
-    assert np.isnan(Share(0, 0).value)
-    assert np.isnan(Share(0, 0).interval).all()
+    interval = Share(0, 60).interval
+    assert (interval.value, interval.low) == (0, 0)
+    assert interval.high == pytest.approx(1 - 0.025 ** (1 / 60))
+    assert np.isnan(Share(0, 0).interval.value)
 
 
 def test_nobody_no_report() -> None:

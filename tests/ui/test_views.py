@@ -118,7 +118,7 @@ def test_three_verdicts_per_item_have_fleiss_kappa(voted: Workspace) -> None:
 
 def test_the_share_of_the_audit_sample_is_of_its_judged_beginning(ws: Workspace) -> None:
     assert audit_share(ws).n == 0
-    sample = ws.store.audit_sample().item_ids.tolist()
+    sample = ws.store.audit_stream().item_ids.tolist()
     states = [ws.store.state(item) for item in sample[:6]]
     items = [state.item for state in states if state is not None]
     _vote(ws, "ann", "given", items[:3])
@@ -196,7 +196,7 @@ def test_the_queue_is_laid_out_as_asked_and_stays_so(digits: Path, tmp_path: Pat
     asked = (("audit_size", 20), ("overlap", 0.5), ("reviewers_per_item", 2))
     opened = open_workspace(ReviewConfig(run=str(digits), plan=asked, controls=str(controls)))
     assert (opened.store.plan.reviewers_per_item, opened.store.plan.overlap) == (2, 0.5)
-    assert len(opened.store.audit_sample().item_ids) == 20
+    assert len(opened.store.audit_stream().item_ids) == 20
     assert opened.store.controls() == {"digit-0003": "given"}
     opened.store.close()
     open_workspace(ReviewConfig(run=str(digits), plan=asked)).store.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from auditor.review.readout import ReviewItem
@@ -23,10 +25,8 @@ def disagreements_page(ws: Workspace) -> None:
         return
     st.caption(f"{waiting:,} open disagreements. Your verdict here settles the item, whoever voted before.")
 
-    def supply() -> list[ReviewItem]:
-        return [d.item for d in ws.store.disagreements(limit=BATCH)]
-
     def votes(items: list[ReviewItem]) -> dict[str, dict[str, str]]:
         return {item.item_id: dict(item.verdicts) for item in items}
 
+    supply = partial(ws.store.disagreements, limit=BATCH)
     card_page(ws, "settle-card", lambda: Exchange(ws.store, reviewer, supply, origin="adjudication"), reviewer, votes)

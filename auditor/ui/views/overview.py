@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import takewhile
 
 import numpy as np
 import pandas as pd
@@ -79,10 +80,10 @@ def _errors(ws: Workspace, votes: VoteTable) -> None:
     )
     share = audit_share(ws)
     if share.n:
-        low, high = share.interval
+        e = share.interval
         st.markdown(
             f"Of the first {share.n:,} items of the random audit sample, **{share.k:,}** have a wrong label "
-            f"({share.value:.1%}, exact 95 % interval {low:.1%} to {high:.1%})."
+            f"({e.value:.1%}, exact 95 % interval {e.low:.1%} to {e.high:.1%})."
         )
         st.caption(
             "This describes the sample. It draws suspicious items more often than others, so it is no estimate for the "
@@ -98,10 +99,10 @@ def audit_share(ws: Workspace) -> Share:
     Items of the sample may be judged for another reason, because they are flagged or were imported; counting them as
     they come would favour those. Every beginning of the sample is a random part of it, so its judged beginning counts.
     """
-    sample = ws.store.audit_sample()
-    judged = len(sample.reviewed) if sample.reviewed.all() else int(np.argmin(sample.reviewed))
-    ids = set(sample.item_ids[:judged].tolist())
-    outcomes = [outcome(item.verdict) for item in majority(ws.store.votes()) if item.item_id in ids]
+    verdicts = {item.item_id: item.verdict for item in majority(ws.store.votes())}
+    # A stream drawn with replacement holds items more than once; the sample is of different ones.
+    drawn = dict.fromkeys(ws.store.audit_stream().item_ids.tolist())
+    outcomes = [outcome(verdicts[item]) for item in takewhile(verdicts.__contains__, drawn)]
     return Share(sum(o == "wrong" for o in outcomes), len(outcomes))
 
 
@@ -171,8 +172,7 @@ def _reviewers(ws: Workspace, votes: VoteTable) -> None:
 def _share(share: Share) -> str:
     if not share.n:
         return ""
-    low, high = share.interval
-    return f"{share.k} of {share.n} ({low:.0%} to {high:.0%})"
+    return f"{share.k} of {share.n} ({share.interval.low:.0%} to {share.interval.high:.0%})"
 
 
 def _seconds(report: ReviewerReport) -> str:

@@ -1,0 +1,55 @@
+"""Items in small, as a page shows them: pictures as data URIs, texts and rows as excerpts."""
+
+from __future__ import annotations
+
+import base64
+import io
+import mimetypes
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from auditor.data.base import Dataset
+
+__all__ = ["EXCERPT", "THUMBNAIL", "data_uri", "fitted", "picture_of", "thumbnail_uri"]
+
+#: Longer side of a thumbnail in pixels.
+THUMBNAIL = 96
+#: Characters of a text item shown.
+EXCERPT = 400
+
+
+def fitted(image: Image, side: int) -> Image:
+    """An RGB copy of at most `side` pixels on its longer side; a small picture is enlarged by a whole factor, so that
+    its pixels stay square."""
+    from PIL.Image import Resampling
+
+    small = image.convert("RGB")
+    if (factor := side // max(small.size)) > 1:
+        return small.resize((small.width * factor, small.height * factor), Resampling.NEAREST)
+    small.thumbnail((side, side), Resampling.LANCZOS)
+    return small
+
+
+def data_uri(data: bytes, name: str) -> str:
+    """``data:<type>;base64,...``; the type is that of the file `name`."""
+    return f"data:{mimetypes.guess_type(name)[0]};base64,{base64.b64encode(data).decode()}"
+
+
+def thumbnail_uri(image: Image) -> str:
+    """Data URI of a picture of `THUMBNAIL` pixels."""
+    buffer = io.BytesIO()
+    fitted(image, THUMBNAIL).save(buffer, "PNG", optimize=True)
+    return data_uri(buffer.getvalue(), "x.png")
+
+
+def picture_of(dataset: Dataset, position: int) -> tuple[str | None, str | None]:
+    """Thumbnail as a data URI, or an excerpt of the text or the row; neither where a data set holds no contents."""
+    if dataset.modality == "probabilities":
+        return None, None
+    item = dataset.item(position)
+    if dataset.modality == "image":
+        return thumbnail_uri(item), None
+    text = item if isinstance(item, str) else ", ".join(f"{k} = {v}" for k, v in item.items())
+    return None, text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…"
