@@ -1,15 +1,18 @@
-"""The two components in the browser: the review card and the gallery grid."""
+"""What pages are made of: the review card and the gallery grid in the browser, tables, errors."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
+from auditor.core.errors import AuditorError
 from auditor.ui.workspace import Workspace
 
-__all__ = ["gallery_grid", "review_card"]
+__all__ = ["error_box", "gallery_grid", "review_card", "table"]
 
 
 @cache
@@ -28,3 +31,13 @@ def gallery_grid(ws: Workspace, items: list[dict[str, Any]], key: str, selectabl
     result = grid(data={"items": items, "selectable": selectable}, key=key, on_selected_change=lambda: None)
     chosen = set(result.selected or ()) if isinstance(result.selected, list) else set()
     return [item["id"] for item in items if item["id"] in chosen]
+
+
+def table(rows: Sequence[dict[str, Any]]) -> None:
+    """A table over the whole width; the keys of the rows are its header."""
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+
+
+def error_box(error: AuditorError) -> None:
+    """What is wrong and the way out, as code: names from the data in it must not be read as Markdown."""
+    st.code(f"{error.what}\n{error.way_out or ''}", language=None)

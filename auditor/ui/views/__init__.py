@@ -9,6 +9,7 @@ import streamlit as st
 from auditor.core.config import load_settings
 from auditor.core.errors import AuditorError
 from auditor.ui import workspace as workspaces
+from auditor.ui.components import error_box
 from auditor.ui.people import require_login
 from auditor.ui.views.benchmark import benchmark_page, has_benchmark
 from auditor.ui.views.disagreements import disagreements_page
@@ -68,8 +69,7 @@ def _bound(call: Callable[[Workspace], None], opened: Workspace) -> Callable[[],
 
 def _tell(error: AuditorError) -> None:
     st.error("The run cannot be shown.", icon=":material/error:")
-    # As code: a message holds names from the data, which must not be read as Markdown.
-    st.code(f"{error.what}\n{error.way_out or ''}", language=None)
+    error_box(error)
 
 
 def _pick_run() -> None:

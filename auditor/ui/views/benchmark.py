@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from auditor.benchmark.folder import is_result, read_result
+from auditor.ui.components import table
 from auditor.ui.workspace import Workspace
 
 __all__ = ["benchmark_page", "has_benchmark"]
@@ -41,14 +41,14 @@ def benchmark_page(ws: Workspace) -> None:
         }
         for m in sorted(result["models"], key=lambda m: (m["rank"]["corrected"], m["name"]))
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    table(rows)
     if result["flips"]:
         st.caption("Pairs that change places")
         flips = [
             {"ahead before": f["a"], "ahead after": f["b"], "real": "yes" if f["real"] else "no", "why": f["reason"]}
             for f in result["flips"]
         ]
-        st.dataframe(pd.DataFrame(flips), hide_index=True, width="stretch")
+        table(flips)
     page = folder / "report.html"
     if page.is_file():
         st.download_button("Download the report", page.read_bytes(), "benchmark.html", "text/html")

@@ -17,6 +17,7 @@ from auditor.patch.files import SUFFIX, write_patch
 from auditor.patch.records import Patch
 from auditor.patch.rules import consensus_of
 from auditor.review.votes import VoteTable
+from auditor.ui.components import error_box
 from auditor.ui.workspace import Workspace
 
 __all__ = ["export_page", "verdict_csv"]
@@ -69,7 +70,7 @@ def _patch(ws: Workspace, votes: VoteTable) -> None:
         )
     except AuditorError as error:
         st.warning("No patch can be made.")
-        st.code(f"{error.what}\n{error.way_out or ''}", language=None)
+        error_box(error)
         return
     st.markdown(_summary(made))
     st.download_button(

@@ -6,13 +6,13 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Final
 
-import pandas as pd
 import streamlit as st
 
 from auditor.estimation.reliability_plot import reliability_svg
 from auditor.estimation.sentences import estimate_lines, interval_words, number_words, status_lines
 from auditor.estimation.state import read_state
 from auditor.estimation.status import ReviewStatus, review_status
+from auditor.ui.components import table
 from auditor.ui.workspace import Workspace
 
 __all__ = ["numbers_section", "status_of"]
@@ -83,20 +83,19 @@ def _live(ws: Workspace, tolerated: int | None) -> None:
         st.caption(f"Order of the list: {last.reason}")
     with st.expander("Estimate in full"):
         st.code("\n".join(estimate_lines(found)), language=None, wrap_lines=True)
-        parts = [p for p in (*found.classes, *found.pairs) if p.estimate is not None]
-        if parts:
-            rows = [
-                {
-                    "given": p.given,
-                    "suggested": p.suggested or "",
-                    "wrong": interval_words(p.estimate),
-                    "items": p.items,
-                    "draws": p.draws,
-                }
-                for p in parts
-                if p.estimate is not None
-            ]
-            st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+        rows = [
+            {
+                "given": p.given,
+                "suggested": p.suggested or "",
+                "wrong": interval_words(p.estimate),
+                "items": p.items,
+                "draws": p.draws,
+            }
+            for p in (*found.classes, *found.pairs)
+            if p.estimate is not None
+        ]
+        if rows:
+            table(rows)
         if found.calibration is not None and found.calibration.bins:
             st.image(reliability_svg(found.calibration.bins))
     if status.estimate.design != "importance":

@@ -16,6 +16,7 @@ from auditor.review.readout import ReviewCounts
 from auditor.review.reviewers import ReviewerReport, Share, reviewer_reports
 from auditor.review.vocabulary import outcome
 from auditor.review.votes import VoteTable
+from auditor.ui.components import table
 from auditor.ui.views.numbers import numbers_section
 from auditor.ui.workspace import Workspace
 
@@ -63,7 +64,7 @@ def _verdicts(progress: ReviewCounts) -> None:
         grouped[word] = grouped.get(word, 0) + n
     order = ["given", "suggested", "other class", "both", "neither", "unsure", "bad_item"]
     rows = [{"verdict": v, "says the given label is": _meaning(v), "count": grouped[v]} for v in order if v in grouped]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    table(rows)
 
 
 def _meaning(verdict: str) -> str:
@@ -120,7 +121,7 @@ def _agreement(votes: VoteTable) -> None:
         kappa = cohen_kappa(ratings[:, a], ratings[:, b], len(names), draws=500)
         if kappa.n_items:
             rows.append(_line(f"Cohen's kappa, {votes.reviewer_names[a]} and {votes.reviewer_names[b]}", kappa))
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    table(rows)
 
 
 def _fleiss(ratings: np.ndarray, n_categories: int) -> tuple[int, Agreement | None]:
@@ -158,7 +159,7 @@ def _reviewers(ws: Workspace, votes: VoteTable) -> None:
         }
         for r in reports
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    table(rows)
     st.caption(
         "Shares with exact 95 % intervals; seconds per verdict: median, and from the 10th to the 90th percentile."
     )

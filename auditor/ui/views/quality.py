@@ -9,7 +9,7 @@ import streamlit as st
 
 from auditor.review.readout import PageFilter
 from auditor.runs import layout
-from auditor.ui.components import gallery_grid
+from auditor.ui.components import gallery_grid, table
 from auditor.ui.payload import face
 from auditor.ui.workspace import Workspace
 
@@ -22,26 +22,26 @@ MOST_MEMBERS: Final = 60
 
 def quality_page(ws: Workspace) -> None:
     """What the run found out about the data apart from labels."""
-    table = ws.rows.group_table
+    groups = ws.rows.group_table
     columns = st.columns(4)
-    columns[0].metric("Groups of copies", f"{len(table):,}", border=True)
-    columns[1].metric("Items in them", f"{int(table['items'].sum()):,}", border=True)
-    conflicts = int(table["contradicting"].sum())
+    columns[0].metric("Groups of copies", f"{len(groups):,}", border=True)
+    columns[1].metric("Items in them", f"{int(groups['items'].sum()):,}", border=True)
+    conflicts = int(groups["contradicting"].sum())
     columns[2].metric("With contradicting labels", f"{conflicts:,}", border=True)
     bad = ws.store.page(PageFilter(code="DQ001"), limit=200)
     columns[3].metric("Undecodable items", f"{ws.run.counts.get('n_undecodable', len(bad.items)):,}", border=True)
     st.subheader("Copies and near copies")
-    if table.empty:
+    if groups.empty:
         st.caption("The run found none.")
     else:
-        _groups(ws, table)
+        _groups(ws, groups)
     _checks(ws)
     st.subheader("Undecodable items")
     if not bad.items:
         st.caption("Every item could be decoded.")
         return
     rows = [{"item": i.item_id, "label": i.given, "code": i.code, layout.CODES["DQ001"]: i.message} for i in bad.items]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    table(rows)
 
 
 def _checks(ws: Workspace) -> None:
@@ -64,7 +64,7 @@ def _checks(ws: Workspace) -> None:
         }
         for c in checks
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    table(rows)
     listed = [c for c in checks if c["items"]]
     if not listed:
         return
@@ -88,13 +88,13 @@ def _checks(ws: Workspace) -> None:
     gallery_grid(ws, cards, f"check-{chosen['code']}", selectable=False)
 
 
-def _groups(ws: Workspace, table: pd.DataFrame) -> None:
+def _groups(ws: Workspace, groups: pd.DataFrame) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
-        if len(table) > MOST_GROUPS:
-            st.caption(f"The first {MOST_GROUPS} of {len(table):,} groups.")
+        if len(groups) > MOST_GROUPS:
+            st.caption(f"The first {MOST_GROUPS} of {len(groups):,} groups.")
         picked: Any = st.dataframe(
-            table.head(MOST_GROUPS),
+            groups.head(MOST_GROUPS),
             hide_index=True,
             width="stretch",
             height=420,
@@ -103,9 +103,9 @@ def _groups(ws: Workspace, table: pd.DataFrame) -> None:
             key="groups",
         )
     rows = picked.selection.rows if picked and picked.selection.rows else [0]
-    chosen = table.iloc[int(rows[0])]
-    groups = ws.rows.groups
-    members = groups["row"][groups["group"] == chosen["group"]][:MOST_MEMBERS]
+    chosen = groups.iloc[int(rows[0])]
+    copies = ws.rows.groups
+    members = copies["row"][copies["group"] == chosen["group"]][:MOST_MEMBERS]
     with right:
         word = "contradicting labels" if chosen["contradicting"] else "one label"
         st.caption(f"Group {chosen['group']}: {chosen['items']} items, {word}.")
