@@ -22,7 +22,6 @@ from auditor.review.sampling import draw_audit, score_bands
 __all__ = ["QueuePlan", "RunTables", "load", "read_meta"]
 
 _CHUNK: Final = 20_000
-_COLUMNS: Final = tuple(c.name for c in schema.items.columns)
 
 
 class RunTables(Protocol):
@@ -126,15 +125,11 @@ def load(
             "Use one store per run: another file, database or PostgreSQL schema.",
         )
     table = _item_table(run)
-    frame = table["band"].to_numpy() >= 0
+    frame = np.flatnonzero(table["band"].notna())
     codes = pd.factorize(table["given"])[0]
-    draw = draw_audit(table["band"].to_numpy()[frame], codes[frame], plan.audit_size, plan.seed)
-    inclusion = np.full(len(table), np.nan)
-    inclusion[frame] = draw.inclusion
-    table["inclusion"] = inclusion
-    place = np.zeros(len(table), dtype=np.int64)  # 0 = not drawn
-    place[np.flatnonzero(frame)[draw.order]] = np.arange(1, len(draw.order) + 1)
-    queue = _queue_rows(table, place, plan)
+    draw = draw_audit(table["band"].iloc[frame].to_numpy(np.int64), codes[frame], plan.audit_size, plan.seed)
+    table["inclusion"] = pd.Series(draw.inclusion, index=frame)
+    queue = _queue_table(table, frame[draw.order], plan)
     facts = {
         "run": run.id,
         "class_names": list(run.class_names),
@@ -142,7 +137,7 @@ def load(
         "n_items": len(table),
         "n_flagged": int(table["flagged"].sum()),
         "n_audit": len(draw.order),
-        "n_frame": int(frame.sum()),
+        "n_frame": len(frame),
         "detectors": [],
         "identity": hash_json([run.id, list(run.class_names), len(table)]),
     }
@@ -150,7 +145,7 @@ def load(
     def work(connection: sa.Connection) -> None:
         if read_meta(connection):  # another process was quicker
             return
-        _copy(database, connection, schema.items, _rows(table))
+        _copy(database, connection, schema.items, table)
         _copy(database, connection, schema.queue, queue)
         connection.execute(sa.insert(schema.meta), [{"key": k, "value": json.dumps(v)} for k, v in facts.items()])
         if detections:
@@ -167,14 +162,13 @@ def _item_table(run: RunTables) -> pd.DataFrame:
     scores, findings = run.scores, run.findings
     hashes = pd.Series(run.items["content_hash"].to_numpy(), index=run.items["id"].to_numpy())
     table = scores[["id", "index", "split", "given", "suggested", "p_given", "p_suggested", "score"]].copy()
-    table["band"] = score_bands(len(table))
+    table["band"] = pd.array(score_bands(len(table)), "Int64")
     extra = findings[~findings["id"].isin(table["id"])]
     if len(extra):
         table = pd.concat([table, extra[list(table.columns.drop("band"))]], ignore_index=True)
-        table["band"] = table["band"].fillna(-1).astype(np.int64)
     told = findings.drop_duplicates("id").set_index("id")
     place = pd.Series(np.arange(len(told)), index=told.index).reindex(table["id"]).to_numpy()
-    table["flagged"] = ~np.isnan(place)
+    table["flagged"] = (~np.isnan(place)).astype(np.int64)
     table["code"] = told["code"].reindex(table["id"]).to_numpy()
     table["message"] = told["message"].reindex(table["id"]).to_numpy()
     # Findings first, in their order; then all others from the most suspicious on.
@@ -188,42 +182,27 @@ def _item_table(run: RunTables) -> pd.DataFrame:
     return table
 
 
-def _queue_rows(table: pd.DataFrame, audit: np.ndarray, plan: QueuePlan) -> Iterator[tuple[Any, ...]]:
-    n = len(table)
-    twice = generator(plan.seed, "review", "overlap").random(n) < plan.overlap
+def _queue_table(table: pd.DataFrame, drawn: np.ndarray, plan: QueuePlan) -> pd.DataFrame:
+    """Every item with its places in the streams; `drawn` are the rows of the audit stream in its order."""
+    twice = generator(plan.seed, "review", "overlap").random(len(table)) < plan.overlap
     wanted = np.where(twice, max(2, plan.reviewers_per_item), plan.reviewers_per_item)
-    places, flagged = table["item"].to_numpy(), table["flagged"].to_numpy()
-    for start in range(0, n, _CHUNK):
-        rows = range(start, min(start + _CHUNK, n))
-        for i in rows:
-            place = int(places[i])
-            yield place, place if flagged[i] else None, int(audit[i]) or None, int(wanted[i]), 0, 1
+    ranked = table["item"].astype("Int64").where(table["flagged"] == 1)
+    audit = pd.Series(np.arange(1, len(drawn) + 1), index=drawn, dtype="Int64").reindex(table.index)
+    return pd.DataFrame(
+        {"item": table["item"], "ranked": ranked, "audit": audit, "wanted": wanted, "taken": 0, "open": 1}
+    )
 
 
-def _rows(table: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
-    table = table[list(_COLUMNS)]
+def _rows(table: pd.DataFrame, into: sa.Table) -> Iterator[tuple[Any, ...]]:
+    """Rows of Python values in the order of the columns of `into`; None where a value is missing."""
     for start in range(0, len(table), _CHUNK):
-        part = table.iloc[start : start + _CHUNK]
-        columns: list[list[Any]] = []
-        for name in _COLUMNS:
-            values = part[name]
-            if name == "flagged":
-                columns.append(values.astype(int).tolist())
-            elif name == "band":
-                columns.append([None if b < 0 else b for b in values.tolist()])
-            else:
-                columns.append([_none(v) for v in values.tolist()])
-        yield from zip(*columns, strict=True)
+        part = table[[c.name for c in into.columns]].iloc[start : start + _CHUNK].astype(object)
+        yield from part.where(part.notna(), None).itertuples(index=False, name=None)
 
 
-def _none(value: Any) -> Any:
-    # NaN and NA are the only values unequal to themselves or without a truth of their equality.
-    return None if value is None or value is pd.NA or value != value else value
-
-
-def _copy(database: Database, connection: sa.Connection, table: sa.Table, rows: Iterator[tuple[Any, ...]]) -> None:
+def _copy(database: Database, connection: sa.Connection, table: sa.Table, frame: pd.DataFrame) -> None:
     """Bulk insert through the driver: several times quicker than one statement per chunk."""
-    names = [c.name for c in table.columns]
+    names, rows = [c.name for c in table.columns], _rows(frame, table)
     quoted = ", ".join(f'"{name}"' for name in names)
     driver = connection.connection.driver_connection
     if driver is None:
