@@ -10,7 +10,7 @@ import numpy as np
 from auditor.core.errors import ProbabilityError
 from auditor.review.dawid_skene import check_votes, vote_counts
 
-__all__ = ["CrowdlabFit", "ask_next", "crowdlab", "majority_labels"]
+__all__ = ["CrowdlabFit", "Votes", "ask_next", "crowdlab", "majority_labels"]
 
 _LEAST: Final = 1e-6
 
@@ -36,6 +36,27 @@ class CrowdlabFit:
     model_weight: float
     annotator_weights: np.ndarray
     item_weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class Votes:
+    """One entry per vote, and how they add up: `counts` float64 (n, K), `per_item` float64 (n,)."""
+
+    items: np.ndarray
+    annotators: np.ndarray
+    labels: np.ndarray
+    n_annotators: int
+    counts: np.ndarray
+
+    @property
+    def per_item(self) -> np.ndarray:
+        return self.counts.sum(axis=1)
+
+    def by_annotator(self, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Weighted mean of values of votes, float64 (A,); NaN for annotators without weight."""
+        total = np.bincount(self.annotators, weights, self.n_annotators)
+        summed = np.bincount(self.annotators, values * weights, self.n_annotators)
+        return np.divide(summed, total, out=np.full(self.n_annotators, np.nan), where=total > 0)
 
 
 def crowdlab(
@@ -66,95 +87,60 @@ def crowdlab(
     p = np.asarray(probabilities, dtype=np.float64)
     n, n_classes = p.shape
     check_votes(items, annotators, labels, (n, n_annotators, n_classes))
-    counts = vote_counts(items, labels, n, n_classes)
-    n_votes = counts.sum(axis=1)
-    if not np.isfinite(p).all() or (n_votes == 0).any():
+    votes = Votes(items, annotators, labels, n_annotators, vote_counts(items, labels, n, n_classes))
+    if not np.isfinite(p).all() or (votes.per_item == 0).any():
         raise ProbabilityError("CROWDLAB needs finite probabilities and a vote for every item.")
-    start = majority_labels(items, annotators, labels, counts, p, n_annotators)
-    first = _weighted(items, annotators, labels, counts, p, start, n_annotators)
-    # The weights are worth more when they are measured against the better consensus.
-    best = first.posterior.argmax(axis=1)
-    ties = first.posterior == first.posterior.max(axis=1, keepdims=True)
-    # A tie keeps the majority's label where it is among the tied.
-    best = np.where(ties[np.arange(n), start], start, best)
-    fit = _weighted(items, annotators, labels, counts, p, best, n_annotators)
-    return CrowdlabFit(best, fit.posterior, fit.model_weight, fit.annotator_weights, fit.item_weights)
+    start = majority_labels(votes, p)
+    posterior = _weighted(votes, p, start).posterior
+    # The weights are worth more when they are measured against the better consensus; a tie keeps the majority's label
+    # where it is among the tied.
+    tied = posterior[np.arange(n), start] == posterior.max(axis=1)
+    return _weighted(votes, p, np.where(tied, start, posterior.argmax(axis=1)))
 
 
-def majority_labels(
-    items: np.ndarray,
-    annotators: np.ndarray,
-    labels: np.ndarray,
-    counts: np.ndarray,
-    probabilities: np.ndarray,
-    n_annotators: int,
-) -> np.ndarray:
+def majority_labels(votes: Votes, p: np.ndarray) -> np.ndarray:
     """Most voted class of each item, int64 (n,); ties by the model, then by the rarer class, then by the annotators
     who agree more with the untied majority, then by class number."""
+    counts, items = votes.counts, votes.items
     tied = counts == counts.max(axis=1, keepdims=True)
     untied = tied.sum(axis=1) == 1
     majority = tied.argmax(axis=1)
     if untied.all():
         return majority.astype(np.int64)
-    agreement = _mean_by(annotators, labels == majority[items], untied[items], n_annotators)
+    agreement = votes.by_annotator(votes.labels == majority[items], untied[items].astype(np.float64))
     agreement = np.where(np.isnan(agreement), np.nanmean(agreement) if untied.any() else 0.0, agreement)
     quality = np.zeros(counts.shape)
-    np.add.at(quality, (items, labels), agreement[annotators])
+    np.add.at(quality, (items, votes.labels), agreement[votes.annotators])
     quality = np.divide(quality, counts, out=np.zeros_like(quality), where=counts > 0)
-    for values in (probabilities, np.broadcast_to(-counts.sum(axis=0), counts.shape), quality):
+    for values in (p, np.broadcast_to(-counts.sum(axis=0), counts.shape), quality):
         best = np.where(tied, values, -np.inf)
         tied &= best == best.max(axis=1, keepdims=True)
     return tied.argmax(axis=1).astype(np.int64)
 
 
-def _weighted(
-    items: np.ndarray,
-    annotators: np.ndarray,
-    labels: np.ndarray,
-    counts: np.ndarray,
-    p: np.ndarray,
-    consensus: np.ndarray,
-    n_annotators: int,
-) -> CrowdlabFit:
+def _weighted(votes: Votes, p: np.ndarray, consensus: np.ndarray) -> CrowdlabFit:
     n, n_classes = p.shape
-    n_votes = counts.sum(axis=1)
+    items, labels, n_votes = votes.items, votes.labels, votes.per_item
+    likely, weights, model = 1 - 1 / n_classes, np.ones(votes.n_annotators), float(np.sqrt(n_votes.mean()))
     several = n_votes > 1
-    agree = counts[np.arange(n), consensus] / n_votes
     if several.any():
-        likely = float(agree[several].mean())
+        likely = float((votes.counts[np.arange(n), consensus] / n_votes)[several].mean())
         chosen = consensus[several]
         chance = max(_LEAST, float((chosen != np.bincount(chosen, minlength=n_classes).argmax()).mean()))
-        weights = np.maximum(_LEAST, 1 - (1 - _agreement(items, annotators, labels, counts, n_annotators)) / chance)
-        model_error = float((p[several].argmax(axis=1) != chosen).mean())
-        model = max(_LEAST, 1 - model_error / chance) * float(np.sqrt(n_votes.mean()))
-    else:
-        likely, weights, model = 1 - 1 / n_classes, np.ones(n_annotators), float(np.sqrt(n_votes.mean()))
+        # Agreement of each annotator with the others of the same items, weighted by how many others there are.
+        others = n_votes[items] - 1
+        same = np.divide(votes.counts[items, labels] - 1, others, out=np.zeros_like(others), where=others > 0)
+        agreement = votes.by_annotator(same, others)
+        agreement = np.where(np.isnan(agreement), np.nanmean(agreement), agreement)
+        weights = np.maximum(_LEAST, 1 - (1 - agreement) / chance)
+        model *= max(_LEAST, 1 - float((p[several].argmax(axis=1) != chosen).mean()) / chance)
     unlikely = (1 - likely) / (n_classes - 1)
-    posterior = model * p
-    vote_weight = weights[annotators]
+    vote_weight = weights[votes.annotators]
     base = np.bincount(items, vote_weight, minlength=n)
-    posterior += unlikely * base[:, None]
+    posterior = model * p + unlikely * base[:, None]
     np.add.at(posterior, (items, labels), vote_weight * (likely - unlikely))
     total = model + base
     return CrowdlabFit(consensus, posterior / total[:, None], model, weights, total)
-
-
-def _agreement(
-    items: np.ndarray, annotators: np.ndarray, labels: np.ndarray, counts: np.ndarray, n_annotators: int
-) -> np.ndarray:
-    """Agreement of each annotator with the others of the same items, weighted by how many others there are."""
-    others = counts.sum(axis=1)[items] - 1
-    same = counts[items, labels] - 1
-    agreeing = np.bincount(annotators, same, minlength=n_annotators)
-    pairs = np.bincount(annotators, others, minlength=n_annotators)
-    share = np.divide(agreeing, pairs, out=np.full(n_annotators, np.nan), where=pairs > 0)
-    return np.where(np.isnan(share), np.nanmean(share), share)
-
-
-def _mean_by(groups: np.ndarray, values: np.ndarray, mask: np.ndarray, n_groups: int) -> np.ndarray:
-    size = np.bincount(groups[mask], minlength=n_groups)
-    total = np.bincount(groups[mask], values[mask].astype(np.float64), minlength=n_groups)
-    return np.divide(total, size, out=np.full(n_groups, np.nan), where=size > 0)
 
 
 def ask_next(fit: CrowdlabFit) -> np.ndarray:

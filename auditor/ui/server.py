@@ -7,25 +7,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import hashlib
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from auditor.core.errors import AuditorError, DataError, MissingExtraError, ResourceError
+
+try:
+    from starlette.concurrency import run_in_threadpool
+    from starlette.middleware import Middleware
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, PlainTextResponse, Response
+    from starlette.routing import Route
+    from streamlit import config as streamlit_config
+    from streamlit.starlette import App
+except ModuleNotFoundError as error:
+    raise MissingExtraError("streamlit", "ui", "the review app") from error
+
 from auditor.ui.access import AccessGuard, check_binding, has_login
 from auditor.ui.config import ReviewConfig, configure, current_config
 from auditor.ui.reasons import reasons
 from auditor.ui.workspace import Workspace, close_workspace, workspace
-
-if TYPE_CHECKING:
-    from starlette.middleware import Middleware
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import BaseRoute
 
 __all__ = ["SCRIPT", "lifespan", "middleware", "routes", "serve"]
 
@@ -37,10 +44,8 @@ _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 _SAFE = {"X-Content-Type-Options": "nosniff"}
 
 
-def routes() -> list[BaseRoute]:
+def routes() -> list[Route]:
     """``/auditor/img/{hash}.webp?w=``, ``/auditor/img/map/{class number}/{hash}.webp`` and ``/auditor/why?item=``."""
-    from starlette.routing import Route
-
     return [
         Route("/auditor/img/map/{label:int}/{name}", _class_map, methods=["GET"]),
         Route("/auditor/img/{name}", _picture, methods=["GET"]),
@@ -50,18 +55,12 @@ def routes() -> list[BaseRoute]:
 
 def middleware() -> list[Middleware]:
     """The access check in front of every route."""
-    from starlette.middleware import Middleware
-
     return [Middleware(AccessGuard)]
 
 
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
     """Refuse a server that strangers could reach; open the run before the first visitor, close it at the end."""
-    import asyncio
-
-    from streamlit import config as streamlit_config
-
     try:
         check_binding(streamlit_config.get_option("server.address"), has_login(), current_config().insecure)
         opened = await asyncio.to_thread(workspace)
@@ -94,9 +93,6 @@ def _tell_problem(task: Any) -> None:
 
 async def _picture(request: Request) -> Response:
     """One picture by content hash; 404 for a hash that is not of this run, 400 for a width that is not offered."""
-    from starlette.concurrency import run_in_threadpool
-    from starlette.responses import PlainTextResponse
-    from starlette.responses import Response as Plain
 
     name = request.path_params["name"]
     opened = workspace()
@@ -110,21 +106,18 @@ async def _picture(request: Request) -> Response:
         return PlainTextResponse("this run has no such picture", 404)
     tag = f'"{hashlib.sha256(f"{content_hash}-{text}".encode()).hexdigest()[:32]}"'
     if request.headers.get("if-none-match") == tag:
-        return Plain(status_code=304, headers={"ETag": tag, **_FOREVER})
+        return Response(status_code=304, headers={"ETag": tag, **_FOREVER})
     try:
         data = await run_in_threadpool(opened.contents.picture, content_hash, None if text is None else int(text))
     except DataError as error:
         # A width that is not offered, an undecodable or a changed file. Reasons name no path of the server.
         status = 400 if error.what.startswith("width") else 404
         return PlainTextResponse(error.what if status == 400 else "this picture cannot be shown", status)
-    return Plain(data, media_type="image/webp", headers={"ETag": tag, **_FOREVER, **_SAFE})
+    return Response(data, media_type="image/webp", headers={"ETag": tag, **_FOREVER, **_SAFE})
 
 
 async def _class_map(request: Request) -> Response:
     """A picture with a class's Grad-CAM over it; 404 where the run kept no network that predicted it."""
-    from starlette.concurrency import run_in_threadpool
-    from starlette.responses import PlainTextResponse
-    from starlette.responses import Response as Plain
 
     opened, name = workspace(), request.path_params["name"]
     if opened is None or not name.endswith(".webp"):
@@ -135,13 +128,11 @@ async def _class_map(request: Request) -> Response:
     except DataError:
         return PlainTextResponse("this run has no map of that item", 404)
     # Another run of the same data has the same address: it must not be kept over a change of run.
-    return Plain(data, media_type="image/webp", headers={"Cache-Control": "no-store", **_SAFE})
+    return Response(data, media_type="image/webp", headers={"Cache-Control": "no-store", **_SAFE})
 
 
 async def _why(request: Request) -> Response:
     """What the run knows about one item, as JSON."""
-    from starlette.concurrency import run_in_threadpool
-    from starlette.responses import JSONResponse
 
     opened = workspace()
     item = request.query_params.get("item", "")
@@ -173,15 +164,7 @@ def serve(config: ReviewConfig, host: str, port: int, browser: bool) -> None:
     ------
     UsageError
         If strangers could reach it.
-    MissingExtraError
-        If Streamlit is not installed.
     """
-    try:
-        import streamlit as st
-        from streamlit.starlette import App
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("streamlit", "ui", "the review app") from error
-    del st
     check_binding(host, has_login(), config.insecure)
     configure(config)
     if workspace() is None:

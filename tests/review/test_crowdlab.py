@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from auditor.core.errors import ProbabilityError
-from auditor.review.crowdlab import ask_next, crowdlab, majority_labels
+from auditor.review.crowdlab import Votes, ask_next, crowdlab, majority_labels
 from auditor.review.dawid_skene import vote_counts
 
 
@@ -52,8 +52,8 @@ def test_majority_equals_cleanlab(seed: int) -> None:
 
     table, p = _crowd(seed)
     items, annotators, labels = _long(table)
-    counts = vote_counts(items, labels, *p.shape)
-    found = majority_labels(items, annotators, labels, counts, p, table.shape[1])
+    votes = Votes(items, annotators, labels, table.shape[1], vote_counts(items, labels, *p.shape))
+    found = majority_labels(votes, p)
     assert np.array_equal(found, get_majority_vote_label(table, p, verbose=False))
 
 
