@@ -18,14 +18,14 @@ __all__ = ["FlagList", "flag_at_fdr", "flag_at_precision"]
 
 @dataclass(frozen=True, eq=False)
 class FlagList:
-    """Labels flagged, and what that promises.
+    """Labels flagged, and what is guaranteed of them.
 
     Attributes
     ----------
     kind : str
         ``"fdr"`` or ``"precision"``.
     positions : int64 array
-        Places in ``run.scores``, most suspicious first; empty where no list keeps the promise.
+        Places in ``run.scores``, most suspicious first; empty where no list can be guaranteed.
     guarantee : str
         In words.
     uniform_reviews : int

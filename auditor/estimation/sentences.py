@@ -98,7 +98,7 @@ def status_lines(status: ReviewStatus) -> Iterator[str]:
         yield (
             "You may stop: no more than tolerated remain."
             if status.may_stop
-            else (f"Not yet: as far as is known, up to {r.high:,} remain.")
+            else f"Not yet: up to {r.high:,} may remain."
         )
     yield from (f"Note: {note}" for note in status.estimate.notes)
 

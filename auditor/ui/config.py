@@ -72,7 +72,7 @@ def _plan_of(environ: Mapping[str, str]) -> tuple[tuple[str, float], ...]:
             try:
                 found.append((field, kind(text)))
             except ValueError as error:
-                raise ConfigError(f"AUDITOR_{field.upper()}={text!r} is no number.") from error
+                raise ConfigError(f"AUDITOR_{field.upper()}={text!r} is not a number.") from error
     return tuple(found)
 
 

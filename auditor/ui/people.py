@@ -46,7 +46,7 @@ def current_reviewer() -> str:
 
 def _ask() -> None:
     st.subheader("Who are you?")
-    st.caption("The name stands beside your verdicts. Anything goes, but use the same one every time.")
+    st.caption("The name is stored with your verdicts. Any name will do, but use the same one every time.")
     with st.form("reviewer", border=False):
         name = st.text_input("Name", max_chars=80)
         if st.form_submit_button("Start", type="primary"):

@@ -16,7 +16,7 @@ __all__ = ["reasons"]
 #: The explanation reads whole tables; above this many items only the run's own figures are told.
 MOST_ITEMS: Final = 300_000
 _NOT_COMPUTED: Final = (
-    "Detectors and neighbours are not computed yet; this does it once: auditor show {run} --item {item}"
+    "Detectors and neighbours have not been computed; this does it once: auditor show {run} --item {item}"
 )
 
 _explainers: dict[str, Explainer] = {}

@@ -129,7 +129,7 @@ def _check_plan(store: VerdictStore, config: ReviewConfig) -> None:
     if differ:
         raise ConfigError(
             f"the queue of this run was laid out with {'; '.join(differ)}. It is fixed when the run is first taken in.",
-            "Leave these options away, or start another store: --store FILE.sqlite",
+            "Leave these options out, or start another store: --store FILE.sqlite",
         )
 
 

@@ -131,7 +131,7 @@ def test_pictures_of_every_page(
     time.sleep(1.5)
     _save(browser, folder, "disagreements")
     for name, text in (
-        ("overview", "What the review tells"),
+        ("overview", "What the review shows"),
         ("gallery", "selected"),
         ("quality", "Copies and near copies"),
         ("export", "Download the patch"),

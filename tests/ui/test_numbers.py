@@ -80,7 +80,7 @@ def test_it_says_whether_one_may_stop(sampled: Workspace) -> None:
         app.run()
         told = app.get(kind)
         assert len(told) == 1, (kind, tolerated)
-        assert ("You may stop" if kind == "success" else f"up to {high:,} remain") in told[0].value
+        assert ("You may stop" if kind == "success" else f"up to {high:,} may remain") in told[0].value
 
 
 def test_few_verdicts_are_called_so(ws: Workspace) -> None:

@@ -26,7 +26,7 @@ _RULES: Final = {
     "majority": "majority of the verdicts",
     "2-of-3": "2 of 3 agree",
     "3-of-5": "3 of 5 agree",
-    "dawid-skene": "Dawid-Skene: reviewers weighed by their consistency",
+    "dawid-skene": "Dawid-Skene: reviewers weighted by their consistency",
     "crowdlab": "CROWDLAB: reviewers and the model",
 }
 #: Spreadsheets run a cell that begins like this as a formula.

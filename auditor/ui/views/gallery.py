@@ -62,7 +62,7 @@ def _filters(ws: Workspace) -> PageFilter:
     state = first[3].selectbox("State", list(_STATE))
     low = second[0].text_input("Score from", placeholder="lowest")
     high = second[1].text_input("to", placeholder="highest")
-    none = "The detectors of this run are not computed yet. Once: auditor show RUN --item ID"
+    none = "The detectors of this run have not been computed. Once: auditor show RUN --item ID"
     detector = second[2].selectbox(
         "Detector",
         [_ANY, *facts["detectors"]],

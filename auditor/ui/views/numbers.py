@@ -1,4 +1,4 @@
-"""What the review tells so far, on the Overview page: total, errors that remain, whether one may stop."""
+"""What the review shows so far, on the Overview page: total, errors that remain, whether one may stop."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def status_of(ws: Workspace) -> ReviewStatus:
 
 def numbers_section(ws: Workspace) -> None:
     """Draw the section; it follows the verdicts while the page is open."""
-    st.subheader("What the review tells")
+    st.subheader("What the review shows")
     if ws.run.counts["n_items"] > LIVE_ITEMS and not st.toggle("Compute (reads the whole run)", key="numbers-on"):
         return
     tolerated = st.number_input(
@@ -99,10 +99,12 @@ def _live(ws: Workspace, tolerated: int | None) -> None:
         if found.calibration is not None and found.calibration.bins:
             st.image(reliability_svg(found.calibration.bins))
     if status.estimate.design != "importance":
-        st.caption(f"For lists with a promise, draw a sample: auditor sample {ws.run.id} --budget 300")
+        st.caption(f"For lists with a guarantee, draw a sample: auditor sample {ws.run.id} --budget 300")
 
 
 def _stop_words(status: ReviewStatus) -> str:
     if status.may_stop:
-        return "You may stop: no more than tolerated remain outside the list, with 95 %, however often you look."
-    return f"Not yet: as far as is known, up to {status.remaining.high:,} remain outside the list."
+        return (
+            "You may stop: with 95 % confidence no more than tolerated remain outside the list, however often you look."
+        )
+    return f"Not yet: up to {status.remaining.high:,} may remain outside the list."

@@ -87,8 +87,8 @@ def _errors(ws: Workspace, votes: VoteTable) -> None:
             f"({e.value:.1%}, exact 95 % interval {e.low:.1%} to {e.high:.1%})."
         )
         st.caption(
-            "This describes the sample. It draws suspicious items more often than others, so it is no estimate for the "
-            "data set: the one above takes that into account."
+            "This describes the sample. It draws suspicious items more often than others, so it is not an estimate for "
+            "the data set: the one above takes that into account."
         )
     if len(votes.reviewer_names) == 1:
         st.caption("One reviewer so far: not corrected for reviewer error.")
