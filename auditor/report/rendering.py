@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 __all__ = ["render"]
+
+_FILTERS: Final[dict[str, Callable[..., str]]] = {
+    "thousands": lambda n: "-" if n is None else f"{n:,}",
+    "pct": lambda x, digits=2: "-" if x is None else f"{100 * x:.{digits}f}",
+    "p": lambda x: "-" if x is None else "< 0.001" if x < 0.001 else f"{x:.3f}",
+    "span": lambda x, digits=2: "-" if x is None else f"{100 * x[0]:.{digits}f} to {100 * x[1]:.{digits}f}",
+    "signed": lambda n: "0" if n == 0 else f"{n:+d}".replace("-", "−"),
+    "cell": lambda s: str(s).replace("|", "\\|").replace("\n", " "),
+}
 
 
 def render(name: str, **values: Any) -> str:
@@ -18,12 +28,5 @@ def render(name: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "thousands": lambda n: "-" if n is None else f"{n:,}",
-        "pct": lambda x, digits=2: "-" if x is None else f"{100 * x:.{digits}f}",
-        "p": lambda x: "-" if x is None else "< 0.001" if x < 0.001 else f"{x:.3f}",
-        "span": lambda x, digits=2: "-" if x is None else f"{100 * x[0]:.{digits}f} to {100 * x[1]:.{digits}f}",
-        "signed": lambda n: "0" if n == 0 else f"{n:+d}".replace("-", "−"),
-        "cell": lambda s: str(s).replace("|", "\\|").replace("\n", " "),
-    }
+    environment.filters.update(_FILTERS)
     return environment.get_template(name).render(**values)

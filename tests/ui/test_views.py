@@ -205,7 +205,7 @@ def test_the_queue_is_laid_out_as_asked_and_stays_so(digits: Path, tmp_path: Pat
     environ = {"AUDITOR_OVERLAP": "0.2", "AUDITOR_REVIEWERS_PER_ITEM": "3", "AUDITOR_CONTROLS": "c.csv"}
     found = config_from_environ(environ)
     assert (found.plan, found.controls) == ((("overlap", 0.2), ("reviewers_per_item", 3)), "c.csv")
-    with pytest.raises(ConfigError, match="no number"):
+    with pytest.raises(ConfigError, match="not a number"):
         config_from_environ({"AUDITOR_OVERLAP": "much"})
 
 
