@@ -11,7 +11,6 @@ from auditor.core.errors import RunError
 from auditor.core.files import read_json, write_json
 from auditor.core.hashing import hash_file
 from auditor.report.benchmark import BenchmarkReport, write_reports
-from auditor.runs.stages import hash_file
 
 __all__ = ["EXAMPLES", "MANIFEST", "RESULT", "is_result", "read_result", "write_result"]
 
