@@ -39,18 +39,15 @@ def check(
     from auditor.cli.console import print_json, say
     from auditor.core.config import load_settings
     from auditor.core.files import atomic_write
-    from auditor.policy.annotations import github_annotations
     from auditor.policy.baseline import write_baseline as write
     from auditor.policy.check import check as work
-    from auditor.policy.document import check_document, check_lines
-    from auditor.policy.junit import junit_xml
+    from auditor.policy.output import check_document, check_lines, github_annotations, junit_xml
     from auditor.policy.policy import load_policy
 
     chosen, file = load_policy(policy)
     given = {"run": run, "store": store}
     chosen = chosen.model_copy(update={name: value for name, value in given.items() if value is not None})
-    done = work(target, chosen, str(file), load_settings({"data_dir": data_dir}), everything=everything)
-    result = done.result
+    result, rows = work(target, chosen, str(file), load_settings({"data_dir": data_dir}), everything=everything)
     if junit is not None:
         with atomic_write(junit) as handle:
             handle.write(junit_xml(result))
@@ -64,7 +61,7 @@ def check(
     if json:
         print_json(check_document(result))
     if result.passed and write_baseline is not None:
-        write(write_baseline, done.rows)
+        write(write_baseline, rows)
     if not quiet:
         say(_next(result.passed, write_baseline, target))
     if not result.passed:

@@ -39,16 +39,16 @@ def read_baseline(path: Path) -> dict[str, Any]:
     DataError
         If it is no such manifest, or damaged.
     """
-    found = read_json(path)
-    rows = found.get("rows") if isinstance(found, dict) else None
-    if not isinstance(rows, dict) or found.get("schema") != SCHEMA:
+    baseline = read_json(path)
+    rows = baseline.get("rows") if isinstance(baseline, dict) else None
+    if not isinstance(rows, dict) or baseline.get("schema") != SCHEMA:
         raise DataError(
             f"{str(path)!r} is no baseline of this version ({SCHEMA}).",
             "Write one with: auditor check DATASET --write-baseline FILE",
         )
-    if not all(isinstance(n, int) and n > 0 for n in rows.values()) or sum(rows.values()) != found.get("n_items"):
+    if not all(isinstance(n, int) and n > 0 for n in rows.values()) or sum(rows.values()) != baseline.get("n_items"):
         raise DataError(f"{str(path)!r}: the rows do not add up; the file is damaged.")
-    return found
+    return baseline
 
 
 def new_rows(baseline: dict[str, Any], rows: Rows) -> np.ndarray:

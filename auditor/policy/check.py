@@ -2,48 +2,55 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import ConfigError, RunError
+from auditor.data.open import open_dataset
 from auditor.estimation.state import ReviewState, read_state
 from auditor.patch.rules import open_store
 from auditor.policy.baseline import new_rows, read_baseline
-from auditor.policy.measures import conflicts, error_rate, leaks, reviewed
-from auditor.policy.outcomes import GateResult, Outcome
+from auditor.policy.limits import copies_limit, severity_limit, single_limit
 from auditor.policy.policy import Policy
+from auditor.policy.result import GateResult, LimitResult
+from auditor.policy.review import error_rate, reviewed
 from auditor.policy.rows import Rows, rows_of_dataset, rows_of_run
+from auditor.quality.base import Outcome
+from auditor.quality.document import recorded_outcomes
+from auditor.quality.registry import CHECKS
+from auditor.quality.run import quality
 from auditor.runs import layout
 from auditor.runs.run import Run, open_run
 
-__all__ = ["Checked", "check"]
+__all__ = ["check"]
 
 
-@dataclass(frozen=True)
-class Checked:
-    """The result, and the rows it speaks of (for a new baseline)."""
-
-    result: GateResult
-    rows: Rows
-
-
-def check(target: str, policy: Policy, policy_file: str, settings: Settings, *, everything: bool = False) -> Checked:
+def check(
+    target: str, policy: Policy, policy_file: str, settings: Settings, *, everything: bool = False
+) -> tuple[GateResult, Rows]:
     """Measure what the policy limits.
 
     Parameters
     ----------
     target : str
         A run folder (or its name in the runs folder), or a data reference. A run stands for the data as it recorded
-        them and brings its own review; a data set is read anew, and the policy names the run.
+        them, with the outcomes of its own checks and its own review; a data set is read and checked anew, and the
+        policy names the run.
     policy : Policy
     policy_file : str
         For people.
     settings : Settings
     everything : bool
         Judge all rows, whatever the baseline holds.
+
+    Returns
+    -------
+    GateResult
+    Rows
+        The rows it speaks of (for a new baseline).
 
     Raises
     ------
@@ -52,28 +59,26 @@ def check(target: str, policy: Policy, policy_file: str, settings: Settings, *, 
     ConfigError
         If the review is limited and no run is named.
     """
-    run = _as_run(target, settings)
-    rows = (
-        rows_of_dataset(target, settings, policy.near_duplicates)
-        if run is None
-        else rows_of_run(run, policy.near_duplicates)
-    )
-    judged, notes = np.ones(len(rows), bool), []
+    run, names = _as_run(target, settings), policy.checks()
+    if run is not None:
+        rows, outcomes = rows_of_run(run), _recorded(run, names)
+    else:
+        dataset = open_dataset(target, settings)
+        rows, outcomes = rows_of_dataset(dataset), ()
+        if names:  # without a name, all checks would be run
+            outcomes = quality(dataset, checks=names, embeddings=policy.embeddings, settings=settings).outcomes
+    judged = np.ones(len(rows), bool)
     if policy.baseline is not None and not everything:
         judged = new_rows(read_baseline(Path(policy.baseline)), rows)
-    outcomes: list[Outcome] = []
-    if policy.max_new_duplicate_leaks is not None:
-        outcomes.append(leaks(rows, judged, policy.max_new_duplicate_leaks))
-    if policy.max_label_conflicts is not None:
-        outcomes.append(conflicts(rows, judged, policy.max_label_conflicts))
-    outcomes += _review_outcomes(run, rows, judged, policy, settings)
-    if not rows.readable.all():
-        notes.append(f"{int((~rows.readable).sum()):,} item(s) cannot be decoded; they are compared with nothing")
+    by_name = {outcome.name: outcome for outcome in outcomes}
+    limits = _copies(policy, by_name, rows, judged) + _review(run, rows, judged, policy, settings)
+    limits += [
+        single_limit(f"limits.{name}", by_name[name], rows, judged, limit) for name, limit in policy.limits.items()
+    ]
+    limits += [severity_limit(name, *given, outcomes, judged) for name, given in policy.severity_limits().items()]
     baseline = None if everything else policy.baseline
-    result = GateResult(
-        rows.name, rows.reference, len(rows), int(judged.sum()), baseline, policy_file, tuple(outcomes), tuple(notes)
-    )
-    return Checked(result, rows)
+    about = (rows.name, rows.reference, len(rows), int(judged.sum()), baseline, policy_file)
+    return GateResult(*about, tuple(limits), tuple(_notes(outcomes))), rows
 
 
 def _as_run(target: str, settings: Settings) -> Run | None:
@@ -83,9 +88,37 @@ def _as_run(target: str, settings: Settings) -> Run | None:
     return None
 
 
-def _review_outcomes(
-    run: Run | None, rows: Rows, judged: np.ndarray, policy: Policy, settings: Settings
-) -> list[Outcome]:
+def _recorded(run: Run, names: Sequence[str]) -> tuple[Outcome, ...]:
+    """Outcomes that the run recorded; a check that it did not run could not look."""
+    recorded = {outcome.name: outcome for outcome in recorded_outcomes(run)}
+    missing = "the run holds no outcome of this check (find-errors --no-quality, or an older version)"
+    for name in set(names) - set(recorded):
+        known = CHECKS.load(name)
+        recorded[name] = Outcome(known.code, name, known.severity, known.about, "not applicable", missing, None)
+    return tuple(recorded[name] for name in names)
+
+
+def _notes(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """What was compared with nothing, and which checks could not look and why."""
+    reasons: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.name == "undecodable" and outcome.found is not None and len(outcome.found.items):
+            yield f"{len(outcome.found.items):,} item(s) cannot be decoded; they are compared with nothing"
+        if outcome.found is None:
+            reasons.setdefault(outcome.reason, []).append(outcome.name)
+    yield from (f"could not look: {', '.join(names)}: {reason}" for reason, names in reasons.items())
+
+
+def _copies(policy: Policy, outcomes: Mapping[str, Outcome], rows: Rows, judged: np.ndarray) -> list[LimitResult]:
+    asked = {"max_new_duplicate_leaks": "splits", "max_label_conflicts": "labels"}
+    return [
+        copies_limit(name, outcomes, policy.near_duplicates, differing, rows, judged, limit)
+        for name, differing in asked.items()
+        if (limit := getattr(policy, name)) is not None
+    ]
+
+
+def _review(run: Run | None, rows: Rows, judged: np.ndarray, policy: Policy, settings: Settings) -> list[LimitResult]:
     most, least = policy.max_estimated_error_rate_upper, policy.min_reviewed
     if most is None and least is None:
         return []
@@ -98,12 +131,12 @@ def _review_outcomes(
     with open_store(policy.store or reviewed_run.path) as store:
         state = read_state(reviewed_run, store)
     known = _known(reviewed_run, state, rows, judged)
-    n, found = int(judged.sum()), []
+    n, results = int(judged.sum()), []
     if most is not None:
-        found.append(error_rate(n, known, state, most))
+        results.append(error_rate(n, known, state, most))
     if least is not None:
-        found.append(reviewed(n, known, state, least))
-    return found
+        results.append(reviewed(n, known, state, least))
+    return results
 
 
 def _known(run: Run, state: ReviewState, rows: Rows, judged: np.ndarray) -> np.ndarray:
@@ -116,16 +149,12 @@ def _known(run: Run, state: ReviewState, rows: Rows, judged: np.ndarray) -> np.n
     RunError
         If the run has hardly anything to do with the data.
     """
-    items = run.items
-    recorded = {
-        str(i): (str(c), str(g)) for i, c, g in zip(items["id"], items["content_hash"], items["given"], strict=True)
-    }
-    now = zip(rows.ids, rows.content, rows.labels, strict=True)
-    same = np.array([recorded.get(str(i)) == (str(c), str(label)) for i, c, label in now], bool)
+    recorded = set(map(tuple, run.items[["id", "content_hash", "given"]].astype(str).to_numpy()))
+    now = zip(map(str, rows.ids), map(str, rows.content), map(str, rows.labels), strict=True)
+    same = np.array([row in recorded for row in now], bool)
     if not same.any():
         raise RunError(
             f"the run {run.id!r} is of other data: none of the {len(rows):,} rows is an item of it.",
             "Repeat auditor find-errors on the data as it is now.",
         )
-    mine = set(map(str, rows.ids[same & judged]))
-    return np.array([str(i) in mine for i in state.ids], bool)
+    return np.isin(state.ids.astype(str), rows.ids[same & judged].astype(str))

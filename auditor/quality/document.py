@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from auditor.core.files import write_json
-from auditor.quality.base import Outcome
+from auditor.quality.base import Found, Group, Outcome
 from auditor.quality.subject import Subject
 from auditor.runs import layout
-from auditor.runs.tables import write_table
+from auditor.runs.run import Run
+from auditor.runs.tables import read_table, write_table
 
-__all__ = ["LISTED", "QUALITY_SCHEMA", "document", "item_table", "write_quality"]
+__all__ = ["LISTED", "QUALITY_SCHEMA", "document", "item_table", "recorded_outcomes", "write_quality"]
 
 QUALITY_SCHEMA = "auditor.quality/1"
 #: Items and groups of one check in the document; `quality.parquet` has all.
@@ -138,3 +139,30 @@ def write_quality(folder: Path, found: Mapping[str, Any], table: pd.DataFrame) -
     """Write ``quality.parquet`` and then ``quality.json`` into a folder, each whole or not at all."""
     write_table(folder / layout.QUALITY_ITEMS, table, QUALITY_SCHEMA)
     write_json(folder / layout.QUALITY, dict(found))
+
+
+def recorded_outcomes(run: Run) -> tuple[Outcome, ...]:
+    """Outcomes of the data-quality checks of a run, with positions in its items; none where it did not run them.
+
+    Groups beyond those that the document lists hold the items that the check names, without those they are compared
+    with.
+    """
+    if run.quality is None:
+        return ()
+    position = {str(item): k for k, item in enumerate(run.items["id"])}
+
+    def at(ids: Iterable[str]) -> np.ndarray:
+        return np.array([position[str(item)] for item in ids], np.int64)
+
+    table, outcomes = read_table(run.path / layout.QUALITY_ITEMS), []
+    for check in run.quality["checks"]:
+        named, found = table[table["code"] == check["code"]], None
+        if check["status"] != "not applicable":
+            groups = [Group(group["kind"], np.sort(at(group["ids"]))) for group in check["groups"]]
+            unlisted = named[named["group"] >= len(groups)].groupby("group")["id"]
+            groups += [Group("near", np.sort(at(ids))) for _, ids in unlisted]
+            notes = tuple(named["note"]) if named["note"].any() else None
+            found = Found(check["reason"], at(named["id"]), None, notes, tuple(groups), check["facts"])
+        fields = (check[name] for name in ("code", "name", "severity", "about", "status", "reason"))
+        outcomes.append(Outcome(*fields, found))
+    return tuple(outcomes)

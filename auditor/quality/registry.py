@@ -12,7 +12,7 @@ from auditor.core.registry import Registry
 from auditor.quality.base import SEVERITIES, Check, Found, NotApplicable, Outcome
 from auditor.quality.subject import Subject
 
-__all__ = ["CHECKS", "run_checks"]
+__all__ = ["CHECKS", "check_names", "run_checks"]
 
 #: Check classes by name, in the order they are reported. Third parties add theirs through an entry-point group.
 CHECKS: Registry[type[Check]] = Registry(
@@ -45,6 +45,21 @@ CHECKS: Registry[type[Check]] = Registry(
     },
     entry_point_group="auditor.checks",
 )
+
+
+def check_names(asked: Sequence[str]) -> list[str]:
+    """Names of checks given by name or by code.
+
+    Raises
+    ------
+    UnknownNameError
+        No such check.
+    """
+    codes = {CHECKS.load(name).code.lower(): name for name in CHECKS.names()}
+    names = [codes.get(given.lower(), given) for given in asked]
+    for name in names:
+        CHECKS.target(name)
+    return names
 
 
 def run_checks(

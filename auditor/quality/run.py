@@ -22,7 +22,7 @@ from auditor.data.open import open_dataset, restrict_to_split
 from auditor.quality.base import Outcome
 from auditor.quality.document import document, item_table, write_quality
 from auditor.quality.open_subject import make_subject, neighbours_of
-from auditor.quality.registry import CHECKS, run_checks
+from auditor.quality.registry import check_names, run_checks
 
 __all__ = ["Quality", "quality"]
 
@@ -86,7 +86,7 @@ def quality(
     """
     clock = time.perf_counter()
     settings, progress = settings or load_settings(), progress or SilentProgress()
-    names = _check_names(checks)
+    names = check_names(checks) if checks else None
     progress.stage("data", "" if isinstance(data, Dataset) else str(data))
     whole = data if isinstance(data, Dataset) else open_dataset(str(data), settings)
     dataset = restrict_to_split(whole, split) if split is not None else whole
@@ -113,17 +113,6 @@ def quality(
     if folder is not None:
         write_quality(folder, found, item_table(subject, outcomes))
     return Quality(outcomes, found, folder)
-
-
-def _check_names(asked: Sequence[str] | None) -> list[str] | None:
-    """Names of checks from names or codes."""
-    if not asked:
-        return None
-    codes = {CHECKS.load(name).code.lower(): name for name in CHECKS.names()}
-    names = [codes.get(one.lower(), one) for one in asked]
-    for name in names:
-        CHECKS.target(name)
-    return names
 
 
 def _open_against(

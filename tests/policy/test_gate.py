@@ -17,16 +17,15 @@ pytest.importorskip("alembic")
 from auditor.cli.main import app
 from auditor.core.config import Settings
 from auditor.core.errors import AuditorError, ConfigError, DataError, RunError, UnreadableError
+from auditor.data.open import open_dataset
 from auditor.estimation.state import read_state
-from auditor.policy.annotations import github_annotations
 from auditor.policy.baseline import new_rows, read_baseline, write_baseline
 from auditor.policy.check import check
-from auditor.policy.document import check_document, check_lines
-from auditor.policy.junit import junit_xml
-from auditor.policy.measures import error_rate, reviewed
-from auditor.policy.outcomes import Concern, GateResult, Outcome
+from auditor.policy.output import check_document, check_lines, github_annotations, junit_xml
 from auditor.policy.policy import Policy
-from auditor.policy.rows import rows_of_dataset
+from auditor.policy.result import Concern, GateResult, LimitResult
+from auditor.policy.review import error_rate, reviewed
+from auditor.policy.rows import Rows, rows_of_dataset
 from tests.estimation.conftest import Case, Opened, case, event, opened, perfect, review
 
 __all__ = ["case", "opened"]
@@ -50,8 +49,12 @@ def table(path: Path, n: int = 60) -> pd.DataFrame:
     return frame
 
 
+def rows_of(path: Path) -> Rows:
+    return rows_of_dataset(open_dataset(str(path), SETTINGS))
+
+
 def judge(path: Path, policy: Policy = COPIES, everything: bool = False) -> GateResult:
-    return check(str(path), policy, "policy", SETTINGS, everything=everything).result
+    return check(str(path), policy, "policy", SETTINGS, everything=everything)[0]
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def data(tmp_path: Path) -> Path:
 def accepted(data: Path) -> Policy:
     """A policy whose baseline holds the data as they are."""
     baseline = data.parent / "baseline.json"
-    write_baseline(baseline, rows_of_dataset(str(data), SETTINGS, True))
+    write_baseline(baseline, rows_of(data))
     return COPIES.model_copy(update={"baseline": str(baseline)})
 
 
@@ -85,12 +88,12 @@ def test_clean_data_pass(data: Path, accepted: Policy) -> None:
 def test_a_leak_and_a_conflict_are_told_apart(data: Path, accepted: Policy) -> None:
     add(data, split="train")
     result = judge(data, accepted)
-    assert [o.status for o in result.outcomes] == ["failed", "passed"]
+    assert [o.status for o in result.limits] == ["failed", "passed"]
     assert result.judged == 1
-    assert result.outcomes[0].concerns[0].ids == ("r0", "new")
+    assert result.limits[0].concerns[0].ids == ("r0", "new")
     table(data)
     add(data, label="odd")
-    assert [o.status for o in judge(data, accepted).outcomes] == ["passed", "failed"]
+    assert [o.status for o in judge(data, accepted).limits] == ["passed", "failed"]
     table(data)
     add(data)  # a plain copy within its split
     assert judge(data, accepted).passed
@@ -99,7 +102,7 @@ def test_a_leak_and_a_conflict_are_told_apart(data: Path, accepted: Policy) -> N
 def test_what_was_accepted_stays_accepted(data: Path, accepted: Policy) -> None:
     """An old leak is not judged again, a new copy of it is."""
     add(data, split="train")
-    write_baseline(Path(accepted.baseline or ""), rows_of_dataset(str(data), SETTINGS, True))
+    write_baseline(Path(accepted.baseline or ""), rows_of(data))
     assert judge(data, accepted).passed
     assert not judge(data, accepted, everything=True).passed
     frame = pd.read_csv(data)
@@ -110,13 +113,13 @@ def test_what_was_accepted_stays_accepted(data: Path, accepted: Policy) -> None:
 
 
 def test_a_changed_label_is_new_and_a_new_order_is_not(data: Path, accepted: Policy) -> None:
-    rows = rows_of_dataset(str(data), SETTINGS, True)
+    rows = rows_of(data)
     frame = pd.read_csv(data)
     frame.sample(frac=1, random_state=0).to_csv(data, index=False)
     assert judge(data, accepted).judged == 0
     frame.loc[3, "label"] = "even"
     frame.to_csv(data, index=False)
-    changed = rows_of_dataset(str(data), SETTINGS, True)
+    changed = rows_of(data)
     assert np.flatnonzero(new_rows(read_baseline(Path(accepted.baseline or "")), changed)).tolist() == [3]
     assert len(rows) == len(changed)
 
@@ -186,12 +189,12 @@ def test_the_error_rate_of_a_part(case: Case, opened: Opened) -> None:
 
 def hostile() -> GateResult:
     concern = Concern(("a", "b"), "data/x,1:2.png", "100% of\nthese \x00 are <wrong>")
-    outcomes = (
-        Outcome("max_label_conflicts", "failed", 0, 1, "1 set: 100%\nbad", (concern,) * 20),
-        Outcome("max_estimated_error_rate_upper", "not measured", 0.1, None, "not measured"),
-        Outcome("min_reviewed", "passed", 1, 2, "fine"),
+    limits = (
+        LimitResult("max_label_conflicts", "failed", 0, 1, "1 set: 100%\nbad", (concern,) * 20),
+        LimitResult("max_estimated_error_rate_upper", "not measured", 0.1, None, "not measured"),
+        LimitResult("min_reviewed", "passed", 1, 2, "fine"),
     )
-    return GateResult("data", "csv:///x.csv", 10, 4, "b.json", "auditor.toml", outcomes, ("a note",))
+    return GateResult("data", "csv:///x.csv", 10, 4, "b.json", "auditor.toml", limits, ("a note",))
 
 
 def test_annotations_are_one_line_each_and_escaped() -> None:
@@ -204,7 +207,11 @@ def test_annotations_are_one_line_each_and_escaped() -> None:
 
 def test_junit_is_xml_with_one_case_per_limit() -> None:
     root = ElementTree.fromstring(junit_xml(hostile()))
-    assert root.attrib | {"name": ""} == {"name": "", "tests": "3", "failures": "1", "errors": "1"}
+    assert {key: root.attrib[key] for key in ("tests", "failures", "errors")} == {
+        "tests": "3",
+        "failures": "1",
+        "errors": "1",
+    }
     cases = {c.attrib["name"]: [child.tag for child in c] for c in root.iter("testcase")}
     assert cases == {
         "max_label_conflicts": ["failure"],

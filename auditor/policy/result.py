@@ -1,18 +1,18 @@
-"""What a gate found: one outcome per limit, and the whole."""
+"""What a gate found: one result per limit, and the whole."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Concern", "GateResult", "Outcome", "Status"]
+__all__ = ["Concern", "GateResult", "LimitResult", "Status"]
 
 Status = Literal["passed", "failed", "not measured"]
 
 
 @dataclass(frozen=True)
 class Concern:
-    """A row, or a set of rows, that an outcome speaks of. `path` is a file where there is one."""
+    """A row, or a set of rows, behind a limit. `path` is a file where there is one."""
 
     ids: tuple[str, ...]
     path: str | None
@@ -20,20 +20,20 @@ class Concern:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LimitResult:
     """One limit and what was found.
 
     Attributes
     ----------
     name : str
-        The key in the policy.
+        The key in the policy; ``limits.NAME`` for the limit of a check.
     status : str
         ``"not measured"`` where what is needed is missing; that fails the gate like a broken limit.
     limit : float
     found : float or None
     words : str
     concerns : tuple of Concern
-        The first `MOST`.
+        The first `MOST_CONCERNS`.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class GateResult:
-    """All outcomes, in the order of the policy.
+    """All results, in the order of the policy.
 
     Attributes
     ----------
@@ -63,12 +63,12 @@ class GateResult:
     judged: int
     baseline: str | None
     policy_file: str
-    outcomes: tuple[Outcome, ...]
+    limits: tuple[LimitResult, ...]
     notes: tuple[str, ...]
 
     @property
     def passed(self) -> bool:
-        return all(outcome.status == "passed" for outcome in self.outcomes)
+        return all(limit.status == "passed" for limit in self.limits)
 
     @property
     def what(self) -> str:
