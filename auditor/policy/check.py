@@ -102,9 +102,9 @@ def _notes(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """What was compared with nothing, and which checks could not look and why."""
     reasons: dict[str, list[str]] = {}
     for outcome in outcomes:
-        if outcome.name == "undecodable" and outcome.found is not None and len(outcome.found.items):
-            yield f"{len(outcome.found.items):,} item(s) cannot be decoded; they are compared with nothing"
-        if outcome.found is None:
+        if outcome.name == "undecodable" and outcome.findings is not None and len(outcome.findings.items):
+            yield f"{len(outcome.findings.items):,} item(s) cannot be decoded; they are compared with nothing"
+        if outcome.findings is None:
             reasons.setdefault(outcome.reason, []).append(outcome.name)
     yield from (f"could not look: {', '.join(names)}: {reason}" for reason, names in reasons.items())
 

@@ -31,7 +31,7 @@ def single_limit(name: str, outcome: Outcome, rows: Rows, judged: np.ndarray, li
         in the data as a whole counts whatever is judged.
     limit : int
     """
-    if outcome.found is None:
+    if outcome.findings is None:
         return LimitResult(name, "not measured", limit, None, f"not measured: {outcome.reason}")
     count, allowed = count_judged(outcome, judged), f"at most {limit:,} allowed"
     among = "" if judged.all() else f"{count:,} among the judged rows; in all rows: "
@@ -41,32 +41,32 @@ def single_limit(name: str, outcome: Outcome, rows: Rows, judged: np.ndarray, li
 
 def count_judged(outcome: Outcome, judged: np.ndarray) -> int:
     """How much the check found; see `single_limit`."""
-    if outcome.found is None or not len(outcome.found.items):
+    if outcome.findings is None or not len(outcome.findings.items):
         return int(outcome.status == "found")
-    return int(_touched(outcome, judged)[outcome.found.items].sum())
+    return int(_touched(outcome, judged)[outcome.findings.items].sum())
 
 
 def _touched(outcome: Outcome, judged: np.ndarray) -> np.ndarray:
     """Rows that are judged or share a group of the outcome with a judged row, bool (n,)."""
     touched = judged.copy()
-    for group in outcome.found.groups if outcome.found is not None else ():
+    for group in outcome.findings.groups if outcome.findings is not None else ():
         touched[group.members] |= judged[group.members].any()
     return touched
 
 
 def _concerns(outcome: Outcome, rows: Rows, judged: np.ndarray) -> tuple[Concern, ...]:
     """The groups that hold a judged row, and then the named items that are in none."""
-    if outcome.found is None:
+    if outcome.findings is None:
         return ()
     concerns, single = [], _touched(outcome, judged)
-    for group in outcome.found.groups:
+    for group in outcome.findings.groups:
         single[group.members] = False
         if judged[group.members].any():
             concerns.append(
                 _concern(rows, group.members, judged, f"{outcome.about}: {_listed(rows.ids[group.members])}")
             )
-    notes = outcome.found.notes or [""] * len(outcome.found.items)
-    for item, note in zip(outcome.found.items, notes, strict=True):
+    notes = outcome.findings.notes or [""] * len(outcome.findings.items)
+    for item, note in zip(outcome.findings.items, notes, strict=True):
         if single[item]:
             message = f"{outcome.about}: {rows.ids[item]}" + (f" ({note})" if note else "")
             concerns.append(_concern(rows, np.array([item]), judged, message))
@@ -81,7 +81,7 @@ def severity_limit(
     Checks that could not look at this data are named with the reason; where none could, nothing was measured.
     """
     chosen = [outcome for outcome in outcomes if outcome.severity in severities]
-    looked = [outcome for outcome in chosen if outcome.found is not None]
+    looked = [outcome for outcome in chosen if outcome.findings is not None]
     if not looked:
         words = f"not measured: no check of severity {' or '.join(severities)} could look"
         return LimitResult(name, "not measured", limit, None, words)
@@ -110,12 +110,12 @@ def copies_limit(
         ``"splits"`` or ``"labels"``.
     """
     exact, alike = outcomes["exact_duplicates"], outcomes["near_duplicates"] if near else None
-    if exact.found is None:
+    if exact.findings is None:
         return LimitResult(name, "not measured", limit, None, f"not measured: {exact.reason}")
     # A near group holds the exact copies of its members.
-    groups = [] if alike is None or alike.found is None else [g.members for g in alike.found.groups]
+    groups = [] if alike is None or alike.findings is None else [g.members for g in alike.findings.groups]
     in_near = set(np.concatenate(groups).tolist()) if groups else set()
-    groups += [g.members for g in exact.found.groups if int(g.members[0]) not in in_near]
+    groups += [g.members for g in exact.findings.groups if int(g.members[0]) not in in_near]
     values = rows.splits if differing == "splits" else rows.labels
     broken = [m for m in sorted(groups, key=lambda m: int(m[0])) if judged[m].any() and len(set(values[m])) > 1]
     what = "copies in" if differing == "splits" else "copies labelled"
@@ -128,7 +128,7 @@ def copies_limit(
     else:
         verb = "lie in more than one split" if differing == "splits" else "carry different labels"
         words = f"{len(broken):,} set(s) of copies {verb}; at most {limit:,} allowed"
-    if alike is not None and alike.found is None:
+    if alike is not None and alike.findings is None:
         words += f"; exact copies only: {alike.reason}"
     return LimitResult(name, _status(len(broken), limit), limit, len(broken), words, tuple(concerns))
 

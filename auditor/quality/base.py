@@ -6,15 +6,26 @@ something, it found nothing, or it could not look, with the reason. The third is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import numpy as np
 
-from auditor.quality.subject import Subject
+from auditor.quality.groups import Group
 
-__all__ = ["SEVERITIES", "Check", "Found", "Group", "NotApplicable", "Outcome", "Severity", "Status"]
+__all__ = [
+    "SEVERITIES",
+    "Check",
+    "Findings",
+    "NotApplicable",
+    "Outcome",
+    "Severity",
+    "Status",
+    "check",
+    "joined",
+    "share_of",
+]
 
 Severity = Literal["error", "warning", "info"]
 #: ``error``: numbers computed on this data are wrong. ``warning``: somebody should look. ``info``: good to know.
@@ -23,23 +34,7 @@ Status = Literal["found", "passed", "not applicable"]
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
-    """Items that belong together: copies, texts of one template.
-
-    Attributes
-    ----------
-    kind : str
-        ``"exact"``, ``"near"`` or ``"template"``.
-    members : int64 array
-        Ascending positions, two or more.
-    """
-
-    kind: str
-    members: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
+class Findings:
     """What a check that could look has seen.
 
     Attributes
@@ -75,9 +70,9 @@ class NotApplicable:
     reason: str
 
 
-@runtime_checkable
-class Check(Protocol):
-    """A frozen dataclass whose fields are its thresholds.
+@dataclass(frozen=True)
+class Check:
+    """A data-quality check; made by the decorator `check`.
 
     Attributes
     ----------
@@ -89,17 +84,21 @@ class Check(Protocol):
         One of `SEVERITIES`.
     about : str
         What a finding means, one clause.
+    run : callable
+        From a `Subject` (and thresholds, by keyword) to `Findings` or `NotApplicable`. A function of the subject
+        alone; the order of the items changes nothing but their positions, except for checks of the order itself.
     """
 
-    code: ClassVar[str]
-    name: ClassVar[str]
-    severity: ClassVar[Severity]
-    about: ClassVar[str]
+    code: str
+    name: str
+    severity: Severity
+    about: str
+    run: Callable[..., Findings | NotApplicable]
 
-    def run(self, subject: Subject) -> Found | NotApplicable:
-        """Look. A function of the subject alone; the order of the items changes nothing but their positions,
-        except for checks of the order itself."""
-        ...
+
+def check(code: str, severity: Severity, about: str) -> Callable[[Callable[..., Findings | NotApplicable]], Check]:
+    """Make a function a check of its name; see `Check`."""
+    return lambda function: Check(code, function.__name__, severity, about, function)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +113,7 @@ class Outcome:
         ``"found"``, ``"passed"`` or ``"not applicable"``.
     reason : str
         One sentence: what was found, that nothing was, or why it could not look.
-    found : Found or None
+    findings : Findings or None
         None where it was not applicable.
     """
 
@@ -124,4 +123,15 @@ class Outcome:
     about: str
     status: Status
     reason: str
-    found: Found | None
+    findings: Findings | None
+
+
+def share_of(part: int, whole: int) -> str:
+    """``"378 of 20,000 (1.89 %)"``."""
+    return f"{part:,} of {whole:,} ({100 * part / max(1, whole):.2f} %)"
+
+
+def joined(names: Sequence[str], most: int = 5) -> str:
+    """The first few names in words."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")

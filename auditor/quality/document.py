@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auditor.core.files import write_json
-from auditor.quality.base import Found, Group, Outcome
+from auditor.core.files import json_value, write_json
+from auditor.quality.base import Findings, Outcome
+from auditor.quality.groups import Group
 from auditor.quality.subject import Subject
 from auditor.runs import layout
 from auditor.runs.run import Run
@@ -52,48 +53,34 @@ def document(subject: Subject, outcomes: Sequence[Outcome], about: Mapping[str, 
 
 
 def _entry(subject: Subject, outcome: Outcome) -> dict[str, Any]:
-    found = outcome.found
-    entry: dict[str, Any] = {
-        "code": outcome.code,
-        "name": outcome.name,
-        "status": outcome.status,
-        "reason": outcome.reason,
-        "severity": outcome.severity,
-        "about": outcome.about,
-        "n_items": 0 if found is None else len(found.items),
-        "n_groups": 0 if found is None else len(found.groups),
-        "groups": [],
-        "items": [],
-        "facts": {} if found is None else dict(found.facts),
-    }
-    if found is None:
-        return entry
+    findings = outcome.findings or Findings("")
+    groups, items = findings.groups[:LISTED], findings.items[:LISTED]
     names = subject.class_names
-    for group in found.groups[:LISTED]:
-        members = group.members
-        entry["groups"].append(
+    entry: dict[str, Any] = {
+        **{name: getattr(outcome, name) for name in ("code", "name", "status", "reason", "severity", "about")},
+        "n_items": len(findings.items),
+        "n_groups": len(findings.groups),
+        "groups": [
             {
                 "kind": group.kind,
-                "ids": [str(subject.ids[k]) for k in members],
-                "parts": [str(subject.part[k]) for k in members],
-                "labels": [names[subject.labels[k]] for k in members],
+                "ids": [str(subject.ids[k]) for k in group.members],
+                "parts": [str(subject.part[k]) for k in group.members],
+                "labels": [names[subject.labels[k]] for k in group.members],
             }
-        )
-    for place, k in enumerate(found.items[:LISTED].tolist()):
-        item = {"id": str(subject.ids[k]), "part": str(subject.part[k]), "label": names[subject.labels[k]]}
-        if found.values is not None:
-            item["value"] = _number(found.values[place])
-        if found.notes is not None:
-            item["note"] = found.notes[place]
-        entry["items"].append(item)
-    left = {"items": len(found.items) - len(entry["items"]), "groups": len(found.groups) - len(entry["groups"])}
-    if any(left.values()):
-        entry["left_out"] = left
-    return entry
-
-
-def _number(value: Any) -> float | None:
-    return round(float(value), 6) if np.isfinite(value) else None
+            for group in groups
+        ],
+        "items": [
+            {"id": str(subject.ids[k]), "part": str(subject.part[k]), "label": names[subject.labels[k]]} for k in items
+        ],
+        "facts": dict(findings.facts),
+    }
+    for row, item in enumerate(entry["items"]):
+        if findings.values is not None:
+            item["value"] = json_value(findings.values[row], 6)
+        if findings.notes is not None:
+            item["note"] = findings.notes[row]
+    left = {"items": len(findings.items) - len(items), "groups": len(findings.groups) - len(groups)}
+    return entry | {"left_out": left} if any(left.values()) else entry
 
 
 def item_table(subject: Subject, outcomes: Sequence[Outcome]) -> pd.DataFrame:
@@ -102,43 +89,33 @@ def item_table(subject: Subject, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     Columns: ``code, name, severity, id, index, part, given, value, note,
     group``; the last is the number of the item's group within the check, -1 where it is in none.
     """
-    parts = []
+    frames = []
     for outcome in outcomes:
-        found = outcome.found
-        if found is None or not len(found.items):
-            continue
-        rows = found.items
+        findings = outcome.findings or Findings("")
+        rows = findings.items
         group = np.full(len(subject), -1, np.int64)
-        for number, one in enumerate(found.groups):
-            group[one.members] = number
-        parts.append(
-            pd.DataFrame(
-                {
-                    "code": outcome.code,
-                    "name": outcome.name,
-                    "severity": outcome.severity,
-                    "id": subject.ids[rows].astype(object),
-                    "index": subject.index[rows],
-                    "part": subject.part[rows].astype(object),
-                    "given": np.array(subject.class_names, dtype=object)[subject.labels[rows]],
-                    "value": np.full(len(rows), np.nan) if found.values is None else found.values,
-                    "note": [""] * len(rows) if found.notes is None else list(found.notes),
-                    "group": group[rows],
-                }
-            )
-        )
-    if not parts:
-        text = dict.fromkeys(("code", "name", "severity", "id"), pd.Series(dtype=object))
-        more = {"index": pd.Series(dtype=np.int64), "part": pd.Series(dtype=object), "given": pd.Series(dtype=object)}
-        last = {"value": pd.Series(dtype=np.float64), "note": pd.Series(dtype=object)}
-        return pd.DataFrame({**text, **more, **last, "group": pd.Series(dtype=np.int64)})
-    return pd.concat(parts, ignore_index=True)
+        for number, members in enumerate(one.members for one in findings.groups):
+            group[members] = number
+        columns = {
+            "code": outcome.code,
+            "name": outcome.name,
+            "severity": outcome.severity,
+            "id": subject.ids[rows].astype(object),
+            "index": subject.index[rows],
+            "part": subject.part[rows].astype(object),
+            "given": np.array(subject.class_names, dtype=object)[subject.labels[rows]],
+            "value": np.full(len(rows), np.nan) if findings.values is None else findings.values,
+            "note": [""] * len(rows) if findings.notes is None else list(findings.notes),
+            "group": group[rows],
+        }
+        frames.append(pd.DataFrame(columns))
+    return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
 
 
-def write_quality(folder: Path, found: Mapping[str, Any], table: pd.DataFrame) -> None:
+def write_quality(folder: Path, outcomes: Mapping[str, Any], table: pd.DataFrame) -> None:
     """Write ``quality.parquet`` and then ``quality.json`` into a folder, each whole or not at all."""
     write_table(folder / layout.QUALITY_ITEMS, table, QUALITY_SCHEMA)
-    write_json(folder / layout.QUALITY, dict(found))
+    write_json(folder / layout.QUALITY, dict(outcomes))
 
 
 def recorded_outcomes(run: Run) -> tuple[Outcome, ...]:
@@ -156,13 +133,13 @@ def recorded_outcomes(run: Run) -> tuple[Outcome, ...]:
 
     table, outcomes = read_table(run.path / layout.QUALITY_ITEMS), []
     for check in run.quality["checks"]:
-        named, found = table[table["code"] == check["code"]], None
+        named, findings = table[table["code"] == check["code"]], None
         if check["status"] != "not applicable":
             groups = [Group(group["kind"], np.sort(at(group["ids"]))) for group in check["groups"]]
             unlisted = named[named["group"] >= len(groups)].groupby("group")["id"]
             groups += [Group("near", np.sort(at(ids))) for _, ids in unlisted]
             notes = tuple(named["note"]) if named["note"].any() else None
-            found = Found(check["reason"], at(named["id"]), None, notes, tuple(groups), check["facts"])
+            findings = Findings(check["reason"], at(named["id"]), None, notes, tuple(groups), check["facts"])
         fields = (check[name] for name in ("code", "name", "severity", "about", "status", "reason"))
-        outcomes.append(Outcome(*fields, found))
+        outcomes.append(Outcome(*fields, findings))
     return tuple(outcomes)

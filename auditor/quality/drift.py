@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from auditor.quality.base import Found, NotApplicable, Severity
+from auditor.quality.base import Findings, NotApplicable, check
+from auditor.quality.copies import no_reference
 from auditor.quality.features import categories, numbers
-from auditor.quality.leakage import no_reference
 from auditor.quality.subject import Subject
 
-__all__ = ["Drift"]
+__all__ = ["drift"]
 
 #: Fewest items of a part that is compared, and the items drawn for the test on embeddings.
 FEWEST, DRAWN = 30, 4000
 SEED = 0
 
 
-@dataclass(frozen=True)
-class Drift:
+@check("DQ405", "warning", "the parts or versions do not look alike")
+def drift(subject: Subject, alpha: float = 0.01, distance: float = 0.1) -> Findings | NotApplicable:
     """Items of the reference part against the others.
 
     Classes and categories: total variation distance with a chi-square test; numbers about the items:
@@ -28,54 +27,36 @@ class Drift:
     under the curve). Differences must be significant (`alpha` shared out over all tests) and large (`distance`;
     area above 0.5 + `distance`).
     """
-
-    code: ClassVar[str] = "DQ405"
-    name: ClassVar[str] = "drift"
-    severity: ClassVar[Severity] = "warning"
-    about: ClassVar[str] = "the parts or versions do not look alike"
-
-    alpha: float = 0.01
-    distance: float = 0.1
-
-    def run(self, subject: Subject) -> Found | NotApplicable:
-        if (reason := no_reference(subject)) is not None:
-            return NotApplicable(reason)
-        old = np.flatnonzero(subject.usable & (subject.part == subject.reference))
-        new = np.flatnonzero(subject.usable & (subject.part != subject.reference))
-        if min(len(old), len(new)) < FEWEST:
-            return NotApplicable(f"{len(old)} and {len(new)} items are too few to compare (at least {FEWEST} each)")
-        tests = [{"what": "classes", **_categories(subject.labels, old, new)}]
-        tests += [{"what": name, **_categories(codes, old, new)} for name, codes in categories(subject).items()]
-        for name, values in numbers(subject).items():
-            if (found := _numbers(values, old, new)) is not None:
-                tests.append({"what": name, **found})
-        if (embedded := _embeddings(subject)) is not None:
-            tests.append({"what": "embeddings", **embedded})
-        for test in tests:
-            test["found"] = bool(test["p"] < self.alpha / len(tests) and test["distance"] > self.distance)
-            test["distance"] = round(test["distance"], 4)
-        seen = sorted((t for t in tests if t["found"]), key=lambda t: -t["distance"])
-        facts = {"reference": subject.reference, "tests": tests}
-        if not seen:
-            return Found(f"no difference from {subject.reference!r} in {len(tests)} respects", facts=facts, found=False)
-        words = ", ".join(f"{t['what']} ({t['distance']:.2f})" for t in seen[:5])
-        return Found(
-            f"differs from {subject.reference!r} in {len(seen)} of {len(tests)} respects: {words}",
-            facts=facts,
-            found=True,
-        )
+    if (reason := no_reference(subject)) is not None:
+        return NotApplicable(reason)
+    old = np.flatnonzero(subject.usable & (subject.part == subject.reference))
+    new = np.flatnonzero(subject.usable & (subject.part != subject.reference))
+    if min(len(old), len(new)) < FEWEST:
+        return NotApplicable(f"{len(old)} and {len(new)} items are too few to compare (at least {FEWEST} each)")
+    compared = {"classes": _categories(subject.labels, old, new)}
+    compared |= {name: _categories(codes, old, new) for name, codes in categories(subject).items()}
+    compared |= {name: _numbers(values, old, new) for name, values in numbers(subject).items()}
+    compared["embeddings"] = _embeddings(subject)
+    tests = [{"what": name, **test} for name, test in compared.items() if test is not None]
+    for test in tests:
+        test["found"] = bool(test["p"] < alpha / len(tests) and test["distance"] > distance)
+        test["distance"] = round(test["distance"], 4)
+    differing = sorted((t for t in tests if t["found"]), key=lambda t: -t["distance"])
+    facts = {"reference": subject.reference, "tests": tests}
+    if not differing:
+        summary = f"no difference from {subject.reference!r} in {len(tests)} respects"
+        return Findings(summary, facts=facts, found=False)
+    words = ", ".join(f"{t['what']} ({t['distance']:.2f})" for t in differing[:5])
+    summary = f"differs from {subject.reference!r} in {len(differing)} of {len(tests)} respects: {words}"
+    return Findings(summary, facts=facts, found=True)
 
 
-def _categories(codes: np.ndarray, old: np.ndarray, new: np.ndarray) -> dict[str, Any]:
+def _categories(codes: np.ndarray, old: np.ndarray, new: np.ndarray) -> dict[str, Any] | None:
     from scipy.stats import chi2_contingency
 
     values = np.unique(codes[np.r_[old, new]], return_inverse=True)[1]
-    table = np.array(
-        [
-            np.bincount(values[: len(old)], minlength=values.max() + 1),
-            np.bincount(values[len(old) :], minlength=values.max() + 1),
-        ]
-    )
+    sides = values[: len(old)], values[len(old) :]
+    table = np.array([np.bincount(side, minlength=values.max() + 1) for side in sides])
     shares = table / table.sum(axis=1, keepdims=True)
     p = 1.0 if table.shape[1] < 2 else float(chi2_contingency(table).pvalue)
     return {"distance": float(np.abs(shares[0] - shares[1]).sum() / 2), "p": p}
@@ -87,8 +68,8 @@ def _numbers(values: np.ndarray, old: np.ndarray, new: np.ndarray) -> dict[str, 
     a, b = (values[rows][np.isfinite(values[rows])] for rows in (old, new))
     if min(len(a), len(b)) < FEWEST:
         return None
-    found = ks_2samp(a, b, method="asymp")
-    return {"distance": float(found.statistic), "p": float(found.pvalue)}
+    test = ks_2samp(a, b, method="asymp")
+    return {"distance": float(test.statistic), "p": float(test.pvalue)}
 
 
 def _embeddings(subject: Subject) -> dict[str, Any] | None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from auditor.core.errors import DataError
+from auditor.quality.groups import Group, components, equal_pairs, groups_of
 from auditor.quality.hashes import (
     candidate_pairs,
     grey_thumbnails,
@@ -22,9 +22,9 @@ from auditor.quality.hashes import (
     pairs_in_buckets,
     text_sketches,
 )
-from auditor.quality.pair_verification import components, cut_chains, gradient_correlation, kept_pairs
+from auditor.quality.pair_verification import cut_chains, gradient_correlation, kept_pairs
 
-__all__ = ["DuplicateGroup", "Duplicates", "find_duplicates", "near_text_pairs"]
+__all__ = ["Duplicates", "find_duplicates", "near_text_pairs"]
 
 #: Pairs whose hashes differ in more of the 256 bits are not looked at (half the bits differ by chance).
 MOST_BITS = 56
@@ -37,22 +37,6 @@ SHINGLE, SKETCH, ROWS_PER_BAND = 3, 64, 4
 
 
 @dataclass(frozen=True)
-class DuplicateGroup:
-    """Items that belong together.
-
-    Attributes
-    ----------
-    kind : str
-        ``"exact"``: all have the same content. ``"near"``: at least two contents, alike enough to be copies.
-    members : int64 array
-        Ascending positions.
-    """
-
-    kind: Literal["exact", "near"]
-    members: np.ndarray
-
-
-@dataclass(frozen=True)
 class Duplicates:
     """All duplicates of a data set.
 
@@ -60,8 +44,9 @@ class Duplicates:
     ----------
     group : int64 array (n,)
         Smallest position of the item's group; an item without duplicates has its own.
-    groups : tuple of DuplicateGroup
-        The largest groups (exact and near joined), by smallest member. Each item is in at most one.
+    groups : tuple of Group
+        Exact and near copies joined, by smallest member; each item is in at most one. Of kind ``"near"`` where it
+        holds more than one content.
     n_exact : int
         Sets of two or more items with equal content, inside near groups or not.
     n_near : int
@@ -69,7 +54,7 @@ class Duplicates:
     """
 
     group: np.ndarray
-    groups: tuple[DuplicateGroup, ...]
+    groups: tuple[Group, ...]
     n_exact: int
     n_near: int
 
@@ -108,30 +93,20 @@ def find_duplicates(
             raise DataError(f"{len(given)} {name} for {n} content hashes.")
     usable = np.ones(n, bool) if skip is None else ~np.asarray(skip, bool)
     rows = np.flatnonzero(usable)
-    _, first, content = np.unique(content_hashes[rows], return_index=True, return_inverse=True)
-    same = np.column_stack([rows[first][content], rows])
+    same = equal_pairs(content_hashes[rows], rows)
     # One item per content from here on: copies are joined already.
-    unique = np.sort(rows[first])
+    unique, copies = np.unique(same[:, 0], return_counts=True)
     near = [np.empty((0, 2), np.int64)]
     if images is not None and min(images.shape[1:3]) >= SMALLEST_SIDE:
         near.append(_near_images(images, unique))
     if texts is not None:
         near.append(near_text_pairs(texts, unique))
     group = components(n, np.concatenate([same, *near]))
-    return _describe(group, content_hashes, rows)
-
-
-def _describe(group: np.ndarray, content_hashes: np.ndarray, rows: np.ndarray) -> Duplicates:
-    _, sizes = np.unique(content_hashes[rows], return_counts=True)
-    order = np.argsort(group, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(group[order]) > 0]) if len(order) else np.empty(0, np.int64)
-    groups = []
-    for members in np.split(order, starts[1:]):
-        if len(members) > 1:
-            one = len(set(content_hashes[members].tolist())) == 1
-            groups.append(DuplicateGroup("exact" if one else "near", members.astype(np.int64)))
-    n_near = sum(g.kind == "near" for g in groups)
-    return Duplicates(group, tuple(groups), int(np.sum(sizes > 1)), n_near)
+    groups = tuple(
+        Group("near" if len(set(content_hashes[g.members].tolist())) > 1 else "exact", g.members)
+        for g in groups_of(group)
+    )
+    return Duplicates(group, groups, int(np.sum(copies > 1)), sum(g.kind == "near" for g in groups))
 
 
 def _near_images(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -146,11 +121,11 @@ def _near_images(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def near_text_pairs(texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
     """Pairs of texts that are equal but for case, punctuation and spaces, or share most of their shingles."""
     clean = [normalised_text(texts[i]) for i in rows]
-    _, first, inverse = np.unique(np.array(clean, dtype=object), return_index=True, return_inverse=True)
+    equal = equal_pairs(np.array(clean, dtype=object), rows)
+    distinct = np.flatnonzero(equal[:, 0] == equal[:, 1])
     # An empty remainder says nothing about the text ("?!" and "..." are no copies).
-    worded = np.array([bool(text) for text in clean], dtype=bool)
-    equal = np.column_stack([rows[first][inverse], rows])[worded]
-    several = np.array([i for i in np.sort(first) if len(clean[i].split()) >= SHINGLE + 2], dtype=np.int64)
+    equal = equal[np.array([bool(text) for text in clean], dtype=bool)]
+    several = np.array([i for i in distinct if len(clean[i].split()) >= SHINGLE + 2], dtype=np.int64)
     if len(several) < 2:
         return equal
     sketches, shingles = text_sketches([clean[i] for i in several], SHINGLE, SKETCH)
@@ -158,8 +133,8 @@ def near_text_pairs(texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
     mixed = np.zeros(bands.shape[:2], np.uint64)
     for column in range(ROWS_PER_BAND):
         mixed = (mixed ^ bands[:, :, column]) * np.uint64(0x9E3779B97F4A7C15)
-    found = [np.column_stack(pair) for pair in pairs_in_buckets(mixed)]
-    pairs = np.unique(np.concatenate(found), axis=0) if found else np.empty((0, 2), np.int64)
+    proposed = [np.column_stack(pair) for pair in pairs_in_buckets(mixed)]
+    pairs = np.unique(np.concatenate(proposed), axis=0) if proposed else np.empty((0, 2), np.int64)
     score = np.array([_jaccard(shingles[a], shingles[b]) for a, b in pairs])
     close = score >= LEAST_JACCARD if len(score) else np.zeros(0, bool)
     kept = cut_chains(rows[several[pairs[close]]], score[close], len(texts))

@@ -3,73 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from auditor.quality.base import Found, NotApplicable, Severity
+from auditor.quality.base import Findings, NotApplicable, check
 from auditor.quality.features import numbers
 from auditor.quality.subject import Subject
 
-__all__ = ["NonIidOrder"]
+__all__ = ["non_iid_order"]
 
 #: Fewest items of a part whose order is looked at, and the items of a part that are looked at (from its start).
 FEWEST, MOST = 50, 200_000
 
 
-@dataclass(frozen=True)
-class NonIidOrder:
+@check("DQ404", "info", "the order of the items tells something about them; shuffle before splitting")
+def non_iid_order(
+    subject: Subject, alpha: float = 0.001, excess: float = 0.05, correlation: float = 0.1
+) -> Findings | NotApplicable:
     """Neighbours in the order of a part against a shuffled order.
 
     Labels: how many neighbours share one, against the mean and variance under random order. Numbers about the
     items: the correlation of ranks of neighbours. Both must be significant (normal approximation, `alpha` shared
     out over all tests) and large (`excess` above the share expected; correlation above `correlation`).
     """
+    if subject.order is not None:
+        return NotApplicable(subject.order)
+    tests = list(_tests(subject))
+    if not tests:
+        return NotApplicable(f"no part has {FEWEST} items")
+    from scipy.stats import norm
 
-    code: ClassVar[str] = "DQ404"
-    name: ClassVar[str] = "non_iid_order"
-    severity: ClassVar[Severity] = "info"
-    about: ClassVar[str] = "the order of the items tells something about them; shuffle before splitting"
+    for test in tests:
+        limit = excess if test["what"] == "label" else correlation
+        test["p"] = float(2 * norm.sf(abs(test.pop("z"))))
+        test["found"] = bool(test["p"] < alpha / len(tests) and abs(test["effect"]) > limit)
+    telling = sorted((t for t in tests if t["found"]), key=lambda t: -abs(t["effect"]))
+    facts = {"tests": [{**t, "effect": round(t["effect"], 4)} for t in tests]}
+    if not telling:
+        return Findings("neighbours in the order are no more alike than strangers", facts=facts, found=False)
+    words = "; ".join(f"{t['what']} in {t['part']!r} ({t['effect']:+.2f})" for t in telling[:4])
+    return Findings(f"the order tells: {words}", facts=facts, found=True)
 
-    alpha: float = 0.001
-    excess: float = 0.05
-    correlation: float = 0.1
 
-    def run(self, subject: Subject) -> Found | NotApplicable:
-        if subject.order is not None:
-            return NotApplicable(subject.order)
-        tests = list(self._tests(subject))
-        if not tests:
-            return NotApplicable(f"no part has {FEWEST} items")
-        from scipy.stats import norm
-
-        level = self.alpha / len(tests)
-        for test in tests:
-            limit = self.excess if test["what"] == "label" else self.correlation
-            test["p"] = float(2 * norm.sf(abs(test.pop("z"))))
-            test["found"] = bool(test["p"] < level and abs(test["effect"]) > limit)
-        seen = [t for t in tests if t["found"]]
-        seen.sort(key=lambda t: -abs(t["effect"]))
-        facts = {"tests": [{**t, "effect": round(t["effect"], 4)} for t in tests]}
-        if not seen:
-            return Found("neighbours in the order are no more alike than strangers", facts=facts, found=False)
-        words = "; ".join(f"{t['what']} in {t['part']!r} ({t['effect']:+.2f})" for t in seen[:4])
-        return Found(f"the order tells: {words}", facts=facts, found=True)
-
-    def _tests(self, subject: Subject) -> Iterator[dict[str, Any]]:
-        features = numbers(subject)
-        for part in dict.fromkeys(subject.part[subject.examined].tolist()):
-            rows = np.flatnonzero(subject.examined & (subject.part == part))
-            rows = rows[np.argsort(subject.index[rows], kind="stable")][:MOST]
-            if len(rows) < FEWEST:
-                continue
-            if len(np.unique(subject.labels[rows])) > 1:
-                yield {"part": part, "what": "label", **_label_runs(subject.labels[rows])}
-            for name, values in features.items():
-                known = values[rows][np.isfinite(values[rows])]
-                if len(known) >= FEWEST and known.min() < known.max():
-                    yield {"part": part, "what": name, **_rank_correlation(known)}
+def _tests(subject: Subject) -> Iterator[dict[str, Any]]:
+    features = numbers(subject)
+    for part in dict.fromkeys(subject.part[subject.examined].tolist()):
+        rows = np.flatnonzero(subject.examined & (subject.part == part))
+        rows = rows[np.argsort(subject.index[rows], kind="stable")][:MOST]
+        if len(rows) < FEWEST:
+            continue
+        if len(np.unique(subject.labels[rows])) > 1:
+            yield {"part": part, "what": "label", **_label_runs(subject.labels[rows])}
+        for name, values in features.items():
+            known = values[rows][np.isfinite(values[rows])]
+            if len(known) >= FEWEST and known.min() < known.max():
+                yield {"part": part, "what": name, **_rank_correlation(known)}
 
 
 def _label_runs(labels: np.ndarray) -> dict[str, float]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
-__all__ = ["components", "cut_chains", "gradient_correlation", "kept_pairs"]
+from auditor.quality.groups import components
+
+__all__ = ["cut_chains", "gradient_correlation", "kept_pairs"]
 
 #: Least correlation of the brightness gradients of two images, over the whole picture and over its middle. Found
 #: on contact sheets of CIFAR-10, 80 random pairs a band: above .75 all show one photograph (recompressed,
@@ -47,14 +47,6 @@ def kept_pairs(pairs: np.ndarray, score: np.ndarray, n: int, n_looked_at: int) -
         if not _alike_by_nature(pairs, n, n_looked_at):
             break
     return cut_chains(pairs, score, n)
-
-
-def components(n: int, pairs: np.ndarray) -> np.ndarray:
-    """Smallest position of each item's connected component, int64 (n,)."""
-    graph = coo_matrix((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    _, component = connected_components(graph, directed=False)
-    _, first, inverse = np.unique(component, return_index=True, return_inverse=True)
-    return first[inverse].astype(np.int64)
 
 
 def _alike_by_nature(pairs: np.ndarray, n: int, n_looked_at: int) -> bool:

@@ -9,39 +9,40 @@ import numpy as np
 from auditor.core.errors import DataError
 from auditor.core.progress import Progress, SilentProgress
 from auditor.core.registry import Registry
-from auditor.quality.base import SEVERITIES, Check, Found, NotApplicable, Outcome
+from auditor.quality.base import SEVERITIES, Check, Findings, NotApplicable, Outcome
 from auditor.quality.subject import Subject
 
 __all__ = ["CHECKS", "check_names", "run_checks"]
 
-#: Check classes by name, in the order they are reported. Third parties add theirs through an entry-point group.
-CHECKS: Registry[type[Check]] = Registry(
+#: Checks by name, in the order they are reported. Third parties add theirs through the entry-point group
+#: ``auditor.checks``: a `Check`, or a class whose instances have its attributes.
+CHECKS: Registry[Check] = Registry(
     "check",
     {
-        "undecodable": "auditor.quality.undecodable:Undecodable",
-        "exact_duplicates": "auditor.quality.exact_duplicates:ExactDuplicates",
-        "near_duplicates": "auditor.quality.near_duplicates:NearDuplicates",
-        "conflicting_duplicates": "auditor.quality.conflicting_duplicates:ConflictingDuplicates",
-        "leakage": "auditor.quality.leakage:Leakage",
-        "near_leakage": "auditor.quality.near_leakage:NearLeakage",
-        "odd_size": "auditor.quality.odd_size:OddSize",
-        "odd_aspect": "auditor.quality.odd_aspect:OddAspect",
-        "odd_mode": "auditor.quality.odd_mode:OddMode",
-        "dark": "auditor.quality.dark:Dark",
-        "bright": "auditor.quality.bright:Bright",
-        "blurry": "auditor.quality.blurry:Blurry",
-        "low_information": "auditor.quality.low_information:LowInformation",
-        "outliers": "auditor.quality.outliers:Outliers",
-        "class_imbalance": "auditor.quality.class_imbalance:ClassImbalance",
-        "tiny_classes": "auditor.quality.tiny_classes:TinyClasses",
-        "missing_values": "auditor.quality.missing_values:MissingValues",
-        "non_iid_order": "auditor.quality.non_iid_order:NonIidOrder",
-        "drift": "auditor.quality.drift:Drift",
-        "encoding_damage": "auditor.quality.encoding_damage:EncodingDamage",
-        "near_empty_text": "auditor.quality.near_empty_text:NearEmptyText",
-        "template_texts": "auditor.quality.template_texts:TemplateTexts",
-        "constant_columns": "auditor.quality.constant_columns:ConstantColumns",
-        "target_leakage": "auditor.quality.target_leakage:TargetLeakage",
+        "undecodable": "auditor.quality.pictures:undecodable",
+        "exact_duplicates": "auditor.quality.copies:exact_duplicates",
+        "near_duplicates": "auditor.quality.copies:near_duplicates",
+        "conflicting_duplicates": "auditor.quality.copies:conflicting_duplicates",
+        "leakage": "auditor.quality.copies:leakage",
+        "near_leakage": "auditor.quality.copies:near_leakage",
+        "odd_size": "auditor.quality.pictures:odd_size",
+        "odd_aspect": "auditor.quality.pictures:odd_aspect",
+        "odd_mode": "auditor.quality.pictures:odd_mode",
+        "dark": "auditor.quality.pictures:dark",
+        "bright": "auditor.quality.pictures:bright",
+        "blurry": "auditor.quality.pictures:blurry",
+        "low_information": "auditor.quality.pictures:low_information",
+        "outliers": "auditor.quality.outliers:outliers",
+        "class_imbalance": "auditor.quality.classes:class_imbalance",
+        "tiny_classes": "auditor.quality.classes:tiny_classes",
+        "missing_values": "auditor.quality.tables:missing_values",
+        "non_iid_order": "auditor.quality.non_iid_order:non_iid_order",
+        "drift": "auditor.quality.drift:drift",
+        "encoding_damage": "auditor.quality.texts:encoding_damage",
+        "near_empty_text": "auditor.quality.texts:near_empty_text",
+        "template_texts": "auditor.quality.texts:template_texts",
+        "constant_columns": "auditor.quality.tables:constant_columns",
+        "target_leakage": "auditor.quality.tables:target_leakage",
     },
     entry_point_group="auditor.checks",
 )
@@ -87,12 +88,13 @@ def run_checks(
         A check broke its contract: positions outside the data, an unknown severity.
     """
     progress = progress or SilentProgress()
-    classes = {name: CHECKS.load(name) for name in (CHECKS.names() if names is None else names)}
-    chosen = [name for name in CHECKS.names() if name in classes]
+    checks = {name: CHECKS.load(name) for name in (CHECKS.names() if names is None else names)}
+    chosen = [name for name in CHECKS.names() if name in checks]
     progress.start("checks", len(chosen), "checks")
     outcomes = []
     for done, name in enumerate(chosen, 1):
-        outcomes.append(_run(classes[name](), subject))
+        check = checks[name]
+        outcomes.append(_run(check() if isinstance(check, type) else check, subject))
         progress.advance("checks", done, name)
     progress.finish("checks")
     return tuple(outcomes)
@@ -101,23 +103,23 @@ def run_checks(
 def _run(check: Check, subject: Subject) -> Outcome:
     if check.severity not in SEVERITIES:
         raise DataError(f"check {check.name!r} has the unknown severity {check.severity!r}.")
+    about = (check.code, check.name, check.severity, check.about)
     result = check.run(subject)
     if isinstance(result, NotApplicable):
-        return Outcome(check.code, check.name, check.severity, check.about, "not applicable", result.reason, None)
+        return Outcome(*about, "not applicable", result.reason, None)
     _validate(check.name, result, len(subject))
-    there = len(result.items) > 0 if result.found is None else result.found
-    status = "found" if there else "passed"
-    return Outcome(check.code, check.name, check.severity, check.about, status, result.summary, result)  # type: ignore[arg-type]
+    found = len(result.items) > 0 if result.found is None else result.found
+    return Outcome(*about, "found" if found else "passed", result.summary, result)
 
 
-def _validate(name: str, found: Found, n: int) -> None:
-    items = found.items
+def _validate(name: str, findings: Findings, n: int) -> None:
+    items = findings.items
     if items.dtype != np.int64 or items.ndim != 1 or (len(items) and (items.min() < 0 or items.max() >= n)):
         raise DataError(f"check {name!r} gave items that are not int64 positions below {n}.")
     if len(np.unique(items)) != len(items):
         raise DataError(f"check {name!r} names an item twice.")
-    for part in (found.values, found.notes):
+    for part in (findings.values, findings.notes):
         if part is not None and len(part) != len(items):
             raise DataError(f"check {name!r} gave {len(part)} values or notes for {len(items)} items.")
-    if any(len(group.members) < 2 for group in found.groups):
+    if any(len(group.members) < 2 for group in findings.groups):
         raise DataError(f"check {name!r} gave a group of fewer than two items.")

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from auditor.data.base import Modality
+from auditor.quality.duplicates import near_text_pairs
+from auditor.quality.groups import components, equal_pairs
 from auditor.quality.measures import ImageMeasures
-from auditor.quality.pair_verification import components
+from auditor.quality.near import near_image_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Neighbours", "Subject"]
+
+#: Nearest items by embedding that are proposed. Of planted copies on CIFAR-10 (EfficientNet-Lite0, 48 px) the original
+#: is among them for 99 % of the mirrored, 96 % of the crops of 80 % and 84 % of the crops of 70 % of the width.
+PROPOSED = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +123,7 @@ class Subject:
         """
         rows = np.flatnonzero(self.usable)
         keys = [self.content] if self.images is None else [self.content, self.images.pixel_hash]
-        pairs = []
-        for key in keys:
-            _, first, inverse = np.unique(key[rows], return_index=True, return_inverse=True)
-            pairs.append(np.column_stack([rows[first][inverse], rows]))
-        return components(len(self), np.concatenate(pairs))
+        return components(len(self), np.concatenate([equal_pairs(key[rows], rows) for key in keys]))
 
     @cached_property
     def near_pairs(self) -> tuple[np.ndarray, dict[str, int]]:
@@ -129,9 +131,22 @@ class Subject:
 
         int64 (p, 2), one item per content; empty where near copies cannot be sought.
         """
-        from auditor.quality.near import near_pairs
+        rows = np.flatnonzero(self.usable & (self.exact == np.arange(len(self))))
+        if self.images is not None:
+            return near_image_pairs(self.images, rows, self._proposed())
+        if self.texts is not None:
+            pairs = near_text_pairs(self.texts.tolist(), rows)
+            pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+            return pairs, {"shingles": len(pairs)}
+        return np.empty((0, 2), np.int64), {}
 
-        return near_pairs(self)
+    def _proposed(self) -> np.ndarray | None:
+        """Each embedded item with its `PROPOSED` nearest, one item per content, int64 (p, 2)."""
+        if self.neighbours is None:
+            return None
+        nearest = self.neighbours.positions[:, :PROPOSED]
+        pairs = np.column_stack([np.repeat(self.neighbours.rows, nearest.shape[1]), nearest.ravel()])
+        return self.exact[pairs[pairs[:, 1] >= 0]]
 
     @cached_property
     def near(self) -> np.ndarray:

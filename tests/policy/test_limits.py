@@ -22,7 +22,7 @@ from auditor.policy.limits import single_limit
 from auditor.policy.policy import Policy, make_policy
 from auditor.policy.result import GateResult, LimitResult
 from auditor.policy.rows import Rows, rows_of_dataset
-from auditor.quality.base import Found, Severity
+from auditor.quality.base import Findings, Severity
 from auditor.quality.document import recorded_outcomes
 from auditor.quality.registry import CHECKS, run_checks
 from auditor.quality.run import quality
@@ -102,15 +102,15 @@ def _rows_of(subject: Subject) -> Rows:
 def test_every_check_can_be_limited(name: str, tmp_path: Path) -> None:
     subject = PLANTED[name][0](tmp_path)
     (outcome,) = run_checks(subject, [name])
-    assert outcome.found is not None
-    n, judged = len(outcome.found.items) or 1, np.ones(len(subject), bool)
+    assert outcome.findings is not None
+    n, judged = len(outcome.findings.items) or 1, np.ones(len(subject), bool)
     assert single_limit(name, outcome, _rows_of(subject), judged, n).status == "passed"
     broken = single_limit(name, outcome, _rows_of(subject), judged, n - 1)
     assert (broken.status, broken.found) == ("failed", n)
-    assert bool(broken.concerns) == bool(len(outcome.found.items))
+    assert bool(broken.concerns) == bool(len(outcome.findings.items))
     # Where every row was accepted, only what is found in the data as a whole is left.
     accepted = single_limit(name, outcome, _rows_of(subject), ~judged, 0)
-    assert accepted.status == ("passed" if len(outcome.found.items) else "failed")
+    assert accepted.status == ("passed" if len(outcome.findings.items) else "failed")
 
 
 @pytest.mark.parametrize("name", CHECKS.names())
@@ -204,10 +204,10 @@ def test_a_run_is_judged_by_what_its_checks_recorded(tmp_path: Path, monkeypatch
     monkeypatch.setitem(run.__dict__, "quality", listed)
     for outcome in recorded_outcomes(run):
         if outcome.name == "exact_duplicates":
-            assert outcome.found is not None
-            assert [g.members.tolist() for g in outcome.found.groups] == [
+            assert outcome.findings is not None
+            assert [g.members.tolist() for g in outcome.findings.groups] == [
                 g.members.tolist()
-                for g in direct["exact_duplicates"].found.groups  # type: ignore[union-attr]
+                for g in direct["exact_duplicates"].findings.groups  # type: ignore[union-attr]
             ]
     (run.path / "quality.json").unlink()
     results = judge(run.path, **copies, **zero).limits
@@ -234,9 +234,9 @@ class Even:
     severity: ClassVar[Severity] = "info"
     about: ClassVar[str] = "the label is even"
 
-    def run(self, subject: Subject) -> Found:
+    def run(self, subject: Subject) -> Findings:
         items = np.flatnonzero(subject.labels == subject.class_names.index("even"))
-        return Found(f"{len(items)} are even", items)
+        return Findings(f"{len(items)} are even", items)
 
 
 def test_checks_of_other_packages_are_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,6 @@ from PIL import Image
 from auditor.core.errors import DataError
 from auditor.core.hashing import hash_bytes
 from auditor.quality import duplicates
-from auditor.quality import pair_verification as alike
 from auditor.quality.duplicates import find_duplicates
 from auditor.quality.hashes import (
     LARGEST_BUCKET,
@@ -24,6 +23,7 @@ from auditor.quality.hashes import (
     normalised_text,
     pairs_in_buckets,
 )
+from auditor.quality.pair_verification import cut_chains
 
 
 def pictures(count: int, size: int = 32, seed: int = 0) -> np.ndarray:
@@ -133,10 +133,10 @@ def test_long_chains_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     chain = np.column_stack([np.arange(199), np.arange(1, 200)])
     weak = np.full(199, 0.75)
     weak[:3] = 0.99
-    kept = alike.cut_chains(chain, weak, 1000)
+    kept = cut_chains(chain, weak, 1000)
     assert kept.tolist() == chain[:3].tolist()
-    assert len(alike.cut_chains(chain, np.full(199, 0.99), 1000)) == 0
-    assert len(alike.cut_chains(chain, weak, 50_000)) == 199
+    assert len(cut_chains(chain, np.full(199, 0.99), 1000)) == 0
+    assert len(cut_chains(chain, weak, 50_000)) == 199
 
 
 def test_texts_equal_but_for_case_and_punctuation_or_nearly_equal() -> None:

@@ -15,7 +15,6 @@ from auditor.data.sources import ArraySource, FileSource
 from auditor.quality import measures
 from auditor.quality.image_measures import COLUMNS, measure_pictures
 from auditor.quality.measures import ImageMeasures, measure_images
-from auditor.quality.near import near_pairs
 from auditor.quality.open_subject import neighbours_of
 from auditor.quality.registry import run_checks
 from auditor.quality.windows import LEAST_WINDOW, window_correlation
@@ -152,19 +151,20 @@ def test_embeddings_propose_what_the_hash_cannot_see(tmp_path: Path) -> None:
     whole = [pixels_of(k) for k in range(30)]
     crop = np.asarray(Image.fromarray(whole[4][4:29, 3:28]).resize((32, 32), Image.Resampling.BICUBIC))
     subject = images(tmp_path, [*whole, crop, whole[7]])
-    plain, sources = near_pairs(subject)
+    plain, sources = subject.near_pairs
     assert [4, 30] not in plain.tolist(), "the hash alone sees it: this test shows nothing"
     assert "embeddings" not in sources
     points = np.random.default_rng(0).normal(size=(32, 16)).astype(np.float32)
     points[30], points[31] = points[4], points[7]
     points[12] = points[9]  # as near, and another picture
     subject.neighbours = neighbours_of("given", points, np.arange(32), 32)
-    found, sources = near_pairs(subject)
+    del subject.near_pairs
+    found, sources = subject.near_pairs
     assert found.tolist() == [[4, 30]]
     assert sources["embeddings"] == 1
     (outcome,) = run_checks(subject, ["near_duplicates"])
-    assert outcome.found is not None
-    assert outcome.found.items.tolist() == [4, 30]
+    assert outcome.findings is not None
+    assert outcome.findings.items.tolist() == [4, 30]
 
 
 def test_windows_do_not_depend_on_blocks_and_flat_pictures_match_nothing() -> None:

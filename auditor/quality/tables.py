@@ -1,0 +1,102 @@
+"""Checks of tables: missing values (of texts too), columns that say nothing, columns that give the label away."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from auditor.quality.base import Findings, NotApplicable, check, joined, share_of
+from auditor.quality.subject import Subject
+
+__all__ = ["constant_columns", "missing_values", "target_leakage"]
+
+#: Fewest items of each class that is predicted, and items drawn.
+FEWEST, DRAWN = 10, 20_000
+SEED = 0
+LEAVES = 64
+
+
+@check("DQ403", "info", "values of the item are missing")
+def missing_values(subject: Subject) -> Findings | NotApplicable:
+    """Items with empty cells, those with the most first, and the share by column; blank texts."""
+    rows = subject.looked_at
+    if subject.texts is not None:
+        blank = np.array([not subject.texts[k].strip() for k in rows], dtype=bool)
+        items = rows[blank].astype(np.int64)
+        return Findings(f"{share_of(len(items), len(rows))} texts are blank", items)
+    if subject.frame is None:
+        return NotApplicable(f"items of this kind ({subject.modality}) have no columns; see undecodable")
+    absent = subject.frame.isna().to_numpy()[rows]
+    per_item = absent.sum(axis=1)
+    order = np.argsort(-per_item, kind="stable")
+    order = order[per_item[order] > 0]
+    items = rows[order].astype(np.int64)
+    if not len(items):
+        return Findings(f"no value of {len(rows):,} items is missing")
+    shares = zip(subject.frame.columns, absent.mean(axis=0), strict=True)
+    columns = {str(c): round(float(share), 6) for c, share in shares if share > 0}
+    summary = f"{share_of(len(items), len(rows))} items lack a value, in {len(columns)} column(s)"
+    return Findings(summary, items, per_item[order].astype(np.float64), facts={"share_missing": columns})
+
+
+@check("DQ601", "info", "a column has one value throughout, or nearly")
+def constant_columns(subject: Subject, share: float = 0.999) -> Findings | NotApplicable:
+    """Columns whose most frequent value (or absence) has at least `share` of the examined items."""
+    if subject.frame is None:
+        return NotApplicable(f"the items have no columns ({subject.modality})")
+    rows = subject.looked_at
+    if len(rows) < 2:
+        return NotApplicable("fewer than two rows")
+    frame = subject.frame.iloc[rows]
+    top = {str(c): float(frame[c].value_counts(dropna=False).max() / len(rows)) for c in frame.columns}
+    columns = {name: round(value, 6) for name, value in top.items() if value >= share}
+    facts = {"columns": columns, "n_columns": frame.shape[1]}
+    if not columns:
+        return Findings(f"all {frame.shape[1]} columns vary", facts=facts, found=False)
+    summary = f"{len(columns)} column(s) with one value: {joined(list(columns))}"
+    return Findings(summary, facts=facts, found=True)
+
+
+@check("DQ602", "error", "a column alone gives the label away")
+def target_leakage(subject: Subject, accuracy: float = 0.99) -> Findings | NotApplicable:
+    """Columns that predict the label alone, out of sample, with balanced accuracy of at least `accuracy`.
+
+    One small tree on one column, cross-validated; categories by their code. A row number of a sorted
+    file counts as well: it would be learned.
+    """
+    if subject.frame is None:
+        return NotApplicable(f"the items have no columns ({subject.modality})")
+    rows = subject.looked_at
+    large = np.flatnonzero(np.bincount(subject.labels[rows], minlength=len(subject.class_names)) >= FEWEST)
+    if len(large) < 2:
+        return NotApplicable(f"fewer than two classes have {FEWEST} items")
+    rows = rows[np.isin(subject.labels[rows], large)]
+    if len(rows) > DRAWN:
+        rows = np.sort(np.random.default_rng(SEED).choice(rows, DRAWN, replace=False))
+    scores = {}
+    for name in subject.frame.columns:
+        column = subject.frame[name].iloc[rows]
+        values = column.cat.codes if column.dtype == "category" else column
+        scores[str(name)] = _predictability(values.to_numpy(np.float64), subject.labels[rows])
+    telling = {name: round(score, 4) for name, score in scores.items() if score >= accuracy}
+    facts = {"columns": telling, "n_columns": len(scores)}
+    if telling:
+        summary = f"{len(telling)} column(s) give the label away: {joined(list(telling))}"
+        return Findings(summary, facts=facts, found=True)
+    best = max(scores, key=lambda name: scores[name]) if scores else ""
+    top = f"; the best, {best!r}, reaches {scores[best]:.3f}" if scores else ""
+    return Findings(f"no column gives the label away{top}", facts=facts, found=False)
+
+
+def _predictability(values: np.ndarray, labels: np.ndarray) -> float:
+    """Balanced accuracy, out of sample, of a small tree that sees one column."""
+    from sklearn.metrics import balanced_accuracy_score
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.tree import DecisionTreeClassifier
+
+    # A tree sees nothing but the order of the values; ranks keep it where values are infinite or beyond float32.
+    absent = np.isnan(values)
+    ranks = np.unique(np.where(absent, 0.0, values), return_inverse=True)[1]
+    tree = DecisionTreeClassifier(max_leaf_nodes=LEAVES, min_samples_leaf=2, random_state=SEED)
+    folds = StratifiedKFold(3, shuffle=True, random_state=SEED)
+    predicted = cross_val_predict(tree, np.column_stack([ranks, absent]), labels, cv=folds)
+    return float(balanced_accuracy_score(labels, predicted))
