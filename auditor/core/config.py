@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from auditor.core.errors import ConfigError
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["Settings", "auditor_table", "config_files", "load_settings"]
 
 #: Sections of auditor.toml that belong to a command and are validated there.
 COMMAND_SECTIONS = frozenset({"check"})
@@ -72,18 +72,49 @@ def load_settings(
         For an unreadable file, an unknown key or a value of the wrong type.
     """
     environ = os.environ if environ is None else environ
+    here = Path.cwd()
+    layers: list[tuple[str, Path, Mapping[str, Any]]] = [
+        ("environment", here, _from_environ(environ)),
+        ("flag", here, {name: value for name, value in (flags or {}).items() if value is not None}),
+    ]
+    for path in config_files((cwd or here).resolve()):
+        table = auditor_table(path)
+        # A pyproject.toml may be about other tools only; auditor.toml is ours even where it is empty.
+        if table or path.name == "auditor.toml":
+            own = {name: value for name, value in table.items() if name not in COMMAND_SECTIONS}
+            layers.insert(0, (str(path), path.parent, own))
+            break
     settings = Settings(cache_dir=_default_cache(environ))
     origin = dict.fromkeys(sorted(_NAMES), "default")
-    layers = [
-        _from_file((cwd or Path.cwd()).resolve()),
-        _from_environ(environ),
-        ("flag", _normalise({k: v for k, v in (flags or {}).items() if v is not None}, Path.cwd(), "flag")),
-    ]
-    for place, values in layers:
-        if values:
-            settings = replace(settings, **values)
-            origin.update(dict.fromkeys(values, place))
+    for place, base, given in layers:
+        values = _normalise(given, base, place)
+        settings = replace(settings, **values)
+        origin.update(dict.fromkeys(values, place))
     return replace(settings, origin=origin)
+
+
+def config_files(folder: Path) -> Iterator[Path]:
+    """Every ``auditor.toml`` and ``pyproject.toml`` in a folder and above it, the nearest first."""
+    candidates = (place / name for place in (folder, *folder.parents) for name in ("auditor.toml", "pyproject.toml"))
+    return (path for path in candidates if path.is_file())
+
+
+def auditor_table(path: Path) -> dict[str, Any]:
+    """What a configuration file says to the auditor: all of it, or ``[tool.auditor]`` of a ``pyproject.toml``.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot read {str(path)!r}: {error}.") from error
+    own = table.get("tool", {}).get("auditor", {}) if path.name == "pyproject.toml" else table
+    if not isinstance(own, dict):
+        raise ConfigError(f"{path}: tool.auditor must be a table.")
+    return own
 
 
 def _default_cache(environ: Mapping[str, str]) -> Path:
@@ -94,34 +125,11 @@ def _default_cache(environ: Mapping[str, str]) -> Path:
     return user_cache_path("auditor")
 
 
-def _from_file(cwd: Path) -> tuple[str, dict[str, Any]]:
-    for folder in (cwd, *cwd.parents):
-        for name in ("auditor.toml", "pyproject.toml"):
-            path = folder / name
-            if not path.is_file():
-                continue
-            try:
-                table = tomllib.loads(path.read_text(encoding="utf-8"))
-            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-                raise ConfigError(f"cannot read {str(path)!r}: {error}.") from error
-            if name == "pyproject.toml":
-                table = table.get("tool", {}).get("auditor", {})
-                if not table:
-                    continue
-            table = {k: v for k, v in table.items() if k not in COMMAND_SECTIONS}
-            return str(path), _normalise(table, folder, str(path))
-    return "", {}
-
-
-def _from_environ(environ: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
-    values: dict[str, Any] = {}
-    if dirs := environ.get("AUDITOR_DATA_DIR"):
-        values["data_dirs"] = dirs.split(os.pathsep)
-    if runs := environ.get("AUDITOR_RUNS_DIR"):
-        values["runs_dir"] = runs
-    if "AUDITOR_OFFLINE" in environ:
-        values["offline"] = environ["AUDITOR_OFFLINE"]
-    return "environment", _normalise(values, Path.cwd(), "environment")
+def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
+    dirs, runs = environ.get("AUDITOR_DATA_DIR"), environ.get("AUDITOR_RUNS_DIR")
+    values = {"data_dirs": dirs.split(os.pathsep) if dirs else None, "runs_dir": runs or None}
+    values["offline"] = environ.get("AUDITOR_OFFLINE")
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _normalise(values: Mapping[str, Any], base: Path, place: str) -> dict[str, Any]:

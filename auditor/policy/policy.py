@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from auditor.core.config import auditor_table, config_files
 from auditor.core.errors import ConfigError, UnknownNameError
 from auditor.quality.base import SEVERITIES, Severity
 from auditor.quality.registry import CHECKS, check_names
@@ -79,9 +79,9 @@ def make_policy(values: dict[str, Any], place: str, base: Path) -> Policy:
     try:
         policy = Policy(**values)
     except ValidationError as error:
-        told = [f"{'.'.join(map(str, e['loc'])) or 'check'}: {_message(e)}" for e in error.errors()]
+        wrong = [f"{'.'.join(map(str, e['loc'])) or 'check'}: {_message(e)}" for e in error.errors()]
         known = f"Known: {', '.join(Policy.model_fields)}."
-        raise ConfigError(f"{place}: {'; '.join(told)}.", known) from error
+        raise ConfigError(f"{place}: {'; '.join(wrong)}.", known) from error
     keys = [name for name in Policy.model_fields if name not in _NO_LIMITS]
     if all(getattr(policy, key) in (None, {}) for key in keys):
         raise ConfigError(f"{place}: the policy of auditor check sets no limit.", f"Give one of {', '.join(keys)}.")
@@ -119,30 +119,15 @@ def load_policy(file: Path | None = None, cwd: Path | None = None) -> tuple[Poli
         If there is none, or it is wrong.
     """
     folder = (cwd or Path.cwd()).resolve()
-    if file is not None:
-        candidates = [file.resolve()]
-    else:
-        candidates = [f / name for f in (folder, *folder.parents) for name in ("auditor.toml", "pyproject.toml")]
-    for path in candidates:
-        if not path.is_file():
+    for path in config_files(folder) if file is None else [file.resolve()]:
+        values = auditor_table(path).get("check")
+        if values is None:
             continue
-        values = _table(path)
-        if values is not None:
-            return make_policy(values, str(path), path.parent), path
-    looked = f"{str(file)!r} has none" if file is not None else f"none in or above {str(folder)!r}"
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: check must be a table of limits.")
+        return make_policy(values, str(path), path.parent), path
+    searched = f"{str(file)!r} has none" if file is not None else f"none in or above {str(folder)!r}"
     raise ConfigError(
-        f"there is no policy for auditor check: {looked}.",
+        f"there is no policy for auditor check: {searched}.",
         "Add [tool.auditor.check] to pyproject.toml, or [check] to auditor.toml.",
     )
-
-
-def _table(path: Path) -> dict[str, Any] | None:
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"cannot read {str(path)!r}: {error}.") from error
-    found = table if path.name != "pyproject.toml" else table.get("tool", {}).get("auditor", {})
-    values = found.get("check") if isinstance(found, dict) else None
-    if values is not None and not isinstance(values, dict):
-        raise ConfigError(f"{path}: check must be a table of limits.")
-    return values

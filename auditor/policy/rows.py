@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,14 +50,15 @@ class Rows:
 
 def rows_of_dataset(dataset: Dataset) -> Rows:
     """The rows as they are now."""
-    columns = (dataset.ids.astype(str), dataset.content_hashes, np.array(dataset.class_names)[dataset.labels])
-    splits, paths = dataset.items.splits.astype(str).astype(object), dataset.items.paths
+    names, paths = np.array(dataset.class_names, dtype=object), dataset.items.paths
     return Rows(
         dataset.name,
         dataset.reference,
         dataset.hash_scheme,
-        *(column.astype(object) for column in columns),
-        splits,
+        dataset.ids.astype(str).astype(object),
+        dataset.content_hashes.astype(object),
+        names[dataset.labels],
+        dataset.items.splits.astype(str).astype(object),
         None if paths is None else paths.astype(object),
     )
 
@@ -77,6 +77,6 @@ def rows_of_run(run: Run) -> Rows:
             f"the run {run.id!r} was made from probabilities alone: it holds no items to compare.",
             "Give the data set, with the run in the policy (run = ..).",
         )
-    columns: Sequence[np.ndarray] = [items[c].to_numpy(object) for c in ("id", "content_hash", "given", "split")]
+    ids, content, labels, splits = (items[name].to_numpy(object) for name in ("id", "content_hash", "given", "split"))
     paths = items["path"].to_numpy(object) if items["path"].notna().any() else None
-    return Rows(data["name"], data["reference"], data.get("hash_scheme", ""), *columns, paths)
+    return Rows(data["name"], data["reference"], data.get("hash_scheme", ""), ids, content, labels, splits, paths)

@@ -140,6 +140,6 @@ def recorded_outcomes(run: Run) -> tuple[Outcome, ...]:
             groups += [Group("near", np.sort(at(ids))) for _, ids in unlisted]
             notes = tuple(named["note"]) if named["note"].any() else None
             findings = Findings(check["reason"], at(named["id"]), None, notes, tuple(groups), check["facts"])
-        fields = (check[name] for name in ("code", "name", "severity", "about", "status", "reason"))
-        outcomes.append(Outcome(*fields, findings))
+        about = {name: check[name] for name in ("code", "name", "severity", "about", "status", "reason")}
+        outcomes.append(Outcome(**about, findings=findings))
     return tuple(outcomes)
