@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +78,7 @@ def check(
     limits += [severity_limit(name, *given, outcomes, judged) for name, given in policy.severity_limits().items()]
     baseline = None if everything else policy.baseline
     about = (rows.name, rows.reference, len(rows), int(judged.sum()), baseline, policy_file)
-    return GateResult(*about, tuple(limits), tuple(_notes(outcomes))), rows
+    return GateResult(*about, tuple(limits), tuple(_notes(outcomes, policy.severities()))), rows
 
 
 def _as_run(target: str, settings: Settings) -> Run | None:
@@ -98,13 +98,13 @@ def _recorded(run: Run, names: Sequence[str]) -> tuple[Outcome, ...]:
     return tuple(recorded[name] for name in names)
 
 
-def _notes(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """What was compared with nothing, and which checks could not look and why."""
+def _notes(outcomes: Sequence[Outcome], severities: Collection[str]) -> Iterator[str]:
+    """What was compared with nothing, and which checks of these severities could not look and why."""
     reasons: dict[str, list[str]] = {}
     for outcome in outcomes:
         if outcome.name == "undecodable" and outcome.findings is not None and len(outcome.findings.items):
             yield f"{len(outcome.findings.items):,} item(s) cannot be decoded; they are compared with nothing"
-        if outcome.findings is None:
+        if outcome.findings is None and outcome.severity in severities:
             reasons.setdefault(outcome.reason, []).append(outcome.name)
     yield from (f"could not look: {', '.join(names)}: {reason}" for reason, names in reasons.items())
 

@@ -58,12 +58,16 @@ class Policy(BaseModel):
             limits["fail_on"] = (SEVERITIES[: SEVERITIES.index(self.fail_on) + 1], 0)
         return limits
 
+    def severities(self) -> set[Severity]:
+        """Severities that a limit speaks of."""
+        return {severity for chosen, _ in self.severity_limits().values() for severity in chosen}
+
     def checks(self) -> list[str]:
         """Names of the data-quality checks whose outcomes are limited, in the order of the registry."""
         names = set(self.limits)
         if self.max_new_duplicate_leaks is not None or self.max_label_conflicts is not None:
             names |= {"exact_duplicates", "near_duplicates"} if self.near_duplicates else {"exact_duplicates"}
-        severities = {severity for chosen, _ in self.severity_limits().values() for severity in chosen}
+        severities = self.severities()
         names |= {name for name in CHECKS.names() if severities and CHECKS.load(name).severity in severities}
         return [name for name in CHECKS.names() if name in names | {"undecodable"}] if names else []
 
