@@ -9,7 +9,7 @@ import signal
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from auditor.data.decode import UndecodableImage, decode_with_mode, image_header
 from auditor.data.sources import ArraySource, Content, Source, Unreadable
 from auditor.quality.image_measures import COLUMNS, HASH_BYTES, SMALLEST_SIDE, THUMBNAIL, measure_pictures
 
-__all__ = ["ImageMeasures", "measure_images"]
+__all__ = ["ImageMeasures", "joined_measures", "measure_images"]
 
 TASK = "measure images"
 #: Items of one task of a worker, and the fewest for which starting workers pays (about a second each).
@@ -77,21 +77,16 @@ class ImageMeasures:
     def empty(cls, n: int) -> ImageMeasures:
         """Room for n images."""
         shape = (n, THUMBNAIL, THUMBNAIL)
-        need = 2 * int(np.prod(shape))
-        thumbnail: np.ndarray = np.zeros(shape, np.int16)
-        if need > IN_MEMORY:
+        thumbnail: np.ndarray
+        if 2 * int(np.prod(shape)) > IN_MEMORY:
             thumbnail = np.memmap(tempfile.TemporaryFile(), np.int16, "w+", shape=shape)  # noqa: SIM115
-        return cls(
-            {},
-            np.zeros(n, "S64"),
-            np.zeros(n, "S64"),
-            np.zeros((n, 2), np.int32),
-            np.zeros(n, "U8"),
-            {name: np.full(n, np.nan, np.float32) for name in COLUMNS},
-            np.zeros((n, HASH_BYTES), np.uint8),
-            np.zeros((n, HASH_BYTES), np.uint8),
-            thumbnail,
-        )
+        else:
+            thumbnail = np.zeros(shape, np.int16)
+        columns = {name: np.full(n, np.nan, np.float32) for name in COLUMNS}
+        file_hash, pixel_hash = np.zeros((2, n), "S64")
+        hashes, mirrored = np.zeros((2, n, HASH_BYTES), np.uint8)
+        size, mode = np.zeros((n, 2), np.int32), np.zeros(n, "U8")
+        return cls({}, file_hash, pixel_hash, size, mode, columns, hashes, mirrored, thumbnail)
 
     def put(self, start: int, part: ImageMeasures) -> None:
         """Copy the measures of the items from `start` on."""
@@ -101,6 +96,17 @@ class ImageMeasures:
             getattr(self, name)[here] = getattr(part, name)
         for name, values in part.columns.items():
             self.columns[name][here] = values
+
+
+def joined_measures(parts: Sequence[ImageMeasures]) -> ImageMeasures:
+    """Measures of several sources, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    whole, start = ImageMeasures.empty(sum(map(len, parts))), 0
+    for part in parts:
+        whole.put(start, part)
+        start += len(part)
+    return whole
 
 
 def measure_images(
@@ -236,9 +242,7 @@ def _measure(pending: dict[tuple[int, int], list[tuple[int, np.ndarray]]], out: 
     """Measure what is pending, and forget it."""
     for waiting in pending.values():
         places = [k for k, _ in waiting]
-        found = measure_pictures(np.stack([image for _, image in waiting]))
-        for name in COLUMNS:
-            out.columns[name][places] = found[name]
-        for name in ("hash", "mirrored", "thumbnail"):
-            getattr(out, name)[places] = found[name]
+        measured = measure_pictures(np.stack([image for _, image in waiting]))
+        for name, values in measured.items():
+            (out.columns[name] if name in COLUMNS else getattr(out, name))[places] = values
     pending.clear()

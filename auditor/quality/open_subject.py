@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from auditor.core.progress import Progress
 from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset, TableDataset, TextDataset
 from auditor.detect.neighbours import is_exact, nearest
-from auditor.quality.measures import ImageMeasures, measure_images
+from auditor.quality.measures import joined_measures, measure_images
 from auditor.quality.subject import Neighbours, Subject
 
 if TYPE_CHECKING:
@@ -62,23 +61,34 @@ def make_subject(
     if against is not None and against.modality != dataset.modality:
         raise UsageError(f"{dataset.name!r} holds {dataset.modality} items and {against.name!r} {against.modality}.")
     names = tuple(dict.fromkeys(name for one in both for name in one.class_names))
-    parts, reference = _parts(dataset, against)
-    labels = [_renumbered(one, names) for one in both]
-    images, contents = _content(both, decoded, progress, workers)
-    n = sum(map(len, both))
+    number = {name: k for k, name in enumerate(names)}
+    labels = [np.array([number[name] for name in one.class_names], dtype=np.int64)[one.labels] for one in both]
+    part, reference = _parts(dataset, against)
+    sources = [one.source for one in both if isinstance(one, ImageDataset)]
+    texts = [one.column for one in both if isinstance(one, TextDataset)]
+    frames = [one.frame for one in both if isinstance(one, TableDataset)]
+    images = None
+    if sources:
+        images = joined_measures(
+            [measure_images(source, progress, decoded if against is None else None, workers) for source in sources]
+        )
+        # Where there is no file (arrays), the pixels are all there is.
+        content = np.where(images.file_hash == b"", images.pixel_hash, images.file_hash)
+    else:
+        content = np.concatenate([one.content_hashes for one in both])
     return Subject(
         modality=dataset.modality,
         ids=np.concatenate([one.ids for one in both]),
         labels=np.concatenate(labels),
         class_names=names,
-        part=parts,
+        part=part,
         index=np.concatenate([one.items.index for one in both]),
-        examined=np.arange(n) < len(dataset),
+        examined=np.arange(len(content)) < len(dataset),
         reference=reference,
-        content=contents,
+        content=content,
         images=images,
-        texts=_joined_texts(both),
-        frame=_joined_frames(both),
+        texts=np.concatenate(texts) if texts else None,
+        frame=_joined_frames(frames) if len(frames) > 1 else next(iter(frames), None),
         order=_why_no_order(dataset),
         bad={} if images is None else images.reasons,
     )
@@ -98,49 +108,10 @@ def _parts(dataset: Dataset, against: Dataset | None) -> tuple[np.ndarray, str |
     return np.concatenate([own, np.full(len(other), reference)]), reference
 
 
-def _renumbered(dataset: Dataset, names: tuple[str, ...]) -> np.ndarray:
-    place = {name: k for k, name in enumerate(names)}
-    table = np.array([place[name] for name in dataset.class_names], dtype=np.int64)
-    return table[dataset.labels]
-
-
-def _content(
-    both: list[Dataset], decoded: Path | None, progress: Progress, workers: int | None
-) -> tuple[ImageMeasures | None, np.ndarray]:
-    """Measures of the images, and the content hash of every item."""
-    if not all(isinstance(one, ImageDataset) for one in both):
-        return None, np.concatenate([one.content_hashes for one in both])
-    measured = [
-        measure_images(one.source, progress, decoded if len(both) == 1 else None, workers)
-        for one in both
-        if isinstance(one, ImageDataset)
-    ]
-    images = measured[0]
-    if len(measured) == 2:
-        images = ImageMeasures.empty(sum(map(len, measured)))
-        images.put(0, measured[0])
-        images.put(len(measured[0]), measured[1])
-    # Where there is no file (arrays), the pixels are all there is.
-    return images, np.where(images.file_hash == b"", images.pixel_hash, images.file_hash)
-
-
-def _joined_texts(both: list[Dataset]) -> np.ndarray | None:
-    if not isinstance(both[0], TextDataset):
-        return None
-    texts = [t for one in both if isinstance(one, TextDataset) for t in one.column]
-    column = np.empty(len(texts), dtype=object)
-    column[:] = texts
-    return column
-
-
-def _joined_frames(both: list[Dataset]) -> pd.DataFrame | None:
-    if not isinstance(both[0], TableDataset):
-        return None
+def _joined_frames(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """The columns that two tables have in common, one below the other."""
     import pandas as pd
 
-    frames = [one.frame for one in both if isinstance(one, TableDataset)]
-    if len(frames) == 1:
-        return frames[0]
     shared = [c for c in frames[0].columns if c in set(frames[1].columns)]
     if not shared:
         raise UsageError("the two tables have no column in common.")
@@ -162,9 +133,7 @@ def _why_no_order(dataset: Dataset) -> str | None:
     return None
 
 
-def neighbours_of(
-    name: str, embeddings: np.ndarray, rows: np.ndarray, n: int, search: Callable[..., tuple] = nearest
-) -> Neighbours:
+def neighbours_of(name: str, embeddings: np.ndarray, rows: np.ndarray, n: int) -> Neighbours:
     """The nearest items of the embedded ones.
 
     Parameters
@@ -176,8 +145,6 @@ def neighbours_of(
         Ascending positions of the embedded items.
     n : int
         Items in all.
-    search : callable
-        As `auditor.detect.neighbours.nearest`.
 
     Raises
     ------
@@ -188,6 +155,6 @@ def neighbours_of(
         raise DataError(f"embeddings of shape {embeddings.shape} for {len(rows):,} of {n:,} items.")
     if not np.isfinite(embeddings).all():
         raise DataError("the embeddings are not finite.", "Leave broken items out, or give them zeros.")
-    found, cosines = search(embeddings, min(K_NEIGHBOURS, max(1, len(rows) - 1)))
-    positions = np.where(found >= 0, rows[found], -1)
+    closest, cosines = nearest(embeddings, min(K_NEIGHBOURS, max(1, len(rows) - 1)))
+    positions = np.where(closest >= 0, rows[closest], -1)
     return Neighbours(rows, positions, cosines, is_exact(len(rows)), name, embeddings)
