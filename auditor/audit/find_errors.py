@@ -29,9 +29,9 @@ from auditor.core.config import Settings, load_settings
 from auditor.core.errors import UsageError
 from auditor.core.progress import Progress, SilentProgress
 from auditor.data.base import Dataset
+from auditor.data.intake import open_probabilities
 from auditor.data.kinds import ProbabilityDataset
 from auditor.data.open import open_dataset
-from auditor.data.probabilities import open_probabilities
 from auditor.runs.run import Run
 from auditor.runs.stages import Stages
 from auditor.train.base import Trainer

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from auditor.audit.evidence import run_evidence
-from auditor.core.errors import MemoryGuardError, UnreadableError, UsageError
-from auditor.core.files import load_npy, load_npz
+from auditor.core.errors import MemoryGuardError, UsageError
 from auditor.core.machine import available_memory
+from auditor.data.intake import open_supplied
 from auditor.detect.base import Detection, Evidence, NotApplicable
 from auditor.detect.ensemble import convex_weights
 from auditor.detect.findings import IN_MEMORY_VALUES, STREAMED_RANKING, default_findings, default_ranking
@@ -27,6 +27,7 @@ from auditor.engine.files import open_probabilities
 from auditor.engine.memory import plan_memory
 from auditor.engine.mixture import MixtureSource, given_probabilities, source_step
 from auditor.engine.rules import check_rule, flag, rank
+from auditor.engine.semantics import MAX_CLIP
 from auditor.engine.sources import ProbabilitySource, as_source, compute_dtype
 from auditor.engine.validate import compact_labels
 from auditor.runs.run import Run
@@ -35,8 +36,6 @@ __all__ = ["Flagging", "Inputs", "flag_inputs", "inputs_from_files", "inputs_fro
 
 #: The rule when neither a rule nor a detector is named: the one `find-errors` uses.
 DEFAULT_RULE = "default"
-#: Values this far outside [0, 1] are clipped: the published IMDB probabilities reach 1.00001.
-CLIP = 1e-4
 
 
 @dataclass(frozen=True)
@@ -129,46 +128,12 @@ def inputs_from_run(run: Run) -> Inputs:
     return Inputs((open_probabilities(run.pred_probs_path),), np.asarray(run.labels), np.asarray(run.ids), run)
 
 
-def inputs_from_files(pred_probs: Sequence[str], labels: str | None) -> Inputs:
-    """Open files.
-
-    Parameters
-    ----------
-    pred_probs : sequence of str
-        Paths or URIs, as in `open_probabilities`.
-    labels : str or None
-        ``.npy``, ``.npz`` (member ``labels``, or the only one), ``.txt`` or ``.csv`` with one integer per line;
-        None: the member ``labels`` of the first ``.npz`` of probabilities.
-
-    Raises
-    ------
-    UsageError
-        No labels anywhere.
-    """
-    sources = tuple(open_probabilities(path) for path in pred_probs)
-    place = labels or next((path for path in pred_probs if path.lower().endswith(".npz")), None)
-    if place is None:
-        raise UsageError("no labels given.", "Add --labels FILE, or give an .npz with members pred_probs and labels.")
-    return Inputs(sources, _read_labels(Path(place)))
-
-
-def _read_labels(path: Path) -> np.ndarray:
-    suffix = path.suffix.lower()
-    if suffix == ".npz":
-        members = load_npz(path)
-        if "labels" in members:
-            return members["labels"]
-        if len(members) == 1:
-            return next(iter(members.values()))
-        raise UnreadableError(f"{str(path)!r} has no member 'labels', only {', '.join(members)}.")
-    if suffix in {".txt", ".csv"}:
-        try:
-            return np.loadtxt(path, dtype=np.int64, ndmin=1)
-        except (OSError, ValueError) as error:
-            raise UnreadableError(
-                f"cannot read labels from {str(path)!r}: {error}.", "One integer per line, no header."
-            ) from error
-    return load_npy(path, mmap=True)
+def inputs_from_files(
+    pred_probs: Sequence[str], labels: str | None, class_names: Sequence[str] | None = None
+) -> Inputs:
+    """Open files as `auditor.data.intake.open_supplied` does; every row needs a label."""
+    supplied = open_supplied(pred_probs, labels, class_names)
+    return Inputs(supplied.sources, supplied.labels.complete(supplied.sources[0].name), supplied.ids)
 
 
 def _combined(inputs: Inputs) -> tuple[ProbabilitySource, list[float]]:
@@ -225,10 +190,10 @@ def flag_inputs(
     n_rows, n_classes = source.shape
     say("memory need " + plan_memory(n_rows, n_classes, compute_dtype(source.dtype).itemsize).describe())
     analysis = analyze(
-        as_source(source), inputs.labels, clip=CLIP, chunk_rows=chunk_rows, threads=threads, executor=executor
+        as_source(source), inputs.labels, clip=MAX_CLIP, chunk_rows=chunk_rows, threads=threads, executor=executor
     )
     if analysis.rows_clipped:
-        say(f"{analysis.rows_clipped:,} rows had values up to {CLIP:g} outside [0, 1]; they were clipped")
+        say(f"{analysis.rows_clipped:,} rows had values up to {MAX_CLIP:g} outside [0, 1]; they were clipped")
     ids = np.arange(n_rows) if inputs.ids is None else np.asarray(inputs.ids)
     if rule in (None, DEFAULT_RULE):
         if detector is not None:

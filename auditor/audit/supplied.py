@@ -9,8 +9,8 @@ import numpy as np
 
 from auditor.core.errors import UsageError
 from auditor.data.base import Dataset
+from auditor.data.intake import open_probabilities
 from auditor.data.kinds import ProbabilityDataset
-from auditor.data.probabilities import open_probabilities
 
 __all__ = ["ArrayOrPath", "supplied_for"]
 

@@ -13,31 +13,10 @@ import numpy as np
 
 from auditor.core.errors import DataError, EmptyDataError, LabelError
 from auditor.data.base import Dataset
-from auditor.data.probability_files import load_labels, one_column
-from auditor.data.tables import read_table
+from auditor.data.intake import encode_supplied, one_column, read_labels
 from auditor.patch.published_names import read_index
 
-__all__ = ["ID_COLUMNS", "LABEL_COLUMNS", "Truth", "load_truth", "truth_of_dataset"]
-
-#: Column names understood, best first.
-ID_COLUMNS: Final = (
-    "id",
-    "item_id",
-    "image_id",
-    "row",
-    "index",
-    "ids",
-    "file",
-    "file_name",
-    "filename",
-    "image",
-    "image_path",
-    "path",
-    "name",
-    "url",
-    "uuid",
-)
-LABEL_COLUMNS: Final = ("label", "labels", "given_label", "given", "target", "y", "class")
+__all__ = ["Truth", "load_given_labels", "truth_of_dataset"]
 
 _NUMBER: Final = re.compile(r"_(\d{8})(?:\.\w+)?$")
 
@@ -182,26 +161,12 @@ class Truth:
         Raises
         ------
         LabelError
-            If a value is missing, is no class, or a name belongs to two classes.
+            As `auditor.data.intake.encode_supplied`, and for a missing value.
         """
-        numbers = [_whole(one) for one in values]
-        if all(n is not None for n in numbers):
-            found = np.array(numbers, np.int64)
-        elif self.class_names is None:
-            bad = next(v for v, n in zip(values, numbers, strict=True) if n is None)
-            raise LabelError(f"{where}: {bad!r} is no class number, and the class names are not known.")
-        else:
-            place: dict[str, int] = {}
-            for k, name in enumerate(self.class_names):
-                place[name] = -1 if name in place else k
-            found = np.array([place.get(str(one), -2) for one in values], np.int64)
-            if (found < 0).any():
-                row = int(np.argmax(found < 0))
-                why = "is the name of two classes" if found[row] == -1 else "is no class"
-                raise LabelError(f"{where}: {values[row]!r} {why}.", "Use class numbers.")
-        if len(found) and found.min() < 0:
-            raise LabelError(f"{where}: label {int(found.min())} is negative.")
-        return found
+        encoded = encode_supplied(np.array([*values, None], dtype=object)[:-1], self.class_names, where)
+        if self.class_names is None and not encoded.names[-1].isdigit():
+            raise LabelError(f"{where}: {encoded.names[-1]!r} is no class number, and the class names are not known.")
+        return encoded.complete(where)
 
 
 def _whole(value: Any) -> int | None:
@@ -226,7 +191,7 @@ def _ends(name: str) -> list[str]:
     return ["/".join(parts[k:]) for k in range(len(parts))]
 
 
-def load_truth(path: Path, index: Path | None = None, class_names: Sequence[str] | None = None) -> Truth:
+def load_given_labels(path: Path, index: Path | None = None, class_names: Sequence[str] | None = None) -> Truth:
     """Read given labels.
 
     Parameters
@@ -245,30 +210,15 @@ def load_truth(path: Path, index: Path | None = None, class_names: Sequence[str]
         If a file cannot be read, or labels are missing.
     """
     where = repr(str(path))
-    ids: list[str] | None = None
-    if path.suffix.lower() in (".csv", ".tsv", ".parquet", ".jsonl"):
-        table = read_table(path)
-        column = next((c for c in LABEL_COLUMNS if c in table.column_names), None)
-        name = next((c for c in ID_COLUMNS if c in table.column_names), None)
-        if column is None:
-            values = load_labels(path)
-        else:
-            values = np.array(table.column(column).to_pylist(), dtype=object)
-        ids = None if name is None else [str(one) for one in table.column(name).to_pylist()]
-        if ids is not None and all(_whole(one) == k for k, one in enumerate(ids)):
-            ids = None  # plain row numbers
-    else:
-        values = one_column(load_labels(path), where)
+    column = read_labels(path)
+    ids = None if column.row_names is None else [str(one) for one in column.row_names]
+    if ids is not None and all(_whole(one) == k for k, one in enumerate(ids)):
+        ids = None  # plain row numbers
     names = read_index(index) if index is not None else ids
-    listed = [None if v is None or v != v else v for v in values.tolist()]
-    if None in listed:
-        raise LabelError(f"{where}: the label of row {listed.index(None)} is missing.")
-    texts = any(_whole(one) is None for one in listed)
-    if texts and class_names is None:
-        class_names = sorted({str(one) for one in listed})
-    known = None if class_names is None else tuple(class_names)
-    bare = Truth(np.zeros(1, np.int64), where, known)
-    return Truth(bare.numbers_of(listed, where), where, known, None if names is None else tuple(names))
+    encoded = encode_supplied(one_column(column.values, where), class_names, where)
+    numbered = class_names is None and encoded.names == tuple(map(str, range(len(encoded.names))))
+    labels = encoded.complete(where).astype(np.int64)
+    return Truth(labels, where, None if numbered else encoded.names, None if names is None else tuple(names))
 
 
 def truth_of_dataset(dataset: Dataset) -> Truth:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from auditor.benchmark.given_labels import Truth, load_truth, truth_of_dataset
+from auditor.benchmark.given_labels import Truth, load_given_labels, truth_of_dataset
 from auditor.benchmark.label_lists import holds_objects
 from auditor.benchmark.verdicts.judged import Judged
 from auditor.benchmark.verdicts.label_lists import judge_lists
@@ -100,7 +100,7 @@ def load_inputs(
     if run is not None:
         return _of_run(settings, run, store, split, dataset, labels)
     if labels is not None:
-        truth = load_truth(labels, index, class_names or (dataset.class_names if dataset else None))
+        truth = load_given_labels(labels, index, class_names or (dataset.class_names if dataset else None))
         if dataset is not None and len(dataset) != len(truth):
             raise DataError(f"{truth.source} has {len(truth):,} labels, {dataset.name!r} {len(dataset):,} items.")
     elif dataset is not None:
@@ -127,7 +127,7 @@ def _of_run(
     opened = open_run(run, settings.runs_dir)
     truth, ids = truth_of_run(opened, split)
     if labels is not None:
-        given = load_truth(labels, None, truth.class_names)
+        given = load_given_labels(labels, None, truth.class_names)
         if given.labels.tolist() != truth.labels.tolist():
             raise DataError(f"{given.source} are not the labels of the run {opened.id!r}.", "Leave --labels out.")
     return Inputs(truth, judge_run(opened, truth, ids, store), dataset, str(opened.manifest["data"]["name"]))
@@ -218,7 +218,7 @@ def verdict_facts(
         elif items[0].schema == "amazon":
             raise DataError("amazon has no label file to check against.", "Leave --labels out.")
         else:
-            truth = load_truth(labels, index)
+            truth = load_given_labels(labels, index)
             _add_sets(facts, truth, judge_published(items, truth), k, flagged)
             size = len(truth)
         facts["checked_against_labels"] = True

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -147,17 +147,17 @@ def load_npy(path: Path, mmap: bool = False) -> np.ndarray:
     return loaded
 
 
-def load_npz(path: Path) -> dict[str, np.ndarray]:
-    """Load all arrays of a ``.npz`` archive, never unpickling. Errors as `load_npy`."""
+def load_npz(path: Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """Load the arrays of a ``.npz`` archive, all or those called `names`, never unpickling. Errors as `load_npy`."""
     with _reading_arrays(path), np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+        return {name: archive[name] for name in archive.files if names is None or name in names}
 
 
 @contextmanager
 def _reading_arrays(path: Path) -> Iterator[None]:
     try:
         with open(path, "rb") as handle:
-            _refuse_pickle(path, handle.read(6))
+            refuse_pickle(path, handle.read(6))
         yield
     except OSError as error:
         raise UnreadableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
@@ -167,7 +167,8 @@ def _reading_arrays(path: Path) -> Iterator[None]:
         raise _array_error(path, error) from error
 
 
-def _refuse_pickle(path: Path, head: bytes) -> None:
+def refuse_pickle(path: Path | str, head: bytes) -> None:
+    """Raise `UnsafeFileError` if a file that begins with `head` is a pickle."""
     # Protocol 2+ pickles begin with 0x80; NumPy would only look inside if allow_pickle were set.
     if head[:1] == b"\x80":
         raise UnsafeFileError(

@@ -260,7 +260,7 @@ class ProbabilityDataset(_Restrictable):
     ----------
     probabilities : float array (n, K)
         Possibly a memory map; column k belongs to ``class_names[k]``. In [0, 1], rows sum to 1 within the
-        tolerance of `auditor.data.probabilities`.
+        tolerance of `auditor.engine.semantics`.
     """
 
     probabilities: np.ndarray

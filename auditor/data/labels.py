@@ -23,7 +23,7 @@ class EncodedLabels:
 
     Attributes
     ----------
-    codes : int64 array (n,)
+    codes : integer array (n,)
         Position in `names`; -1 where the label is missing.
     names : tuple of str
     notes : list of str
@@ -37,6 +37,18 @@ class EncodedLabels:
     def present(self) -> np.ndarray:
         """Rows that have a label, int64."""
         return np.flatnonzero(self.codes >= 0)
+
+    def complete(self, where: str) -> np.ndarray:
+        """The codes, where every row needs a label.
+
+        Raises
+        ------
+        LabelError
+            For the first row without one.
+        """
+        if self.codes.min(initial=0) < 0:
+            raise LabelError(f"{where}: the label of row {int(np.argmax(self.codes < 0))} is missing.")
+        return self.codes
 
 
 def split_names(text: str | Sequence[str] | None) -> tuple[str, ...] | None:
@@ -162,6 +174,8 @@ def _positions(
 def _named(cells: list[str | None], names: tuple[str, ...], where: str) -> EncodedLabels:
     code = {name: k for k, name in enumerate(names)}
     for row, cell in enumerate(cells):
+        if cell is not None and names.count(cell) > 1:
+            raise LabelError(f"{where}: {cell!r} in row {row} is the name of two classes.", "Use class numbers.")
         if cell is not None and cell not in code:
             raise LabelError(
                 f"{where}: label {cell!r} in row {row} is outside the {len(names)} classes ({_listed(names)}).",

@@ -17,6 +17,7 @@ from auditor.core.errors import UnknownNameError, UnreadableError, UsageError
 from auditor.core.registry import Registry
 from auditor.data.base import Dataset, validate_items
 from auditor.data.reference import PATH_SCHEME, Reference, nearest, parse_reference
+from auditor.data.tables import table_suffix
 
 __all__ = ["DATASETS", "Adapter", "DatasetListing", "list_datasets", "open_dataset"]
 
@@ -61,7 +62,7 @@ DATASETS: Registry[type[Adapter]] = Registry(
         "csv": "auditor.data.table:Csv",
         "jsonl": "auditor.data.table:Jsonl",
         "parquet": "auditor.data.table:Parquet",
-        "probs": "auditor.data.probabilities:Probabilities",
+        "probs": "auditor.data.intake:Probabilities",
     },
     entry_point_group="auditor.datasets",
 )
@@ -176,9 +177,7 @@ def _scheme_of(path: Path) -> str:
             )
     except PermissionError as error:
         raise UnreadableError(f"cannot read {str(path)!r}: permission denied.") from error
-    suffix = path.suffix.lower()
-    if suffix in (".gz", ".bz2", ".zst"):
-        suffix = Path(path.stem).suffix.lower()
+    suffix = table_suffix(path)
     if suffix in (".npy", ".npz"):
         return "probs"
     if suffix not in _TABLE_SCHEMES:

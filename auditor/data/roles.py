@@ -10,13 +10,13 @@ from auditor.core.errors import UsageError
 from auditor.data.columns import Features
 from auditor.data.folder import IMAGE_SUFFIXES
 from auditor.data.reference import nearest
+from auditor.engine.files import LABEL_KEYS
 
 __all__ = ["ROLE_OPTIONS", "Columns", "Roles", "choose_roles"]
 
 #: Options that name columns.
 ROLE_OPTIONS = frozenset({"image", "text", "columns", "label", "id", "group", "split_column"})
 
-LABEL_NAMES = ("label", "labels", "given_label", "noisy_label", "class", "target", "category", "y")
 IMAGE_NAMES = ("image", "img", "image_path", "path", "file_name", "filename", "file", "filepath")
 TEXT_NAMES = ("text", "sentence", "content", "review", "document", "body", "comment", "question", "utterance")
 ID_NAMES = ("id", "item_id", "uuid")
@@ -101,7 +101,7 @@ def choose_roles(table: Columns, options: Mapping[str, str], where: str) -> Role
 
 def _find_label(table: Columns, names: Sequence[str], where: str, notes: list[str]) -> str:
     classes = list(table.features.classes)
-    by_name = [n for candidate in LABEL_NAMES for n in names if n.lower() == candidate]
+    by_name = [n for candidate in LABEL_KEYS for n in names if n.lower() == candidate]
     for candidates, why in ((by_name, "by its name"), (classes if len(classes) == 1 else [], "the only class column")):
         if candidates:
             notes.append(f"label column: {candidates[0]!r} ({why})")

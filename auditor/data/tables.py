@@ -9,12 +9,18 @@ from typing import Any
 
 from auditor.core.errors import EmptyDataError, LabelError, UnreadableError, UsageError
 
-__all__ = ["STRING_NAMES", "read_csv", "read_jsonl", "read_table"]
+__all__ = ["STRING_NAMES", "read_csv", "read_jsonl", "read_table", "table_suffix"]
 
 #: CSV columns of these names are kept as text: an id "0007" must not become 7.
 STRING_NAMES = frozenset({"id", "item_id", "uuid", "text", "path", "image", "image_path", "file_name", "filename"})
 
 _CHANGED = re.compile(r"Column\(/([^/)]+).*\) changed from (\w+) to (\w+)(?: in row (\d+))?")
+
+
+def table_suffix(path: Path) -> str:
+    """The suffix that says what a file holds, in lower case: that before ``.gz`` and the like."""
+    suffix = path.suffix.lower()
+    return Path(path.stem).suffix.lower() if suffix in (".gz", ".bz2", ".zst") else suffix
 
 
 def read_table(path: Path, strings: Sequence[str] = (), **options: str) -> Any:
@@ -38,9 +44,7 @@ def read_table(path: Path, strings: Sequence[str] = (), **options: str) -> Any:
     LabelError
         If a column of a JSON Lines file mixes types.
     """
-    suffix = path.suffix.lower()
-    if suffix in (".gz", ".bz2"):
-        suffix = Path(path.stem).suffix.lower()
+    suffix = table_suffix(path)
     _check_file(path)
     if suffix == ".parquet":
         import pyarrow.parquet as pq

@@ -18,14 +18,9 @@ from auditor.detect.ensemble import convex_weights, weighted_mean
 from auditor.detect.item_dynamics import ItemDynamics
 from auditor.detect.margins import rank_order
 from auditor.detect.neighbours import nearest
+from auditor.engine.validate import check_rows
 
 __all__ = ["Detection", "Detector", "Evidence", "NotApplicable", "Verdicts", "normalised"]
-
-#: How far a row may sum from 1 before it is refused. float16 rows of real networks reach 4e-4, and
-#: entries each rounded by 2^-11 stay below 1e-3.
-SUM_TOLERANCE = 5e-3
-#: Rounding below 0 that is clipped (cleanlab accepts the same).
-NEGATIVE_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -311,20 +306,7 @@ def _check_probabilities(name: str, p: np.ndarray, ids: np.ndarray, n_classes: i
             f"({len(ids)}, {n_classes}).",
             "One row per item and one column per class, in the order of the class names.",
         )
-    sums = p.sum(axis=1, dtype=np.float64)
-    checks = (
-        ("is not finite", ~np.isfinite(sums)),
-        ("has a negative probability", (p < -NEGATIVE_TOLERANCE).any(axis=1)),
-        ("does not sum to 1", np.abs(sums - 1) > SUM_TOLERANCE),
-    )
-    for what, bad in checks:
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
-            raise ProbabilityError(
-                f"probabilities of {name}: row {row} (item {ids[row]!r}) {what} (sum {sums[row]:.6g}); "
-                f"{int(bad.sum())} such rows.",
-                "Give out-of-sample probabilities after the softmax.",
-            )
+    check_rows(p, 0, f"probabilities of {name}")
 
 
 def normalised(p: np.ndarray) -> np.ndarray:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from auditor.core.errors import UsageError
+from auditor.engine.entries import InputRules
 from auditor.engine.executors import Executor, ThreadExecutor
 from auditor.engine.finish import class_means, confident_cells, cuts_for, thresholds_from
 from auditor.engine.joint import calibrate, raise_diagonal
 from auditor.engine.memory import check_memory, plan_memory
 from auditor.engine.pairs import PairReader
-from auditor.engine.scan import InputRules, RowStore, new_store, sample_tau, scan
+from auditor.engine.scan import RowStore, new_store, sample_tau, scan
 from auditor.engine.scores import margin_score
 from auditor.engine.semantics import MAX_CLIP, ROW_SUM_TOLERANCE
 from auditor.engine.sources import ProbabilitySource, as_source, compute_dtype

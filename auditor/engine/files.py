@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from auditor.core.errors import MissingExtraError, ProbabilityError, UnreadableError, UnsafeFileError
-from auditor.core.files import load_npz
+from auditor.core.files import load_npz, refuse_pickle
 from auditor.engine.sources import ArraySource, ProbabilitySource, ThreadBuffers
+from auditor.engine.validate import check_shape
 
 __all__ = ["NpySource", "ParquetSource", "ZarrSource", "open_probabilities"]
 
 #: Name of the probabilities inside an archive, and of a list column in parquet.
 MEMBER = "pred_probs"
+#: Names of the probabilities that are understood inside an archive, best first; else its only two-dimensional array.
+PROBABILITY_KEYS = (MEMBER, "probabilities", "probs", "softmax")
+#: Columns of tables (and members of archives) that are no classes: the label, and what the row is called.
+LABEL_KEYS = (
+    *("label", "labels", "given_label", "given_labels", "noisy_label", "class", "target", "category", "given", "y"),
+)
+ID_KEYS = ("id", "ids", "item_id", "item_ids", "uuid")
 
 
 def open_probabilities(path: str | Path) -> ProbabilitySource:
@@ -30,10 +38,10 @@ def open_probabilities(path: str | Path) -> ProbabilitySource:
     Parameters
     ----------
     path : str or Path
-        ``.npy``; ``.npz`` with a member ``pred_probs`` (read in pieces if stored uncompressed, else loaded);
-        ``.zarr`` folder; ``.parquet`` file or a folder of them, read in the order of their names, with one
-        number column per class or one list column ``pred_probs``; or any of .npy, .parquet, .zarr behind an
-        fsspec URI such as ``s3://bucket/probabilities.npy``.
+        ``.npy``; ``.npz`` (`PROBABILITY_KEYS`; read in pieces if stored uncompressed, else loaded); ``.zarr``
+        folder; ``.parquet`` file or a folder of them, read in the order of their names, with one number column
+        per class or one list column ``pred_probs``; or any of .npy, .parquet, .zarr behind an fsspec URI such as
+        ``s3://bucket/probabilities.npy``.
 
     Raises
     ------
@@ -53,11 +61,33 @@ def open_probabilities(path: str | Path) -> ProbabilitySource:
         return ParquetSource(text)
     if suffix == ".npz" and not remote:
         return _open_npz(Path(text))
-    if suffix == ".npy":
+    if suffix in (".npy", ".pkl", ".pickle", ""):  # a pickle is recognised by its first byte, and refused
         return NpySource.open(text)
     raise UnreadableError(
         f"cannot tell what {text!r} holds.", "Give .npy, .npz (local), .zarr or .parquet; or a folder of parquet files."
     )
+
+
+def class_columns(schema: Any, where: str) -> list[str]:
+    """The columns of an Arrow table that hold probabilities: floats, or else all numbers; never labels and ids.
+
+    Raises
+    ------
+    ProbabilityError
+        If there are fewer than two.
+    """
+    import pyarrow.types as kinds
+
+    free = [field for field in schema if field.name not in {*LABEL_KEYS, *ID_KEYS}]
+    floats = [field.name for field in free if kinds.is_floating(field.type)]
+    numbers = [field.name for field in free if kinds.is_floating(field.type) or kinds.is_integer(field.type)]
+    columns = floats if len(floats) > 1 else numbers
+    if len(columns) < 2:
+        raise ProbabilityError(
+            f"{where} has {len(columns)} columns of numbers: {', '.join(schema.names)}.",
+            "Write one float column per class, named by the class.",
+        )
+    return columns
 
 
 def _fsspec(uri: str) -> tuple[Any, str]:
@@ -81,25 +111,23 @@ def _open_binary(path: str) -> IO[bytes]:
 
 
 class NpySource:
-    """Rows of a C-ordered ``.npy`` array that begins at some offset of a file.
+    """Rows of a C-ordered ``.npy`` array that begins at some offset of a file or fsspec URI."""
 
-    Parameters
-    ----------
-    path : str
-        File or fsspec URI.
-    shape, dtype
-        Of the array.
-    offset : int
-        Byte at which the first row begins.
-    """
+    in_memory = False
 
     def __init__(self, path: str, shape: tuple[int, int], dtype: np.dtype[Any], offset: int) -> None:
+        self.name = repr(path)
+        self.shape = shape
+        self.dtype = dtype
         self._path = path
-        self._shape = shape
-        self._dtype = dtype
         self._offset = offset
         self._buffers = ThreadBuffers()
         self._handles = _Handles(path)
+        need = offset + shape[0] * shape[1] * dtype.itemsize
+        with _open_binary(path) as handle:
+            have = handle.seek(0, 2)
+        if have < need:
+            raise UnreadableError(f"{path!r} is cut off: {have} bytes, its header asks for {need}.")
 
     @classmethod
     def open(cls, path: str, start: int = 0) -> ProbabilitySource:
@@ -108,48 +136,27 @@ class NpySource:
             handle.seek(start)
             shape, fortran, dtype = _header(handle, path)
             offset = handle.tell()
-        if len(shape) != 2:
-            raise ProbabilityError(f"{path!r} has shape {shape}; (items, classes) is expected.")
-        if fortran and shape[0] > 1 and shape[1] > 1:
+        if fortran and len(shape) == 2 and shape[0] > 1 and shape[1] > 1:
             if "://" in path:
                 raise UnreadableError(
                     f"{path!r} is stored column by column and cannot be read in row ranges.",
                     "Save numpy.ascontiguousarray(array) instead.",
                 )
-            return ArraySource(np.memmap(path, dtype, "r", offset, shape, order="F"), path)
-        source = cls(path, (int(shape[0]), int(shape[1])), dtype, offset)
-        source._check_length()
-        return source
+            return ArraySource(np.memmap(path, dtype, "r", offset, shape, order="F"), repr(path))
+        return cls(path, check_shape(shape, repr(path)), dtype, offset)
 
-    def _check_length(self) -> None:
-        need = self._offset + self._shape[0] * self._shape[1] * self._dtype.itemsize
-        with _open_binary(self._path) as handle:
-            have = handle.seek(0, 2)
-        if have < need:
-            raise UnreadableError(f"{self._path!r} is cut off: {have} bytes, its header asks for {need}.")
-
-    @property
-    def name(self) -> str:
-        return self._path
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self._shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self._dtype
-
-    @property
-    def in_memory(self) -> bool:
-        return False
+    def mapped(self) -> np.ndarray:
+        """The whole array: a memory map of a local file, else a copy in memory."""
+        if "://" in self._path or not self.shape[0]:
+            return self.read(0, self.shape[0]).copy()
+        return np.memmap(self._path, self.dtype, "r", self._offset, self.shape)
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        rows = self._buffers.take("rows", (stop - start, self._shape[1]), self._dtype)
+        rows = self._buffers.take("rows", (stop - start, self.shape[1]), self.dtype)
         view = memoryview(rows.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
         handle = self._handles.take()
         try:
-            handle.seek(self._offset + start * self._shape[1] * self._dtype.itemsize)
+            handle.seek(self._offset + start * self.shape[1] * self.dtype.itemsize)
             while view:
                 got = handle.readinto(view)  # type: ignore[attr-defined]
                 if not got:
@@ -190,11 +197,7 @@ def _header(handle: IO[bytes], path: str) -> tuple[tuple[int, ...], bool, np.dty
         shape, fortran, dtype = read(handle)
     except ValueError as error:
         handle.seek(0)
-        if handle.read(1) == b"\x80":
-            raise UnsafeFileError(
-                f"{path!r} is a Python pickle, which can run code when loaded; it was not opened.",
-                "Save the array with numpy.save(path, array).",
-            ) from error
+        refuse_pickle(path, handle.read(1))
         raise UnreadableError(f"{path!r} is not a NumPy array file: {error}.") from error
     if dtype.hasobject:
         raise UnsafeFileError(
@@ -206,33 +209,48 @@ def _header(handle: IO[bytes], path: str) -> tuple[tuple[int, ...], bool, np.dty
 
 def _open_npz(path: Path) -> ProbabilitySource:
     try:
+        with open(path, "rb") as handle:
+            refuse_pickle(path, handle.read(1))
         with zipfile.ZipFile(path) as archive:
-            info = archive.getinfo(f"{MEMBER}.npy")
-            stored = info.compress_type == zipfile.ZIP_STORED
-    except (OSError, zipfile.BadZipFile) as error:
-        raise UnreadableError(f"cannot read {str(path)!r}: {error}.") from error
-    except KeyError as error:
-        raise UnreadableError(
-            f"{str(path)!r} has no member {MEMBER!r}.", "Save it with numpy.savez(path, pred_probs=..., labels=...)."
-        ) from error
-    if not stored:  # deflate cannot be entered in the middle
-        return ArraySource(load_npz(path)[MEMBER], str(path))
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            key = next((key for key in PROBABILITY_KEYS if key in members), None)
+            if key is None:
+                tables = []
+                for name, info in members.items():
+                    with archive.open(info) as handle:
+                        if len(_header(handle, str(path))[0]) == 2:
+                            tables.append(name)
+                key = tables[0] if len(tables) == 1 else None
+    except OSError as error:
+        raise UnreadableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
+    except zipfile.BadZipFile as error:
+        raise UnreadableError(f"{str(path)!r} is a damaged .npz archive: {error}.") from error
+    if key is None:
+        raise ProbabilityError(
+            f"{str(path)!r} has no array {MEMBER!r}; it holds: {', '.join(members) or 'nothing'}.",
+            "Save it with numpy.savez(path, pred_probs=..., labels=...).",
+        )
+    if members[key].compress_type != zipfile.ZIP_STORED:  # deflate cannot be entered in the middle
+        return ArraySource(load_npz(path, (key,))[key], repr(str(path)))
     with open(path, "rb") as handle:
-        handle.seek(info.header_offset)
+        handle.seek(members[key].header_offset)
         head = handle.read(30)  # local file header: lengths of name and extra field at 26 and 28
     lengths = int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
-    return NpySource.open(str(path), info.header_offset + 30 + lengths)
+    return NpySource.open(str(path), members[key].header_offset + 30 + lengths)
 
 
 class ZarrSource:
     """Rows of a two-dimensional zarr array."""
 
+    in_memory = False
+
     def __init__(self, path: str) -> None:
         self._path = path
         self._array: Any = None
+        self.name = repr(path)
         array = self._open()
-        if array.ndim != 2:
-            raise ProbabilityError(f"{path!r} has shape {array.shape}; (items, classes) is expected.")
+        self.shape = check_shape(array.shape, self.name)
+        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
         #: Rows per stored chunk: reading less would decode a chunk more than once.
         self.natural_rows = int(array.chunks[0])
 
@@ -253,60 +271,57 @@ class ZarrSource:
             self._array = opened
         return self._array
 
-    @property
-    def name(self) -> str:
-        return self._path
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        rows, classes = self._open().shape
-        return int(rows), int(classes)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self._open().dtype)
-
-    @property
-    def in_memory(self) -> bool:
-        return False
-
     def read(self, start: int, stop: int) -> np.ndarray:
         return np.asarray(self._open()[start:stop])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_path": self._path, "natural_rows": self.natural_rows, "_array": None}
+        return {**self.__dict__, "_array": None}
 
 
 class ParquetSource:
-    """Rows of one parquet file or of all parquet files of a folder, in the order of their names."""
+    """Rows of one parquet file or of all parquet files of a folder, in the order of their names.
+
+    Attributes
+    ----------
+    class_names : tuple of str or None
+        Names of the class columns; None for a list column.
+    """
+
+    in_memory = False
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.name = repr(path)
         self._files = self._list(path)
         self._starts: list[int] = []  # first row of each row group
         self._groups: list[tuple[int, int]] = []  # file, row group in it
         self._local = threading.local()
         rows = 0
-        columns: list[str] | None = None
+        schema = self._file(0).schema_arrow
         for number in range(len(self._files)):
             parquet = self._file(number)
-            if columns is None:
-                columns = list(parquet.schema_arrow.names)
-            elif list(parquet.schema_arrow.names) != columns:
+            if parquet.schema_arrow.names != schema.names:
                 raise ProbabilityError(f"{self._files[number]!r} has other columns than {self._files[0]!r}.")
             for group in range(parquet.num_row_groups):
                 self._starts.append(rows)
                 self._groups.append((number, group))
                 rows += parquet.metadata.row_group(group).num_rows
-        self._rows = rows
-        self._lists = MEMBER in (columns or [])
-        self._columns = [MEMBER] if self._lists else list(columns or [])
-        first = self._group(0) if self._groups else np.empty((0, 0), np.float32)
-        self._shape = (rows, first.shape[1])
-        self._dtype = first.dtype
+        self._lists = MEMBER in schema.names
+        self._columns = [MEMBER] if self._lists else class_columns(schema, self.name)
+        self.class_names = None if self._lists else tuple(self._columns)
+        first = self._group(0) if self._groups else np.empty((0, len(self._columns)), np.float32)
+        self.shape = (rows, first.shape[1])
+        self.dtype = first.dtype
         edges = np.diff([*self._starts, rows])
         #: Rows per row group: reading less would decode a group more than once.
         self.natural_rows = int(edges.max()) if len(edges) else 1
+
+    def column(self, names: Sequence[str]) -> list[Any] | None:
+        """The values of the first of these columns that is there."""
+        name = next((name for name in names if name in self._file(0).schema_arrow.names), None)
+        if name is None:
+            return None
+        tables = [self._file(number).read(columns=[name]) for number in range(len(self._files))]
+        return [value for table in tables for value in table.column(0).to_pylist()]
 
     @staticmethod
     def _list(path: str) -> list[str]:
@@ -356,22 +371,6 @@ class ParquetSource:
             ) from error
         self._local.kept = (index, rows)
         return rows
-
-    @property
-    def name(self) -> str:
-        return self._path
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self._shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self._dtype
-
-    @property
-    def in_memory(self) -> bool:
-        return False
 
     def read(self, start: int, stop: int) -> np.ndarray:
         parts = []

@@ -10,9 +10,10 @@ from typing import Any
 import numba
 import numpy as np
 
+from auditor.engine.entries import InputRules
 from auditor.engine.executors import Executor
 from auditor.engine.finish import by_class, class_groups
-from auditor.engine.scan import InputRules, RowStore, clip_rows, row_ranges, standard_rows
+from auditor.engine.scan import RowStore, clip_rows, row_ranges, standard_rows
 from auditor.engine.semantics import MARGIN_SLACK
 from auditor.engine.sources import ProbabilitySource
 

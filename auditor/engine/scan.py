@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from auditor.core.errors import ProbabilityError
+from auditor.engine.entries import EntryList, InputRules, ScanResult
 from auditor.engine.executors import Executor
 from auditor.engine.kernels import STATE_SIZE, half_to_float, scan_kernel, scan_rows
 from auditor.engine.semantics import EPSILON
 from auditor.engine.sources import ProbabilitySource, ThreadBuffers, compute_dtype
 from auditor.engine.validate import raise_bad_row
 
-__all__ = ["EntryList", "InputRules", "RowStore", "new_store", "row_ranges", "scan", "standard_rows"]
+__all__ = ["RowStore", "new_store", "row_ranges", "scan", "standard_rows"]
 
 #: Bytes of probabilities per job when read from a file: small enough that a chunk is still in the last-level cache
 #: when the kernel reads it.
@@ -33,42 +34,6 @@ MEMORY_CHUNK_BYTES = 32 << 20
 _LIST_ROOM = 1 << 16
 
 _BUFFERS = ThreadBuffers()
-
-
-@dataclass(frozen=True)
-class InputRules:
-    """What is accepted as probabilities.
-
-    Attributes
-    ----------
-    clip : float
-        Values no further than this outside [0, 1] are set to 0 or 1; 0 turns clipping off, and values up to
-        1e-6 outside are then used as they are.
-    row_sum_tolerance : float
-        Largest distance of a row sum from 1; infinity turns the check off.
-    """
-
-    clip: float
-    row_sum_tolerance: float
-
-
-@dataclass(frozen=True)
-class EntryList:
-    """Entries (row, column, value) of one range of rows, in row order, then column order.
-
-    Attributes
-    ----------
-    base : int
-        Row number that `row` counts from.
-    row : uint32 array
-    column : uint16 or uint32 array
-    value : array of the computing type
-    """
-
-    base: int
-    row: np.ndarray
-    column: np.ndarray
-    value: np.ndarray
 
 
 @dataclass
@@ -102,17 +67,6 @@ class RowStore:
     many: list[EntryList] = field(default_factory=list)
     rivals: list[EntryList] = field(default_factory=list)
     clipped: int = 0
-
-
-@dataclass(frozen=True)
-class ScanResult:
-    """One job's share of a `RowStore`."""
-
-    start: int
-    outputs: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-    many: list[EntryList]
-    rivals: list[EntryList]
-    clipped: int
 
 
 def row_ranges(source: ProbabilitySource, workers: int, chunk_rows: int | None) -> Iterator[tuple[int, int]]:
@@ -186,7 +140,7 @@ def scan_job(
         if state[3]:
             row = int(state[0])
             if not _clippable(chunk[row], int(state[3]), rules):
-                raise_bad_row(chunk[row], start + row, low, high, rules.row_sum_tolerance)
+                raise_bad_row(chunk[row], start + row, source.name, rules.clip or EPSILON, rules.row_sum_tolerance)
             if not clipped:
                 chunk = chunk.copy()
             chunk[row] = clip_rows(chunk[row])

@@ -7,13 +7,15 @@ into a buffer per thread, never mapped: mapped pages count as memory of the proc
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from auditor.core.errors import ProbabilityError
+from auditor.engine.validate import check_shape
 
-__all__ = ["ArraySource", "ProbabilitySource", "as_source", "compute_dtype"]
+__all__ = ["ArraySource", "ProbabilitySource", "ReorderedSource", "as_source", "compute_dtype"]
 
 
 @runtime_checkable
@@ -22,7 +24,7 @@ class ProbabilitySource(Protocol):
 
     @property
     def name(self) -> str:
-        """For messages: a path, or ``"array"``."""
+        """For messages: a quoted path, or ``"pred_probs"``."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -48,35 +50,31 @@ def compute_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 class ArraySource:
     """A two-dimensional array, also a memory map; rows are views, nothing is copied."""
 
-    def __init__(self, array: np.ndarray, name: str = "array") -> None:
-        if array.ndim != 2:
-            raise ProbabilityError(
-                f"the probabilities have shape {array.shape}; (items, classes) is expected.",
-                "Give one row per item and one column per class.",
-            )
+    in_memory = True
+
+    def __init__(self, array: np.ndarray, name: str = "pred_probs") -> None:
+        self.shape = check_shape(array.shape, name)
         if array.dtype.kind not in "fiub":
-            raise ProbabilityError(f"the probabilities have the type {array.dtype}; numbers are expected.")
+            raise ProbabilityError(f"{name} holds values of the type {array.dtype}, not numbers.")
+        self.dtype = array.dtype
+        self.name = name
         self._array = array
-        self._name = name
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return (int(self._array.shape[0]), int(self._array.shape[1]))
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self._array.dtype
-
-    @property
-    def in_memory(self) -> bool:
-        return True
 
     def read(self, start: int, stop: int) -> np.ndarray:
         return self._array[start:stop]
+
+
+class ReorderedSource:
+    """The columns of another source in the order of `columns`."""
+
+    def __init__(self, source: ProbabilitySource, columns: Sequence[int]) -> None:
+        self.name, self.dtype, self.in_memory = source.name, source.dtype, source.in_memory
+        self.shape = (source.shape[0], len(columns))
+        self.natural_rows: int | None = getattr(source, "natural_rows", None)
+        self._source, self._columns = source, list(columns)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        return self._source.read(start, stop)[:, self._columns]
 
 
 def as_source(probabilities: Any) -> ProbabilitySource:

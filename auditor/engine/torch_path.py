@@ -6,17 +6,15 @@ rest of the engine works on, so every result equals the one for the same array i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from auditor.core.errors import ProbabilityError
+from auditor.engine.entries import EntryList, InputRules, ScanResult
 from auditor.engine.semantics import EPSILON
-from auditor.engine.validate import raise_bad_row
-
-if TYPE_CHECKING:
-    from auditor.engine.scan import EntryList, InputRules, ScanResult
+from auditor.engine.validate import check_shape, raise_bad_row
 
 __all__ = ["TorchSource"]
 
@@ -35,26 +33,19 @@ class TorchSource:
         Another shape or type; bfloat16 has too few digits and is refused.
     """
 
-    name = "tensor"
+    name = "the probabilities"
     in_memory = True
 
     def __init__(self, tensor: torch.Tensor) -> None:
-        if tensor.ndim != 2:
-            raise ProbabilityError(f"the probabilities have shape {tuple(tensor.shape)}; (items, classes) is expected.")
+        check_shape(tuple(tensor.shape), self.name)
         if tensor.dtype not in _TYPES:
             raise ProbabilityError(
                 f"the probabilities have the type {tensor.dtype}.", "Give float16, float32 or float64."
             )
         self._tensor = tensor.detach()
         self.natural_rows = max(1, _STEP_BYTES // max(1, tensor.shape[1] * tensor.element_size()))
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return int(self._tensor.shape[0]), int(self._tensor.shape[1])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(_TYPES[self._tensor.dtype])
+        self.shape = (int(tensor.shape[0]), int(tensor.shape[1]))
+        self.dtype: np.dtype[Any] = np.dtype(_TYPES[tensor.dtype])
 
     def read(self, start: int, stop: int) -> np.ndarray:
         return np.asarray(self._tensor[start:stop].cpu().numpy())
@@ -70,11 +61,8 @@ class TorchSource:
         self, start: int, stop: int, labels: np.ndarray, tau: float, floor: float, rules: InputRules
     ) -> ScanResult:
         """As `auditor.engine.scan.scan_job`."""
-        from auditor.engine.scan import ScanResult
-
         p = _standard(self._tensor[start:stop])
-        low, high = (0.0, 1.0) if rules.clip else (-EPSILON, 1 + EPSILON)
-        p, clipped = _checked(p, start, low, high, rules)
+        p, clipped = _checked(p, start, rules)
         n_classes = p.shape[1]
         y = torch.from_numpy(labels.astype(np.int64)).to(p.device)
         column = torch.arange(n_classes, device=p.device)
@@ -105,27 +93,24 @@ def _standard(values: torch.Tensor) -> torch.Tensor:
     return values.float() if values.dtype == torch.float16 else values
 
 
-def _checked(p: torch.Tensor, start: int, low: float, high: float, rules: InputRules) -> tuple[torch.Tensor, int]:
+def _checked(p: torch.Tensor, start: int, rules: InputRules) -> tuple[torch.Tensor, int]:
     """Check the rows; clip those that may be clipped."""
-    outside = ~((p >= low) & (p <= high)).all(dim=1)
+    slack = rules.clip or EPSILON
+    bad = ~((p >= -slack) & (p <= 1 + slack)).all(dim=1)
     clipped = 0
-    bad = outside
     if rules.clip:
-        near = ((p >= -rules.clip) & (p <= 1 + rules.clip)).all(dim=1)
-        bad = outside & ~near
-        clipped = int((outside & near).sum())
+        outside = ~bad & ~((p >= 0) & (p <= 1)).all(dim=1)
+        clipped = int(outside.sum())
         if clipped:
-            p = torch.where((outside & near)[:, None], p.clamp(0, 1), p)
+            p = torch.where(outside[:, None], p.clamp(0, 1), p)
     bad = bad | ~((p.sum(dim=1) - 1).abs() <= rules.row_sum_tolerance)
     if bool(bad.any()):
         row = int(torch.nonzero(bad)[0, 0])
-        raise_bad_row(p[row].cpu().numpy(), start + row, low, high, rules.row_sum_tolerance)
+        raise_bad_row(p[row].cpu().numpy(), start + row, TorchSource.name, slack, rules.row_sum_tolerance)
     return p, clipped
 
 
 def _entries(p: torch.Tensor, mask: torch.Tensor, start: int, kind: np.dtype[Any]) -> list[EntryList]:
-    from auditor.engine.scan import EntryList
-
     at = torch.nonzero(mask)  # row-major order: rows ascending, then columns
     if not len(at):
         return []

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numba
 import numpy as np
 
 from auditor.core.errors import EmptyDataError, LabelError, ProbabilityError
+from auditor.engine.semantics import MAX_CLIP, ROW_SUM_TOLERANCE
 
-__all__ = ["check_columns", "compact_labels", "label_dtype", "raise_bad_row"]
+__all__ = ["check_columns", "check_rows", "check_shape", "compact_labels", "label_dtype", "raise_bad_row"]
 
 #: Rows converted at once: small enough that a memory-mapped label file never lies in memory whole.
 _LABEL_CHUNK = 1 << 20
@@ -18,6 +19,22 @@ _LABEL_CHUNK = 1 << 20
 def label_dtype(n_classes: int) -> np.dtype[Any]:
     """The unsigned type in which labels are kept: 2 bytes up to 65,536 classes, else 4."""
     return np.dtype(np.uint16 if n_classes <= 1 << 16 else np.uint32)
+
+
+def check_shape(shape: tuple[int, ...], where: str) -> tuple[int, int]:
+    """Rows and classes of probabilities.
+
+    Raises
+    ------
+    ProbabilityError
+        Not two-dimensional.
+    """
+    if len(shape) != 2:
+        raise ProbabilityError(
+            f"{where} has shape {tuple(map(int, shape))}; (items, classes) is expected.",
+            "Give one row per item and one column per class.",
+        )
+    return int(shape[0]), int(shape[1])
 
 
 def check_columns(n_rows: int, n_labels: int, n_classes: int) -> None:
@@ -93,9 +110,11 @@ def compact_labels(labels: Any, n_classes: int) -> tuple[np.ndarray, np.ndarray]
     counts = np.zeros(n_classes, np.int64)
     for start in range(0, len(given), _LABEL_CHUNK):
         piece = np.ascontiguousarray(given[start : start + _LABEL_CHUNK])
-        if piece.dtype.kind == "f":
-            _check_integral(piece, start)
-        integers = piece.astype(np.int64, copy=False) if piece.dtype != np.uint64 else _from_uint64(piece)
+        if piece.dtype.kind == "f" and not (whole := np.isfinite(piece) & (piece == np.floor(piece))).all():
+            row = int(np.argmin(whole))
+            raise LabelError(f"label {piece[row]} in row {start + row} is not a whole number.")
+        # An unsigned value of 2**63 or more turns negative, which the range check reports just as well.
+        integers = piece.astype(np.int64, copy=False)
         bad = _compact(integers, n_classes, out[start : start + len(piece)], counts)
         if bad >= 0:
             raise LabelError(
@@ -110,19 +129,33 @@ def compact_labels(labels: Any, n_classes: int) -> tuple[np.ndarray, np.ndarray]
     return out, counts
 
 
-def _check_integral(piece: np.ndarray, start: int) -> None:
-    bad = np.flatnonzero(~(np.isfinite(piece) & (piece == np.floor(piece))))
-    if len(bad):
-        raise LabelError(f"label {piece[bad[0]]} in row {start + int(bad[0])} is not a whole number.")
+def check_rows(
+    block: np.ndarray, start: int, where: str, clip: float = MAX_CLIP, sum_tolerance: float = ROW_SUM_TOLERANCE
+) -> int:
+    """Check rows of probabilities; the first of them is row `start` of `where`.
+
+    Returns
+    -------
+    int
+        Rows with a value outside [0, 1], by no more than `clip`.
+
+    Raises
+    ------
+    ProbabilityError
+        From `raise_bad_row`, for the first bad row.
+    """
+    low, high = block.min(axis=1), block.max(axis=1)
+    with np.errstate(invalid="ignore"):
+        sums = np.clip(block, 0, 1).sum(axis=1, dtype=np.float64)
+        good = (low >= -clip) & (high <= 1 + clip) & (np.abs(sums - 1) <= sum_tolerance)  # NaN compares false
+    if not good.all():
+        row = int(np.argmin(good))
+        raise_bad_row(block[row], start + row, where, clip, sum_tolerance)
+    return int(np.count_nonzero((low < 0) | (high > 1)))
 
 
-def _from_uint64(piece: np.ndarray) -> np.ndarray:
-    # A value of 2**63 or more would turn negative, which the range check reports just as well.
-    return piece.astype(np.int64)
-
-
-def raise_bad_row(row: np.ndarray, number: int, low: float, high: float, sum_tolerance: float) -> None:
-    """Say what is wrong with one row of probabilities, found by a kernel.
+def raise_bad_row(row: np.ndarray, number: int, where: str, clip: float, sum_tolerance: float) -> NoReturn:
+    """Say what is wrong with row `number` of the probabilities `where`, which a check found bad.
 
     Raises
     ------
@@ -130,21 +163,26 @@ def raise_bad_row(row: np.ndarray, number: int, low: float, high: float, sum_tol
         Always.
     """
     values = np.asarray(row, dtype=np.float64)
-    where = f"row {number}"
+    where = f"{where}: row {number}"
     if not np.isfinite(values).all():
-        column = int(np.flatnonzero(~np.isfinite(values))[0])
+        column = int(np.argmin(np.isfinite(values)))
         raise ProbabilityError(
-            f"{where}, column {column} of the probabilities is {values[column]}.",
-            "Probabilities must be finite; drop or repair such rows.",
+            f"{where} holds {values[column]} (column {column}); probabilities must be finite.",
+            "Predict these items again or leave them out.",
         )
-    outside = np.flatnonzero((row < low) | (row > high))
-    if len(outside):
-        column = int(outside[0])
-        raise ProbabilityError(
-            f"{where}, column {column} of the probabilities is {values[column]:.9g}, outside [0, 1].",
-            "Logits need a softmax first; values off by rounding can be clipped (clip=1e-4).",
-        )
+    for value, word, outside in (
+        (values.min(), "negative", values.min() < -clip),
+        (values.max(), "above 1", values.max() > 1 + clip),
+    ):
+        if outside:
+            percent = values.min() >= 0 and abs(values.sum() - 100) <= 1
+            raise ProbabilityError(
+                f"{where} holds {value:.9g}, which is {word}.",
+                "These look like percentages: divide by 100."
+                if percent
+                else "Logits need a softmax over the classes first.",
+            )
     raise ProbabilityError(
-        f"{where} of the probabilities sums to {values.sum():.6g}, further than {sum_tolerance:g} from 1.",
-        "Divide each row by its sum, or give a wider row_sum_tolerance.",
+        f"{where} sums to {np.clip(values, 0, 1).sum():.6g}, not 1 (tolerance {sum_tolerance:g}).",
+        "Give one probability per class, all classes: softmax outputs rather than independent sigmoids.",
     )

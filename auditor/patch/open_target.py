@@ -15,11 +15,11 @@ from auditor.data.base import Dataset
 from auditor.data.build import FileTable, MemoryTable
 from auditor.data.columns import SplitFiles, parquet_file
 from auditor.data.hub import local_splits, remote_splits
+from auditor.data.intake import encode_supplied, read_labels
 from auditor.data.kinds import ImageDataset
 from auditor.data.labels import encode_labels, split_names
 from auditor.data.locate import search_folders
 from auditor.data.open import DATASETS, open_dataset
-from auditor.data.probability_files import load_labels
 from auditor.data.reference import Reference, parse_reference
 from auditor.data.roles import Roles, choose_roles
 from auditor.data.sources import ColumnFile, ColumnSource
@@ -230,7 +230,7 @@ def _supplied(
     labels = Path(reference.options["labels"]) if "labels" in reference.options else None
     if labels is None or labels.suffix != ".npy" or reference.path.suffix != ".npy":
         return Unwritable(dataset, "labels and probabilities must be two .npy files")
-    codes = encode_labels(load_labels(labels), dataset.class_names, "labels").codes
+    codes = encode_supplied(read_labels(labels).values, dataset.class_names, "labels").codes
     names = split_names(reference.options.get("classes")) or dataset.class_names
     text = np.load(labels, mmap_mode="r", allow_pickle=False).dtype.kind == "U"
     extra = _extra(state, "labels.npy") or {}

@@ -7,7 +7,7 @@ import pytest
 
 from auditor.audit.findings import make_findings, weak_model_note
 from auditor.data.base import BadItem
-from auditor.data.probabilities import open_probabilities
+from auditor.data.intake import open_probabilities
 from auditor.runs.layout import FINDING_COLUMNS
 
 

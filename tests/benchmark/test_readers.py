@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from auditor.benchmark.given_labels import Truth, load_truth
+from auditor.benchmark.given_labels import Truth, load_given_labels
 from auditor.benchmark.readers.registry import READERS, read_predictions
 from auditor.core.errors import AuditorError, DataError, LabelError, ProbabilityError
 from tests.benchmark.conftest import K, write_top
@@ -180,7 +180,7 @@ def test_a_table_of_several_models_and_one_of_probabilities(tmp_path: Path) -> N
         ([f"x{k}" for k in range(N)], TOP.tolist(), "not known what the rows are called"),
         (list(range(N)), [*TOP[:-1].tolist(), "lynx"], "no class number"),
         (list(range(N)), [*TOP[:-1].tolist(), 1.5], "1.5"),
-        (list(range(N)), [*TOP[:-1].tolist(), -1], "negative"),
+        (list(range(N)), [*TOP[:-1].tolist(), -1], "label -1 in row 29 is outside"),
     ],
 )
 def test_wrong_tables_are_refused(ids: list[object], labels: list[object], message: str, tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_ids_that_are_file_numbers(tmp_path: Path) -> None:
     names = [f"val/n{k // 10}/ILSVRC2012_val_{n:08d}.JPEG" for k, n in enumerate(numbers)]
     (tmp_path / "index.json").write_text(json.dumps(names))
     np.save(tmp_path / "labels.npy", np.arange(N) % K)
-    opened = load_truth(tmp_path / "labels.npy", tmp_path / "index.json")
+    opened = load_given_labels(tmp_path / "labels.npy", tmp_path / "index.json")
     (tmp_path / "p").mkdir()
     order = RNG.permutation(N)
     table(tmp_path / "p" / "m.csv", rows([int(numbers[k]) for k in order], [int(TOP[k]) for k in order]))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from auditor.benchmark.given_labels import load_truth
+from auditor.benchmark.given_labels import load_given_labels
 from auditor.benchmark.inputs import load_inputs, verdict_facts
 from auditor.benchmark.label_lists import load_label_lists
 from auditor.benchmark.readers.base import Prediction
@@ -239,7 +239,7 @@ def test_exactly_one_source(given: dict[str, Any], tmp_path: Path) -> None:
 
 def test_labels_from_a_table_with_ids(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("id,label\na.png,cat\nb.png,dog\nc.png,cat\n")
-    found = load_truth(tmp_path / "labels.csv")
+    found = load_given_labels(tmp_path / "labels.csv")
     assert (found.labels.tolist(), found.class_names, found.names) == (
         [0, 1, 0],
         ("cat", "dog"),
@@ -247,4 +247,4 @@ def test_labels_from_a_table_with_ids(tmp_path: Path) -> None:
     )
     (tmp_path / "bad.csv").write_text("id,label\n0,1\n1,\n")
     with pytest.raises(LabelError):
-        load_truth(tmp_path / "bad.csv")
+        load_given_labels(tmp_path / "bad.csv")

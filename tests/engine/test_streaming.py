@@ -203,7 +203,7 @@ def test_bad_files(tmp_path: Path) -> None:
     with pytest.raises(UnsafeFileError):
         api.open_probabilities(tmp_path / "pickle.npy")
     np.savez(tmp_path / "x.npz", other=np.zeros(2))
-    with pytest.raises(UnreadableError, match="no member"):
+    with pytest.raises(ProbabilityError, match="no array"):
         api.open_probabilities(tmp_path / "x.npz")
     with pytest.raises(UnreadableError, match="cannot tell"):
         api.open_probabilities(tmp_path / "x.dat")

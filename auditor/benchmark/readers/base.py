@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from auditor.benchmark.given_labels import Truth
-from auditor.core.errors import DataError, LabelError, ProbabilityError
+from auditor.core.errors import DataError, ProbabilityError
 
 __all__ = [
     "Claim",
@@ -167,8 +167,4 @@ def place_rows(ids: Sequence[object] | None, values: np.ndarray, truth: Truth, w
 
 def whole_classes(values: np.ndarray, truth: Truth, where: str) -> np.ndarray:
     """Predicted labels, numbers or names, as class numbers; NaN and missing values are refused."""
-    listed = values.tolist()
-    bad = [k for k, v in enumerate(listed) if v is None or (isinstance(v, float) and not v.is_integer())]
-    if bad:
-        raise LabelError(f"{where}: the prediction of row {bad[0]} is {listed[bad[0]]!r}.", "Every row needs a class.")
-    return truth.numbers_of(listed, where)
+    return truth.numbers_of(values.tolist(), where)

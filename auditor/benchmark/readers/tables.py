@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from auditor.benchmark.given_labels import ID_COLUMNS, Truth
+from auditor.benchmark.given_labels import Truth
 from auditor.benchmark.readers.base import (
     Claim,
     Prediction,
@@ -18,6 +18,7 @@ from auditor.benchmark.readers.base import (
     whole_classes,
 )
 from auditor.core.errors import DataError
+from auditor.data.intake import ROW_NAME_KEYS
 from auditor.data.tables import read_table
 
 __all__ = ["Tables"]
@@ -48,7 +49,7 @@ class Tables:
 
     def read(self, claim: Claim, truth: Truth) -> list[Prediction]:
         (path,) = claim.files
-        table, where = read_table(path, strings=ID_COLUMNS), repr(str(path))
+        table, where = read_table(path, strings=ROW_NAME_KEYS), repr(str(path))
         lowered = {name.lower(): name for name in table.column_names}
         model = next((lowered[c] for c in _MODEL if c in lowered), None)
         if model is None:
@@ -64,7 +65,7 @@ class Tables:
         ]
 
     def _one(self, name: str, table: Any, columns: dict[str, str], truth: Truth, where: str, path: Path) -> Prediction:
-        key = next((columns[c] for c in ID_COLUMNS if c in columns), None)
+        key = next((columns[c] for c in ROW_NAME_KEYS if c in columns), None)
         label = next((columns[c] for c in _PREDICTED if c in columns and columns[c] != key), None)
         ids = None if key is None else table.column(key).to_pylist()
         if ids is not None and any(one is None for one in ids):

@@ -16,9 +16,9 @@ from auditor.core.errors import (
     UnsafeFileError,
     UsageError,
 )
+from auditor.data.intake import check_probabilities, open_probabilities
 from auditor.data.kinds import ProbabilityDataset
 from auditor.data.open import open_dataset
-from auditor.data.probabilities import check_probabilities, open_probabilities
 
 
 def probabilities(n: int = 60, k: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -128,7 +128,7 @@ def test_clean_values_are_handed_through_uncopied() -> None:
 )
 @pytest.mark.parametrize("block", [1 << 26, 24 * 4])
 def test_bad_values_name_the_row(row: list[float], match: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("auditor.data.probabilities._BLOCK_BYTES", block)
+    monkeypatch.setattr("auditor.data.intake._BLOCK_BYTES", block)
     p, _ = probabilities()
     p[7] = row
     with pytest.raises(ProbabilityError, match=match) as caught:
@@ -168,8 +168,8 @@ def test_no_rows() -> None:
 
 def test_columns_must_be_the_classes() -> None:
     p, y = probabilities()
-    with pytest.raises(ProbabilityError, match="3 columns; there are 4 classes"):
-        check_probabilities(p, n_classes=4)
+    with pytest.raises(ProbabilityError, match="3 columns for 4 class names"):
+        open_probabilities(p, y, ("a", "b", "c", "d"))
     with pytest.raises(ProbabilityError, match="3 columns for 2 class names"):
         open_probabilities(p, y, ("a", "b"))
 

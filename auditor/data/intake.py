@@ -1,0 +1,461 @@
+"""The one intake of probabilities and labels that somebody already has: every accepted form, read the same way.
+
+``find-errors --pred-probs``, ``flag``, ``benchmark``, the Python API and ``probs://`` all read through here;
+`docs/data.md` has the table of forms. Values are checked over row blocks, so a memory map larger than memory is
+never read whole, and nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auditor.core.config import Settings
+from auditor.core.errors import EmptyDataError, LabelError, ProbabilityError, UnreadableError, UsageError
+from auditor.core.files import load_npy, load_npz
+from auditor.data.base import ItemTable
+from auditor.data.class_order import check_class_order
+from auditor.data.kinds import ProbabilityDataset
+from auditor.data.labels import EncodedLabels, encode_labels, split_names
+from auditor.data.reference import Reference
+from auditor.data.tables import read_table, table_suffix
+from auditor.engine.files import ID_KEYS, LABEL_KEYS, NpySource, ParquetSource, class_columns
+from auditor.engine.files import open_probabilities as open_source
+from auditor.engine.semantics import MAX_CLIP
+from auditor.engine.sources import ArraySource, ProbabilitySource, ReorderedSource, as_source
+from auditor.engine.validate import check_rows
+
+__all__ = [
+    "LabelColumn",
+    "Probabilities",
+    "Supplied",
+    "check_probabilities",
+    "encode_supplied",
+    "open_probabilities",
+    "open_supplied",
+    "read_labels",
+]
+
+#: Columns that name the rows of a table, best first.
+ROW_NAME_KEYS = (
+    *("id", "item_id", "image_id", "row", "index", "ids", "file", "file_name", "filename", "image", "image_path"),
+    *("path", "name", "url", "uuid"),
+)
+#: Sums further from 1 than this are worth a note.
+_NOTED = 1e-5
+_BLOCK_BYTES = 64 << 20
+_NAME_KEYS = ("class_names", "classes")
+_TEXT_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+
+
+class Probabilities:
+    """Adapter of ``probs://FILE?labels=FILE&classes=a,b`` and of plain paths of .npy and .npz files."""
+
+    summary = "your own predicted probabilities, with labels and class names: .npy, .npz, parquet or a table"
+    example = "probs:///data/pred_probs.npy?labels=/data/labels.npy&classes=cat,dog"
+    options = frozenset({"labels", "classes", "check_order"})
+
+    def open(self, reference: Reference, settings: Settings) -> ProbabilityDataset:
+        """Open through `open_probabilities`."""
+        options = reference.options
+        return open_probabilities(
+            reference.path,
+            Path(options["labels"]).expanduser() if "labels" in options else None,
+            split_names(options.get("classes")),
+            check_order=options.get("check_order", "true").lower() not in ("0", "false", "no", "off"),
+        )
+
+    def status(self, settings: Settings) -> tuple[str, str]:
+        """A form of reference, not a set."""
+        return "form", "any path"
+
+
+@dataclass(frozen=True, eq=False)
+class LabelColumn:
+    """Labels as a file holds them, numbers or texts (n,), and what its rows are called where a table says so."""
+
+    values: np.ndarray
+    row_names: list[Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Supplied:
+    """Probabilities and labels of the same items. The values of the probabilities are not checked yet.
+
+    Attributes
+    ----------
+    sources : tuple of ProbabilitySource
+        One per set of probabilities, columns in the order of the class names.
+    labels : EncodedLabels
+        Its `names` are the class names.
+    ids : str array (n,) or None
+    notes : list of str
+    labels_path : Path or None
+        The file of labels, if there is one of its own.
+    """
+
+    sources: tuple[ProbabilitySource, ...]
+    labels: EncodedLabels
+    ids: np.ndarray | None
+    notes: list[str]
+    labels_path: Path | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Contents:
+    """What one file, table or array of probabilities holds."""
+
+    source: ProbabilitySource
+    class_names: tuple[str, ...] | None = None
+    labels: Any = None
+    ids: Any = None
+
+
+def open_supplied(pred_probs: Sequence[Any], labels: Any = None, class_names: Sequence[str] | None = None) -> Supplied:
+    """Open probabilities and the labels of the same items.
+
+    Parameters
+    ----------
+    pred_probs : sequence
+        One or more sets of probabilities: paths (``.npy``, ``.npz``, ``.parquet`` or a folder of such files,
+        ``.zarr``, ``.csv``, ``.tsv``, ``.jsonl``, or fsspec URIs), float arrays (n, K), data frames with a column
+        per class, tensors or lists.
+    labels : path or sequence (n,), optional
+        ``.npy``, ``.npz``, ``.parquet``, ``.csv``, ``.tsv``, ``.jsonl`` or ``.txt`` with one label per row; needed
+        unless the probabilities come with labels. Integers are positions in the class names.
+    class_names : sequence of str, optional
+        In the order of the columns. Default: the names the probabilities come with; else, where labels are texts,
+        these sorted (the order of scikit-learn's ``classes_``); else ``"0"`` .. ``"K-1"``. Said in a note.
+
+    Raises
+    ------
+    ProbabilityError
+        Wrong shape, type or length.
+    LabelError
+        Labels outside the classes or all of one class.
+    UsageError
+        No labels.
+    UnsafeFileError
+        For a pickle. It is never loaded.
+    """
+    contents = [_contents(place) for place in pred_probs]
+    first = contents[0]
+    where, (n_rows, n_classes) = first.source.name, first.source.shape
+    for one in contents:
+        _check_form(one.source)
+    labels_path = None
+    if labels is None:
+        labels = next((one.labels for one in contents if one.labels is not None), None)
+        if labels is None:
+            raise UsageError(
+                f"{where} holds no labels.",
+                "Give them with --labels FILE, or save them beside the probabilities: "
+                "numpy.savez(path, pred_probs=p, labels=y).",
+            )
+    elif isinstance(labels, Path | str):
+        labels_path = Path(labels).expanduser()
+        labels = read_labels(labels_path).values
+    values = one_column(labels, f"labels of {where}" if labels_path is None else repr(str(labels_path)))
+    if len(values) != n_rows:
+        raise ProbabilityError(
+            f"{n_rows} rows of probabilities in {where}, but {len(values)} labels"
+            f"{'' if labels_path is None else f' in {str(labels_path)!r}'}.",
+            "Row i of both must be the same item.",
+        )
+    notes: list[str] = []
+    names = tuple(class_names) if class_names is not None else first.class_names
+    if names is not None and len(names) != n_classes:
+        raise ProbabilityError(
+            f"{where} has {n_classes} columns for {len(names)} class names.", "One column per class is needed."
+        )
+    encoded = encode_supplied(values, names, f"labels of {where}", n_classes)
+    if names is None:
+        names = encoded.names
+        told = f"called 0 to {n_classes - 1}" if names[0] == "0" else f"the labels in sorted order: {', '.join(names)}"
+        notes.append(f"no class names given: the {n_classes} classes are {told}")
+    if not ((encoded.codes >= 0) & (encoded.codes != encoded.codes.max())).any():
+        raise LabelError(
+            f"labels of {where} are all of one class: there is nothing a label could be confused with.",
+            "Give data with at least two classes.",
+        )
+    sources = tuple(_by_name(one, names, notes) for one in contents)
+    ids = None if first.ids is None else np.asarray(first.ids).astype(str)
+    if ids is not None and len(ids) != n_rows:
+        raise ProbabilityError(f"{where} holds {len(ids)} ids for {n_rows} rows.")
+    return Supplied(sources, encoded, ids, [*notes, *encoded.notes], labels_path)
+
+
+def open_probabilities(
+    pred_probs: Any,
+    labels: Any = None,
+    class_names: Sequence[str] | None = None,
+    *,
+    name: str | None = None,
+    check_order: bool = True,
+) -> ProbabilityDataset:
+    """A data set of supplied out-of-sample probabilities and labels.
+
+    Parameters
+    ----------
+    pred_probs, labels, class_names :
+        As `open_supplied`, one set of probabilities. Rows without a label are left out, with a note.
+    name : str, optional
+        Default: the file name without its suffix; ``"probabilities"`` for an array.
+    check_order : bool
+        Refuse columns that fit the labels far better in another order.
+
+    Raises
+    ------
+    ProbabilityError
+        As `open_supplied`, and for values that are not finite, negative, above 1 or do not sum to 1; with the row.
+    ClassOrderError
+        See `auditor.data.class_order.check_class_order`.
+    LabelError, UsageError, UnsafeFileError
+        As `open_supplied`.
+    """
+    supplied = open_supplied([pred_probs], labels, class_names)
+    (source,), encoded = supplied.sources, supplied.labels
+    array = source.mapped() if isinstance(source, NpySource) else source.read(0, source.shape[0])
+    checked, notes = check_probabilities(array, source.name)
+    rows = np.arange(len(checked), dtype=np.int64)
+    ids = rows.astype(str) if supplied.ids is None else supplied.ids
+    items = ItemTable(ids=ids, labels=encoded.codes.astype(np.int64), splits=np.full(len(ids), "all"), index=rows)
+    if len(encoded.present) < len(ids):
+        items, checked = items.take(encoded.present), checked[encoded.present]
+    if check_order:
+        check_class_order(checked, items.labels, encoded.names)
+    path = Path(pred_probs).expanduser() if isinstance(pred_probs, Path | str) else None
+    return ProbabilityDataset(
+        name=name or (path.stem if path else "probabilities"),
+        reference=_canonical(path, supplied.labels_path, class_names, check_order),
+        class_names=encoded.names,
+        items=items,
+        notes=[*supplied.notes, *notes],
+        probabilities=checked,
+    )
+
+
+def check_probabilities(probabilities: np.ndarray, where: str = "pred_probs") -> tuple[np.ndarray, list[str]]:
+    """Check the values of an array of probabilities, and clip those that lie outside [0, 1] by rounding only.
+
+    Returns
+    -------
+    checked : float array (n, K)
+        The input itself, or a clipped copy. Rows are not rescaled, so that published results are reproduced.
+    notes : list of str
+
+    Raises
+    ------
+    ProbabilityError
+        Naming the first bad row.
+    """
+    p = probabilities
+    _check_form(ArraySource(p, where))
+    clipped_rows, worst_sum = 0, 0.0
+    step = max(1, _BLOCK_BYTES // (p.shape[1] * 8))
+    for start in range(0, len(p), step):
+        block = np.asarray(p[start : start + step])
+        clipped_rows += check_rows(block, start, where)
+        worst_sum = max(worst_sum, float(np.abs(np.clip(block, 0, 1).sum(axis=1, dtype=np.float64) - 1).max()))
+    notes = []
+    if clipped_rows:
+        p = np.clip(p, 0, 1)
+        notes.append(f"{clipped_rows:,} rows had values outside [0, 1] by at most {MAX_CLIP:g}; clipped")
+    if worst_sum > _NOTED:
+        notes.append(f"rows sum to 1 within {worst_sum:.1e}; left as they are")
+    return p, notes
+
+
+def read_labels(path: Path) -> LabelColumn:
+    """One label per row of a file.
+
+    A ``.csv`` of one column may come with a header or without: the first line is a header if it is called like a
+    label column, or is no number and no label of another row.
+
+    Raises
+    ------
+    UnreadableError, UnsafeFileError, LabelError
+    """
+    suffix = table_suffix(path)
+    if suffix == ".npz":
+        arrays = load_npz(path)
+        name = next((key for key in LABEL_KEYS if key in arrays), next(iter(arrays)) if len(arrays) == 1 else None)
+        if name is None:
+            raise LabelError(f"{str(path)!r} has no array 'labels'; it holds: {', '.join(arrays) or 'nothing'}.")
+        return LabelColumn(arrays[name])
+    if suffix == ".txt" or (suffix in (".csv", ".tsv") and path.suffix.lower() == suffix):
+        lines = _lines(path, "\t" if suffix == ".tsv" else ",")
+        if lines is not None:
+            return LabelColumn(lines)
+    if suffix not in (*_TEXT_TABLES, ".parquet"):
+        return LabelColumn(load_npy(path, mmap=True))
+    table = read_table(path)
+    name = next((key for key in LABEL_KEYS if key in table.column_names), None)
+    if name is None:
+        if table.num_columns != 1:
+            raise LabelError(f"{str(path)!r} has no column 'label'; columns: {', '.join(table.column_names)}.")
+        name = table.column_names[0]
+    called = next((key for key in ROW_NAME_KEYS if key in table.column_names and key != name), None)
+    values = np.array(table.column(name).to_pylist(), dtype=object)
+    return LabelColumn(values, None if called is None else table.column(called).to_pylist())
+
+
+def _lines(path: Path, delimiter: str) -> np.ndarray | None:
+    """Labels of a text file with one a line; None where a line holds several fields."""
+    try:
+        text = path.read_text(encoding="utf-8-sig").rstrip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnreadableError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from error
+    if not text:
+        raise EmptyDataError(f"{str(path)!r} is empty.")
+    if path.suffix.lower() == ".txt":
+        cells = [line.strip() for line in text.split("\n")]
+    else:
+        rows = list(csv.reader(text.splitlines(), delimiter=delimiter))
+        if any(len(row) > 1 for row in rows):
+            return None
+        cells = [row[0].strip() if row else "" for row in rows]
+        if _number(cells[0]) is None and cells[0] not in cells[1:]:
+            cells = cells[1:]
+    if cells and cells[0].lower() in LABEL_KEYS:
+        cells = cells[1:]
+    return np.array(cells, dtype=object)
+
+
+def one_column(values: Any, where: str) -> np.ndarray:
+    """Labels as an array (n,); (n, 1) is accepted, one-hot rows are refused with `LabelError`."""
+    array = np.asarray(values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise LabelError(
+            f"labels in {where} have shape {array.shape}; one label per row is needed.",
+            "From one-hot rows take argmax(axis=1).",
+        )
+    return array
+
+
+def encode_supplied(
+    values: np.ndarray, class_names: Sequence[str] | None, where: str, n_classes: int | None = None
+) -> EncodedLabels:
+    """Labels, as `read_labels` and callers give them, as positions in the class names.
+
+    Whole numbers may be written as floats or texts; texts that are class names are these. `n_classes` is the number of
+    classes where it is known although their names are not.
+
+    Raises
+    ------
+    LabelError
+        As `encode_labels`; and where texts without class names are not as many as the classes.
+    """
+    names = tuple(class_names or map(str, range(n_classes or 0)))
+    if values.dtype.kind in "iu" and len(values) and values.min() >= 0 and values.max() < len(names):
+        return EncodedLabels(values, names, [])  # labels of many millions of rows stay where they are
+    cells = values.tolist()
+    known = set(class_names or ())
+    if not {str(cell) for cell in cells if isinstance(cell, bool | str)} <= known:
+        # Numbers written as texts, and the flags of a binary problem, unless the classes are called so.
+        numbers = [_number(cell) for cell in cells]
+        if all(number is not None for number in numbers):
+            cells = numbers
+    if class_names is None and all(cell is None or isinstance(cell, int | float) for cell in cells):
+        whole = [int(cell) for cell in cells if cell is not None and cell == cell and abs(cell) < 1 << 31]
+        class_names = tuple(map(str, range(n_classes or max(whole, default=0) + 1)))
+    encoded = encode_labels(cells, class_names, where)
+    if n_classes is not None and len(encoded.names) != n_classes:
+        raise LabelError(
+            f"{where} are {len(encoded.names)} different texts for {n_classes} columns of probabilities.",
+            "Name the classes in the order of the columns (--class-names).",
+        )
+    return encoded
+
+
+def _number(cell: Any) -> int | float | None:
+    """A label as a number, if it is one; NaN for a missing one."""
+    if cell is None or (isinstance(cell, str) and not cell.strip()):
+        return float("nan")
+    try:
+        value = float(cell)
+    except (TypeError, ValueError):
+        return None
+    return int(value) if value.is_integer() else value
+
+
+def _contents(place: Any) -> _Contents:
+    if isinstance(place, Path | str):
+        path = Path(place).expanduser()
+        if "://" not in str(place) and table_suffix(path) in _TEXT_TABLES:
+            return _of_table(read_table(path), repr(str(path)))
+        source = open_source(place if "://" in str(place) else path)
+        if isinstance(source, ParquetSource):
+            return _Contents(source, source.class_names, source.column(LABEL_KEYS), source.column(ID_KEYS))
+        if path.suffix.lower() == ".npz":
+            return _of_members(source, load_npz(path, {*LABEL_KEYS, *ID_KEYS, *_NAME_KEYS}))
+        return _Contents(source)
+    if hasattr(place, "columns") and hasattr(place, "to_numpy"):
+        import pyarrow as pa
+
+        return _of_table(pa.Table.from_pandas(place, preserve_index=False), "pred_probs")
+    return _Contents(as_source(place))
+
+
+def _of_table(table: Any, where: str) -> _Contents:
+    columns = class_columns(table.schema, where)
+    values = np.column_stack([table.column(name).to_numpy() for name in columns])
+    label, item = (next((k for k in keys if k in table.column_names), None) for keys in (LABEL_KEYS, ID_KEYS))
+    return _Contents(
+        ArraySource(values, where),
+        tuple(columns),
+        None if label is None else np.array(table.column(label).to_pylist(), dtype=object),
+        None if item is None else table.column(item).to_pylist(),
+    )
+
+
+def _of_members(source: ProbabilitySource, members: dict[str, np.ndarray]) -> _Contents:
+    first = lambda keys: next((members[key] for key in keys if key in members), None)  # noqa: E731
+    names = first(_NAME_KEYS)
+    return _Contents(source, None if names is None else tuple(map(str, names)), first(LABEL_KEYS), first(ID_KEYS))
+
+
+def _check_form(source: ProbabilitySource) -> None:
+    n_rows, n_classes = source.shape
+    if source.dtype.kind in "iub":
+        raise ProbabilityError(
+            f"{source.name} holds {source.dtype} values: labels or one-hot rows, not probabilities.",
+            "Give the probabilities a model predicts.",
+        )
+    if n_rows == 0:
+        raise EmptyDataError(f"{source.name} has no rows.")
+    if n_classes < 2:
+        raise ProbabilityError(
+            f"{source.name} has {n_classes} columns; there are at least 2 classes.",
+            "For a binary problem give both columns: numpy.column_stack([1 - p, p]).",
+        )
+
+
+def _by_name(contents: _Contents, names: tuple[str, ...], notes: list[str]) -> ProbabilitySource:
+    """Bring columns that carry the class names into the order of `names`."""
+    own = contents.class_names
+    if own is None or own == names or set(own) != set(names) or len(own) != len(names):
+        return contents.source
+    notes.append("columns were reordered by their names to the given class order")
+    return ReorderedSource(contents.source, [own.index(name) for name in names])
+
+
+def _canonical(path: Path | None, labels: Path | None, names: Sequence[str] | None, check_order: bool) -> str:
+    """The reference that opens this again; arrays handed over in memory have none but the bare scheme."""
+    if path is None:
+        return "probs"
+    options = {}
+    if labels is not None:
+        options["labels"] = str(labels.absolute())
+    if names is not None:
+        options["classes"] = ",".join(names)
+    if not check_order:
+        options["check_order"] = "false"
+    return str(Reference("probs", str(path.absolute()), options))
