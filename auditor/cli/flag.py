@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auditor.cli.options import Address, Engine, Json, Quiet, Store
+from auditor.cli.options import Address, ClassNames, Engine, Json, Quiet, Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,12 +24,13 @@ def flag(
     pred_probs: Annotated[
         list[str] | None,
         typer.Option(
-            help="Probabilities (.npy, .npz, .zarr, .parquet, folder, fsspec URI); repeat to combine networks."
+            help="Probabilities (.npy, .npz, .zarr, .parquet, .csv, folder, fsspec URI); repeat to combine networks."
         ),
     ] = None,
     labels: Annotated[
-        str | None, typer.Option(help="Given labels (.npy, .npz, .txt); default: `labels` inside the .npz.")
+        str | None, typer.Option(help="Given labels, one per row; default: those beside the probabilities.")
     ] = None,
+    class_names: ClassNames = None,
     rule: Annotated[
         str | None, typer.Option(help="default (as find-errors), a cleanlab filter name, or paper.")
     ] = None,
@@ -67,7 +68,7 @@ def flag(
             )
         _flag_guaranteed(run, fdr, precision, confidence, store, out, json, quiet)
         return
-    inputs = _inputs(run, pred_probs or [], labels)
+    inputs = _inputs(run, pred_probs or [], labels, class_names)
     result = flag_inputs(
         inputs,
         rule=rule,
@@ -133,17 +134,17 @@ def _flag_guaranteed(
     _print(lines, document, table, json, quiet)
 
 
-def _inputs(run: str | None, pred_probs: list[str], labels: str | None) -> Inputs:
+def _inputs(run: str | None, pred_probs: list[str], labels: str | None, class_names: str | None) -> Inputs:
     from auditor.audit.flagging import inputs_from_files, inputs_from_run
-    from auditor.cli.values import run_named
+    from auditor.cli.values import parse_class_names, run_named
     from auditor.core.errors import UsageError
 
     if (run is None) == (not pred_probs):
         raise UsageError("give either a run folder or --pred-probs.", "auditor flag RUN | --pred-probs P --labels Y")
     if run is None:
-        return inputs_from_files(pred_probs, labels)
-    if labels is not None:
-        raise UsageError("--labels goes with --pred-probs; a run has its own labels.")
+        return inputs_from_files(pred_probs, labels, parse_class_names(class_names))
+    if labels is not None or class_names is not None:
+        raise UsageError("--labels and --class-names go with --pred-probs; a run has its own.")
     return inputs_from_run(run_named(run))
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "load_npy",
     "load_npz",
     "read_json",
+    "refuse_pickle",
     "sweep_temporary",
     "write_json",
     "write_text",

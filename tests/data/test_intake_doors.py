@@ -1,4 +1,4 @@
-"""Every accepted form of probabilities and labels gives the same through every door; every refused one the same error."""
+"""Each accepted form of probabilities and labels gives the same through every door; each refused one the same error."""
 
 from __future__ import annotations
 
