@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.given_labels import GivenLabels
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.run import benchmark
 from auditor.benchmark.verdicts.published import judge_published
@@ -30,7 +30,9 @@ from auditor.review.published import PublishedItem, parse_published
 CLASSES = 1000
 
 
-def made_up(models: int, items: int, judged: int, seed: int) -> tuple[Truth, list[PublishedItem], list[Prediction]]:
+def made_up(
+    models: int, items: int, judged: int, seed: int
+) -> tuple[GivenLabels, list[PublishedItem], list[Prediction]]:
     """Labels, verdicts in the published form, and one prediction per model."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, items)
@@ -55,7 +57,7 @@ def made_up(models: int, items: int, judged: int, seed: int) -> tuple[Truth, lis
         }
         for row, v in zip(rows, votes, strict=True)
     ]
-    return Truth(labels.astype(np.int64), "made-up labels"), parse_published(raw), predictions
+    return GivenLabels(labels.astype(np.int64), "made-up labels"), parse_published(raw), predictions
 
 
 def main() -> None:
@@ -68,11 +70,11 @@ def main() -> None:
         "--out", type=Path, default=Path(__file__).parent / "results" / "corrected-benchmark-speed.json"
     )
     options = parser.parse_args()
-    truth, items, predictions = made_up(options.models, options.items, options.judged, 0)
+    given_labels, items, predictions = made_up(options.models, options.items, options.judged, 0)
     # The first call compiles two small functions (kept on disk afterwards); a user pays it once per installation.
-    benchmark(predictions[:2], judge_published(items, truth), truth, draws=100)
+    benchmark(predictions[:2], judge_published(items, given_labels), given_labels, draws=100)
     began, cpu = time.perf_counter(), time.process_time()
-    result = benchmark(predictions, judge_published(items, truth), truth, draws=options.draws)
+    result = benchmark(predictions, judge_published(items, given_labels), given_labels, draws=options.draws)
     found = {
         "models": options.models,
         "items": options.items,

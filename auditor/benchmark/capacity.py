@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from auditor.benchmark.inputs import Inputs
-from auditor.benchmark.models import make_field
+from auditor.benchmark.models import compare_models
 from auditor.benchmark.readers.registry import read_predictions
 from auditor.benchmark.sets import make_sets
 from auditor.core.errors import DataError
@@ -76,17 +76,17 @@ def relate_capacity(
     DataError
         If a network of the predictions is not in the manifest, or there are fewer than three.
     """
-    sets = make_sets(inputs.judged, inputs.truth, agreement)
-    field = make_field(read_predictions(folder, inputs.truth), inputs.truth, sets)
+    sets = make_sets(inputs.judged, inputs.given_labels, agreement)
+    compared = compare_models(read_predictions(folder, inputs.given_labels), inputs.given_labels, sets)
     sizes = sizes_of(networks)
-    if missing := [name for name in field.names if name not in sizes]:
+    if missing := [name for name in compared.names if name not in sizes]:
         raise DataError(f"the size of {', '.join(missing)} is not known.", "Train the networks again.")
-    benign = field.mixing @ field.given[:, sets.benign]
-    before = field.mixing @ field.given[:, sets.correctable]
-    after = field.mixing @ field.corrected[:, sets.correctable]
+    benign = compared.mixing @ compared.given[:, sets.benign]
+    before = compared.mixing @ compared.given[:, sets.correctable]
+    after = compared.mixing @ compared.corrected[:, sets.correctable]
     relations = {
         measure: capacity_relations(
-            np.array([sizes[name][measure] for name in field.names]), benign, before, after, draws, seed
+            np.array([sizes[name][measure] for name in compared.names]), benign, before, after, draws, seed
         )
         for measure in ("parameters", "macs")
     }
@@ -101,7 +101,7 @@ def relate_capacity(
             "slope": float(on_corrected[k] - on_benign[k]),
             "recovered": float(on_corrected[k] - on_original[k]),
         }
-        for k, name in enumerate(field.names)
+        for k, name in enumerate(compared.names)
     ]
     return {
         "schema": SCHEMA,

@@ -80,7 +80,7 @@ def run_benchmark(
         class_names=class_names,
     )
     if not ranked:
-        result = count_sets(inputs.judged, inputs.truth, agreement)
+        result = count_sets(inputs.judged, inputs.given_labels, agreement)
         return BenchmarkDone(result, to_document(result), None)
     folder = out or _place(settings, inputs, run)
     conditions: dict[str, Any] = {"command": command}
@@ -90,11 +90,11 @@ def run_benchmark(
             settings, progress, cast(str, reference), train, seeds, budget, device, workers, folder, command
         )
     progress.stage("read", str(predictions))
-    found = read_predictions(cast(Path, predictions), inputs.truth)
+    found = read_predictions(cast(Path, predictions), inputs.given_labels)
     result = benchmark(
         found,
         inputs.judged,
-        inputs.truth,
+        inputs.given_labels,
         agreement=agreement,
         draws=draws,
         seed=seed,

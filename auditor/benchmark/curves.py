@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from auditor.benchmark.models import Field
+from auditor.benchmark.models import ComparedModels
 from auditor.benchmark.pairs import LEVEL, PairTests
 from auditor.benchmark.sets import Sets
 from auditor.core.seeds import generator
@@ -68,26 +68,26 @@ class Curves:
     high: np.ndarray
 
 
-def exact_counts(field: Field, right: np.ndarray, rows: np.ndarray) -> list[Fraction]:
+def exact_counts(compared: ComparedModels, right: np.ndarray, rows: np.ndarray) -> list[Fraction]:
     """Right answers of every model on `rows`, means over seeds as fractions."""
-    counts = field.counts(right, rows).tolist()
-    return [Fraction(sum(counts[k] for k in m.networks), len(m.networks)) for m in field.models]
+    counts = compared.counts(right, rows).tolist()
+    return [Fraction(sum(counts[k] for k in m.networks), len(m.networks)) for m in compared.models]
 
 
-def find_crossovers(field: Field, sets: Sets, right: np.ndarray) -> dict[tuple[int, int], Crossover]:
+def find_crossovers(compared: ComparedModels, sets: Sets, right: np.ndarray) -> dict[tuple[int, int], Crossover]:
     """All pairs a < b whose curves cross between N0 and 1, with the labels that made `right`."""
-    benign = exact_counts(field, field.given, sets.benign)
-    correctable = exact_counts(field, right, sets.correctable)
+    benign = exact_counts(compared, compared.given, sets.benign)
+    correctable = exact_counts(compared, right, sets.correctable)
     found = {}
-    for a in range(len(field.models)):
-        for b in range(a + 1, len(field.models)):
+    for a in range(len(compared.models)):
+        for b in range(a + 1, len(compared.models)):
             one = crossover((benign[a], benign[b]), sets.n_benign, (correctable[a], correctable[b]), sets.n_correctable)
             if one is not None:
                 found[a, b] = one
     return found
 
 
-def curves(field: Field, sets: Sets, draws: int, seed: int) -> Curves | None:
+def curves(compared: ComparedModels, sets: Sets, draws: int, seed: int) -> Curves | None:
     """Curves of all models; None without correctable rows.
 
     Bands: accuracy on B normal with its standard error (items and seeds), on C drawn from Beta(c + 1/2, |C| - c + 1/2),
@@ -97,12 +97,12 @@ def curves(field: Field, sets: Sets, draws: int, seed: int) -> Curves | None:
         return None
     base = sets.prevalence
     grid = np.array([base, *[g for g in GRID if g > base]])
-    benign = _shares(field, field.given, sets.benign)
-    right = np.array([float(c) for c in exact_counts(field, field.corrected, sets.correctable)])
-    original = _shares(field, field.given, sets.correctable)
-    error = np.sqrt(benign * (1 - benign) / sets.n_benign + _seed_variance(field, field.given, sets.benign))
-    low, high = np.empty((len(field.models), len(grid))), np.empty((len(field.models), len(grid)))
-    for m in range(len(field.models)):
+    benign = _shares(compared, compared.given, sets.benign)
+    right = np.array([float(c) for c in exact_counts(compared, compared.corrected, sets.correctable)])
+    original = _shares(compared, compared.given, sets.correctable)
+    error = np.sqrt(benign * (1 - benign) / sets.n_benign + _seed_variance(compared, compared.given, sets.benign))
+    low, high = np.empty((len(compared.models), len(grid))), np.empty((len(compared.models), len(grid)))
+    for m in range(len(compared.models)):
         rng = generator(seed, "band", m)
         on_benign = rng.normal(benign[m], error[m], draws)
         on_correctable = rng.beta(right[m] + 0.5, sets.n_correctable - right[m] + 0.5, draws)
@@ -117,38 +117,38 @@ def curves(field: Field, sets: Sets, draws: int, seed: int) -> Curves | None:
     )
 
 
-def _shares(field: Field, right: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return np.array([float(c) for c in exact_counts(field, right, rows)]) / int(rows.sum())
+def _shares(compared: ComparedModels, right: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return np.array([float(c) for c in exact_counts(compared, right, rows)]) / int(rows.sum())
 
 
-def _seed_variance(field: Field, right: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _seed_variance(compared: ComparedModels, right: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Variance of each model's mean over seeds."""
-    share = field.counts(right, rows) / int(rows.sum())
+    share = compared.counts(right, rows) / int(rows.sum())
     return np.array(
         [
             np.var(share[list(m.networks)], ddof=1) / len(m.networks) if len(m.networks) > 1 else 0.0
-            for m in field.models
+            for m in compared.models
         ]
     )
 
 
 def crossovers(
-    field: Field, sets: Sets, on_benign: PairTests, on_correctable: PairTests, draws: int, seed: int
+    compared: ComparedModels, sets: Sets, on_benign: PairTests, on_correctable: PairTests, draws: int, seed: int
 ) -> list[dict[str, Any]]:
     """Every crossover, the earliest first, with its bootstrap interval and the tests of both of its sides.
 
     `a` leads above the crossover, `b` below. Interval: paired differences resampled on C, normal on B (variance over
     items and seeds); conditional on the draws that have a crossover, whose share is given.
     """
-    found = find_crossovers(field, sets, field.corrected)
+    found = find_crossovers(compared, sets, compared.corrected)
     if not found:
         return []
     place = {pair: k for k, pair in enumerate(zip(on_benign.a.tolist(), on_benign.b.tolist(), strict=True))}
     n_c, n_b = sets.n_correctable, sets.n_benign
-    right = field.corrected[:, sets.correctable].astype(np.float32)
+    right = compared.corrected[:, sets.correctable].astype(np.float32)
     sums = [w @ right.T for _, w in resample_weights(np.arange(n_c), n_c, draws, seed)]
-    share = (np.concatenate(sums) / n_c).astype(np.float64) @ field.mixing.T
-    spread = _seed_variance(field, field.given, sets.benign)
+    share = (np.concatenate(sums) / n_c).astype(np.float64) @ compared.mixing.T
+    spread = _seed_variance(compared, compared.given, sets.benign)
     p_benign, p_correctable = holm(on_benign.p), holm(on_correctable.p)
     rows = []
     for (i, j), one in found.items():
@@ -157,7 +157,7 @@ def crossovers(
         gap = -abs(float(on_benign.difference[k]))
         wins, losses = float(on_benign.a_only[k]), float(on_benign.b_only[k])
         error = math.sqrt(max(0.0, (wins + losses) / n_b - gap**2) / n_b + spread[i] + spread[j])
-        below = generator(seed, "crossover", field.models[a].name, field.models[b].name).normal(gap, error, draws)
+        below = generator(seed, "crossover", compared.models[a].name, compared.models[b].name).normal(gap, error, draws)
         above = share[:, a] - share[:, b]
         crossing = (above > 1e-12) & (below < 0)
         stars = below[crossing] / (below[crossing] - above[crossing])
@@ -167,8 +167,8 @@ def crossovers(
         a_only, b_only = only if a == i else only[::-1]
         rows.append(
             {
-                "a": field.models[a].name,
-                "b": field.models[b].name,
+                "a": compared.models[a].name,
+                "b": compared.models[b].name,
                 "prevalence": float(one.prevalence),
                 "exact": f"{one.prevalence.numerator}/{one.prevalence.denominator}",
                 "increase_points": 100 * float(one.increase),
@@ -190,12 +190,12 @@ def crossovers(
     return sorted(rows, key=lambda row: row["prevalence"])
 
 
-def check_by_simulation(field: Field, sets: Sets, draws: int, seed: int) -> dict[str, Any] | None:
+def check_by_simulation(compared: ComparedModels, sets: Sets, draws: int, seed: int) -> dict[str, Any] | None:
     """Remove benign rows at random and compare the mean accuracy with the closed form at the realised prevalence."""
     if not sets.n_correctable or not sets.n_benign:
         return None
-    right = field.given[:, sets.benign]
-    on_c = field.counts(field.corrected, sets.correctable)
+    right = compared.given[:, sets.benign]
+    on_c = compared.counts(compared.corrected, sets.correctable)
     benign = right.mean(axis=1)
     worst, points = 0.0, []
     for wanted in CHECKED:

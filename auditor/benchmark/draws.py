@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.benchmark.models import Field
+from auditor.benchmark.models import ComparedModels
 from auditor.benchmark.sets import Sets
 from auditor.benchmark.verdicts.judged import GIVEN, GUESSED, Judged
 from auditor.core.seeds import generator
@@ -40,24 +40,24 @@ class Draws:
     corrected_drawn: np.ndarray | None
 
 
-def draw(field: Field, sets: Sets, judged: Judged, draws: int, seed: int) -> Draws:
+def draw(compared: ComparedModels, sets: Sets, judged: Judged, draws: int, seed: int) -> Draws:
     """Resample rows (and seeds) `draws` times.
 
     Rows nobody judged are benign, so that only their pattern of right answers counts; judged rows are kept one by one,
     because their labels can be drawn.
     """
-    n, networks = field.given.shape[1], len(field.given)
+    n, networks = compared.given.shape[1], len(compared.given)
     rows = judged.rows
     code = np.empty(n, np.int64)
     plain = np.ones(n, bool)
     plain[rows] = False
     patterns = np.zeros((0, networks), bool)
     if plain.any():
-        patterns, code[plain] = row_patterns(field.given[:, plain].T)
+        patterns, code[plain] = row_patterns(compared.given[:, plain].T)
     u = len(patterns)
     code[rows] = u + np.arange(len(rows))
     table = patterns.astype(np.float32)
-    given, corrected = _judged_right(field, sets, judged)
+    given, corrected = _judged_right(compared, sets, judged)
     keeps = sets.pruned[rows].astype(np.float32)
     fixed = (sets.state[rows] == GUESSED).astype(np.float32)
     shape = (draws, networks)
@@ -79,7 +79,7 @@ def draw(field: Field, sets: Sets, judged: Judged, draws: int, seed: int) -> Dra
             size = np.maximum(total + (one + two).sum(axis=1, dtype=np.float64), 1)[:, None]
             drawn[0][start:stop] = (shared + (one + two) @ given) / size
             drawn[1][start:stop] = (shared + one @ given + two @ corrected) / size
-    mix = _mixer(field, draws, seed)
+    mix = _mixer(compared, draws, seed)
     return Draws(
         mix(full),
         mix(before),
@@ -89,10 +89,10 @@ def draw(field: Field, sets: Sets, judged: Judged, draws: int, seed: int) -> Dra
     )
 
 
-def _judged_right(field: Field, sets: Sets, judged: Judged) -> tuple[np.ndarray, np.ndarray]:
+def _judged_right(compared: ComparedModels, sets: Sets, judged: Judged) -> tuple[np.ndarray, np.ndarray]:
     """Right by the given label and by the guess, float32 (judged rows, networks)."""
-    given = field.given[:, judged.rows].T.astype(np.float32)
-    top = np.stack([one.top1[judged.rows] for one in field.predictions])
+    given = compared.given[:, judged.rows].T.astype(np.float32)
+    top = np.stack([one.top1[judged.rows] for one in compared.predictions])
     # A correction may be another label than the guess (a reviewer named a third class): what is corrected, counts.
     label = np.where(sets.correctable[judged.rows], sets.corrected[judged.rows], judged.guess)
     return given, (top == label).T.astype(np.float32)
@@ -109,13 +109,13 @@ def _drawn_states(posterior: np.ndarray, start: int, stop: int, seed: int) -> tu
     return benign, guessed
 
 
-def _mixer(field: Field, draws: int, seed: int):  # type: ignore[no-untyped-def]
+def _mixer(compared: ComparedModels, draws: int, seed: int):  # type: ignore[no-untyped-def]
     """Mean over seeds, the seeds resampled too.
 
     k seeds resampled with replacement spread sqrt((k - 1) / k) too little; the deviations are stretched by the inverse.
     """
     weights: list[tuple[list[int], np.ndarray]] = []
-    for row, model in enumerate(field.models):
+    for row, model in enumerate(compared.models):
         k = len(model.networks)
         drawn = np.full((draws, k), 1 / k)
         if k > 1:

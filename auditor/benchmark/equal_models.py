@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from auditor.benchmark.models import Field, Model
+from auditor.benchmark.models import ComparedModels, Model
 from auditor.benchmark.pairs import change_p, compare_pairs, real_flips
 
 __all__ = ["declared", "equal_models"]
@@ -12,7 +12,7 @@ __all__ = ["declared", "equal_models"]
 
 def equal_models(
     rng: np.random.Generator, models: int, benign: int, correctable: int, shared: float, seeds: int = 1
-) -> Field:
+) -> ComparedModels:
     """Models of one law: on every row all are right with the same probability, whatever the label.
 
     Parameters
@@ -29,7 +29,7 @@ def equal_models(
     # On correctable rows the model answers the given label, the corrected one, or neither.
     answer = rng.choice(3, size=(networks, correctable), p=[0.35, 0.45, 0.2])
     right[:, benign:], corrected[:, benign:] = answer == 0, answer == 1
-    return Field(
+    return ComparedModels(
         tuple(
             Model(f"m{k}", None, tuple(range(seeds)) if seeds > 1 else (), tuple(range(k * seeds, (k + 1) * seeds)))
             for k in range(models)
@@ -42,9 +42,12 @@ def equal_models(
     )
 
 
-def declared(field: Field, correctable: int) -> int:
+def declared(compared: ComparedModels, correctable: int) -> int:
     """Number of flips the rule calls real."""
-    n = field.given.shape[1]
+    n = compared.given.shape[1]
     everything, on_c = np.ones(n, bool), np.arange(n) >= n - correctable
-    before, after = compare_pairs(field, field.given, everything), compare_pairs(field, field.corrected, everything)
-    return real_flips(before, after, change_p(field, on_c))[1]
+    before, after = (
+        compare_pairs(compared, compared.given, everything),
+        compare_pairs(compared, compared.corrected, everything),
+    )
+    return real_flips(before, after, change_p(compared, on_c))[1]

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from auditor.benchmark.inputs import Inputs
-from auditor.benchmark.models import make_field
+from auditor.benchmark.models import compare_models
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.sets import make_sets
 from auditor.report.pictures import picture_of
@@ -24,27 +24,27 @@ def examples(inputs: Inputs, predictions: list[Prediction], k: int) -> list[dict
     Keys: ``row, id, given, corrected, votes, right_by_given, right_by_corrected, models, image, text``; picture and
     text are null without the data.
     """
-    truth, judged, dataset = inputs.truth, inputs.judged, inputs.dataset
-    sets = make_sets(judged, truth, k)
+    given_labels, judged, dataset = inputs.given_labels, inputs.judged, inputs.dataset
+    sets = make_sets(judged, given_labels, k)
     place = {int(row): j for j, row in enumerate(judged.rows)}
     rows = np.flatnonzero(sets.correctable).tolist()
     votes = {row: dict(judged.votes[place[row]]) if judged.votes else {} for row in rows}
     # Votes that were not for the correction, fewest first; then by row, so that equal ones keep an order.
     rows.sort(key=lambda row: (votes[row].get("given", 0), -max(votes[row].values(), default=0), row))
-    field = make_field(predictions, truth, sets)
+    compared = compare_models(predictions, given_labels, sets)
     shown = []
     for row in rows[:SHOWN]:
         image, text = (None, None) if dataset is None else picture_of(dataset, row)
         shown.append(
             {
                 "row": row,
-                "id": truth.names[row] if truth.names else str(row),
-                "given": _name(truth.class_names, int(truth.labels[row])),
-                "corrected": _name(truth.class_names, int(sets.corrected[row])),
+                "id": given_labels.names[row] if given_labels.names else str(row),
+                "given": _name(given_labels.class_names, int(given_labels.labels[row])),
+                "corrected": _name(given_labels.class_names, int(sets.corrected[row])),
                 "votes": votes[row],
-                "right_by_given": int(field.given[:, row].sum()),
-                "right_by_corrected": int(field.corrected[:, row].sum()),
-                "models": len(field.given),
+                "right_by_given": int(compared.given[:, row].sum()),
+                "right_by_corrected": int(compared.corrected[:, row].sum()),
+                "models": len(compared.given),
                 "image": image,
                 "text": text,
             }

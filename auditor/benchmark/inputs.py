@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from auditor.benchmark.given_labels import Truth, load_given_labels, truth_of_dataset
+from auditor.benchmark.given_labels import GivenLabels, labels_of_dataset, load_given_labels
 from auditor.benchmark.label_lists import holds_objects
 from auditor.benchmark.verdicts.judged import Judged
 from auditor.benchmark.verdicts.label_lists import judge_lists
@@ -20,14 +20,13 @@ from auditor.benchmark.verdicts.published import (
     published_split,
     table_1,
 )
-from auditor.benchmark.verdicts.run import judge_run, truth_of_run
+from auditor.benchmark.verdicts.run import judge_run, labels_of_run
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, UnreadableError, UsageError
 from auditor.data.base import Dataset
 from auditor.data.open import open_dataset
 from auditor.patch.files import SUFFIX
-from auditor.patch.published_names import read_index
-from auditor.review.published import PublishedItem, read_published
+from auditor.review.published import PublishedItem, read_index, read_published
 from auditor.runs.run import open_run
 
 __all__ = ["Inputs", "countable_only", "load_inputs", "open_split", "verdict_facts"]
@@ -39,14 +38,14 @@ class Inputs:
 
     Attributes
     ----------
-    truth : Truth
+    given_labels : GivenLabels
     judged : Judged
     dataset : Dataset or None
-        For pictures; the split of `truth`.
+        For pictures; the split of `given_labels`.
     name : str
     """
 
-    truth: Truth
+    given_labels: GivenLabels
     judged: Judged
     dataset: Dataset | None
     name: str
@@ -100,37 +99,41 @@ def load_inputs(
     if run is not None:
         return _of_run(settings, run, store, split, dataset, labels)
     if labels is not None:
-        truth = load_given_labels(labels, index, class_names or (dataset.class_names if dataset else None))
-        if dataset is not None and len(dataset) != len(truth):
-            raise DataError(f"{truth.source} has {len(truth):,} labels, {dataset.name!r} {len(dataset):,} items.")
+        given_labels = load_given_labels(labels, index, class_names or (dataset.class_names if dataset else None))
+        if dataset is not None and len(dataset) != len(given_labels):
+            raise DataError(
+                f"{given_labels.source} has {len(given_labels):,} labels, {dataset.name!r} {len(dataset):,} items."
+            )
     elif dataset is not None:
-        truth = truth_of_dataset(dataset)
+        given_labels = labels_of_dataset(dataset)
         if index is not None:
-            truth = replace(truth, other_names=tuple(read_index(index)))
+            given_labels = replace(given_labels, other_names=tuple(read_index(index)))
     else:
         raise UsageError("no labels.", "Give them with --labels FILE, or name a data set.")
     if patch is not None:
         if not patch.is_file():
             raise UnreadableError(f"no patch at {str(patch)!r}.", "Check the path.")
-        return Inputs(truth, judge_patch(patch, truth, dataset), dataset, _name(dataset, patch))
+        return Inputs(given_labels, judge_patch(patch, given_labels, dataset), dataset, _name(dataset, patch))
     assert verdicts is not None
     kind, content = _kind(verdicts)
     if kind == "lists":
-        return Inputs(truth, judge_lists(verdicts, truth), dataset, _name(dataset, verdicts))
-    judged = judge_published(content, truth)
-    return Inputs(_with_names(truth, content), judged, dataset, _name(dataset, verdicts))
+        return Inputs(given_labels, judge_lists(verdicts, given_labels), dataset, _name(dataset, verdicts))
+    judged = judge_published(content, given_labels)
+    return Inputs(_with_names(given_labels, content), judged, dataset, _name(dataset, verdicts))
 
 
 def _of_run(
     settings: Settings, run: str, store: str | None, split: str | None, dataset: Dataset | None, labels: Path | None
 ) -> Inputs:
     opened = open_run(run, settings.runs_dir)
-    truth, ids = truth_of_run(opened, split)
+    given_labels, ids = labels_of_run(opened, split)
     if labels is not None:
-        given = load_given_labels(labels, None, truth.class_names)
-        if given.labels.tolist() != truth.labels.tolist():
+        given = load_given_labels(labels, None, given_labels.class_names)
+        if given.labels.tolist() != given_labels.labels.tolist():
             raise DataError(f"{given.source} are not the labels of the run {opened.id!r}.", "Leave --labels out.")
-    return Inputs(truth, judge_run(opened, truth, ids, store), dataset, str(opened.manifest["data"]["name"]))
+    return Inputs(
+        given_labels, judge_run(opened, given_labels, ids, store), dataset, str(opened.manifest["data"]["name"])
+    )
 
 
 def _name(dataset: Dataset | None, path: Path) -> str:
@@ -151,21 +154,21 @@ def _kind(path: Path) -> tuple[str, Any]:
     return "published", read_published(path)
 
 
-def _with_names(truth: Truth, items: list[PublishedItem]) -> Truth:
+def _with_names(given_labels: GivenLabels, items: list[PublishedItem]) -> GivenLabels:
     """Class names from the verdicts, where they name every class and no two alike."""
-    if truth.class_names is not None:
-        return truth
+    if given_labels.class_names is not None:
+        return given_labels
     if items[0].schema == "imdb":
-        return replace(truth, class_names=("Negative", "Positive"))
+        return replace(given_labels, class_names=("Negative", "Positive"))
     names: dict[int, str] = {}
     for item in items:
         for number, name in ((item.given_index, item.given[0]), (item.guessed_index, item.guessed[0])):
             if number is not None:
                 names[number] = name
     whole = sorted(names) == list(range(len(names))) and len(set(names.values())) == len(names)
-    if not whole or int(truth.labels.max()) >= len(names):
-        return truth
-    return replace(truth, class_names=tuple(names[k] for k in range(len(names))))
+    if not whole or int(given_labels.labels.max()) >= len(names):
+        return given_labels
+    return replace(given_labels, class_names=tuple(names[k] for k in range(len(names))))
 
 
 def countable_only(path: Path, without_labels: bool) -> bool:
@@ -218,20 +221,20 @@ def verdict_facts(
         elif items[0].schema == "amazon":
             raise DataError("amazon has no label file to check against.", "Leave --labels out.")
         else:
-            truth = load_given_labels(labels, index)
-            _add_sets(facts, truth, judge_published(items, truth), k, flagged)
-            size = len(truth)
+            given_labels = load_given_labels(labels, index)
+            _add_sets(facts, given_labels, judge_published(items, given_labels), k, flagged)
+            size = len(given_labels)
         facts["checked_against_labels"] = True
     return {**facts, "table_1": table_1(errors, checked, size, flagged)}
 
 
-def _add_sets(facts: dict[str, Any], truth: Truth, judged: Judged, k: int, flagged: int | None) -> None:
+def _add_sets(facts: dict[str, Any], given_labels: GivenLabels, judged: Judged, k: int, flagged: int | None) -> None:
     from auditor.benchmark.run import count_sets
 
     if flagged is not None and flagged > len(judged.rows):
         facts["notes"].append("only a sample of the doubted rows was judged: there are no benign and correctable sets")
         return
-    found = count_sets(judged, truth, k)
+    found = count_sets(judged, given_labels, k)
     facts |= {
         "n_benign": found.n_benign,
         "n_correctable": found.n_correctable,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auditor.benchmark.models import Field
+from auditor.benchmark.models import ComparedModels
 from auditor.benchmark.pairs import LEVEL
 from auditor.benchmark.sets import Sets
 from auditor.benchmark.verdicts.judged import GIVEN, GUESSED, Judged
@@ -19,7 +19,9 @@ __all__ = ["drawn_claims"]
 DRAWS = 200
 
 
-def drawn_claims(field: Field, sets: Sets, judged: Judged, pairs: Sequence[int], seed: int) -> dict[int, float]:
+def drawn_claims(
+    compared: ComparedModels, sets: Sets, judged: Judged, pairs: Sequence[int], seed: int
+) -> dict[int, float]:
     """Share of label draws in which a pair's flip is declared by the rule.
 
     The adjustment is Bonferroni's over all pairs, which is stricter than Holm's. Models with several seeds and verdicts
@@ -32,9 +34,9 @@ def drawn_claims(field: Field, sets: Sets, judged: Judged, pairs: Sequence[int],
     """
     if judged.posterior is None or not len(pairs):
         return {}
-    a, b = np.triu_indices(len(field.models), 1)
+    a, b = np.triu_indices(len(compared.models), 1)
     rows, n_pairs = judged.rows, len(a)
-    outside = np.ones(field.given.shape[1], bool)
+    outside = np.ones(compared.given.shape[1], bool)
     outside[rows] = False
     label = np.where(sets.correctable[rows], sets.corrected[rows], judged.guess)
     low = judged.posterior[:, GIVEN]
@@ -43,14 +45,14 @@ def drawn_claims(field: Field, sets: Sets, judged: Judged, pairs: Sequence[int],
     benign, guessed = u < low, (u >= low) & (u < high)
     found = {}
     for pair in pairs:
-        one, two = field.models[a[pair]].networks, field.models[b[pair]].networks
+        one, two = compared.models[a[pair]].networks, compared.models[b[pair]].networks
         if len(one) > 1 or len(two) > 1:
             continue
-        x, y = field.given[one[0]], field.given[two[0]]
+        x, y = compared.given[one[0]], compared.given[two[0]]
         wins, losses = int((x & ~y)[outside].sum()), int((y & ~x)[outside].sum())
         gap = x[rows].astype(int) - y[rows]
-        moved = (field.predictions[one[0]].top1[rows] == label).astype(int) - (
-            field.predictions[two[0]].top1[rows] == label
+        moved = (compared.predictions[one[0]].top1[rows] == label).astype(int) - (
+            compared.predictions[two[0]].top1[rows] == label
         )
         declared = 0
         for k in range(DRAWS):

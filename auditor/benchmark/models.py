@@ -10,12 +10,12 @@ from typing import Final
 
 import numpy as np
 
-from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.given_labels import GivenLabels
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.sets import Sets
 from auditor.core.errors import DataError
 
-__all__ = ["Field", "Model", "make_field"]
+__all__ = ["ComparedModels", "Model", "compare_models"]
 
 _SEED: Final = re.compile(r"^(?P<name>.+?)[_\-]{1,2}seed[_\-]?(?P<seed>\d+)$", re.IGNORECASE)
 _PLATFORMS: Final = ("pytorch", "torchvision", "torch", "keras", "tensorflow", "timm", "jax", "flax", "onnx")
@@ -33,7 +33,7 @@ class Model:
     seeds : tuple of int
         Empty where one network without a seed in its name is stored.
     networks : tuple of int
-        Its rows in the arrays of a `Field`.
+        Its rows in the arrays of a `ComparedModels`.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Model:
 
 
 @dataclass(frozen=True, eq=False)
-class Field:
+class ComparedModels:
     """Who is compared, and what every network has right.
 
     Attributes
@@ -91,7 +91,7 @@ class Field:
         return np.count_nonzero(right[:, rows], axis=1)
 
 
-def make_field(predictions: Sequence[Prediction], truth: Truth, sets: Sets) -> Field:
+def compare_models(predictions: Sequence[Prediction], given_labels: GivenLabels, sets: Sets) -> ComparedModels:
     """Group networks into models and mark what they have right.
 
     Raises
@@ -100,7 +100,7 @@ def make_field(predictions: Sequence[Prediction], truth: Truth, sets: Sets) -> F
         If a seed of a model is there twice, or a model with and without seed.
     """
     top = np.stack([one.top1 for one in predictions])
-    given = top == truth.labels
+    given = top == given_labels.labels
     corrected = np.where(sets.correctable, top == sets.corrected, given)
     accepted = corrected.copy()
     for row, labels in sets.several.items():
@@ -123,7 +123,7 @@ def make_field(predictions: Sequence[Prediction], truth: Truth, sets: Sets) -> F
         models.append(Model(name, _platform(name), known, tuple(k for _, k in members)))
     right = given.sum(axis=1)
     models.sort(key=lambda m: (-float(np.mean([right[k] for k in m.networks])), m.name))
-    return Field(tuple(models), tuple(predictions), given, corrected, accepted, truth.labels)
+    return ComparedModels(tuple(models), tuple(predictions), given, corrected, accepted, given_labels.labels)
 
 
 def _platform(name: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.benchmark.models import Field
+from auditor.benchmark.models import ComparedModels
 from auditor.stats.paired import discordant_counts, holm, mcnemar, mcnemar_greater, seeded_greater, sign_flip
 
 __all__ = ["BOTH_SIDES", "CHANGE", "LEVEL", "PairTests", "change_p", "compare_pairs", "flips_of", "real_flips"]
@@ -56,7 +56,7 @@ class PairTests:
         return table
 
 
-def compare_pairs(field: Field, right: np.ndarray, rows: np.ndarray) -> PairTests:
+def compare_pairs(compared: ComparedModels, right: np.ndarray, rows: np.ndarray) -> PairTests:
     """Test all pairs on `rows`.
 
     One network each: exact McNemar. With several seeds of either: paired differences of the mean over seeds, with the
@@ -64,23 +64,23 @@ def compare_pairs(field: Field, right: np.ndarray, rows: np.ndarray) -> PairTest
 
     Parameters
     ----------
-    field : Field
+    compared : ComparedModels
     right : bool array (networks, n)
     rows : bool array (n,)
     """
     inside = right[:, rows]
     n = inside.shape[1]
-    a, b = np.triu_indices(len(field.models), 1)
+    a, b = np.triu_indices(len(compared.models), 1)
     if n == 0:
         zero, one = np.zeros(len(a)), np.ones(len(a))
         return PairTests(a, b, zero, zero, zero, one, one, one)
     table = discordant_counts(inside)
-    mixing = field.mixing
+    mixing = compared.mixing
     only = mixing @ table.astype(np.float64) @ mixing.T  # mean over pairs of seeds
     first, second = only[a, b], only[b, a]
     difference = (first - second) / n
-    if not field.seeded:
-        at = np.array([model.networks[0] for model in field.models])
+    if not compared.seeded:
+        at = np.array([model.networks[0] for model in compared.models])
         wins, losses = table[at[a], at[b]], table[at[b], at[a]]
         return PairTests(
             a,
@@ -92,24 +92,28 @@ def compare_pairs(field: Field, right: np.ndarray, rows: np.ndarray) -> PairTest
             mcnemar_greater(wins, losses),
             mcnemar_greater(losses, wins),
         )
-    greater, less = _seeded(field, inside, a, b)
-    exact = [len(field.models[i].networks) == len(field.models[j].networks) == 1 for i, j in zip(a, b, strict=True)]
+    greater, less = _seeded(compared, inside, a, b)
+    exact = [
+        len(compared.models[i].networks) == len(compared.models[j].networks) == 1 for i, j in zip(a, b, strict=True)
+    ]
     p = np.minimum(1.0, 2 * np.minimum(greater, less))
     for k in np.flatnonzero(exact):
-        i, j = field.models[a[k]].networks[0], field.models[b[k]].networks[0]
+        i, j = compared.models[a[k]].networks[0], compared.models[b[k]].networks[0]
         p[k] = mcnemar(table[i, j], table[j, i])
         greater[k], less[k] = mcnemar_greater(table[i, j], table[j, i]), mcnemar_greater(table[j, i], table[i, j])
     return PairTests(a, b, difference, first, second, p, greater, less)
 
 
-def _seeded(field: Field, values: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _seeded(
+    compared: ComparedModels, values: np.ndarray, a: np.ndarray, b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """One-sided p-values both ways from values (networks, n) of any kind."""
     n = values.shape[1]
-    mean = field.mixing @ values.astype(np.float64)
+    mean = compared.mixing @ values.astype(np.float64)
     per_network = values.mean(axis=1, dtype=np.float64)
     spread = [
         (float(np.var(per_network[list(m.networks)], ddof=1)) if len(m.networks) > 1 else 0.0, len(m.networks))
-        for m in field.models
+        for m in compared.models
     ]
     greater, less = np.empty(len(a)), np.empty(len(a))
     for k, (i, j) in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
@@ -120,7 +124,7 @@ def _seeded(field: Field, values: np.ndarray, a: np.ndarray, b: np.ndarray) -> t
     return greater, less
 
 
-def change_p(field: Field, rows: np.ndarray) -> np.ndarray:
+def change_p(compared: ComparedModels, rows: np.ndarray) -> np.ndarray:
     """Two-sided p for all pairs that correcting the labels changes the difference of two models, float64 (pairs,).
 
     Only correctable rows can change it. One network each: exact, by random signs of the per-row changes
@@ -128,20 +132,20 @@ def change_p(field: Field, rows: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    field : Field
+    compared : ComparedModels
     rows : bool array (n,)
         Correctable rows.
     """
-    a, b = np.triu_indices(len(field.models), 1)
-    change = field.corrected[:, rows].astype(np.int8) - field.given[:, rows].astype(np.int8)
+    a, b = np.triu_indices(len(compared.models), 1)
+    change = compared.corrected[:, rows].astype(np.int8) - compared.given[:, rows].astype(np.int8)
     if change.shape[1] == 0:
         return np.ones(len(a))
     result = np.ones(len(a))
     greater = less = None
-    if field.seeded:
-        greater, less = _seeded(field, change, a, b)
+    if compared.seeded:
+        greater, less = _seeded(compared, change, a, b)
     for k, (i, j) in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
-        first, second = field.models[i].networks, field.models[j].networks
+        first, second = compared.models[i].networks, compared.models[j].networks
         if len(first) == len(second) == 1:
             result[k] = _flip_p(change[first[0]] - change[second[0]])
         elif greater is not None and less is not None:

@@ -11,9 +11,9 @@ import numpy as np
 
 from auditor.benchmark.curves import check_by_simulation, crossovers, curves, exact_counts, find_crossovers
 from auditor.benchmark.draws import Draws, draw, interval, rank_interval, summary_of_signs
-from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.given_labels import GivenLabels
 from auditor.benchmark.label_draws import drawn_claims
-from auditor.benchmark.models import Field, make_field
+from auditor.benchmark.models import ComparedModels, compare_models
 from auditor.benchmark.pairs import PairTests, change_p, compare_pairs, real_flips
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.result import BenchmarkResult, ModelResult
@@ -34,13 +34,13 @@ __all__ = ["benchmark", "count_sets"]
 SIMULATED = 500
 
 
-def count_sets(judged: Judged, truth: Truth, k: int | None = None) -> BenchmarkResult:
+def count_sets(judged: Judged, given_labels: GivenLabels, k: int | None = None) -> BenchmarkResult:
     """Counts and sets alone, without any predictions.
 
     Parameters
     ----------
     judged : Judged
-    truth : Truth
+    given_labels : GivenLabels
     k : int, optional
         Votes a verdict needs; by default the source's own.
 
@@ -53,25 +53,25 @@ def count_sets(judged: Judged, truth: Truth, k: int | None = None) -> BenchmarkR
     if k not in judged.thresholds and judged.kind in ("published", "run"):
         known = ", ".join(map(str, judged.thresholds))
         raise UsageError(f"--agreement {k}: these verdicts can be read at {known}.")
-    return _counted(judged, truth, make_sets(judged, truth, k))
+    return _counted(judged, given_labels, make_sets(judged, given_labels, k))
 
 
-def _counted(judged: Judged, truth: Truth, sets: Sets) -> BenchmarkResult:
+def _counted(judged: Judged, given_labels: GivenLabels, sets: Sets) -> BenchmarkResult:
     counts = judged.counts(sets.k)
     return BenchmarkResult(
-        truth.source,
-        truth.source,
+        given_labels.source,
+        given_labels.source,
         {"kind": judged.kind, "how": judged.how},
         sets.k,
         counts,
-        len(truth),
+        len(given_labels),
         sets.n_benign,
         sets.n_correctable,
-        len(truth) - sets.n_pruned,
+        len(given_labels) - sets.n_pruned,
         sets.n_pruned,
         int(sets.lenient.sum()),
         sets.prevalence,
-        100 * counts["errors"] / len(truth),
+        100 * counts["errors"] / len(given_labels),
         notes=tuple(judged.notes),
     )
 
@@ -79,7 +79,7 @@ def _counted(judged: Judged, truth: Truth, sets: Sets) -> BenchmarkResult:
 def benchmark(
     predictions: Sequence[Prediction],
     judged: Judged,
-    truth: Truth,
+    given_labels: GivenLabels,
     *,
     agreement: int | None = None,
     draws: int = 10_000,
@@ -96,7 +96,7 @@ def benchmark(
         One per network, from `readers.registry.read_predictions`.
     judged : Judged
         Verdicts on rows.
-    truth : Truth
+    given_labels : GivenLabels
         Given labels.
     agreement : int, optional
         Votes a verdict needs; by default the source's own (3 of 5 for published verdicts).
@@ -115,38 +115,40 @@ def benchmark(
     """
     began = time.perf_counter()
     tell = progress or SilentProgress()
-    counted = count_sets(judged, truth, agreement)
+    counted = count_sets(judged, given_labels, agreement)
     if not counted.n_pruned:
         raise UsageError("no row is left after removing the unknown ones: there is nothing to rank on.")
-    sets = make_sets(judged, truth, counted.agreement)
-    field = make_field(predictions, truth, sets)
-    tell.stage("compare", f"{len(field.models)} models, {len(truth):,} rows, {sets.n_correctable:,} correctable")
-    tests = _test(field, sets)
+    sets = make_sets(judged, given_labels, counted.agreement)
+    compared = compare_models(predictions, given_labels, sets)
+    tell.stage(
+        "compare", f"{len(compared.models)} models, {len(given_labels):,} rows, {sets.n_correctable:,} correctable"
+    )
+    tests = _test(compared, sets)
     tell.stage("resample", f"{draws:,} draws")
-    resampled = draw(field, sets, judged, draws, seed)
+    resampled = draw(compared, sets, judged, draws, seed)
     result = replace(
         counted,
-        dataset=dataset or truth.source,
-        models=tuple(_models(field, sets, tests.before, tests.after, resampled)),
-        **_order_changes(field, sets, judged, tests, resampled, seed),
+        dataset=dataset or given_labels.source,
+        models=tuple(_models(compared, sets, tests.before, tests.after, resampled)),
+        **_order_changes(compared, sets, judged, tests, resampled, seed),
     )
     tell.stage("curves")
-    correlation = _correlations(field, sets)
+    correlation = _correlations(compared, sets)
     result = replace(
         result,
-        crossovers=tuple(crossovers(field, sets, tests.on_benign, tests.after_on_correctable, draws, seed)),
+        crossovers=tuple(crossovers(compared, sets, tests.on_benign, tests.after_on_correctable, draws, seed)),
         crossovers_original=tuple(
-            {"a": field.names[i], "b": field.names[j], "prevalence": float(one.prevalence)}
-            for (i, j), one in find_crossovers(field, sets, field.given).items()
+            {"a": compared.names[i], "b": compared.names[j], "prevalence": float(one.prevalence)}
+            for (i, j), one in find_crossovers(compared, sets, compared.given).items()
         ),
         kendall_tau=correlation["pruned"]["kendall"],
         rank_correlation=correlation,
-        curves=_curves(field, sets, draws, seed),
-        simulation=check_by_simulation(field, sets, SIMULATED, seed),
-        by_agreement=tuple(_at(judged, truth, predictions, k) for k in judged.thresholds),
-        selection=agreement_with_guesses(field, judged),
-        audit=audit_ranking(field, sets, judged, draws, seed),
-        label_uncertainty=_uncertainty(resampled, judged, len(field.models)),
+        curves=_curves(compared, sets, draws, seed),
+        simulation=check_by_simulation(compared, sets, SIMULATED, seed),
+        by_agreement=tuple(_at(judged, given_labels, predictions, k) for k in judged.thresholds),
+        selection=agreement_with_guesses(compared, judged),
+        audit=audit_ranking(compared, sets, judged, draws, seed),
+        label_uncertainty=_uncertainty(resampled, judged, len(compared.models)),
     )
     more = {
         "draws": draws,
@@ -172,26 +174,26 @@ class _Tests:
     change: np.ndarray
 
 
-def _test(field: Field, sets: Sets) -> _Tests:
+def _test(compared: ComparedModels, sets: Sets) -> _Tests:
     return _Tests(
-        compare_pairs(field, field.given, sets.pruned),
-        compare_pairs(field, field.corrected, sets.pruned),
-        compare_pairs(field, field.given, sets.benign),
-        compare_pairs(field, field.given, sets.correctable),
-        compare_pairs(field, field.corrected, sets.correctable),
-        change_p(field, sets.correctable),
+        compare_pairs(compared, compared.given, sets.pruned),
+        compare_pairs(compared, compared.corrected, sets.pruned),
+        compare_pairs(compared, compared.given, sets.benign),
+        compare_pairs(compared, compared.given, sets.correctable),
+        compare_pairs(compared, compared.corrected, sets.correctable),
+        change_p(compared, sets.correctable),
     )
 
 
 def _order_changes(
-    field: Field, sets: Sets, judged: Judged, tests: _Tests, resampled: Draws, seed: int
+    compared: ComparedModels, sets: Sets, judged: Judged, tests: _Tests, resampled: Draws, seed: int
 ) -> dict[str, Any]:
     """Flips and ties: the fields of the result that speak of pairs."""
-    names = field.names
+    names = compared.names
     flips, real = real_flips(tests.before, tests.after, tests.change)
     flips_c, real_c = real_flips(tests.before_on_correctable, tests.after_on_correctable, tests.change)
     probability, taus = summary_of_signs(resampled.original, resampled.corrected)
-    uncertain = drawn_claims(field, sets, judged, [f["pair"] for f in flips], seed)
+    uncertain = drawn_claims(compared, sets, judged, [f["pair"] for f in flips], seed)
     defined = taus[np.isfinite(taus)]
     return {
         "flips": tuple(_told(f, names, probability, uncertain) for f in flips),
@@ -199,24 +201,26 @@ def _order_changes(
         "flips_correctable": tuple(_told(f, names, None, {}) for f in flips_c),
         "n_flips_correctable_real": real_c,
         "n_pairs": len(tests.before.a),
-        "pairs": tuple(_pairs(field, tests.before, tests.after, tests.change, probability)),
+        "pairs": tuple(_pairs(compared, tests.before, tests.after, tests.change, probability)),
         "kendall_tau_interval": tuple(interval(defined).tolist()) if len(defined) else None,
         "tie_groups": {
-            "original": _ties(field, field.given, sets, tests.before),
-            "corrected": _ties(field, field.corrected, sets, tests.after),
+            "original": _ties(compared, compared.given, sets, tests.before),
+            "corrected": _ties(compared, compared.corrected, sets, tests.after),
         },
     }
 
 
-def _models(field: Field, sets: Sets, before: PairTests, after: PairTests, resampled: Draws) -> list[ModelResult]:
-    m = len(field.models)
-    n = {"full": field.given.shape[1], "benign": sets.n_benign, "correctable": sets.n_correctable}
+def _models(
+    compared: ComparedModels, sets: Sets, before: PairTests, after: PairTests, resampled: Draws
+) -> list[ModelResult]:
+    m = len(compared.models)
+    n = {"full": compared.given.shape[1], "benign": sets.n_benign, "correctable": sets.n_correctable}
     everything = np.ones(n["full"], bool)
     counts = {
-        "full": exact_counts(field, field.given, everything),
-        "benign": exact_counts(field, field.given, sets.benign),
-        "correctable_original": exact_counts(field, field.given, sets.correctable),
-        "correctable_corrected": exact_counts(field, field.corrected, sets.correctable),
+        "full": exact_counts(compared, compared.given, everything),
+        "benign": exact_counts(compared, compared.given, sets.benign),
+        "correctable_original": exact_counts(compared, compared.given, sets.correctable),
+        "correctable_corrected": exact_counts(compared, compared.corrected, sets.correctable),
     }
     whole = {key: [int(c) if c.denominator == 1 else float(c) for c in found] for key, found in counts.items()}
     pruned = {
@@ -232,11 +236,11 @@ def _models(field: Field, sets: Sets, before: PairTests, after: PairTests, resam
         "pruned_corrected": interval(resampled.corrected),
     }
     lenient = {
-        side: field.mixing @ (field.counts(right, sets.lenient) / max(1, int(sets.lenient.sum())))
-        for side, right in (("original", field.given), ("corrected", field.accepted))
+        side: compared.mixing @ (compared.counts(right, sets.lenient) / max(1, int(sets.lenient.sum())))
+        for side, right in (("original", compared.given), ("corrected", compared.accepted))
     }
     rows = []
-    for k, model in enumerate(field.models):
+    for k, model in enumerate(compared.models):
         on_c = {
             key: whole[key][k] / n["correctable"] if n["correctable"] else None
             for key in ("correctable_original", "correctable_corrected")
@@ -262,8 +266,8 @@ def _models(field: Field, sets: Sets, before: PairTests, after: PairTests, resam
                 {side: (int(b[0, k]), int(b[1, k])) for side, b in boot.items()},
                 int(ranks["original"][k] - ranks["corrected"][k]),
                 {side: float(v[k]) for side, v in lenient.items()},
-                _top_k(field, model.networks),
-                tuple(_seeds(field, sets, k)),
+                _top_k(compared, model.networks),
+                tuple(_seeds(compared, sets, k)),
             )
         )
     return rows
@@ -277,20 +281,21 @@ def _exact_limits(count: Any, n: int, networks: int) -> tuple[float, float] | No
     return found.low, found.high
 
 
-def _top_k(field: Field, networks: tuple[int, ...]) -> dict[str, int] | None:
-    top = field.predictions[networks[0]].top
+def _top_k(compared: ComparedModels, networks: tuple[int, ...]) -> dict[str, int] | None:
+    top = compared.predictions[networks[0]].top
     if top is None or len(networks) > 1:
         return None
-    return {"k": top.shape[1], "full": int((top == field.labels[:, None]).any(axis=1).sum())}
+    return {"k": top.shape[1], "full": int((top == compared.labels[:, None]).any(axis=1).sum())}
 
 
-def _seeds(field: Field, sets: Sets, k: int) -> list[dict[str, Any]]:
-    model = field.models[k]
+def _seeds(compared: ComparedModels, sets: Sets, k: int) -> list[dict[str, Any]]:
+    model = compared.models[k]
     if len(model.networks) < 2:
         return []
-    full = field.given[list(model.networks)].mean(axis=1)
+    full = compared.given[list(model.networks)].mean(axis=1)
     pruned = [
-        field.counts(r, sets.pruned)[list(model.networks)] / sets.n_pruned for r in (field.given, field.corrected)
+        compared.counts(r, sets.pruned)[list(model.networks)] / sets.n_pruned
+        for r in (compared.given, compared.corrected)
     ]
     return [
         {
@@ -314,15 +319,15 @@ def _told(
 
 
 def _pairs(
-    field: Field, before: PairTests, after: PairTests, change: np.ndarray, probability: np.ndarray
+    compared: ComparedModels, before: PairTests, after: PairTests, change: np.ndarray, probability: np.ndarray
 ) -> list[dict[str, Any]]:
     if not len(before.a):
         return []
     adjusted = [holm(before.p), holm(after.p), holm(change)]
     return [
         {
-            "a": field.names[i],
-            "b": field.names[j],
+            "a": compared.names[i],
+            "b": compared.names[j],
             "difference_original": float(before.difference[k]),
             "difference_corrected": float(after.difference[k]),
             "discordant_original": [float(before.a_only[k]), float(before.b_only[k])],
@@ -339,22 +344,22 @@ def _pairs(
     ]
 
 
-def _ties(field: Field, right: np.ndarray, sets: Sets, tests: PairTests) -> list[list[str]]:
-    better = tests.better(len(field.models))
-    values = field.mixing @ field.counts(right, sets.pruned)
-    return [[field.names[k] for k in group] for group in tie_groups(values, better | better.T)]
+def _ties(compared: ComparedModels, right: np.ndarray, sets: Sets, tests: PairTests) -> list[list[str]]:
+    better = tests.better(len(compared.models))
+    values = compared.mixing @ compared.counts(right, sets.pruned)
+    return [[compared.names[k] for k in group] for group in tie_groups(values, better | better.T)]
 
 
-def _correlations(field: Field, sets: Sets) -> dict[str, Any]:
+def _correlations(compared: ComparedModels, sets: Sets) -> dict[str, Any]:
     found = {}
     for name, rows in (("pruned", sets.pruned), ("correctable", sets.correctable)):
-        one, two = (field.mixing @ field.counts(right, rows) for right in (field.given, field.corrected))
+        one, two = (compared.mixing @ compared.counts(right, rows) for right in (compared.given, compared.corrected))
         found[name] = {"spearman": spearman(one, two), "kendall": float(kendall_tau(pair_signs(one), pair_signs(two)))}
     return found
 
 
-def _curves(field: Field, sets: Sets, draws: int, seed: int) -> dict[str, Any] | None:
-    found = curves(field, sets, draws, seed)
+def _curves(compared: ComparedModels, sets: Sets, draws: int, seed: int) -> dict[str, Any] | None:
+    found = curves(compared, sets, draws, seed)
     if found is None:
         return None
     return {
@@ -366,17 +371,19 @@ def _curves(field: Field, sets: Sets, draws: int, seed: int) -> dict[str, Any] |
                 "low": found.low[k],
                 "high": found.high[k],
             }
-            for k, name in enumerate(field.names)
+            for k, name in enumerate(compared.names)
         },
     }
 
 
-def _at(judged: Judged, truth: Truth, predictions: Sequence[Prediction], k: int) -> dict[str, Any]:
+def _at(judged: Judged, given_labels: GivenLabels, predictions: Sequence[Prediction], k: int) -> dict[str, Any]:
     """Sets and rankings at another threshold: how far the result rests on the choice."""
-    sets = make_sets(judged, truth, k)
-    field = make_field(predictions, truth, sets)
-    one, two = (pair_signs(field.mixing @ field.counts(r, sets.pruned)) for r in (field.given, field.corrected))
-    correlation = _correlations(field, sets)
+    sets = make_sets(judged, given_labels, k)
+    compared = compare_models(predictions, given_labels, sets)
+    one, two = (
+        pair_signs(compared.mixing @ compared.counts(r, sets.pruned)) for r in (compared.given, compared.corrected)
+    )
+    correlation = _correlations(compared, sets)
     return {
         "agreement": k,
         "counts": judged.counts(k),
@@ -384,7 +391,7 @@ def _at(judged: Judged, truth: Truth, predictions: Sequence[Prediction], k: int)
         "n_correctable": sets.n_correctable,
         "n_pruned": sets.n_pruned,
         "prevalence": sets.prevalence,
-        "crossovers": len(find_crossovers(field, sets, field.corrected)),
+        "crossovers": len(find_crossovers(compared, sets, compared.corrected)),
         "order_changes": int((one * two < 0).sum()),
         "rank_correlation": correlation,
     }

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from auditor.benchmark.models import Field
+from auditor.benchmark.models import ComparedModels
 from auditor.benchmark.sets import Sets
 from auditor.benchmark.verdicts.judged import GUESSED, Judged
 from auditor.core.files import json_value
@@ -52,18 +52,18 @@ def stands_out(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (z > OUTLYING) & (shares - middle > LEAST), z
 
 
-def agreement_with_guesses(field: Field, judged: Judged) -> dict[str, Any]:
+def agreement_with_guesses(compared: ComparedModels, judged: Judged) -> dict[str, Any]:
     """How often each model's top class is the guess shown to the reviewers, and who stands out."""
     known = judged.guess >= 0
     n = int(known.sum())
     if not n:
         return {"applicable": False, "reason": "the source does not say which label was guessed"}
-    top = np.stack([one.top1[judged.rows[known]] for one in field.predictions])
+    top = np.stack([one.top1[judged.rows[known]] for one in compared.predictions])
     hits = (top == judged.guess[known]).sum(axis=1)
-    shares = field.mixing @ (hits / n)
+    shares = compared.mixing @ (hits / n)
     flagged, z = stands_out(shares)
     rows = []
-    for m, model in enumerate(field.models):
+    for m, model in enumerate(compared.models):
         limits = wilson(round(float(shares[m]) * n), n)
         rows.append(
             {
@@ -80,12 +80,12 @@ def agreement_with_guesses(field: Field, judged: Judged) -> dict[str, Any]:
         "rows_with_a_guess": n,
         "median": float(np.median(shares)),
         "models": rows,
-        "circular": [field.models[m].name for m in np.flatnonzero(flagged)],
+        "circular": [compared.models[m].name for m in np.flatnonzero(flagged)],
         "rule": f"robust z above {OUTLYING} and at least {100 * LEAST:.0f} points above the median",
     }
 
 
-def audit_ranking(field: Field, sets: Sets, judged: Judged, draws: int, seed: int) -> dict[str, Any]:
+def audit_ranking(compared: ComparedModels, sets: Sets, judged: Judged, draws: int, seed: int) -> dict[str, Any]:
     """Corrected accuracies from the random audit stream alone, every draw weighted by its probability.
 
     Rows outside the frame of the draws count as they are known. For the frame, the sums of what correction and removal
@@ -96,8 +96,8 @@ def audit_ranking(field: Field, sets: Sets, judged: Judged, draws: int, seed: in
         return {"applicable": False, "reason": judged.why_no_audit}
     n = len(audit.frame)
     rows = judged.rows
-    given = field.mixing @ field.given[:, rows].astype(np.float64)
-    corrected = field.mixing @ field.corrected[:, rows].astype(np.float64)
+    given = compared.mixing @ compared.given[:, rows].astype(np.float64)
+    corrected = compared.mixing @ compared.corrected[:, rows].astype(np.float64)
     fixed = (sets.state[rows] == GUESSED).astype(np.float64)
     gone = (~sets.pruned[rows]).astype(np.float64)
     # What each judged row changes: right answers lost and won, with given and corrected labels; rows removed.
@@ -105,7 +105,7 @@ def audit_ranking(field: Field, sets: Sets, judged: Judged, draws: int, seed: in
     exact = ~audit.frame[rows]
     inside = audit.position >= 0
     at, weight = np.where(inside, audit.position, 0), np.where(inside, audit.weight, 0.0)
-    base = field.mixing @ field.given.sum(axis=1)
+    base = compared.mixing @ compared.given.sum(axis=1)
 
     def accuracies(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         w = weight[chosen] / len(chosen)
@@ -118,7 +118,7 @@ def audit_ranking(field: Field, sets: Sets, judged: Judged, draws: int, seed: in
     rng = generator(seed, "audit")
     drawn = np.array([accuracies(rng.integers(0, len(at), len(at)))[1] for _ in range(min(draws, 2000))])
     limits = np.percentile(drawn, [2.5, 97.5], axis=0)
-    everything = field.mixing @ (field.counts(field.corrected, sets.pruned) / max(1, sets.n_pruned))
+    everything = compared.mixing @ (compared.counts(compared.corrected, sets.pruned) / max(1, sets.n_pruned))
     ranks = min_ranks(found)
     return {
         "applicable": True,
@@ -135,6 +135,6 @@ def audit_ranking(field: Field, sets: Sets, judged: Judged, draws: int, seed: in
                 "high": float(limits[1, m]),
                 "rank": int(ranks[m]),
             }
-            for m, model in enumerate(field.models)
+            for m, model in enumerate(compared.models)
         ],
     }

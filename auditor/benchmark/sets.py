@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.given_labels import GivenLabels
 from auditor.benchmark.verdicts.judged import AMBIGUOUS, BOTH, GIVEN, GUESSED, Judged
 
 __all__ = ["Sets", "make_sets"]
@@ -72,12 +72,12 @@ class Sets:
         return self.n_correctable / self.n_pruned if self.n_pruned else 0.0
 
 
-def make_sets(judged: Judged, truth: Truth, k: int) -> Sets:
+def make_sets(judged: Judged, given_labels: GivenLabels, k: int) -> Sets:
     """Sets at threshold `k`; rows are carried by number, never by their position in a list."""
     decision = judged.decide(k)
-    state = np.full(len(truth), GIVEN, np.int8)
+    state = np.full(len(given_labels), GIVEN, np.int8)
     state[judged.rows] = decision.state
-    corrected = truth.labels.copy()
+    corrected = given_labels.labels.copy()
     changed = decision.state == GUESSED
     corrected[judged.rows[changed]] = decision.label[changed]
     several = {int(judged.rows[j]): judged.accepted[int(j)] for j in np.flatnonzero(decision.state == BOTH)}

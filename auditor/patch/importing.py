@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from auditor.core.errors import DataError, UnknownNameError, UsageError
-from auditor.patch.published_names import read_index, renamed
-from auditor.review.published import check_rows, consensus_counts, published_rows, published_votes, read_published
+from auditor.review.published import consensus_counts, place_published, published_votes, read_index, read_published
 from auditor.runs.run import Run
 
 if TYPE_CHECKING:
@@ -80,14 +79,15 @@ def import_verdicts(
         If the file fits no schema, has several labels per item, or does not fit the run; nothing is stored then.
     """
     published = read_published(path)
-    rows = published_rows(published, None if index is None else read_index(index))
     items = run.items
     items = items[items["split"] == judged_split(items["split"].unique().tolist(), split)].sort_values("index")
-    published, notes = renamed(published, run.class_names)
-    at = {int(i): k for k, i in enumerate(items["index"])}
-    places = np.array([at.get(int(row), -1) for row in rows], dtype=np.int64)
-    given = items["given"].to_numpy()
-    check_rows(published, places, given.tolist())
+    published, places, notes = place_published(
+        published,
+        run.class_names,
+        items["given"].tolist(),
+        None if index is None else read_index(index),
+        items["index"].tolist(),
+    )
     ids = items["id"].to_numpy()[places]
     _in_the_store(run, ids)
     suggested = dict(zip(run.scores["id"], run.scores["suggested"], strict=True))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from auditor.core.errors import DataError
+from auditor.core.row_lookup import RowLookup
 from auditor.patch.copies import Change
 from auditor.patch.records import Patch, PatchRecord, primary_label
 from auditor.patch.target import Target
@@ -114,15 +115,11 @@ class _Lookup:
             )
         self.scope = np.flatnonzero(splits == wanted) if known else np.arange(len(dataset))
         self.part = dataset.subset(self.scope)
-        self.hashes = self.part.content_hashes
         self.names = target.given_names[self.scope]
         self.keys = target.keys[self.scope]
         self.index = self.part.items.index
-        self.at: dict[str, list[int]] = defaultdict(list)
-        wanted_ids = {r.id for r in patch.records}
-        for k, content in enumerate(self.hashes.tolist()):
-            if content in wanted_ids:
-                self.at[content].append(k)
+        rows = RowLookup(len(self.part), ids=self.keys, hashes=lambda: self.part.content_hashes)
+        self.at, self.row_of = rows.by_hash, rows.by_id
         self.changes: dict[Any, list[Change]] = defaultdict(list)
         self.multi: dict[str, tuple[str, ...]] = {}
         self.aside: set[str] = set()
@@ -130,7 +127,6 @@ class _Lookup:
             for change in target.state.changes:
                 self.changes[_outcome(change)].append(change)
             self.multi, self.aside = target.state.multi, target.state.dropped
-        self.row_of = {key: k for k, key in enumerate(self.keys.tolist())}
 
     def remembered(self, record: PatchRecord) -> list[Change]:
         """What the copy remembers of this very record."""
@@ -160,7 +156,7 @@ def match_apply(patch: Patch, target: Target, split: str | None, force_index: bo
     done = 0
     for record in patch.records:
         remembered = {c.key for c in look.remembered(record)}
-        places = look.at.get(record.id, [])
+        places = look.at(record.id)
         fits, finished = [], len(remembered)
         for k in places:
             key, name = str(look.keys[k]), str(look.names[k])
@@ -225,13 +221,13 @@ def match_revert(patch: Patch, target: Target, split: str | None) -> Match:
             for change in changes:
                 problem = _later(change, record, after, look)
                 if problem is None:
-                    now = change.was if change.op == "drop" else str(look.names[look.row_of[change.key]])
+                    now = change.was if change.op == "drop" else str(look.names[look.row_of(change.key)])
                     rows.append(Row(change.key, now, record, raw=change.raw, was=change.was))
                 else:
                     problems.append(problem)
             if changes:
                 continue
-        places = look.at.get(record.id, [])
+        places = look.at(record.id)
         names = [str(look.names[k]) for k in places]
         done += names.count(record.from_label)
         fits = [k for k, name in zip(places, names, strict=True) if name == after and after != record.from_label]
@@ -252,7 +248,7 @@ def _later(change: Change, record: PatchRecord, after: str, look: _Lookup) -> Pr
     """A problem if something else changed the row after this record did."""
     if change.op == "drop":
         return None
-    place = look.row_of.get(change.key)
+    place = look.row_of(change.key)
     if place is None:
         return Problem(2, record, f"{record.where()} was set aside by a later patch; revert that one first")
     if str(look.names[place]) != after or (change.op == "multi" and look.multi.get(change.key) != change.to):

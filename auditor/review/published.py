@@ -10,14 +10,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 
-from auditor.core.errors import DataError, LabelError
+from auditor.core.errors import DataError, LabelError, UnreadableError
 from auditor.core.files import read_json
+from auditor.core.row_lookup import RowLookup, file_numbers
 
 __all__ = [
     "CATEGORIES",
@@ -29,9 +30,12 @@ __all__ = [
     "consensus_counts",
     "label_numbers",
     "parse_published",
+    "place_published",
     "published_rows",
     "published_votes",
+    "read_index",
     "read_published",
+    "renamed",
 ]
 
 Schema = Literal["class", "imagenet", "imdb", "amazon", "audioset"]
@@ -40,7 +44,6 @@ Schema = Literal["class", "imagenet", "imdb", "amazon", "audioset"]
 CATEGORIES: Final = ("non-error", "correctable", "multi-label", "neither", "non-agreement", "error")
 
 _ILSVRC = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
-_FILE_NUMBER = re.compile(r"_(\d{8})\.JPEG")
 
 
 @dataclass(frozen=True)
@@ -260,20 +263,115 @@ def published_rows(items: Sequence[PublishedItem], index: Sequence[str] | None =
         return np.array([int(item.id) for item in items], dtype=np.int64)
     if index is None:
         raise DataError(f"the ids of {schema} are no rows; the list of its files is needed.", "Give index.json.")
+    keys: Sequence[int | str] | None = [f"test/{name.removesuffix('.txt')}" for name in index]
+    if schema == "imagenet":
+        keys = file_numbers(index)
+        if keys is None:
+            odd = next(name for name in index if file_numbers([name]) is None)
+            raise DataError(f"the index names {odd!r}, which is no validation image of ImageNet.")
     rows: dict[int | str, list[int]] = {}
-    for row, name in enumerate(index):
-        key: int | str = "test/" + name.removesuffix(".txt")
-        if schema == "imagenet":
-            match = _FILE_NUMBER.search(name)
-            if match is None:
-                raise DataError(f"the index names {name!r}, which is no validation image of ImageNet.")
-            key = int(match[1])
+    for row, key in enumerate(keys):
         rows.setdefault(key, []).append(row)
     for item in items:
         found = rows.get(item.id, [])
         if len(found) != 1:
             raise DataError(f"the id {item.id!r} is in the index {len(found)} times; exactly one row is needed.")
     return np.array([rows[item.id][0] for item in items], dtype=np.int64)
+
+
+def read_index(path: Path) -> list[str]:
+    """Row to file name: a JSON list, a JSON object from row number to name, or a text file with a name a line.
+
+    Raises
+    ------
+    DataError
+        If it is none of these.
+    """
+    if path.suffix.lower() in (".txt", ".lst"):
+        try:
+            return path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UnreadableError(f"cannot read {str(path)!r}: {error}.") from error
+    value = read_json(path)
+    if isinstance(value, dict) and set(value) == {str(k) for k in range(len(value))}:
+        value = [value[str(k)] for k in range(len(value))]
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise DataError(f"{str(path)!r} is not a list of file names.", "Give index.json of the label-errors data.")
+    return value
+
+
+def renamed(items: Sequence[PublishedItem], class_names: Sequence[str]) -> tuple[list[PublishedItem], list[str]]:
+    """Published class names in the spelling of the data; by number where they differ.
+
+    Raises
+    ------
+    DataError
+        If neither names nor numbers fit.
+    """
+    names = {n for item in items for n in (*item.given, *item.guessed) if n}
+    if names <= set(class_names):
+        return list(items), []
+    table: dict[str, str] = {}
+    if items[0].schema in ("class", "imagenet"):
+        for item in items:
+            for name, number in ((item.given[0], item.given_index), (item.guessed[0], item.guessed_index)):
+                if number is not None and 0 <= number < len(class_names):
+                    table[name] = class_names[number]
+    elif items[0].schema == "imdb" and len(class_names) == 2:
+        table = dict(zip(("Negative", "Positive"), class_names, strict=True))
+    missing = sorted(names - set(table))
+    if missing or len(set(table.values())) < len(table):
+        raise DataError(
+            f"the verdicts speak of the class {(missing or sorted(names))[0]!r}, the data has: "
+            f"{', '.join(map(repr, class_names[:12]))}{', ..' if len(class_names) > 12 else ''}.",
+            "Take the data the verdicts were given for.",
+        )
+    swap = lambda old: tuple(table.get(n, n) for n in old)  # noqa: E731
+    changed = [replace(item, given=swap(item.given), guessed=swap(item.guessed)) for item in items]
+    return changed, ["class names differ from the published ones; matched by their numbers"]
+
+
+def place_published(
+    items: Sequence[PublishedItem],
+    class_names: Sequence[str],
+    given_names: Sequence[str],
+    index: Sequence[str] | None = None,
+    numbers: Sequence[int] | None = None,
+) -> tuple[list[PublishedItem], np.ndarray, list[str]]:
+    """Verdicts on the rows of the data they were given for, every given label checked.
+
+    Parameters
+    ----------
+    items : sequence of PublishedItem
+    class_names : sequence of str
+        Of the data.
+    given_names : sequence of str
+        Class name of every row of the data.
+    index : sequence of str, optional
+        As in `published_rows`.
+    numbers : sequence of int, optional
+        Row number within its split of every row of the data; default 0, 1, 2, ..
+
+    Returns
+    -------
+    items : list of PublishedItem
+        With the class names of the data.
+    rows : int64 array (n,)
+        Position of each item in `given_names`.
+    notes : list of str
+
+    Raises
+    ------
+    DataError, LabelError
+        As `published_rows`, `renamed` and `check_rows`.
+    """
+    rows = published_rows(items, index)
+    if numbers is not None:
+        lookup = RowLookup(len(given_names), index=numbers)
+        rows = np.array([-1 if (k := lookup.by_index(int(row))) is None else k for row in rows], dtype=np.int64)
+    placed, notes = renamed(items, class_names)
+    check_rows(placed, rows, given_names)
+    return placed, rows, notes
 
 
 def check_rows(items: Sequence[PublishedItem], rows: np.ndarray, given_names: Sequence[str]) -> None:

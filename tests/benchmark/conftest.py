@@ -77,7 +77,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def opened(small: Path, settings: Settings) -> tuple[Inputs, list[Prediction]]:
     inputs = load_inputs(settings, labels=small / "labels.npy", verdicts=small / "mturk.json")
-    return inputs, read_predictions(small / "predictions", inputs.truth)
+    return inputs, read_predictions(small / "predictions", inputs.given_labels)
 
 
 @pytest.fixture(scope="session")
@@ -85,4 +85,4 @@ def cifar10(data_dir: Path) -> tuple[Inputs, list[Prediction]]:
     """The published verdicts and the 13 stored predictions."""
     place = data_dir / "label_errors" / "cifar10"
     inputs = load_inputs(Settings(), labels=place / "original_labels.npy", verdicts=place / "mturk.json")
-    return inputs, read_predictions(data_dir / "predictions" / "cifar10", inputs.truth)
+    return inputs, read_predictions(data_dir / "predictions" / "cifar10", inputs.given_labels)

@@ -54,7 +54,7 @@ def test_a_sample_of_the_flagged_is_scaled_up(data_dir: Path) -> None:
 @pytest.fixture(scope="module")
 def results(cifar10: tuple[Inputs, list[Prediction]]) -> dict[int, BenchmarkResult]:
     inputs, predictions = cifar10
-    return {k: benchmark(predictions, inputs.judged, inputs.truth, agreement=k, draws=2000) for k in (3, 4, 5)}
+    return {k: benchmark(predictions, inputs.judged, inputs.given_labels, agreement=k, draws=2000) for k in (3, 4, 5)}
 
 
 def test_thirteen_models_four_accuracies(results: dict[int, BenchmarkResult], data_dir: Path) -> None:
@@ -146,7 +146,7 @@ def test_rows_are_not_positions(cifar10: tuple[Inputs, list[Prediction]]) -> Non
     rows = inputs.judged.rows[wrong]
     assert not np.array_equal(rows, wrong)
     top = next(p.top1 for p in predictions if p.name == "vgg13_bn")
-    right = top == inputs.truth.labels
+    right = top == inputs.given_labels.labels
     by_position = np.delete(right, wrong).mean()
     by_row = np.delete(right, rows).mean()
     assert by_position == pytest.approx(0.943093, abs=1e-6)

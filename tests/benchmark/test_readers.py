@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from auditor.benchmark.given_labels import Truth, load_given_labels
+from auditor.benchmark.given_labels import GivenLabels, load_given_labels
 from auditor.benchmark.readers.registry import READERS, read_predictions
 from auditor.core.errors import AuditorError, DataError, LabelError, ProbabilityError
 from tests.benchmark.conftest import K, write_top
@@ -21,8 +21,8 @@ TOP = RNG.integers(0, K, N)
 PROBS = np.full((N, K), 0.1) + 0.6 * np.eye(K)[TOP]
 
 
-def truth(names: tuple[str, ...] | None = None, classes: tuple[str, ...] | None = None) -> Truth:
-    return Truth(np.arange(N) % K, "the labels", classes, names)
+def given_labels(names: tuple[str, ...] | None = None, classes: tuple[str, ...] | None = None) -> GivenLabels:
+    return GivenLabels(np.arange(N) % K, "the labels", classes, names)
 
 
 def write(folder: Path, name: str) -> None:
@@ -44,7 +44,7 @@ def test_every_format_gives_the_same(name: str, tmp_path: Path) -> None:
     write(tmp_path, name)
     (tmp_path / "README.md").write_text("about")
     np.save(tmp_path / "labels.npy", TOP)
-    (one,) = read_predictions(tmp_path, truth(tuple(f"img/{k:03d}.png" for k in range(N))))
+    (one,) = read_predictions(tmp_path, given_labels(tuple(f"img/{k:03d}.png" for k in range(N))))
     assert (one.name, one.top1.dtype, one.top1.tolist()) == ("m", np.int64, TOP.tolist())
 
 
@@ -52,12 +52,12 @@ def test_every_format_gives_the_same(name: str, tmp_path: Path) -> None:
 def test_every_format_refuses_another_length(name: str, tmp_path: Path) -> None:
     write(tmp_path, name)
     with pytest.raises(DataError):
-        read_predictions(tmp_path, Truth(np.arange(N + 1) % K, "longer", None, None))
+        read_predictions(tmp_path, GivenLabels(np.arange(N + 1) % K, "longer", None, None))
 
 
 def test_columns_in_any_order_and_not_column_0(tmp_path: Path) -> None:
     write_top(tmp_path, "m", TOP, RNG)
-    (one,) = read_predictions(tmp_path, truth())
+    (one,) = read_predictions(tmp_path, given_labels())
     stored = np.load(tmp_path / "m_top3preds.npy")
     assert one.top1.tolist() == TOP.tolist() != stored[:, 0].tolist()
     assert one.top is not None
@@ -67,7 +67,7 @@ def test_columns_in_any_order_and_not_column_0(tmp_path: Path) -> None:
 def test_ties_take_the_first_maximum(tmp_path: Path) -> None:
     np.save(tmp_path / "m_top2preds.npy", np.tile([3, 1], (N, 1)))
     np.save(tmp_path / "m_top2probs.npy", np.full((N, 2), 0.5, np.float16))
-    assert set(read_predictions(tmp_path, truth())[0].top1.tolist()) == {3}
+    assert set(read_predictions(tmp_path, given_labels())[0].top1.tolist()) == {3}
 
 
 def test_a_pair_of_one_model_in_a_folder_of_its_own(tmp_path: Path) -> None:
@@ -75,13 +75,13 @@ def test_a_pair_of_one_model_in_a_folder_of_its_own(tmp_path: Path) -> None:
     write_top(tmp_path / "keras_vgg", "x", TOP, RNG)
     for old, new in (("x_top3preds.npy", "preds.npy"), ("x_top3probs.npy", "probs.npy")):
         (tmp_path / "keras_vgg" / old).rename(tmp_path / "keras_vgg" / new)
-    assert [p.name for p in read_predictions(tmp_path, truth())] == ["keras_vgg"]
+    assert [p.name for p in read_predictions(tmp_path, given_labels())] == ["keras_vgg"]
 
 
 def test_one_file_is_enough(tmp_path: Path) -> None:
     write_top(tmp_path, "m", TOP, RNG)
     write_top(tmp_path, "other", TOP, RNG)
-    assert [p.name for p in read_predictions(tmp_path / "m_top3preds.npy", truth())] == ["m"]
+    assert [p.name for p in read_predictions(tmp_path / "m_top3preds.npy", given_labels())] == ["m"]
 
 
 def test_one_name_on_two_platforms(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_one_name_on_two_platforms(tmp_path: Path) -> None:
         (tmp_path / platform).mkdir()
         write_top(tmp_path / platform, "resnet50", TOP, RNG)
     write_top(tmp_path, "vgg", TOP, RNG)
-    names = {p.name for p in read_predictions(tmp_path, truth())}
+    names = {p.name for p in read_predictions(tmp_path, given_labels())}
     assert names == {"vgg", "keras/resnet50", "pytorch/resnet50"}
 
 
@@ -97,7 +97,7 @@ def test_one_name_twice_in_a_folder_is_refused(tmp_path: Path) -> None:
     write_top(tmp_path, "m", TOP, RNG)
     np.save(tmp_path / "m_probs.npy", PROBS)
     with pytest.raises(DataError, match="'m' occurs twice"):
-        read_predictions(tmp_path, truth())
+        read_predictions(tmp_path, given_labels())
 
 
 def test_half_a_pair_is_refused(tmp_path: Path) -> None:
@@ -106,17 +106,17 @@ def test_half_a_pair_is_refused(tmp_path: Path) -> None:
     saved = probs.read_bytes()
     probs.unlink()
     with pytest.raises(DataError, match="no file of probabilities"):
-        read_predictions(tmp_path, truth())
+        read_predictions(tmp_path, given_labels())
     probs.write_bytes(saved)
     (tmp_path / "m_top3preds.npy").unlink()
     with pytest.raises(DataError, match="no file of classes"):
-        read_predictions(tmp_path, truth())
+        read_predictions(tmp_path, given_labels())
 
 
 def test_top_k_probabilities_are_not_taken_for_all_classes(tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", PROBS[:, :3])
     with pytest.raises(ProbabilityError, match="3 columns, the labels have 4 classes"):
-        read_predictions(tmp_path, truth())
+        read_predictions(tmp_path, given_labels())
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -125,7 +125,7 @@ def test_values_that_are_no_numbers_are_refused(bad: float, tmp_path: Path) -> N
     probs[5, 2] = bad
     np.save(tmp_path / "m.npy", probs)
     with pytest.raises(ProbabilityError, match="row 5"):
-        read_predictions(tmp_path, truth())
+        read_predictions(tmp_path, given_labels())
 
 
 def test_pairs_with_nan_or_odd_shapes_are_refused(tmp_path: Path) -> None:
@@ -135,10 +135,10 @@ def test_pairs_with_nan_or_odd_shapes_are_refused(tmp_path: Path) -> None:
     probs[2, 0] = np.nan
     np.save(path, probs)
     with pytest.raises(ProbabilityError, match="row 2"):
-        read_predictions(tmp_path, truth())
+        read_predictions(tmp_path, given_labels())
     np.save(path, probs[:, :2])
     with pytest.raises(DataError, match="shape"):
-        read_predictions(tmp_path, truth())
+        read_predictions(tmp_path, given_labels())
 
 
 def table(path: Path, text: str) -> Path:
@@ -158,7 +158,7 @@ def test_tables_by_row_number_name_and_class_name(tmp_path: Path) -> None:
         tmp_path / "b.csv", rows([f"{k:03d}.png" for k in order], [classes[TOP[k]] for k in order], "file,prediction")
     )
     names = tuple(f"img/{k:03d}.png" for k in range(N))
-    for one in read_predictions(tmp_path, truth(names, classes)):
+    for one in read_predictions(tmp_path, given_labels(names, classes)):
         assert one.top1.tolist() == TOP.tolist(), one.name
 
 
@@ -167,7 +167,9 @@ def test_a_table_of_several_models_and_one_of_probabilities(tmp_path: Path) -> N
     table(tmp_path / "all.csv", "\n".join(long) + "\n")
     wide = ["id,dog,ant,cat,bee", *(f"{k},{p[3]},{p[0]},{p[2]},{p[1]}" for k, p in enumerate(PROBS))]
     table(tmp_path / "wide.csv", "\n".join(wide) + "\n")
-    found = {p.name: p.top1.tolist() for p in read_predictions(tmp_path, truth(None, ("ant", "bee", "cat", "dog")))}
+    found = {
+        p.name: p.top1.tolist() for p in read_predictions(tmp_path, given_labels(None, ("ant", "bee", "cat", "dog")))
+    }
     assert found == {"x": TOP.tolist(), "y": [0] * N, "wide": TOP.tolist()}
 
 
@@ -186,13 +188,13 @@ def test_a_table_of_several_models_and_one_of_probabilities(tmp_path: Path) -> N
 def test_wrong_tables_are_refused(ids: list[object], labels: list[object], message: str, tmp_path: Path) -> None:
     table(tmp_path / "m.csv", rows(ids, labels))
     with pytest.raises(AuditorError, match=message):
-        read_predictions(tmp_path, truth())
+        read_predictions(tmp_path, given_labels())
 
 
 def test_nan_in_a_table_of_labels_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": range(N), "label": [*TOP[:-1].astype(float), float("nan")]}), tmp_path / "m.parquet")
     with pytest.raises(LabelError, match="row 29"):
-        read_predictions(tmp_path, truth())
+        read_predictions(tmp_path, given_labels())
 
 
 def test_ids_that_are_file_numbers(tmp_path: Path) -> None:
@@ -216,35 +218,35 @@ def test_ids_that_are_file_numbers(tmp_path: Path) -> None:
 def test_names_of_several_rows_and_of_other_folders_are_refused(tmp_path: Path) -> None:
     names = tuple(f"{'pos' if k < N // 2 else 'neg'}/{k % (N // 2)}_7.txt" for k in range(N))
     table(tmp_path / "m.csv", rows([f"test/{n.removesuffix('.txt')}" for n in names], TOP.tolist()))
-    assert read_predictions(tmp_path, truth(names))[0].top1.tolist() == TOP.tolist()
+    assert read_predictions(tmp_path, given_labels(names))[0].top1.tolist() == TOP.tolist()
     table(tmp_path / "m.csv", rows([n.split("/")[1] for n in names], TOP.tolist()))
     with pytest.raises(DataError, match="name of 2 rows"):
-        read_predictions(tmp_path, truth(names))
+        read_predictions(tmp_path, given_labels(names))
     table(tmp_path / "m.csv", rows([n.replace("pos", "mid") for n in names], TOP.tolist()))
     with pytest.raises(DataError, match="not among the names"):
-        read_predictions(tmp_path, truth(names))
+        read_predictions(tmp_path, given_labels(names))
 
 
 def test_ids_of_our_own_networks(tmp_path: Path) -> None:
     order = RNG.permutation(N)
     np.savez(tmp_path / "net__seed0.npz", pred_probs=PROBS[order], ids=np.array([f"test/{k}" for k in order]))
-    assert read_predictions(tmp_path, truth())[0].top1.tolist() == TOP.tolist()
+    assert read_predictions(tmp_path, given_labels())[0].top1.tolist() == TOP.tolist()
 
 
 def test_columns_named_in_another_order(tmp_path: Path) -> None:
     np.savez(tmp_path / "m.npz", pred_probs=PROBS[:, ::-1], class_names=np.array(["d", "c", "b", "a"]))
-    assert read_predictions(tmp_path, truth(None, ("a", "b", "c", "d")))[0].top1.tolist() == TOP.tolist()
+    assert read_predictions(tmp_path, given_labels(None, ("a", "b", "c", "d")))[0].top1.tolist() == TOP.tolist()
 
 
 def test_an_empty_folder_says_what_is_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no stored predictions") as caught:
-        read_predictions(tmp_path, truth())
+        read_predictions(tmp_path, given_labels())
     assert "topKpreds" in str(caught.value.way_out)
     with pytest.raises(AuditorError, match="no predictions at"):
-        read_predictions(tmp_path / "nowhere", truth())
+        read_predictions(tmp_path / "nowhere", given_labels())
 
 
 def test_pickles_are_not_opened(tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", np.array([{"a": 1}] * N, dtype=object), allow_pickle=True)
     with pytest.raises(AuditorError, match="objects"):
-        read_predictions(tmp_path, truth())
+        read_predictions(tmp_path, given_labels())

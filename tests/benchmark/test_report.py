@@ -25,7 +25,9 @@ EVIL = "</script><img src=x onerror=alert(1)>|"
 def report(opened: tuple[Inputs, list[Prediction]]) -> BenchmarkReport:
     inputs, predictions = opened
     renamed = [Prediction(p.name + (EVIL if k == 0 else ""), p.top1, p.source) for k, p in enumerate(predictions)]
-    result = benchmark(renamed, inputs.judged, inputs.truth, draws=200, conditions={"command": "auditor benchmark"})
+    result = benchmark(
+        renamed, inputs.judged, inputs.given_labels, draws=200, conditions={"command": "auditor benchmark"}
+    )
     return BenchmarkReport(to_document(result), tuple(examples(inputs, renamed, 3)))
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from auditor.benchmark.draws import draw
 from auditor.benchmark.equal_models import declared, equal_models
-from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.given_labels import GivenLabels
 from auditor.benchmark.inputs import Inputs
-from auditor.benchmark.models import make_field
+from auditor.benchmark.models import compare_models
 from auditor.benchmark.pairs import CHANGE, change_p, compare_pairs, real_flips
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.run import benchmark
@@ -43,7 +43,7 @@ def field_of(given: np.ndarray, corrected: np.ndarray, names: list[str] | None =
     sets = Sets(3, np.where(fixed, GUESSED, 0).astype(np.int8), np.where(fixed, 1, 0), {})
     names = names or [f"m{k}" for k in range(len(given))]
     predictions = [Prediction(n, t, "") for n, t in zip(names, top, strict=True)]
-    return make_field(predictions, Truth(labels, "labels"), sets), sets
+    return compare_models(predictions, GivenLabels(labels, "labels"), sets), sets
 
 
 def clear_flip(n_benign: int = 1000, n_c: int = 200):  # type: ignore[no-untyped-def]
@@ -58,11 +58,14 @@ def clear_flip(n_benign: int = 1000, n_c: int = 200):  # type: ignore[no-untyped
 
 
 def test_a_clear_flip_is_real() -> None:
-    field, sets = clear_flip()
-    before, after = compare_pairs(field, field.given, sets.pruned), compare_pairs(field, field.corrected, sets.pruned)
-    flips, real = real_flips(before, after, change_p(field, sets.correctable))
+    compared, sets = clear_flip()
+    before, after = (
+        compare_pairs(compared, compared.given, sets.pruned),
+        compare_pairs(compared, compared.corrected, sets.pruned),
+    )
+    flips, real = real_flips(before, after, change_p(compared, sets.correctable))
     assert real == len(flips) == 1
-    assert field.names[flips[0]["a"]] == "b"
+    assert compared.names[flips[0]["a"]] == "b"
     assert flips[0]["p_original"] < 1e-6 > flips[0]["p_corrected"]
 
 
@@ -76,9 +79,12 @@ def test_the_change_alone_can_make_a_flip_real() -> None:
     corrected[1, 1000:1040] = True
     corrected[0, 1000:1025] = True
     given[0, 1002:1025] = False
-    field, sets = field_of(given, corrected)
-    before, after = compare_pairs(field, field.given, sets.pruned), compare_pairs(field, field.corrected, sets.pruned)
-    flips, real = real_flips(before, after, change_p(field, sets.correctable))
+    compared, sets = field_of(given, corrected)
+    before, after = (
+        compare_pairs(compared, compared.given, sets.pruned),
+        compare_pairs(compared, compared.corrected, sets.pruned),
+    )
+    flips, real = real_flips(before, after, change_p(compared, sets.correctable))
     assert (real, flips[0]["reason"]) == (1, CHANGE)
 
 
@@ -86,23 +92,23 @@ def test_ties_are_no_flips() -> None:
     given = np.ones((2, 20), bool)
     corrected = given.copy()
     given[1, 0] = corrected[0, 0] = False
-    field, sets = field_of(given, given)
-    before = compare_pairs(field, field.given, sets.pruned)
-    same = compare_pairs(field, np.ones((2, 20), bool), sets.pruned)
+    compared, sets = field_of(given, given)
+    before = compare_pairs(compared, compared.given, sets.pruned)
+    same = compare_pairs(compared, np.ones((2, 20), bool), sets.pruned)
     assert real_flips(before, same, np.array([1.0])) == ([], 0)
 
 
 def test_the_bootstrap_flips_as_often_as_plain_resampling(opened: tuple[Inputs, list[Prediction]]) -> None:
     inputs, predictions = opened
-    sets = make_sets(inputs.judged, inputs.truth, 3)
-    field = make_field(predictions, inputs.truth, sets)
-    found = draw(field, sets, inputs.judged, 4000, 0)
+    sets = make_sets(inputs.judged, inputs.given_labels, 3)
+    compared = compare_models(predictions, inputs.given_labels, sets)
+    found = draw(compared, sets, inputs.judged, 4000, 0)
     rng = np.random.default_rng(0)
     plain = []
     for _ in range(4000):
         rows = rng.integers(0, 40, 40)
         kept = rows[sets.pruned[rows]]
-        plain.append(field.mixing @ field.corrected[:, kept].mean(axis=1))
+        plain.append(compared.mixing @ compared.corrected[:, kept].mean(axis=1))
     ours, theirs = found.corrected.mean(axis=0), np.mean(plain, axis=0)
     assert ours == pytest.approx(theirs, abs=0.006)
     assert found.corrected.std(axis=0) == pytest.approx(np.std(plain, axis=0), rel=0.06)
@@ -114,18 +120,18 @@ def test_seeds_are_one_model_with_a_spread(opened: tuple[Inputs, list[Prediction
     inputs, predictions = opened
     renamed = [Prediction(f"net__seed{k}", p.top1, p.source) for k, p in enumerate(predictions)]
     other = Prediction("solo", predictions[0].top1, "x")
-    result = benchmark([*renamed, other], inputs.judged, inputs.truth, draws=500)
+    result = benchmark([*renamed, other], inputs.judged, inputs.given_labels, draws=500)
     found = {m.name: m for m in result.models}
     assert found["net"].seeds == (0, 1, 2)
     assert found["net"].full_original == pytest.approx(
-        np.mean([(p.top1 == inputs.truth.labels).mean() for p in renamed])
+        np.mean([(p.top1 == inputs.given_labels.labels).mean() for p in renamed])
     )
     assert [s["seed"] for s in found["net"].by_seed] == [0, 1, 2]
     assert found["solo"].by_seed == ()
     low, high = found["net"].intervals["pruned_corrected"] or (0, 0)
     assert low < found["net"].pruned_corrected < high
     with pytest.raises(DataError, match="same seed twice"):
-        benchmark([*renamed, Prediction("net", other.top1, "x")], inputs.judged, inputs.truth, draws=100)
+        benchmark([*renamed, Prediction("net", other.top1, "x")], inputs.judged, inputs.given_labels, draws=100)
 
 
 def test_one_relative_stands_out_and_near_equals_do_not() -> None:
@@ -149,11 +155,11 @@ def test_the_guess_model_is_named_circular() -> None:
     top[5] = 1
     judged = judged_with_audit(None, 400, np.zeros(400, np.int8))
     predictions = [Prediction(f"m{k}", t, "") for k, t in enumerate(top)]
-    truth = Truth(np.zeros(400, np.int64), "labels")
-    field = make_field(predictions, truth, make_sets(judged, truth, 3))
-    found = agreement_with_guesses(field, judged)
+    given_labels = GivenLabels(np.zeros(400, np.int64), "labels")
+    compared = compare_models(predictions, given_labels, make_sets(judged, given_labels, 3))
+    found = agreement_with_guesses(compared, judged)
     assert found["circular"] == ["m5"]
-    assert audit_ranking(field, make_sets(judged, truth, 3), judged, 100, 0)["applicable"] is False
+    assert audit_ranking(compared, make_sets(judged, given_labels, 3), judged, 100, 0)["applicable"] is False
 
 
 def test_the_audit_stream_alone_is_unbiased() -> None:
@@ -161,7 +167,7 @@ def test_the_audit_stream_alone_is_unbiased() -> None:
     rng = np.random.default_rng(2)
     n = 400
     state = np.where(np.arange(n) < 80, GUESSED, 0).astype(np.int8)
-    truth = Truth(np.zeros(n, np.int64), "labels")
+    given_labels = GivenLabels(np.zeros(n, np.int64), "labels")
     top = rng.integers(0, 2, (3, n))
     top[0, :80] = 1
     predictions = [Prediction(f"m{k}", t, "") for k, t in enumerate(top)]
@@ -169,13 +175,13 @@ def test_the_audit_stream_alone_is_unbiased() -> None:
     probability = weight / weight.sum()
     frame = np.ones(n, bool)
     known = judged_with_audit(None, n, state)
-    sets = make_sets(known, truth, 3)
-    field = make_field(predictions, truth, sets)
-    wanted = {m.name: (field.mixing @ field.corrected.mean(axis=1))[k] for k, m in enumerate(field.models)}
+    sets = make_sets(known, given_labels, 3)
+    compared = compare_models(predictions, given_labels, sets)
+    wanted = {m.name: (compared.mixing @ compared.corrected.mean(axis=1))[k] for k, m in enumerate(compared.models)}
     sums = dict.fromkeys(wanted, 0.0)
     for _ in range(300):
         position = rng.choice(n, 100, p=probability)
         judged = judged_with_audit(AuditDraws(position, 1 / probability[position], frame), n, state)
-        for m in audit_ranking(field, sets, judged, 10, 0)["models"]:
+        for m in audit_ranking(compared, sets, judged, 10, 0)["models"]:
             sums[m["name"]] += m["corrected"] / 300
     assert sums == pytest.approx(wanted, abs=0.01)

@@ -65,7 +65,7 @@ def test_labels_of_other_data_are_refused(item: Make, tmp_path: Path) -> None:
 
 def test_no_majority_and_unknown_thresholds(small: Path) -> None:
     inputs = load_inputs(Settings(), labels=small / "labels.npy", verdicts=small / "mturk.json")
-    assert count_sets(inputs.judged, inputs.truth).counts == {
+    assert count_sets(inputs.judged, inputs.given_labels).counts == {
         "checked": 6,
         "non_errors": 1,
         "errors": 5,
@@ -74,9 +74,9 @@ def test_no_majority_and_unknown_thresholds(small: Path) -> None:
         "multi_label": 1,
         "neither": 1,
     }
-    assert count_sets(inputs.judged, inputs.truth, 5).n_correctable == 1
+    assert count_sets(inputs.judged, inputs.given_labels, 5).n_correctable == 1
     with pytest.raises(UsageError, match="--agreement 2"):
-        count_sets(inputs.judged, inputs.truth, 2)
+        count_sets(inputs.judged, inputs.given_labels, 2)
     with pytest.raises(AuditorError):
         verdict_facts(small / "mturk.json", 6, None, None, None, None)
 
@@ -189,12 +189,12 @@ def test_lists_of_accepted_labels(tmp_path: Path) -> None:
     lists = [[0], [2], [], [3, 1], [1, 2], [1]]
     (tmp_path / "real.json").write_text(json.dumps(lists))
     inputs = load_inputs(Settings(), labels=tmp_path / "labels.npy", verdicts=tmp_path / "real.json")
-    sets = make_sets(inputs.judged, inputs.truth, 3)
+    sets = make_sets(inputs.judged, inputs.given_labels, 3)
     assert sets.benign.tolist() == [True, False, False, False, False, True]
     assert sets.correctable.tolist() == [False, True, False, False, False, False]
     assert sets.several == {3: (1, 3), 4: (1, 2)}
     top = np.array([0, 2, 2, 1, 0, 1])
-    result = benchmark([Prediction("m", top, "")], inputs.judged, inputs.truth, draws=100)
+    result = benchmark([Prediction("m", top, "")], inputs.judged, inputs.given_labels, draws=100)
     (model,) = result.models
     assert result.n_lenient == 5
     # Rows 0, 1, 3 and 5 have an accepted label; row 4 has none of [1, 2]; row 2 is out.
@@ -218,10 +218,10 @@ def test_a_patch_without_the_data_needs_rows_that_fit(tmp_path: Path) -> None:
     ]
     path = patch_of(records, 8, tmp_path / "p.labelpatch.jsonl")
     inputs = load_inputs(Settings(), labels=tmp_path / "labels.npy", patch=path)
-    sets = make_sets(inputs.judged, inputs.truth, 3)
+    sets = make_sets(inputs.judged, inputs.given_labels, 3)
     assert (sets.n_benign, sets.n_correctable, sets.n_pruned, sets.several) == (5, 1, 6, {6: (2, 3)})
     assert int(sets.corrected[1]) == 2
-    assert make_sets(inputs.judged, inputs.truth, 4).n_correctable == 0
+    assert make_sets(inputs.judged, inputs.given_labels, 4).n_correctable == 0
     assert any("row numbers" in note for note in inputs.judged.notes)
     np.save(tmp_path / "other.npy", (np.arange(8) + 1) % 4)
     with pytest.raises(LabelError, match="has the label"):

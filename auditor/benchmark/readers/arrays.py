@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.given_labels import GivenLabels
 from auditor.benchmark.readers.base import (
     Claim,
     Prediction,
@@ -28,18 +28,18 @@ class Arrays:
     def claim(self, files: Sequence[Path]) -> list[Claim]:
         return [Claim(plain_name(path.stem), (path,)) for path in files if path.suffix.lower() == ".npy"]
 
-    def read(self, claim: Claim, truth: Truth) -> list[Prediction]:
+    def read(self, claim: Claim, given_labels: GivenLabels) -> list[Prediction]:
         (path,) = claim.files
         values, where = load_npy(path, mmap=True), repr(str(path))
         if values.ndim == 2 and values.shape[1] == 1:
             values = values[:, 0]
         if values.ndim == 1:
-            check_length(len(values), truth, where)
-            return [Prediction(claim.name, whole_classes(values, truth, where), str(path))]
+            check_length(len(values), given_labels, where)
+            return [Prediction(claim.name, whole_classes(values, given_labels, where), str(path))]
         if values.dtype.kind in "iu":
             raise DataError(
                 f"{where} has whole numbers in {values.shape}: k classes per row without their probabilities.",
                 "Which column is the best is not known. Add NAME_topKprobs.npy, or store one class per row.",
             )
-        check_length(len(values), truth, where)
-        return [Prediction(claim.name, top_of_probabilities(values, truth, where), str(path))]
+        check_length(len(values), given_labels, where)
+        return [Prediction(claim.name, top_of_probabilities(values, given_labels, where), str(path))]

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.given_labels import GivenLabels
 from auditor.core.errors import DataError, ProbabilityError
 
 __all__ = [
@@ -82,8 +82,8 @@ class Reader(Protocol):
     def claim(self, files: Sequence[Path]) -> list[Claim]:
         """Those of the files of one folder that are of this format, by their names alone."""
 
-    def read(self, claim: Claim, truth: Truth) -> list[Prediction]:
-        """Predictions for the rows of `truth`; wrong lengths, NaN and unknown ids are refused, naming the file."""
+    def read(self, claim: Claim, given_labels: GivenLabels) -> list[Prediction]:
+        """Predictions for all rows; wrong lengths, NaN and unknown ids are refused, naming the file."""
 
 
 def plain_name(stem: str) -> str:
@@ -95,11 +95,11 @@ def plain_name(stem: str) -> str:
     return "" if whole else stem
 
 
-def check_length(n: int, truth: Truth, where: str) -> None:
+def check_length(n: int, given_labels: GivenLabels, where: str) -> None:
     """Refuse predictions of another number of rows than there are labels."""
-    if n != len(truth):
+    if n != len(given_labels):
         raise DataError(
-            f"{where} has {n:,} rows, the labels ({truth.source}) have {len(truth):,}.",
+            f"{where} has {n:,} rows, the labels ({given_labels.source}) have {len(given_labels):,}.",
             "Predictions and labels must be of the same split, all rows in the same order, or with ids.",
         )
 
@@ -124,7 +124,7 @@ def first_maximum(values: np.ndarray, where: str) -> np.ndarray:
     return found.argmax(axis=1)
 
 
-def top_of_probabilities(values: np.ndarray, truth: Truth, where: str) -> np.ndarray:
+def top_of_probabilities(values: np.ndarray, given_labels: GivenLabels, where: str) -> np.ndarray:
     """Most probable class from one column per class.
 
     Raises
@@ -134,15 +134,15 @@ def top_of_probabilities(values: np.ndarray, truth: Truth, where: str) -> np.nda
     """
     if values.ndim != 2:
         raise ProbabilityError(f"{where} has the shape {values.shape}; rows by classes were expected.")
-    if values.shape[1] < truth.n_classes:
+    if values.shape[1] < given_labels.n_classes:
         raise ProbabilityError(
-            f"{where} has {values.shape[1]} columns, the labels have {truth.n_classes} classes.",
+            f"{where} has {values.shape[1]} columns, the labels have {given_labels.n_classes} classes.",
             "Top-k output needs both files: NAME_topKpreds.npy with the classes and NAME_topKprobs.npy.",
         )
     return first_maximum(values, where).astype(np.int64)
 
 
-def place_rows(ids: Sequence[object] | None, values: np.ndarray, truth: Truth, where: str) -> np.ndarray:
+def place_rows(ids: Sequence[object] | None, values: np.ndarray, given_labels: GivenLabels, where: str) -> np.ndarray:
     """Values in the order of the labels: by id where there are ids, else as they stand.
 
     Raises
@@ -151,13 +151,13 @@ def place_rows(ids: Sequence[object] | None, values: np.ndarray, truth: Truth, w
         If rows are missing, unknown or repeated.
     """
     if ids is None:
-        check_length(len(values), truth, where)
+        check_length(len(values), given_labels, where)
         return values
-    rows = truth.rows_of(list(ids), where)
-    if len(rows) != len(truth):
-        missing = np.setdiff1d(np.arange(len(truth)), rows)
+    rows = given_labels.rows.find(list(ids), where)
+    if len(rows) != len(given_labels):
+        missing = np.setdiff1d(np.arange(len(given_labels)), rows)
         raise DataError(
-            f"{where} predicts {len(rows):,} of {len(truth):,} rows; missing e.g. row {int(missing[0])}.",
+            f"{where} predicts {len(rows):,} of {len(given_labels):,} rows; missing e.g. row {int(missing[0])}.",
             "A model is compared on all rows or not at all.",
         )
     placed = np.empty_like(values)
@@ -165,6 +165,6 @@ def place_rows(ids: Sequence[object] | None, values: np.ndarray, truth: Truth, w
     return placed
 
 
-def whole_classes(values: np.ndarray, truth: Truth, where: str) -> np.ndarray:
+def whole_classes(values: np.ndarray, given_labels: GivenLabels, where: str) -> np.ndarray:
     """Predicted labels, numbers or names, as class numbers; NaN and missing values are refused."""
-    return truth.numbers_of(values.tolist(), where)
+    return given_labels.numbers_of(values.tolist(), where)

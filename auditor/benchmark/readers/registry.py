@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.given_labels import GivenLabels
 from auditor.benchmark.readers.base import Claim, Prediction, Reader
 from auditor.core.errors import AuditorError, DataError, UnreadableError
 from auditor.core.registry import Registry
@@ -33,7 +33,7 @@ READERS: Final[Registry[type[Reader]]] = Registry(
 _ASIDE: Final = re.compile(r"^(?:labels?|original_labels|index|manifest|readme.*|ids)\.\w+$", re.IGNORECASE)
 
 
-def read_predictions(path: Path, truth: Truth) -> list[Prediction]:
+def read_predictions(path: Path, given_labels: GivenLabels) -> list[Prediction]:
     """Predictions of all models in a folder (and its folders), or in one file.
 
     A model is called as its file is. Where two folders hold files of one name (as for two platforms), and where the
@@ -57,7 +57,7 @@ def read_predictions(path: Path, truth: Truth) -> list[Prediction]:
     for folder, files in by_folder.items():
         place = "" if folder == base else folder.relative_to(base).as_posix()
         for reader, claim in _claims(files):
-            found += [(place, one) for one in _read(reader, claim, truth)]
+            found += [(place, one) for one in _read(reader, claim, given_labels)]
     if not found:
         forms = "; ".join(READERS.load(name).summary for name in READERS)
         raise DataError(f"there are no stored predictions in {str(path)!r}.", f"Formats read: {forms}.")
@@ -81,9 +81,9 @@ def _claims(files: Sequence[Path]) -> list[tuple[Reader, Claim]]:
     return found
 
 
-def _read(reader: Reader, claim: Claim, truth: Truth) -> list[Prediction]:
+def _read(reader: Reader, claim: Claim, given_labels: GivenLabels) -> list[Prediction]:
     try:
-        return reader.read(claim, truth)
+        return reader.read(claim, given_labels)
     except AuditorError:
         raise
     except (ValueError, TypeError, OverflowError) as error:

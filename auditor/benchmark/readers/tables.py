@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.given_labels import GivenLabels
 from auditor.benchmark.readers.base import (
     Claim,
     Prediction,
@@ -47,24 +47,26 @@ class Tables:
     def claim(self, files: Sequence[Path]) -> list[Claim]:
         return [Claim(plain_name(path.stem), (path,)) for path in files if path.suffix.lower() in _SUFFIXES]
 
-    def read(self, claim: Claim, truth: Truth) -> list[Prediction]:
+    def read(self, claim: Claim, given_labels: GivenLabels) -> list[Prediction]:
         (path,) = claim.files
         table, where = read_table(path, strings=ROW_NAME_KEYS), repr(str(path))
         lowered = {name.lower(): name for name in table.column_names}
         model = next((lowered[c] for c in _MODEL if c in lowered), None)
         if model is None:
-            return [self._one(claim.name, table, lowered, truth, where, path)]
+            return [self._one(claim.name, table, lowered, given_labels, where, path)]
         names = [str(one) for one in table.column(model).to_pylist()]
         rows: dict[str, list[int]] = {}
         for row, name in enumerate(names):
             rows.setdefault(name, []).append(row)
         lowered = {low: name for low, name in lowered.items() if name != model}
         return [
-            self._one(name, table.take(places), lowered, truth, f"{where}, model {name!r}", path)
+            self._one(name, table.take(places), lowered, given_labels, f"{where}, model {name!r}", path)
             for name, places in rows.items()
         ]
 
-    def _one(self, name: str, table: Any, columns: dict[str, str], truth: Truth, where: str, path: Path) -> Prediction:
+    def _one(
+        self, name: str, table: Any, columns: dict[str, str], given_labels: GivenLabels, where: str, path: Path
+    ) -> Prediction:
         key = next((columns[c] for c in ROW_NAME_KEYS if c in columns), None)
         label = next((columns[c] for c in _PREDICTED if c in columns and columns[c] != key), None)
         ids = None if key is None else table.column(key).to_pylist()
@@ -73,16 +75,16 @@ class Tables:
         if label is not None:
             values = np.empty(table.num_rows, dtype=object)
             values[:] = table.column(label).to_pylist()
-            found = whole_classes(values, truth, where)
+            found = whole_classes(values, given_labels, where)
         else:
-            found = self._from_columns(table, [c for c in columns.values() if c != key], truth, where)
-        return Prediction(name, place_rows(ids, found, truth, where), str(path))
+            found = self._from_columns(table, [c for c in columns.values() if c != key], given_labels, where)
+        return Prediction(name, place_rows(ids, found, given_labels, where), str(path))
 
     @staticmethod
-    def _from_columns(table: Any, columns: list[str], truth: Truth, where: str) -> np.ndarray:
+    def _from_columns(table: Any, columns: list[str], given_labels: GivenLabels, where: str) -> np.ndarray:
         """One number column per class: by class name where all names are there, else in the order of the file."""
-        if truth.class_names is not None and set(truth.class_names) <= set(columns):
-            columns = list(truth.class_names)
+        if given_labels.class_names is not None and set(given_labels.class_names) <= set(columns):
+            columns = list(given_labels.class_names)
         else:
             columns = [c for c in columns if np.issubdtype(table.column(c).to_pandas().dtype, np.number)]
         if len(columns) < 2:
@@ -91,4 +93,4 @@ class Tables:
                 "Name it 'label' or 'prediction', or give one column per class.",
             )
         values = np.column_stack([table.column(c).to_numpy(zero_copy_only=False) for c in columns]).astype(np.float64)
-        return top_of_probabilities(values, truth, where)
+        return top_of_probabilities(values, given_labels, where)

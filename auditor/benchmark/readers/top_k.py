@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.given_labels import GivenLabels
 from auditor.benchmark.readers.base import Claim, Prediction, check_length, first_maximum
 from auditor.core.errors import DataError, LabelError
 from auditor.core.files import load_npy
@@ -53,7 +53,7 @@ class TopK:
             )
         return found
 
-    def read(self, claim: Claim, truth: Truth) -> list[Prediction]:
+    def read(self, claim: Claim, given_labels: GivenLabels) -> list[Prediction]:
         first, second = claim.files
         classes, probabilities = load_npy(first), load_npy(second)
         where = repr(str(first))
@@ -61,7 +61,7 @@ class TopK:
             raise DataError(
                 f"{where} has the shape {classes.shape}, {second.name!r} {probabilities.shape}; both must be rows by k."
             )
-        check_length(len(classes), truth, where)
+        check_length(len(classes), given_labels, where)
         if classes.dtype.kind == "f" and np.isfinite(classes).all() and (classes == np.rint(classes)).all():
             classes = classes.astype(np.int64)
         if classes.dtype.kind not in "iu":

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.given_labels import GivenLabels
 from auditor.benchmark.label_lists import load_label_lists
 from auditor.benchmark.verdicts.judged import BOTH, GIVEN, GUESSED, NEITHER, Decision, Judged
 from auditor.core.errors import DataError
+from auditor.core.row_lookup import file_numbers
 
 __all__ = ["judge_lists"]
 
 
-def judge_lists(path: Path, truth: Truth) -> Judged:
+def judge_lists(path: Path, given_labels: GivenLabels) -> Judged:
     """One list of right labels for every row; an empty list means that none is.
 
     Where the rows have file numbers from 1 to n, as in ImageNet, the lists stand in their order.
@@ -25,16 +26,16 @@ def judge_lists(path: Path, truth: Truth) -> Judged:
         If there are not as many lists as rows.
     """
     lists = load_label_lists(path)
-    n = len(truth)
+    n = len(given_labels)
     if len(lists) != n:
         raise DataError(f"{str(path)!r} has {len(lists):,} entries, the labels {n:,} rows.", "Take the right split.")
-    numbers = truth.file_numbers
+    numbers = file_numbers(given_labels.names or ())
     if numbers is not None and sorted(numbers) == list(range(1, n + 1)):
         lists = [lists[number - 1] for number in numbers]
     state, label = np.empty(n, np.int8), np.full(n, -1, np.int64)
     accepted: dict[int, tuple[int, ...]] = {}
     for row, found in enumerate(lists):
-        given, several = int(truth.labels[row]), sorted(set(found))
+        given, several = int(given_labels.labels[row]), sorted(set(found))
         if len(several) > 1:
             state[row], accepted[row] = BOTH, tuple(several)
         elif several:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.given_labels import GivenLabels
 from auditor.benchmark.verdicts.judged import AMBIGUOUS, BOTH, GUESSED, NEITHER, Decision, Judged
 from auditor.core.errors import DataError, LabelError
+from auditor.core.row_lookup import RowLookup
 from auditor.data.base import Dataset
 from auditor.patch.files import read_patch
 from auditor.patch.records import Patch, PatchRecord
@@ -17,7 +18,7 @@ from auditor.patch.records import Patch, PatchRecord
 __all__ = ["judge_patch"]
 
 
-def judge_patch(path: Path, truth: Truth, dataset: Dataset | None) -> Judged:
+def judge_patch(path: Path, given_labels: GivenLabels, dataset: Dataset | None) -> Judged:
     """Corrections of a patch, put on rows by content hash, or, without the data, by their row hints.
 
     A row hint alone is accepted only if every record has one, the patch is of as many rows, and every given label
@@ -32,16 +33,17 @@ def judge_patch(path: Path, truth: Truth, dataset: Dataset | None) -> Judged:
     """
     patch = read_patch(path)
     header = patch.header
-    place = _classes(patch, truth)
+    place = _classes(patch, given_labels)
     if dataset is not None:
-        found, notes = _by_content(patch, dataset, truth, place)
+        found, notes = _by_content(patch, dataset, given_labels, place)
     else:
-        if header.n != len(truth):
+        if header.n != len(given_labels):
             raise DataError(
-                f"the patch is of {header.n:,} rows of {header.name!r}, {truth.source} has {len(truth):,}.",
+                f"the patch is of {header.n:,} rows of {header.name!r}, "
+                f"{given_labels.source} has {len(given_labels):,}.",
                 "Take the labels of the split the patch was made for.",
             )
-        found, notes = _by_hint(patch, truth, place)
+        found, notes = _by_hint(patch, given_labels, place)
     if dataset is not None and dataset.fingerprint != header.fingerprint:
         notes.append("the data differs from the data the patch was made for; its items were found all the same")
     rows = np.array([row for row, _ in found], np.int64)
@@ -75,49 +77,51 @@ def judge_patch(path: Path, truth: Truth, dataset: Dataset | None) -> Judged:
     )
 
 
-def _classes(patch: Patch, truth: Truth) -> dict[str, int]:
+def _classes(patch: Patch, given_labels: GivenLabels) -> dict[str, int]:
     """Number of each class name of the patch, as the labels count."""
     names = patch.header.classes
-    if truth.class_names is not None:
-        if not set(names) <= set(truth.class_names):
-            odd = sorted(set(names) - set(truth.class_names))[0]
+    if given_labels.class_names is not None:
+        if not set(names) <= set(given_labels.class_names):
+            odd = sorted(set(names) - set(given_labels.class_names))[0]
             raise DataError(f"the patch speaks of the class {odd!r}, which the data does not have.")
-        names = truth.class_names
+        names = given_labels.class_names
     return {name: k for k, name in enumerate(names)}
 
 
 def _by_content(
-    patch: Patch, dataset: Dataset, truth: Truth, place: Mapping[str, int]
+    patch: Patch, dataset: Dataset, given_labels: GivenLabels, place: Mapping[str, int]
 ) -> tuple[list[tuple[int, PatchRecord]], list[str]]:
     if dataset.hash_scheme != patch.header.hash_scheme:
         raise DataError(
             f"the patch names items by {patch.header.hash_scheme!r}, the data by {dataset.hash_scheme!r}.",
             "Take the data the patch was made for.",
         )
-    rows_of: dict[str, list[int]] = {}
-    for row, item in enumerate(dataset.content_hashes.tolist()):
-        rows_of.setdefault(str(item), []).append(row)
+    lookup = RowLookup(len(dataset), hashes=lambda: dataset.content_hashes)
     found: list[tuple[int, PatchRecord]] = []
     for record in patch.records:
-        rows = [r for r in rows_of.get(record.id, []) if truth.labels[r] == place[record.from_label]]
+        copies = lookup.by_hash(record.id)
+        rows = [row for row in copies if given_labels.labels[row] == place[record.from_label]]
         if not rows:
-            why = "is not in the data" if record.id not in rows_of else f"is not labelled {record.from_label!r} there"
+            why = f"is not labelled {record.from_label!r} there" if copies else "is not in the data"
             raise LabelError(f"the item of {record.where()} {why}.", "Take the data the patch was made for.")
         found += [(row, record) for row in rows]
     return found, []
 
 
-def _by_hint(patch: Patch, truth: Truth, place: Mapping[str, int]) -> tuple[list[tuple[int, PatchRecord]], list[str]]:
+def _by_hint(
+    patch: Patch, given_labels: GivenLabels, place: Mapping[str, int]
+) -> tuple[list[tuple[int, PatchRecord]], list[str]]:
     found: list[tuple[int, PatchRecord]] = []
     for record in patch.records:
         row = record.index
-        if row is None or not 0 <= row < len(truth):
+        if row is None or not 0 <= row < len(given_labels):
             raise DataError(
                 f"{record.where()}: without the data a record needs the row it belongs to.", "Name the data set."
             )
-        if truth.labels[row] != place[record.from_label]:
+        label = int(given_labels.labels[row])
+        if label != place[record.from_label]:
             raise LabelError(
-                f"{record.where()} is from {record.from_label!r}, row {row} has the label {int(truth.labels[row])}.",
+                f"{record.where()} is from {record.from_label!r}, row {row} has the label {label}.",
                 "Name the data set, so that items are found by their content.",
             )
         found.append((row, record))

@@ -9,18 +9,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.given_labels import GivenLabels
 from auditor.benchmark.label_lists import load_label_lists
 from auditor.benchmark.verdicts.judged import BOTH, GIVEN, GUESSED, NEITHER, STATES, Decision, Judged, vote_posterior
 from auditor.core.errors import DataError, LabelError
-from auditor.patch.published_names import renamed
 from auditor.review.published import (
     PublishedItem,
     category,
     check_numbers,
-    check_rows,
     consensus_counts,
     label_numbers,
+    place_published,
     published_rows,
 )
 
@@ -78,8 +77,8 @@ def check_lists(items: Sequence[PublishedItem], path: Path, index: Sequence[str]
     return len(lists)
 
 
-def judge_published(items: Sequence[PublishedItem], truth: Truth) -> Judged:
-    """Put verdicts on the rows of `truth`, every given label checked.
+def judge_published(items: Sequence[PublishedItem], given_labels: GivenLabels) -> Judged:
+    """Put verdicts on the rows of `given_labels`, every given label checked.
 
     Raises
     ------
@@ -93,19 +92,19 @@ def judge_published(items: Sequence[PublishedItem], truth: Truth) -> Judged:
             "these items have several labels each, and votes for each label: there is no one corrected label.",
             "Such verdicts can be counted: auditor verdicts FILE",
         )
-    rows = published_rows(items, truth.other_names or truth.names)
+    index = given_labels.other_names or given_labels.names
     notes: list[str] = []
-    if truth.class_names is not None and len(set(truth.class_names)) == len(truth.class_names):
-        items, notes = renamed(items, truth.class_names)
-        names = np.array(truth.class_names, dtype=object)
-        inside = (truth.labels >= 0) & (truth.labels < len(names))
-        check_rows(items, rows, np.where(inside, names[np.where(inside, truth.labels, 0)], "").tolist())
-        place = {name: k for k, name in enumerate(truth.class_names)}
-        given = np.array([place[item.given[0]] for item in items], np.int64)
-        guess = np.array([place[item.guessed[0]] for item in items], np.int64)
+    if given_labels.class_names is not None and len(set(given_labels.class_names)) == len(given_labels.class_names):
+        number = {name: k for k, name in enumerate(given_labels.class_names)}
+        names = dict(enumerate(given_labels.class_names))
+        here = [names.get(label, "") for label in given_labels.labels.tolist()]
+        items, rows, notes = place_published(items, given_labels.class_names, here, index)
+        given = np.array([number[item.given[0]] for item in items], np.int64)
+        guess = np.array([number[item.guessed[0]] for item in items], np.int64)
     else:
+        rows = published_rows(items, index)
         given, guess = label_numbers(items)
-        check_numbers(items, rows, given, truth.labels)
+        check_numbers(items, rows, given, given_labels.labels)
     unique, counts = np.unique(rows, return_counts=True)
     if len(unique) < len(rows):
         raise DataError(f"row {int(unique[counts > 1][0])} was judged twice.", "Keep one verdict per row.")

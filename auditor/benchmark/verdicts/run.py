@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from auditor.benchmark.given_labels import Truth
+from auditor.benchmark.given_labels import GivenLabels
 from auditor.benchmark.verdicts.judged import (
     AMBIGUOUS,
     BOTH,
@@ -26,12 +26,12 @@ from auditor.review.store import VerdictStore
 from auditor.review.votes import VoteTable
 from auditor.runs.run import Run
 
-__all__ = ["judge_run", "truth_of_run"]
+__all__ = ["judge_run", "labels_of_run"]
 
 _STATE = {"given": GIVEN, "suggested": GUESSED, "both": BOTH, "neither": NEITHER, "bad_item": NEITHER}
 
 
-def truth_of_run(run: Run, split: str | None) -> tuple[Truth, np.ndarray]:
+def labels_of_run(run: Run, split: str | None) -> tuple[GivenLabels, np.ndarray]:
     """Labels of the judged split of a run, and the ids of its items, in the order of its rows."""
     items = run.items
     items = items[items["split"] == judged_split(items["split"].unique().tolist(), split)].sort_values("index")
@@ -39,18 +39,18 @@ def truth_of_run(run: Run, split: str | None) -> tuple[Truth, np.ndarray]:
         raise DataError(f"the rows of the run {run.id!r} are not numbered from 0.", "Name the split with --split.")
     ids = tuple(map(str, items["id"]))
     paths = tuple(str(p) if isinstance(p, str) and p else i for p, i in zip(items["path"], ids, strict=True))
-    truth = Truth(items["label"].to_numpy(np.int64), f"the run {run.id!r}", run.class_names, ids, paths)
-    return truth, items["id"].to_numpy()
+    given_labels = GivenLabels(items["label"].to_numpy(np.int64), f"the run {run.id!r}", run.class_names, ids, paths)
+    return given_labels, items["id"].to_numpy()
 
 
-def judge_run(run: Run, truth: Truth, ids: np.ndarray, store: str | None = None) -> Judged:
+def judge_run(run: Run, given_labels: GivenLabels, ids: np.ndarray, store: str | None = None) -> Judged:
     """Verdicts in the store of a run.
 
     Parameters
     ----------
     run : Run
-    truth, ids :
-        From `truth_of_run`.
+    given_labels, ids :
+        From `labels_of_run`.
     store : str, optional
         Where the verdicts are, if not in the run folder.
 
@@ -85,8 +85,8 @@ def judge_run(run: Run, truth: Truth, ids: np.ndarray, store: str | None = None)
 
     suggested = [votes.suggested[i] for i in kept]
     guess = np.array([number.get(s, -1) if s is not None else -1 for s in suggested], np.int64)
-    guess[guess == truth.labels[rows]] = -1
-    pairs = {j: (int(truth.labels[rows[j]]), int(g)) for j, g in enumerate(guess) if g >= 0}
+    guess[guess == given_labels.labels[rows]] = -1
+    pairs = {j: (int(given_labels.labels[rows[j]]), int(g)) for j, g in enumerate(guess) if g >= 0}
     return Judged(
         "run",
         f"People judged items of the run {run.id!r} without seeing which label is the given one; a verdict "

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +13,7 @@ import numpy as np
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, UsageError
 from auditor.core.registry import Registry
+from auditor.core.row_lookup import RowLookup
 from auditor.core.version import __version__
 from auditor.data.base import Dataset
 from auditor.patch.open_target import open_target
@@ -111,57 +110,17 @@ class DataView:
         return [str(h) for h in self.part.content_hashes]
 
     @cached_property
-    def _by_id(self) -> dict[str, int]:
-        return {str(i): k for k, i in enumerate(self.part.ids)}
+    def rows(self) -> RowLookup:
+        """Which row an item of the file is."""
+        items = self.part.items
+        names = items.ids if items.paths is None else items.paths
+        return RowLookup(
+            len(self.part), ids=items.ids, index=items.index, names=[list(map(str, names))], hashes=lambda: self.hashes
+        )
 
-    @cached_property
-    def _by_index(self) -> dict[int, int]:
-        return {int(i): k for k, i in enumerate(self.part.items.index)}
-
-    @cached_property
-    def _by_hash(self) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = defaultdict(list)
-        for k, content in enumerate(self.hashes):
-            found[content].append(k)
-        return found
-
-    @cached_property
-    def _by_tail(self) -> dict[str, list[int]]:
-        """Every end of every path, with and without its suffix: ``b/c.png``, ``c.png``, ``b/c``, ``c``."""
-        found: dict[str, list[int]] = defaultdict(list)
-        paths = self.part.items.paths if self.part.items.paths is not None else self.part.ids
-        for k, path in enumerate(map(str, paths)):
-            parts = PurePosixPath(path).parts
-            for start in range(len(parts)):
-                tail = "/".join(parts[start:])
-                found[tail].append(k)
-                stem = os.path.splitext(tail)[0]
-                if stem != tail:
-                    found[stem].append(k)
-        return found
-
-    def by_id(self, value: str) -> int | None:
-        """Row of an item id."""
-        return self._by_id.get(value)
-
-    def by_index(self, value: int) -> int | None:
-        """Row of a row number of the split."""
-        return self._by_index.get(value)
-
-    def by_hash(self, value: str) -> list[int]:
-        """All rows of a content hash."""
-        return self._by_hash.get(value, [])
-
-    def by_path(self, value: str) -> int | None:
-        """Row of a path: the longest end of it that names exactly one item."""
-        parts = [p for p in PurePosixPath(value.replace("\\", "/")).parts if p not in ("/", "..", ".")]
-        for start in range(len(parts)):
-            rows = self._by_tail.get("/".join(parts[start:]), [])
-            if len(rows) == 1:
-                return rows[0]
-            if rows:
-                raise DataError(f"the path {value!r} fits {len(rows)} items of the data.", "Give longer paths.")
-        return None
+    def rows_of(self, record: PatchRecord) -> list[int]:
+        """All rows with the content and the label before of a record."""
+        return [k for k in self.rows.by_hash(record.id) if self.names[k] == record.from_label]
 
     def class_name(self, value: Any, where: str) -> str:
         """A class from its name or its number.
@@ -271,7 +230,7 @@ def labels_after(patch: Patch, data: DataView) -> tuple[list[tuple[str, ...]], d
     labels: list[tuple[str, ...]] = [(name,) for name in data.names]
     changed: dict[int, PatchRecord] = {}
     for record in patch.records:
-        rows = [k for k in data.by_hash(record.id) if data.names[k] == record.from_label]
+        rows = data.rows_of(record)
         if not rows:
             raise DataError(
                 f"{record.where()}, labelled {record.from_label!r}, is not in {data.part.name!r}.",

@@ -101,7 +101,7 @@ def _files(path: Path, split: str | None) -> list[ColumnFile]:
 def _rows(files: list[ColumnFile], names: list[str], data: DataView, n: int, where: str) -> list[int]:
     """Row of the data of each row of the file: by id where there is one, else by order."""
     if "id" in names:
-        rows = [data.by_id(str(value)) for value in read_column(files, "id").to_pylist()]
+        rows = [data.rows.by_id(str(value)) for value in read_column(files, "id").to_pylist()]
         if None not in rows:
             return [row for row in rows if row is not None]
     if n != len(data.names):

@@ -42,8 +42,8 @@ class FiftyOne:
             if target is None:
                 unlabelled += 1
                 continue
-            row = data.by_id(key)
-            row = data.by_path(key) if row is None else row
+            row = data.rows.by_id(key)
+            row = data.rows.by_name(key) if row is None else row
             if row is None:
                 absent += 1
                 continue

@@ -117,16 +117,16 @@ def _word(answer: Answer, given: str) -> str:
 def _row(about: Any, data: DataView) -> int | None:
     if not isinstance(about, dict):
         return None
-    if isinstance(about.get("id"), str) and (row := data.by_id(about["id"])) is not None:
+    if isinstance(about.get("id"), str) and (row := data.rows.by_id(about["id"])) is not None:
         return row
     for key in ("hash", "content_hash"):
         if isinstance(about.get(key), str):
-            rows = [k for k in data.by_hash(about[key]) if about.get("given") in (None, data.names[k])]
+            rows = [k for k in data.rows.by_hash(about[key]) if about.get("given") in (None, data.names[k])]
             return rows[0] if rows else None
     for value in about.values():
         if isinstance(value, str):
-            rows = data.by_hash(hash_bytes(value.encode("utf-8", "surrogatepass")))  # a text is its own content
-            row = rows[0] if rows else data.by_path(_file_of(value))
+            rows = data.rows.by_hash(hash_bytes(value.encode("utf-8", "surrogatepass")))  # a text is its own content
+            row = rows[0] if rows else data.rows.by_name(_file_of(value))
             if row is not None:
                 return row
     return None
@@ -138,7 +138,8 @@ def _file_of(value: str) -> str:
     local = parse_qs(parts.query).get("d")
     path = unquote(local[0] if local else parts.path)
     head, _, name = path.rpartition("/")
-    return f"{head}/{_UPLOAD.sub('', name)}" if "/upload/" in f"{head}/" else path
+    # Of an uploaded file its own name is left; the folders are Label Studio's.
+    return _UPLOAD.sub("", name) if "/upload/" in f"{head}/" else path
 
 
 def _task(number: int, record: PatchRecord) -> dict[str, Any]:

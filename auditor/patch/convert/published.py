@@ -6,14 +6,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from auditor.core.errors import DataError
 from auditor.core.files import write_json
 from auditor.patch.convert.base import Correction, DataView, Options
-from auditor.patch.published_names import read_index, renamed
 from auditor.patch.records import Patch, PatchRecord
-from auditor.review.published import category, check_rows, published_rows, published_votes, read_published
+from auditor.review.published import category, place_published, published_votes, read_index, read_published
 
 __all__ = ["Published"]
 
@@ -28,13 +25,16 @@ class Published:
 
     def read(self, path: Path, data: DataView, options: Options) -> tuple[list[Correction], list[str]]:
         items = read_published(path)
-        rows = published_rows(items, None if options.index is None else read_index(options.index))
-        places = np.array([-1 if (k := data.by_index(int(r))) is None else k for r in rows], dtype=np.int64)
-        items, notes = renamed(items, data.part.class_names)
-        check_rows(items, places, data.names)
+        items, rows, notes = place_published(
+            items,
+            data.part.class_names,
+            data.names,
+            None if options.index is None else read_index(options.index),
+            data.part.items.index.tolist(),
+        )
         found = []
         undecided = 0
-        for item, row in zip(items, places.tolist(), strict=True):
+        for item, row in zip(items, rows.tolist(), strict=True):
             outcome = _OUTCOMES.get(category(item, options.k))
             if outcome is None:
                 undecided += 1
@@ -55,7 +55,7 @@ class Published:
         left_out: Counter[str] = Counter()
         for record in patch.records:
             votes = _votes(record)
-            rows = [k for k in data.by_hash(record.id) if data.names[k] == record.from_label]
+            rows = data.rows_of(record)
             guess = _guess(record)
             if votes is None or guess is None or not rows:
                 left_out["no votes" if votes is None else "not in the data" if not rows else "no single guess"] += 1

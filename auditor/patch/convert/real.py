@@ -7,17 +7,15 @@ belongs to ``ILSVRC2012_val_<i+1, 8 digits>.JPEG``; an empty list means that no 
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 from auditor.core.errors import DataError
 from auditor.core.files import atomic_write, read_json
+from auditor.core.row_lookup import file_numbers
 from auditor.patch.convert.base import Correction, DataView, Options, labels_after
 from auditor.patch.records import Patch
 
 __all__ = ["Real"]
-
-_NAME = re.compile(r"ILSVRC2012_val_(\d{8})")
 
 
 class Real:
@@ -61,11 +59,8 @@ class Real:
 def _entries(data: DataView) -> list[int]:
     """Entry of each row: by the ImageNet file number where the data shows it, else by the row number."""
     paths = data.part.items.paths if data.part.items.paths is not None else data.part.ids
-    matches = [_NAME.search(str(p)) for p in paths]
-    if all(matches):
-        entries = [int(m[1]) - 1 for m in matches if m is not None]
-    else:
-        entries = [int(i) for i in data.part.items.index]
+    numbers = file_numbers(map(str, paths))
+    entries = [int(i) for i in data.part.items.index] if numbers is None else [number - 1 for number in numbers]
     if sorted(entries) != list(range(len(entries))):
         raise DataError("the rows of the data are not all of a numbered set.", "Give the whole validation set.")
     return entries

@@ -74,7 +74,7 @@ class Table:
         table = csv.writer(out, lineterminator="\n")
         table.writerow(COLUMNS)
         for r in patch.records:
-            rows = [] if data is None else [k for k in data.by_hash(r.id) if data.names[k] == r.from_label]
+            rows = [] if data is None else data.rows_of(r)
             item = str(data.part.ids[rows[0]]) if data is not None and rows else ""
             table.writerow(
                 [
@@ -102,15 +102,15 @@ class Table:
 def _corrections(row: Mapping[str, str], cell: Mapping[str, str], data: DataView, where: str) -> list[Correction]:
     """One correction, or one for each copy where the row is named by its hash."""
     if cell["hash"]:
-        places = [k for k in data.by_hash(cell["hash"]) if cell["from"] in ("", data.names[k])]
+        places = [k for k in data.rows.by_hash(cell["hash"]) if cell["from"] in ("", data.names[k])]
     else:
         place = None
         if cell["id"]:
-            place = data.by_id(cell["id"])
+            place = data.rows.by_id(cell["id"])
         elif cell["path"]:
-            place = data.by_path(cell["path"])
+            place = data.rows.by_name(cell["path"])
         elif cell["index"]:
-            place = data.by_index(int(_number(cell["index"], int, where)))
+            place = data.rows.by_index(int(_number(cell["index"], int, where)))
         places = [] if place is None else [place]
     if not places:
         raise DataError(f"{where}: its item is not in {data.part.name!r}, or labelled otherwise.", "Give its data.")
