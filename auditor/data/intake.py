@@ -31,11 +31,15 @@ from auditor.engine.sources import ArraySource, ProbabilitySource, ReorderedSour
 from auditor.engine.validate import check_rows
 
 __all__ = [
+    "CLASS_NAME_KEYS",
+    "ROW_NAME_KEYS",
     "LabelColumn",
     "Probabilities",
     "Supplied",
     "check_probabilities",
+    "column_order",
     "encode_supplied",
+    "one_column",
     "open_probabilities",
     "open_supplied",
     "read_labels",
@@ -49,7 +53,7 @@ ROW_NAME_KEYS = (
 #: Sums further from 1 than this are worth a note.
 _NOTED = 1e-5
 _BLOCK_BYTES = 64 << 20
-_NAME_KEYS = ("class_names", "classes")
+CLASS_NAME_KEYS = ("class_names", "classes")
 _TEXT_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
 
@@ -395,7 +399,7 @@ def _contents(place: Any) -> _Contents:
         if isinstance(source, ParquetSource):
             return _Contents(source, source.class_names, source.column(LABEL_KEYS), source.column(ID_KEYS))
         if path.suffix.lower() == ".npz":
-            return _of_members(source, load_npz(path, {*LABEL_KEYS, *ID_KEYS, *_NAME_KEYS}))
+            return _of_members(source, load_npz(path, {*LABEL_KEYS, *ID_KEYS, *CLASS_NAME_KEYS}))
         return _Contents(source)
     if hasattr(place, "columns") and hasattr(place, "to_numpy"):
         import pyarrow as pa
@@ -418,7 +422,7 @@ def _of_table(table: Any, where: str) -> _Contents:
 
 def _of_members(source: ProbabilitySource, members: dict[str, np.ndarray]) -> _Contents:
     first = lambda keys: next((members[key] for key in keys if key in members), None)  # noqa: E731
-    names = first(_NAME_KEYS)
+    names = first(CLASS_NAME_KEYS)
     return _Contents(source, None if names is None else tuple(map(str, names)), first(LABEL_KEYS), first(ID_KEYS))
 
 
@@ -438,13 +442,23 @@ def _check_form(source: ProbabilitySource) -> None:
         )
 
 
+def column_order(own: Sequence[str], wanted: Sequence[str]) -> list[int] | None:
+    """Positions in `own` of the class names `wanted`; None where the two are not the same names."""
+    listed = list(map(str, own))
+    if sorted(listed) != sorted(wanted) or len(set(listed)) != len(listed):
+        return None
+    return [listed.index(name) for name in wanted]
+
+
 def _by_name(contents: _Contents, names: tuple[str, ...], notes: list[str]) -> ProbabilitySource:
     """Bring columns that carry the class names into the order of `names`."""
-    own = contents.class_names
-    if own is None or own == names or set(own) != set(names) or len(own) != len(names):
+    if contents.class_names is None or contents.class_names == names:
+        return contents.source
+    order = column_order(contents.class_names, names)
+    if order is None:
         return contents.source
     notes.append("columns were reordered by their names to the given class order")
-    return ReorderedSource(contents.source, [own.index(name) for name in names])
+    return ReorderedSource(contents.source, order)
 
 
 def _canonical(path: Path | None, labels: Path | None, names: Sequence[str] | None, check_order: bool) -> str:

@@ -13,17 +13,7 @@ import numpy as np
 from auditor.benchmark.given_labels import GivenLabels
 from auditor.core.errors import DataError, ProbabilityError
 
-__all__ = [
-    "Claim",
-    "Prediction",
-    "Reader",
-    "check_length",
-    "first_maximum",
-    "place_rows",
-    "plain_name",
-    "top_of_probabilities",
-    "whole_classes",
-]
+__all__ = ["Claim", "Prediction", "Reader", "check_length", "first_maximum", "place_rows", "plain_name"]
 
 #: Ends of file names that say what is stored, not who predicted.
 _TAIL: Final = re.compile(
@@ -124,24 +114,6 @@ def first_maximum(values: np.ndarray, where: str) -> np.ndarray:
     return found.argmax(axis=1)
 
 
-def top_of_probabilities(values: np.ndarray, given_labels: GivenLabels, where: str) -> np.ndarray:
-    """Most probable class from one column per class.
-
-    Raises
-    ------
-    ProbabilityError
-        If there are fewer columns than classes, which top-k probabilities would have, or a value is not finite.
-    """
-    if values.ndim != 2:
-        raise ProbabilityError(f"{where} has the shape {values.shape}; rows by classes were expected.")
-    if values.shape[1] < given_labels.n_classes:
-        raise ProbabilityError(
-            f"{where} has {values.shape[1]} columns, the labels have {given_labels.n_classes} classes.",
-            "Top-k output needs both files: NAME_topKpreds.npy with the classes and NAME_topKprobs.npy.",
-        )
-    return first_maximum(values, where).astype(np.int64)
-
-
 def place_rows(ids: Sequence[object] | None, values: np.ndarray, given_labels: GivenLabels, where: str) -> np.ndarray:
     """Values in the order of the labels: by id where there are ids, else as they stand.
 
@@ -163,8 +135,3 @@ def place_rows(ids: Sequence[object] | None, values: np.ndarray, given_labels: G
     placed = np.empty_like(values)
     placed[rows] = values
     return placed
-
-
-def whole_classes(values: np.ndarray, given_labels: GivenLabels, where: str) -> np.ndarray:
-    """Predicted labels, numbers or names, as class numbers; NaN and missing values are refused."""
-    return given_labels.numbers_of(values.tolist(), where)

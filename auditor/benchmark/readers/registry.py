@@ -22,9 +22,9 @@ READERS: Final[Registry[type[Reader]]] = Registry(
     "prediction format",
     {
         "top-k": "auditor.benchmark.readers.top_k:TopK",
-        "npy": "auditor.benchmark.readers.arrays:Arrays",
-        "npz": "auditor.benchmark.readers.npz:Npz",
-        "table": "auditor.benchmark.readers.tables:Tables",
+        "npy": "auditor.benchmark.readers.single_files:Arrays",
+        "npz": "auditor.benchmark.readers.single_files:Npz",
+        "table": "auditor.benchmark.readers.single_files:Tables",
     },
     entry_point_group="auditor.prediction_readers",
 )
