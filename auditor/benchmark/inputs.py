@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from auditor.benchmark.given_labels import GivenLabels, labels_of_dataset, load_given_labels
-from auditor.benchmark.label_lists import holds_objects
 from auditor.benchmark.verdicts.judged import Judged
 from auditor.benchmark.verdicts.label_lists import judge_lists
 from auditor.benchmark.verdicts.patch import judge_patch
@@ -24,6 +23,7 @@ from auditor.benchmark.verdicts.run import judge_run, labels_of_run
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, UnreadableError, UsageError
 from auditor.data.base import Dataset
+from auditor.data.label_lists import holds_objects
 from auditor.data.open import open_dataset
 from auditor.patch.files import SUFFIX
 from auditor.review.published import PublishedItem, read_index, read_published

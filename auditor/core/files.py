@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
+import pickle
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import numpy as np
 
@@ -24,6 +26,7 @@ __all__ = [
     "read_json",
     "refuse_pickle",
     "sweep_temporary",
+    "unpickle_arrays",
     "write_json",
     "write_text",
 ]
@@ -185,3 +188,54 @@ def _array_error(path: Path, error: Exception) -> UnreadableError | UnsafeFileEr
             "Save a plain numeric or string array with numpy.save(path, array).",
         )
     return UnreadableError(f"{str(path)!r} is not a readable NumPy file: {error}.")
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Resolves the names a pickled array needs, and no others: a file with a payload in its place does nothing."""
+
+    # The functions have moved between NumPy versions; an array says how it would be rebuilt.
+    _rebuild = np.empty(0, np.uint8).__reduce__()[0]
+    _from_buffer = np.empty(0, np.uint8).__reduce_ex__(5)[0]
+    _allowed: ClassVar[dict[tuple[str, str], Any]] = {
+        ("numpy.core.multiarray", "_reconstruct"): _rebuild,
+        ("numpy._core.multiarray", "_reconstruct"): _rebuild,
+        ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+        ("numpy._core.numeric", "_frombuffer"): _from_buffer,
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+        ("_codecs", "encode"): lambda text, encoding="latin1": text.encode(
+            "latin1" if encoding == "latin1" else "utf-8"
+        ),
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._allowed:
+            raise _AsksForMore(f"it asks for {module}.{name}")
+        return self._allowed[module, name]
+
+
+class _AsksForMore(pickle.UnpicklingError):
+    pass
+
+
+def unpickle_arrays(raw: bytes, where: str, encoding: str = "ASCII") -> Any:
+    """Arrays, lists, dictionaries and numbers out of a pickle, without running anything it says.
+
+    Raises
+    ------
+    UnsafeFileError
+        If it asks for anything else.
+    UnreadableError
+        If it is damaged.
+    """
+    try:
+        return _ArraysOnly(io.BytesIO(raw), encoding=encoding).load()
+    except _AsksForMore as error:
+        raise UnsafeFileError(
+            f"{where} holds Python objects other than arrays ({error}), which could run code; it was not loaded.",
+            "Fetch the published file again, or save it as plain arrays or JSON.",
+        ) from error
+    except (
+        *(pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, KeyError, AttributeError, MemoryError),
+    ) as error:
+        raise UnreadableError(f"{where} is damaged: {error}.", "Fetch it again.") from error

@@ -43,8 +43,8 @@ class RowLookup:
     ----------
     n : int
         Rows.
-    ids : sequence of str, optional
-    index : sequence of int, optional
+    ids : iterable of str, optional
+    index : iterable of int, optional
         Row number of each row within its split; default 0 .. n - 1.
     names : sequence of sequences of str
         What each row is called: file names or paths, ids. More than one name per row if there are several sequences.
@@ -56,10 +56,10 @@ class RowLookup:
         self,
         n: int,
         *,
-        ids: Sequence[Any] = (),
-        index: Sequence[int] | None = None,
+        ids: Iterable[Any] = (),
+        index: Iterable[int] | None = None,
         names: Sequence[Sequence[str]] = (),
-        hashes: Callable[[], Sequence[str]] = tuple,
+        hashes: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self.n = n
         self._ids, self._index, self._names, self._hashes = ids, index, tuple(names), hashes

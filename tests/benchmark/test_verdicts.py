@@ -13,12 +13,12 @@ import pytest
 
 from auditor.benchmark.given_labels import load_given_labels
 from auditor.benchmark.inputs import load_inputs, verdict_facts
-from auditor.benchmark.label_lists import load_label_lists
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.run import benchmark, count_sets
 from auditor.benchmark.sets import make_sets
 from auditor.core.config import Settings
 from auditor.core.errors import AuditorError, DataError, LabelError, UnsafeFileError, UsageError
+from auditor.data.label_lists import load_label_lists
 from auditor.patch.files import write_patch
 from auditor.patch.records import Patch, PatchHeader, PatchRecord
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from auditor.benchmark.given_labels import GivenLabels
-from auditor.benchmark.label_lists import load_label_lists
 from auditor.benchmark.verdicts.judged import BOTH, GIVEN, GUESSED, NEITHER, Decision, Judged
 from auditor.core.errors import DataError
 from auditor.core.row_lookup import file_numbers
+from auditor.data.label_lists import load_label_lists
 
 __all__ = ["judge_lists"]
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from auditor.benchmark.given_labels import GivenLabels
-from auditor.benchmark.label_lists import load_label_lists
 from auditor.benchmark.verdicts.judged import BOTH, GIVEN, GUESSED, NEITHER, STATES, Decision, Judged, vote_posterior
 from auditor.core.errors import DataError, LabelError
+from auditor.data.label_lists import load_label_lists
 from auditor.review.published import (
     PublishedItem,
     category,

@@ -10,8 +10,9 @@ import json
 from pathlib import Path
 
 from auditor.core.errors import DataError
-from auditor.core.files import atomic_write, read_json
+from auditor.core.files import atomic_write
 from auditor.core.row_lookup import file_numbers
+from auditor.data.label_lists import load_label_lists
 from auditor.patch.convert.base import Correction, DataView, Options, labels_after
 from auditor.patch.records import Patch
 
@@ -25,9 +26,7 @@ class Real:
     needs_data_to_write = True
 
     def read(self, path: Path, data: DataView, options: Options) -> tuple[list[Correction], list[str]]:
-        value = read_json(path)
-        if not isinstance(value, list) or not all(isinstance(one, list) for one in value):
-            raise DataError(f"{str(path)!r} is not a list of lists of class numbers.", "Give a real.json.")
+        value = load_label_lists(path)
         entry_of = _entries(data)
         if len(value) != len(entry_of):
             raise DataError(

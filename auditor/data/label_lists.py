@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from auditor.core.errors import DataError, UnreadableError, UnsafeFileError
-from auditor.core.files import load_npy, read_json
+from auditor.core.errors import DataError
+from auditor.core.files import load_npy, read_json, unpickle_arrays
 
 __all__ = ["holds_objects", "load_label_lists"]
-
-#: What an array of integer arrays is rebuilt from; nothing else is looked up.
-_ALLOWED = {
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.numeric", "_frombuffer"),
-    ("numpy.core.numeric", "_frombuffer"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("_codecs", "encode"),
-}
-
-
-class _Arrays(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return super().find_class(module, name)
 
 
 def holds_objects(path: Path) -> bool:
@@ -48,8 +27,7 @@ def holds_objects(path: Path) -> bool:
 def load_label_lists(path: Path) -> list[list[int]]:
     """Class numbers of every row, from ``.json`` (lists) or ``.npy`` (an array of integer arrays).
 
-    The array is a pickle inside. Only what NumPy needs to rebuild integer arrays is let through, so a file that would
-    run code is refused.
+    The array is a pickle inside; a file that would run code is refused.
 
     Raises
     ------
@@ -62,16 +40,7 @@ def load_label_lists(path: Path) -> list[list[int]]:
         with open(path, "rb") as handle:
             np.lib.format.read_magic(handle)
             np.lib.format.read_array_header_1_0(handle)
-            content = handle.read()
-        try:
-            value = _Arrays(io.BytesIO(content)).load()
-        except pickle.UnpicklingError as error:
-            raise UnsafeFileError(
-                f"{where} holds Python objects other than arrays ({error}); it was not loaded.",
-                "Save the labels as JSON: a list of lists of class numbers.",
-            ) from error
-        except (EOFError, ValueError, TypeError, AttributeError, IndexError) as error:
-            raise UnreadableError(f"{where} is a damaged array: {error}.") from error
+            value = unpickle_arrays(handle.read(), where)
     else:
         value = load_npy(path)
     try:
