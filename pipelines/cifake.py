@@ -19,21 +19,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline import ROOT, find_settings
+
 from auditor.audit.find_errors import find_errors
 from auditor.cli.console import RichProgress, say
-from auditor.core.config import Settings, load_settings
+from auditor.core.config import Settings
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.progress import Progress
+from auditor.lab.cifake.attribution import study_final_network
 from auditor.lab.cifake.copies import count_copies
-from auditor.lab.cifake.final_networks import look_at_final
 from auditor.lab.cifake.grid.budgets import budget_for
-from auditor.lab.cifake.grid.run import run_grid
-from auditor.lab.cifake.labels import audit_by_source, crowd_reference, fake_not_showing
+from auditor.lab.cifake.grid.experiment import GridExperiment
+from auditor.lab.cifake.labels import audit_by_source, by_source, crowd_reference, fake_not_showing
 from auditor.lab.cifake.report import write_cifake_report
-from auditor.lab.cifake.sources import by_source
+from auditor.lab.experiment.shell import Workplace
 from auditor.quality.run import quality
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -52,15 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(given)
     command = shlex.join(["python", "pipelines/cifake.py", *given])
-    settings = with_default_data(load_settings())
+    settings = find_settings()
     with RichProgress() as progress:
         results = rebuild(options, settings, progress, command)
     say(f"Report: {write_cifake_report(results, options.out)}")
-
-
-def with_default_data(settings: Settings) -> Settings:
-    """The settings, with the data beside the checkout where nothing else is said."""
-    return settings if settings.data_dirs else load_settings({"data_dir": ROOT.parent / "shared" / "data"})
 
 
 def rebuild(options: argparse.Namespace, settings: Settings, progress: Progress, command: str) -> dict[str, Any]:
@@ -83,13 +78,11 @@ def rebuild(options: argparse.Namespace, settings: Settings, progress: Progress,
     part("labels", lambda: _labels(options, settings, progress))
     part(
         "grid",
-        lambda: run_grid(
-            budget, work / "grid", seed=options.seed, settings=settings, progress=progress, command=command
-        ),
+        lambda: GridExperiment(budget, options.seed).run(Workplace(work / "grid", settings, progress, command=command)),
     )
     part(
         "looks",
-        lambda: look_at_final(
+        lambda: study_final_network(
             parts["grid"],
             budget,
             work / "grid",

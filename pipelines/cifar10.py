@@ -13,26 +13,24 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline import ROOT, find_settings, publish, published_verdicts
+
 from auditor.audit.find_errors import find_errors
 from auditor.benchmark.command import run_benchmark
 from auditor.benchmark.training import MANIFEST
 from auditor.cli.console import RichProgress, say
-from auditor.core.config import Settings, load_settings
-from auditor.core.errors import OfflineError
-from auditor.core.files import atomic_write
+from auditor.core.config import Settings
 from auditor.core.progress import Progress
 from auditor.patch.create import create_patch
 from auditor.patch.files import write_patch
 from auditor.patch.importing import import_verdicts
 from auditor.patch.rules import open_store, stored_consensus
 
-ROOT = Path(__file__).resolve().parents[1]
 #: Families and depths whose training fits two cores; the other names of `auditor models` work too, slower.
 NETWORKS = "fastnet,resnet20,resnet32,vgg11_bn,vgg16_bn,mobilenet_v1"
 #: Recipe of `find-errors` by budget class of the networks.
@@ -63,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(given)
     command = shlex.join(["python", "pipelines/cifar10.py", *given])
-    settings = with_default_data(load_settings())
+    settings = find_settings()
     with RichProgress() as progress:
         run = reviewed_run(settings, progress, options)
         # From the verdicts in the run's store, not from the patch: a patch holds what is changed, and says nothing of
@@ -83,23 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             command=command,
         )
     say(done.result.headline)
-    publish(options.work, options.out)
-
-
-def with_default_data(settings: Settings) -> Settings:
-    """The settings, with the data beside the checkout where nothing else is said."""
-    if settings.data_dirs:
-        return settings
-    return load_settings({"data_dir": ROOT.parent / "shared" / "data"})
-
-
-def published_verdicts(settings: Settings) -> Path:
-    """The crowd's verdicts on CIFAR-10."""
-    for folder in settings.data_dirs:
-        path = Path(folder) / "label_errors" / "cifar10" / "mturk.json"
-        if path.is_file():
-            return path
-    raise OfflineError("label_errors/cifar10/mturk.json is in no data folder.", "Set AUDITOR_DATA_DIR.")
+    publish(options.work, options.out, (PATCH, *PUBLISHED))
+    say(f"Report: {options.out}")
 
 
 def reviewed_run(settings: Settings, progress: Progress, options: argparse.Namespace) -> Path:
@@ -127,16 +110,6 @@ def reviewed_run(settings: Settings, progress: Progress, options: argparse.Names
     write_patch(made.patch, path)
     say(f"{len(made.patch.records):,} records in {path}")
     return run.path
-
-
-def publish(work: Path, out: Path) -> None:
-    """Copy what the report consists of, the manifest last."""
-    out.mkdir(parents=True, exist_ok=True)
-    for name in (PATCH, *PUBLISHED):
-        if (work / name).is_file():
-            with atomic_write(out / name) as handle, open(work / name, "rb") as source:
-                shutil.copyfileobj(source, handle)
-    say(f"Report: {out}")
 
 
 if __name__ == "__main__":

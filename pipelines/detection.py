@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
+from pipeline import ROOT, publish
+
 from auditor.cli.console import RichProgress
 from auditor.core.config import load_settings
-from auditor.core.files import atomic_write
 from auditor.lab.detectors.benchmark import MANIFEST, REPORT, RESULTS, run_benchmark
 from auditor.lab.detectors.sets import Context, Options
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
@@ -48,17 +46,10 @@ def main() -> None:
             progress,
         )
         run_benchmark(options.sets, context, options.work, options.seeds, options.draws, command)
-    publish(options.work, options.out)
-
-
-def publish(work: Path, out: Path) -> None:
-    """Copy what the report consists of, the manifest last."""
-    (out / "plots").mkdir(parents=True, exist_ok=True)
-    for old in (out / "plots").glob("*.svg"):
+    for old in (options.out / "plots").glob("*.svg"):
         old.unlink()
-    for path in [work / RESULTS, work / REPORT, *sorted((work / "plots").glob("*.svg")), work / MANIFEST]:
-        with atomic_write(out / path.relative_to(work)) as handle, open(path, "rb") as source:
-            shutil.copyfileobj(source, handle)
+    plots = sorted(str(path.relative_to(options.work)) for path in (options.work / "plots").glob("*.svg"))
+    publish(options.work, options.out, [RESULTS, REPORT, *plots, MANIFEST])
 
 
 if __name__ == "__main__":

@@ -17,13 +17,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pipeline import ROOT
+
 from auditor.benchmark.command import run_benchmark
 from auditor.cli.console import RichProgress
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import AuditorError, DataError, OfflineError
 from auditor.core.progress import Progress
 
-ROOT = Path(__file__).resolve().parents[1]
 #: (files) at each agreement: non-errors, correctable, kept rows, crossovers, and where VGG-11 overtakes VGG-19.
 PUBLISHED = {3: (221, 18, 9964, 37, "297/5270"), 4: (167, 7, 9899, 40, "1071/10963"), 5: (82, 3, 9810, 37, "144/3413")}
 

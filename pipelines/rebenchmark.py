@@ -17,23 +17,24 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from pipeline import ROOT, find_settings, publish, publish_experiment, published_verdicts
 
 from auditor.benchmark.capacity import capacity_markdown, relate_capacity
 from auditor.benchmark.command import BenchmarkDone, run_benchmark
 from auditor.benchmark.inputs import load_inputs
 from auditor.benchmark.training import FITS, MANIFEST, PREDICTIONS, read_manifest
 from auditor.cli.console import RichProgress, say
-from auditor.core.config import Settings, load_settings
-from auditor.core.errors import OfflineError, UnreadableError, UsageError
+from auditor.core.config import Settings
+from auditor.core.errors import UnreadableError, UsageError
 from auditor.core.files import atomic_write, read_json, write_json
-from auditor.lab.prune.experiment import FIGURE, RESULTS, SUMMARY, PruneOptions, run_pruning
+from auditor.lab.experiment.shell import Workplace
+from auditor.lab.prune.experiment import PruneExperiment, PruneOptions
 
-ROOT = Path(__file__).resolve().parents[1]
 SPARSITIES, REDUCTION = (0.8, 0.9, 0.95), 0.4
 STEPS = ("rd", "ftwt", "ranking")
 CAPACITY = ("capacity.json", "capacity.md")
@@ -76,19 +77,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.found is None:
         options.found = sorted((ROOT / "reports" / "search").glob("*/found.json"))
     command = shlex.join(["python", "pipelines/rebenchmark.py", *given])
-    settings = load_settings()
-    if not settings.data_dirs:
-        settings = load_settings({"data_dir": ROOT.parent / "shared" / "data"})
+    settings = find_settings()
     with RichProgress() as progress:
         for part, asked in pruning(options).items():
             if part not in steps:
                 continue
-            found = run_pruning(
-                asked, options.work / part, settings, progress, options.workers, command, options.work / FITS
-            )
-            for sentence in found["verdict"]:
+            work = options.work / part
+            place = Workplace(work, settings, progress, options.workers, command, options.work / FITS)
+            for sentence in PruneExperiment(asked).run(place)["verdict"]:
                 say(sentence)
-            publish(options.work, options.out, [f"{part}/{name}" for name in (SUMMARY, FIGURE, RESULTS)])
+            publish_experiment(work, options.out / part)
         if "ranking" not in steps:
             return
         done = run_benchmark(
@@ -153,24 +151,6 @@ def capacity(options: argparse.Namespace, settings: Settings, done: BenchmarkDon
         handle.write(capacity_markdown(found, manifest["reproduction"]).encode())
     answer: list[str] = found["answer"]
     return answer
-
-
-def published_verdicts(settings: Settings) -> Path:
-    """The crowd's verdicts on CIFAR-10."""
-    for folder in settings.data_dirs:
-        path = Path(folder) / "label_errors" / "cifar10" / "mturk.json"
-        if path.is_file():
-            return path
-    raise OfflineError("label_errors/cifar10/mturk.json is in no data folder.", "Set AUDITOR_DATA_DIR.")
-
-
-def publish(work: Path, out: Path, names: Sequence[str]) -> None:
-    """Copy what a step reports, the manifest last."""
-    for name in names:
-        if (work / name).is_file():
-            (out / name).parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(out / name) as handle, open(work / name, "rb") as source:
-                shutil.copyfileobj(source, handle)
 
 
 if __name__ == "__main__":

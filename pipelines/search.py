@@ -15,19 +15,18 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline import ROOT, find_settings, publish_experiment
+
 from auditor.cli.console import RichProgress, say
-from auditor.core.config import load_settings
 from auditor.core.errors import UsageError
-from auditor.core.files import atomic_write, read_json
-from auditor.lab.search.run import FITS, MANIFEST, run_search
+from auditor.lab.experiment.shell import FITS, Workplace
+from auditor.lab.search.experiment import SearchExperiment
 from auditor.lab.search.systems import SPACES, SearchOptions
 
-ROOT = Path(__file__).resolve().parents[1]
 SYSTEMS = "nasnet,proxyless,proxyless-mbconv,eas,eas-dense"
 
 
@@ -47,45 +46,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(given)
     command = shlex.join(["python", "pipelines/search.py", *given])
-    settings = load_settings()
-    if not settings.data_dirs:
-        settings = load_settings({"data_dir": ROOT.parent / "shared" / "data"})
+    settings = find_settings()
     with RichProgress() as progress:
-        for place, asked in searches(options).items():
-            document = run_search(
-                asked, options.work / place, settings, progress, options.workers, command, options.fits
-            )
-            say(f"{place}: {document['pooled']['verdict']} {'. '.join(document['final']['verdict'])}.")
-            publish(options.work / place, options.out / place)
+        for name, asked in searches(options).items():
+            work = options.work / name
+            place = Workplace(work, settings, progress, options.workers, command, options.fits)
+            document = SearchExperiment(asked).run(place)
+            say(f"{name}: {document['pooled']['verdict']} {'. '.join(document['final']['verdict'])}.")
+            publish_experiment(work, options.out / name)
     say(f"Report: {options.out}")
 
 
 def searches(options: argparse.Namespace) -> dict[str, SearchOptions]:
     """What is searched, by the name of its folder."""
-    found = {}
-    for place in (name.strip() for name in options.systems.split(",")):
-        SPACES.target(place)
-        system, _, inner = place.partition("-")
-        found[place] = SearchOptions(
+    asked = {}
+    for space in (name.strip() for name in options.systems.split(",")):
+        SPACES.target(space)
+        system, _, inner = space.partition("-")
+        asked[space] = SearchOptions(
             system,
-            options.budget,
-            options.seeds,
-            options.train_seeds,
+            budget=options.budget,
+            seeds=options.seeds,
+            train_seeds=options.train_seeds,
             family="dense" if inner == "dense" else None,
             space="mbconv" if inner == "mbconv" else None,
             device=options.device,
         )
-    if len(found) != len(options.systems.split(",")):
+    if len(asked) != len(options.systems.split(",")):
         raise UsageError(f"--systems {options.systems!r} names one twice.")
-    return found
-
-
-def publish(work: Path, out: Path) -> None:
-    """Copy what the report consists of, the manifest last."""
-    out.mkdir(parents=True, exist_ok=True)
-    for name in (*read_json(work / MANIFEST)["files"], MANIFEST):
-        with atomic_write(out / name) as handle, open(work / name, "rb") as source:
-            shutil.copyfileobj(source, handle)
+    return asked
 
 
 if __name__ == "__main__":

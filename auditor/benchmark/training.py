@@ -18,10 +18,9 @@ from auditor.core.machine import cpu_count, describe_machine, package_versions
 from auditor.core.progress import Progress
 from auditor.core.registry import Registry
 from auditor.models.registry import MODELS
-from auditor.train.base import FitResult, FitTask, Trainer
+from auditor.train.base import FitResult, Trainer
 from auditor.train.budget import BudgetClass, check_budget_class, reproduction_label
-from auditor.train.final import slug
-from auditor.train.many import fit_many, open_rows, ready
+from auditor.train.many import fit_entries, fit_name, open_rows, ready
 
 __all__ = ["MANIFEST", "METHODS", "PREDICTIONS", "make_entry", "parse_names", "read_manifest", "train_networks"]
 
@@ -113,19 +112,14 @@ def train_networks(
     if seeds < 1:
         raise UsageError(f"--seeds must be at least 1, not {seeds}.")
     trainers = {name: make_entry(name, budget, device) for name in names}
-    if len({slug(name) for name in names}) != len(names):
-        raise UsageError(f"two of {', '.join(names)} would have the same file name.")
     rows = open_rows(reference, settings, progress)
     fits = Path(folder) / FITS
     trainers = {name: ready(trainer, rows.data, fits) for name, trainer in trainers.items()}
-    tasks = {
-        f"{slug(name)}__seed{seed}": (name, FitTask(f"{slug(name)}__seed{seed}", rows.train, rows.test, seed))
-        for name in names
-        for seed in range(seeds)
-    }
-    results = fit_many(trainers, tasks, rows.data, fits, workers or cpu_count(), progress)
+    results = fit_entries(trainers, seeds, rows, fits, workers or cpu_count(), progress)
     written = [
-        _store(Path(folder) / PREDICTIONS, name, task, results[stem], rows.ids) for stem, (name, task) in tasks.items()
+        _store(Path(folder) / PREDICTIONS, name, seed, result, rows.ids)
+        for name, by_seed in results.items()
+        for seed, result in enumerate(by_seed)
     ]
     for stale in set((Path(folder) / PREDICTIONS).glob("*.npz")) - {Path(folder) / row["file"] for row in written}:
         stale.unlink()  # of an earlier list of names; its fit is kept, so nothing is lost
@@ -147,14 +141,14 @@ def train_networks(
     return manifest
 
 
-def _store(folder: Path, name: str, task: FitTask, result: FitResult, ids: np.ndarray) -> dict[str, Any]:
+def _store(folder: Path, name: str, seed: int, result: FitResult, ids: np.ndarray) -> dict[str, Any]:
     """Write the predictions of one network; its row of the manifest."""
-    target = folder / f"{task.name}.npz"
+    target = folder / f"{fit_name(name, seed)}.npz"
     with atomic_path(target) as temporary, open(temporary, "wb") as handle:
         np.savez(handle, pred_probs=result.probabilities.astype(np.float32), ids=np.asarray(ids, dtype=np.str_))
     return {
         "name": name,
-        "seed": task.seed,
+        "seed": seed,
         "file": f"{PREDICTIONS}/{target.name}",
         "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
         "seconds": round(result.seconds, 1),

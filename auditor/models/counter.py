@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -11,7 +12,19 @@ from torch import nn
 
 from auditor.core.errors import UsageError
 
-__all__ = ["Count", "PrunedCount", "count", "count_pruned"]
+__all__ = ["Count", "PrunedCount", "count", "count_pruned", "evaluating"]
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Inside, the model is in evaluation mode; afterwards every module is in the mode it was in."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
 
 
 @dataclass(frozen=True)
@@ -66,15 +79,11 @@ def count(model: nn.Module, input_shape: Sequence[int] = (3, 32, 32)) -> Count:
     for name, layer in model.named_modules():
         if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
             watch(name, layer)
-    modes = {module: module.training for module in model.modules()}
     example = next(model.parameters())
     try:
-        model.eval()
-        with torch.no_grad():
+        with evaluating(model), torch.no_grad():
             model(torch.zeros(1, *input_shape, device=example.device, dtype=example.dtype))
     finally:
-        for module, mode in modes.items():
-            module.training = mode
         for handle in hooks:
             handle.remove()
     return Count(

@@ -175,9 +175,18 @@ class FinalNetwork:
         if self.store is not None:
             # Under a name of its own, so that every fit that starts from this network finds it.
             inner_task = replace(inner_task, name=f"{slug(self.name)}__seed{task.seed}")
-            checkpoint_dir = self.store / "dense"
-        fitted = self.network.fit_network(inner, inner_task, progress, checkpoint_dir)
+            checkpoint_dir = self.store / self.folder
+        fitted = self.network.fit_network(inner, inner_task, progress, checkpoint_dir, **self.schedule_options())
         return fitted, inner, inner_task
+
+    @property
+    def folder(self) -> str:
+        """Where in a store its networks are kept."""
+        return "dense"
+
+    def schedule_options(self) -> dict[str, Any]:
+        """``hooks`` and ``method`` of the training, where it is not that of the recipe."""
+        return {}
 
     def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
         """Train, then predict the test items once. Errors as `ImageNetwork.fit`."""
@@ -218,7 +227,7 @@ def predict_test_once(
     facts: dict[str, Any],
 ) -> FitResult:
     """Predict the test items with the final network, in one look, and say under which conditions."""
-    held = HeldBack(data.features[task.predict])
+    held = HeldBack(lambda: data.features[task.predict])
     probabilities = fitted.predict(held.take(task.name))
     details = {
         **fitted.result.details,

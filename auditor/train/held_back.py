@@ -1,8 +1,10 @@
-"""Test items that a finished network may look at once, and that count who looked."""
+"""What a finished network may look at once: test items or their labels, with a count of who looked."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 
@@ -12,36 +14,39 @@ __all__ = ["HeldBack"]
 
 
 class HeldBack:
-    """Owns the features of a test split and hands them out once per network.
+    """Owns features or labels of a test split, opens them when first asked, and hands them out once per network.
 
     Selection, calibration and early stopping never see this object; what is measured on the test split is measured on
-    a network that is final. The labels are not in it.
+    a network that is final.
 
     Parameters
     ----------
-    features : array (n, ...)
-        Of the test items, in the order the predictions will have.
+    load : callable
+        Gives the array, in the order of the predictions.
+    what : str
+        For messages.
     """
 
-    def __init__(self, features: np.ndarray) -> None:
-        self._features = features
+    def __init__(self, load: Callable[[], np.ndarray], what: str = "test items") -> None:
+        self._load, self.what = load, what
         self.accesses: Counter[str] = Counter()
 
-    def __len__(self) -> int:
-        return len(self._features)
+    @cached_property
+    def _values(self) -> np.ndarray:
+        return self._load()
 
     def take(self, network: str) -> np.ndarray:
-        """The features, for the one prediction of the final network called `network`.
+        """The array, for the one evaluation of the final network called `network`.
 
         Raises
         ------
         UsageError
-            At the second look of the same network: its first predictions are the result.
+            At the second look of the same network: what it saw first is the result.
         """
         self.accesses[network] += 1
         if self.accesses[network] > 1:
             raise UsageError(
-                f"network {network!r} asks for the test items a second time.",
-                "Choose on validation items; the test items are for the one final prediction.",
+                f"network {network!r} asks for the {self.what} a second time.",
+                "Choose on validation items; the test split is for the one final evaluation.",
             )
-        return self._features
+        return self._values

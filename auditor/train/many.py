@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -16,9 +17,10 @@ from auditor.data.kinds import ImageDataset
 from auditor.data.open import open_dataset
 from auditor.train.base import FitResult, FitTask, Trainer, TrainingData
 from auditor.train.crossval import fit_and_store, share_features
+from auditor.train.final import slug
 from auditor.train.results import data_hash, load_result, task_key
 
-__all__ = ["TestRows", "fit_many", "open_rows", "ready"]
+__all__ = ["TestRows", "fit_entries", "fit_many", "fit_name", "open_rows", "ready"]
 
 
 @dataclass(frozen=True)
@@ -148,3 +150,44 @@ def fit_many(
             raise UnreadableError(f"the result of {stem!r} vanished from {str(fits)!r}.", "Start again.")
         results[stem] = result
     return results
+
+
+def fit_name(entry: str, seed: int) -> str:
+    """Name of the fit of an entry, also of its files."""
+    return f"{slug(entry)}__seed{seed}"
+
+
+def fit_entries(
+    entries: Mapping[str, Trainer], seeds: int, rows: TestRows, fits: Path, workers: int, progress: Progress
+) -> dict[str, list[FitResult]]:
+    """Every entry trained with the seeds 0 .. seeds - 1, and the test rows as each predicts them, by seed.
+
+    Entries that start from another network (attribute ``dense``) are fitted after all others, and find it then.
+
+    Parameters
+    ----------
+    entries : mapping of str to Trainer
+        By name, as `ready` gives them; `fit_name` names the fits.
+    seeds : int
+    rows : TestRows
+    fits, workers, progress
+        As in `fit_many`.
+
+    Raises
+    ------
+    UsageError
+        If two entries would have the same file name.
+    """
+    if len({slug(name) for name in entries}) != len(entries):
+        raise UsageError(f"two of {', '.join(entries)} would have the same file name.")
+    results: dict[str, FitResult] = {}
+    for dependent in (False, True):
+        tasks = {
+            fit_name(name, seed): (name, FitTask(fit_name(name, seed), rows.train, rows.test, seed))
+            for name, trainer in entries.items()
+            if hasattr(trainer, "dense") == dependent
+            for seed in range(seeds)
+        }
+        if tasks:
+            results |= fit_many(dict(entries), tasks, rows.data, fits, workers, progress)
+    return {name: [results[fit_name(name, seed)] for seed in range(seeds)] for name in entries}

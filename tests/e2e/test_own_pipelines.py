@@ -59,7 +59,7 @@ def test_found_networks_are_entries_and_searches_have_names(tmp_path: Path, monk
 
     options = argparse.Namespace(systems=search.SYSTEMS, budget="smoke", seeds=1, train_seeds=3, device="cpu")
     found = search.searches(options)
-    assert list(found) == [asked.place for asked in found.values()] == search.SYSTEMS.split(",")
+    assert list(found) == [asked.space_name for asked in found.values()] == search.SYSTEMS.split(",")
     options.systems = "nasnet,easy"
     with pytest.raises(UnknownNameError, match="eas"):
         search.searches(options)

@@ -2,44 +2,54 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from auditor.core.files import read_json
+from auditor.core.hashing import hash_bytes
+from auditor.lab.cifake.grid.experiment import GridExperiment
 from auditor.lab.cifake.report import cifake_lines
-from auditor.lab.prune.markdown import results_markdown as pruning
-from auditor.lab.search.markdown import results_markdown as search
+from auditor.lab.experiment.shell import MANIFEST, Experiment
+from auditor.lab.prune.experiment import PruneExperiment
+from auditor.lab.saliency.report import curves_svg
+from auditor.lab.search.experiment import SearchExperiment
+from auditor.report.page import page_html
 
 REPORTS = Path(__file__).parents[2] / "reports"
-SEARCHES = ("eas", "nasnet", "proxyless", "proxyless-mbconv")
+STORED: dict[str, type[Experiment]] = {
+    "rebenchmark/rd": PruneExperiment,
+    "rebenchmark/ftwt": PruneExperiment,
+    "search/eas": SearchExperiment,
+    "search/nasnet": SearchExperiment,
+    "search/proxyless": SearchExperiment,
+    "search/proxyless-mbconv": SearchExperiment,
+}
 
 
-def _stored(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "results.json").read_text())
-
-
-@pytest.mark.parametrize("part", ["rd", "ftwt"])
-def test_pruning(part: str) -> None:
-    folder = REPORTS / "rebenchmark" / part
-    document = _stored(folder)
-    assert document["schema"] == "auditor.prune/1"
-    assert pruning(document) == (folder / "results.md").read_text()
-
-
-@pytest.mark.parametrize("space", SEARCHES)
-def test_search(space: str) -> None:
-    folder = REPORTS / "search" / space
-    document = _stored(folder)
-    pictures = {"search curve": "search-curve.svg"}
-    pictures |= {f"{role} architecture": f"{role}.svg" for role in document["chosen"]}
-    assert document["schema"] == "auditor.search/1"
-    assert search(document, pictures) == (folder / "results.md").read_text()
+@pytest.mark.parametrize("name", STORED)
+def test_pages_and_figures(name: str) -> None:
+    folder, experiment = REPORTS / name, STORED[name]
+    document = read_json(folder / "results.json")
+    assert document["schema"] == experiment.schema
+    texts = experiment.render(document)
+    assert [file for file, text in texts.items() if (folder / file).read_text() != text] == []
+    assert set(texts) <= set(read_json(folder / MANIFEST)["files"])
 
 
 def test_cifake() -> None:
     folder = REPORTS / "cifake"
-    document = _stored(folder)
-    assert document["grid"]["schema"] == "auditor.grid/1"
-    assert "\n".join(cifake_lines(document)) + "\n" == (folder / "report.md").read_text()
+    document = read_json(folder / "results.json")
+    assert document["grid"]["schema"] == GridExperiment.schema
+    lines = cifake_lines(document)
+    assert "\n".join(lines) + "\n" == (folder / "report.md").read_text()
+    assert curves_svg(document["looks"]["curves"]) == (folder / "curves.svg").read_text()
+    assert page_html(lines, folder) == (folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize("name", [*STORED, "cifake"])
+def test_manifests_hold_the_hash_of_every_file(name: str) -> None:
+    files = read_json(REPORTS / name / MANIFEST)["files"]
+    assert {
+        file for file, digest in files.items() if hash_bytes((REPORTS / name / file).read_bytes()) != digest
+    } == set()

@@ -94,10 +94,18 @@ def test_checkpoints_of_another_start_or_method_are_not_used(data: TrainingData,
     assert len(notes) == 2
 
 
-def test_held_back_items_are_handed_out_once_per_network() -> None:
-    held = HeldBack(np.arange(5))
-    assert np.array_equal(held.take("a"), np.arange(5))
-    held.take("b")
-    with pytest.raises(UsageError, match="second time"):
+def test_what_is_held_back_is_opened_late_and_handed_out_once_per_network() -> None:
+    opened = []
+
+    def load() -> np.ndarray:
+        opened.append(1)
+        return np.arange(5)
+
+    held = HeldBack(load, "test labels")
+    assert not opened
+    assert held.take("a").tolist() == held.take("b").tolist() == [0, 1, 2, 3, 4]
+    assert held.accesses == {"a": 1, "b": 1}
+    assert opened == [1]
+    with pytest.raises(UsageError, match="test labels a second time"):
         held.take("a")
-    assert held.accesses == {"a": 2, "b": 1}
+    assert held.accesses["a"] == 2  # the refused look is on record

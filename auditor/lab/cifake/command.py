@@ -31,32 +31,26 @@ def grid(
     """Train a paper's grid of networks, choose on validation items, and test the chosen one once."""
     from auditor.cli.console import RichProgress, answer, command_line
     from auditor.cli.values import settings_for
+    from auditor.core.errors import UnknownNameError
     from auditor.lab.cifake.grid.budgets import budget_for
-    from auditor.lab.cifake.grid.registry import GRIDS
-    from auditor.lab.cifake.grid.report import write_grid_report
+    from auditor.lab.cifake.grid.experiment import GridExperiment
+    from auditor.lab.cifake.grid.report import REPORT
+    from auditor.lab.experiment.shell import Workplace
 
-    work = GRIDS.load(name)
+    if name != "cifake":
+        raise UnknownNameError("grid", name, ["cifake"], ["cifake"])
     settings = settings_for(data_dir)
     items = final_train if final_train in (None, "all") else _number(final_train)
     chosen = budget_for(budget).changed(final_train=items, final_epochs=final_epochs, seeds=seeds)
     folder = out or settings.runs_dir / f"grid-{name}-{budget}"
     with RichProgress(quiet) as progress:
-        results = work(
-            chosen,
-            folder,
-            seed=seed,
-            device=device,
-            workers=workers,
-            settings=settings,
-            progress=progress,
-            command=command_line(),
-        )
-    report = write_grid_report(results, folder)
+        place = Workplace(folder, settings, progress, workers, command_line())
+        results = GridExperiment(chosen, seed, device).run(place)
     test = results["final"]["tests"][0]
     lines = [
         f"{len(results['networks'])} networks; chosen: {results['selected']}; test accuracy "
         f"{test['mean_accuracy']:.4f} over {len(test['seeds'])} seed(s), published {results['published']['accuracy']}",
-        f"Report: {report}",
+        f"Report: {folder / REPORT}",
     ]
     answer(lines, results if json else None, quiet)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.files import read_json
+from auditor.data.base import Dataset
+from auditor.data.folder import index_in_split
 from auditor.data.open import open_dataset
 from auditor.engine.api import analyze
 from auditor.runs.run import Run
 from auditor.stats.intervals import clopper_pearson, wilson
 
-__all__ = ["audit_by_source", "crowd_reference", "fake_not_showing", "twin_names"]
+__all__ = ["audit_by_source", "by_source", "crowd_reference", "fake_not_showing", "twin_names"]
 
 
 def _sources(ids: np.ndarray) -> np.ndarray:
@@ -144,3 +147,14 @@ def fake_not_showing(run: Run, reference: Mapping[str, Any] | None) -> dict[str,
         "low": share * low.low,
         "high": share * high.high,
     }
+
+
+def by_source(settings: Settings) -> Dataset:
+    """``cifake:class`` with all REAL images as its train split and all FAKE images as its test split: to train on
+    photographs and audit generated images."""
+    dataset = copy.copy(open_dataset("cifake:class", settings))
+    dataset.__dict__.pop("fingerprint", None)
+    splits = np.array(["train" if "/REAL/" in item else "test" for item in dataset.ids.tolist()])
+    dataset.items = replace(dataset.items, splits=splits, index=index_in_split(splits))
+    dataset.name = "cifake-class-by-source"
+    return dataset

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from auditor.core.files import atomic_write, write_json
-from auditor.lab.cifake.figure import curves_svg
+from auditor.core.files import atomic_write
 from auditor.lab.cifake.grid.report import grid_lines
-from auditor.lab.cifake.sections import claim, copies_lines, labels_lines, looks_lines
+from auditor.lab.cifake.sections import copies_lines, labels_lines
+from auditor.lab.experiment.shell import write_report
+from auditor.lab.saliency.report import conclusion, curves_svg, saliency_lines
 from auditor.report.page import page_html
+from auditor.train.budget import reproduction_label
 
-__all__ = ["GOAL", "MANIFEST", "cifake_lines", "goal_line", "write_cifake_report"]
+__all__ = ["GOAL", "cifake_lines", "goal_line", "write_cifake_report"]
 
 #: Test accuracy the chosen topology should reach when trained on the whole train split.
 GOAL = 0.92
-MANIFEST = "manifest.json"
-SCHEMA = "auditor.cifake-report-folder/1"
 
 
 def cifake_lines(results: Mapping[str, Any]) -> list[str]:
@@ -53,14 +52,14 @@ def cifake_lines(results: Mapping[str, Any]) -> list[str]:
         "",
         "## What the network looks at",
         "",
-        *looks_lines(results["looks"]),
+        *saliency_lines(results["looks"]),
     ]
 
 
 def _short(results: Mapping[str, Any]) -> list[str]:
     copies, grid, share = results["copies"], results["grid"], results["labels"]["fake_not_showing_its_class"]
     test, published = grid["final"]["tests"][0], grid["published"]["accuracy"]
-    told = "a reproduction" if grid["reproduction"] else "not a reproduction"
+    reproduction = "a reproduction" if grid["reproduction"] else "not a reproduction"
     range_ = (
         f"between {100 * share['low']:.2f} % and {100 * share['high']:.2f} % by a reference of other images; nobody "
         "has reviewed them"
@@ -74,9 +73,9 @@ def _short(results: Mapping[str, Any]) -> list[str]:
         f"- **Accuracy**: `{grid['selected']}`, the best of {len(grid['networks'])} networks by validation, has "
         f"{test['mean_accuracy']:.4f} on the test split (mean of {len(test['seeds'])} seed(s), "
         f"{test['min_accuracy']:.4f} to {test['max_accuracy']:.4f}); published for the best of 36: "
-        f"{published:.4f}. Ours is {told}. {goal_line(grid)}",
+        f"{published:.4f}. Ours is {reproduction}. {goal_line(grid)}",
         f"- **FAKE images that do not show their class**: {range_}.",
-        f"- **Where the network looks**: {claim(results['looks'])}",
+        f"- **Where the network looks**: {conclusion(results['looks'])}",
     ]
 
 
@@ -100,15 +99,15 @@ def goal_line(grid: Mapping[str, Any]) -> str:
 def _why(grid: Mapping[str, Any]) -> str:
     """What the losses say of a missed goal: too few items, too short a training, or too little in common with test."""
     final, items = grid["final"], grid["items"]["final_train"]
-    told = f"Trained on {items:,} items for {final['epochs']} epoch(s)"
+    training = f"Trained on {items:,} items for {final['epochs']} epoch(s)"
     train = sum(final["train_loss"]) / len(final["train_loss"])
     test = [seed["loss"]["value"] for seed in final["tests"][0]["seeds"]]
     losses = f"mean training loss of the last epoch {train:.3f}, test loss {sum(test) / len(test):.3f}"
     if items < 100_000:
-        return f"{told}, a part of the 100,000 ({losses})."
+        return f"{training}, a part of the 100,000 ({losses})."
     if train > 0.9 * sum(test) / len(test):
-        return f"{told}: too short, the network does not fit the training images either ({losses})."
-    return f"{told}: the network fits the training images better than the test images ({losses})."
+        return f"{training}: too short, the network does not fit the training images either ({losses})."
+    return f"{training}: the network fits the training images better than the test images ({losses})."
 
 
 def write_cifake_report(results: Mapping[str, Any], folder: Path) -> Path:
@@ -116,32 +115,17 @@ def write_cifake_report(results: Mapping[str, Any], folder: Path) -> Path:
 
     ``maps.png`` must be there. Returns the path of the page.
     """
-    folder = Path(folder)
-    lines = cifake_lines(results)
-    write_json(folder / "results.json", dict(results))
-    _write(folder / "curves.svg", curves_svg(results["looks"]["curves"]))
-    _write(folder / "report.md", "\n".join(lines) + "\n")
-    _write(folder / "report.html", page_html(lines, folder))
-    names = ("results.json", "report.md", "report.html", "curves.svg", "maps.png")
-    grid = results["grid"]
-    write_json(
-        folder / MANIFEST,
-        {
-            "schema": SCHEMA,
-            "command": results["command"],
-            "started": results["started"],
-            "budget": grid["budget"],
-            "seed": grid["seed"],
-            "reproduction": "reproduction" if grid["reproduction"] else "not a reproduction",
-            "seconds": results["seconds"],
-            "machine": results["machine"],
-            "versions": results["versions"],
-            "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names},
-        },
+    folder, grid, lines = Path(folder), results["grid"], cifake_lines(results)
+    with atomic_write(folder / "curves.svg") as handle:  # the page holds it
+        handle.write(curves_svg(results["looks"]["curves"]).encode())
+    write_report(
+        folder,
+        results,
+        {"report.md": "\n".join(lines) + "\n", "report.html": page_html(lines, folder)},
+        ["curves.svg", "maps.png"],
+        **{key: results[key] for key in ("command", "started", "seconds", "machine", "versions")},
+        budget=grid["budget"],
+        seed=grid["seed"],
+        reproduction=reproduction_label(grid["budget"]["name"]),
     )
     return folder / "report.html"
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as handle:
-        handle.write(text.encode())

@@ -41,7 +41,9 @@ def prune(
     """Prune a network, beside every baseline at the same budget, with seeds and intervals."""
     from auditor.cli.console import RichProgress, answer, command_line
     from auditor.cli.values import settings_for
-    from auditor.lab.prune.experiment import FIGURE, SUMMARY, PruneOptions, run_pruning
+    from auditor.lab.experiment.shell import Workplace
+    from auditor.lab.prune.experiment import PruneExperiment, PruneOptions
+    from auditor.lab.prune.report import FIGURE, SUMMARY
 
     settings = settings_for(data_dir)
     options = PruneOptions(
@@ -50,15 +52,15 @@ def prune(
         tuple(sparsity or ()),
         tuple(flops or ()),
         tuple(mass or ()),
-        budget,  # type: ignore[arg-type]
-        seeds,
         alone,
-        data,
-        device,
+        data=data,
+        budget=budget,  # type: ignore[arg-type]
+        seeds=seeds,
+        device=device,
     )
     folder = out or settings.runs_dir / f"prune-{method}-{model.replace(':', '-')}-{budget}"
     with RichProgress(quiet) as progress:
-        document = run_pruning(options, folder, settings, progress, workers, command_line())
+        document = PruneExperiment(options).run(Workplace(folder, settings, progress, workers, command_line()))
     lines = [
         *(f"{row['name']}: {100 * row['accuracy']:.2f} % ({document['reproduction']})" for row in document["rows"]),
         *document["verdict"],

@@ -1,19 +1,29 @@
-"""The network a method starts from: that of every benchmark, or, at budget ``paper``, one trained as its paper does."""
+"""What a method starts from, and what both kinds of pruning share: a dense network, and a network made from it."""
 
 from __future__ import annotations
 
+import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
 
 from auditor.core.progress import Progress
-from auditor.lab.prune.settings import DenseSchedule, paper_schedule
-from auditor.train.base import FitTask, TrainingData
-from auditor.train.final import AMOUNTS, FinalNetwork, slug, without_test
-from auditor.train.image_network import Fitted
+from auditor.lab.prune.settings import DenseSchedule, FtwtSettings, RdSettings, paper_schedule
+from auditor.train.base import FitResult, FitTask, TrainingData
+from auditor.train.final import FinalNetwork, accuracy, predict_test_once
+from auditor.train.image_network import Fitted, ImageNetwork
 from auditor.train.recipe import Stage
 
-__all__ = ["PaperDense", "dense_for"]
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from auditor.train.hooks import Hooks
+
+__all__ = ["Inner", "MadeNetwork", "PaperDense", "dense_for"]
 
 
 @dataclass(frozen=True)
@@ -31,28 +41,25 @@ class PaperDense(FinalNetwork):
         """Everything that can change the result."""
         return {**super().recipe(), "schedule": self.schedule.model_dump(mode="json")}
 
-    def train(
-        self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None
-    ) -> tuple[Fitted, TrainingData, FitTask]:
-        """As `FinalNetwork.train`."""
+    @property
+    def folder(self) -> str:
+        """Where in a store its networks are kept."""
+        return f"dense-{self.schedule.optimiser}"
+
+    def schedule_options(self) -> dict[str, Any]:
+        """Its optimiser."""
         from auditor.lab.prune.optim import dense_optimiser
         from auditor.train.hooks import Hooks
 
-        schedule = self.schedule
-        inner, inner_task = without_test(data, task, AMOUNTS[self.budget])
-        if self.store is not None:
-            inner_task = replace(inner_task, name=f"{slug(self.name)}__seed{task.seed}")
-            checkpoint_dir = self.store / f"dense-{schedule.optimiser}"
         hooks = Hooks(
-            optimiser=lambda model, recipe, batch, steps, per_epoch: dense_optimiser(model, schedule, batch, steps)
+            optimiser=lambda model, recipe, batch, steps, per_epoch: dense_optimiser(model, self.schedule, batch, steps)
         )
-        method = {"dense": schedule.model_dump(mode="json")}
-        fitted = self.network.fit_network(inner, inner_task, progress, checkpoint_dir, hooks=hooks, method=method)
-        return fitted, inner, inner_task
+        return {"hooks": hooks, "method": {"dense": self.schedule.model_dump(mode="json")}}
 
 
 def dense_for(dense: FinalNetwork, dynamic: bool) -> FinalNetwork:
-    """What RD (FTWT, if `dynamic`) starts from at the budget of `dense`."""
+    """What RD (FTWT, if `dynamic`) starts from at the budget of `dense`: the network of every benchmark, or, at budget
+    ``paper``, one trained as its paper does."""
     if dense.budget != "paper" or isinstance(dense, PaperDense):
         return dense
     schedule = paper_schedule(dense.name, dynamic)
@@ -61,3 +68,125 @@ def dense_for(dense: FinalNetwork, dynamic: bool) -> FinalNetwork:
         dense.network.training, stages=(Stage(1.0, schedule.epochs),), batch=schedule.batch, label_smoothing=0.0
     )
     return PaperDense(replace(dense.network, training=training), dense.budget, dense.store, schedule)
+
+
+@dataclass(frozen=True)
+class Inner:
+    """One fit without its test rows: `data` and `task` of the dense network, and where the fit reports to."""
+
+    data: TrainingData
+    task: FitTask
+    progress: Progress
+    checkpoint_dir: Path | None
+
+
+@dataclass(frozen=True)
+class MadeNetwork(ABC):
+    """Trainer of a network made from a dense one; see `auditor.train.base.Trainer` and `FinalNetwork`.
+
+    Attributes
+    ----------
+    dense : FinalNetwork
+        Trained first, or read from `store`.
+    method : str
+    settings : RdSettings or FtwtSettings
+    store : Path, optional
+        Where networks that several fits start from are kept. Never changes a result.
+    """
+
+    dense: FinalNetwork
+    method: str
+    settings: RdSettings | FtwtSettings
+    store: Path | None = field(default=None, kw_only=True)
+
+    #: Name in the recipe.
+    trainer: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def level(self) -> str:
+        """How much is pruned, as the name says it."""
+
+    @abstractmethod
+    def amount(self) -> dict[str, Any]:
+        """How much is pruned, as the recipe says it."""
+
+    @abstractmethod
+    def make(self, fitted: Fitted, inner: Inner) -> tuple[Fitted, dict[str, Any]]:
+        """The network made from the dense one, with what is to be known of it."""
+
+    @property
+    def name(self) -> str:
+        """``method:network@level``."""
+        return f"{self.method}:{self.dense.name}@{self.level}"
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of one fit."""
+        return self.dense.threads
+
+    @property
+    def needs_one_process(self) -> bool:
+        """Whether fits must share one process."""
+        return self.dense.needs_one_process
+
+    def recipe(self) -> dict[str, Any]:
+        """Everything that can change the result."""
+        own = {"trainer": self.trainer, "version": 1, "dense": self.dense.recipe(), "method": self.method}
+        return {**own, **self.amount(), "settings": self.settings.model_dump(mode="json")}
+
+    def resolved(self, data: TrainingData) -> Self:
+        """With ``auto`` replaced by what this machine offers."""
+        return replace(self, dense=replace(self.dense.resolved(data), store=self.store))
+
+    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
+        """Train the dense network, make the other from it, then predict the test items once. Errors as
+        `FinalNetwork.fit`."""
+        from auditor.lab.prune.artefacts import input_facts, save_network
+
+        started = time.perf_counter()
+        fitted, inner_data, inner_task = self.dense.train(data, task, progress, checkpoint_dir)
+        labels = inner_data.labels[inner_task.predict]
+        dense_accuracy = accuracy(fitted.result.probabilities, labels)
+        made, facts = self.make(fitted, Inner(inner_data, inner_task, progress, checkpoint_dir))
+        facts = {
+            "method": self.method,
+            "dense_network": self.dense.name,
+            "dense_validation_accuracy": dense_accuracy,
+            "validation_accuracy": accuracy(made.result.probabilities, labels),
+            **facts,
+        }
+        result = predict_test_once(made, data, task, inner_task, self.dense.budget, started, facts)
+        if self.store is not None:
+            facts = {"name": self.name, "seed": task.seed, **input_facts(made, data), **result.details}
+            save_network(self.store / "pruned" / f"{task.name}.safetensors", made.model, facts)
+        return result
+
+    def images(self, fitted: Fitted, rows: np.ndarray, n: int | None = None) -> torch.Tensor:
+        """Plain normalised images of the train split at the trained size: all `rows`, or `n` spread evenly."""
+        import torch
+
+        if n is not None:
+            rows = rows[np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(np.int64)]
+        return fitted.loop.images.plain(torch.from_numpy(rows).to(fitted.trainer.device), fitted.size)
+
+    @property
+    def tuner(self) -> ImageNetwork:
+        """What trains further by `settings`, at the resolution the dense network ended with."""
+        network = self.dense.network
+        stages = (Stage(network.training.stages[-1].scale, self.settings.epochs),)
+        return replace(network, training=replace(network.training, stages=stages, batch=self.settings.batch))
+
+    def train_on(
+        self, model: nn.Module, inner: Inner, name: str, folder: str, hooks: Hooks, method: dict[str, Any]
+    ) -> Fitted:
+        """Train `model` further; `folder` is where a store keeps it."""
+        return self.tuner.fit_network(
+            inner.data,
+            replace(inner.task, name=f"{name}__seed{inner.task.seed}"),
+            inner.progress,
+            inner.checkpoint_dir if self.store is None else self.store / folder,
+            start=model,
+            hooks=hooks,
+            method=method,
+        )

@@ -3,23 +3,16 @@ test. And its two controls."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from auditor.core.errors import UsageError
-from auditor.core.progress import Progress
 from auditor.core.seeds import derive_seed
-from auditor.lab.prune.dense import dense_for
+from auditor.lab.prune.dense import Inner, MadeNetwork, dense_for
 from auditor.lab.prune.settings import FTWT_SETTINGS, FtwtSettings
 from auditor.models.registry import split_variant
-from auditor.train.base import FitResult, FitTask, TrainingData
-from auditor.train.final import FinalNetwork, accuracy, predict_test_once, slug
-from auditor.train.image_network import Fitted, ImageNetwork
-from auditor.train.recipe import Stage
+from auditor.train.final import FinalNetwork, slug
+from auditor.train.image_network import Fitted
 
 if TYPE_CHECKING:
     import torch
@@ -36,30 +29,24 @@ FTWT_NETWORKS = ("vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn", "resnet20", "re
 
 
 @dataclass(frozen=True)
-class DynamicNetwork:
-    """Trainer of a network with per-image filter masks; see `auditor.train.base.Trainer` and `FinalNetwork`.
+class DynamicNetwork(MadeNetwork):
+    """Trainer of a network with per-image filter masks.
 
     Attributes
     ----------
-    dense : FinalNetwork
-    method : str
-        One of `FTWT_METHODS`.
-    settings : FtwtSettings
+    dense, method, settings, store
+        See `MadeNetwork`; a method of `FTWT_METHODS`.
     r : float or None
         Share of activation mass the targets keep.
     reduction : float or None
         In place of r: share of the MACs (paper's count) to save, from which r is found by bisection on the dense
         network before training.
-    store : Path, optional
-        Where networks that several fits start from are kept. Never changes a result.
     """
 
-    dense: FinalNetwork
-    method: str
     settings: FtwtSettings
     r: float | None = None
     reduction: float | None = None
-    store: Path | None = None
+    trainer = "dynamic-network"
 
     def __post_init__(self) -> None:
         if self.method not in FTWT_METHODS:
@@ -82,56 +69,22 @@ class DynamicNetwork:
         return cls(dense_for(dense, dynamic=True), method, FTWT_SETTINGS[dense.budget], r, reduction)
 
     @property
-    def name(self) -> str:
-        """``method:network@level``."""
-        level = f"r{self.r:g}" if self.r is not None else f"f{self.reduction:g}"
-        return f"{self.method}:{self.dense.name}@{level}"
+    def level(self) -> str:
+        return f"r{self.r:g}" if self.r is not None else f"f{self.reduction:g}"
 
-    @property
-    def threads(self) -> int:
-        """CPU threads of one fit."""
-        return self.dense.threads
+    def amount(self) -> dict[str, Any]:
+        return {"r": self.r, "reduction": self.reduction}
 
-    @property
-    def needs_one_process(self) -> bool:
-        """Whether fits must share one process."""
-        return self.dense.needs_one_process
-
-    def recipe(self) -> dict[str, Any]:
-        """Everything that can change the result."""
-        return {
-            "trainer": "dynamic-network",
-            "version": 1,
-            "dense": self.dense.recipe(),
-            "method": self.method,
-            "r": self.r,
-            "reduction": self.reduction,
-            "settings": self.settings.model_dump(mode="json"),
-        }
-
-    def resolved(self, data: TrainingData) -> DynamicNetwork:
-        """With ``auto`` replaced by what this machine offers."""
-        return replace(self, dense=replace(self.dense.resolved(data), store=self.store))
-
-    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
-        """Train dense, estimate, train dynamic; then predict the test items once. Errors as `FinalNetwork.fit`."""
-        from auditor.lab.prune.artefacts import input_facts, save_network
+    def make(self, fitted: Fitted, inner: Inner) -> tuple[Fitted, dict[str, Any]]:
+        """Estimate on the dense network, then train dynamically."""
         from auditor.lab.prune.ftwt.cost import measure_cost
 
-        started = time.perf_counter()
-        fitted, inner, inner_task = self.dense.train(data, task, progress, checkpoint_dir)
-        labels = inner.labels[inner_task.predict]
-        dense_accuracy = accuracy(fitted.result.probabilities, labels)
-        sample = self._images(fitted, _spread(inner_task.train, self.settings.sample))
-        gated, estimate = self._gated(fitted, sample, task.seed)
-        again = self._train(fitted, gated, inner, inner_task, progress, checkpoint_dir)
-        validation = self._images(again, inner_task.predict)
+        sample = self.images(fitted, inner.task.train, self.settings.sample)
+        gated, estimate = self._gated(fitted, sample, inner.task.seed)
+        again = self._train(gated, inner)
+        validation = self.images(again, inner.task.predict)
         achieved = measure_cost(gated, validation)
-        facts = {
-            "method": self.method,
-            "dense_network": self.dense.name,
-            "dense_validation_accuracy": dense_accuracy,
-            "validation_accuracy": accuracy(again.result.probabilities, labels),
+        return again, {
             "r": gated.r,
             "ratio": gated.ratio,
             "estimated_before": _cost_row(estimate),
@@ -141,23 +94,12 @@ class DynamicNetwork:
             "flops_paper": achieved.flops_paper,
             "macs_executable": achieved.macs_executable,
         }
-        result = predict_test_once(again, data, task, inner_task, self.dense.budget, started, facts)
-        if self.store is not None:
-            facts = {"name": self.name, "seed": task.seed, **input_facts(again, data), **result.details}
-            save_network(self.store / "pruned" / f"{task.name}.safetensors", gated, facts)
-        return result
-
-    def _images(self, fitted: Fitted, rows: np.ndarray) -> torch.Tensor:
-        """Plain normalised images of the train split at the trained size."""
-        import torch
-
-        return fitted.loop.images.plain(torch.from_numpy(rows).to(fitted.trainer.device), fitted.size)
 
     def _gated(self, fitted: Fitted, sample: torch.Tensor, seed: int) -> tuple[GatedNetwork, Cost]:
         """The network with untrained predictors, and its cost estimated from targets on the dense network."""
         import torch
 
-        from auditor.lab.prune.ftwt.cost import bisect_r, measure_cost
+        from auditor.lab.prune.ftwt.cost import bisect_share, measure_cost
         from auditor.lab.prune.ftwt.gated import GatedNetwork
         from auditor.train.device import torch_threads
 
@@ -167,12 +109,12 @@ class DynamicNetwork:
             gated = GatedNetwork(fitted.model, self.r or 1.0, coupling, self.settings.pool)  # type: ignore[arg-type]
             gated.to(sample.device).eval()
             if self.reduction is not None:
-                _, estimate = bisect_r(gated, sample, self.reduction)
+                estimate = bisect_share(gated, sample, "r", self.reduction)
             else:
                 gated.mode = "truth"
                 estimate = measure_cost(gated, sample)
             if self.method == "ftwt_uniform":
-                estimate = _same_cost_ratio(gated, sample, estimate)
+                estimate = bisect_share(gated, sample, "ratio", estimate.reduction_paper, steps=12)
             if self.method == "ftwt_static":
                 gated.fix(_static_masks(gated, sample, estimate.active))
                 gated.mode = "static"
@@ -181,15 +123,7 @@ class DynamicNetwork:
                 gated.mode = "predict"
         return gated, estimate
 
-    def _train(
-        self,
-        fitted: Fitted,
-        gated: GatedNetwork,
-        inner: TrainingData,
-        task: FitTask,
-        progress: Progress,
-        checkpoint_dir: Path | None,
-    ) -> Fitted:
+    def _train(self, gated: GatedNetwork, inner: Inner) -> Fitted:
         from auditor.lab.prune.optim import GatedSteps
         from auditor.train.hooks import Hooks
 
@@ -214,41 +148,11 @@ class DynamicNetwork:
             ),
         )
         method = {"ftwt": self.method, "r": gated.r, "ratio": gated.ratio, **settings.model_dump(mode="json")}
-        folder = checkpoint_dir if self.store is None else self.store / "dynamic"
-        name = f"{slug(self.name)}__seed{task.seed}"
-        return self._trainer().fit_network(
-            inner, replace(task, name=name), progress, folder, start=gated, hooks=hooks, method=method
-        )
-
-    def _trainer(self) -> ImageNetwork:
-        network = self.dense.network
-        scale = network.training.stages[-1].scale
-        recipe = replace(network.training, stages=(Stage(scale, self.settings.epochs),), batch=self.settings.batch)
-        return replace(network, training=recipe)
-
-
-def _spread(rows: np.ndarray, n: int) -> np.ndarray:
-    return rows[np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(np.int64)]
+        return self.train_on(gated, inner, slug(self.name), "dynamic", hooks, method)
 
 
 def _cost_row(cost: Cost) -> dict[str, Any]:
     return {**asdict(cost), "reduction_paper": cost.reduction_paper, "reduction_executable": cost.reduction}
-
-
-def _same_cost_ratio(gated: GatedNetwork, sample: torch.Tensor, wanted: Cost) -> Cost:
-    """Set the fixed share of filters whose estimated saving is that of `wanted`; the estimate with it."""
-    from auditor.lab.prune.ftwt.cost import measure_cost
-
-    mode, gated.mode = gated.mode, "truth"
-    low, high = 0.0, 1.0
-    for _ in range(12):
-        gated.ratio = (low + high) / 2
-        saved = measure_cost(gated, sample).reduction_paper
-        low, high = (low, gated.ratio) if saved < wanted.reduction_paper else (gated.ratio, high)
-    gated.ratio = low or high
-    estimate = measure_cost(gated, sample)
-    gated.mode = mode
-    return estimate
 
 
 def _static_masks(gated: GatedNetwork, sample: torch.Tensor, active: dict[str, float]) -> dict[str, torch.Tensor]:

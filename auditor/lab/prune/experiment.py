@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from auditor.core.config import Settings
 from auditor.core.errors import UnknownNameError, UsageError
-from auditor.core.files import atomic_write, write_json
-from auditor.core.machine import cpu_count, describe_machine, package_versions
-from auditor.core.progress import Progress
+from auditor.lab.experiment.shell import Experiment, ExperimentOptions, Workplace
+from auditor.lab.experiment.verdicts import accuracy_row, verdict
 from auditor.lab.prune.dense import dense_for
 from auditor.lab.prune.dynamic import FTWT_METHODS, DynamicNetwork
-from auditor.lab.prune.figure import rate_accuracy_svg
 from auditor.lab.prune.pruned import RD_METHODS, PrunedNetwork
-from auditor.lab.prune.summary import compare, mean_interval, paired, verdict
-from auditor.train.base import FitResult, FitTask, Trainer
-from auditor.train.budget import BudgetClass, check_budget_class, reproduction_label
-from auditor.train.final import FinalNetwork, accuracy, slug
-from auditor.train.many import TestRows, fit_many, open_rows, ready
+from auditor.lab.prune.report import FIGURE, SUMMARY, rate_accuracy_svg, results_markdown
+from auditor.stats.seeds import paired
+from auditor.train.base import FitResult, Trainer
+from auditor.train.final import FinalNetwork, accuracy
+from auditor.train.many import fit_entries, open_rows, ready
 
-__all__ = ["FIGURE", "FITS", "RESULTS", "SUMMARY", "PruneOptions", "run_pruning"]
+__all__ = ["PruneExperiment", "PruneOptions", "compare", "verdicts"]
 
-RESULTS, SUMMARY, FIGURE, FITS = "results.json", "results.md", "rate-accuracy.svg", "fits"
-SCHEMA = "auditor.prune/1"
 #: Levels without options.
 SPARSITIES, REDUCTIONS = (0.8, 0.9, 0.95), (0.4,)
 
 
 @dataclass(frozen=True)
-class PruneOptions:
+class PruneOptions(ExperimentOptions):
     """What is asked for.
 
     Attributes
@@ -45,14 +39,8 @@ class PruneOptions:
         Of weight pruning.
     reductions, masses : tuples of float
         Of FTWT: shares of MACs to save (r found by bisection), or r itself.
-    budget : str
-        Budget class.
-    seeds : int
     alone : bool
         Only the method itself, without what it is compared with.
-    data : str
-        Image data set with train and test.
-    device : str
     """
 
     network: str
@@ -60,19 +48,13 @@ class PruneOptions:
     sparsities: tuple[float, ...] = ()
     reductions: tuple[float, ...] = ()
     masses: tuple[float, ...] = ()
-    budget: BudgetClass = "cpu"
-    seeds: int = 3
     alone: bool = False
-    data: str = "cifar10"
-    device: str = "auto"
 
     def __post_init__(self) -> None:
-        check_budget_class(self.budget)
+        super().__post_init__()
         if self.method not in (*RD_METHODS, *FTWT_METHODS):
             known = [*RD_METHODS, *FTWT_METHODS]
             raise UnknownNameError("pruning method", self.method, known, [n for n in known if n[:2] == self.method[:2]])
-        if self.seeds < 1:
-            raise UsageError(f"--seeds must be at least 1, not {self.seeds}.")
         if self.dynamic and self.sparsities:
             raise UsageError("--sparsity is for weight pruning.", "FTWT takes --flops or --mass.")
         if not self.dynamic and (self.reductions or self.masses):
@@ -94,134 +76,117 @@ class PruneOptions:
             return tuple(dict.fromkeys((self.method, *FTWT_METHODS)))
         return tuple(dict.fromkeys((self.method, "rd", *(m for m in RD_METHODS if m != "rd_noise"))))
 
-
-def run_pruning(
-    options: PruneOptions,
-    folder: Path,
-    settings: Settings,
-    progress: Progress,
-    workers: int | None = None,
-    command: str = "",
-    fits: Path | None = None,
-) -> dict[str, Any]:
-    """Train, prune and compare; write ``results.json``, ``results.md`` and ``rate-accuracy.svg`` into `folder`.
-
-    Finished fits found in `fits` (by default ``fits/`` in `folder`) under the same key are not repeated; a killed run
-    continues from its last epoch.
-
-    Returns
-    -------
-    dict
-        The document of ``results.json``.
-    """
-    dense = dense_for(FinalNetwork.of(options.network, options.budget, options.device), options.dynamic)
-    entries = _entries(options, dense)
-    rows = open_rows(options.data, settings, progress)
-    fits = Path(folder) / FITS if fits is None else fits
-    trainers = {name: ready(trainer, rows.data, fits) for name, trainer in entries.items()}
-    results: dict[str, list[FitResult]] = {name: [] for name in trainers}
-    # Dense networks first: every other fit of the same seed starts from one, and finds it then.
-    for names in ([options.network], [name for name in trainers if name != options.network]):
-        tasks = {
-            f"{slug(name)}__seed{seed}": (name, FitTask(f"{slug(name)}__seed{seed}", rows.train, rows.test, seed))
-            for name in names
-            for seed in range(options.seeds)
-        }
-        found = fit_many(trainers, tasks, rows.data, fits, workers or cpu_count(), progress)
-        for stem, (name, _) in tasks.items():
-            results[name].append(found[stem])
-    document = _document(options, trainers, results, rows, command)
-    write_json(Path(folder) / RESULTS, document)
-    with atomic_write(Path(folder) / FIGURE) as handle:
-        handle.write(rate_accuracy_svg(document).encode())
-    with atomic_write(Path(folder) / SUMMARY) as handle:
-        handle.write(_markdown(document).encode())
-    return document
-
-
-def _entries(options: PruneOptions, dense: FinalNetwork) -> dict[str, Trainer]:
-    entries: dict[str, Trainer] = {options.network: dense}
-    for method in options.methods:
-        if not options.dynamic:
-            made: list[Any] = [PrunedNetwork.of(dense, method, s) for s in options.sparsities or SPARSITIES]
-        elif options.masses:
-            made = [DynamicNetwork.of(dense, method, r=r) for r in options.masses]
+    def entries(self) -> dict[str, Trainer]:
+        """The dense network, and what every method makes of it at every level."""
+        base = FinalNetwork.of(self.network, self.budget, self.device)
+        made: list[PrunedNetwork] | list[DynamicNetwork]
+        if not self.dynamic:
+            levels = self.sparsities or SPARSITIES
+            made = [PrunedNetwork.of(base, method, s) for method in self.methods for s in levels]
         else:
-            made = [DynamicNetwork.of(dense, method, reduction=f) for f in options.reductions or REDUCTIONS]
-        entries.update({trainer.name: trainer for trainer in made})
-    return entries
+            key, levels = ("r", self.masses) if self.masses else ("reduction", self.reductions or REDUCTIONS)
+            made = [DynamicNetwork.of(base, method, **{key: x}) for method in self.methods for x in levels]
+        return {self.network: dense_for(base, self.dynamic), **{trainer.name: trainer for trainer in made}}
 
 
-def _document(
-    options: PruneOptions,
-    trainers: dict[str, Trainer],
-    results: dict[str, list[FitResult]],
-    rows: TestRows,
-    command: str,
-) -> dict[str, Any]:
-    labels = rows.data.labels[rows.test]
-    scores = {name: [accuracy(r.probabilities, labels) for r in found] for name, found in results.items()}
-    table = [_row(name, results[name], scores[name], scores[options.network]) for name in results]
-    document: dict[str, Any] = {
-        "schema": SCHEMA,
-        "network": options.network,
-        "method": options.method,
-        "dynamic": options.dynamic,
-        "data": rows.source,
-        "test_items": len(labels),
-        "budget": options.budget,
-        "reproduction": reproduction_label(options.budget),
-        "seeds": options.seeds,
-        "command": command,
-        "machine": describe_machine(),
-        "versions": package_versions(),
-        "recipes": {name: trainer.recipe() for name, trainer in trainers.items()},
-        "rows": table,
-        "fits": {name: [r.details for r in found] for name, found in results.items()},
-    }
-    document["comparisons"] = compare(table, options.method)
-    document["verdict"] = verdict(document["comparisons"], options.method)
-    if options.dynamic:
-        from auditor.lab.prune.ftwt.gathered import time_gathered
+class PruneExperiment(Experiment):
+    """A dense network, and what methods make of it."""
 
-        document["gathered_execution"] = time_gathered()
-    return document
+    schema = "auditor.prune/1"
+    expectation = "The method keeps more accuracy than the best of the others at the same level, by the interval."
+    control = "Every baseline, or FTWT with static and with uniform masks, at the same budget of weights or MACs."
+
+    def __init__(self, options: PruneOptions) -> None:
+        self.options: PruneOptions = options
+
+    def measure(self, at: Workplace) -> dict[str, Any]:
+        options, entries = self.options, self.options.entries()
+        rows = open_rows(options.data, at.settings, at.progress)
+        trainers = {name: ready(trainer, rows.data, at.fits) for name, trainer in entries.items()}
+        results = fit_entries(trainers, options.seeds, rows, at.fits, at.processes, at.progress)
+        labels = rows.data.labels[rows.test]
+        scores = {name: [accuracy(r.probabilities, labels) for r in fits] for name, fits in results.items()}
+        table = [_row(name, fits, scores[name], scores[options.network]) for name, fits in results.items()]
+        comparisons = compare(table, options.method)
+        document: dict[str, Any] = {
+            "network": options.network,
+            "method": options.method,
+            "dynamic": options.dynamic,
+            "data": rows.source,
+            "test_items": len(labels),
+            "recipes": {name: trainer.recipe() for name, trainer in trainers.items()},
+            "rows": table,
+            "fits": {name: [r.details for r in fits] for name, fits in results.items()},
+            "comparisons": comparisons,
+            "verdict": verdicts(comparisons, options.method),
+        }
+        if options.dynamic:
+            from auditor.lab.prune.ftwt.gathered import time_gathered
+
+            document["gathered_execution"] = time_gathered()
+        return document
+
+    @classmethod
+    def render(cls, document: Mapping[str, Any]) -> dict[str, str]:
+        return {FIGURE: rate_accuracy_svg(document), SUMMARY: results_markdown(document)}
 
 
 def _row(name: str, results: Sequence[FitResult], scores: list[float], dense: list[float]) -> dict[str, Any]:
     details = results[0].details
-    average = lambda key: float(np.mean([r.details[key] for r in results])) if key in details else None  # noqa: E731
-    mean, low, high = mean_interval(scores)
+
+    def mean(*path: str) -> float | None:
+        """Over the seeds, of a figure at `path` in the details; None where there is none."""
+        values = []
+        for result in results:
+            value: Any = result.details
+            for key in path:
+                value = value.get(key) if value else None
+            values.append(value)
+        return None if values[0] is None else float(np.mean(values))
+
     row = {
         "name": name,
         "method": details.get("method", "dense"),
         "level": name.rpartition("@")[2] if "@" in name else None,
-        "accuracy": mean,
-        "interval": [low, high],
-        "accuracy_by_seed": scores,
+        **accuracy_row(scores),
         "against_dense": paired(scores, dense) if "method" in details else None,
-        "sparsity": average("sparsity"),
-        "macs_dense": average("macs_dense") or float(details["macs_per_image"]),
-        "macs_masked": average("macs_masked"),
-        "flops_paper": average("flops_paper"),
-        "macs_executable": average("macs_executable") or float(details["macs_per_image"]),
+        "sparsity": mean("sparsity"),
+        "macs_dense": mean("macs_dense") or mean("macs_per_image"),
+        "macs_masked": mean("macs_masked"),
+        "flops_paper": mean("flops_paper"),
+        "macs_executable": mean("macs_executable") or mean("macs_per_image"),
         "seconds": float(np.mean([r.seconds for r in results])),
     }
     if "path" in details:
         row["additivity"] = [r.details["path"][-1]["additivity"]["ratio"] for r in results]
     if "estimated_before" in details:
-        row["reduction_estimated"] = float(np.mean([r.details["estimated_before"]["reduction_paper"] for r in results]))
-        row["reduction_achieved"] = float(np.mean([r.details["achieved"]["reduction_paper"] for r in results]))
-        row["reduction_executable"] = float(np.mean([r.details["achieved"]["reduction_executable"] for r in results]))
-        found = [r.details["mask_accuracy"] for r in results]
-        row["mask_accuracy"] = None if found[0] is None else float(np.mean(found))
-        row["varying_filters"] = float(np.mean([r.details["varying_filters"] for r in results]))
-        row["r"] = average("r")
+        row["reduction_estimated"] = mean("estimated_before", "reduction_paper")
+        row["reduction_achieved"] = mean("achieved", "reduction_paper")
+        row["reduction_executable"] = mean("achieved", "reduction_executable")
+        row |= {key: mean(key) for key in ("mask_accuracy", "varying_filters", "r")}
     return row
 
 
-def _markdown(document: dict[str, Any]) -> str:
-    """The table for people."""
-    from auditor.lab.prune.markdown import results_markdown
+def compare(rows: Sequence[Mapping[str, Any]], method: str) -> list[dict[str, Any]]:
+    """The method less each other method at the same level, in shares of correct answers."""
+    return [
+        {
+            "level": row["level"],
+            "other": other["method"],
+            **paired(row["accuracy_by_seed"], other["accuracy_by_seed"]),
+            "other_accuracy": other["accuracy"],
+        }
+        for row in rows
+        if row["method"] == method
+        for other in rows
+        if other["level"] == row["level"] and other["method"] not in (method, "dense")
+    ]
 
-    return results_markdown(document)
+
+def verdicts(comparisons: Sequence[Mapping[str, Any]], method: str) -> list[str]:
+    """One sentence per level: the method beside the best of the others."""
+    sentences = []
+    for level in dict.fromkeys(row["level"] for row in comparisons):
+        best = max((row for row in comparisons if row["level"] == level), key=lambda row: row["other_accuracy"])
+        sentences.append(verdict(f"at {level}: {method}", f"the best of the others ({best['other']})", best))
+    return sentences

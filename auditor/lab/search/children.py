@@ -25,7 +25,7 @@ from auditor.train.image_network import ImageNetwork
 from auditor.train.recipe import Recipe, Stage
 from auditor.train.results import data_hash
 
-__all__ = ["ChildRecipe", "ChildScore", "Children", "child_network", "cosine_hooks"]
+__all__ = ["ChildRecipe", "ChildScore", "Children", "SearchSettings", "child_network"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,27 @@ class ChildRecipe:
 
 
 @dataclass(frozen=True)
+class SearchSettings:
+    """Settings of a system at one budget; every system adds its own.
+
+    Attributes
+    ----------
+    train, validation : int
+        Images of the train split to train and to score on; None for all that are not validation.
+    child : ChildRecipe
+        Training of a child.
+    """
+
+    train: int | None
+    validation: int
+    child: ChildRecipe
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class ChildScore:
     """One child.
 
@@ -105,16 +126,6 @@ class ChildScore:
     def accuracy(self) -> float:
         """Share of validation items, in [0, 1]."""
         return self.hits / self.n
-
-
-def cosine_hooks(recipe: ChildRecipe) -> Hooks:
-    """Hooks that train by `recipe`'s schedule."""
-
-    def make(model: nn.Module, _: Recipe, batch: int, steps: int, per_epoch: int) -> CosineSgd:
-        parameters = [p for p in model.parameters() if p.requires_grad]
-        return CosineSgd(parameters, recipe.rate, recipe.decay, batch, steps, recipe.clip)
-
-    return Hooks(optimiser=make)
 
 
 def child_network(recipe: ChildRecipe, label: str, device: str, threads: int = 1) -> ImageNetwork:
@@ -178,6 +189,11 @@ class Children:
         self._seen[name] = score
         return score
 
+    def _optimiser(self, model: nn.Module, _: Recipe, batch: int, steps: int, per_epoch: int) -> CosineSgd:
+        recipe = self.recipe
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        return CosineSgd(parameters, recipe.rate, recipe.decay, batch, steps, recipe.clip)
+
     def _train(self, name: str, key: str, build: Callable[[], nn.Module]) -> ChildScore:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(self.seed, "weights", key))
@@ -189,7 +205,7 @@ class Children:
             SilentProgress(),
             None,
             start=model,
-            hooks=cosine_hooks(self.recipe),
+            hooks=Hooks(optimiser=self._optimiser),
             method=self.recipe.as_dict(),
         )
         details = fitted.result.details

@@ -30,24 +30,26 @@ def search(
     """Search an architecture, beside random ones at equal cost; then train and test what both found."""
     from auditor.cli.console import RichProgress, answer, command_line
     from auditor.cli.values import settings_for
-    from auditor.lab.search.run import SUMMARY, run_search
+    from auditor.lab.experiment.shell import Workplace
+    from auditor.lab.search.experiment import SearchExperiment
+    from auditor.lab.search.report import SUMMARY
     from auditor.lab.search.systems import SearchOptions
 
     settings = settings_for(data_dir)
     options = SearchOptions(
         system,
-        budget,  # type: ignore[arg-type]
-        seeds,
-        train_seeds,
-        family,
-        space,
-        kind,
-        dataset,
-        device,
+        budget=budget,  # type: ignore[arg-type]
+        seeds=seeds,
+        train_seeds=train_seeds,
+        family=family,
+        space=space,
+        kind=kind,
+        data=dataset,
+        device=device,
     )
-    folder = out or settings.runs_dir / f"search-{options.place}-{budget}{f'-{kind}' if kind else ''}"
+    folder = out or settings.runs_dir / f"search-{options.space_name}-{budget}{f'-{kind}' if kind else ''}"
     with RichProgress(quiet) as progress:
-        document = run_search(options, folder, settings, progress, workers, command_line())
+        document = SearchExperiment(options).run(Workplace(folder, settings, progress, workers, command_line()))
     final, pooled = document["final"], document["pooled"]
     lines = [
         f"{row['role']}: {100 * row['accuracy']:.2f} %, {row['name']} ({document['reproduction']})"

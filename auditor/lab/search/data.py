@@ -1,9 +1,7 @@
-"""What a search may look at: a training and a validation part of the train split; test labels stay behind a counter."""
+"""What a search may look at: a training and a validation part of the train split."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,40 +14,7 @@ from auditor.data.open import open_dataset
 from auditor.train.base import TrainingData
 from auditor.train.final import Amount, split_training
 
-__all__ = ["SearchData", "TestLabels", "open_search_data"]
-
-
-class TestLabels:
-    """Owns the labels of a test split, opens them when first asked, and counts who asked.
-
-    Parameters
-    ----------
-    load : callable
-        Gives the labels, int64 (n,), in the order of the predictions.
-    """
-
-    #: Not a test case, whatever pytest thinks of the name.
-    __test__ = False
-
-    def __init__(self, load: Callable[[], np.ndarray]) -> None:
-        self._load = load
-        self._labels: np.ndarray | None = None
-        self.accesses: Counter[str] = Counter()
-
-    def take(self, network: str) -> np.ndarray:
-        """The labels, for the one evaluation of the final network called `network`.
-
-        Raises
-        ------
-        UsageError
-            At the second look of the same network.
-        """
-        self.accesses[network] += 1
-        if self.accesses[network] > 1:
-            raise UsageError(f"network {network!r} asks for the test labels a second time.")
-        if self._labels is None:
-            self._labels = self._load()
-        return self._labels
+__all__ = ["SearchData", "open_search_data"]
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,15 @@
-"""Architectures as pictures: NASNet cells, tree cells, MBConv stages, EAS's plain and dense networks."""
+"""Architectures as pictures: NASNet cells, tree cells, MBConv stages, EAS's plain and dense networks.
+
+Boxes and words at given pixels, no chart: a chart library would add axes to be hidden again, and three times the bytes.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from html import escape
 
 from auditor.core.errors import UsageError
-from auditor.lab.search.svg import Canvas
 from auditor.models.genotype import (
     TREE_OPS,
     DenseGenotype,
@@ -32,6 +35,54 @@ TREE_NAMES = {
     "m": "max pooling 3x3",
 }
 TREE_FILL = dict(zip("i357dam", (FREE, LIGHT, MIDDLE, DARK, LIGHT, POOL, POOL), strict=True))
+
+
+class Canvas:
+    """White, in pixels, with a title."""
+
+    def __init__(self, width: float, height: float, title: str) -> None:
+        self.width, self.height = width, height
+        self.parts = [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
+            f'height="{height:g}" font-family="sans-serif" font-size="13">',
+            f"<title>{escape(title)}</title>",
+            f'<rect width="{width:g}" height="{height:g}" fill="#ffffff"/>',
+        ]
+        self.text(10, 22, title, size=15)
+
+    def text(
+        self, x: float, y: float, words: str, anchor: str = "start", size: int = 13, fill: str = "#000000"
+    ) -> None:
+        """One line of text; `anchor` is start, middle or end."""
+        self.parts.append(
+            f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{fill}">'
+            f"{escape(words)}</text>"
+        )
+
+    def box(
+        self, x: float, y: float, width: float, height: float, fill: str, stroke: str = "#3c3c3c", dash: str = ""
+    ) -> None:
+        """A rectangle with round corners."""
+        dashed = f' stroke-dasharray="{dash}"' if dash else ""
+        self.parts.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="4" fill="{fill}" '
+            f'stroke="{stroke}"{dashed}/>'
+        )
+
+    def line(self, x1: float, y1: float, x2: float, y2: float, stroke: str = "#3c3c3c", width: float = 1.0) -> None:
+        """A straight line."""
+        self.parts.append(
+            f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{stroke}" '
+            f'stroke-width="{width:g}"/>'
+        )
+
+    def path(self, points: str, stroke: str) -> None:
+        """SVG path data."""
+        self.parts.append(f'<path d="{points}" stroke="{stroke}" fill="none" stroke-width="1.5"/>')
+
+    def done(self) -> str:
+        """The picture."""
+        return "\n".join([*self.parts, "</svg>"]) + "\n"
 
 
 def architecture_svg(genotype: Genotype, title: str) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from auditor.core.progress import Progress
+from auditor.lab.search.arms import SearchOutcome
+from auditor.lab.search.children import SearchSettings
 from auditor.lab.search.data import SearchData
-from auditor.lab.search.outcome import Outcome
-from auditor.lab.search.systems import SYSTEMS, TIMED, SearchSettings
+from auditor.lab.search.systems import SYSTEMS, TIMED
 from auditor.models.genotype import Genotype, parse_genotype
 from auditor.train.base import FitResult, FitTask, TrainingData
 from auditor.train.device import choose_device
@@ -79,7 +80,7 @@ class SeedSearch:
         return FitResult(nothing, None, [], time.perf_counter() - started, details)
 
 
-def outcome_of(result: FitResult) -> Outcome:
+def outcome_of(result: FitResult) -> SearchOutcome:
     """The search of a result of `SeedSearch`.
 
     Raises
@@ -90,4 +91,4 @@ def outcome_of(result: FitResult) -> Outcome:
     details = result.details
     parse = lambda role: parse_genotype(details[role], f"the stored search ({role})")  # noqa: E731
     start: Genotype | None = parse("start") if details["start"] else None
-    return Outcome(parse("found"), parse("control"), details["rows"], details["facts"], start)
+    return SearchOutcome(parse("found"), parse("control"), details["rows"], details["facts"], start)

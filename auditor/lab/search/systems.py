@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from auditor.core.errors import UsageError
 from auditor.core.progress import Progress
 from auditor.core.registry import Registry
+from auditor.lab.experiment.shell import ExperimentOptions
+from auditor.lab.search.arms import SearchOutcome
+from auditor.lab.search.children import SearchSettings
 from auditor.lab.search.data import SearchData
-from auditor.lab.search.outcome import Outcome
-from auditor.train.budget import BudgetClass, check_budget_class
 
-__all__ = ["PUBLISHED", "SPACES", "SYSTEMS", "SearchOptions", "SearchSettings"]
+__all__ = ["PUBLISHED", "SPACES", "SYSTEMS", "SearchOptions"]
 
 
-class SearchSettings(Protocol):
-    """Frozen settings of a system at one budget."""
-
-    @property
-    def train(self) -> int | None:
-        """Images of the train split to train on; None for all that are not validation."""
-
-    @property
-    def validation(self) -> int:
-        """Images of the train split to score on."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-
-
-#: Name -> ``search(found, settings, folder, seed, device, progress) -> Outcome``. Third parties register under the
-#: entry-point group ``auditor.searches``, and their budgets under ``auditor.search_spaces``.
-SYSTEMS: Registry[Callable[[SearchData, Any, Path, int, str, Progress], Outcome]] = Registry(
+#: Name -> ``search(found, settings, folder, seed, device, progress) -> SearchOutcome``. Third parties register under
+#: the entry-point group ``auditor.searches``, and their budgets under ``auditor.search_spaces``.
+SYSTEMS: Registry[Callable[[SearchData, Any, Path, int, str, Progress], SearchOutcome]] = Registry(
     "search system",
     {
         "nasnet": "auditor.lab.search.nasnet.search:search",
@@ -65,22 +51,18 @@ PUBLISHED = {
     "eas-dense": (("DenseNet, depth 76", 3.44),),
 }
 
-#: Systems that measure time while they search: nothing else of ours runs beside them.
+#: Systems that measure time while they search: no other fit runs beside them.
 TIMED = frozenset({"proxyless"})
 
 
 @dataclass(frozen=True)
-class SearchOptions:
-    """What is asked for.
+class SearchOptions(ExperimentOptions):
+    """What is asked for; `seeds` counts the searches.
 
     Attributes
     ----------
     system : str
         Name in `SYSTEMS`.
-    budget : str
-        Budget class.
-    seeds : int
-        Searches, with the seeds 0 .. seeds - 1.
     train_seeds : int
         Final trainings of each network.
     family : str, optional
@@ -89,26 +71,20 @@ class SearchOptions:
         ProxylessNAS: ``tree`` (default) or ``mbconv``.
     kind : str, optional
         ProxylessNAS: ``two``, ``full`` or ``reinforce``; as the budget says by default.
-    data : str
-        Image data set with train and test.
-    device : str
     """
 
     system: str
-    budget: BudgetClass = "cpu"
-    seeds: int = 1
-    train_seeds: int = 3
-    family: str | None = None
-    space: str | None = None
-    kind: str | None = None
-    data: str = "cifar10"
-    device: str = "auto"
+    seeds: int = field(default=1, kw_only=True)
+    train_seeds: int = field(default=3, kw_only=True)
+    family: str | None = field(default=None, kw_only=True)
+    space: str | None = field(default=None, kw_only=True)
+    kind: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         SYSTEMS.target(self.system)
-        check_budget_class(self.budget)
-        if self.seeds < 1 or self.train_seeds < 1:
-            raise UsageError(f"--seeds and --train-seeds must be at least 1, not {self.seeds} and {self.train_seeds}.")
+        if self.train_seeds < 1:
+            raise UsageError(f"--train-seeds must be at least 1, not {self.train_seeds}.")
         for option, value, system, known in (
             ("--family", self.family, "eas", ("plain", "dense")),
             ("--space", self.space, "proxyless", ("tree", "mbconv")),
@@ -120,7 +96,7 @@ class SearchOptions:
                 raise UsageError(f"unknown {option} {value!r}.", f"Known: {', '.join(known)}.")
 
     @property
-    def place(self) -> str:
+    def space_name(self) -> str:
         """Name in `SPACES`."""
         inner = {"dense": "dense", "mbconv": "mbconv"}.get(self.family or self.space or "")
         return f"{self.system}-{inner}" if inner else self.system
@@ -133,12 +109,12 @@ class SearchOptions:
         UsageError
             If the system has no such budget or no `kind`.
         """
-        table = SPACES.load(self.place)
+        table = SPACES.load(self.space_name)
         if self.budget not in table:
-            raise UsageError(f"{self.place} has no budget {self.budget!r}.", f"Known: {', '.join(table)}.")
+            raise UsageError(f"{self.space_name} has no budget {self.budget!r}.", f"Known: {', '.join(table)}.")
         found: Any = table[self.budget]
         if self.kind is None:
             return found
         if "kind" not in {f.name for f in fields(found)}:
-            raise UsageError(f"{self.place} has no --kind.")
+            raise UsageError(f"{self.space_name} has no --kind.")
         return replace(found, kind=self.kind)

@@ -29,7 +29,7 @@ def test_paper_is_the_recipe_of_rd(network: str, dense: int, tuning: int) -> Non
     assert [s.scale for s in training.stages] == [1.0]
     # 45,000 images, 450 steps an epoch, rounded up to whole epochs.
     assert 0 <= 450 * training.stages[0].epochs - dense < 450
-    tuner = made._fine_tuner().training
+    tuner = made.tuner.training
     assert 0 <= 450 * tuner.stages[0].epochs - tuning < 450
     assert (made.settings.rate, tuner.batch, made.settings.step, made.settings.rates) == (3e-4, 100, 0.2, 101)
     assert (made.settings.grid, made.settings.calibration) == ("all", 1024)
@@ -46,7 +46,7 @@ def test_paper_is_the_recipe_of_ftwt() -> None:
     assert (settings.epochs, settings.rate, settings.predictor_rate, settings.cooldown) == (200, 0.01, 0.1, 0.5)
     assert (settings.pool, settings.predictors_by) == ("max", "sgd")
     assert {FTWT_SETTINGS[b].predictors_by for b in ("smoke", "cpu", "gpu10")} == {"adam"}
-    assert made._trainer().training.label_smoothing == 0
+    assert made.tuner.training.label_smoothing == 0
 
 
 def test_below_paper_all_start_from_the_network_of_the_benchmark() -> None:

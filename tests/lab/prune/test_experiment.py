@@ -15,15 +15,18 @@ from PIL import Image
 from auditor.benchmark.training import make_entry, train_networks
 from auditor.core.config import load_settings
 from auditor.core.errors import UnknownNameError, UsageError
+from auditor.core.files import read_json
 from auditor.core.progress import SilentProgress
+from auditor.lab.experiment.shell import MANIFEST, PLAN, RESULTS, Workplace
 from auditor.lab.prune.artefacts import load_network, save_network
 from auditor.lab.prune.dynamic import DynamicNetwork
-from auditor.lab.prune.experiment import FIGURE, RESULTS, SUMMARY, PruneOptions, run_pruning
+from auditor.lab.prune.experiment import PruneExperiment, PruneOptions, compare, verdicts
 from auditor.lab.prune.ftwt.gated import GatedNetwork
 from auditor.lab.prune.pruned import PrunedNetwork
+from auditor.lab.prune.report import FIGURE, SUMMARY
 from auditor.lab.prune.settings import RD_SETTINGS, sparsity_path
-from auditor.lab.prune.summary import compare, mean_interval, paired, verdict
 from auditor.models.registry import build_model
+from auditor.stats.seeds import mean_interval, paired
 from auditor.train.base import FitTask
 from auditor.train.batches import normalised
 from auditor.train.final import FinalNetwork
@@ -47,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run(folder: Path, out: Path, **options: object) -> dict:
     asked = PruneOptions(budget="smoke", device="cpu", data=str(folder), **options)  # type: ignore[arg-type]
-    return run_pruning(asked, out, load_settings(), SilentProgress(), workers=1)
+    return PruneExperiment(asked).run(Workplace(out, load_settings(), workers=1))
 
 
 def test_rd_beside_its_baselines(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +72,12 @@ def test_rd_beside_its_baselines(folder: Path, tmp_path: Path, monkeypatch: pyte
     assert len({len(found["fits"][row["name"]][0]["path"]) for row in found["rows"][1:]}) == 1
     assert "not a reproduction" in (tmp_path / SUMMARY).read_text()
     assert "one seed" in found["verdict"][0]
-    assert (tmp_path / FIGURE).read_text().count("<polyline") == 6
+    drawn = (tmp_path / FIGURE).read_text()
+    assert all(f">{method}</text>" in drawn for method in methods)
+    manifest = read_json(tmp_path / MANIFEST)
+    assert manifest["schema"] == "auditor.prune-folder/1"
+    assert set(manifest["files"]) == {RESULTS, SUMMARY, FIGURE, PLAN}
+    assert read_json(tmp_path / PLAN)["expectation"] == found["expectation"]
     assert not re.search(r"speed.?up|faster than dense", (tmp_path / SUMMARY).read_text())
 
     def refuse(*_: object, **__: object) -> None:
@@ -264,8 +272,8 @@ def test_intervals_and_verdicts() -> None:
     compared = compare(rows, "rd")
     assert [row["other"] for row in compared] == ["lamp", "erk"]
     assert paired([1.0, 2.0], [0.5, 1.5]) == {"difference": 0.5, "interval": [0.5, 0.5], "seeds": 2}
-    assert "is WORSE than the best of the others (lamp)" in verdict(compared, "rd")[0]
-    assert "not distinguishable" in verdict([row for row in compared if row["other"] == "erk"], "rd")[0]
+    assert "is worse than the best of the others (lamp)" in verdicts(compared, "rd")[0]
+    assert "not distinguishable" in verdicts([row for row in compared if row["other"] == "erk"], "rd")[0]
 
 
 def test_what_is_no_network_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from auditor.core.errors import UsageError  # noqa: E402
-from auditor.lab.prune.ftwt.cost import bisect_r, measure_cost  # noqa: E402
+from auditor.lab.prune.ftwt.cost import bisect_share, measure_cost  # noqa: E402
 from auditor.lab.prune.ftwt.gated import GatedNetwork  # noqa: E402
 from auditor.lab.prune.ftwt.gathered import gathered_unit, time_gathered  # noqa: E402
 from auditor.lab.prune.ftwt.targets import mass_targets, top_share  # noqa: E402
@@ -268,8 +268,8 @@ def test_bisection_reaches_a_reduction_and_the_saving_falls_with_r() -> None:
         gated.r = r
         saved.append(measure_cost(gated, images).reduction_paper)
     assert saved == sorted(saved, reverse=True)
-    r, cost = bisect_r(gated, images, 0.4)
-    assert 0 < r < 1
+    cost = bisect_share(gated, images, "r", 0.4)
+    assert 0 < gated.r < 1
     assert 0.4 <= cost.reduction_paper < 0.45
 
 

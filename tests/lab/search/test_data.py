@@ -1,4 +1,4 @@
-"""What a search may see, and how often test labels are looked at."""
+"""What a search may see."""
 
 from __future__ import annotations
 
@@ -10,25 +10,7 @@ import pytest
 from auditor.core.config import load_settings
 from auditor.core.errors import UsageError
 from auditor.core.progress import SilentProgress
-from auditor.lab.search.data import TestLabels, open_search_data
-
-
-def test_test_labels_count_and_refuse_the_second_look() -> None:
-    opened = []
-
-    def load() -> np.ndarray:
-        opened.append(1)
-        return np.array([1, 2])
-
-    labels = TestLabels(load)
-    assert not opened
-    assert labels.take("a").tolist() == [1, 2]
-    assert labels.take("b").tolist() == [1, 2]
-    assert labels.accesses == {"a": 1, "b": 1}
-    assert opened == [1]
-    with pytest.raises(UsageError, match="second time"):
-        labels.take("a")
-    assert labels.accesses["a"] == 2  # the refused look is on record
+from auditor.lab.search.data import open_search_data
 
 
 def test_parts_come_from_the_train_split_alone(data_dir: Path, tmp_path: Path) -> None:

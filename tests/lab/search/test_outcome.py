@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from auditor.lab.search.arms import SearchLog
 from auditor.lab.search.children import ChildScore
-from auditor.lab.search.outcome import SearchLog, compare, pool
+from auditor.lab.search.comparison import compare, pool
 from auditor.stats.intervals import wilson
 
 

@@ -13,8 +13,9 @@ from auditor.cli.main import run
 from auditor.core.config import load_settings
 from auditor.core.errors import UnknownNameError, UsageError
 from auditor.core.files import read_json
-from auditor.core.progress import SilentProgress
-from auditor.lab.search.run import LOG, MANIFEST, RESULTS, SUMMARY, run_search
+from auditor.lab.experiment.shell import MANIFEST, RESULTS, Workplace
+from auditor.lab.search.experiment import LOG, SearchExperiment
+from auditor.lab.search.report import SUMMARY
 from auditor.lab.search.systems import SPACES, SYSTEMS, SearchOptions
 from auditor.models.genotype import read_genotype
 from auditor.train.image_network import ImageNetwork
@@ -27,8 +28,8 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _run(folder: Path, out: Path, workers: int = 1, **options: Any) -> dict[str, Any]:
-    asked = SearchOptions("tiny", "smoke", data=str(folder), device="cpu", **options)
-    return run_search(asked, out, load_settings(), SilentProgress(), workers=workers)
+    asked = SearchOptions("tiny", budget="smoke", data=str(folder), device="cpu", **options)
+    return SearchExperiment(asked).run(Workplace(out, load_settings(), workers=workers))
 
 
 def _timeless(value: Any) -> Any:

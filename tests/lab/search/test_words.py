@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from auditor.lab.search.markdown import _latency
+from auditor.lab.search.report import _latency
 
 
 def _document() -> dict[str, Any]:

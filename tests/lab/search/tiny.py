@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from auditor.core.progress import Progress
 from auditor.core.seeds import generator
-from auditor.lab.search.children import ChildRecipe, Children
+from auditor.lab.search.arms import SearchLog, SearchOutcome
+from auditor.lab.search.children import ChildRecipe, Children, SearchSettings
 from auditor.lab.search.data import SearchData
-from auditor.lab.search.outcome import Outcome, SearchLog
 from auditor.models.eas import build
 from auditor.models.genotype import PlainGenotype, PlainLayer
 
-
-@dataclass(frozen=True)
-class Settings:
-    train: int | None = 60
-    validation: int = 30
-    child: ChildRecipe = field(default_factory=lambda: ChildRecipe(1, 16, 0.05, 1e-4))
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-BUDGETS = {"smoke": Settings()}
+BUDGETS = {"smoke": SearchSettings(60, 30, ChildRecipe(1, 16, 0.05, 1e-4))}
 
 
 def plain(width: int) -> PlainGenotype:
@@ -33,7 +20,9 @@ def plain(width: int) -> PlainGenotype:
     return PlainGenotype(layers=layers)
 
 
-def search(found: SearchData, settings: Settings, folder: Path, seed: int, device: str, progress: Progress) -> Outcome:
+def search(
+    found: SearchData, settings: SearchSettings, folder: Path, seed: int, device: str, progress: Progress
+) -> SearchOutcome:
     log = SearchLog(folder / "log.jsonl")
     children = Children(found, settings.child, folder / "children", seed, device)
     best = {}
@@ -46,4 +35,4 @@ def search(found: SearchData, settings: Settings, folder: Path, seed: int, devic
             log.add(arm, step, score)
             if arm not in best or score.accuracy > best[arm][0]:
                 best[arm] = score.accuracy, genotype
-    return Outcome(best["search"][1], best["control"][1], log.rows, {"asked": "random"}, start=plain(2))
+    return SearchOutcome(best["search"][1], best["control"][1], log.rows, {"asked": "random"}, start=plain(2))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from auditor.core.errors import UnknownNameError, UsageError
+from auditor.core.errors import UsageError
+from auditor.train.budget import BudgetClass, check_budget_class
 
 __all__ = ["BUDGETS", "GridBudget", "budget_for"]
 
@@ -32,7 +33,7 @@ class GridBudget:
         Test items; None for all.
     """
 
-    name: str
+    name: BudgetClass
     limit: str
     train: int | None
     validation: int
@@ -61,37 +62,12 @@ class GridBudget:
 
 
 BUDGETS: dict[str, GridBudget] = {
-    "smoke": GridBudget(
-        "smoke",
-        "under 30 s",
-        train=1000,
-        validation=400,
-        epochs=1,
-        final_train=1000,
-        final_epochs=1,
-        seeds=1,
-        extractors=2,
-        heads=1,
-        test=400,
-    ),
-    "cpu": GridBudget(
-        "cpu", "under 15 min on 2 cores", train=8000, validation=4000, epochs=2, final_train=20_000, final_epochs=3
-    ),
+    "smoke": GridBudget("smoke", "under 30 s", 1000, 400, 1, 1000, 1, seeds=1, extractors=2, heads=1, test=400),
+    "cpu": GridBudget("cpu", "under 15 min on 2 cores", 8000, 4000, 2, 20_000, 3),
     # Twelve epochs at four times the batch; one seed of the grid. Not run by us yet.
-    "gpu10": GridBudget(
-        "gpu10",
-        "under 10 min on one GPU",
-        train=None,
-        validation=10_000,
-        epochs=12,
-        batch=512,
-        final_train=None,
-        final_epochs=12,
-    ),
+    "gpu10": GridBudget("gpu10", "under 10 min on one GPU", None, 10_000, 12, None, 12, batch=512),
     # The paper names neither epochs nor batch: both are ours.
-    "paper": GridBudget(
-        "paper", "no limit", train=None, validation=10_000, epochs=30, final_train=None, final_epochs=30
-    ),
+    "paper": GridBudget("paper", "no limit", None, 10_000, 30, None, 30),
 }
 
 
@@ -103,6 +79,5 @@ def budget_for(name: str) -> GridBudget:
     UnknownNameError
         For another name.
     """
-    if name not in BUDGETS:
-        raise UnknownNameError("budget", name, list(BUDGETS), [])
+    check_budget_class(name)
     return BUDGETS[name]

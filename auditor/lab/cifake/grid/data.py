@@ -1,4 +1,4 @@
-"""CIFAKE as the grid sees it: pixels when asked for, cells, copies, and the test items behind a door of their own."""
+"""CIFAKE as the grid sees it: cells, copies, which items are for training, comparing and testing; pixels on request."""
 
 from __future__ import annotations
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from auditor.core.files import atomic_write
+from auditor.report.markdown import ABSENT, interval, number, table
 
-__all__ = ["grid_lines", "write_grid_report"]
+__all__ = ["REPORT", "grid_lines"]
 
 REPORT = "report.md"
 
 
-def _share(found: Mapping[str, Any] | None, digits: int = 3) -> str:
+def _share(found: Mapping[str, Any] | None, form: str = ".3f") -> str:
     """``0.912 [0.905, 0.918]``, or a dash where nothing could be divided by."""
-    if found is None or found["value"] is None:
-        return "-"
-    return f"{found['value']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"
+    return ABSENT if found is None else interval(found["value"], (found["low"], found["high"]), form, 1)
 
 
 def grid_lines(results: Mapping[str, Any]) -> list[str]:
@@ -43,21 +40,24 @@ def grid_lines(results: Mapping[str, Any]) -> list[str]:
 
 
 def _networks(results: Mapping[str, Any]) -> list[str]:
-    lines = [
-        "| stage | topology | parameters | MMAC | accuracy | precision | recall | F1 | loss | p | fit, s |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for row in results["networks"]:
         measured = row["validation"]
         fake = measured["classes"][0]
-        mark = " **chosen**" if row["topology"] == results["selected"] else ""
-        p = "-" if row["p_against_selected"] is None else f"{row['p_against_selected']:.3f}"
-        lines.append(
-            f"| {row['stage']} | `{row['topology']}`{mark} | {row['parameters']:,} | {row['macs'] / 1e6:.1f} | "
-            f"{_share(measured['accuracy'])} | {_share(fake['precision'])} | {_share(fake['recall'])} | "
-            f"{_share(fake['f1'])} | {_share(measured['loss'])} | {p} | {row['seconds']:.0f} |"
+        shares = (measured["accuracy"], fake["precision"], fake["recall"], fake["f1"], measured["loss"])
+        rows.append(
+            [
+                row["stage"],
+                f"`{row['topology']}`" + (" **chosen**" if row["topology"] == results["selected"] else ""),
+                number(row["parameters"]),
+                number(row["macs"], ".1f", 1e-6),
+                *map(_share, shares),
+                number(row["p_against_selected"], ".3f"),
+                number(row["seconds"]),
+            ]
         )
-    return lines
+    header = ["stage", "topology", "parameters", "MMAC", "accuracy", "precision", "recall", "F1", "loss", "p"]
+    return table([*header, "fit, s"], rows)
 
 
 def _choice(results: Mapping[str, Any]) -> list[str]:
@@ -73,27 +73,30 @@ def _choice(results: Mapping[str, Any]) -> list[str]:
 
 def _test(results: Mapping[str, Any]) -> list[str]:
     final, published = results["final"], results["published"]["accuracy"]
-    lines = [
+    by_class = [
+        [f"{name} positive, seed {s}", *(_share(m["classes"][k][key], ".4f") for key in ("precision", "recall", "f1"))]
+        for k, name in enumerate(("FAKE", "REAL"))
+        for s, m in enumerate(final["tests"][0]["seeds"])
+    ]
+    tests = [
+        [
+            row["items"],
+            number(row["n"]),
+            "; ".join(_share(m["accuracy"], ".4f") for m in row["seeds"]),
+            number(row["mean_accuracy"], ".4f"),
+            number(published if row["items"] == "all" else None, ".4f"),
+        ]
+        for row in final["tests"]
+    ]
+    return [
         f"`{results['selected']}`, trained again on {results['items']['final_train']:,} items of the train split for "
         f"{final['epochs']} epoch(s) with {len(final['tasks'])} seed(s). Each network predicted the test items once, "
         "after its last step.",
         "",
-        "| test items | n | accuracy by seed (95 % over items) | mean | published |",
-        "|---|---|---|---|---|",
+        *table(["test items", "n", "accuracy by seed (95 % over items)", "mean", "published"], tests),
+        "",
+        *table(["all test items", "precision", "recall", "F1"], by_class),
     ]
-    for row in final["tests"]:
-        seeds = "; ".join(_share(m["accuracy"], 4) for m in row["seeds"])
-        shown = f"{published:.4f}" if row["items"] == "all" else "-"
-        lines.append(f"| {row['items']} | {row['n']:,} | {seeds} | {row['mean_accuracy']:.4f} | {shown} |")
-    lines += ["", "| all test items | precision | recall | F1 |", "|---|---|---|---|"]
-    for k, name in enumerate(("FAKE", "REAL")):
-        for s, m in enumerate(final["tests"][0]["seeds"]):
-            c = m["classes"][k]
-            lines.append(
-                f"| {name} positive, seed {s} | {_share(c['precision'], 4)} | {_share(c['recall'], 4)} | "
-                f"{_share(c['f1'], 4)} |"
-            )
-    return lines
 
 
 def _machine(results: Mapping[str, Any]) -> str:
@@ -103,12 +106,3 @@ def _machine(results: Mapping[str, Any]) -> str:
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB; {machine['device']}, "
         f"{machine['precision']}; {packages}. Grid: {results['fit_seconds']:.0f} s of fits. `{results['command']}`"
     )
-
-
-def write_grid_report(results: Mapping[str, Any], folder: Path) -> Path:
-    """Write ``report.md`` into `folder`."""
-    path = Path(folder) / REPORT
-    text = "\n".join(["# Grid of CIFAKE networks", "", *grid_lines(results), ""])
-    with atomic_write(path) as handle:
-        handle.write(text.encode())
-    return path

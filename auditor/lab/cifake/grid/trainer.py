@@ -9,25 +9,15 @@ from typing import Any
 from auditor.core.progress import Progress
 from auditor.train.base import FitResult, FitTask, TrainingData
 from auditor.train.image_network import ImageNetwork
-from auditor.train.recipe import Recipe, Stage
+from auditor.train.recipe import Recipe, Stage, recipe_for
 
 __all__ = ["TopologyTrainer", "plain_recipe"]
 
 
 def plain_recipe(epochs: int, batch: int) -> Recipe:
     """Adam at 1e-3 falling linearly to 0, binary cross-entropy, no augmentation: REAL and FAKE are treated alike."""
-    return Recipe(
-        stages=(Stage(1.0, epochs),),
-        batch=batch,
-        optimiser="adam",
-        filter_rate=1e-3,
-        weight_decay=0.0,
-        label_smoothing=0.0,
-        mirror=False,
-        crop=0,
-        heldout_from=1.0,
-        seeds=1,
-    )
+    plain = recipe_for("smoke", "cifake_cnn")
+    return replace(plain, stages=(Stage(1.0, epochs),), batch=batch, heldout_from=1.0)
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import torch
 from torch import nn
 
 from auditor.lab.prune.ftwt.gated import GatedNetwork
-from auditor.models.counter import count
+from auditor.models.counter import count, evaluating
 
-__all__ = ["Cost", "bisect_r", "measure_cost"]
+__all__ = ["Cost", "bisect_share", "measure_cost"]
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,13 @@ class Cost:
 @torch.no_grad()
 def measure_cost(gated: GatedNetwork, images: torch.Tensor, batch: int = 256) -> Cost:
     """Cost on some images in the network's present mode, in evaluation mode; the network is left as it was."""
-    modes = {module: module.training for module in gated.modules()}
     mode = gated.mode
     gated.mode = "dense"  # a count of the layers, not of masks; predictors are not run in it
     per_layer = count(gated.backbone, images.shape[1:]).layers
     gated.mode = mode
-    gated.eval()
     paper = executable = 0.0
     active = {unit.name: 0.0 for unit in gated.plan.units}
-    try:
+    with evaluating(gated):
         for part in images.split(batch):
             gated(part)
             masks = {name: mask.cpu() for name, mask in gated.record.masks.items()}
@@ -71,9 +69,6 @@ def measure_cost(gated: GatedNetwork, images: torch.Tensor, batch: int = 256) ->
                 active[name] += float(mask.float().mean(1).sum())
             one_paper, one_executable = _of_batch(gated, masks, per_layer, len(part))
             paper, executable = paper + one_paper, executable + one_executable
-    finally:
-        for module, was in modes.items():
-            module.training = was
     own = sum(p.in_features * p.out_features for p in gated.predictors) if mode == "predict" else 0  # type: ignore[operator, misc]
     n = len(images)
     return Cost(
@@ -119,24 +114,22 @@ def _paper_share(layer: nn.Module, out: torch.Tensor, before: torch.Tensor | Non
     return out.double().mean(1).numpy() * (k_before // groups) / (channels // groups)
 
 
-def bisect_r(gated: GatedNetwork, images: torch.Tensor, reduction: float, steps: int = 14) -> tuple[float, Cost]:
-    """The r whose targets save `reduction` of the MACs by the paper's count on `images`, before any training.
+def bisect_share(
+    gated: GatedNetwork, images: torch.Tensor, share: Literal["r", "ratio"], reduction: float, steps: int = 14
+) -> Cost:
+    """Set `gated.r` or `gated.ratio` so that the targets save `reduction` of the MACs by the paper's count on `images`,
+    before any training; the cost at it.
 
-    The network runs with the targets as masks; the saving falls as r grows. `gated.r` is set to the r found.
-
-    Returns
-    -------
-    r : float
-    cost : Cost
-        At this r.
+    The network runs with the targets as masks; the saving falls as the share grows.
     """
     mode, gated.mode = gated.mode, "truth"
     low, high = 0.0, 1.0
     for _ in range(steps):
-        gated.r = (low + high) / 2
-        low, high = (low, gated.r) if measure_cost(gated, images).reduction_paper < reduction else (gated.r, high)
-    # The lower end saves at least what was asked for; 0 keeps no mass and is not a rate.
-    gated.r = low or high
+        middle = (low + high) / 2
+        setattr(gated, share, middle)
+        low, high = (low, middle) if measure_cost(gated, images).reduction_paper < reduction else (middle, high)
+    # The lower end saves at least what was asked for; 0 keeps nothing and is no share.
+    setattr(gated, share, low or high)
     cost = measure_cost(gated, images)
     gated.mode = mode
-    return gated.r, cost
+    return cost

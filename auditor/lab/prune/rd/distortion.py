@@ -12,6 +12,7 @@ from torch import nn
 
 from auditor.lab.prune.layers import prunable_layers, steps_of
 from auditor.lab.prune.masks import magnitude_order, smallest_removed
+from auditor.models.counter import evaluating
 
 __all__ = ["Curves", "additivity", "measure_curves", "noise_images", "rate_grid"]
 
@@ -77,26 +78,18 @@ def measure_curves(
         where a network that is pruned already can still go.
     """
     layers = prunable_layers(model)
-    chain, place = steps_of(model)
+    chain, owner = steps_of(model)
     sizes = {name: layer.weight.numel() for name, layer in layers.items()} if left is None else left
     kept = {name: _kept_at(sizes[name], rates) for name in layers}
     total = {name: np.zeros(len(rates)) for name in layers}
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
+    with evaluating(model):
         for chunk in images.split(CHUNK):
             inputs = [chunk]
             for step in chain:
                 inputs.append(step(inputs[-1]))
             for name, layer in layers.items():
-                found = _one_layer(layer, kept[name], chain[place[name] :], inputs[place[name]], inputs[-1])
-                if measure == "mean":
-                    total[name] += found.sum(1)
-                else:
-                    total[name] = np.maximum(total[name], found.max(1))
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+                moved = _one_layer(layer, kept[name], chain[owner[name] :], inputs[owner[name]], inputs[-1])
+                total[name] = total[name] + moved.sum(1) if measure == "mean" else np.maximum(total[name], moved.max(1))
     if measure == "mean":
         total = {name: values / len(images) for name, values in total.items()}
     return Curves(rates, total, kept)
@@ -143,8 +136,6 @@ def additivity(
         ``joint``, ``sum``, ``ratio`` (NaN-free: 1 where both are 0).
     """
     layers = prunable_layers(model)
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
     whole = {name: layer.weight.detach().clone() for name, layer in layers.items()}
     pruned = {n: weight.masked_fill(~smallest_removed(weight, kept[n]), 0) for n, weight in whole.items()}
 
@@ -157,12 +148,9 @@ def additivity(
         values = torch.cat(each)
         return float(values.mean() if measure == "mean" else values.max())
 
-    try:
+    with evaluating(model):
         parts = images.split(CHUNK)
         reference = [model(part) for part in parts]
         joint = moved(list(layers))
         alone = sum(moved([name]) for name in layers)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     return {"joint": joint, "sum": alone, "ratio": joint / alone if alone else 1.0}

@@ -7,7 +7,7 @@ import torch
 
 from auditor.core.errors import UsageError
 from auditor.lab.search.eas.space import joints
-from auditor.lab.search.eas.widen import NORM, State, read_inputs, replicate, take_filters
+from auditor.lab.search.eas.widen import NORM, State, read_inputs, replicate, shifted, take_filters
 from auditor.models.eas import DenseNetwork, build
 from auditor.models.genotype import DenseGenotype
 
@@ -112,12 +112,7 @@ def deeper_dense(
         copy["grow.weight"] = weight + extra * noise * weight.std()
     idx = torch.cat([torch.arange(growth), remap])
     _spread(state, _readers(genotype, block, position + 1), offset, growth, idx)
-    moved: State = {}
-    for name, value in state.items():
-        parts = name.split(".")
-        if parts[0] == "blocks" and int(parts[1]) == block and int(parts[2]) > position:
-            parts[2] = str(int(parts[2]) + 1)
-        moved[".".join(parts)] = value
+    moved = shifted(state, f"blocks.{block}", position)
     moved.update({f"blocks.{block}.{position + 1}.{name}": value for name, value in copy.items()})
     growths.insert(position + 1, growth)
     return _rebuild(network, _with_block(genotype, block, growths), moved)

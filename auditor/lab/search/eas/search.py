@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,14 +14,14 @@ import torch
 
 from auditor.core.progress import Progress
 from auditor.core.seeds import derive_seed
+from auditor.lab.search.arms import Arm, SearchLog, SearchOutcome
 from auditor.lab.search.baseline import Baseline, BaselineKind
-from auditor.lab.search.children import ChildRecipe, Children, ChildScore
+from auditor.lab.search.children import ChildRecipe, Children, ChildScore, SearchSettings
 from auditor.lab.search.data import SearchData
 from auditor.lab.search.eas.controller import Controller, Decision, random_decision, reinforce_loss, reward
 from auditor.lab.search.eas.moves import Policy, grow, grown, walk
 from auditor.lab.search.eas.space import EasGenotype, tokens
 from auditor.lab.search.eas.widen import IDENTITY_NOISE, REPLICA_NOISE
-from auditor.lab.search.outcome import Outcome, SearchLog
 from auditor.models.eas import PAPER_DENSE, PAPER_PLAIN, SMALL_DENSE, SMALL_PLAIN, DenseNetwork, PlainNetwork, build
 from auditor.stats.intervals import wilson
 from auditor.train.batches import ImageTensor
@@ -41,15 +41,15 @@ STARTS: dict[tuple[str, str], EasGenotype] = {
 
 
 @dataclass(frozen=True)
-class EasSettings:
+class EasSettings(SearchSettings):
     """One search.
 
     Attributes
     ----------
-    train, validation : int
-        Images of the train split; None for all others.
-    child, start : ChildRecipe
-        How children are trained on from the weights they inherit, and how start networks are trained.
+    train, validation, child
+        See `SearchSettings`; children are trained on from the weights they inherit.
+    start : ChildRecipe
+        Training of start networks.
     family : "plain" or "dense"
     sizes : "small" or "large"
         Start network and list of widths, see `STARTS` and `auditor.lab.search.eas.space.WIDTHS`.
@@ -68,9 +68,6 @@ class EasSettings:
         ``official``: that of the authors' code, which holds the batch it is compared with.
     """
 
-    train: int | None
-    validation: int
-    child: ChildRecipe
     start: ChildRecipe
     family: Literal["plain", "dense"]
     sizes: Literal["small", "large"]
@@ -83,10 +80,6 @@ class EasSettings:
     replica_noise: float = REPLICA_NOISE
     identity_noise: float = IDENTITY_NOISE
     baseline: BaselineKind = "average"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 def _recipe(epochs: int, batch: int = 64, rate: float = 0.02, scale: float = 1.0) -> ChildRecipe:
@@ -121,7 +114,7 @@ DENSE_BUDGETS = {
 
 
 @dataclass(frozen=True)
-class Trained:
+class StartNetwork:
     """A network that others are grown from; `state` are its weights."""
 
     genotype: EasGenotype
@@ -159,16 +152,16 @@ class Ground:
         network.load_state_dict(state)
         return network
 
-    def train_start(self, genotype: EasGenotype, before: ChildScore | None = None) -> Trained:
+    def train_start(self, genotype: EasGenotype, before: ChildScore | None = None) -> StartNetwork:
         """Train a start network by `EasSettings.start`: from scratch, or on from a child's weights."""
         if before is None:
             score = self.starts.score(genotype.key(), lambda: build(genotype, self.classes, self.size))
         else:
             inherited = self.children.state(before)
             score = self.starts.score(genotype.key(), lambda: self.load(genotype, inherited), before.state)
-        return Trained(genotype, score, self.starts.state(score))
+        return StartNetwork(genotype, score, self.starts.state(score))
 
-    def raise_child(self, start: Trained, decisions: list[Decision]) -> tuple[EasGenotype, ChildScore]:
+    def raise_child(self, start: StartNetwork, decisions: list[Decision]) -> tuple[EasGenotype, ChildScore]:
         """Grow the start network by `decisions`, train the child on, score it. An architecture that was grown from the
         same start before keeps its score, by whatever way it was reached (as in the authors' code)."""
         settings = self.settings
@@ -189,7 +182,7 @@ class Ground:
 
         return genotype, self.children.score(genotype.key(), make, start.score.state)
 
-    def train_longer(self, start: Trained) -> ChildScore:
+    def train_longer(self, start: StartNetwork) -> ChildScore:
         """A start network, not grown, trained on like a child: what more training alone gives."""
         return self.children.score(
             start.genotype.key(), lambda: self.load(start.genotype, start.state), start.score.state
@@ -199,73 +192,56 @@ class Ground:
 Learn = Callable[[list[list[Decision]], list[float]], dict[str, Any]]
 
 
-class Arm:
-    """Episodes of one policy.
+def run_arm(
+    ground: Ground, name: str, policy: Policy, start: StartNetwork, learn: Learn | None = None
+) -> tuple[EasGenotype, list[dict[str, Any]]]:
+    """All episodes of one policy.
 
     Parameters
     ----------
     ground : Ground
     name : "search" or "control"
     policy : Policy
+    start : StartNetwork
     learn : callable, optional
         Takes the trajectories and the rewards of an episode; gives what is to be noted.
+
+    Returns
+    -------
+    best : genotype
+        By validation items.
+    gains : list of dict
+        Over each start.
     """
-
-    def __init__(self, ground: Ground, name: str, policy: Policy, learn: Learn | None = None) -> None:
-        self.ground, self.name, self.policy, self.learn = ground, name, policy, learn
-        self.best: tuple[EasGenotype, ChildScore] | None = None
-        self.owed = 0.0
-
-    def run(self, start: Trained) -> tuple[EasGenotype, list[dict[str, Any]]]:
-        """All episodes: the best architecture by validation items, and the gains over each start."""
-        settings, progress = self.ground.settings, self.ground.progress
-        progress.start(self.name, sum(settings.episodes) * settings.networks, "child")
-        step, gains = 0, []
-        for phase, episodes in enumerate(settings.episodes):
-            if phase:
-                start = self.ground.train_start(*self._chosen())
-                self.owed = start.score.cost
-            scores = []
-            for _ in range(episodes):
-                scores += self._episode(start, step)
-                step += 1
-            gains.append(_gain(start, self.ground.train_longer(start), scores))
-            self.ground.log.note("gain", arm=self.name, **gains[-1])
-        progress.finish(self.name)
-        return self._chosen()[0], gains
-
-    def _chosen(self) -> tuple[EasGenotype, ChildScore]:
-        assert self.best is not None  # every phase has an episode
-        return self.best
-
-    def _episode(self, start: Trained, step: int) -> list[ChildScore]:
-        ground, settings = self.ground, self.ground.settings
-        trajectories, scores = [], []
-        for _ in range(settings.networks):
-            with torch_threads(1):
-                decisions = walk(
-                    self.policy, start.genotype, settings.wider_steps, settings.deeper_steps, settings.sizes
-                )
-            genotype, score = ground.raise_child(start, decisions)
-            trajectories.append(decisions)
-            scores.append(score)
-            ground.log.add(
-                self.name,
-                step,
-                score,
-                self.owed,
-                reward=score_reward(score),
-                network=" ".join(tokens(genotype)),
-                actions=[[d.kind, *d.choice] for d in decisions],
-            )
-            self.owed = 0.0
-            if self.best is None or score.accuracy > self.best[1].accuracy:
-                self.best = genotype, score
-            ground.progress.advance(self.name, len(ground.log.arm(self.name)), f"accuracy {score.accuracy:.3f}")
-        if self.learn is not None:
-            with torch_threads(1):
-                ground.log.note("reinforce", step=step, **self.learn(trajectories, [*map(score_reward, scores)]))
-        return scores
+    settings, log = ground.settings, ground.log
+    arm: Arm[EasGenotype] = Arm(name, log, ground.progress, sum(settings.episodes) * settings.networks)
+    step, owed, gains = 0, 0.0, []
+    for phase, episodes in enumerate(settings.episodes):
+        if phase:
+            start = ground.train_start(*arm.best)
+            owed = start.score.cost
+        scores: list[ChildScore] = []
+        for _ in range(episodes):
+            trajectories = []
+            for _ in range(settings.networks):
+                with torch_threads(1):
+                    decisions = walk(
+                        policy, start.genotype, settings.wider_steps, settings.deeper_steps, settings.sizes
+                    )
+                genotype, score = ground.raise_child(start, decisions)
+                trajectories.append(decisions)
+                scores.append(score)
+                network, actions = " ".join(tokens(genotype)), [[d.kind, *d.choice] for d in decisions]
+                arm.add(genotype, score, step, owed, reward=score_reward(score), network=network, actions=actions)
+                owed = 0.0
+            if learn is not None:
+                rewards = [score_reward(score) for score in scores[-settings.networks :]]
+                with torch_threads(1):
+                    log.note("reinforce", step=step, **learn(trajectories, rewards))
+            step += 1
+        gains.append(_gain(start, ground.train_longer(start), scores))
+        log.note("gain", arm=name, **gains[-1])
+    return arm.finish(), gains
 
 
 def score_reward(score: ChildScore) -> float:
@@ -273,7 +249,7 @@ def score_reward(score: ChildScore) -> float:
     return reward(min(score.accuracy, 1 - 0.5 / score.n))
 
 
-def _gain(start: Trained, longer: ChildScore, scores: list[ChildScore]) -> dict[str, Any]:
+def _gain(start: StartNetwork, longer: ChildScore, scores: list[ChildScore]) -> dict[str, Any]:
     """Children beside their start trained for equally many epochs more, so that a gain is not only more training.
 
     ``best_gain`` has a 95 % interval (Newcombe 1998, unpaired); the best is chosen by the same validation items, which
@@ -355,8 +331,8 @@ def _ground(
 
 def search(
     found: SearchData, settings: EasSettings, folder: Path, seed: int, device: str, progress: Progress
-) -> Outcome:
-    """Search, then as many networks of the random policy from the same start; see `auditor.lab.search.run`.
+) -> SearchOutcome:
+    """Search, then as many networks of the random policy from the same start; see `auditor.lab.search.experiment`.
 
     ``facts["start"]`` describes the start network, ``facts["gains"]`` holds, by arm and start, the children beside the
     start trained on for equally long.
@@ -372,7 +348,7 @@ def search(
     }
     ground.log.note("start", **described)
     learner = Learner(settings, seed)
-    best, gains = Arm(ground, "search", learner.decide, learner.learn).run(start)
+    best, gains = run_arm(ground, "search", learner.decide, start, learner.learn)
     ground.children.forget()
     ground.starts.forget()
     random = torch.Generator().manual_seed(derive_seed(seed, "random control"))
@@ -380,11 +356,11 @@ def search(
     def coin(kind: Literal["wider", "deeper"], genotype: EasGenotype) -> Decision:
         return random_decision(kind, genotype, settings.sizes, random)
 
-    control, control_gains = Arm(ground, "control", coin).run(start)
+    control, control_gains = run_arm(ground, "control", coin, start)
     facts = {
         "baseline": settings.baseline,
         "family": settings.family,
         "start": described,
         "gains": {"search": gains, "control": control_gains},
     }
-    return Outcome(best, control, ground.log.rows, facts, start.genotype)
+    return SearchOutcome(best, control, ground.log.rows, facts, start.genotype)

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from auditor.core.errors import UsageError
+from auditor.models.counter import evaluating
 from auditor.models.eas import PlainNetwork, PlainUnit, build
 from auditor.models.genotype import PlainLayer
 
-__all__ = ["IDENTITY_NOISE", "REPLICA_NOISE", "counts", "deeper", "replicate", "wider"]
+__all__ = ["IDENTITY_NOISE", "REPLICA_NOISE", "counts", "deeper", "replicate", "shifted", "wider"]
 
 #: Noise of new filters and of identity kernels, as shares of the weights' standard deviation, in a search.
 REPLICA_NOISE, IDENTITY_NOISE = 1e-2, 1e-3
@@ -125,17 +126,26 @@ def wider(network: PlainNetwork, layer: int, width: int, random: torch.Generator
     return _rebuild(network, layers, state)
 
 
+def shifted(state: State, prefix: str, after: int) -> State:
+    """Copies of the state, with the modules ``prefix.k`` behind number `after` one place further."""
+
+    def moved(name: str) -> str:
+        number, dot, rest = name.removeprefix(f"{prefix}.").partition(".")
+        return (
+            f"{prefix}.{int(number) + 1}{dot}{rest}" if name.startswith(f"{prefix}.") and int(number) > after else name
+        )
+
+    return {moved(name): value.clone() for name, value in state.items()}
+
+
 def _output_statistics(network: PlainNetwork, layer: int, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and variance per channel of a layer's output in evaluation mode."""
-    mode = network.training
-    network.eval()
-    with torch.no_grad():
+    with evaluating(network), torch.no_grad():
         x = images
         for module in network.layers[: layer + 1]:
             if isinstance(module, PlainUnit) and isinstance(module.weight, nn.Linear):
                 x = x.flatten(1)
             x = module(x)
-    network.train(mode)
     rest = [d for d in range(x.ndim) if d != 1]
     return x.mean(rest), x.var(rest, unbiased=False)
 
@@ -190,12 +200,7 @@ def deeper(
         "norm.running_var": var,
         "norm.num_batches_tracked": torch.tensor(0),
     }
-    state: State = {}
-    for name, value in network.state_dict().items():
-        parts = name.split(".")
-        if parts[0] == "layers" and int(parts[1]) > layer:
-            parts[1] = str(int(parts[1]) + 1)
-        state[".".join(parts)] = value.clone()
+    state = shifted(network.state_dict(), "layers", layer)
     state.update({f"layers.{layer + 1}.{name}": value.clone() for name, value in new.items()})
     layers = list(network.genotype.layers)
     kind = PlainLayer(kind="conv", width=width, kernel=kernel) if wide else PlainLayer(kind="fc", width=width)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from auditor.core.progress import Progress
 from auditor.core.seeds import derive_seed, generator
+from auditor.lab.search.arms import Arm, SearchLog, SearchOutcome
 from auditor.lab.search.baseline import Baseline, BaselineKind
-from auditor.lab.search.children import ChildRecipe, Children, ChildScore
+from auditor.lab.search.children import ChildRecipe, Children, ChildScore, SearchSettings
 from auditor.lab.search.data import SearchData
 from auditor.lab.search.nasnet.controller import Controller, ppo_loss
 from auditor.lab.search.nasnet.space import decode, random_actions
-from auditor.lab.search.outcome import Outcome, SearchLog
 from auditor.models.genotype import NasnetGenotype
 from auditor.models.nasnet import NasnetNetwork
 from auditor.train.device import torch_threads
@@ -24,14 +23,13 @@ __all__ = ["BUDGETS", "NasnetSettings", "search"]
 
 
 @dataclass(frozen=True)
-class NasnetSettings:
+class NasnetSettings(SearchSettings):
     """One search.
 
     Attributes
     ----------
-    train, validation : int
-        Images of the train split; None for all others.
-    child : ChildRecipe
+    train, validation, child
+        See `SearchSettings`.
     cells, filters : int
         Size of the children: N and F0.
     final_cells, final_filters : int
@@ -45,9 +43,6 @@ class NasnetSettings:
     baseline : str
     """
 
-    train: int | None
-    validation: int
-    child: ChildRecipe
     cells: int
     filters: int
     final_cells: int
@@ -59,10 +54,6 @@ class NasnetSettings:
     clip: float = 0.2
     passes: int = 4
     baseline: BaselineKind = "average"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 def _child(epochs: int, batch: int, rate: float = 0.025, scale: float = 1.0) -> ChildRecipe:
@@ -77,24 +68,6 @@ BUDGETS = {
     "gpu10": NasnetSettings(None, 5000, _child(2, 256, 0.2), 2, 8, 2, 16, 4, 20, rate=1e-2),
     "paper": NasnetSettings(None, 5000, _child(20, 128), 2, 32, 6, 32, 1000, 20),
 }
-
-
-class Player:
-    """Scores decisions and keeps the best child of an arm."""
-
-    def __init__(self, children: Children, settings: NasnetSettings, log: SearchLog, arm: str) -> None:
-        self.children, self.settings, self.log, self.arm = children, settings, log, arm
-        self.best: tuple[float, NasnetGenotype] | None = None
-
-    def play(self, actions: list[int], step: int) -> ChildScore:
-        """Train and score one child."""
-        genotype = decode(actions, self.settings.cells, self.settings.filters)
-        classes = self.children.found.data.n_classes
-        score = self.children.score(genotype.key(), lambda: NasnetNetwork(genotype, classes))
-        self.log.add(self.arm, step, score, actions=actions)
-        if self.best is None or score.accuracy > self.best[0]:
-            self.best = score.accuracy, genotype
-        return score
 
 
 def update(
@@ -120,53 +93,40 @@ def update(
 
 def search(
     found: SearchData, settings: NasnetSettings, folder: Path, seed: int, device: str, progress: Progress
-) -> Outcome:
-    """Search, then as many random children; see `auditor.lab.search.run`."""
+) -> SearchOutcome:
+    """Search, then as many uniform random children, trained alike; see `auditor.lab.search.experiment`."""
     log = SearchLog(folder / "log.jsonl")
     children = Children(found, settings.child, folder / "children", seed, device)
     total = settings.minibatches * settings.minibatch
+
+    def play(arm: Arm[NasnetGenotype], actions: list[int], step: int) -> ChildScore:
+        """Train and score one child."""
+        genotype = decode(actions, settings.cells, settings.filters)
+        score = children.score(genotype.key(), lambda: NasnetNetwork(genotype, found.data.n_classes))
+        arm.add(genotype, score, step, actions=actions)
+        return score
+
     with torch.random.fork_rng(devices=[]), torch_threads(1):
         torch.manual_seed(derive_seed(seed, "controller"))
         controller = Controller()
     optimiser = torch.optim.Adam(controller.parameters(), settings.rate)
     draws = torch.Generator().manual_seed(derive_seed(seed, "controller", "draws"))
     baseline = Baseline(kind=settings.baseline)
-    arm = Player(children, settings, log, "search")
-    progress.start("search", total, "child")
+    arm: Arm[NasnetGenotype] = Arm("search", log, progress, total)
     for step in range(settings.minibatches):
         with torch_threads(1):
             actions, old = controller.sample(settings.minibatch, draws)
-        scores = []
-        for row in actions.tolist():
-            scores.append(arm.play(row, step))
-            progress.advance("search", len(log.arm("search")), f"accuracy {scores[-1].accuracy:.3f}")
-        advantages = baseline.advantages([s.accuracy for s in scores])
+        advantages = baseline.advantages([play(arm, row, step).accuracy for row in actions.tolist()])
         with torch_threads(1):
             loss = update(controller, optimiser, actions, old, advantages, settings)
         log.note("ppo", step=step, loss=loss, baseline=baseline.value, baseline_kind=baseline.kind)
-    progress.finish("search")
-    control = random_control(children, settings, log, seed, progress)
-    assert arm.best is not None
-    size = {"cells": settings.final_cells, "filters": settings.final_filters}
-    best, other = (one.model_copy(update=size) for one in (arm.best[1], control))
-    return Outcome(best, other, log.rows, {"baseline": settings.baseline, "searched_at": _size(settings)})
-
-
-def _size(settings: NasnetSettings) -> dict[str, int]:
-    return {"cells": settings.cells, "filters": settings.filters}
-
-
-def random_control(
-    children: Children, settings: NasnetSettings, log: SearchLog, seed: int, progress: Progress
-) -> NasnetGenotype:
-    """As many uniform random children as the search had, trained alike; the best one."""
+    best = arm.finish()
     children.forget()
-    arm = Player(children, settings, log, "control")
     random = generator(seed, "random control")
-    progress.start("control", settings.minibatches * settings.minibatch, "child")
-    for number in range(settings.minibatches * settings.minibatch):
-        score = arm.play(random_actions(random), number // settings.minibatch)
-        progress.advance("control", number + 1, f"accuracy {score.accuracy:.3f}")
-    progress.finish("control")
-    assert arm.best is not None
-    return arm.best[1]
+    control: Arm[NasnetGenotype] = Arm("control", log, progress, total)
+    for number in range(total):
+        play(control, random_actions(random), number // settings.minibatch)
+    size = {"cells": settings.final_cells, "filters": settings.final_filters}
+    final, other = (genotype.model_copy(update=size) for genotype in (best, control.finish()))
+    searched_at = {"cells": settings.cells, "filters": settings.filters}
+    return SearchOutcome(final, other, log.rows, {"baseline": settings.baseline, "searched_at": searched_at})

@@ -9,7 +9,7 @@ import numpy as np
 from auditor.core.errors import UsageError
 from auditor.models.genotype import NASNET_OPS, NasnetBlock, NasnetGenotype
 
-__all__ = ["BLOCKS", "COMBINES", "DECISIONS", "decode", "encode", "random_actions"]
+__all__ = ["BLOCKS", "COMBINES", "DECISIONS", "decode", "random_actions"]
 
 BLOCKS = 5
 COMBINES = ("add", "concat")
@@ -62,15 +62,6 @@ def decode(actions: Sequence[int], cells: int, filters: int) -> NasnetGenotype:
         cells=cells,
         filters=filters,
     )
-
-
-def encode(genotype: NasnetGenotype) -> list[int]:
-    """The 50 decisions of a genotype; the inverse of `decode`."""
-    actions = []
-    for block in (*genotype.normal, *genotype.reduction):
-        (left, a), (right, b) = block.left, block.right
-        actions += [a, b, NASNET_OPS.index(left), NASNET_OPS.index(right), COMBINES.index(block.combine)]
-    return actions
 
 
 def random_actions(random: np.random.Generator) -> list[int]:

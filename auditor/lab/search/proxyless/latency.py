@@ -12,7 +12,7 @@ import torch
 from auditor.core.errors import UsageError
 from auditor.lab.search.proxyless.supernet import Supernet
 
-__all__ = ["LatencyTable", "LossKind", "expected_latency", "latency_loss", "latency_loss_parts"]
+__all__ = ["LatencyTable", "LossKind", "expected_latency", "latency_loss"]
 
 LossKind = Literal["add", "mul#log"]
 
@@ -65,16 +65,10 @@ def expected_latency(rows: Sequence[torch.Tensor], alphas: Sequence[torch.Tensor
     return total
 
 
-def _log_share(latency: float, target: float) -> tuple[float, float]:
-    """log E / log T, and log T."""
-    if latency <= 1 or target <= 1:
-        raise UsageError("the loss mul#log needs latencies above 1 ms; measure with more images at a time.")
-    log_e, log_t = torch.tensor([latency, target], dtype=torch.float64).log().tolist()
-    return log_e / log_t, log_t
+def latency_loss(kind: LossKind, ce: float, latency: float, target: float, weight: float) -> tuple[float, float, float]:
+    """The loss, and its derivatives with respect to cross-entropy and expected latency.
 
-
-def latency_loss(kind: LossKind, ce: float, latency: float, target: float, weight: float) -> float:
-    """``add``: CE + weight (E/T - 1). ``mul#log``: weight CE (log E / log T)^0.3, where E and T must be above 1 ms.
+    ``add``: CE + weight (E/T - 1). ``mul#log``: weight CE (log E / log T)^0.3, where E and T must be above 1 ms.
 
     Raises
     ------
@@ -82,17 +76,12 @@ def latency_loss(kind: LossKind, ce: float, latency: float, target: float, weigh
         For another kind, or a latency the logarithm cannot take.
     """
     if kind == "add":
-        return ce + weight * (latency / target - 1)
+        return ce + weight * (latency / target - 1), 1.0, weight / target
     if kind != "mul#log":
         raise UsageError(f"unknown latency loss {kind!r}.", "Known: add, mul#log.")
-    return weight * ce * _log_share(latency, target)[0] ** 0.3
-
-
-def latency_loss_parts(kind: LossKind, ce: float, latency: float, target: float, weight: float) -> tuple[float, float]:
-    """Derivatives of `latency_loss` with respect to cross-entropy and expected latency; errors as there."""
-    if kind == "add":
-        return 1.0, weight / target
-    if kind != "mul#log":
-        raise UsageError(f"unknown latency loss {kind!r}.", "Known: add, mul#log.")
-    share, log_t = _log_share(latency, target)
-    return weight * share**0.3, weight * ce * 0.3 * share ** (0.3 - 1) / (latency * log_t)
+    if latency <= 1 or target <= 1:
+        raise UsageError("the loss mul#log needs latencies above 1 ms; measure with more images at a time.")
+    log_e, log_t = torch.tensor([latency, target], dtype=torch.float64).log().tolist()
+    share = log_e / log_t
+    by_ce = weight * share**0.3
+    return ce * by_ce, by_ce, weight * ce * 0.3 * share ** (0.3 - 1) / (latency * log_t)

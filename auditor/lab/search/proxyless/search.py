@@ -11,11 +11,10 @@ import torch
 
 from auditor.core.progress import Progress
 from auditor.core.seeds import derive_seed
-from auditor.lab.search.children import Children, ChildScore
+from auditor.lab.search.arms import Arm, SearchLog, SearchOutcome
+from auditor.lab.search.children import Children
 from auditor.lab.search.data import SearchData
-from auditor.lab.search.outcome import Outcome, SearchLog
 from auditor.lab.search.proxyless.cost import path_cost
-from auditor.lab.search.proxyless.latency import LatencyTable
 from auditor.lab.search.proxyless.measure import Measured, stored_latencies, stored_table
 from auditor.lab.search.proxyless.settings import BUDGETS, MOBILE_BUDGETS, ProxylessSettings
 from auditor.lab.search.proxyless.supernet import Supernet, mobile_supernet, random_path, tree_supernet
@@ -25,26 +24,6 @@ from auditor.models.proxyless import MobileNetwork, TreeNetwork, network_of
 from auditor.train.device import choose_device
 
 __all__ = ["BUDGETS", "MOBILE_BUDGETS", "ProxylessSettings", "search"]
-
-
-class Player:
-    """Trains paths from scratch and keeps the best of an arm."""
-
-    def __init__(self, children: Children, supernet: Supernet, table: LatencyTable, log: SearchLog, arm: str) -> None:
-        self.children, self.supernet, self.table, self.log, self.arm = children, supernet, table, log, arm
-        self.best: tuple[float, TreeGenotype | MobileGenotype] | None = None
-
-    def play(self, path: Sequence[int], step: int, extra_cost: float = 0.0) -> ChildScore:
-        """Train and score one path; what it cost to find goes on the account."""
-        genotype = self.supernet.genotype(path)
-        classes = self.children.found.data.n_classes
-        score = self.children.score(genotype.key(), lambda: network_of(genotype, classes))
-        names = [edge.names[k] for edge, k in zip(self.supernet.edges, path, strict=True)]
-        latency = self.table.of_path(self.supernet, path)
-        self.log.add(self.arm, step, score, extra_cost, operations=names, latency_ms=latency)
-        if self.best is None or score.accuracy > self.best[0]:
-            self.best = score.accuracy, genotype
-        return score
 
 
 def make_supernet(settings: ProxylessSettings, n_classes: int, side: int, seed: int) -> Supernet:
@@ -59,8 +38,8 @@ def make_supernet(settings: ProxylessSettings, n_classes: int, side: int, seed: 
 
 def search(
     found: SearchData, settings: ProxylessSettings, folder: Path, seed: int, device: str, progress: Progress
-) -> Outcome:
-    """Search, then random paths until they have cost as much; see `auditor.lab.search.run`.
+) -> SearchOutcome:
+    """Search, then random paths until they have cost as much; see `auditor.lab.search.experiment`.
 
     The found network is the most probable one at the end, the start the most probable one before the first architecture
     step: as random as any of the control, because all operations begin alike. Everything but the latency table is a
@@ -90,46 +69,40 @@ def search(
     )
     log = SearchLog(folder / "log.jsonl")
     children = Children(found, settings.child, folder / "children", seed, device)
-    arm = Player(children, supernet, measured.table, log, "search")
-    progress.start("search", len(trained.history), "child")
+
+    def play(arm: Arm[TreeGenotype | MobileGenotype], path: Sequence[int], step: int, extra_cost: float = 0.0) -> None:
+        """Train and score one path; what it cost to find goes on the account."""
+        genotype = supernet.genotype(path)
+        score = children.score(genotype.key(), lambda: network_of(genotype, classes))
+        names = [edge.names[k] for edge, k in zip(supernet.edges, path, strict=True)]
+        latency = measured.table.of_path(supernet, path)
+        arm.add(genotype, score, step, extra_cost, operations=names, latency_ms=latency)
+
+    arm: Arm[TreeGenotype | MobileGenotype] = Arm("search", log, progress, len(trained.history))
     paid = 0.0
     for row in trained.history:
         log.note("supernet", **row)
-        score = arm.play(supernet.snapshot_path(row["snapshot"]), row["snapshot"], row["spent"] - paid)
+        play(arm, supernet.snapshot_path(row["snapshot"]), row["snapshot"], row["spent"] - paid)
         paid = row["spent"]
-        progress.advance("search", row["snapshot"] + 1, f"accuracy {score.accuracy:.3f}")
-    progress.finish("search")
-    control = random_control(arm, settings, seed, progress)
+    arm.finish()
+    # Random paths, trained as the derived ones, until the account equals the search's, which paid for the supernet too.
+    children.forget()
+    random = torch.Generator().manual_seed(derive_seed(seed, "random control"))
+    control: Arm[TreeGenotype | MobileGenotype] = Arm("control", log, progress, log.spent("search"), "MACs")
+    possible, seen = math.prod(len(edge.ops) for edge in supernet.edges), set[tuple[int, ...]]()
+    while (len(seen) < settings.controls or log.spent("control") < log.spent("search")) and len(seen) < possible:
+        path = random_path(supernet, random)
+        if path not in seen:
+            play(control, path, len(seen))
+            seen.add(path)
+    best_random = control.finish()
     chosen, start = (supernet.genotype(supernet.snapshot_path(k)) for k in (settings.snapshots, 0))
     facts = _facts(settings, supernet, measured, trained)
-    roles = {"found": chosen, "start": start, "control": control}
+    roles = {"found": chosen, "start": start, "control": best_random}
     facts["latency"] |= _derived_latency(log) | {
         "measured": stored_latencies(folder / "latencies.json", roles, measured.table, classes, side)
     }
-    return Outcome(chosen, control, log.rows, facts, start)
-
-
-def random_control(
-    arm: Player, settings: ProxylessSettings, seed: int, progress: Progress
-) -> TreeGenotype | MobileGenotype:
-    """Uniform random paths, trained as the derived ones, until the account equals the search's, which paid for the
-    supernet too; the best one."""
-    arm.children.forget()
-    control = Player(arm.children, arm.supernet, arm.table, arm.log, "control")
-    random = torch.Generator().manual_seed(derive_seed(seed, "random control"))
-    log, seen = arm.log, set[tuple[int, ...]]()
-    possible = math.prod(len(edge.ops) for edge in arm.supernet.edges)
-    progress.start("control", log.spent("search"), "MACs")
-    while (len(seen) < settings.controls or log.spent("control") < log.spent("search")) and len(seen) < possible:
-        path = random_path(arm.supernet, random)
-        if path in seen:
-            continue
-        score = control.play(path, len(seen))
-        seen.add(path)
-        progress.advance("control", log.spent("control"), f"accuracy {score.accuracy:.3f}")
-    progress.finish("control")
-    assert control.best is not None
-    return control.best[1]
+    return SearchOutcome(chosen, best_random, log.rows, facts, start)
 
 
 def _derived_latency(log: SearchLog) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from auditor.lab.search.baseline import BaselineKind
-from auditor.lab.search.children import ChildRecipe
+from auditor.lab.search.children import ChildRecipe, SearchSettings
 from auditor.lab.search.proxyless.latency import LossKind
 from auditor.lab.search.proxyless.steps import StepKind
 from auditor.lab.search.proxyless.supernet import MB_BLOCKS
@@ -44,16 +44,14 @@ class MobileSize:
 
 
 @dataclass(frozen=True)
-class ProxylessSettings:
+class ProxylessSettings(SearchSettings):
     """One search.
 
     Attributes
     ----------
-    train, validation : int
-        Images of the train split; None for all others. Weights are trained on the former, the architecture on the
-        latter.
-    child : ChildRecipe
-        Training of a derived network and of a random one, from scratch.
+    train, validation, child
+        See `SearchSettings`. Weights are trained on the former images, the architecture on the latter; children are
+        derived and random networks, trained from scratch.
     size : TreeSize or MobileSize
         Decides the space.
     warmup, epochs, quiet : int
@@ -87,9 +85,6 @@ class ProxylessSettings:
         Images of a timed pass, passes of a median, random networks the table is held against.
     """
 
-    train: int | None
-    validation: int
-    child: ChildRecipe
     size: TreeSize | MobileSize
     warmup: int
     epochs: int
@@ -120,7 +115,7 @@ class ProxylessSettings:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return {"space": self.space, **asdict(self)}
+        return {"space": self.space, **super().as_dict()}
 
 
 #: The CIFAR space. `cpu` looks at 16 px and moves the architecture ten times faster than the paper's rate: it has some
@@ -185,60 +180,26 @@ BUDGETS = {
 #: The MBConv space without the stride of the stem. `paper` follows the authors' search code for ImageNet in rates,
 #: epochs and loss: no architecture step in the first epoch, one in five batches after it.
 MOBILE_BUDGETS = {
-    "smoke": ProxylessSettings(
-        80,
-        40,
-        ChildRecipe(1, 16, 0.05, 5e-4, 5.0, 0.5),
-        MobileSize(4, 4, ((8, 2, 2), (12, 1, 2)), 16),
-        1,
-        2,
-        16,
-        architecture_rate=0.1,
-        latency_images=1,
-    ),
-    "cpu": ProxylessSettings(
-        6000,
-        2000,
-        ChildRecipe(8, 32, 0.05, 5e-4, 5.0, 0.5),
-        MobileSize(8, 8, ((12, 2, 1), (16, 2, 2), (24, 2, 2)), 64),
-        12,
-        14,
-        32,
-        rate=0.05,
-        decay=5e-4,
+    "smoke": replace(BUDGETS["smoke"], size=MobileSize(4, 4, ((8, 2, 2), (12, 1, 2)), 16)),
+    "cpu": replace(
+        BUDGETS["cpu"],
+        size=MobileSize(8, 8, ((12, 2, 1), (16, 2, 2), (24, 2, 2)), 64),
+        warmup=12,
+        epochs=14,
+        every=1,
         architecture_rate=0.02,
         weight=0.03,
         snapshots=3,
     ),
-    "gpu10": ProxylessSettings(
-        None,
-        5000,
-        ChildRecipe(6, 512, 0.2, 5e-4, 5.0),
-        MobileSize(32, 16, ((24, 2, 1), (40, 3, 2), (80, 3, 2), (96, 3, 1)), 512),
-        2,
-        6,
-        512,
-        warmup_rate=0.2,
-        rate=0.1,
-        every=2,
-        architecture_rate=0.03,
-        latency_images=64,
-    ),
-    "paper": ProxylessSettings(
-        None,
-        5000,
-        ChildRecipe(300, 64, 0.1, 1e-4),
-        MobileSize(32, 16, ((24, 4, 1), (40, 4, 2), (80, 4, 2), (96, 4, 1), (192, 4, 2), (320, 1, 1)), 1280),
-        40,
-        120,
-        64,
-        clip=None,
+    "gpu10": replace(BUDGETS["gpu10"], size=MobileSize(32, 16, ((24, 2, 1), (40, 3, 2), (80, 3, 2), (96, 3, 1)), 512)),
+    "paper": replace(
+        BUDGETS["paper"],
+        size=MobileSize(32, 16, ((24, 4, 1), (40, 4, 2), (80, 4, 2), (96, 4, 1), (192, 4, 2), (320, 1, 1)), 1280),
+        epochs=120,
         quiet=1,
         kind="full",
         every=5,
         architecture_rate=1e-3,
         loss="mul#log",
-        snapshots=1,
-        latency_images=64,
     ),
 }

@@ -12,13 +12,7 @@ from torch.nn import functional as F
 from auditor.lab.search.baseline import Baseline
 from auditor.lab.search.proxyless.cost import PathCost
 from auditor.lab.search.proxyless.gates import GateMode, keep_mass
-from auditor.lab.search.proxyless.latency import (
-    LatencyTable,
-    LossKind,
-    expected_latency,
-    latency_loss,
-    latency_loss_parts,
-)
+from auditor.lab.search.proxyless.latency import LatencyTable, LossKind, expected_latency, latency_loss
 from auditor.lab.search.proxyless.supernet import Supernet, untouched_statistics
 
 __all__ = ["ArchitectureStepper", "StepKind", "reinforce_gradients", "reinforce_reward"]
@@ -104,7 +98,7 @@ class ArchitectureStepper:
         ce = F.cross_entropy(self.supernet(images), labels)
         found = torch.autograd.grad(ce, gates)
         latency = float(self.expected())
-        by_ce, by_latency = latency_loss_parts(self.loss, float(ce.detach()), latency, self.target, self.weight)
+        loss, by_ce, by_latency = latency_loss(self.loss, float(ce.detach()), latency, self.target, self.weight)
         before = [edge.alpha.detach().clone() for edge in self.supernet.edges]
         for edge, gradient, row in zip(self.supernet.edges, found, self.rows, strict=True):
             edge.alpha.grad = edge.alpha_gradient(by_ce * gradient, by_latency * row)
@@ -115,7 +109,7 @@ class ArchitectureStepper:
                 with torch.no_grad():
                     edge.alpha[where] = keep_mass(edge.alpha[where], old[where])
         self.supernet.close_gates()
-        return latency_loss(self.loss, float(ce.detach()), latency, self.target, self.weight)
+        return loss
 
     def _reinforce(self, images: torch.Tensor, labels: torch.Tensor) -> float:
         paths, rewards = [], []

@@ -12,15 +12,7 @@ from auditor.lab.search.proxyless.gates import GateMode, MixedEdge, Zero
 from auditor.models.genotype import TREE_OPS, MbStage, MobileGenotype, TreeGenotype
 from auditor.models.proxyless import MbBlock, MobileNetwork, TreeNetwork, mb_plan, tree_op, tree_widths
 
-__all__ = [
-    "MB_BLOCKS",
-    "Supernet",
-    "derived_state",
-    "mobile_supernet",
-    "random_path",
-    "tree_supernet",
-    "untouched_statistics",
-]
+__all__ = ["MB_BLOCKS", "Supernet", "mobile_supernet", "random_path", "tree_supernet", "untouched_statistics"]
 
 #: The blocks of the MBConv space; ``zero`` is added where a block can be left out.
 MB_BLOCKS = tuple(f"e{e}k{k}" for k in (3, 5, 7) for e in (3, 6))
@@ -101,10 +93,6 @@ class Supernet(nn.Module):
         for k, edge in enumerate(self.edges):
             snapshots[number, k, : len(edge.ops)] = edge.alpha.detach()
 
-    def best_path(self) -> tuple[int, ...]:
-        """The most probable operations now."""
-        return tuple(int(edge.alpha.argmax()) for edge in self.edges)
-
     def snapshot_path(self, number: int) -> tuple[int, ...]:
         """The most probable operations of a snapshot."""
         snapshots: torch.Tensor = self.snapshots  # type: ignore[assignment]
@@ -184,32 +172,3 @@ def mobile_supernet(template: MobileGenotype, n_classes: int, image_size: int, s
 
     assert mb_plan(template)
     return Supernet(MobileNetwork(template, n_classes, make), template, edges, keys, snapshots)
-
-
-def derived_state(supernet: Supernet, path: Sequence[int]) -> dict[str, torch.Tensor]:
-    """State of the network of `path`, with the weights the supernet has for it.
-
-    Only to compare the two functions: a found network is trained again from scratch.
-    """
-    chosen = {id(edge): k for edge, k in zip(supernet.edges, path, strict=True)}
-    prefixes: dict[str, str | None] = {}
-    position = 0
-    for name, module in supernet.network.named_modules():
-        if isinstance(module, MixedEdge):
-            k = chosen[id(module)]
-            zero = isinstance(module.ops[k], Zero)
-            target = name
-            if name.startswith("blocks."):
-                target = f"blocks.{position}"
-                position += not zero
-            for number in range(len(module.ops)):
-                prefixes[f"{name}.ops.{number}."] = f"{target}." if number == k and not zero else None
-            prefixes[f"{name}.alpha"] = None
-    state = {}
-    for name, value in supernet.network.state_dict().items():
-        match = max((p for p in prefixes if name.startswith(p)), key=len, default=None)
-        if match is None:
-            state[name] = value
-        elif prefixes[match] is not None:
-            state[f"{prefixes[match]}{name[len(match) :]}"] = value
-    return state

@@ -14,11 +14,12 @@ pytest.importorskip("torch")
 from auditor.core.config import Settings
 from auditor.core.errors import UnknownNameError
 from auditor.core.files import read_json
-from auditor.lab.cifake.grid import run as cifake
+from auditor.lab.cifake.command import grid
+from auditor.lab.cifake.grid import experiment as cifake
 from auditor.lab.cifake.grid.budgets import budget_for
-from auditor.lab.cifake.grid.registry import GRIDS
-from auditor.lab.cifake.grid.report import grid_lines, write_grid_report
-from auditor.lab.cifake.grid.run import RESULTS, run_grid
+from auditor.lab.cifake.grid.experiment import GridExperiment
+from auditor.lab.cifake.grid.report import REPORT, grid_lines
+from auditor.lab.experiment.shell import RESULTS, Workplace
 from auditor.train.base import FitResult
 from auditor.train.kept import kept_tasks
 
@@ -34,7 +35,11 @@ def settings(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Settin
 @pytest.fixture(scope="module")
 def finished(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, Path]:
     folder = tmp_path_factory.mktemp("grid") / "run"
-    return run_grid(SMALL, folder, device="cpu", workers=1, settings=settings), folder
+    return run_grid(folder, settings, 1), folder
+
+
+def run_grid(folder: Path, settings: Settings, workers: int = 1) -> dict:
+    return GridExperiment(SMALL, device="cpu").run(Workplace(folder, settings, workers=workers))
 
 
 def timeless(results: dict) -> dict:
@@ -77,7 +82,7 @@ def test_continued_and_parallel_runs_give_the_same(
     finished: tuple[dict, Path], settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results, folder = finished
-    side_by_side = run_grid(SMALL, tmp_path / "two", device="cpu", workers=2, settings=settings)
+    side_by_side = run_grid(tmp_path / "two", settings, 2)
     assert timeless(side_by_side) == timeless(results)
     for broken in ("grid", "final"):  # as after a kill: one finished fit lost in each part
         stored = sorted((folder / broken / "results").glob("*.json"))
@@ -92,7 +97,7 @@ def test_continued_and_parallel_runs_give_the_same(
         return real(self, data, task, progress, checkpoints)
 
     monkeypatch.setattr(TopologyTrainer, "fit", counted)
-    again = run_grid(SMALL, folder, device="cpu", workers=1, settings=settings)
+    again = run_grid(folder, settings, 1)
     assert len(fits) == 2
     assert timeless(again) == timeless(results)
 
@@ -100,23 +105,23 @@ def test_continued_and_parallel_runs_give_the_same(
 def test_selection_never_sees_a_test_item(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With other test labels the same topology is chosen, with the same validation figures."""
     data = cifake.open_cifake(settings, SMALL, 0)
-    before = run_grid(SMALL, tmp_path / "a", device="cpu", workers=1, settings=settings)
+    before = run_grid(tmp_path / "a", settings, 1)
     flipped = copy.copy(data.dataset)
     flipped.items = replace(
         data.dataset.items,
         labels=np.where(data.dataset.items.splits == "test", 1 - data.dataset.labels, data.dataset.labels),
     )
     monkeypatch.setattr(cifake, "open_cifake", lambda *_: replace(data, dataset=flipped))
-    after = run_grid(SMALL, tmp_path / "b", device="cpu", workers=1, settings=settings)
+    after = run_grid(tmp_path / "b", settings, 1)
     assert after["selected"] == before["selected"]
     assert [r["validation"] for r in after["networks"]] == [r["validation"] for r in before["networks"]]
     mean = [r["final"]["tests"][0]["mean_accuracy"] for r in (before, after)]
     assert sum(mean) == pytest.approx(1, abs=1e-5)
 
 
-def test_report(finished: tuple[dict, Path], tmp_path: Path) -> None:
-    results, _ = finished
-    text = write_grid_report(results, tmp_path).read_text()
+def test_report(finished: tuple[dict, Path]) -> None:
+    results, folder = finished
+    text = (folder / REPORT).read_text()
     assert "Not a reproduction" in text
     assert "0.9298" in text
     assert all(f"`{row['topology']}`" in text for row in results["networks"])
@@ -125,6 +130,6 @@ def test_report(finished: tuple[dict, Path], tmp_path: Path) -> None:
 
 def test_unknown_names() -> None:
     with pytest.raises(UnknownNameError, match="cifake"):
-        GRIDS.load("cifar")
+        grid("cifar")
     with pytest.raises(UnknownNameError, match="smoke, cpu, gpu10, paper"):
         budget_for("standard")

@@ -13,7 +13,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from auditor.core.progress import SilentProgress  # noqa: E402
+from auditor.lab.search.arms import SearchOutcome  # noqa: E402
 from auditor.lab.search.children import ChildRecipe, Children, ChildScore  # noqa: E402
+from auditor.lab.search.comparison import compare  # noqa: E402
 from auditor.lab.search.data import SearchData  # noqa: E402
 from auditor.lab.search.eas.controller import random_decision  # noqa: E402
 from auditor.lab.search.eas.moves import grown, walk  # noqa: E402
@@ -29,7 +31,6 @@ from auditor.lab.search.eas.search import (  # noqa: E402
     search,
 )
 from auditor.lab.search.eas.space import tokens  # noqa: E402
-from auditor.lab.search.outcome import Outcome, compare  # noqa: E402
 from auditor.models.eas import PAPER_DENSE, PAPER_PLAIN, SMALL_DENSE, SMALL_PLAIN, PlainNetwork  # noqa: E402
 from auditor.models.genotype import DenseGenotype, PlainGenotype, write_genotype  # noqa: E402
 from auditor.models.registry import build_model  # noqa: E402
@@ -51,12 +52,12 @@ def made_up(n: int = 60) -> SearchData:
     return SearchData(data, np.arange(40), np.arange(40, n), np.array([f"train/{k}" for k in range(n)]))
 
 
-def timeless(outcome: Outcome) -> dict[str, Any]:
+def timeless(outcome: SearchOutcome) -> dict[str, Any]:
     rows = [{k: v for k, v in row.items() if k != "seconds"} for row in outcome.rows]
     return {"found": outcome.found, "control": outcome.control, "rows": rows, "facts": outcome.facts}
 
 
-def run(folder: Path, settings: EasSettings = TINY, seed: int = 0) -> Outcome:
+def run(folder: Path, settings: EasSettings = TINY, seed: int = 0) -> SearchOutcome:
     return search(made_up(), settings, folder, seed, "cpu", SilentProgress())
 
 

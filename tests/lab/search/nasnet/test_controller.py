@@ -11,10 +11,19 @@ from torch.nn import functional as F
 from auditor.core.errors import UsageError
 from auditor.lab.search.nasnet.controller import Controller, ppo_loss
 from auditor.lab.search.nasnet.search import BUDGETS, update
-from auditor.lab.search.nasnet.space import DECISIONS, decode, encode, random_actions
-from auditor.models.genotype import NasnetGenotype
+from auditor.lab.search.nasnet.space import COMBINES, DECISIONS, decode, random_actions
+from auditor.models.genotype import NASNET_OPS, NasnetGenotype
 from auditor.models.nasnet import NASNET_A, Cell, NasnetNetwork
 from auditor.train.device import torch_threads
+
+
+def encode(genotype: NasnetGenotype) -> list[int]:
+    """The 50 decisions of a genotype; the inverse of `decode`."""
+    actions = []
+    for block in (*genotype.normal, *genotype.reduction):
+        (left, a), (right, b) = block.left, block.right
+        actions += [a, b, NASNET_OPS.index(left), NASNET_OPS.index(right), COMBINES.index(block.combine)]
+    return actions
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from auditor.core.progress import SilentProgress  # noqa: E402
+from auditor.lab.search.arms import SearchOutcome  # noqa: E402
 from auditor.lab.search.children import ChildRecipe  # noqa: E402
 from auditor.lab.search.data import SearchData  # noqa: E402
-from auditor.lab.search.outcome import Outcome  # noqa: E402
 from auditor.lab.search.proxyless.cost import path_cost  # noqa: E402
 from auditor.lab.search.proxyless.measure import stored_table  # noqa: E402
 from auditor.lab.search.proxyless.search import BUDGETS, MOBILE_BUDGETS, ProxylessSettings, make_supernet, search  # noqa: E402
@@ -54,17 +54,17 @@ def found() -> SearchData:
 
 
 @pytest.fixture(scope="module")
-def run(found: SearchData, tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
+def run(found: SearchData, tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchOutcome, Path]:
     folder = tmp_path_factory.mktemp("search")
     with torch_threads(1):
         return search(found, MOBILE, folder, 0, "cpu", SilentProgress()), folder
 
 
-def _rows(outcome: Outcome) -> list[dict]:
+def _rows(outcome: SearchOutcome) -> list[dict]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in outcome.rows]
 
 
-def test_the_search_has_a_curve_and_pays_for_the_supernet(run: tuple[Outcome, Path]) -> None:
+def test_the_search_has_a_curve_and_pays_for_the_supernet(run: tuple[SearchOutcome, Path]) -> None:
     outcome, _ = run
     own = [row for row in outcome.rows if row["arm"] == "search"]
     assert [row["step"] for row in own] == [0, 1, 2]
@@ -74,7 +74,7 @@ def test_the_search_has_a_curve_and_pays_for_the_supernet(run: tuple[Outcome, Pa
     assert outcome.facts["supernet"]["macs"] > 9 * 16 * 3 * min(row["macs"] for row in outcome.rows)
 
 
-def test_the_start_is_what_was_derived_before_the_first_step(run: tuple[Outcome, Path]) -> None:
+def test_the_start_is_what_was_derived_before_the_first_step(run: tuple[SearchOutcome, Path]) -> None:
     outcome, _ = run
     own, control = ([row for row in outcome.rows if row["arm"] == arm] for arm in ("search", "control"))
     assert outcome.start is not None
@@ -91,7 +91,7 @@ def test_the_start_is_what_was_derived_before_the_first_step(run: tuple[Outcome,
         assert gap["value"] == pytest.approx(measured["ms"]["found"] - measured["ms"][role], abs=0.5)
 
 
-def test_random_paths_cost_as_much_as_the_search(run: tuple[Outcome, Path]) -> None:
+def test_random_paths_cost_as_much_as_the_search(run: tuple[SearchOutcome, Path]) -> None:
     outcome, _ = run
     own = [row for row in outcome.rows if row["arm"] == "search"]
     control = [row for row in outcome.rows if row["arm"] == "control"]
@@ -102,7 +102,7 @@ def test_random_paths_cost_as_much_as_the_search(run: tuple[Outcome, Path]) -> N
     assert all(row["n"] == 24 for row in outcome.rows)
 
 
-def test_found_and_control_are_architectures_of_the_space(run: tuple[Outcome, Path], tmp_path: Path) -> None:
+def test_found_and_control_are_architectures_of_the_space(run: tuple[SearchOutcome, Path], tmp_path: Path) -> None:
     outcome, _ = run
     last = [row for row in outcome.rows if row["arm"] == "search"][-1]
     best = max((row for row in outcome.rows if row["arm"] == "control"), key=lambda row: row["accuracy"])
@@ -114,7 +114,7 @@ def test_found_and_control_are_architectures_of_the_space(run: tuple[Outcome, Pa
         assert read_genotype(tmp_path / "g.json", "proxyless") == genotype
 
 
-def test_facts_name_the_conditions(run: tuple[Outcome, Path]) -> None:
+def test_facts_name_the_conditions(run: tuple[SearchOutcome, Path]) -> None:
     outcome, folder = run
     latency = outcome.facts["latency"]
     assert latency["target_ms"] == pytest.approx(0.9 * latency["expected_before_ms"])
@@ -133,7 +133,7 @@ class _Stop(Exception):
 
 
 def test_an_interrupted_search_ends_as_an_uninterrupted_one_with_the_same_table(
-    found: SearchData, run: tuple[Outcome, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    found: SearchData, run: tuple[SearchOutcome, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, folder = run
     for name in ("latency.json", "latencies.json"):
@@ -165,7 +165,7 @@ def _supernet_state(found: SearchData, settings: ProxylessSettings, table: Path,
     return supernet.state_dict()
 
 
-def test_validation_labels_reach_alpha_only(found: SearchData, run: tuple[Outcome, Path], tmp_path: Path) -> None:
+def test_validation_labels_reach_alpha_only(found: SearchData, run: tuple[SearchOutcome, Path], tmp_path: Path) -> None:
     table = run[1] / "latency.json"
     labels = found.data.labels.copy()
     labels[found.validation] = (labels[found.validation] + 1) % 3

@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from auditor.lab.search.proxyless.gates import Zero  # noqa: E402
-from auditor.lab.search.proxyless.supernet import Supernet, derived_state, random_path  # noqa: E402
+from auditor.lab.search.proxyless.gates import MixedEdge, Zero  # noqa: E402
+from auditor.lab.search.proxyless.supernet import Supernet, random_path  # noqa: E402
 from auditor.models.genotype import MobileGenotype, TreeGenotype  # noqa: E402
 from auditor.models.proxyless import network_of  # noqa: E402
 from tests.lab.search.proxyless.conftest import batch_for, make  # noqa: E402
+
+
+def derived_state(supernet: Supernet, path: Sequence[int]) -> dict[str, torch.Tensor]:
+    """State of the network of `path`, with the weights the supernet has for it.
+
+    Only to compare the two functions: a found network is trained again from scratch.
+    """
+    chosen = {id(edge): k for edge, k in zip(supernet.edges, path, strict=True)}
+    prefixes: dict[str, str | None] = {}
+    position = 0
+    for name, module in supernet.network.named_modules():
+        if isinstance(module, MixedEdge):
+            k = chosen[id(module)]
+            zero = isinstance(module.ops[k], Zero)
+            target = name
+            if name.startswith("blocks."):
+                target = f"blocks.{position}"
+                position += not zero
+            for number in range(len(module.ops)):
+                prefixes[f"{name}.ops.{number}."] = f"{target}." if number == k and not zero else None
+            prefixes[f"{name}.alpha"] = None
+    state = {}
+    for name, value in supernet.network.state_dict().items():
+        match = max((p for p in prefixes if name.startswith(p)), key=len, default=None)
+        if match is None:
+            state[name] = value
+        elif prefixes[match] is not None:
+            state[f"{prefixes[match]}{name[len(match) :]}"] = value
+    return state
 
 
 def _paths(supernet: Supernet) -> list[tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""The final networks of a grid run, asked what they look at."""
+"""The final networks of a grid run, and what their decisions rest on."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from auditor.core.config import Settings
 from auditor.core.progress import Progress
 from auditor.data.cifar10 import CLASSES
-from auditor.lab.cifake.background import contact_sheet, look
 from auditor.lab.cifake.grid.budgets import GridBudget
 from auditor.lab.cifake.grid.data import open_cifake
 from auditor.lab.cifake.grid.splits import draw
+from auditor.lab.saliency.maps import StudiedImages, contact_sheet, measure_maps
 from auditor.train.kept import load_kept
 
-__all__ = ["look_at_final"]
+__all__ = ["study_final_network"]
 
 
-def look_at_final(
+def study_final_network(
     results: dict[str, Any],
     budget: GridBudget,
     folder: Path,
@@ -39,9 +39,10 @@ def look_at_final(
     test = np.flatnonzero(allowed)
     allowed[test[data.leaked(test) | data.repeated(test)]] = False
     rows = draw(data.cells, allowed, n, seed)
-    images = data.pixels(rows, progress)
+    labels, objects, ids = data.dataset.labels[rows], data.cells[rows] % len(CLASSES), data.dataset.ids[rows]
+    images = StudiedImages(data.pixels(rows, progress), labels, objects, ids, ("FAKE", "REAL"), CLASSES)
     task = results["final"]["tasks"][0]
-    found = look(load_kept(folder / "final", task), data, images, rows, CLASSES, seed)
-    shown = contact_sheet(found, data, images, rows, seed, sheet)
-    told = {k: v for k, v in found.items() if k not in ("values", "predicted", "right")}
-    return {"network": task, **told, "sheet": shown}
+    found = measure_maps(load_kept(folder / "final", task), images, seed)
+    shown = contact_sheet(found, images, seed, sheet)
+    figures = {k: v for k, v in found.items() if k not in ("values", "predicted", "right")}
+    return {"network": task, **figures, "sheet": shown}

@@ -1,8 +1,9 @@
-"""Does the network look at the background? Measured on test images drawn by seed, with a random-map control."""
+"""Saliency maps of the predicted class, measured on images drawn by seed, with shuffled maps as the control."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +15,45 @@ from auditor.core.seeds import generator
 from auditor.explain.gradcam import coarse_maps, enlarge
 from auditor.explain.measures import Curves, centre_mask, centre_share, curves, occlusion, shuffled
 from auditor.explain.overlays import overlay
-from auditor.lab.cifake.grid.data import GridData
 from auditor.train.kept import KeptNetwork
 
-__all__ = ["contact_sheet", "look"]
+__all__ = ["StudiedImages", "contact_sheet", "measure_maps"]
 
 #: Side of the square whose greying is compared with greying everything around it: 484 and 540 of 1,024 pixels.
 OCCLUDED_SIDE = 22 / 32
-#: Groups whose mean curves are kept.
-CURVES = ("all", "FAKE", "REAL")
 #: Pictures of the contact sheet by group (source x right or wrong).
 SHOWN = 8
 
 
-def look(
-    network: KeptNetwork, data: GridData, images: np.ndarray, rows: np.ndarray, classes: Sequence[str], seed: int
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class StudiedImages:
+    """The images a network is asked about.
+
+    Attributes
+    ----------
+    pixels : uint8 array (n, H, W, 3)
+    labels, objects : int64 arrays (n,)
+        What the network is to say, and what is to be seen.
+    ids : array of n str
+    sources, classes : sequences of str
+        Names of the labels and of the objects.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    objects: np.ndarray
+    ids: np.ndarray
+    sources: Sequence[str]
+    classes: Sequence[str]
+
+
+def measure_maps(network: KeptNetwork, images: StudiedImages, seed: int) -> dict[str, Any]:
     """Measure the maps of the predicted class.
 
     Parameters
     ----------
     network : KeptNetwork
-    data : GridData
-        For labels and classes of `rows`.
-    images : uint8 array (n, 32, 32, 3)
-        Of `rows`.
-    rows : int64 array (n,)
-    classes : sequence of ten str
-        Names of the objects.
+    images : StudiedImages
     seed : int
         Of ties and controls.
 
@@ -49,10 +61,10 @@ def look(
     -------
     dict
         ``n, groups`` with one entry for all, each source, right and wrong predictions, and each source x object;
-        ``curves``: mean curves of all and of each source, by share of pixels; and the maps' ``values`` (n, 32, 32),
+        ``curves``: mean curves of all and of each source, by share of pixels; and the maps' ``values`` (n, H, W),
         ``predicted`` and ``right`` for the contact sheet.
     """
-    prepared = network.images(images)
+    prepared = network.images(images.pixels)
     logits = network.logits(prepared)
     predicted = logits.argmax(1)
     coarse = torch.cat(
@@ -74,26 +86,25 @@ def look(
         "drop_border_greyed": start - occlusion(network.model, prepared, predicted, ~square),
     }
     figures["drop_centre_less_border"] = figures["drop_centre_greyed"] - figures["drop_border_greyed"]
-    labels, objects = data.dataset.labels[rows], data.cells[rows] % len(classes)
+    labels, objects = images.labels, images.objects
     right = predicted.numpy() == labels
-    groups = {
-        "all": np.ones(len(rows), bool),
-        "FAKE": labels == 0,
-        "REAL": labels == 1,
-        "right": right,
-        "wrong": ~right,
-    }
-    for k, source in enumerate(("FAKE", "REAL")):
-        groups |= {f"{source} {name}": (labels == k) & (objects == c) for c, name in enumerate(classes)}
+    by_source = {source: labels == k for k, source in enumerate(images.sources)}
+    groups = {"all": np.ones(len(labels), bool), **by_source, "right": right, "wrong": ~right}
+    for source, members in by_source.items():
+        groups |= {f"{source} {name}": members & (objects == c) for c, name in enumerate(images.classes)}
     return {
-        "n": len(rows),
+        "n": len(labels),
         "centre_area": float(mask.mean()),
         "occluded_areas": [float(square.mean()), float(1 - square.mean())],
         "empty_maps": int((~coarse.flatten(1).any(1)).sum()),
         "groups": {name: _summary(figures, of) for name, of in groups.items() if of.any()},
         "curves": {
             "share": of_map.share.round(4).tolist(),
-            **{name: _mean_curves(of_map, of_control, groups[name]) for name in CURVES if groups[name].any()},
+            **{
+                name: _mean_curves(of_map, of_control, groups[name])
+                for name in ("all", *images.sources)
+                if groups[name].any()
+            },
         },
         "values": values.numpy(),
         "predicted": predicted.numpy(),
@@ -114,37 +125,35 @@ def _mean_curves(own: Curves, control: Curves, of: np.ndarray) -> dict[str, list
 
 def _summary(figures: dict[str, np.ndarray], of: np.ndarray) -> dict[str, Any]:
     """Mean with 95 % normal interval over items of each figure."""
-    told: dict[str, Any] = {"n": int(of.sum())}
+    summary: dict[str, Any] = {"n": int(of.sum())}
     for name, values in figures.items():
         used = values[of]
         used = used[np.isfinite(used)]
         if not len(used):
-            told[name] = None
+            summary[name] = None
             continue
         half = float(1.96 * used.std(ddof=1) / np.sqrt(len(used))) if len(used) > 1 else float("nan")
         mean = float(used.mean())
-        told[name] = [round(mean, 4), *(round(v, 4) if np.isfinite(v) else None for v in (mean - half, mean + half))]
-    return told
+        summary[name] = [round(mean, 4), *(round(v, 4) if np.isfinite(v) else None for v in (mean - half, mean + half))]
+    return summary
 
 
-def contact_sheet(
-    found: dict[str, Any], data: GridData, images: np.ndarray, rows: np.ndarray, seed: int, path: Path
-) -> list[dict[str, Any]]:
-    """Pictures drawn by seed, right and wrong predictions of both sources, each beside its overlay.
+def contact_sheet(found: Mapping[str, Any], images: StudiedImages, seed: int, path: Path) -> list[dict[str, Any]]:
+    """Pictures drawn by seed, right and wrong predictions of every source, each beside its overlay; `found` is of
+    `measure_maps`.
 
     Returns
     -------
     list of dict
         ``group, ids`` of every row of the sheet, top to bottom.
     """
-    labels = data.dataset.labels[rows]
-    told, strips = [], []
-    for k, source in enumerate(("FAKE", "REAL")):
-        for word, kept in (("right", found["right"]), ("wrong", ~found["right"])):
-            among = np.flatnonzero((labels == k) & kept)
+    rows, strips = [], []
+    for k, source in enumerate(images.sources):
+        for word, members in (("right", found["right"]), ("wrong", ~found["right"])):
+            among = np.flatnonzero((images.labels == k) & members)
             chosen = generator(seed, "sheet", source, word).permutation(among)[:SHOWN]
-            told.append({"group": f"{source}, {word}", "ids": [str(data.dataset.ids[rows[i]]) for i in chosen]})
-            strips.append([(images[i], found["values"][i]) for i in chosen])
+            rows.append({"group": f"{source}, {word}", "ids": [str(images.ids[i]) for i in chosen]})
+            strips.append([(images.pixels[i], found["values"][i]) for i in chosen])
     side, gap = 96, 4
     sheet = Image.new("RGB", (SHOWN * (2 * side + 3 * gap), len(strips) * (side + 2 * gap)), "white")
     for r, strip in enumerate(strips):
@@ -155,4 +164,4 @@ def contact_sheet(
             sheet.paste(overlay(picture, values, side), (at[0] + side + 1, at[1]))
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path, optimize=True)
-    return told
+    return rows

@@ -1,93 +1,19 @@
-"""What a search gives back, its log, and the comparison with the random control."""
+"""A search beside its random control: differences of validation accuracy with bootstrap intervals."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from auditor.core.seeds import generator
-from auditor.lab.search.children import ChildScore
-from auditor.models.genotype import Genotype
 from auditor.stats.intervals import wilson
 
-__all__ = ["Outcome", "SearchLog", "compare", "pool"]
+__all__ = ["compare", "pool"]
 
 #: Resamples of the comparison.
 RESAMPLES = 4000
-
-
-class SearchLog:
-    """Every evaluation as a row, written to a JSON Lines file as it happens.
-
-    A search is a deterministic function of its seed and of stored scores, so a search that starts again writes the
-    same rows again.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text("")
-        self.rows: list[dict[str, Any]] = []
-        self._spent: dict[str, float] = {}
-
-    def add(self, arm: str, step: int, score: ChildScore, extra_cost: float = 0.0, **facts: Any) -> dict[str, Any]:
-        """One evaluated child of an arm (``search`` or ``control``), in step `step` of it."""
-        self._spent[arm] = self._spent.get(arm, 0.0) + score.cost + extra_cost
-        row = {
-            "arm": arm,
-            "step": step,
-            **asdict(score),
-            "accuracy": score.accuracy,
-            "spent": self._spent[arm],
-            **facts,
-        }
-        self.rows.append(row)
-        self._write({"event": "child", **row})
-        return row
-
-    def note(self, event: str, **facts: Any) -> None:
-        """Anything else worth keeping: rewards, losses, baselines."""
-        self._write({"event": event, **facts})
-
-    def spent(self, arm: str) -> float:
-        """MACs the children of an arm have cost."""
-        return self._spent.get(arm, 0.0)
-
-    def arm(self, name: str) -> list[dict[str, Any]]:
-        """Rows of an arm."""
-        return [row for row in self.rows if row["arm"] == name]
-
-    def _write(self, row: dict[str, Any]) -> None:
-        with open(self.path, "a") as handle:
-            handle.write(json.dumps(row, sort_keys=True) + "\n")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The result of one search.
-
-    Attributes
-    ----------
-    found, control : Genotype
-        The architecture the search chose, and the best of the random control; both by validation items.
-    rows : list of dict
-        The log.
-    facts : dict
-        What belongs beside the numbers: settings, latency table. JSON values.
-    start : Genotype, optional
-        The architecture the search started from, where it started from one.
-    """
-
-    found: Genotype
-    control: Genotype
-    rows: list[dict[str, Any]]
-    facts: dict[str, Any] = field(default_factory=dict)
-    start: Genotype | None = None
 
 
 def _best_so_far(rows: Sequence[dict[str, Any]]) -> list[dict[str, float]]:

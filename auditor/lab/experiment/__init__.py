@@ -1,0 +1,1 @@
+"""The one shell of every experiment: what is asked, where it runs, what is written."""

@@ -1,0 +1,45 @@
+"""What the pipelines share: where things lie, and how a report is published."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from auditor.core.config import Settings, load_settings
+from auditor.core.errors import OfflineError
+from auditor.core.files import atomic_write, read_json
+from auditor.lab.experiment.shell import MANIFEST
+
+__all__ = ["ROOT", "find_settings", "publish", "publish_experiment", "published_verdicts"]
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def find_settings() -> Settings:
+    """The settings, with the data beside the checkout where nothing else is said."""
+    settings = load_settings()
+    return settings if settings.data_dirs else load_settings({"data_dir": ROOT.parent / "shared" / "data"})
+
+
+def published_verdicts(settings: Settings) -> Path:
+    """The crowd's verdicts on CIFAR-10."""
+    for folder in settings.data_dirs:
+        path = Path(folder) / "label_errors" / "cifar10" / "mturk.json"
+        if path.is_file():
+            return path
+    raise OfflineError("label_errors/cifar10/mturk.json is in no data folder.", "Set AUDITOR_DATA_DIR.")
+
+
+def publish(work: Path, out: Path, names: Iterable[str]) -> None:
+    """Copy those of `names` that are there, in this order: the manifest is named last."""
+    for name in names:
+        if (work / name).is_file():
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(out / name) as handle, open(work / name, "rb") as source:
+                shutil.copyfileobj(source, handle)
+
+
+def publish_experiment(work: Path, out: Path) -> None:
+    """Copy the report of an experiment: the files of its manifest, and the manifest."""
+    publish(work, out, [*read_json(work / MANIFEST)["files"], MANIFEST])
