@@ -13,6 +13,7 @@ __all__ = ["benchmark"]
 
 
 def benchmark(
+    context: typer.Context,
     dataset: Annotated[
         str | None, typer.Argument(metavar="[DATASET]", help="Gives labels, class names and pictures.")
     ] = None,
@@ -41,36 +42,18 @@ def benchmark(
     quiet: Quiet = False,
 ) -> None:
     """Re-rank models on corrected labels, and say which rank changes are real. Without predictions: counts alone."""
+    from inspect import signature
+
     from auditor.benchmark.command import run_benchmark
     from auditor.benchmark.sentences import benchmark_lines
     from auditor.cli.console import RichProgress, answer, command_line
     from auditor.cli.values import parse_class_names, settings_for
 
+    # Options named like a parameter of the work are that parameter.
+    asked = {name: value for name, value in context.params.items() if name in signature(run_benchmark).parameters}
+    asked |= {"reference": dataset, "class_names": parse_class_names(class_names), "command": command_line()}
     with RichProgress(quiet) as progress:
-        done = run_benchmark(
-            settings_for(data_dir),
-            progress,
-            reference=dataset,
-            predictions=predictions,
-            labels=labels,
-            verdicts=verdicts,
-            patch=patch,
-            run=run,
-            agreement=agreement,
-            index=index,
-            split=split,
-            class_names=parse_class_names(class_names),
-            store=store,
-            train=train,
-            seeds=seeds,
-            budget=budget,
-            device=device,
-            workers=workers,
-            draws=draws,
-            seed=seed,
-            out=out,
-            command=command_line(),
-        )
+        done = run_benchmark(settings_for(data_dir), progress, **asked)
     follow = ["Next: give the models' stored predictions with --predictions FOLDER"]
     if done.folder is not None:
         follow = [

@@ -13,6 +13,7 @@ __all__ = ["find_errors"]
 
 
 def find_errors(
+    context: typer.Context,
     data: Annotated[
         str | None,
         typer.Argument(
@@ -70,11 +71,14 @@ def find_errors(
     quiet: Quiet = False,
 ) -> None:
     """Train cross-validated models, find the likely label errors, and write a run folder."""
+    from auditor.audit.config import AuditConfig
     from auditor.audit.find_errors import find_errors as work
     from auditor.cli.console import RichProgress, answer
     from auditor.cli.present import findings_document, summary_lines, suspects_table
     from auditor.cli.values import choose_executor, parse_class_names, settings_for
 
+    # Options named like a field of the configuration are that field.
+    asked = {name: value for name, value in context.params.items() if name in AuditConfig.model_fields}
     with RichProgress(quiet) as progress:
         run = work(
             data,
@@ -87,19 +91,8 @@ def find_errors(
             cluster=choose_executor(engine, address),
             settings=settings_for(data_dir, offline),
             progress=progress,
-            audit=audit,
-            model=model,
-            budget=budget,
-            folds=folds,
-            seeds=seeds,
-            train_on_test_folds=train_on_test_folds,
-            rule=rule,
             near_duplicates=not exact_duplicates_only,
-            second_round=second_round,
-            embeddings=embeddings,
-            quality=quality,
-            device=device,
-            seed=seed,
+            **asked,
         )
     if not quiet:
         suspects_table(run, top)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+from auditor.audit.config import AuditConfig
+from auditor.benchmark.command import run_benchmark
 from auditor.cli.main import app
 
 
@@ -41,3 +44,16 @@ def test_budgets_of_audits_and_budget_classes_of_papers_have_different_names() -
 def test_both_names_of_a_budget_class_are_read(option: str) -> None:
     with pytest.raises(Exception, match="huge"):
         CliRunner().invoke(app, ["grid", "cifake", option, "huge"], catch_exceptions=False)
+
+
+def test_every_option_reaches_the_work() -> None:
+    """Options are handed on by their names: each is a name of the work, or is used by the command itself."""
+    options: dict[str, set[str]] = {}
+    for path, p in parameters():
+        options.setdefault(path, set()).add(p.name)
+    own = {"json", "quiet", "data_dir", "help"}
+    work = set(inspect.signature(run_benchmark).parameters) - {"settings", "progress", "reference", "command"}
+    assert options["benchmark"] - own - {"dataset"} == work
+    calls = {"data", "pred_probs", "labels", "class_names", "workers", "engine", "address", "out", "resume", "offline"}
+    fields = set(AuditConfig.model_fields) - {"near_duplicates"} | {"exact_duplicates_only", "top"}
+    assert options["find-errors"] - own == fields | calls
