@@ -13,6 +13,7 @@ import pandas as pd
 
 from auditor.core.errors import RunError, UnknownNameError
 from auditor.core.files import load_npy, load_npz, read_json
+from auditor.core.row_lookup import RowLookup
 from auditor.runs import layout
 from auditor.runs.tables import read_table
 
@@ -107,8 +108,8 @@ class Run:
         return positions
 
     @cached_property
-    def _row_of(self) -> dict[str, int]:
-        return {item: row for row, item in enumerate(self.items["id"].tolist())}
+    def _rows(self) -> RowLookup:
+        return RowLookup(len(self.items), ids=self.items["id"].tolist())
 
     def row(self, item: str) -> int:
         """Row in `items` of the item with this id.
@@ -118,10 +119,11 @@ class Run:
         UnknownNameError
             If the run has none; with the nearest ids.
         """
-        if item not in self._row_of:
-            near = difflib.get_close_matches(item, list(self._row_of)[:20_000], n=3)
+        row = self._rows.by_id(item)
+        if row is None:
+            near = difflib.get_close_matches(item, self.items["id"].head(20_000).tolist(), n=3)
             raise UnknownNameError("item", item, [f"{len(self.items):,} items, see {self.path / layout.ITEMS}"], near)
-        return self._row_of[item]
+        return row
 
     def dynamics(self) -> dict[str, np.ndarray] | None:
         """Arrays of `dynamics.npz`, or None where the trainer had no epochs."""
