@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,35 @@ def test_ci_runs_the_test_command_of_the_readme_and_the_checks_of_the_contributi
     ]
     contributing = (ROOT / "CONTRIBUTING.md").read_text().splitlines()
     assert [command for command in checks if command not in contributing] == []
+
+
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_the_layers_of_the_architecture_are_those_that_import_linter_checks() -> None:
+    contract = PYPROJECT["tool"]["importlinter"]["contracts"][0]
+    layers = re.sub(r"auditor\.|[()]", "", "\n".join(contract["layers"]))
+    assert f"```\n{layers}\n```" in ARCHITECTURE
+
+
+def test_every_room_has_its_sentence_and_every_sentence_its_room() -> None:
+    told = re.search(r"^auditor/\n(.*?)^pipelines/", ARCHITECTURE, re.MULTILINE | re.DOTALL)
+    assert told is not None
+    folders = re.findall(r"^( {2,4})(\w+)/ ", told[1], re.MULTILINE)
+    rooms = [path.name for path in (ROOT / "auditor").iterdir() if (path / "__init__.py").is_file()]
+    laboratory = [path.name for path in (ROOT / "auditor" / "lab").iterdir() if (path / "__init__.py").is_file()]
+    assert sorted(name for indent, name in folders if len(indent) == 2) == sorted(rooms)
+    assert sorted(name for indent, name in folders if len(indent) == 4) == sorted(laboratory)
+
+
+def test_every_entry_point_group_is_named() -> None:
+    files = (ROOT / "auditor").rglob("*.py")
+    calls = [node for path in files for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    made = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Registry"]
+    texts = {
+        n.value for call in made for n in (*call.args, *(k.value for k in call.keywords)) if isinstance(n, ast.Constant)
+    }
+    groups = {text for text in texts if isinstance(text, str) and text.startswith("auditor.")}
+    assert len(groups) >= 10
+    assert [group for group in sorted(groups) if f"`{group}`" not in ARCHITECTURE] == []
