@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from auditor.core.errors import LabelError
 from auditor.detect.base import Evidence
-from auditor.detect.findings import default_findings
+from auditor.detect.findings import find
 
 __all__ = ["LabelErrorDetector"]
 
@@ -27,8 +27,8 @@ class LabelErrorDetector(BaseEstimator):
     estimator : classifier with ``predict_proba``, optional
         Cloned for every fold; by default standardisation and logistic regression.
     method : str
-        ``"default"`` (log-odds margin, flags by class-adjusted argmax) or a confident-learning rule by cleanlab's
-        name, e.g. ``"prune_by_noise_rate"``, or ``"paper"``.
+        ``"default"`` (ranked and flagged by `combined`, as `find-errors` does), a confident-learning rule by cleanlab's
+        name, e.g. ``"prune_by_noise_rate"``, ``"paper"``, or a detector by name (docs/detectors.md).
     cv : int or splitter
         Number of stratified folds, or any scikit-learn splitter.
     random_state : int
@@ -40,7 +40,8 @@ class LabelErrorDetector(BaseEstimator):
         Higher is more suspicious.
     flagged_ : bool array (n,)
     suggested_ : array (n,)
-        The class the models prefer, as a value of ``y``.
+        The class the item should have if its label is wrong, as a value of ``y``: never the given one, but for items
+        that were not checked.
     probabilities_ : float64 array (n, K)
         Out-of-sample, columns in the order of ``classes_``.
     classes_ : array (K,)
@@ -86,20 +87,14 @@ class LabelErrorDetector(BaseEstimator):
         probabilities = cross_val_predict(
             clone(self._estimator()), X[rows], small, groups=part, cv=self._splitter(groups), method="predict_proba"
         )
-        evidence = Evidence(ids=rows, labels=small, n_classes=len(kept), probabilities=(probabilities,))
-        detection = default_findings(evidence)
-        flags = np.asarray(detection.flagged)
-        if self.method != "default":
-            from auditor.engine.api import analyze, flag
-
-            flags = flag(analyze(probabilities, small), self.method)
+        found = find(Evidence(rows, small, len(kept), probabilities=(probabilities,)), self.method)
         n, k = len(codes), len(self.classes_)
         self.scores_ = np.full(n, -np.inf)
-        self.scores_[rows] = detection.score
+        self.scores_[rows] = found.score
         self.flagged_ = np.zeros(n, bool)
-        self.flagged_[rows] = flags
+        self.flagged_[rows] = found.flagged
         self.suggested_ = np.array(y, copy=True)
-        self.suggested_[rows] = self.classes_[kept[detection.suggested]]
+        self.suggested_[rows] = self.classes_[kept[found.suggested()]]
         self.probabilities_ = np.full((n, k), np.nan)
         self.probabilities_[np.ix_(rows, kept)] = probabilities
         self.n_features_in_ = X.shape[1]

@@ -91,14 +91,14 @@ def of_run(path: Path, errors: np.ndarray) -> dict[str, Any]:
 def published(data_dir: Path, errors: np.ndarray) -> list[dict[str, Any]]:
     """The published probabilities: under our ranking and flags, and under the paper's own rule."""
     from auditor.detect.base import Evidence
-    from auditor.detect.findings import default_findings
+    from auditor.detect.findings import find
     from auditor.detect.margins import rank_order
 
     folder = data_dir / "label_errors" / "cifar10"
     probabilities = load_npy(folder / "pyx.npy")
     labels = load_npy(folder / "original_labels.npy").astype(np.int64)
     rows = np.arange(len(labels))
-    found = default_findings(Evidence(ids=rows, labels=labels, n_classes=10, probabilities=(probabilities,)))
+    found = find(Evidence(ids=rows, labels=labels, n_classes=10, probabilities=(probabilities,)))
     order = rank_order(found.score, rows)
     given = probabilities[rows, labels]
     other = probabilities.copy()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from auditor.core.errors import ConfigError
+from auditor.core.errors import ConfigError, UnknownNameError
 
 __all__ = ["AuditConfig", "make_config"]
 
@@ -29,7 +29,9 @@ class AuditConfig(BaseModel):
     train_on_test_folds: bool = Field(
         False, description="audit a test split by cross-validation, the train split added to every fold"
     )
-    rule: str = Field("default", description="default, or a confident-learning rule by cleanlab's name, or paper")
+    rule: str = Field(
+        "default", description="default, a confident-learning rule by cleanlab's name, paper, or a detector"
+    )
     near_duplicates: bool = True
     second_round: bool = Field(False, description="refit without the suspects, kept only if the guard agrees")
     embeddings: str | None = Field(
@@ -39,14 +41,16 @@ class AuditConfig(BaseModel):
     device: str = "auto"
     seed: int = Field(0, ge=0)
 
-    @model_validator(mode="after")
-    def _known_rule(self) -> AuditConfig:
-        if self.rule != "default":
-            from auditor.engine.rules import RULES
+    @field_validator("rule")
+    @classmethod
+    def _known_rule(cls, rule: str) -> str:
+        from auditor.detect.findings import check_rule
 
-            if self.rule not in RULES:
-                raise ValueError(f"unknown rule {self.rule!r}; known: default, {', '.join(RULES)}")
-        return self
+        try:
+            check_rule(rule)
+        except UnknownNameError as error:
+            raise ValueError(str(error)) from error
+        return rule
 
 
 def make_config(**values: Any) -> AuditConfig:

@@ -17,6 +17,7 @@ from auditor.core.machine import available_memory
 from auditor.core.progress import Progress, SilentProgress
 from auditor.core.version import __version__
 from auditor.detect.base import Evidence, NotApplicable
+from auditor.detect.findings import findings_of
 from auditor.detect.neighbours import is_exact
 from auditor.detect.registry import DETECTORS, run_detector
 from auditor.engine.api import analyze
@@ -25,7 +26,7 @@ from auditor.runs.run import Run
 from auditor.runs.stages import Stages
 from auditor.runs.tables import read_table, write_arrays, write_table
 
-__all__ = ["DETECTORS_SCHEMA", "DetectorScores", "detector_scores"]
+__all__ = ["DETECTORS_SCHEMA", "DetectorScores", "detector_scores", "score_table"]
 
 DETECTORS_SCHEMA = "auditor.detectors/1"
 #: Neighbours kept per item. Detectors use more; people look at a handful.
@@ -42,7 +43,7 @@ class DetectorScores:
     ----------
     table : DataFrame
         ``id``, and per applicable detector ``score_NAME`` (float64), ``rank_NAME`` (1 = most suspicious),
-        ``suggested_NAME`` (class number) and, where it has a flag rule, ``flagged_NAME``.
+        ``suggested_NAME`` (class number, never the given one) and, where it has a flag rule, ``flagged_NAME``.
     not_applicable : dict
         Detector to reason.
     neighbours : int64 array (m, 10) or None
@@ -118,40 +119,34 @@ def _compute(run: Run) -> dict[str, Any]:
             "Use `auditor flag`, whose rules stream.",
         )
     evidence = run_evidence(run)
-    # In the order of the ids once, not once per detector: the neighbours are then found once, too.
-    order = np.argsort(evidence.ids, kind="stable")
-    evidence = evidence.take(order)
-    back = np.empty_like(order)
-    back[order] = np.arange(m)
     arrays: dict[str, np.ndarray] = {"confident_joint": analyze(np.asarray(run.pred_probs), run.labels).confident_joint}
     if evidence.embeddings is not None:
-        positions, cosines = evidence.neighbours(SEARCHED)
-        positions = np.where(positions >= 0, order[positions], -1)
+        ordered, order = evidence.by_id
+        positions, cosines = ordered.neighbours(SEARCHED)
+        positions, back = np.where(positions >= 0, order[positions], -1), np.argsort(order)
         arrays["neighbours"], arrays["cosines"] = positions[back, :SHOWN], cosines[back, :SHOWN]
-    table, info = _score(evidence, back)
+    table, info = score_table(evidence)
     write_table(run.path / layout.DETECTORS, table, DETECTORS_SCHEMA)
     write_arrays(run.path / layout.NEIGHBOURS, arrays)
     return {**info, "exact_neighbours": is_exact(m)}
 
 
-def _score(evidence: Evidence, back: np.ndarray) -> tuple[pd.DataFrame, dict[str, Any]]:
-    columns: dict[str, np.ndarray] = {"id": evidence.ids[back]}
+def score_table(evidence: Evidence) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """`DetectorScores.table` of some evidence; and ``not_applicable, seconds`` by detector."""
+    columns: dict[str, np.ndarray] = {"id": evidence.ids}
     reasons: dict[str, str] = {}
     seconds: dict[str, float] = {}
-    for name in DETECTORS.names():
+    for name in DETECTORS:
         begin = time.perf_counter()
         detection = run_detector(name, evidence)
         seconds[name] = round(time.perf_counter() - begin, 3)
         if isinstance(detection, NotApplicable):
             reasons[name] = detection.reason
             continue
-        rank = np.empty(len(back), dtype=np.int64)
-        rank[detection.order(evidence.ids)] = np.arange(1, len(back) + 1)
-        columns |= {
-            f"score_{name}": detection.score[back],
-            f"rank_{name}": rank[back],
-            f"suggested_{name}": detection.suggested[back],
-        }
-        if detection.flagged is not None:
-            columns[f"flagged_{name}"] = detection.flagged[back]
+        found = findings_of(evidence, name, detection)
+        rank = np.empty(len(evidence), dtype=np.int64)
+        rank[found.order] = np.arange(1, len(evidence) + 1)
+        columns |= {f"score_{name}": found.score, f"rank_{name}": rank, f"suggested_{name}": found.suggested()}
+        if found.flag_rule is not None:
+            columns[f"flagged_{name}"] = found.flagged
     return pd.DataFrame(columns), {"not_applicable": reasons, "seconds": seconds}

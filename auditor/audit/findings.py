@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.base import BadItem, Dataset
-from auditor.detect.base import Detection, Evidence, NotApplicable
-from auditor.detect.findings import default_findings
+from auditor.detect.base import Evidence, NotApplicable
+from auditor.detect.findings import Findings, find
 from auditor.detect.registry import run_detector
 from auditor.runs.layout import FINDING_COLUMNS
 
@@ -35,7 +35,7 @@ class FindingTables:
     findings : DataFrame
         Flagged and undecodable items, columns `runs.layout.FINDING_COLUMNS`.
     detector, rule : str
-        What ranked and what flagged.
+        What ranked and what flagged; a detector without a flag rule flags nothing.
     """
 
     scores: pd.DataFrame
@@ -62,30 +62,24 @@ def make_findings(
     probabilities : float array (m, K)
         Out-of-sample probabilities of those rows, in the same order.
     rule : str
-        ``"default"``, or a confident-learning rule of the engine.
+        As in `auditor.detect.findings.find`.
     bad_items : sequence of BadItem
         Items that could not be decoded; they become ``DQ001`` findings after the label findings.
     evidence : Evidence, optional
         On the audited items; default: the probabilities alone.
     """
-    labels = dataset.labels[audited]
     if evidence is None:
         evidence = Evidence(
             ids=dataset.ids[audited],
-            labels=labels,
+            labels=dataset.labels[audited],
             n_classes=len(dataset.class_names),
             class_names=dataset.class_names,
             probabilities=(np.asarray(probabilities),),
         )
-    detection = default_findings(evidence)
-    flagged, detector, rule_name = detection.flagged, detection.meta["ranking"], detection.meta["flag_rule"]
-    if rule != "default":
-        flagged, rule_name = _engine_flags(probabilities, labels, rule), rule
-    if flagged is None:
-        raise RuntimeError("the default detector gave no flags")
-    scores = _score_table(dataset, audited, np.asarray(probabilities), evidence, detection, flagged)
+    found = find(evidence, rule)
+    scores = _score_table(dataset, audited, np.asarray(probabilities), found)
     findings = _finding_table(scores[scores["flagged"]], dataset, bad_items)
-    return FindingTables(scores, findings, detector, rule_name)
+    return FindingTables(scores, findings, found.ranking, found.flag_rule or "nothing")
 
 
 def weak_model_note(labels: np.ndarray, agreement: float, n_flagged: int) -> str | None:
@@ -113,27 +107,9 @@ def weak_model_note(labels: np.ndarray, agreement: float, n_flagged: int) -> str
     return None
 
 
-def _engine_flags(probabilities: np.ndarray, labels: np.ndarray, rule: str) -> np.ndarray:
-    from auditor.engine.api import analyze, flag
-
-    return flag(analyze(np.asarray(probabilities), labels), rule)
-
-
-def _score_table(
-    dataset: Dataset,
-    audited: np.ndarray,
-    probabilities: np.ndarray,
-    evidence: Evidence,
-    detection: Detection,
-    flagged: np.ndarray,
-) -> pd.DataFrame:
+def _score_table(dataset: Dataset, audited: np.ndarray, probabilities: np.ndarray, found: Findings) -> pd.DataFrame:
     names = np.array(dataset.class_names, dtype=object)
-    labels, rows = evidence.labels, np.arange(len(audited))
-    suggested = np.asarray(detection.suggested)
-    # A row flagged by another rule than the default one may lack a suggestion other than its own label.
-    other = probabilities.copy()
-    other[rows, labels] = -1
-    suggested = np.where(suggested == labels, other.argmax(axis=1), suggested)
+    labels, rows, suggested = found.evidence.labels, np.arange(len(audited)), found.suggested()
     table = pd.DataFrame(
         {
             "id": dataset.ids[audited].astype(object),
@@ -144,16 +120,15 @@ def _score_table(
             "suggested": names[suggested],
             "p_given": probabilities[rows, labels].astype(np.float64),
             "p_suggested": probabilities[rows, suggested].astype(np.float64),
-            "score": detection.score,
-            "flagged": flagged,
+            "score": found.score,
+            "flagged": found.flagged,
         }
     )
     for name in EXTRA_SCORES:
-        outcome = run_detector(name, evidence)
+        outcome = run_detector(name, found.evidence)
         if not isinstance(outcome, NotApplicable):
             table[f"score_{name}"] = outcome.score
-    # Ties by id: the order must not depend on the order the items came in.
-    table = table.sort_values(["score", "id"], ascending=[False, True], kind="stable", ignore_index=True)
+    table = table.iloc[found.order].reset_index(drop=True)
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     return table
 

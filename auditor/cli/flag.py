@@ -157,15 +157,15 @@ def _write_scores(path: Path, result: Flagging) -> None:
     if path.suffix != ".npy":
         raise UsageError(f"--scores {str(path)!r}: the file must end in .npy.")
     with atomic_write(path) as handle:
-        np.save(handle, result.score)
+        np.save(handle, result.findings.score)
 
 
 def _table(inputs: Inputs, result: Flagging) -> pd.DataFrame:
     import pandas as pd
 
     at = result.flagged
-    columns = {"index": at, "given": result.analysis.labels[at], "suggested": result.suggested[at]}
-    table = pd.DataFrame({**columns, "score": result.score[at]})
+    columns = {"index": at, "given": result.analysis.labels[at], "suggested": result.suggested}
+    table = pd.DataFrame({**columns, "score": result.findings.score[at]})
     if inputs.ids is not None:
         table.insert(0, "id", inputs.ids[at])
     return table

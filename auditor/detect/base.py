@@ -6,7 +6,8 @@ are ordered by item id; a flag mask is the detector's own count and is kept apar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -14,13 +15,15 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from auditor.core.errors import DataError, EmptyDataError, LabelError, ProbabilityError
-from auditor.detect.ensemble import convex_weights, weighted_mean
+from auditor.detect.ensemble import weights_of_given
 from auditor.detect.item_dynamics import ItemDynamics
-from auditor.detect.margins import rank_order
+from auditor.detect.margins import id_keys, rank_order
 from auditor.detect.neighbours import nearest
+from auditor.engine.mixture import MixtureSource, given_probabilities, normalised, source_step
+from auditor.engine.sources import ProbabilitySource, as_source
 from auditor.engine.validate import check_rows
 
-__all__ = ["Detection", "Detector", "Evidence", "NotApplicable", "Verdicts", "normalised"]
+__all__ = ["Detection", "Detector", "Evidence", "NotApplicable", "Verdicts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +82,7 @@ class Evidence:
         Empty: the class numbers are used.
     probabilities : array (n, K) or sequence of them
         **Out-of-sample** probabilities, one array per network and seed. Rows sum to 1 within 5e-3 (float16
-        does) and are renormalised in float64.
+        does) and are renormalised in float64. A `ProbabilitySource` (a file) is taken too: whoever opens it checks it.
     networks : tuple of str
         The network of each array; arrays of one network (seeds) are averaged, different networks are weighted
         by `convex_weights`. Empty: every array is a network of its own.
@@ -104,7 +107,7 @@ class Evidence:
     labels: np.ndarray
     n_classes: int
     class_names: tuple[str, ...] = ()
-    probabilities: np.ndarray | Sequence[np.ndarray] | None = None
+    probabilities: np.ndarray | Sequence[np.ndarray | ProbabilitySource] | None = None
     networks: tuple[str, ...] = ()
     dynamics: ItemDynamics | None = None
     embeddings: np.ndarray | None = None
@@ -128,7 +131,9 @@ class Evidence:
                 raise ProbabilityError(f"{len(names)} network names for {len(arrays)} probability arrays.")
             put("networks", names)
             for name, array in zip(names, arrays, strict=True):
-                _check_probabilities(name, np.asarray(array), self.ids, self.n_classes)
+                _check_shape(name, array, (len(self.ids), self.n_classes))
+                if isinstance(array, np.ndarray):
+                    check_rows(array, 0, f"probabilities of {name}")
         self._check_optional()
 
     def _check_optional(self) -> None:
@@ -155,27 +160,63 @@ class Evidence:
         return len(self.labels)
 
     @cached_property
-    def network_probabilities(self) -> dict[str, np.ndarray]:
-        """Per network the mean over its seeds, float64 (n, K), rows sum to 1; in order of first mention."""
-        groups: dict[str, list[np.ndarray]] = {}
-        for name, array in zip(self.networks, self.probabilities or (), strict=True):
-            groups.setdefault(name, []).append(normalised(np.asarray(array)))
-        return {name: members[0] if len(members) == 1 else np.mean(members, axis=0) for name, members in groups.items()}
+    def _sources(self) -> tuple[ProbabilitySource, ...]:
+        return tuple(as_source(p) for p in self.probabilities or ())
+
+    @cached_property
+    def source(self) -> ProbabilitySource:
+        """The one source of probabilities to score: one array as it was given, several as their weighted mean."""
+        if len(self._sources) == 1:
+            return self._sources[0]
+        seeds = Counter(self.networks)
+        weights = [self.network_weights[name] / seeds[name] for name in self.networks]
+        return MixtureSource(self._sources, weights)
 
     @cached_property
     def network_weights(self) -> dict[str, float]:
-        """Convex weight of each network (1 for a single one)."""
-        by_network = self.network_probabilities
-        weights = convex_weights(list(by_network.values()), self.labels)
-        return {name: float(w) for name, w in zip(by_network, weights, strict=True)}
+        """Convex weight of each network (1 for a single one), in order of first mention.
+
+        Of what is read, only the probabilities of the given labels are kept.
+        """
+        given: dict[str, list[np.ndarray]] = {name: [] for name in self.networks}
+        if len(given) == 1:
+            return dict.fromkeys(given, 1.0)
+        for name, source in zip(self.networks, self._sources, strict=True):
+            given[name].append(given_probabilities(source, self.labels))
+        weights = weights_of_given(np.stack([np.mean(seeds, axis=0) for seeds in given.values()], axis=1))
+        return dict(zip(given, weights.tolist(), strict=True))
+
+    @cached_property
+    def network_probabilities(self) -> dict[str, np.ndarray]:
+        """Per network the mean over its seeds, float64 (n, K), rows sum to 1; in order of first mention."""
+        groups: dict[str, list[np.ndarray]] = {}
+        for name, source in zip(self.networks, self._sources, strict=True):
+            groups.setdefault(name, []).append(normalised(source.read(0, len(self))))
+        return {name: members[0] if len(members) == 1 else np.mean(members, axis=0) for name, members in groups.items()}
 
     @cached_property
     def mean_probabilities(self) -> np.ndarray:
         """The one probability array to score, float64 (n, K): seeds averaged, networks weighted."""
-        by_network = self.network_probabilities
-        if len(by_network) == 1:
-            return next(iter(by_network.values()))
-        return weighted_mean(list(by_network.values()), np.array(list(self.network_weights.values())))
+        return normalised(self.source.read(0, len(self)))
+
+    def blocks(self, rows: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """`mean_probabilities` in pieces: pairs of (first row, float64 (rows, K)), in order and without gaps."""
+        step = rows or source_step(self.source)
+        for start in range(0, len(self), step):
+            yield start, normalised(self.source.read(start, min(len(self), start + step)))
+
+    def blocks_with(self, rows: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Those `blocks` that hold one of the ascending positions `rows`, as (first row, end, probabilities)."""
+        step = source_step(self.source)
+        for start in np.unique(rows // step * step).tolist():
+            stop = min(len(self), start + step)
+            yield start, stop, normalised(self.source.read(start, stop))
+
+    @cached_property
+    def by_id(self) -> tuple[Evidence, np.ndarray]:
+        """The items in the order of their ids, and the positions they have here. Made once, for all detectors."""
+        order = np.argsort(id_keys(self.ids), kind="stable")
+        return (self, order) if (order[1:] > order[:-1]).all() else (self.take(order), order)
 
     def neighbours(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The `k` nearest items by embedding, see `auditor.detect.neighbours.nearest`.
@@ -204,7 +245,7 @@ class Evidence:
             labels=self.labels[positions],
             n_classes=self.n_classes,
             class_names=self.class_names,
-            probabilities=None if arrays is None else [np.asarray(p)[positions] for p in arrays],
+            probabilities=None if arrays is None else [s.read(0, len(self))[positions] for s in self._sources],
             networks=self.networks,
             dynamics=None if self.dynamics is None else self.dynamics.take(positions),
             embeddings=pick(self.embeddings),
@@ -299,20 +340,12 @@ def _checked_labels(ids: np.ndarray, labels: np.ndarray, n_classes: int) -> np.n
     return labels.astype(np.int64)
 
 
-def _check_probabilities(name: str, p: np.ndarray, ids: np.ndarray, n_classes: int) -> None:
-    if p.shape != (len(ids), n_classes) or p.dtype.kind != "f":
+def _check_shape(name: str, p: np.ndarray | ProbabilitySource, wanted: tuple[int, int]) -> None:
+    if p.shape != wanted or p.dtype.kind != "f":
         raise ProbabilityError(
-            f"probabilities of {name}: shape {p.shape}, dtype {p.dtype}; expected floating point "
-            f"({len(ids)}, {n_classes}).",
+            f"probabilities of {name}: shape {p.shape}, dtype {p.dtype}; expected floating point {wanted}.",
             "One row per item and one column per class, in the order of the class names.",
         )
-    check_rows(p, 0, f"probabilities of {name}")
-
-
-def normalised(p: np.ndarray) -> np.ndarray:
-    """float64, not below 0, rows divided by their sum."""
-    exact = np.maximum(p.astype(np.float64), 0.0)
-    return exact / exact.sum(axis=1, keepdims=True)
 
 
 #: Names a detector may put into `needs`.

@@ -1,4 +1,4 @@
-"""The default flag rule: probabilities measured against what is usual for each class."""
+"""The flag rule of larger data: probabilities measured against what is usual for each class."""
 
 from __future__ import annotations
 
@@ -45,15 +45,16 @@ def levels_from_given(given: np.ndarray, labels: np.ndarray, n_classes: int) -> 
     return np.where(counts > 0, raised, 1.0)
 
 
-def adjusted_probabilities(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def adjusted_probabilities(p: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """``p / t``, rows renormalised; float64 (n, K)."""
-    ratio = p / class_levels(p, labels)
+    ratio = p / levels
     return ratio / ratio.sum(axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)
 class ClassAdjusted:
-    """Log-odds margin on ``p_k / t_k``; flags where another class wins. The default flags without verdicts.
+    """Log-odds margin on ``p_k / t_k``; flags where another class wins. The flags of data too large
+    for `combined`, and of `verdict` while there are few verdicts.
 
     It neither counts (confident learning's count misses a third and more of human label errors) nor ignores
     that some classes are harder than others (plain argmax does).
@@ -63,14 +64,10 @@ class ClassAdjusted:
 
     def detect(self, evidence: Evidence) -> Detection:
         labels = evidence.labels
-        adjusted = adjusted_probabilities(evidence.mean_probabilities, labels)
+        levels = class_levels(evidence.mean_probabilities, labels)
+        adjusted = adjusted_probabilities(evidence.mean_probabilities, levels)
         other, value = best_other(adjusted, labels)
         given = given_probability(adjusted, labels)
         flagged = value > given
-        levels = class_levels(evidence.mean_probabilities, labels)
-        return Detection(
-            log_odds(value, given),
-            flagged,
-            np.where(flagged, other, labels),
-            {"class_levels": [float(t) for t in levels]},
-        )
+        suggested = np.where(flagged, other, labels)
+        return Detection(log_odds(value, given), flagged, suggested, {"class_levels": levels.tolist()})

@@ -87,7 +87,7 @@ class Combined:
     def _pool(self, evidence: Evidence) -> tuple[np.ndarray, dict[str, Any]]:
         labels = evidence.labels
         meta: dict[str, Any] = {}
-        if len(evidence.network_probabilities) > 1:
+        if len(evidence.network_weights) > 1:
             meta["network_weights"] = evidence.network_weights
         parts, floors = [evidence.mean_probabilities], [LOG_FLOOR]
         if evidence.embeddings is not None:

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 
 from auditor.core.errors import ProbabilityError
 
-__all__ = ["LOSS_FLOOR", "convex_weights", "noisy_log_loss", "weighted_mean"]
+__all__ = ["LOSS_FLOOR", "convex_weights", "noisy_log_loss", "weights_of_given"]
 
 #: Added to the probability of the given label before its logarithm is taken, so that one confident error of
 #: one network cannot decide the weights.
@@ -61,7 +61,11 @@ def convex_weights(probabilities: Sequence[np.ndarray], labels: np.ndarray) -> n
     ProbabilityError
         No network, or a shape that does not fit the labels.
     """
-    given = _given(probabilities, labels)
+    return weights_of_given(_given(probabilities, labels))
+
+
+def weights_of_given(given: np.ndarray) -> np.ndarray:
+    """`convex_weights` from the probabilities of the given labels alone, float64 (n, networks)."""
     networks = given.shape[1]
     if networks == 1:
         return np.ones(1)
@@ -82,12 +86,3 @@ def convex_weights(probabilities: Sequence[np.ndarray], labels: np.ndarray) -> n
 def _softmax(theta: np.ndarray) -> np.ndarray:
     shifted = np.exp(theta - theta.max())
     return shifted / shifted.sum()
-
-
-def weighted_mean(probabilities: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
-    """``sum_m w_m p_m``, float64 (n, K)."""
-    mixed = np.zeros(probabilities[0].shape, dtype=np.float64)
-    for p, weight in zip(probabilities, weights, strict=True):
-        if weight:
-            mixed += weight * p
-    return mixed

@@ -1,23 +1,50 @@
-"""The rule of the main job: which ranking, which flags, which suggestion."""
+"""From evidence and a rule to findings: the one answer to "which labels are suspect?".
+
+A rule is a name: `DEFAULT`, a rule of the engine (cleanlab's filters and ``paper``), or a detector. Every command, the
+reviewer and the Python class ask here, so that the same probabilities get the same answer everywhere.
+
+===================  ==========================================  ==========================================
+rule                 ranked by                                   flagged by
+===================  ==========================================  ==========================================
+default              `RANKING`; `STREAMED_RANKING` above          `RANKING`; `STREAMED_FLAG_RULE` above
+                     `IN_MEMORY_VALUES` probabilities             `IN_MEMORY_VALUES` probabilities
+a rule of the engine `STREAMED_RANKING`                           the rule
+a detector           the detector                                 the detector, where it has a flag rule
+===================  ==========================================  ==========================================
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Any
 
-from auditor.core.errors import DataError
+import numpy as np
+
+from auditor.core.errors import DataError, UnknownNameError, UsageError
 from auditor.detect.base import Detection, Evidence, NotApplicable
-from auditor.detect.registry import run_detector
+from auditor.detect.class_adjusted import adjusted_probabilities, levels_from_given
+from auditor.detect.margins import best_other, given_probability, id_keys, log_odds, rank_order
+from auditor.detect.registry import DETECTORS, run_detector
+from auditor.engine.analysis import Analysis, analyze
+from auditor.engine.mixture import given_probabilities
+from auditor.engine.rules import RULES, flag
+from auditor.engine.semantics import MAX_CLIP
 
 __all__ = [
+    "DEFAULT",
     "IN_MEMORY_VALUES",
     "RANKING",
     "STREAMED_FLAG_RULE",
     "STREAMED_RANKING",
-    "default_findings",
-    "default_ranking",
+    "Findings",
+    "check_rule",
+    "find",
+    "findings_of",
+    "streams",
 ]
 
+#: The rule when nothing is named.
+DEFAULT = "default"
 #: Detector that ranks and flags when nobody has given verdicts.
 RANKING = "combined"
 #: What ranks and what flags larger data: they need one row at a time. `combined` passes over all probabilities some
@@ -29,39 +56,151 @@ STREAMED_FLAG_RULE = "class_adjusted"
 IN_MEMORY_VALUES = 20_000_000
 
 
-def default_ranking(n_items: int, n_classes: int) -> str:
-    """Name of the detector that ranks data of this size."""
-    return RANKING if n_items * n_classes <= IN_MEMORY_VALUES else STREAMED_RANKING
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What a rule says about every item.
+
+    Attributes
+    ----------
+    score : float64 array (n,)
+        Higher is more suspicious.
+    order : int64 array (n,)
+        Positions, most suspicious first; equal scores by item id.
+    flagged : bool array (n,)
+    ranking : str
+        Name of the detector whose score it is.
+    flag_rule : str or None
+        What flagged; None where the detector ranks only, and nothing is flagged.
+    meta : dict
+        JSON-serialisable facts of the detectors.
+    """
+
+    evidence: Evidence = field(repr=False)
+    score: np.ndarray
+    order: np.ndarray
+    flagged: np.ndarray
+    ranking: str
+    flag_rule: str | None
+    meta: dict[str, Any]
+    #: int64 (n,): the class the rule prefers; where it is the given one, the rule would keep the label.
+    _preferred: np.ndarray = field(repr=False)
+
+    @property
+    def flagged_in_order(self) -> np.ndarray:
+        """Positions of the flagged items, most suspicious first."""
+        return self.order[self.flagged[self.order]]
+
+    def suggested(self, positions: np.ndarray | None = None) -> np.ndarray:
+        """The class each item (or each at `positions`) should have if its given label is wrong; int64.
+
+        **Never the given label**: where the rule would keep that, the most probable other class, the first on ties.
+        Only the rows of those items are read.
+        """
+        wanted = np.arange(len(self.score)) if positions is None else np.asarray(positions, dtype=np.int64)
+        labels = self.evidence.labels
+        suggested = self._preferred[wanted]
+        kept = np.flatnonzero(suggested == labels[wanted])
+        kept = kept[np.argsort(wanted[kept], kind="stable")]
+        rows = wanted[kept]
+        for start, stop, block in self.evidence.blocks_with(rows):
+            here = slice(*np.searchsorted(rows, (start, stop)))
+            suggested[kept[here]] = best_other(block[rows[here] - start], labels[rows[here]])[0]
+        return suggested
 
 
-def default_findings(evidence: Evidence) -> Detection:
-    """The likely label errors, without any verdict.
+def check_rule(rule: str) -> None:
+    """Refuse what is neither the default nor a rule of the engine nor a detector (UnknownNameError)."""
+    if rule != DEFAULT and rule not in RULES and rule not in DETECTORS:
+        import difflib
 
-    Ranking and flags by `combined` on everything there is; above `IN_MEMORY_VALUES` ranking by `log_odds_margin` and
-    flags by `class_adjusted`. The suggestion is the most probable other class for every flagged item and, from
-    `combined`, for those whose label the model does not prefer; the given label for all others.
+        known = (DEFAULT, *RULES, *DETECTORS)
+        raise UnknownNameError("rule", rule, known, difflib.get_close_matches(rule, known, n=2, cutoff=0.5))
+
+
+def streams(rule: str, n_items: int, n_classes: int) -> bool:
+    """Whether `find` reads the probabilities in pieces and looks at nothing else."""
+    return rule in RULES or (rule == DEFAULT and n_items * n_classes > IN_MEMORY_VALUES)
+
+
+def find(
+    evidence: Evidence, rule: str = DEFAULT, *, analysis: Analysis | None = None, chunk_rows: int | None = None
+) -> Findings:
+    """Score, rank and flag.
 
     Parameters
     ----------
     evidence : Evidence
-        With probabilities; dynamics and embeddings are used where they are there.
-
-    Returns
-    -------
-    Detection
-        ``meta``: ``ranking, flag_rule``, and what these detectors say of themselves.
+        With probabilities; the rest is used by the detectors that know what to do with it.
+    rule : str
+        See the table above.
+    analysis : Analysis, optional
+        Of ``evidence.source``, where it is there already; for the rules of the engine.
+    chunk_rows : int, optional
+        Rows read at once where the rule `streams`; never changes the result.
 
     Raises
     ------
+    UnknownNameError
+        No such rule.
     DataError
-        Without probabilities.
+        No probabilities.
+    UsageError
+        The detector is not applicable to this evidence.
     """
-    name = default_ranking(len(evidence), evidence.n_classes)
-    ranking = run_detector(name, evidence)
-    if isinstance(ranking, NotApplicable):
-        raise DataError(f"no findings: {ranking.detector} {ranking.reason}.")
-    if name == RANKING:
-        return replace(ranking, meta={"ranking": name, "flag_rule": name, **ranking.meta})
-    flags = cast(Detection, run_detector(STREAMED_FLAG_RULE, evidence))
-    meta = {"ranking": name, "flag_rule": STREAMED_FLAG_RULE, **ranking.meta, **flags.meta}
-    return Detection(ranking.score, flags.flagged, flags.suggested, meta)
+    check_rule(rule)
+    if evidence.probabilities is None:
+        raise DataError("no findings: out-of-sample probabilities are needed.")
+    if rule in RULES:
+        analysis = analysis or analyze(evidence.source, evidence.labels, clip=MAX_CLIP)
+        given, other = (a.astype(np.float64) for a in (analysis.self_confidence, analysis.largest_other))
+        preferred = analysis.predicted.astype(np.int64)
+        return _findings(evidence, log_odds(other, given), flag(analysis, rule), preferred, STREAMED_RANKING, rule)
+    if streams(rule, len(evidence), evidence.n_classes):
+        return _default_in_pieces(evidence, chunk_rows)
+    name = RANKING if rule == DEFAULT else rule
+    detection = run_detector(name, evidence)
+    if isinstance(detection, NotApplicable):
+        raise UsageError(f"detector {name!r} cannot run here: {detection.reason}.", "Choose another detector or rule.")
+    return findings_of(evidence, name, detection)
+
+
+def findings_of(evidence: Evidence, name: str, detection: Detection) -> Findings:
+    """What the detector `name` said of the evidence, as findings."""
+    flags, flag_rule = (np.zeros(len(evidence), bool), None) if detection.flagged is None else (detection.flagged, name)
+    return _findings(evidence, detection.score, flags, detection.suggested, name, flag_rule, detection.meta)
+
+
+def _findings(
+    evidence: Evidence,
+    score: np.ndarray,
+    flagged: np.ndarray,
+    preferred: np.ndarray,
+    ranking: str,
+    flag_rule: str | None,
+    meta: dict[str, Any] | None = None,
+) -> Findings:
+    order = rank_order(score, evidence.ids)
+    return Findings(evidence, score, order, flagged, ranking, flag_rule, meta or {}, preferred)
+
+
+def _default_in_pieces(evidence: Evidence, chunk_rows: int | None) -> Findings:
+    """`STREAMED_RANKING` and `STREAMED_FLAG_RULE`, the probabilities read twice, block by block.
+
+    Equal to what the two detectors say of the whole for any block size: all that crosses rows is the sum of each
+    class's probabilities, which is formed from the whole column at once, in the order of the ids.
+    """
+    labels, n = evidence.labels, len(evidence)
+    given = given_probabilities(evidence.source, labels)
+    by_id = np.argsort(id_keys(evidence.ids), kind="stable")
+    levels = levels_from_given(given[by_id], labels[by_id], evidence.n_classes)
+    score, flagged, preferred = np.empty(n), np.empty(n, bool), np.empty(n, np.int64)
+    for start, rows in evidence.blocks(chunk_rows):
+        at = slice(start, start + len(rows))
+        mine = labels[at]
+        score[at] = log_odds(best_other(rows, mine)[1], given_probability(rows, mine))
+        adjusted = adjusted_probabilities(rows, levels)
+        other, value = best_other(adjusted, mine)
+        flagged[at] = value > given_probability(adjusted, mine)
+        preferred[at] = np.where(flagged[at], other, mine)
+    meta = {"class_levels": levels.tolist()}
+    return _findings(evidence, score, flagged, preferred, STREAMED_RANKING, STREAMED_FLAG_RULE, meta)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["LOG_FLOOR", "best_other", "given_probability", "log_odds", "log_odds_margin", "rank_order"]
+__all__ = ["LOG_FLOOR", "best_other", "given_probability", "id_keys", "log_odds", "log_odds_margin", "rank_order"]
 
 #: Added to every probability before its logarithm (not clipped to it), so that a margin stays within 9.22.
 LOG_FLOOR = 1e-4
@@ -42,9 +42,26 @@ def log_odds_margin(p: np.ndarray, labels: np.ndarray, floor: float = LOG_FLOOR)
     return log_odds(best_other(p, labels)[1], given_probability(p, labels), floor)
 
 
+def id_keys(ids: np.ndarray) -> np.ndarray:
+    """What ids are ordered by: the numbers where every id is a whole number written out, else the ids themselves.
+
+    Rows without names are called by their numbers, as numbers where they are arrays and as text in a run folder; the
+    order must not depend on which.
+    """
+    ids = np.asarray(ids)
+    if ids.dtype.kind in "iu" or not len(ids) or not str(ids[0]).isdecimal():
+        return ids
+    text = ids.astype(str)
+    try:
+        numbers = text.astype(np.int64)
+    except (ValueError, OverflowError):
+        return ids
+    return numbers if (numbers.astype(str) == text).all() else ids
+
+
 def rank_order(score: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Positions from most to least suspicious: score descending, then item id ascending.
+    """Positions from most to least suspicious: score descending, then item id ascending (`id_keys`).
 
     Ties are broken by identity and never by row position, so that the order of the rows changes nothing.
     """
-    return np.lexsort((np.asarray(ids), -np.asarray(score, dtype=np.float64)))
+    return np.lexsort((id_keys(ids), -np.asarray(score, dtype=np.float64)))

@@ -23,7 +23,7 @@ def _kept_or_better(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _meta(evidence: Evidence) -> dict[str, Any]:
-    return {"network_weights": evidence.network_weights} if len(evidence.network_probabilities) > 1 else {}
+    return {"network_weights": evidence.network_weights} if len(evidence.network_weights) > 1 else {}
 
 
 @dataclass(frozen=True)

@@ -83,17 +83,12 @@ def run_detector(name: str, evidence: Evidence, **options: Any) -> Detection | N
         detector = cls(**options)
     except TypeError as error:
         raise ConfigError(f"detector {name!r}: {error}.") from error
-    order = np.argsort(evidence.ids, kind="stable")
-    in_order = bool((order[1:] > order[:-1]).all())
-    found = detector.detect(evidence if in_order else evidence.take(order))
+    ordered, order = evidence.by_id
+    found = detector.detect(ordered)
     if isinstance(found, NotApplicable):
         return found
-    _check(name, found, evidence.labels[order])
-    if in_order:
-        return found
-    back = np.empty_like(order)
-    back[order] = np.arange(len(order))
-    return found.take(back)
+    _check(name, found, ordered.labels)
+    return found if ordered is evidence else found.take(np.argsort(order))
 
 
 def _check(name: str, found: Detection, labels: np.ndarray) -> None:

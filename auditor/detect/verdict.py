@@ -48,7 +48,7 @@ def verdict_features(evidence: Evidence) -> tuple[np.ndarray, dict[str, np.ndarr
         "entropy": Entropy().detect(evidence).score,
         "em_posterior": EMPosterior().detect(evidence).score,
     }
-    if len(evidence.network_probabilities) > 1:
+    if len(evidence.network_weights) > 1:
         for name, p in evidence.network_probabilities.items():
             signals[f"margin of {name}"] = log_odds_margin(p, labels)
     for name, detector in (("aum", Aum()), ("oof_aum", OofAum()), ("gap", Gap())):

@@ -12,11 +12,17 @@ from auditor.engine.scan import CHUNK_BYTES
 from auditor.engine.sources import ProbabilitySource
 from auditor.engine.validate import check_rows
 
-__all__ = ["MixtureSource", "given_probabilities", "source_step"]
+__all__ = ["MixtureSource", "given_probabilities", "normalised", "source_step"]
+
+
+def normalised(rows: np.ndarray) -> np.ndarray:
+    """float64 within [0, 1], rows divided by their sum."""
+    exact = np.clip(rows.astype(np.float64), 0.0, 1.0)
+    return exact / exact.sum(axis=1, keepdims=True)
 
 
 class MixtureSource:
-    """``sum_m w_m P_m`` in float64, added in the order of the sources.
+    """``sum_m w_m P_m`` in float64, rows of each source `normalised`, added in the order of the sources.
 
     Raises
     ------
@@ -46,7 +52,7 @@ class MixtureSource:
         mixed = np.zeros((stop - start, self.shape[1]))
         for source, weight in zip(self._sources, self._weights, strict=True):
             if weight:
-                mixed += weight * source.read(start, stop).astype(np.float64, copy=False)
+                mixed += weight * normalised(source.read(start, stop))
         return mixed
 
 
@@ -57,7 +63,7 @@ def source_step(source: ProbabilitySource) -> int:
 
 
 def given_probabilities(source: ProbabilitySource, labels: np.ndarray) -> np.ndarray:
-    """Probability of each item's given label, float64 (N,); one read, in which every row is checked.
+    """Probability of each item's given label, float64 (N,), rows `normalised`; one read, in which every row is checked.
 
     Raises
     ------
@@ -70,5 +76,6 @@ def given_probabilities(source: ProbabilitySource, labels: np.ndarray) -> np.nda
     for start in range(0, n_rows, step):
         rows = source.read(start, min(n_rows, start + step))
         check_rows(rows, start, source.name)
+        rows = normalised(rows)
         out[start : start + len(rows)] = rows[np.arange(len(rows)), labels[start : start + len(rows)]]
     return out

@@ -13,7 +13,7 @@ import auditor
 from auditor.cli.flag import flag as command
 from auditor.core.errors import AuditorError, UnknownNameError, UsageError
 from auditor.detect.base import Evidence
-from auditor.detect.findings import default_findings
+from auditor.detect.findings import find
 from auditor.engine import api
 from tests.parity.problems import Problem, make_problem
 
@@ -82,8 +82,8 @@ def test_json(runner, problem, tmp_path: Path, rule: str) -> None:
     assert document["peak_memory_bytes"] > 1 << 20
     score = np.load(tmp_path / "s.npy")
     assert score.shape == (400,)
-    # Higher = more likely wrong, and the indices follow the score.
-    assert score[problem.probabilities.argmax(1) != problem.labels].min() >= 0.5
+    # Higher = more likely wrong, positive where another class is ahead, and the indices follow the score.
+    assert score[problem.probabilities.argmax(1) != problem.labels].min() >= 0
     assert (np.diff(score[document["flagged_indices"]]) <= 0).all()
     assert "Next:" in out.stderr
 
@@ -103,12 +103,10 @@ def test_without_a_rule_it_finds_what_find_errors_finds(runner, problem, tmp_pat
         tmp_path / "s.npy",
     )
     document = json.loads(out.stdout)
-    ids = np.arange(400)
-    whole = default_findings(
-        Evidence(ids=ids, labels=problem.labels, n_classes=4, probabilities=(problem.probabilities,))
+    whole = find(
+        Evidence(ids=np.arange(400), labels=problem.labels, n_classes=4, probabilities=(problem.probabilities,))
     )
-    order = whole.order(ids)
-    assert document["flagged_indices"] == order[whole.flagged[order]].tolist()
+    assert document["flagged_indices"] == whole.flagged_in_order.tolist()
     np.testing.assert_array_equal(np.load(tmp_path / "s.npy"), whole.score)
     assert (document["rule"], document["detector"]) == ("default", "combined")
 
@@ -141,12 +139,9 @@ def test_several_files_are_weighted_by_fit(runner, problem, tmp_path: Path) -> N
     document = json.loads(out.stdout)
     assert out.stderr == ""
     assert sum(document["weights"]) == pytest.approx(1)
-    from auditor.detect.ensemble import convex_weights, weighted_mean
-
-    arrays = [problem.probabilities, noise]
-    weights = convex_weights(arrays, problem.labels)
-    assert document["weights"] == weights.tolist()
-    mask = api.flag(api.analyze(weighted_mean(arrays, weights), problem.labels))
+    together = Evidence(np.arange(400), problem.labels, 4, probabilities=[problem.probabilities, noise])
+    assert document["weights"] == list(together.network_weights.values())
+    mask = api.flag(api.analyze(together.source, problem.labels))
     assert sorted(document["flagged_indices"]) == np.flatnonzero(mask).tolist()
 
 

@@ -10,7 +10,7 @@ import pytest
 from auditor.core.errors import DataError, EmptyDataError, LabelError, ProbabilityError
 from auditor.detect.base import Evidence
 from auditor.detect.class_adjusted import class_levels
-from auditor.detect.findings import default_findings
+from auditor.detect.findings import find
 from auditor.detect.item_dynamics import ItemDynamics
 from auditor.detect.metrics import average_precision
 from auditor.detect.registry import run_detector
@@ -67,13 +67,13 @@ def test_seeds_are_averaged_and_networks_weighted() -> None:
 
 def test_findings_need_probabilities() -> None:
     with pytest.raises(DataError, match="probabilities"):
-        default_findings(small(probabilities=None))
+        find(small(probabilities=None))
 
 
 def test_tie_between_given_and_other_is_no_finding() -> None:
-    found = default_findings(small(probabilities=np.full((3, 2), 0.5)))
+    found = find(small(probabilities=np.full((3, 2), 0.5)))
     assert not found.flagged.any()
-    assert found.suggested.tolist() == [0, 1, 1]
+    assert found.suggested().tolist() == [1, 0, 0]
     ranked = run_detector("log_odds_margin", small(probabilities=np.full((3, 2), 0.5)))
     assert ranked.order(np.array(["b", "a", "c"])).tolist() == [1, 0, 2]
 

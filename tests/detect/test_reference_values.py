@@ -8,7 +8,7 @@ import pytest
 from auditor.detect.base import Detection, Evidence
 from auditor.detect.em_posterior import fit_em, likelihood_beta
 from auditor.detect.ensemble import convex_weights, noisy_log_loss
-from auditor.detect.findings import default_findings
+from auditor.detect.findings import find
 from auditor.detect.metrics import Ranked, flag_counts, paired_bootstrap
 from auditor.detect.registry import run_detector
 
@@ -86,10 +86,10 @@ def test_scores_and_flags(aggre: Aggre, place: int) -> None:
 
 def test_findings_are_the_ranking_and_the_flags(aggre: Aggre) -> None:
     given = aggre.evidence(*NETWORKS)
-    found = default_findings(given)
+    found = find(given)
     assert np.array_equal(found.score, run_detector("combined", given).score)
     assert np.array_equal(found.flagged, run_detector("combined", given).flagged)
-    assert (found.suggested[found.flagged] != given.labels[found.flagged]).all()
+    assert (found.suggested() != given.labels).all()
     assert found.meta["network_weights"]["swin_base_patch4_window7_224"] > 0.7
 
 
@@ -153,7 +153,7 @@ AT_LEAST = {"resnet18": (78.0, 87.9), "swin_base_patch4_window7_224": (92.5, 97.
 
 @pytest.mark.parametrize("which", AT_LEAST)
 def test_the_default_without_verdicts(aggre: Aggre, which: str) -> None:
-    found = default_findings(evidence_of(aggre, which))
+    found = find(evidence_of(aggre, which))
     ranked = Ranked.of(aggre.wrong, found.score)
     assert 100 * flag_counts(aggre.wrong, found.flagged).f1 >= AT_LEAST[which][0]
     assert 100 * ranked.average_precision() >= AT_LEAST[which][1]

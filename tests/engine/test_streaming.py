@@ -10,7 +10,7 @@ import pytest
 
 from auditor.core.errors import MissingExtraError, ProbabilityError, UnreadableError, UnsafeFileError
 from auditor.engine import api
-from auditor.engine.mixture import MixtureSource
+from auditor.engine.mixture import MixtureSource, normalised
 from auditor.engine.sources import as_source
 from tests.parity.problems import make_problem
 
@@ -183,7 +183,7 @@ def test_mixture_is_the_weighted_mean() -> None:
     a, b = (make_problem(s, 300, 5, "float32").probabilities for s in (1, 2))
     labels = make_problem(1, 300, 5, "float32").labels
     mixed = MixtureSource([as_source(a), as_source(b)], [0.25, 0.75])
-    plain = 0.25 * a.astype(np.float64) + 0.75 * b.astype(np.float64)
+    plain = 0.25 * normalised(a) + 0.75 * normalised(b)
     assert_same(everything(api.analyze(mixed, labels, chunk_rows=11)), everything(api.analyze(plain, labels)))
     with pytest.raises(ProbabilityError, match="differ in shape"):
         MixtureSource([as_source(a), as_source(b[:5])], [0.5, 0.5])

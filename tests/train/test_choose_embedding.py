@@ -86,8 +86,8 @@ def test_the_frozen_model_s_own_features_are_kept(tmp_path: Path) -> None:
     # A finished run answers for every detector that needs them.
     flagged = flag_inputs(inputs_from_run(run), detector="knn_vote")
     expected = run_detector("knn_vote", run_evidence(run))
-    np.testing.assert_array_equal(flagged.score, expected.score)
-    assert len(flag_inputs(inputs_from_run(run), detector="aum").score) == 35
+    np.testing.assert_array_equal(flagged.findings.score, expected.score)
+    assert len(flag_inputs(inputs_from_run(run), detector="aum").findings.score) == 35
     again = auditor.find_errors(root, **options)
     assert {s["name"]: s["reused"] for s in again.manifest["stages"]}["embeddings"]
     assert auditor.find_errors(root, **options, embeddings="none").embeddings is None
@@ -101,7 +101,7 @@ def test_log_probabilities_of_supplied_ones(tmp_path: Path) -> None:
     assert "probabilities" in run.manifest["embeddings"]["reason"]
     expected = np.log(run.pred_probs.astype(float) + 1e-4)
     np.testing.assert_allclose(run.embeddings, (expected - expected.mean(0)) / expected.std(0), rtol=1e-5, atol=1e-5)
-    assert flag_inputs(inputs_from_run(run), detector="knn_posterior").score.shape == (200,)
+    assert flag_inputs(inputs_from_run(run), detector="knn_posterior").findings.score.shape == (200,)
 
 
 def test_sentences_of_a_packaged_encoder(data_dir: Path, tmp_path: Path) -> None:
@@ -119,4 +119,6 @@ def test_sentences_of_a_packaged_encoder(data_dir: Path, tmp_path: Path) -> None
     assert np.abs(direct - run.embeddings).max() < 5e-3
     # What is near in this space is mostly about the same topic.
     near = flag_inputs(inputs_from_run(run), detector="knn_vote")
-    assert (near.score[np.asarray(near.suggested) == run.labels] <= 0).all()
+    found = near.findings
+    assert (found.score[found.flagged] > 0).all()
+    assert (found.suggested() != run.labels).all()

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 
 from auditor.detect.base import Detection, Evidence, NotApplicable
-from auditor.detect.findings import default_findings
+from auditor.detect.findings import find
 from auditor.detect.registry import DETECTORS, run_detector
 from auditor.lab.detectors import cleanlab_adapter
 
@@ -66,7 +66,7 @@ def run_contestants(evidence: Evidence) -> list[Outcome]:
     """Every contestant on the same evidence, in a fixed order."""
     _warm_up()
     _ = evidence.mean_probabilities  # weights of several networks are everybody's, and nobody's time
-    found = [_timed(OURS, DEFAULT, lambda: default_findings(evidence))]
+    found = [_timed(OURS, DEFAULT, lambda: find(evidence))]
     found += [_timed(OURS, name, lambda name=name: run_detector(name, evidence)) for name in DETECTORS]  # type: ignore[misc]
     found.append(_neighbours(evidence))
     return found + _cleanlab(evidence)

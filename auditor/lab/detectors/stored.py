@@ -15,7 +15,8 @@ import numpy as np
 from auditor.core.errors import DataError
 from auditor.core.files import load_npz
 from auditor.core.hashing import hash_array, hash_file
-from auditor.detect.base import Evidence, normalised
+from auditor.detect.base import Evidence
+from auditor.engine.mixture import normalised
 from auditor.lab.detectors.sets import Case, Context, find_data, label_array
 
 __all__ = ["NETWORKS", "STORED", "StoredProbabilities"]
