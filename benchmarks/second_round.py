@@ -29,8 +29,8 @@ from auditor.audit.stages.second_round import reduced_tasks
 from auditor.core.machine import describe_machine, package_versions
 from auditor.detect.base import Verdicts
 from auditor.detect.margins import log_odds_margin
-from auditor.detect.metrics import average_precision, flag_counts
 from auditor.detect.second_round import SecondRound, second_round
+from auditor.lab.detectors.metrics import Ranked, flag_counts
 from auditor.train.base import Trainer, TrainingData
 from auditor.train.crossval import run_tasks
 from auditor.train.folds import plan_folds
@@ -99,7 +99,7 @@ def measure(trainer: Trainer, data: TrainingData, wrong: np.ndarray, folds: int,
     return {
         "errors": int(wrong.sum()),
         "n": n,
-        "ap": [round(100 * average_precision(wrong, s), 2) for s in scores],
+        "ap": [round(100 * Ranked.of(wrong, s).average_precision(), 2) for s in scores],
         "f1_argmax": [round(100 * flag_counts(wrong, f).f1, 2) for f in flags],
         "guard": decided(fitted, labels, None).facts(),
         "guard_verdicts": decided(fitted, labels, verdicts).facts(),

@@ -21,7 +21,7 @@ from pipeline import ROOT, publish
 from auditor.cli.console import RichProgress
 from auditor.core.config import load_settings
 from auditor.lab.detectors.benchmark import MANIFEST, REPORT, RESULTS, run_benchmark
-from auditor.lab.detectors.sets import Context, Options
+from auditor.lab.detectors.sets import BenchmarkContext, BenchmarkOptions
 
 
 def main() -> None:
@@ -37,10 +37,10 @@ def main() -> None:
     options = parser.parse_args()
     command = shlex.join(["python", "pipelines/detection.py", *sys.argv[1:]])
     with RichProgress() as progress:
-        context = Context(
+        context = BenchmarkContext(
             load_settings(),
             options.work / "work",
-            Options(budget=options.budget),
+            BenchmarkOptions(budget=options.budget),
             tuple(options.run),
             options.workers,
             progress,

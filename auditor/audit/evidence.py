@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from auditor.detect.base import Evidence
 from auditor.detect.item_dynamics import ItemDynamics
 from auditor.runs.run import Run
-from auditor.train.base import Dynamics
 
 __all__ = ["run_dynamics", "run_evidence"]
 
@@ -35,7 +32,7 @@ def run_dynamics(run: Run) -> ItemDynamics | None:
     arrays = run.dynamics()
     if not arrays:
         return None
-    fits: list[Any] = []  # `Dynamics` is frozen, which the merge's protocol of plain attributes does not foresee
+    fits = []
     # The names of the tasks in the order they were written: folds, then seeds.
     for task in dict.fromkeys(key.rpartition("/")[0] for key in arrays):
         rows = {}
@@ -47,5 +44,5 @@ def run_dynamics(run: Run) -> ItemDynamics | None:
             for part in ("train", "heldout")
             for kind in ("given", "other", "logsumexp")
         }
-        fits.append((rows["train"][0], rows["heldout"][0], Dynamics(**columns)))
+        fits.append((rows["train"][0], rows["heldout"][0], columns))
     return ItemDynamics.merge(len(run.audited), fits)

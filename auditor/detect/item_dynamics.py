@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Protocol
 
 import numpy as np
 
 from auditor.core.errors import DataError
 
-__all__ = ["FitDynamics", "ItemDynamics"]
-
-
-class FitDynamics(Protocol):
-    """What one fitted model recorded: six arrays (epochs, items of that part), see `auditor.train.base`."""
-
-    train_given: np.ndarray
-    train_other: np.ndarray
-    train_logsumexp: np.ndarray
-    heldout_given: np.ndarray
-    heldout_other: np.ndarray
-    heldout_logsumexp: np.ndarray
+__all__ = ["ItemDynamics"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,15 +86,19 @@ class ItemDynamics:
         return ItemDynamics(*(getattr(self, field.name)[:, :, positions] for field in fields(self)))
 
     @classmethod
-    def merge(cls, n_items: int, fits: Iterable[tuple[np.ndarray, np.ndarray, FitDynamics]]) -> ItemDynamics:
+    def merge(
+        cls, n_items: int, fits: Iterable[tuple[np.ndarray, np.ndarray, Mapping[str, np.ndarray]]]
+    ) -> ItemDynamics:
         """Put the dynamics of several fitted models into per-item arrays.
 
         Parameters
         ----------
         n_items : int
-        fits : iterable of (train positions, held-out positions, dynamics)
-            In a fixed order (folds, then seeds). Models may have trained for different numbers of epochs:
-            shorter ones are aligned at their **last** epoch, because the late epochs are the ones compared.
+        fits : iterable of (train positions, held-out positions, arrays)
+            Arrays (epochs, items of that part) by the names of the attributes, as one fitted model recorded them
+            (`auditor.train.base.Dynamics`). In a fixed order (folds, then seeds). Models may have trained for
+            different numbers of epochs: shorter ones are aligned at their **last** epoch, because the late epochs
+            are the ones compared.
 
         Returns
         -------
@@ -116,7 +108,7 @@ class ItemDynamics:
         parts = list(fits)
         arrays: list[np.ndarray] = []
         for part in ("train", "heldout"):
-            epochs = max((len(getattr(fit[2], f"{part}_given")) for fit in parts), default=0)
+            epochs = max((len(fit[2][f"{part}_given"]) for fit in parts), default=0)
             visits = np.zeros(n_items, dtype=np.int64)
             places = [np.asarray(fit[0] if part == "train" else fit[1]) for fit in parts]
             for positions in places:
@@ -126,7 +118,7 @@ class ItemDynamics:
                 merged = np.full((models, epochs, n_items), np.nan, dtype=np.float16)
                 row = np.zeros(n_items, dtype=np.int64)
                 for positions, fit in zip(places, parts, strict=True):
-                    logits = getattr(fit[2], f"{part}_{kind}")
+                    logits = fit[2][f"{part}_{kind}"]
                     if logits.shape[1:] != positions.shape:
                         raise DataError(f"dynamics {part}_{kind}: {logits.shape} for {len(positions)} positions.")
                     start = epochs - len(logits)

@@ -121,8 +121,8 @@ def _run(
 def _resolve(trainer: T, data: TrainingData, content: str, folder: Path, cluster: Cluster | None) -> T:
     """Let a trainer fix its automatic choices once, and remember them for the continuation of this run.
 
-    A trainer that chooses by timing (precision) would otherwise be free to choose differently after an
-    interruption, and one run would mix two recipes.
+    Device and precision follow the hardware, which may be another one after an interruption; one run would then mix two
+    recipes.
     """
     if not hasattr(trainer, "resolved"):
         return trainer

@@ -213,9 +213,3 @@ def test_no_module_of_the_room_reads_files() -> None:
                 word = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
                 registry_look_up = path.name == "registry.py" and word == "load"
                 assert word not in READERS or registry_look_up, f"{path.name}:{node.lineno} calls {word}"
-
-
-def test_no_detector_imports_the_metrics() -> None:
-    for path in sorted(ROOM.glob("*.py")):
-        if path.name != "metrics.py":
-            assert "detect.metrics" not in path.read_text(), path.name

@@ -202,7 +202,7 @@ def test_network(plugin: Plugin) -> None:
         """
         import torch
         from auditor.models.registry import build_model
-        print(tuple(build_model("linear_net", 5, 8)(torch.zeros(3, 3, 8, 8)).shape))
+        print(tuple(build_model("linear_net", 5, 8, 0)(torch.zeros(3, 3, 8, 8)).shape))
         """
     )
     assert shape.strip() == "(3, 5)"
@@ -213,9 +213,18 @@ def test_prediction_reader(plugin: Plugin) -> None:
     stored.mkdir()
     np.savetxt(stored / "first.votes", np.repeat([0, 1], 30), fmt="%d")
     np.savetxt(stored / "second.votes", np.zeros(60), fmt="%d")
-    command = ("benchmark", "blobs", "--predictions", stored, "--out", plugin.folder / "benchmark", "--json")
-    models = json.loads(plugin.run(*command).stdout)["models"]
-    assert {row["name"] for row in models} == {"first", "second"}
+    models = plugin.python(
+        """
+        from pathlib import Path
+        from auditor.benchmark.given_labels import truth_of_dataset
+        from auditor.benchmark.readers.registry import read_predictions
+        from auditor.core.config import load_settings
+        from auditor.data.open import open_dataset
+        given = truth_of_dataset(open_dataset("blobs", load_settings()))
+        print([(one.name, int(one.top1.sum())) for one in read_predictions(Path("predictions"), given)])
+        """
+    )
+    assert models.strip() == "[('first', 30), ('second', 0)]"
 
 
 def test_patch_format(plugin: Plugin) -> None:

@@ -12,8 +12,8 @@ from auditor.detect.base import Evidence
 from auditor.detect.class_adjusted import class_levels
 from auditor.detect.findings import find
 from auditor.detect.item_dynamics import ItemDynamics
-from auditor.detect.metrics import average_precision
 from auditor.detect.registry import run_detector
+from auditor.lab.detectors.metrics import Ranked
 
 
 def small(**changes: object) -> Evidence:
@@ -126,22 +126,22 @@ def margins(wrong: np.ndarray, rng: np.random.Generator) -> ItemDynamics:
 def test_combined_gains_from_independent_dynamics_and_ignores_meaningless_ones() -> None:
     given, wrong = noisy()
     rng = np.random.default_rng(1)
-    alone = average_precision(wrong, run_detector("combined", given).score)
+    alone = Ranked.of(wrong, run_detector("combined", given).score).average_precision()
     real = replace(given, dynamics=margins(wrong, rng))
     meaningless = replace(given, dynamics=margins(rng.permutation(wrong), rng))
-    assert average_precision(wrong, run_detector("combined", real).score) > alone + 0.02
+    assert Ranked.of(wrong, run_detector("combined", real).score).average_precision() > alone + 0.02
     found = run_detector("combined", meaningless)
     assert found.meta["aum_weight"] < 0.01
-    assert average_precision(wrong, found.score) > alone - 0.005
+    assert Ranked.of(wrong, found.score).average_precision() > alone - 0.005
 
 
 def test_combined_ignores_meaningless_embeddings() -> None:
     given, wrong = noisy()
     rng = np.random.default_rng(2)
-    alone = average_precision(wrong, run_detector("combined", given).score)
+    alone = Ranked.of(wrong, run_detector("combined", given).score).average_precision()
     found = run_detector("combined", replace(given, embeddings=rng.normal(size=(3000, 8)).astype(np.float32)))
     assert found.meta["knn_weight"] < 0.1
-    assert average_precision(wrong, found.score) > alone - 0.01
+    assert Ranked.of(wrong, found.score).average_precision() > alone - 0.01
     truth_space = np.log(given.mean_probabilities) + rng.normal(scale=0.3, size=(3000, 3))
     useful = run_detector("combined", replace(given, embeddings=truth_space.astype(np.float32)))
     assert useful.meta["knn_weight"] > 0.2

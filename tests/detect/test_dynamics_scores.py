@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -65,14 +63,14 @@ def test_merge_puts_each_fold_in_its_place() -> None:
         return (
             np.array(train),
             np.array(heldout),
-            SimpleNamespace(
-                train_given=t,
-                train_other=t - 1,
-                train_logsumexp=t + 1,
-                heldout_given=h,
-                heldout_other=h - 2,
-                heldout_logsumexp=h + 1,
-            ),
+            {
+                "train_given": t,
+                "train_other": t - 1,
+                "train_logsumexp": t + 1,
+                "heldout_given": h,
+                "heldout_other": h - 2,
+                "heldout_logsumexp": h + 1,
+            },
         )
 
     merged = ItemDynamics.merge(4, [fit([1, 2], [0], 10), fit([0, 2], [1], 20, 3), fit([0, 1], [2], 30)])

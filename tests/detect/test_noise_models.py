@@ -10,9 +10,9 @@ from sklearn.model_selection import cross_val_predict
 
 from auditor.detect.base import Evidence
 from auditor.detect.ensemble import noisy_log_loss
-from auditor.detect.metrics import flag_counts
 from auditor.detect.noise_models import compare_noise_models, log_pool
 from auditor.detect.registry import run_detector
+from auditor.lab.detectors.metrics import flag_counts
 
 N, K = 3000, 5
 IDS = np.arange(N)

@@ -9,8 +9,10 @@ from auditor.detect.base import Detection, Evidence
 from auditor.detect.em_posterior import fit_em, likelihood_beta
 from auditor.detect.ensemble import convex_weights, noisy_log_loss
 from auditor.detect.findings import find
-from auditor.detect.metrics import Ranked, flag_counts, paired_bootstrap
 from auditor.detect.registry import run_detector
+from auditor.lab.detectors.measure import resampled
+from auditor.lab.detectors.methods import MethodResult
+from auditor.lab.detectors.metrics import Ranked, flag_counts
 
 from .conftest import NETWORKS, Aggre
 
@@ -111,12 +113,14 @@ def test_likelihood_prefers_less_sharpening(aggre: Aggre) -> None:
 
 def test_paired_bootstrap_of_log_odds_over_self_confidence(aggre: Aggre) -> None:
     given = aggre.evidence("resnet18")
-    first = Ranked.of(aggre.wrong, run_detector("log_odds_margin", given).score)
-    second = Ranked.of(aggre.wrong, run_detector("self_confidence", given).score)
-    found = paired_bootstrap(len(aggre.ids), first.average_precision, second.average_precision, draws=100)
-    assert 100 * found.difference == pytest.approx(0.52, abs=0.05)
-    assert 100 * found.low == pytest.approx(0.35, abs=0.1)
-    assert 100 * found.high == pytest.approx(0.71, abs=0.1)
+    scores = [run_detector(name, given).score for name in ("log_odds_margin", "self_confidence")]
+    first, second = (Ranked.of(aggre.wrong, score).average_precision() for score in scores)
+    assert 100 * (first - second) == pytest.approx(0.52, abs=0.05)
+    results = [MethodResult("auditor", str(k), score, None, 0.0) for k, score in enumerate(scores)]
+    drawn = resampled(results, aggre.wrong, aggre.ids, 100)["AP"]
+    low, high = np.quantile(100 * (drawn[0] - drawn[1]), [0.025, 0.975])
+    assert low == pytest.approx(0.35, abs=0.1)
+    assert high == pytest.approx(0.71, abs=0.1)
 
 
 def log_space(aggre: Aggre, *networks: str) -> np.ndarray:

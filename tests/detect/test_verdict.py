@@ -9,9 +9,9 @@ import pytest
 
 from auditor.core.errors import DataError
 from auditor.detect.base import Detection, Evidence, Verdicts
-from auditor.detect.metrics import Ranked, average_precision, flag_counts
 from auditor.detect.registry import run_detector
 from auditor.detect.thresholds import errors_visible, threshold_from_verdicts
+from auditor.lab.detectors.metrics import Ranked, flag_counts
 from auditor.stats.logistic import platt_scaling
 
 from .conftest import NETWORKS, Aggre
@@ -133,8 +133,8 @@ def test_many_verdicts_improve_the_ranking_of_the_unreviewed(aggre: Aggre) -> No
     found = run_detector("verdict", replace(given, verdicts=Verdicts(positions, aggre.wrong[positions])))
     rest = np.ones(50_000, dtype=bool)
     rest[positions] = False
-    before = average_precision(aggre.wrong[rest], margin[rest])
-    after = average_precision(aggre.wrong[rest], found.score[rest])
+    before = Ranked.of(aggre.wrong[rest], margin[rest]).average_precision()
+    after = Ranked.of(aggre.wrong[rest], found.score[rest]).average_precision()
     assert found.meta["reranked"]
     assert after - before > 0.005
     assert found.meta["flag_rule"] == "expected F1 from verdicts"

@@ -17,12 +17,11 @@ from auditor.core.hashing import hash_strings
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.version import __version__
 from auditor.lab.detectors.measure import figures, resampled
-from auditor.lab.detectors.methods import contestant, run_contestants
+from auditor.lab.detectors.methods import run_methods
 from auditor.lab.detectors.plots import write_plots
 from auditor.lab.detectors.report import write_report
-from auditor.lab.detectors.sets import BenchmarkSet, Case, Context, select_sets
+from auditor.lab.detectors.sets import BenchmarkContext, BenchmarkSet, Case, select_sets, slug
 from auditor.lab.detectors.summary import Cell, summarise
-from auditor.lab.detectors.training import slug
 from auditor.runs.lock import locked
 from auditor.runs.stages import Stages
 
@@ -34,9 +33,9 @@ CELLS = "cells"
 
 
 def run_benchmark(
-    sets: Sequence[str], context: Context, out: Path, seeds: int = 3, draws: int = 200, command: str = ""
+    sets: Sequence[str], context: BenchmarkContext, out: Path, seeds: int = 3, draws: int = 200, command: str = ""
 ) -> dict[str, Any]:
-    """Measure every contestant on the sets and write ``results.json``, ``report.md``, ``plots/``, ``manifest.json``.
+    """Measure every method on the sets and write ``results.json``, ``report.md``, ``plots/``, ``manifest.json``.
 
     A (set, seed) whose inputs, code and number of draws equal those of a stored one is not computed again, so a
     killed benchmark continues where it was.
@@ -45,7 +44,7 @@ def run_benchmark(
     ----------
     sets : sequence of str
         Names or first parts of names; empty: all.
-    context : Context
+    context : BenchmarkContext
     out : Path
         Result folder; also holds ``cells/``, the stored figures per set and seed.
     seeds : int
@@ -106,7 +105,7 @@ def run_benchmark(
     return result
 
 
-def _cell(one: BenchmarkSet, seed: int, context: Context, out: Path, stages: Stages, draws: int) -> Cell:
+def _cell(one: BenchmarkSet, seed: int, context: BenchmarkContext, out: Path, stages: Stages, draws: int) -> Cell:
     """Figures of one set and seed, computed or read."""
     name = f"{slug(one.name)}-{seed}"
     rows, drawn = f"{CELLS}/{name}.json", f"{CELLS}/{name}.npz"
@@ -122,7 +121,7 @@ def _cell(one: BenchmarkSet, seed: int, context: Context, out: Path, stages: Sta
     return Cell(read_json(out / rows), load_npz(out / drawn))
 
 
-def _inputs(one: BenchmarkSet, seed: int, context: Context, draws: int) -> dict[str, Any]:
+def _inputs(one: BenchmarkSet, seed: int, context: BenchmarkContext, draws: int) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "version": __version__,
@@ -147,18 +146,18 @@ def _code() -> str:
 
 
 def measure_case(case: Case, draws: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Run all contestants on the evidence of a case, then measure them against its truth.
+    """Run all methods on the evidence of a case, then measure them against its truth.
 
     Returns
     -------
     document : dict
-        ``n, errors, facts, contestants, rows``.
+        ``n, errors, facts, methods, rows``.
     drawn : dict
-        Resampled figures, arrays (contestants that took part, draws).
+        Resampled figures, arrays (methods that took part, draws).
     """
-    outcomes = run_contestants(case.evidence)
+    results = run_methods(case.evidence)
     wrong, ids = case.wrong, case.evidence.ids
-    taking_part = [outcome for outcome in outcomes if not outcome.reason]
+    taking_part = [result for result in results if not result.reason]
     top = case.evidence.mean_probabilities.argmax(axis=1)
     document = {
         "n": len(case.evidence),
@@ -168,7 +167,7 @@ def measure_case(case: Case, draws: int) -> tuple[dict[str, Any], dict[str, np.n
             "accuracy against given labels": round(float((top == case.evidence.labels).mean()), 4),
             "accuracy against truth": round(float((top == case.truth).mean()), 4),
         },
-        "contestants": [contestant(outcome.tool, outcome.what) for outcome in taking_part],
-        "rows": [figures(outcome, wrong, ids) for outcome in outcomes],
+        "methods": [result.name for result in taking_part],
+        "rows": [figures(result, wrong, ids) for result in results],
     }
     return document, resampled(taking_part, wrong, ids, draws)

@@ -37,5 +37,5 @@ def quality(labels: np.ndarray, probabilities: np.ndarray, method: str, adjusted
     """float64 (n,): ``get_label_quality_scores``; **low** is suspicious."""
     from cleanlab.rank import get_label_quality_scores
 
-    found = get_label_quality_scores(labels, probabilities, method=method, adjust_pred_probs=adjusted)
-    return np.asarray(found, dtype=np.float64)
+    scores = get_label_quality_scores(labels, probabilities, method=method, adjust_pred_probs=adjusted)
+    return np.asarray(scores, dtype=np.float64)

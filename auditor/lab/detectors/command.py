@@ -42,13 +42,13 @@ def benchmark_detection(
     from auditor.cli.console import RichProgress, answer, command_line
     from auditor.cli.values import settings_for
     from auditor.lab.detectors.benchmark import REPORT, run_benchmark
-    from auditor.lab.detectors.sets import Context, Options, select_sets
+    from auditor.lab.detectors.sets import BenchmarkContext, BenchmarkOptions, select_sets
 
     settings = settings_for(data_dir)
-    options = Options(noise_rate=noise_rate, subset=subset, model=model, budget=budget, folds=folds)
+    options = BenchmarkOptions(noise_rate=noise_rate, subset=subset, model=model, budget=budget, folds=folds)
     folder = out or settings.runs_dir / "benchmark-detection"
     with RichProgress(quiet) as progress:
-        context = Context(settings, folder / "work", options, tuple(run or ()), workers, progress)
+        context = BenchmarkContext(settings, folder / "work", options, tuple(run or ()), workers, progress)
         if list_only:
             chosen = select_sets(sets or [])
             rows = [{"set": s.name, "what": s.summary, "state": s.absent(context) or "ready"} for s in chosen]

@@ -1,4 +1,4 @@
-"""The figures of one contestant on one set, and the resamples that intervals are made of.
+"""The figures of one method on one set, and the resamples that intervals are made of.
 
 This is the only place where scores meet the truth.
 """
@@ -14,8 +14,8 @@ import numpy as np
 from auditor.core.files import json_value
 from auditor.core.hashing import hash_array
 from auditor.core.seeds import generator
-from auditor.detect.metrics import Ranked, flag_counts
-from auditor.lab.detectors.methods import Outcome
+from auditor.lab.detectors.methods import MethodResult
+from auditor.lab.detectors.metrics import Ranked, flag_counts
 
 __all__ = ["DRAWN", "RANKING", "figures", "resampled"]
 
@@ -26,12 +26,12 @@ FLAGS = ("F1", "flagged", "precision", "recall")
 DRAWN = ("AP", "P@N", "F1")
 
 
-def figures(outcome: Outcome, wrong: np.ndarray, ids: np.ndarray) -> dict[str, Any]:
+def figures(result: MethodResult, wrong: np.ndarray, ids: np.ndarray) -> dict[str, Any]:
     """One row of results.
 
     Parameters
     ----------
-    outcome : Outcome
+    result : MethodResult
     wrong : bool array (n,)
         True where the given label is wrong.
     ids : array (n,)
@@ -40,15 +40,15 @@ def figures(outcome: Outcome, wrong: np.ndarray, ids: np.ndarray) -> dict[str, A
     Returns
     -------
     dict
-        ``tool, what, seconds, reason, scores`` (hash of what the contestant said) and the figures of `RANKING`
+        ``tool, what, seconds, reason, scores`` (hash of what the method said) and the figures of `RANKING`
         and `FLAGS`; None where there is none.
     """
-    row: dict[str, Any] = {"tool": outcome.tool, "what": outcome.what, "reason": outcome.reason}
-    row["seconds"] = None if outcome.reason else round(outcome.seconds, 4)
-    row["scores"] = _identity(outcome)
+    row: dict[str, Any] = {"tool": result.tool, "what": result.what, "reason": result.reason}
+    row["seconds"] = None if result.reason else round(result.seconds, 4)
+    row["scores"] = _identity(result)
     row |= dict.fromkeys((*RANKING, *FLAGS))
-    if outcome.score is not None:
-        ranked = Ranked.of(wrong, outcome.score, ids)
+    if result.score is not None:
+        ranked = Ranked.of(wrong, result.score, ids)
         row |= {
             "AP": ranked.average_precision(),
             "AUROC": ranked.auroc(),
@@ -56,34 +56,34 @@ def figures(outcome: Outcome, wrong: np.ndarray, ids: np.ndarray) -> dict[str, A
             "P@100": ranked.precision_at(100),
             "best F1": ranked.best_f1(),
         }
-    if outcome.flagged is not None:
-        counts = flag_counts(wrong, outcome.flagged)
+    if result.flagged is not None:
+        counts = flag_counts(wrong, result.flagged)
         row |= {"F1": counts.f1, "flagged": int(counts.flagged), "precision": counts.precision, "recall": counts.recall}
     return json_value(row)
 
 
-def _identity(outcome: Outcome) -> str | None:
-    parts = [hash_array(part) for part in (outcome.score, outcome.flagged) if part is not None]
+def _identity(result: MethodResult) -> str | None:
+    parts = [hash_array(part) for part in (result.score, result.flagged) if part is not None]
     return "+".join(part.removeprefix("sha256:")[:16] for part in parts) or None
 
 
-def resampled(outcomes: Sequence[Outcome], wrong: np.ndarray, ids: np.ndarray, draws: int) -> dict[str, np.ndarray]:
-    """Figures on resampled items, the same resamples for all contestants and for all seeds of a set.
+def resampled(results: Sequence[MethodResult], wrong: np.ndarray, ids: np.ndarray, draws: int) -> dict[str, np.ndarray]:
+    """Figures on resampled items, the same resamples for all methods and for all seeds of a set.
 
     Returns
     -------
     dict
-        Figure of `DRAWN` to float64 (contestants, draws); NaN where a contestant has no such figure.
+        Figure of `DRAWN` to float64 (methods, draws); NaN where a method has no such figure.
     """
-    ranked = [None if o.score is None else Ranked.of(wrong, o.score, ids) for o in outcomes]
-    drawn = {name: np.full((len(outcomes), draws), np.nan) for name in DRAWN}
+    ranked = [None if o.score is None else Ranked.of(wrong, o.score, ids) for o in results]
+    drawn = {name: np.full((len(results), draws), np.nan) for name in DRAWN}
     for draw, weights in enumerate(_resamples(len(wrong), draws)):
-        for row, (outcome, ranking) in enumerate(zip(outcomes, ranked, strict=True)):
+        for row, (result, ranking) in enumerate(zip(results, ranked, strict=True)):
             if ranking is not None:
                 found = _one_pass(ranking.order, ranking.truth, ranking.ends, weights)
                 drawn["AP"][row, draw], drawn["P@N"][row, draw] = found
-            if outcome.flagged is not None:
-                drawn["F1"][row, draw] = flag_counts(wrong, outcome.flagged, weights).f1
+            if result.flagged is not None:
+                drawn["F1"][row, draw] = flag_counts(wrong, result.flagged, weights).f1
     return drawn
 
 

@@ -1,4 +1,4 @@
-"""Who takes part: every detector of the registry, the default, cleanlab with all its options, a vote of neighbours.
+"""The methods compared: the default, every detector, cleanlab with all its options, a vote of neighbours.
 
 All get the same `Evidence`. No function here takes the truth.
 """
@@ -13,22 +13,21 @@ from functools import cache
 import numpy as np
 
 from auditor.detect.base import Detection, Evidence, NotApplicable
-from auditor.detect.findings import find
+from auditor.detect.findings import Findings, find
+from auditor.detect.margins import LOG_FLOOR
 from auditor.detect.registry import DETECTORS, run_detector
 from auditor.lab.detectors import cleanlab_adapter
 
-__all__ = ["COMBINED", "DEFAULT", "KNN", "OURS", "PEER", "Outcome", "contestant", "run_contestants"]
+__all__ = ["COMBINED", "DEFAULT", "KNN", "OURS", "PEER", "MethodResult", "method_name", "run_methods"]
 
 OURS, PEER, KNN = "auditor", "cleanlab", "kNN"
 #: Names of two rows others are compared with.
 DEFAULT, COMBINED = "default", "combined"
-#: Added to a probability before its logarithm where log-probabilities stand in for embeddings.
-LOG_FLOOR = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """What one contestant said.
+class MethodResult:
+    """What one method said.
 
     Attributes
     ----------
@@ -39,7 +38,7 @@ class Outcome:
     flagged : bool array (n,) or None
         None for a score that only ranks.
     seconds : float
-        Wall time of this contestant alone, the probabilities given.
+        Wall time of this method alone, the probabilities given.
     reason : str
         Why it did not take part; empty where it did.
     """
@@ -54,43 +53,43 @@ class Outcome:
     @property
     def name(self) -> str:
         """Unique name: ``tool/what``."""
-        return contestant(self.tool, self.what)
+        return method_name(self.tool, self.what)
 
 
-def contestant(tool: str, what: str) -> str:
+def method_name(tool: str, what: str) -> str:
     """``tool/what``."""
     return f"{tool}/{what}"
 
 
-def run_contestants(evidence: Evidence) -> list[Outcome]:
-    """Every contestant on the same evidence, in a fixed order."""
+def run_methods(evidence: Evidence) -> list[MethodResult]:
+    """Every method on the same evidence, in a fixed order."""
     _warm_up()
     _ = evidence.mean_probabilities  # weights of several networks are everybody's, and nobody's time
-    found = [_timed(OURS, DEFAULT, lambda: find(evidence))]
-    found += [_timed(OURS, name, lambda name=name: run_detector(name, evidence)) for name in DETECTORS]  # type: ignore[misc]
-    found.append(_neighbours(evidence))
-    return found + _cleanlab(evidence)
+    results = [_timed(OURS, DEFAULT, lambda: find(evidence))]
+    results += [_timed(OURS, name, lambda name=name: run_detector(name, evidence)) for name in DETECTORS]  # type: ignore[misc]
+    results.append(_neighbours(evidence))
+    return results + _cleanlab(evidence)
 
 
 @cache
 def _warm_up() -> None:
-    """Import and compile what the first contestant would otherwise be charged for."""
+    """Import and compile what the first method would otherwise be charged for."""
     p = np.tile([[0.8, 0.2], [0.3, 0.7]], (10, 1))
     tiny = Evidence(np.arange(20), np.tile([0, 1], 10), 2, probabilities=p, embeddings=p)
     run_detector(COMBINED, tiny)
     _cleanlab(tiny)
 
 
-def _timed(tool: str, what: str, run: Callable[[], Detection | NotApplicable]) -> Outcome:
+def _timed(tool: str, what: str, run: Callable[[], Detection | Findings | NotApplicable]) -> MethodResult:
     started = time.perf_counter()
     answer = run()
     seconds = time.perf_counter() - started
     if isinstance(answer, NotApplicable):
-        return Outcome(tool, what, None, None, 0.0, answer.reason)
-    return Outcome(tool, what, answer.score, answer.flagged, seconds)
+        return MethodResult(tool, what, None, None, 0.0, answer.reason)
+    return MethodResult(tool, what, answer.score, answer.flagged, seconds)
 
 
-def _neighbours(evidence: Evidence) -> Outcome:
+def _neighbours(evidence: Evidence) -> MethodResult:
     """A vote of 50 neighbours: on the embeddings, or where there are none on the log-probabilities."""
     if evidence.embeddings is not None:
         return _timed(KNN, "vote of 50, embeddings", lambda: run_detector("knn_vote", evidence))
@@ -103,16 +102,16 @@ def _neighbours(evidence: Evidence) -> Outcome:
     return _timed(KNN, "vote of 50, log-probabilities", vote)
 
 
-def _cleanlab(evidence: Evidence) -> list[Outcome]:
+def _cleanlab(evidence: Evidence) -> list[MethodResult]:
     labels, probabilities = evidence.labels, evidence.mean_probabilities
-    found = []
+    results = []
     for rule in cleanlab_adapter.FILTERS:
         started = time.perf_counter()
         flagged = cleanlab_adapter.filter_mask(labels, probabilities, rule)
-        found.append(Outcome(PEER, f"filter {rule}", None, flagged, time.perf_counter() - started))
+        results.append(MethodResult(PEER, f"filter {rule}", None, flagged, time.perf_counter() - started))
     for method, adjusted in cleanlab_adapter.SCORES:
         started = time.perf_counter()
         low = cleanlab_adapter.quality(labels, probabilities, method, adjusted)
         what = f"score {method}{', adjusted' if adjusted else ''}"
-        found.append(Outcome(PEER, what, -low, None, time.perf_counter() - started))
-    return found
+        results.append(MethodResult(PEER, what, -low, None, time.perf_counter() - started))
+    return results

@@ -1,4 +1,4 @@
-"""One picture per figure: a line per set, a mark per contestant. Plain SVG, no library."""
+"""One picture per figure: a line per set, a mark per method. Plain SVG, no library."""
 
 from __future__ import annotations
 

@@ -23,20 +23,21 @@ from auditor.detect.base import Evidence
 
 __all__ = [
     "FAMILIES",
+    "BenchmarkContext",
+    "BenchmarkOptions",
     "BenchmarkSet",
     "Case",
-    "Context",
     "Family",
-    "Options",
     "find_data",
     "label_array",
     "list_sets",
     "select_sets",
+    "slug",
 ]
 
 
 @dataclass(frozen=True)
-class Options:
+class BenchmarkOptions:
     """What a user may choose. Everything here can change a result and is part of the stored inputs.
 
     Attributes
@@ -69,7 +70,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Context:
+class BenchmarkContext:
     """Where things are.
 
     Attributes
@@ -77,7 +78,7 @@ class Context:
     settings : Settings
     work : Path
         Fits, runs and embeddings; content-addressed, so it may be shared and kept.
-    options : Options
+    options : BenchmarkOptions
     runs : tuple of Path
         Finished run folders that may serve ``cifar10n-...`` sets; each serves the set whose labels it has.
     workers : int
@@ -86,7 +87,7 @@ class Context:
 
     settings: Settings
     work: Path
-    options: Options = field(default_factory=Options)
+    options: BenchmarkOptions = field(default_factory=BenchmarkOptions)
     runs: tuple[Path, ...] = ()
     workers: int = 1
     progress: Progress = field(default_factory=SilentProgress)
@@ -99,7 +100,7 @@ class Case:
     Attributes
     ----------
     evidence : Evidence
-        All that contestants see.
+        All that the methods see.
     truth : int64 array (n,)
         True classes, for measuring only.
     facts : dict
@@ -115,12 +116,6 @@ class Case:
         """bool (n,): the given label differs from the truth."""
         return self.evidence.labels != self.truth
 
-    @classmethod
-    def in_id_order(cls, evidence: Evidence, truth: np.ndarray, facts: Mapping[str, Any]) -> Case:
-        """Sorted by id once, so that no detector has to."""
-        order = np.argsort(evidence.ids, kind="stable")
-        return cls(evidence.take(order), np.asarray(truth, dtype=np.int64)[order], facts)
-
 
 class BenchmarkSet(Protocol):
     """One set of the benchmark."""
@@ -135,16 +130,16 @@ class BenchmarkSet(Protocol):
     def limits(self) -> str:
         """What the figures do not say."""
 
-    def seeds(self, context: Context, wanted: int) -> int:
+    def seeds(self, context: BenchmarkContext, wanted: int) -> int:
         """How many seeds there are to run: 1 where a seed changes nothing."""
 
-    def absent(self, context: Context) -> str | None:
+    def absent(self, context: BenchmarkContext) -> str | None:
         """Why the set cannot be run here, or None."""
 
-    def inputs(self, context: Context, seed: int) -> dict[str, Any]:
+    def inputs(self, context: BenchmarkContext, seed: int) -> dict[str, Any]:
         """JSON values that determine the case: hashes of the data, recipe, seed."""
 
-    def case(self, context: Context, seed: int) -> Case:
+    def case(self, context: BenchmarkContext, seed: int) -> Case:
         """Evidence and truth."""
 
 
@@ -171,10 +166,10 @@ FAMILIES: Registry[Family] = Registry(
     "benchmark set",
     {
         "oof": "auditor.lab.detectors.stored:STORED",
-        "text": "auditor.lab.detectors.texts:TEXTS",
-        "digits": "auditor.lab.detectors.injected:DIGITS",
-        "cifar10": "auditor.lab.detectors.injected:CIFAR10",
-        "cifar10n": "auditor.lab.detectors.human:HUMAN",
+        "text": "auditor.lab.detectors.trained:TEXTS",
+        "digits": "auditor.lab.detectors.trained:DIGITS",
+        "cifar10": "auditor.lab.detectors.trained:CIFAR10",
+        "cifar10n": "auditor.lab.detectors.trained:HUMAN",
     },
     entry_point_group="auditor.benchmark_sets",
 )
@@ -212,6 +207,11 @@ def select_sets(wanted: Sequence[str]) -> list[BenchmarkSet]:
             raise UnknownNameError("benchmark set", name, known, [])
         found.append(made)
     return found
+
+
+def slug(name: str) -> str:
+    """A set's name as a file name."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
 
 
 def find_data(settings: Settings, relative: str) -> Path | None:

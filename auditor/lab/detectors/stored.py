@@ -17,7 +17,7 @@ from auditor.core.files import load_npz
 from auditor.core.hashing import hash_array, hash_file
 from auditor.detect.base import Evidence
 from auditor.engine.mixture import normalised
-from auditor.lab.detectors.sets import Case, Context, find_data, label_array
+from auditor.lab.detectors.sets import BenchmarkContext, Case, find_data, label_array
 
 __all__ = ["NETWORKS", "STORED", "StoredProbabilities"]
 
@@ -54,7 +54,7 @@ class StoredProbabilities:
             "0.5 % of the items: AP above 98 is at its noise floor."
         )
 
-    def _files(self, context: Context) -> dict[str, Path | None]:
+    def _files(self, context: BenchmarkContext) -> dict[str, Path | None]:
         folder = f"oof/cifar10n_{self.labels}"
         found = find_data(context.settings, folder)
         if self.network in MIXTURES:
@@ -68,20 +68,20 @@ class StoredProbabilities:
             files[f"cifar10n/{kind}.npy"] = find_data(context.settings, f"cifar10n/{kind}.npy")
         return files
 
-    def seeds(self, context: Context, wanted: int) -> int:
+    def seeds(self, context: BenchmarkContext, wanted: int) -> int:
         """Stored probabilities are one realisation."""
         return 1
 
-    def absent(self, context: Context) -> str | None:
+    def absent(self, context: BenchmarkContext) -> str | None:
         """See `BenchmarkSet.absent`."""
         missing = [name for name, path in self._files(context).items() if path is None]
         return f"not found below the data folders: {', '.join(missing)}" if missing else None
 
-    def inputs(self, context: Context, seed: int) -> dict[str, Any]:
+    def inputs(self, context: BenchmarkContext, seed: int) -> dict[str, Any]:
         """See `BenchmarkSet.inputs`."""
         return {"files": {name: hash_file(path) for name, path in self._files(context).items() if path is not None}}
 
-    def case(self, context: Context, seed: int) -> Case:
+    def case(self, context: BenchmarkContext, seed: int) -> Case:
         """See `BenchmarkSet.case`."""
         files = {name: path for name, path in self._files(context).items() if path is not None}
         labels = label_array(files.pop(f"cifar10n/{self.labels}.npy"))
@@ -96,7 +96,7 @@ class StoredProbabilities:
         facts: dict[str, Any] = {"network": self.network, "labels": f"CIFAR-10N {self.labels}", "trained here": False}
         if self.network == "convex":
             facts["network weights"] = {name: round(w, 3) for name, w in evidence.network_weights.items()}
-        return Case.in_id_order(evidence, truth, facts | {"evidence": hash_array(evidence.mean_probabilities)[7:23]})
+        return Case(evidence, truth, facts | {"evidence": hash_array(evidence.mean_probabilities)[7:23]})
 
 
 def _probabilities(path: Path, labels: np.ndarray) -> np.ndarray:

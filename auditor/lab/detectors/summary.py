@@ -11,16 +11,16 @@ import numpy as np
 from auditor.core.seeds import generator
 from auditor.detect.findings import STREAMED_FLAG_RULE
 from auditor.lab.detectors.measure import FLAGS, RANKING
-from auditor.lab.detectors.methods import COMBINED, DEFAULT, KNN, OURS, PEER, contestant
+from auditor.lab.detectors.methods import COMBINED, DEFAULT, KNN, OURS, PEER, method_name
 
 __all__ = ["Cell", "summarise"]
 
 FIGURES = (*RANKING, *FLAGS, "seconds")
 LEVEL = 0.95
-BASE = contestant(OURS, "log_odds_margin")
-MIXED = contestant(OURS, COMBINED)
-STREAMED = contestant(OURS, STREAMED_FLAG_RULE)
-USUAL = contestant(OURS, DEFAULT)
+BASE = method_name(OURS, "log_odds_margin")
+MIXED = method_name(OURS, COMBINED)
+STREAMED = method_name(OURS, STREAMED_FLAG_RULE)
+USUAL = method_name(OURS, DEFAULT)
 #: Not single detectors: the first two are mixtures or copies of others, the third needs verdicts.
 NOT_SINGLE = (COMBINED, DEFAULT, "verdict")
 
@@ -38,12 +38,12 @@ class Cell:
 
     @property
     def rows(self) -> dict[str, dict[str, Any]]:
-        """Contestant to its figures."""
-        return {contestant(row["tool"], row["what"]): row for row in self.document["rows"]}
+        """Method to its figures."""
+        return {method_name(row["tool"], row["what"]): row for row in self.document["rows"]}
 
     def resamples(self, figure: str, name: str) -> np.ndarray:
-        """One figure of one contestant, float32 (draws,)."""
-        return self.drawn[figure][self.document["contestants"].index(name)]
+        """One figure of one method, float32 (draws,)."""
+        return self.drawn[figure][self.document["methods"].index(name)]
 
 
 def summarise(cells: Sequence[Cell]) -> dict[str, Any]:
@@ -99,15 +99,15 @@ def _comparisons(name: str, cells: Sequence[Cell]) -> list[dict[str, Any]]:
     pairs = [
         ("AP", MIXED, single, "best single detector"),
         ("AP", MIXED, BASE, ""),
-        ("AP", MIXED, contestant(PEER, "score self_confidence"), "cleanlab's usual score"),
+        ("AP", MIXED, method_name(PEER, "score self_confidence"), "cleanlab's usual score"),
         ("AP", MIXED, scores, "cleanlab's best score"),
         ("AP", MIXED, vote, "vote of neighbours"),
-        ("AP", BASE, contestant(PEER, "score self_confidence"), "cleanlab's usual score"),
+        ("AP", BASE, method_name(PEER, "score self_confidence"), "cleanlab's usual score"),
         ("P@N", MIXED, scores, "cleanlab's best score"),
-        ("F1", USUAL, contestant(PEER, "filter prune_by_noise_rate"), "cleanlab's default"),
-        ("F1", USUAL, contestant(PEER, "filter predicted_neq_given"), ""),
+        ("F1", USUAL, method_name(PEER, "filter prune_by_noise_rate"), "cleanlab's default"),
+        ("F1", USUAL, method_name(PEER, "filter predicted_neq_given"), ""),
         ("F1", USUAL, rules, "cleanlab's best rule"),
-        ("F1", STREAMED, contestant(PEER, "filter prune_by_noise_rate"), "flags of larger data, cleanlab's default"),
+        ("F1", STREAMED, method_name(PEER, "filter prune_by_noise_rate"), "flags of larger data, cleanlab's default"),
         ("F1", USUAL, STREAMED, "flags of larger data"),
     ]
     return [
@@ -124,7 +124,7 @@ def _comparisons(name: str, cells: Sequence[Cell]) -> list[dict[str, Any]]:
 
 
 def _best(cells: Sequence[Cell], figure: str, among: Any) -> str:
-    """The contestant with the largest mean figure."""
+    """The method with the largest mean figure."""
     means = {
         name: float(np.mean([cell.rows[name][figure] for cell in cells]))
         for name, row in cells[0].rows.items()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from auditor.core.config import Settings
-from auditor.lab.detectors.sets import Context, Options
+from auditor.lab.detectors.sets import BenchmarkContext, BenchmarkOptions
 
 ITEMS, CLASSES = 400, 10
 
@@ -36,6 +36,6 @@ def stored(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def context(stored: Path, tmp_path: Path) -> Context:
+def context(stored: Path, tmp_path: Path) -> BenchmarkContext:
     settings = Settings(data_dirs=(stored,), cache_dir=tmp_path / "cache", offline=True)
-    return Context(settings, tmp_path / "work", Options(folds=3))
+    return BenchmarkContext(settings, tmp_path / "work", BenchmarkOptions(folds=3))

@@ -13,16 +13,16 @@ from typer.testing import CliRunner
 
 from auditor.cli.main import app
 from auditor.core.errors import UsageError
-from auditor.detect.metrics import Ranked
 from auditor.lab.detectors import benchmark
 from auditor.lab.detectors.benchmark import run_benchmark
 from auditor.lab.detectors.measure import _resamples, figures, resampled
-from auditor.lab.detectors.methods import Outcome
-from auditor.lab.detectors.sets import Context
+from auditor.lab.detectors.methods import MethodResult
+from auditor.lab.detectors.metrics import Ranked
+from auditor.lab.detectors.sets import BenchmarkContext
 from auditor.lab.detectors.summary import Cell, _difference
 
 
-def test_digits_end_to_end(context: Context, tmp_path: Path) -> None:
+def test_digits_end_to_end(context: BenchmarkContext, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = run_benchmark(["digits+symmetric", "text"], context, out, seeds=2, draws=20)
     one = result["sets"]["digits+symmetric"]
@@ -43,7 +43,9 @@ def test_digits_end_to_end(context: Context, tmp_path: Path) -> None:
         assert ET.parse(out / "plots" / plot).getroot().tag.endswith("svg")
 
 
-def test_a_killed_benchmark_continues(context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_benchmark_continues(
+    context: BenchmarkContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out, sets = tmp_path / "out", ["oof-aggre:resnet18", "oof-aggre:resnet50d"]
     measured: list[int] = []
     real = benchmark.measure_case
@@ -67,7 +69,7 @@ def test_a_killed_benchmark_continues(context: Context, tmp_path: Path, monkeypa
     assert len(measured) == 5  # another number of draws is another result
 
 
-def test_changed_labels_are_measured_again(context: Context, tmp_path: Path, stored: Path) -> None:
+def test_changed_labels_are_measured_again(context: BenchmarkContext, tmp_path: Path, stored: Path) -> None:
     out = tmp_path / "out"
     before = run_benchmark(["oof-aggre:resnet18"], context, out, draws=20)["sets"]["oof-aggre:resnet18"]
     clean = stored / "cifar10n" / "clean.npy"
@@ -81,7 +83,7 @@ def test_figures_equal_scikit_learns() -> None:
     wrong, score = rng.random(500) < 0.2, rng.normal(size=500)
     score[wrong] += 1
     flagged = score > 1
-    row = figures(Outcome("a", "b", score, flagged, 0.1), wrong, np.arange(500))
+    row = figures(MethodResult("a", "b", score, flagged, 0.1), wrong, np.arange(500))
     assert row["AP"] == pytest.approx(average_precision_score(wrong, score))
     assert row["AUROC"] == pytest.approx(roc_auc_score(wrong, score))
     assert row["P@N"] == pytest.approx(wrong[np.argsort(-score)[: wrong.sum()]].mean())
@@ -94,7 +96,7 @@ def test_resampled_figures_equal_those_of_the_copied_items() -> None:
     wrong = rng.random(300) < 0.2
     score = np.round(rng.normal(size=300) + wrong, 1)  # with many ties
     flagged = score > 1
-    drawn = resampled([Outcome("a", "b", score, flagged, 0.1)], wrong, np.arange(300), 20)
+    drawn = resampled([MethodResult("a", "b", score, flagged, 0.1)], wrong, np.arange(300), 20)
     ranked = Ranked.of(wrong, score, np.arange(300))
     for draw, weights in enumerate(_resamples(300, 20)):
         copies = np.repeat(np.arange(300), weights.astype(int))
@@ -104,7 +106,7 @@ def test_resampled_figures_equal_those_of_the_copied_items() -> None:
 
 
 def test_no_flag_at_all_has_no_precision() -> None:
-    row = figures(Outcome("a", "b", None, np.zeros(4, bool), 0.1), np.array([1, 0, 0, 1], bool), np.arange(4))
+    row = figures(MethodResult("a", "b", None, np.zeros(4, bool), 0.1), np.array([1, 0, 0, 1], bool), np.arange(4))
     assert (row["precision"], row["recall"], row["F1"]) == (None, 0.0, 0.0)
 
 
@@ -113,11 +115,11 @@ def _cell(seed: int, gain: float) -> Cell:
     wrong = rng.random(600) < 0.2
     noise = rng.normal(size=(2, 600))
     outcomes = [
-        Outcome("t", "good", noise[0] + (1 + gain) * wrong, None, 0.0),
-        Outcome("t", "poor", noise[1] + wrong, None, 0.0),
+        MethodResult("t", "good", noise[0] + (1 + gain) * wrong, None, 0.0),
+        MethodResult("t", "poor", noise[1] + wrong, None, 0.0),
     ]
     rows = [figures(outcome, wrong, np.arange(600)) for outcome in outcomes]
-    document = {"set": "s", "seed": seed, "contestants": [o.name for o in outcomes], "rows": rows}
+    document = {"set": "s", "seed": seed, "methods": [o.name for o in outcomes], "rows": rows}
     return Cell(document, resampled(outcomes, wrong, np.arange(600), 200))
 
 
@@ -130,9 +132,11 @@ def test_intervals_over_seeds_are_wider_than_over_items() -> None:
     assert width(alike) == pytest.approx(width(single))  # equal seeds add nothing
     assert width(apart) > width(single)
     assert apart["smallest"] < apart["difference"] < apart["largest"]
+    same = _difference([_cell(0, 1.0)], "AP", "t/good", "t/good")
+    assert (same["low"], same["difference"], same["high"]) == (0, 0, 0)
 
 
-def test_wrong_calls_are_refused(context: Context, tmp_path: Path) -> None:
+def test_wrong_calls_are_refused(context: BenchmarkContext, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="draws"):
         run_benchmark(["digits"], context, tmp_path / "out", draws=5)
 

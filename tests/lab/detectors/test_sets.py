@@ -12,8 +12,8 @@ import pytest
 
 from auditor.core.errors import DataError, UnknownNameError, UsageError
 from auditor.lab.detectors.benchmark import measure_case
-from auditor.lab.detectors.methods import run_contestants
-from auditor.lab.detectors.sets import Case, Context, Options, list_sets, select_sets
+from auditor.lab.detectors.methods import run_methods
+from auditor.lab.detectors.sets import BenchmarkContext, BenchmarkOptions, Case, list_sets, select_sets
 
 
 def names(*wanted: str) -> list[str]:
@@ -41,7 +41,7 @@ def test_an_unknown_name_shows_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("name", list_sets())
-def test_every_set_says_what_it_is_and_what_is_missing(name: str, tmp_path: Path, context: Context) -> None:
+def test_every_set_says_what_it_is_and_what_is_missing(name: str, tmp_path: Path, context: BenchmarkContext) -> None:
     (one,) = select_sets([name])
     empty = replace(context, settings=replace(context.settings, data_dirs=(tmp_path / "nothing",)))
     assert len(one.summary) > 20
@@ -53,7 +53,7 @@ def test_every_set_says_what_it_is_and_what_is_missing(name: str, tmp_path: Path
         assert len(why) > 20
 
 
-def case_of(name: str, context: Context) -> Case:
+def case_of(name: str, context: BenchmarkContext) -> Case:
     (one,) = select_sets([name])
     assert one.absent(context) is None
     return one.case(context, 0)
@@ -64,7 +64,7 @@ def rows(case: Case) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["oof-aggre:resnet18", "oof-aggre:convex"])
-def test_scrambled_truth_on_disk_changes_no_score(name: str, context: Context, stored: Path) -> None:
+def test_scrambled_truth_on_disk_changes_no_score(name: str, context: BenchmarkContext, stored: Path) -> None:
     before = rows(case_of(name, context))
     clean = stored / "cifar10n" / "clean.npy"
     np.save(clean, np.random.default_rng(9).permutation(np.load(clean)))
@@ -73,7 +73,7 @@ def test_scrambled_truth_on_disk_changes_no_score(name: str, context: Context, s
     assert after["auditor/combined"]["AP"] != before["auditor/combined"]["AP"]  # so it was really read
 
 
-def test_scrambled_truth_of_a_trained_set_changes_no_score(context: Context) -> None:
+def test_scrambled_truth_of_a_trained_set_changes_no_score(context: BenchmarkContext) -> None:
     case = case_of("digits+symmetric", context)
     scrambled = replace(case, truth=np.random.default_rng(9).permutation(case.truth))
     before, after = rows(case), rows(scrambled)
@@ -82,14 +82,14 @@ def test_scrambled_truth_of_a_trained_set_changes_no_score(context: Context) -> 
     assert after["auditor/default"]["AUROC"] < 0.6
 
 
-def test_stored_probabilities_of_other_labels_are_refused(context: Context, stored: Path) -> None:
+def test_stored_probabilities_of_other_labels_are_refused(context: BenchmarkContext, stored: Path) -> None:
     path = stored / "cifar10n" / "aggre.npy"
     np.save(path, (np.load(path) + 1) % 10)
     with pytest.raises(DataError, match="other labels"):
         case_of("oof-aggre:resnet18", context)
 
 
-def test_uniform_is_the_mean_and_convex_weights_the_networks(context: Context) -> None:
+def test_uniform_is_the_mean_and_convex_weights_the_networks(context: BenchmarkContext) -> None:
     uniform, convex = case_of("oof-aggre:uniform", context), case_of("oof-aggre:convex", context)
     assert len(uniform.evidence.network_probabilities) == 1
     assert list(convex.evidence.network_probabilities) == ["resnet18", "resnet50d"]
@@ -98,8 +98,8 @@ def test_uniform_is_the_mean_and_convex_weights_the_networks(context: Context) -
     assert convex.evidence.network_weights["resnet50d"] > 0.5
 
 
-def test_every_peer_and_detector_takes_part(context: Context) -> None:
-    outcomes = run_contestants(case_of("oof-aggre:resnet18", context).evidence)
+def test_every_peer_and_detector_takes_part(context: BenchmarkContext) -> None:
+    outcomes = run_methods(case_of("oof-aggre:resnet18", context).evidence)
     tools = [o.tool for o in outcomes]
     assert tools.count("cleanlab") == 7 + 5
     assert tools.count("kNN") == 1
@@ -112,10 +112,10 @@ def test_every_peer_and_detector_takes_part(context: Context) -> None:
 def test_nonsense_options_are_refused() -> None:
     for wrong in ({"noise_rate": 0.0}, {"subset": 10}, {"budget": "huge"}):
         with pytest.raises(UsageError):
-            Options(**wrong)  # type: ignore[arg-type]
+            BenchmarkOptions(**wrong)  # type: ignore[arg-type]
 
 
-def test_a_missing_network_is_named(context: Context, stored: Path) -> None:
+def test_a_missing_network_is_named(context: BenchmarkContext, stored: Path) -> None:
     shutil.rmtree(stored / "oof")
     (one,) = select_sets(["oof-aggre:resnet18"])
     assert "resnet18" in str(one.absent(context))

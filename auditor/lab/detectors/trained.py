@@ -1,0 +1,296 @@
+"""Sets that are audited here: the digits, CIFAR-10 images and news texts, whose true labels are known.
+
+The evidence is that of a run of `find_errors` with ``--embeddings auto``: detectors are measured on what users get.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from auditor.audit.evidence import run_evidence
+from auditor.audit.find_errors import find_errors
+from auditor.core.errors import AuditorError, DataError, OfflineError
+from auditor.core.hashing import hash_array, hash_file
+from auditor.data.base import Dataset, ItemTable
+from auditor.data.kinds import ImageDataset, TextDataset
+from auditor.data.open import open_dataset
+from auditor.lab.detectors.noise import KINDS, inject, standardised, uniforms
+from auditor.lab.detectors.sets import BenchmarkContext, Case, find_data, label_array, slug
+from auditor.runs.run import Run, open_run
+from auditor.train.choose import make_trainer
+
+__all__ = ["CIFAR10", "DIGITS", "HUMAN", "TEXTS", "TrainedSet"]
+
+CIFAR10_TRAIN = "cifar10?split=train"
+NEWS = "text/noisy_agnews_10k.csv"
+ENCODED = "linear head on a frozen encoder, neighbours among its embeddings"
+
+#: A data set with its given labels, and the true ones of its items.
+Labelled = tuple[Dataset, np.ndarray]
+
+
+@dataclass(frozen=True)
+class TrainedSet:
+    """A data set that `find_errors` audits, its models trained in cross-validation.
+
+    Attributes
+    ----------
+    name, summary, limits : str
+        See `BenchmarkSet`.
+    model : str or None
+        Trainer by name; None: the one the user chose.
+    source : callable
+        Opens what the labels belong to; raises where something is missing.
+    label : callable
+        Given and true labels of the source, for a seed.
+    large : bool
+        Trained on only where a budget was named; finished runs on the same labels serve as well.
+    """
+
+    name: str
+    summary: str
+    limits: str
+    model: str | None
+    source: Callable[[BenchmarkContext], Dataset]
+    label: Callable[[BenchmarkContext, Dataset, int], Labelled]
+    large: bool = False
+
+    def seeds(self, context: BenchmarkContext, wanted: int) -> int:
+        """As many as wanted; of large sets without a budget, the run folders given."""
+        return wanted if context.options.budget or not self.large else len(self._runs(context))
+
+    def absent(self, context: BenchmarkContext) -> str | None:
+        """See `BenchmarkSet.absent`."""
+        config = self._config(context, 0)
+        try:
+            self.source(context)
+            make_trainer(config["model"], config["budget"]).recipe()
+        except AuditorError as error:
+            return f"{error.what} {error.way_out or ''}".strip()
+        if self.large and context.options.budget is None and not self._runs(context):
+            return (
+                "trains on 50,000 images; say so with --budget quick or --budget standard, or give a finished run on "
+                "these labels with --run"
+            )
+        return None
+
+    def _config(self, context: BenchmarkContext, seed: int) -> dict[str, Any]:
+        options = context.options
+        model, budget = self.model or options.model, options.budget or "quick"
+        return {"model": model, "budget": budget, "folds": options.folds, "seed": seed, "embeddings": "auto"}
+
+    def _labelled(self, context: BenchmarkContext, seed: int) -> Labelled:
+        return self.label(context, self.source(context), seed)
+
+    def _runs(self, context: BenchmarkContext) -> list[Run]:
+        """Run folders given whose items and labels are those of this set."""
+        runs = [open_run(path) for path in context.runs]
+        if not self.large or not runs:
+            return []
+        dataset, _ = self._labelled(context, 0)
+        given = dict(zip(dataset.ids.tolist(), dataset.labels.tolist(), strict=True))
+        return [run for run in runs if [given.get(item) for item in run.ids] == run.labels.tolist()]
+
+    def inputs(self, context: BenchmarkContext, seed: int) -> dict[str, Any]:
+        """See `BenchmarkSet.inputs`."""
+        dataset, truth = self._labelled(context, seed)
+        how, runs = self._config(context, seed), self._runs(context)
+        if seed < len(runs):
+            how = {"probabilities": hash_file(runs[seed].pred_probs_path), "run": runs[seed].manifest["config"]}
+        return {"data": dataset.fingerprint, "truth": hash_array(truth), **how}
+
+    def case(self, context: BenchmarkContext, seed: int) -> Case:
+        """See `BenchmarkSet.case`."""
+        dataset, truth = self._labelled(context, seed)
+        runs = self._runs(context)
+        run = runs[seed] if seed < len(runs) else self._audit(context, dataset, seed)
+        evidence, model = run_evidence(run), run.manifest["model"]
+        true = dict(zip(dataset.ids.tolist(), truth.tolist(), strict=True))
+        facts = {
+            "network": model["name"],
+            "recipe": model["recipe"],
+            "labels": dataset.name,
+            "folds": run.config["folds"],
+            "budget": run.config["budget"],
+            "embeddings": run.manifest["embeddings"].get("name"),
+            "trained here": True,
+            "training seconds": round(sum(model["fit_seconds"].values()), 2),
+            "evidence": hash_array(evidence.mean_probabilities)[7:23],
+        }
+        return Case(evidence, np.array([true[item] for item in run.ids], dtype=np.int64), facts)
+
+    def _audit(self, context: BenchmarkContext, dataset: Dataset, seed: int) -> Run:
+        config = self._config(context, seed)
+        name = "-".join([slug(self.name), config["model"], config["budget"], str(config["folds"]), str(seed)])
+        return find_errors(
+            dataset,
+            audit="all",
+            quality=False,
+            workers=context.workers,
+            out=context.work / "runs" / f"{name}-{dataset.fingerprint.removeprefix('sha256:')[:8]}",
+            settings=context.settings,
+            progress=context.progress,
+            **config,
+        )
+
+
+def _relabelled(dataset: Dataset, given: np.ndarray, name: str) -> Dataset:
+    """The same items with other labels."""
+    if len(dataset) != len(given):
+        raise DataError(f"{len(given)} labels for the {len(dataset)} items of {dataset.name!r}.")
+    part = dataset.subset(np.arange(len(dataset)))
+    part.items, part.name = replace(part.items, labels=np.asarray(given, dtype=np.int64)), name
+    return part
+
+
+def _files(context: BenchmarkContext, *names: str) -> list[Path]:
+    paths = [find_data(context.settings, name) for name in names]
+    if missing := [name for name, path in zip(names, paths, strict=True) if path is None]:
+        raise OfflineError(f"not found below the data folders: {', '.join(missing)}")
+    return [path for path in paths if path is not None]
+
+
+def _noisy(name: str, kind: str, model: str | None, summary: str, limits: str) -> TrainedSet:
+    """Noise of one kind on a clean image set; noise, folds and training change with the seed."""
+
+    def source(context: BenchmarkContext) -> Dataset:
+        if name.startswith("digits"):
+            return open_dataset("digits", context.settings)
+        dataset = open_dataset(CIFAR10_TRAIN, context.settings)
+        chosen = np.argsort(uniforms(dataset.ids, 0, "subset"), kind="stable")[: context.options.subset]
+        return dataset.subset(np.sort(chosen))
+
+    def label(context: BenchmarkContext, dataset: Dataset, seed: int) -> Labelled:
+        features = None
+        if kind == "instance" and isinstance(dataset, ImageDataset):
+            features = standardised(dataset.load_images()[0])
+        truth, n_classes = dataset.labels, len(dataset.class_names)
+        given = inject(kind, dataset.ids, truth, n_classes, context.options.noise_rate, seed, features)
+        return _relabelled(dataset, given, name), truth
+
+    return TrainedSet(
+        name,
+        f"{summary.format(kind=kind)}",
+        f"Injected noise; not a reproduction of any paper's networks or sizes.{limits}",
+        model,
+        source,
+        label,
+    )
+
+
+def _human(name: str, kind: str, model: str, how: str) -> TrainedSet:
+    """CIFAR-10 train images with human labels."""
+
+    def source(context: BenchmarkContext) -> Dataset:
+        _files(context, f"cifar10n/{kind}.npy", "cifar10n/clean.npy")
+        return open_dataset(CIFAR10_TRAIN, context.settings)
+
+    def label(context: BenchmarkContext, dataset: Dataset, seed: int) -> Labelled:
+        paths = _files(context, f"cifar10n/{kind}.npy", "cifar10n/clean.npy")
+        given, clean = (label_array(path, len(dataset)) for path in paths)
+        return _relabelled(dataset, given, f"cifar10n-{kind}"), clean
+
+    return TrainedSet(
+        name,
+        f"CIFAR-10N {kind} labels; cross-validated {how}",
+        "One realisation of annotators. The truth is itself wrong for about 0.5 % of the items. The networks are small "
+        "ones trained on a CPU: not a reproduction of any paper's.",
+        model,
+        source,
+        label,
+        large=True,
+    )
+
+
+def _news(name: str, model: str, how: str) -> TrainedSet:
+    """NoisyAG-News: 10,000 texts; labels of one annotator each, about one in five wrong."""
+
+    def table(context: BenchmarkContext) -> pd.DataFrame:
+        table = pd.read_csv(_files(context, NEWS)[0])
+        if missing := {"label", "gt", "text"} - set(table.columns):
+            raise DataError(f"{NEWS} has no column {', '.join(sorted(missing))}.")
+        return table
+
+    def source(context: BenchmarkContext) -> Dataset:
+        rows = table(context)
+        names, labels = np.unique(rows[["label", "gt"]].to_numpy(), return_inverse=True)
+        ids = np.array([f"text/{row:05d}" for row in range(len(rows))])
+        items = ItemTable(ids, labels.reshape(-1, 2)[:, 0], np.full(len(rows), "all"), np.arange(len(rows)))
+        column = rows["text"].astype(str).to_numpy(dtype=object)
+        return TextDataset(
+            name="noisy-agnews", reference=NEWS, class_names=tuple(map(str, names)), items=items, column=column
+        )
+
+    def label(context: BenchmarkContext, dataset: Dataset, seed: int) -> Labelled:
+        number = {text: k for k, text in enumerate(dataset.class_names)}
+        return dataset, table(context)["gt"].astype(str).map(number).to_numpy(dtype=np.int64)
+
+    return TrainedSet(
+        name,
+        f"NoisyAG-News, human labels, 4 classes; cross-validated here: {how}",
+        "One realisation of annotators, whose errors are systematic: the model learns them. Seeds change folds.",
+        model,
+        source,
+        label,
+    )
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """A family whose sets are all listed."""
+
+    sets: dict[str, TrainedSet]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `Family.names`."""
+        return tuple(self.sets)
+
+    def make(self, name: str) -> TrainedSet | None:
+        """See `Family.make`."""
+        return self.sets.get(name)
+
+    def others(self, word: str) -> tuple[str, ...]:
+        """None: all are in `names`."""
+        return ()
+
+
+def _family(*sets: TrainedSet) -> _Listed:
+    return _Listed({one.name: one for one in sets})
+
+
+class _Human:
+    names = ("cifar10n-aggre", "cifar10n-random1", "cifar10n-aggre-frozen", "cifar10n-random1-frozen")
+
+    def make(self, name: str) -> TrainedSet | None:
+        """See `Family.make`."""
+        match = re.fullmatch(r"cifar10n-(\w+)(-frozen)?", name)
+        if match is None:
+            return None
+        if match[2]:
+            return _human(name, match[1], "frozen", ENCODED)
+        return _human(name, match[1], "fastnet", "network (fastnet) with training dynamics")
+
+    def others(self, word: str) -> tuple[str, ...]:
+        """Any labels that lie beside the two usual ones."""
+        return (word,) if self.make(word) else ()
+
+
+_ON_DIGITS = "scikit-learn digits with {kind} label noise made here; cross-validated kernel classifier on pixels"
+_ON_CIFAR10 = "a subset of the CIFAR-10 train images with {kind} label noise made here; cross-validated " + ENCODED
+DIGITS = _family(*(_noisy(f"digits+{kind}", kind, "pixels", _ON_DIGITS, "") for kind in KINDS))
+CIFAR10 = _family(
+    *(_noisy(f"cifar10+{k}", k, None, _ON_CIFAR10, " The given CIFAR-10 labels count as true.") for k in KINDS)
+)
+TEXTS = _family(
+    _news("text", "tfidf", "TF-IDF and logistic regression"),
+    _news("text-sentence", "sentence", "frozen sentence encoder with a linear head"),
+)
+HUMAN = _Human()
