@@ -10,6 +10,7 @@ from auditor.core.files import read_json
 from auditor.core.hashing import hash_bytes
 from auditor.lab.cifake.grid.experiment import GridExperiment
 from auditor.lab.cifake.report import cifake_lines
+from auditor.lab.detectors.report import report_text
 from auditor.lab.experiment.shell import MANIFEST, Experiment
 from auditor.lab.prune.experiment import PruneExperiment
 from auditor.lab.saliency.report import curves_svg
@@ -53,3 +54,10 @@ def test_manifests_hold_the_hash_of_every_file(name: str) -> None:
     assert {
         file for file, digest in files.items() if hash_bytes((REPORTS / name / file).read_bytes()) != digest
     } == set()
+
+
+def test_detection() -> None:
+    folder = REPORTS / "detection"
+    document = read_json(folder / "results.json")
+    assert document["schema"] == "auditor.detection-benchmark/1"
+    assert report_text(document, read_json(folder / "manifest.json")) == (folder / "report.md").read_text()
