@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from auditor.detect.base import Detection, Evidence
-from auditor.detect.margins import best_other, given_probability, log_odds
+from auditor.detect.margins import given_probability, log_odds_margin, preferred_class
 
 __all__ = ["ClassAdjusted", "adjusted_probabilities", "class_levels", "levels_from_given"]
 
@@ -66,8 +66,5 @@ class ClassAdjusted:
         labels = evidence.labels
         levels = class_levels(evidence.mean_probabilities, labels)
         adjusted = adjusted_probabilities(evidence.mean_probabilities, levels)
-        other, value = best_other(adjusted, labels)
-        given = given_probability(adjusted, labels)
-        flagged = value > given
-        suggested = np.where(flagged, other, labels)
-        return Detection(log_odds(value, given), flagged, suggested, {"class_levels": levels.tolist()})
+        suggested, flagged = preferred_class(adjusted, labels)
+        return Detection(log_odds_margin(adjusted, labels), flagged, suggested, {"class_levels": levels.tolist()})

@@ -17,7 +17,7 @@ from auditor.detect.base import Detection, Evidence
 from auditor.detect.dynamics_scores import Aum
 from auditor.detect.em_posterior import fit_em, likelihood_fit
 from auditor.detect.knn import neighbour_posterior
-from auditor.detect.margins import LOG_FLOOR, best_other, given_probability, log_odds_margin
+from auditor.detect.margins import LOG_FLOOR, best_other, given_probability, log_odds_margin, preferred_class
 from auditor.detect.noise_models import compare_noise_models, log_pool
 
 __all__ = ["Combined"]
@@ -77,7 +77,7 @@ class Combined:
         by_class = likelihood_fit(pool, labels, FLAG_BETA)
         meta |= {"flag_beta": by_class.beta}
         averaged = (pool + by_class.posterior) / 2
-        preferred = best_other(pool, labels)[1] > given_probability(pool, labels)
+        preferred = preferred_class(pool, labels)[1]
         flagged = preferred & (given_probability(averaged, labels) < 0.5)
         suggested = np.where(preferred, best_other(averaged, labels)[0], labels)
         if evidence.embeddings is not None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from auditor.detect.base import Detection, Evidence, NotApplicable
 from auditor.detect.item_dynamics import ItemDynamics
-from auditor.detect.margins import LOG_FLOOR, best_other, given_probability, log_odds
+from auditor.detect.margins import LOG_FLOOR, log_odds, preferred_class
 
 __all__ = [
     "Aum",
@@ -132,11 +132,9 @@ def dynamics_detection(
     if not visited.any():
         return NotApplicable(name, "no item was both trained on and held out")
     score[~visited] = np.median(score[visited])
-    suggested = evidence.labels.copy()
+    suggested = evidence.labels
     if evidence.probabilities is not None:
-        p = evidence.mean_probabilities
-        other, value = best_other(p, evidence.labels)
-        suggested = np.where(value > given_probability(p, evidence.labels), other, suggested)
+        suggested = preferred_class(evidence.mean_probabilities, evidence.labels)[0]
     return Detection(score, None, suggested, {"not_visited": int((~visited).sum())})
 
 
@@ -167,8 +165,7 @@ class Gap:
     needs: ClassVar[tuple[str, ...]] = ("dynamics",)
 
     def detect(self, evidence: Evidence) -> Detection | NotApplicable:
-        found = dynamics_detection("gap", evidence, "train", lambda d: area_under_margin(d) - heldout_margin(d))
-        return found
+        return dynamics_detection("gap", evidence, "train", lambda d: area_under_margin(d) - heldout_margin(d))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import numpy as np
 from auditor.core.errors import DataError, UnknownNameError, UsageError
 from auditor.detect.base import Detection, Evidence, NotApplicable
 from auditor.detect.class_adjusted import adjusted_probabilities, levels_from_given
-from auditor.detect.margins import best_other, given_probability, id_keys, log_odds, rank_order
+from auditor.detect.margins import best_other, id_keys, log_odds, log_odds_margin, preferred_class, rank_order
 from auditor.detect.registry import DETECTORS, run_detector
 from auditor.engine.analysis import Analysis, analyze
 from auditor.engine.mixture import given_probabilities
@@ -197,10 +197,7 @@ def _default_in_pieces(evidence: Evidence, chunk_rows: int | None) -> Findings:
     for start, rows in evidence.blocks(chunk_rows):
         at = slice(start, start + len(rows))
         mine = labels[at]
-        score[at] = log_odds(best_other(rows, mine)[1], given_probability(rows, mine))
-        adjusted = adjusted_probabilities(rows, levels)
-        other, value = best_other(adjusted, mine)
-        flagged[at] = value > given_probability(adjusted, mine)
-        preferred[at] = np.where(flagged[at], other, mine)
+        score[at] = log_odds_margin(rows, mine)
+        preferred[at], flagged[at] = preferred_class(adjusted_probabilities(rows, levels), mine)
     meta = {"class_levels": levels.tolist()}
     return _findings(evidence, score, flagged, preferred, STREAMED_RANKING, STREAMED_FLAG_RULE, meta)

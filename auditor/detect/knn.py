@@ -9,7 +9,7 @@ import numpy as np
 
 from auditor.core.errors import ConfigError
 from auditor.detect.base import Detection, Evidence
-from auditor.detect.margins import best_other, given_probability, log_odds
+from auditor.detect.margins import given_probability, log_odds_margin, preferred_class
 
 __all__ = ["KnnPosterior", "KnnVote", "neighbour_posterior"]
 
@@ -67,12 +67,10 @@ def _detect(evidence: Evidence, neighbours: int, temperature: float | None, pass
     labels = evidence.labels
     positions, cosines = evidence.neighbours(neighbours)
     share = neighbour_posterior(positions, cosines, labels, evidence.n_classes, temperature, passes)
-    other, value = best_other(share, labels)
-    given = given_probability(share, labels)
-    flagged = value > given
+    suggested, flagged = preferred_class(share, labels)
     meta = {"neighbours": neighbours, "without_neighbours": int((positions[:, 0] < 0).sum())}
     # An item without neighbours has a uniform share: margin 0, neither suspicious nor cleared.
-    return Detection(log_odds(value, given, floor), flagged, np.where(flagged, other, labels), meta)
+    return Detection(log_odds_margin(share, labels, floor), flagged, suggested, meta)
 
 
 @dataclass(frozen=True)

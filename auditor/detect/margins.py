@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["LOG_FLOOR", "best_other", "given_probability", "id_keys", "log_odds", "log_odds_margin", "rank_order"]
+__all__ = [
+    "LOG_FLOOR",
+    "best_other",
+    "given_probability",
+    "id_keys",
+    "log_odds",
+    "log_odds_margin",
+    "preferred_class",
+    "rank_order",
+]
 
 #: Added to every probability before its logarithm (not clipped to it), so that a margin stays within 9.22.
 LOG_FLOOR = 1e-4
@@ -30,6 +39,20 @@ def best_other(p: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarra
     masked[rows, labels] = -np.inf
     classes = masked.argmax(axis=1).astype(np.int64)
     return classes, p[rows, classes]
+
+
+def preferred_class(p: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The class of the largest entry, the given one among equals.
+
+    Returns
+    -------
+    classes : int64 array (n,)
+    ahead : bool array (n,)
+        True where another class is strictly ahead of the given label.
+    """
+    other, value = best_other(p, labels)
+    ahead = value > given_probability(p, labels)
+    return np.where(ahead, other, labels), ahead
 
 
 def log_odds(other: np.ndarray, given: np.ndarray, floor: float = LOG_FLOOR) -> np.ndarray:

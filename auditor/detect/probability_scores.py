@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import xlogy
 
 from auditor.detect.base import Detection, Evidence
-from auditor.detect.margins import LOG_FLOOR, best_other, given_probability, log_odds
+from auditor.detect.margins import LOG_FLOOR, best_other, given_probability, log_odds_margin, preferred_class
 
 __all__ = ["ConfidenceWeightedEntropy", "Entropy", "LogOddsMargin", "NormalizedMargin", "SelfConfidence"]
 
 
-def _kept_or_better(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
-    """(suggested, flagged): the argmax class, and where it is strictly ahead of the given label."""
-    p, labels = evidence.mean_probabilities, evidence.labels
-    other, value = best_other(p, labels)
-    flagged = value > given_probability(p, labels)
-    return np.where(flagged, other, labels), flagged
-
-
-def _meta(evidence: Evidence) -> dict[str, Any]:
-    return {"network_weights": evidence.network_weights} if len(evidence.network_weights) > 1 else {}
+def _detection(evidence: Evidence, score: np.ndarray, flags: bool = False) -> Detection:
+    """With the argmax class as suggestion, and as flags, if wanted, where it is strictly ahead of the given label."""
+    preferred, ahead = preferred_class(evidence.mean_probabilities, evidence.labels)
+    meta = {"network_weights": evidence.network_weights} if len(evidence.network_weights) > 1 else {}
+    return Detection(score, ahead if flags else None, preferred, meta)
 
 
 @dataclass(frozen=True)
@@ -37,10 +32,7 @@ class LogOddsMargin:
     needs: ClassVar[tuple[str, ...]] = ("probabilities",)
 
     def detect(self, evidence: Evidence) -> Detection:
-        p, labels = evidence.mean_probabilities, evidence.labels
-        suggested, flagged = _kept_or_better(evidence)
-        score = log_odds(best_other(p, labels)[1], given_probability(p, labels))
-        return Detection(score, flagged, suggested, _meta(evidence))
+        return _detection(evidence, log_odds_margin(evidence.mean_probabilities, evidence.labels), flags=True)
 
 
 @dataclass(frozen=True)
@@ -51,7 +43,7 @@ class SelfConfidence:
 
     def detect(self, evidence: Evidence) -> Detection:
         given = given_probability(evidence.mean_probabilities, evidence.labels)
-        return Detection(-np.log(given + LOG_FLOOR), None, _kept_or_better(evidence)[0], _meta(evidence))
+        return _detection(evidence, -np.log(given + LOG_FLOOR))
 
 
 @dataclass(frozen=True)
@@ -62,9 +54,7 @@ class NormalizedMargin:
 
     def detect(self, evidence: Evidence) -> Detection:
         p, labels = evidence.mean_probabilities, evidence.labels
-        suggested, flagged = _kept_or_better(evidence)
-        score = best_other(p, labels)[1] - given_probability(p, labels)
-        return Detection(score, flagged, suggested, _meta(evidence))
+        return _detection(evidence, best_other(p, labels)[1] - given_probability(p, labels), flags=True)
 
 
 @dataclass(frozen=True)
@@ -77,8 +67,7 @@ class ConfidenceWeightedEntropy:
         p = evidence.mean_probabilities
         given = given_probability(p, evidence.labels)
         # The floor keeps the ratio finite where the given class got probability 0 (cleanlab's is the same).
-        score = _entropy(p) / np.log(evidence.n_classes) / np.maximum(given, 1e-6)
-        return Detection(score, None, _kept_or_better(evidence)[0], _meta(evidence))
+        return _detection(evidence, _entropy(p) / np.log(evidence.n_classes) / np.maximum(given, 1e-6))
 
 
 @dataclass(frozen=True)
@@ -88,8 +77,7 @@ class Entropy:
     needs: ClassVar[tuple[str, ...]] = ("probabilities",)
 
     def detect(self, evidence: Evidence) -> Detection:
-        score = _entropy(evidence.mean_probabilities)
-        return Detection(score, None, _kept_or_better(evidence)[0], _meta(evidence))
+        return _detection(evidence, _entropy(evidence.mean_probabilities))
 
 
 def _entropy(p: np.ndarray) -> np.ndarray:
