@@ -30,7 +30,6 @@ from auditor.runs.run import Run
 __all__ = ["Flagging", "Inputs", "flag_inputs", "inputs_from_files", "inputs_from_run", "peak_memory"]
 
 
-
 @dataclass(frozen=True)
 class Inputs:
     """What is to be flagged.

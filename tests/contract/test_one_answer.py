@@ -16,7 +16,7 @@ from auditor.audit.detector_scores import score_table
 from auditor.audit.findings import make_findings
 from auditor.audit.flagging import Inputs, flag_inputs
 from auditor.core.errors import AuditorError
-from auditor.data.probabilities import open_probabilities
+from auditor.data.intake import open_probabilities
 from auditor.detect.base import Evidence
 from auditor.detect.findings import find
 from auditor.detect.registry import DETECTORS
