@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, repeat
 from typing import Final
 
 import numpy as np
 
-from auditor.policy.result import Concern, LimitResult, Status
+from auditor.policy.result import Concern, LimitResult
 from auditor.policy.rows import Rows
-from auditor.quality.base import Outcome
+from auditor.quality.base import Findings, Outcome
 
 __all__ = ["MOST_CONCERNS", "copies_limit", "count_judged", "severity_limit", "single_limit"]
 
 #: Concerns kept per limit.
 MOST_CONCERNS: Final = 50
+_WORDS: Final = {"splits": ("in", "lie in more than one split"), "labels": ("labelled", "carry different labels")}
 
 
 def single_limit(name: str, outcome: Outcome, rows: Rows, judged: np.ndarray, limit: int) -> LimitResult:
@@ -32,45 +34,39 @@ def single_limit(name: str, outcome: Outcome, rows: Rows, judged: np.ndarray, li
     limit : int
     """
     if outcome.findings is None:
-        return LimitResult(name, "not measured", limit, None, f"not measured: {outcome.reason}")
-    count, allowed = count_judged(outcome, judged), f"at most {limit:,} allowed"
+        return LimitResult.not_measured(name, limit, outcome.reason)
+    count = count_judged(outcome, judged)
     among = "" if judged.all() else f"{count:,} among the judged rows; in all rows: "
-    words = f"{among}{outcome.reason}; {allowed}"
-    return LimitResult(name, _status(count, limit), limit, count, words, _concerns(outcome, rows, judged))
+    concerns = islice(_concerns(outcome.findings, outcome.about, rows, judged), MOST_CONCERNS)
+    return LimitResult.at_most(name, limit, count, f"{among}{outcome.reason}; at most {limit:,} allowed", concerns)
 
 
 def count_judged(outcome: Outcome, judged: np.ndarray) -> int:
     """How much the check found; see `single_limit`."""
     if outcome.findings is None or not len(outcome.findings.items):
         return int(outcome.status == "found")
-    return int(_touched(outcome, judged)[outcome.findings.items].sum())
+    return int(_touched(outcome.findings, judged)[outcome.findings.items].sum())
 
 
-def _touched(outcome: Outcome, judged: np.ndarray) -> np.ndarray:
-    """Rows that are judged or share a group of the outcome with a judged row, bool (n,)."""
+def _touched(findings: Findings, judged: np.ndarray) -> np.ndarray:
+    """Rows that are judged or share a group with a judged row, bool (n,)."""
     touched = judged.copy()
-    for group in outcome.findings.groups if outcome.findings is not None else ():
+    for group in findings.groups:
         touched[group.members] |= judged[group.members].any()
     return touched
 
 
-def _concerns(outcome: Outcome, rows: Rows, judged: np.ndarray) -> tuple[Concern, ...]:
+def _concerns(findings: Findings, about: str, rows: Rows, judged: np.ndarray) -> Iterator[Concern]:
     """The groups that hold a judged row, and then the named items that are in none."""
-    if outcome.findings is None:
-        return ()
-    concerns, single = [], _touched(outcome, judged)
-    for group in outcome.findings.groups:
+    single = _touched(findings, judged)
+    for group in findings.groups:
         single[group.members] = False
         if judged[group.members].any():
-            concerns.append(
-                _concern(rows, group.members, judged, f"{outcome.about}: {_listed(rows.ids[group.members])}")
-            )
-    notes = outcome.findings.notes or [""] * len(outcome.findings.items)
-    for item, note in zip(outcome.findings.items, notes, strict=True):
+            yield _concern(rows, group.members, judged, f"{about}: {_listed(rows.ids[group.members])}")
+    for item, note in zip(findings.items, findings.notes or repeat(""), strict=False):
         if single[item]:
-            message = f"{outcome.about}: {rows.ids[item]}" + (f" ({note})" if note else "")
-            concerns.append(_concern(rows, np.array([item]), judged, message))
-    return tuple(concerns[:MOST_CONCERNS])
+            message = f"{about}: {rows.ids[item]}" + (f" ({note})" if note else "")
+            yield _concern(rows, np.array([item]), judged, message)
 
 
 def severity_limit(
@@ -83,16 +79,15 @@ def severity_limit(
     chosen = [outcome for outcome in outcomes if outcome.severity in severities]
     looked = [outcome for outcome in chosen if outcome.findings is not None]
     if not looked:
-        words = f"not measured: no check of severity {' or '.join(severities)} could look"
-        return LimitResult(name, "not measured", limit, None, words)
+        return LimitResult.not_measured(name, limit, f"no check of severity {' or '.join(severities)} could look")
     counts = {outcome.name: count_judged(outcome, judged) for outcome in looked}
     broken = [f"{check} ({count:,})" for check, count in counts.items() if count]
-    told = f": {', '.join(broken)}" if broken else ""
-    words = f"{len(broken)} of {len(looked)} check(s) found something{told}; at most {limit:,} allowed"
-    concerns = tuple(Concern((), None, f"{o.name}: {o.reason}") for o in looked if counts[o.name])
+    named = f": {', '.join(broken)}" if broken else ""
+    words = f"{len(broken)} of {len(looked)} check(s) found something{named}; at most {limit:,} allowed"
+    concerns = (Concern((), None, f"{o.name}: {o.reason}") for o in looked if counts[o.name])
     if len(looked) < len(chosen):
         words += f"; {len(chosen) - len(looked)} could not look"
-    return LimitResult(name, _status(len(broken), limit), limit, len(broken), words, concerns)
+    return LimitResult.at_most(name, limit, len(broken), words, concerns)
 
 
 def copies_limit(
@@ -111,30 +106,23 @@ def copies_limit(
     """
     exact, alike = outcomes["exact_duplicates"], outcomes["near_duplicates"] if near else None
     if exact.findings is None:
-        return LimitResult(name, "not measured", limit, None, f"not measured: {exact.reason}")
+        return LimitResult.not_measured(name, limit, exact.reason)
     # A near group holds the exact copies of its members.
     groups = [] if alike is None or alike.findings is None else [g.members for g in alike.findings.groups]
     in_near = set(np.concatenate(groups).tolist()) if groups else set()
     groups += [g.members for g in exact.findings.groups if int(g.members[0]) not in in_near]
     values = rows.splits if differing == "splits" else rows.labels
     broken = [m for m in sorted(groups, key=lambda m: int(m[0])) if judged[m].any() and len(set(values[m])) > 1]
-    what = "copies in" if differing == "splits" else "copies labelled"
-    concerns = (
-        _concern(rows, m, judged, f"{what} {_listed(values[m])}: {_listed(rows.ids[m])}")
-        for m in broken[:MOST_CONCERNS]
-    )
+    what, verb = _WORDS[differing]
+    words = f"{len(broken):,} set(s) of copies {verb}; at most {limit:,} allowed"
     if differing == "splits" and len(set(values)) < 2:
         words = "there is one split only: nothing can leak"
-    else:
-        verb = "lie in more than one split" if differing == "splits" else "carry different labels"
-        words = f"{len(broken):,} set(s) of copies {verb}; at most {limit:,} allowed"
     if alike is not None and alike.findings is None:
         words += f"; exact copies only: {alike.reason}"
-    return LimitResult(name, _status(len(broken), limit), limit, len(broken), words, tuple(concerns))
-
-
-def _status(found: int, limit: int) -> Status:
-    return "passed" if found <= limit else "failed"
+    concerns = (
+        _concern(rows, m, judged, f"copies {what} {_listed(values[m])}: {_listed(rows.ids[m])}") for m in broken
+    )
+    return LimitResult.at_most(name, limit, len(broken), words, islice(concerns, MOST_CONCERNS))
 
 
 def _listed(values: np.ndarray) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,7 +34,7 @@ class LimitResult:
     found : float or None
     words : str
     concerns : tuple of Concern
-        The first `MOST_CONCERNS`.
+        The first `MOST_CONCERNS` of `auditor.policy.limits`.
     """
 
     name: str
@@ -42,6 +43,18 @@ class LimitResult:
     found: float | None
     words: str
     concerns: tuple[Concern, ...] = ()
+
+    @classmethod
+    def at_most(
+        cls, name: str, limit: float, found: float, words: str, concerns: Iterable[Concern] = ()
+    ) -> LimitResult:
+        """Passed where `found` is no larger than `limit`."""
+        return cls(name, "passed" if found <= limit else "failed", limit, found, words, tuple(concerns))
+
+    @classmethod
+    def not_measured(cls, name: str, limit: float, reason: str) -> LimitResult:
+        """Neither kept nor broken, and why."""
+        return cls(name, "not measured", limit, None, f"not measured: {reason}")
 
 
 @dataclass(frozen=True)

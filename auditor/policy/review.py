@@ -44,10 +44,8 @@ def error_rate(judged: int, known: np.ndarray, state: ReviewState, limit: float)
     unknown, size = judged - int(known.sum()), int(known.sum())
     total = _total(known, state)
     if total is None:
-        words = (
-            "not measured: the audit stream has too few verdicts on these rows (auditor sample, then auditor review)"
-        )
-        return LimitResult(name, "not measured", limit, None, words)
+        reason = "the audit stream has too few verdicts on these rows (auditor sample, then auditor review)"
+        return LimitResult.not_measured(name, limit, reason)
     interval, how = total
     upper = (interval.high + unknown) / judged
     words = (
@@ -56,7 +54,7 @@ def error_rate(judged: int, known: np.ndarray, state: ReviewState, limit: float)
     )
     if unknown:
         words += f"; {unknown:,} of {size + unknown:,} rows could not be audited and count as possibly wrong"
-    return LimitResult(name, "passed" if upper <= limit else "failed", limit, upper, words)
+    return LimitResult.at_most(name, limit, upper, words)
 
 
 def _total(known: np.ndarray, state: ReviewState) -> tuple[Interval, str] | None:
