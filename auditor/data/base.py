@@ -14,10 +14,11 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from auditor.core.config import Settings
 from auditor.core.errors import EmptyDataError, LabelError
 from auditor.core.hashing import hash_strings
 
-__all__ = ["BadItem", "Dataset", "ItemTable", "Modality"]
+__all__ = ["BadItem", "Dataset", "FormOfReference", "ItemTable", "Modality"]
 
 Modality = Literal["image", "text", "table", "probabilities"]
 
@@ -140,6 +141,16 @@ class Dataset(ABC):
         for row in zip(self.items.ids, self.content_hashes, self.items.labels, self.items.splits, strict=True):
             parts.extend(map(str, row))
         return hash_strings(parts)
+
+
+class FormOfReference:
+    """Base of the adapters that open any path: there is nothing to look up for `auditor datasets`."""
+
+    options: frozenset[str] = frozenset()
+
+    def status(self, settings: Settings) -> tuple[str, str]:
+        """A form of reference, not a set."""
+        return "form", "any path"
 
 
 def validate_items(name: str, items: ItemTable, class_names: Sequence[str]) -> None:

@@ -16,14 +16,14 @@ from auditor.data.columns import Features, SplitFiles, features_of, read_column,
 from auditor.data.decode import is_lossless
 from auditor.data.folder import LOSSLESS_SUFFIXES, index_in_split
 from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME, ImageDataset, TableDataset, TextDataset
-from auditor.data.labels import encode_labels, split_names
+from auditor.data.labels import EncodedLabels, encode_labels, split_names
 from auditor.data.roles import Roles, choose_roles
 from auditor.data.sources import ColumnSource, FileSource, Source
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FileTable", "MemoryTable", "build_dataset"]
+__all__ = ["FileTable", "MemoryTable", "build_dataset", "encode_label_column"]
 
 _SCHEME_SAMPLE = 64
 
@@ -103,14 +103,7 @@ def build_dataset(
     UsageError, LabelError, EmptyDataError
     """
     roles = choose_roles(table, options, where)
-    described = table.features.classes.get(roles.label)
-    classes = split_names(options.get("classes")) or described
-    column = table.column(roles.label)
-    if table.features.types[roles.label] == "other":
-        column = _as_strings(column, roles.label, where)
-    encoded = encode_labels(
-        column.to_pylist(), classes, f"column {roles.label!r} of {where}", None if described is None else -1
-    )
+    encoded = encode_label_column(table, roles.label, options, where)
     keep = encoded.present
     items = _items(table, roles, encoded.codes, where).take(keep)
     common: dict[str, Any] = {
@@ -130,13 +123,24 @@ def build_dataset(
     return TableDataset(**common, frame=_frame(table, roles.content).iloc[keep].reset_index(drop=True))
 
 
-def _as_strings(column: Any, name: str, where: str) -> Any:
+def encode_label_column(table: _Table, name: str, options: Mapping[str, str], where: str) -> EncodedLabels:
+    """Labels of a table as positions in the classes: those of the options, of the column's description, or its values.
+
+    Raises
+    ------
+    LabelError, EmptyDataError
+    """
     import pyarrow as pa
 
-    try:
-        return column.cast(pa.string())
-    except pa.ArrowException as error:
-        raise LabelError(f"column {name!r} of {where} is of type {column.type}, which holds no class.") from error
+    described = table.features.classes.get(name)
+    column = table.column(name)
+    if table.features.types[name] == "other":
+        try:
+            column = column.cast(pa.string())
+        except pa.ArrowException as error:
+            raise LabelError(f"column {name!r} of {where} is of type {column.type}, which holds no class.") from error
+    classes = split_names(options.get("classes")) or described
+    return encode_labels(column.to_pylist(), classes, f"column {name!r} of {where}", None if described is None else -1)
 
 
 def _items(table: _Table, roles: Roles, codes: np.ndarray, where: str) -> ItemTable:

@@ -10,7 +10,7 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import EmptyDataError, LabelError, UnreadableError
-from auditor.data.base import ItemTable
+from auditor.data.base import FormOfReference, ItemTable
 from auditor.data.decode import LOSSLESS_SUFFIXES
 from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME, ImageDataset
 from auditor.data.reference import Reference
@@ -23,12 +23,11 @@ IMAGE_SUFFIXES = LOSSLESS_SUFFIXES | {".jpg", ".jpeg", ".jpe", ".jfif", ".webp",
 SPLIT_NAMES = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev"})
 
 
-class Folder:
+class Folder(FormOfReference):
     """Adapter of ``folder://PATH`` and of plain paths of folders."""
 
     summary = "a folder of class folders with images, optionally below train/ and test/"
     example = "folder:///data/pets"
-    options: frozenset[str] = frozenset()
 
     def open(self, reference: Reference, settings: Settings) -> ImageDataset:
         """Scan the folder; ids are paths relative to it, with forward slashes."""
@@ -67,10 +66,6 @@ class Folder:
             source=FileSource([os.path.join(root.absolute(), one.relative) for one in found]),
             hash_scheme=RGB_SCHEME if suffixes <= LOSSLESS_SUFFIXES else FILE_SCHEME,
         )
-
-    def status(self, settings: Settings) -> tuple[str, str]:
-        """A form of reference, not a set."""
-        return "form", "any path"
 
 
 @dataclass(frozen=True)

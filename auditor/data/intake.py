@@ -18,7 +18,7 @@ import numpy as np
 from auditor.core.config import Settings
 from auditor.core.errors import EmptyDataError, LabelError, ProbabilityError, UnreadableError, UsageError
 from auditor.core.files import load_npy, load_npz
-from auditor.data.base import ItemTable
+from auditor.data.base import FormOfReference, ItemTable
 from auditor.data.class_order import check_class_order
 from auditor.data.kinds import ProbabilityDataset
 from auditor.data.labels import EncodedLabels, encode_labels, split_names
@@ -57,7 +57,7 @@ CLASS_NAME_KEYS = ("class_names", "classes")
 _TEXT_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
 
-class Probabilities:
+class Probabilities(FormOfReference):
     """Adapter of ``probs://FILE?labels=FILE&classes=a,b`` and of plain paths of .npy and .npz files."""
 
     summary = "your own predicted probabilities, with labels and class names: .npy, .npz, parquet or a table"
@@ -73,10 +73,6 @@ class Probabilities:
             split_names(options.get("classes")),
             check_order=options.get("check_order", "true").lower() not in ("0", "false", "no", "off"),
         )
-
-    def status(self, settings: Settings) -> tuple[str, str]:
-        """A form of reference, not a set."""
-        return "form", "any path"
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from auditor.core.config import Settings
-from auditor.data.base import Dataset
+from auditor.data.base import Dataset, FormOfReference
 from auditor.data.build import FileTable, MemoryTable, build_dataset
 from auditor.data.columns import SplitFiles, parquet_file
 from auditor.data.folder import printable
@@ -11,64 +15,56 @@ from auditor.data.reference import Reference
 from auditor.data.roles import ROLE_OPTIONS
 from auditor.data.tables import read_table
 
-__all__ = ["Csv", "Jsonl", "Parquet"]
-
-_COMMON = ROLE_OPTIONS | {"classes", "root"}
+__all__ = ["Csv", "Jsonl", "Parquet", "read_table_of"]
 
 
-class _TextTable:
-    """A table that is read into memory whole."""
+class _Table(FormOfReference):
+    """A table in one file; ids are row numbers of the file (first row 0) or the id column."""
 
-    summary: str
-    example: str
-    options: frozenset[str] = _COMMON
+    options = ROLE_OPTIONS | {"classes", "root"}
+
+    def _columns(self, path: Path, options: Mapping[str, str]) -> MemoryTable | FileTable:
+        return MemoryTable(read_table_of(path, options))
 
     def open(self, reference: Reference, settings: Settings) -> Dataset:
-        """Read the table; ids are row numbers of the file (first row 0) or the id column."""
+        """Read the table, or the columns of it that are not images."""
         path = reference.path.absolute()
-        options = reference.options
-        strings = [options[k] for k in ("id", "image", "text", "group") if k in options]
-        csv_options = {k: options[k] for k in ("delimiter", "encoding") if k in options}
-        table = MemoryTable(read_table(path, strings, **csv_options))
         return build_dataset(
-            table, options, printable(path.stem), str(reference.with_path(path)), repr(str(path)), path.parent
+            self._columns(path, reference.options),
+            reference.options,
+            printable(path.stem),
+            str(reference.with_path(path)),
+            repr(str(path)),
+            path.parent,
         )
 
-    def status(self, settings: Settings) -> tuple[str, str]:
-        """A form of reference, not a set."""
-        return "form", "any path"
+
+def read_table_of(path: Path, options: Mapping[str, str]) -> Any:
+    """The Arrow table of a text file, columns that hold ids, paths or texts as text; `options` as of a reference."""
+    strings = [options[k] for k in ("id", "image", "text", "group") if k in options]
+    return read_table(path, strings, **{k: options[k] for k in ("delimiter", "encoding") if k in options})
 
 
-class Csv(_TextTable):
+class Csv(_Table):
     """Adapter of ``csv://FILE?image=path&label=y``."""
 
     summary = "a CSV or TSV table: a column of image paths, of texts, or columns of numbers and categories"
     example = "csv:///data/x.csv?image=path&label=y"
-    options = _COMMON | {"delimiter", "encoding"}
+    options = _Table.options | {"delimiter", "encoding"}
 
 
-class Jsonl(_TextTable):
+class Jsonl(_Table):
     """Adapter of ``jsonl://FILE?text=body&label=y``."""
 
     summary = "a JSON Lines table, columns as in CSV"
     example = "jsonl:///data/x.jsonl?text=body&label=y"
 
 
-class Parquet:
+class Parquet(_Table):
     """Adapter of ``parquet://FILE?columns=a,b&label=y``; image bytes are read when asked for."""
 
     summary = "a parquet table, columns as in CSV or images stored inside"
     example = "parquet:///data/x.parquet?image=img&label=y"
-    options = _COMMON
 
-    def open(self, reference: Reference, settings: Settings) -> Dataset:
-        """Open the file; ids are row numbers or the id column."""
-        path = reference.path.absolute()
-        table = FileTable([SplitFiles("all", (parquet_file(path),))])
-        return build_dataset(
-            table, reference.options, printable(path.stem), str(reference.with_path(path)), repr(str(path)), path.parent
-        )
-
-    def status(self, settings: Settings) -> tuple[str, str]:
-        """A form of reference, not a set."""
-        return "form", "any path"
+    def _columns(self, path: Path, options: Mapping[str, str]) -> MemoryTable | FileTable:
+        return FileTable([SplitFiles("all", (parquet_file(path),))])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from auditor.core.errors import EmptyDataError, LabelError, UnreadableError, UsageError
 
-__all__ = ["STRING_NAMES", "read_csv", "read_jsonl", "read_table", "table_suffix"]
+__all__ = ["STRING_NAMES", "csv_delimiter", "read_csv", "read_jsonl", "read_table", "table_suffix"]
 
 #: CSV columns of these names are kept as text: an id "0007" must not become 7.
 STRING_NAMES = frozenset({"id", "item_id", "uuid", "text", "path", "image", "image_path", "file_name", "filename"})
@@ -56,8 +56,7 @@ def read_table(path: Path, strings: Sequence[str] = (), **options: str) -> Any:
     elif suffix in (".jsonl", ".ndjson"):
         table = read_jsonl(path)
     else:
-        default = "\t" if suffix == ".tsv" else ","
-        table = read_csv(path, strings, options.get("delimiter", default), options.get("encoding", "utf8"))
+        table = read_csv(path, strings, csv_delimiter(path, options), options.get("encoding", "utf8"))
     if table.num_rows == 0:
         raise EmptyDataError(f"{str(path)!r} has no rows.")
     repeated = {name for name in table.column_names if table.column_names.count(name) > 1}
@@ -102,9 +101,25 @@ def read_csv(path: Path, strings: Sequence[str] = (), delimiter: str = ",", enco
         raise UnreadableError(f"{str(path)!r} is not a readable CSV file: {_one_line(error)}.") from error
     if any(pa.types.is_binary(field.type) for field in table.schema):
         raise _not_utf8(path, encoding)
-    if table.num_columns == 1 and delimiter == "," and ";" in table.column_names[0]:
-        return read_csv(path, strings, ";", encoding)
     return table
+
+
+def csv_delimiter(path: Path, options: Mapping[str, str]) -> str:
+    """The one asked for; a tab for ``.tsv``; a semicolon where a header of one column holds one; else a comma."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    if "delimiter" in options:
+        return options["delimiter"]
+    if table_suffix(path) == ".tsv":
+        return "\t"
+    read_options = csv.ReadOptions(encoding=options.get("encoding", "utf8"))
+    try:
+        with csv.open_csv(path, read_options, csv.ParseOptions(newlines_in_values=True)) as reader:
+            names = reader.schema.names
+    except (pa.ArrowException, LookupError, UnicodeDecodeError, OSError):
+        return ","  # whoever reads the table says what is wrong
+    return ";" if len(names) == 1 and ";" in names[0] else ","
 
 
 def _not_utf8(path: Path, encoding: str) -> UnreadableError:

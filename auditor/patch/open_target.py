@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,18 +13,19 @@ import numpy as np
 from auditor.core.config import Settings
 from auditor.core.errors import DataError
 from auditor.data.base import Dataset
-from auditor.data.build import FileTable, MemoryTable
+from auditor.data.build import FileTable, MemoryTable, encode_label_column
 from auditor.data.columns import SplitFiles, parquet_file
 from auditor.data.hub import local_splits, remote_splits
 from auditor.data.intake import encode_supplied, read_labels
 from auditor.data.kinds import ImageDataset
-from auditor.data.labels import encode_labels, split_names
+from auditor.data.labels import split_names
 from auditor.data.locate import search_folders
 from auditor.data.open import DATASETS, open_dataset
 from auditor.data.reference import Reference, parse_reference
 from auditor.data.roles import Roles, choose_roles
 from auditor.data.sources import ColumnFile, ColumnSource
-from auditor.data.tables import read_table
+from auditor.data.table import read_table_of
+from auditor.data.tables import csv_delimiter
 from auditor.patch.array_rows import ArrayRows
 from auditor.patch.copies import CopyState, copy_state
 from auditor.patch.folder_target import FolderTarget
@@ -103,25 +105,66 @@ def _reference_of(root: Path, state: CopyState, settings: Settings) -> tuple[Ref
     return Reference(about["scheme"], str(place), options), settings
 
 
+@dataclass(frozen=True)
+class _Opening:
+    """What every builder of a target is given: the data set, what opened it, and the memory of a copy."""
+
+    dataset: Dataset
+    reference: Reference
+    settings: Settings
+    root: Path | None
+    state: CopyState | None
+
+    def extra(self, name: str) -> dict[str, Any] | None:
+        """What a copy remembers of its file `name`."""
+        return None if self.state is None else self.state.extra.get("files", {}).get(name)
+
+    def rows(
+        self,
+        column: str,
+        files: Sequence[RowFile],
+        place: np.ndarray,
+        opens: dict[str, Any],
+        multi_in_files: bool = True,
+    ) -> RowTarget:
+        """The target in files of rows."""
+        return RowTarget(self.dataset, column, self.root, self.state, files, place, opens, multi_in_files)
+
+    def columns(self, table: MemoryTable | FileTable, where: str) -> tuple[Roles, Callable[[str], Any], np.ndarray]:
+        """The roles, how a class name is stored in the label column, and the row of the files behind each item: rows
+        without a label are no items."""
+        options = self.reference.options
+        roles = choose_roles(table, options, where)
+        encoded = encode_label_column(table, roles.label, options, where)
+        if not np.array_equal(encoded.codes[encoded.present], self.dataset.labels):
+            raise DataError(f"the files of {self.dataset.name!r} changed while they were read.", "Try again.")
+        described = split_names(options.get("classes")) or table.features.classes.get(roles.label)
+        sample = next(iter(table.head(roles.label, 1)), None)
+        value: Callable[[str], Any] = str
+        if isinstance(sample, bool):
+            value = lambda name: name == "True"  # noqa: E731
+        elif isinstance(sample, int | float):
+            number = type(sample)
+            value = lambda name: number(name if described is None else described.index(name))  # noqa: E731
+        return roles, value, encoded.present
+
+
 def _target(parsed: Reference, settings: Settings, root: Path | None, state: CopyState | None) -> Target:
     dataset = open_dataset(str(parsed), settings)
-    scheme = parse_reference(dataset.reference, DATASETS.names()).scheme
-    build = _BUILDERS.get(scheme)
+    reference = parse_reference(dataset.reference, DATASETS.names())
+    build = _BUILDERS.get(reference.scheme)
     if build is None:
-        return Unwritable(dataset, f"there are no files behind {scheme!r} that could be copied")
-    return build(dataset, parse_reference(dataset.reference, DATASETS.names()), settings, root, state)
+        return Unwritable(dataset, f"there are no files behind {reference.scheme!r} that could be copied")
+    return build(_Opening(dataset, reference, settings, root, state))
 
 
-def _folder(
-    dataset: Dataset, reference: Reference, settings: Settings, root: Path | None, state: CopyState | None
-) -> Target:
-    return FolderTarget(dataset, reference.path, root, state)
+def _folder(opening: _Opening) -> Target:
+    return FolderTarget(opening.dataset, opening.reference.path, opening.root, opening.state)
 
 
-def _named(
-    dataset: Dataset, reference: Reference, settings: Settings, root: Path | None, state: CopyState | None
-) -> Target:
+def _named(opening: _Opening) -> Target:
     """CIFAR-10 and CIFAKE: image columns; one file per split in the order of the items."""
+    dataset, reference = opening.dataset, opening.reference
     source = dataset.source if isinstance(dataset, ImageDataset) else None
     if not isinstance(source, ColumnSource):
         return Unwritable(dataset, "it lies in another form than parquet files")
@@ -137,25 +180,19 @@ def _named(
         physical = [source.files[f] for f in used]
         order = rows - int(source.starts[used[0]])
         added = AddedColumn(dataset.labels[here], names) if column == "class" else None
-        name = f"cifar10/{split}-00000-of-00001.parquet" if cifar else f"{split}-00000-of-00001.parquet"
-        extra = _extra(state, name)
-        files.append(ParquetRows(physical, name, column, names.index, extra, order, added))
+        name = f"{'cifar10/' if cifar else ''}{split}-00000-of-00001.parquet"
+        files.append(ParquetRows(physical, name, column, names.index, opening.extra(name), order, added))
         place[here, 0], place[here, 1] = k, np.arange(len(here))
     opens: dict[str, Any] = {"scheme": "cifar10", "path": "cifar10", "options": dict(reference.options)}
     if not cifar:
         # CIFAKE takes its labels from file names, which a corrected copy keeps; so it is read by its columns.
-        opens = {
-            "scheme": "hf",
-            "path": ".",
-            "options": {"image": source.column, "label": column, "classes": ",".join(names)},
-        }
-    return RowTarget(dataset, column, root, state, files, place, opens, multi_in_files=True)
+        options = {"image": source.column, "label": column, "classes": ",".join(names)}
+        opens = {"scheme": "hf", "path": ".", "options": options}
+    return opening.rows(column, files, place, opens)
 
 
-def _hub(
-    dataset: Dataset, reference: Reference, settings: Settings, root: Path | None, state: CopyState | None
-) -> Target:
-    options = reference.options
+def _hub(opening: _Opening) -> Target:
+    reference, settings = opening.reference, opening.settings
     splits, folder = None, None
     for base in (reference.path, *(b / reference.location for b in search_folders(settings))):
         if base.is_dir():
@@ -163,86 +200,76 @@ def _hub(
             break
     if splits is None:
         name = reference.location if folder is None else str(folder.absolute())
-        splits = remote_splits(name, options, settings)
-    physical = [(split.split, file) for split in splits for file in split.files]
+        splits = remote_splits(name, reference.options, settings)
+    roles, value, kept = opening.columns(FileTable(splits), repr(opening.dataset.name))
     files = []
-    roles, value = _column_of(FileTable(splits), options, repr(dataset.name))
-    per_split: dict[str, int] = {}
-    for split, file in physical:
-        number = per_split[split] = per_split.get(split, -1) + 1
-        count = sum(s == split for s, _ in physical)
-        name = f"data/{split}-{number:05d}-of-{count:05d}.parquet"
-        if file.is_parquet and folder is not None:
-            name = Path(file.path).relative_to(folder.absolute()).as_posix()
-        files.append(ParquetRows([file], name, roles.label, value, _extra(state, name)))
-    kept = _kept_rows(FileTable(splits), roles, options, dataset)
-    opens = {"scheme": "hf", "path": ".", "options": _pinned(options, roles)}
-    return RowTarget(
-        dataset, roles.label, root, state, files, _place(kept, [f for _, f in physical]), opens, multi_in_files=True
-    )
+    for split in splits:
+        for number, file in enumerate(split.files):
+            name = f"data/{split.split}-{number:05d}-of-{len(split.files):05d}.parquet"
+            if file.is_parquet and folder is not None:
+                name = Path(file.path).relative_to(folder.absolute()).as_posix()
+            files.append(ParquetRows([file], name, roles.label, value, opening.extra(name)))
+    opens = {"scheme": "hf", "path": ".", "options": _pinned(reference.options, roles)}
+    return opening.rows(roles.label, files, _place(kept, [file for split in splits for file in split.files]), opens)
 
 
-def _parquet(
-    dataset: Dataset, reference: Reference, settings: Settings, root: Path | None, state: CopyState | None
-) -> Target:
-    path = reference.path.absolute()
+def _parquet(opening: _Opening) -> Target:
+    path = opening.reference.path.absolute()
     file = parquet_file(path)
-    table = FileTable([SplitFiles("all", (file,))])
-    roles, value = _column_of(table, reference.options, repr(str(path)))
-    kept = _kept_rows(table, roles, reference.options, dataset)
-    rows = ParquetRows([file], path.name, roles.label, value, _extra(state, path.name))
-    opens = {"scheme": "parquet", "path": path.name, "options": _pinned(reference.options, roles, path.parent)}
-    return RowTarget(dataset, roles.label, root, state, [rows], _place(kept, [file]), opens, multi_in_files=True)
+    roles, value, kept = opening.columns(FileTable([SplitFiles("all", (file,))]), repr(str(path)))
+    rows = ParquetRows([file], path.name, roles.label, value, opening.extra(path.name))
+    opens = _opens(opening.reference, roles)
+    return opening.rows(roles.label, [rows], _place(kept, [file]), opens)
 
 
-def _text_table(
-    dataset: Dataset, reference: Reference, settings: Settings, root: Path | None, state: CopyState | None
-) -> Target:
-    path, options = reference.path.absolute(), reference.options
-    strings = [options[k] for k in ("id", "image", "text", "group") if k in options]
-    csv_options = {k: options[k] for k in ("delimiter", "encoding") if k in options}
-    table = MemoryTable(read_table(path, strings, **csv_options))
-    roles, value = _column_of(table, options, repr(str(path)))
-    kept = _kept_rows(table, roles, options, dataset)
+def _text_table(opening: _Opening) -> Target:
+    path, options, state = opening.reference.path.absolute(), opening.reference.options, opening.state
+    table = MemoryTable(read_table_of(path, options))
+    roles, value, kept = opening.columns(table, repr(str(path)))
+    is_csv = opening.reference.scheme == "csv"
     rows: CsvRows | JsonlRows
-    if reference.scheme == "csv":
-        encoding, delimiter = options.get("encoding", "utf8"), _delimiter(path, options)
+    if is_csv:
+        encoding, delimiter = options.get("encoding", "utf8"), csv_delimiter(path, options)
         rows = CsvRows(path, path.name, encoding, delimiter, roles.label, lambda name: str(value(name)))
     else:
         owns = state is not None and bool(state.multi)
-        rows = JsonlRows(path, path.name, "utf8", roles.label, _json_of(value), owns)
+        spell: Callable[[str], str] = lambda name: json.dumps(value(name), ensure_ascii=False)  # noqa: E731
+        rows = JsonlRows(path, path.name, "utf8", roles.label, spell, owns)
     if rows.n != len(table):
         raise DataError(
             f"{str(path)!r}: {len(table)} rows were read, but {rows.n} are found in its text: its quotes or line "
             "breaks cannot be told apart safely.",
             "Write the corrections to a table instead, with --mapping FILE.csv.",
         )
-    opens = {"scheme": reference.scheme, "path": path.name, "options": _pinned(options, roles, path.parent)}
     place = np.column_stack([np.zeros_like(kept), kept])
-    return RowTarget(
-        dataset, roles.label, root, state, [rows], place, opens, multi_in_files=reference.scheme == "jsonl"
-    )
+    return opening.rows(roles.label, [rows], place, _opens(opening.reference, roles), multi_in_files=not is_csv)
 
 
-def _supplied(
-    dataset: Dataset, reference: Reference, settings: Settings, root: Path | None, state: CopyState | None
-) -> Target:
-    labels = Path(reference.options["labels"]) if "labels" in reference.options else None
-    if labels is None or labels.suffix != ".npy" or reference.path.suffix != ".npy":
+def _supplied(opening: _Opening) -> Target:
+    dataset, options, path = opening.dataset, opening.reference.options, opening.reference.path
+    labels = Path(options["labels"]) if "labels" in options else None
+    if labels is None or labels.suffix != ".npy" or path.suffix != ".npy":
         return Unwritable(dataset, "labels and probabilities must be two .npy files")
-    codes = encode_supplied(read_labels(labels).values, dataset.class_names, "labels").codes
-    names = split_names(reference.options.get("classes")) or dataset.class_names
-    text = np.load(labels, mmap_mode="r", allow_pickle=False).dtype.kind == "U"
-    extra = _extra(state, "labels.npy") or {}
+    values = read_labels(labels).values
+    kept = encode_supplied(values, dataset.class_names, "labels").present
+    names = split_names(options.get("classes")) or dataset.class_names
     files = [
-        ArrayRows(labels, "labels.npy", (lambda name: name) if text else names.index, extra.get("dtype")),
-        ArrayRows(reference.path, "pred_probs.npy"),
+        ArrayRows(
+            labels,
+            "labels.npy",
+            (lambda name: name) if values.dtype.kind == "U" else names.index,
+            (opening.extra("labels.npy") or {}).get("dtype"),
+        ),
+        ArrayRows(path, "pred_probs.npy"),
     ]
-    kept = np.flatnonzero(codes >= 0)
     place = np.column_stack([np.zeros_like(kept), kept])
-    options = {**reference.options, "labels": "labels.npy"}
-    opens = {"scheme": "probs", "path": "pred_probs.npy", "options": options, "inside": ["labels"]}
-    return _Supplied(dataset, "label", root, state, files, place, opens, multi_in_files=False)
+    opens = {
+        "scheme": "probs",
+        "path": "pred_probs.npy",
+        "options": {**options, "labels": "labels.npy"},
+        "inside": ["labels"],
+    }
+    return _Supplied(dataset, "label", opening.root, opening.state, files, place, opens, multi_in_files=False)
 
 
 class _Supplied(RowTarget):
@@ -253,43 +280,16 @@ class _Supplied(RowTarget):
         return plan if k == 0 else replace(plan, labels={}, before=self._aside[0])
 
 
-def _column_of(table: Any, options: Any, where: str) -> tuple[Roles, Callable[[str], Any]]:
-    """The roles, and how a class name is stored in the label column."""
-    roles = choose_roles(table, options, where)
-    kind = table.features.types[roles.label]
-    described = split_names(options.get("classes")) or table.features.classes.get(roles.label)
-    sample = next(iter(table.head(roles.label, 1)), None)
-    if isinstance(sample, bool):
-        return roles, lambda name: name == "True"
-    if isinstance(sample, int | float):
-        number = type(sample)
-        return roles, lambda name: number(described.index(name)) if described is not None else number(name)
-    return roles, (lambda name: name) if kind != "other" else str
-
-
-def _kept_rows(table: Any, roles: Roles, options: Any, dataset: Dataset) -> np.ndarray:
-    """Row of the files behind each item: rows without a label are no items."""
-    import pyarrow as pa
-
-    described = table.features.classes.get(roles.label)
-    column = table.column(roles.label)
-    if table.features.types[roles.label] == "other":
-        column = column.cast(pa.string())
-    encoded = encode_labels(
-        column.to_pylist(),
-        split_names(options.get("classes")) or described,
-        "labels",
-        None if described is None else -1,
-    )
-    if not np.array_equal(encoded.codes[encoded.present], dataset.labels):
-        raise DataError(f"the files of {dataset.name!r} changed while they were read.", "Try again.")
-    return encoded.present
-
-
 def _place(rows: np.ndarray, files: Sequence[ColumnFile]) -> np.ndarray:
     starts = np.cumsum([0, *(f.rows for f in files)])
     file = np.searchsorted(starts, rows, side="right") - 1
     return np.column_stack([file, rows - starts[file]])
+
+
+def _opens(reference: Reference, roles: Roles) -> dict[str, Any]:
+    """How the copy of one file is opened."""
+    path = reference.path.absolute()
+    return {"scheme": reference.scheme, "path": path.name, "options": _pinned(reference.options, roles, path.parent)}
 
 
 def _pinned(options: Any, roles: Roles, folder: Path | None = None) -> dict[str, str]:
@@ -310,37 +310,7 @@ def _pinned(options: Any, roles: Roles, folder: Path | None = None) -> dict[str,
     return pinned
 
 
-def _extra(state: CopyState | None, name: str) -> dict[str, Any] | None:
-    return None if state is None else state.extra.get("files", {}).get(name)
-
-
-def _delimiter(path: Path, options: Any) -> str:
-    if "delimiter" in options:
-        return str(options["delimiter"])
-    if path.suffix.lower() == ".tsv" or path.with_suffix("").suffix.lower() == ".tsv":
-        return "\t"
-    import pyarrow as pa
-    from pyarrow import csv
-
-    # As read_csv decides: a header of one column with a semicolon in it is a table of semicolons.
-    options_of_read = csv.ReadOptions(encoding=options.get("encoding", "utf8"))
-    try:
-        with csv.open_csv(
-            path, read_options=options_of_read, parse_options=csv.ParseOptions(newlines_in_values=True)
-        ) as reader:
-            names = reader.schema.names
-    except pa.ArrowException:
-        return ","
-    return ";" if len(names) == 1 and ";" in names[0] else ","
-
-
-def _json_of(value: Callable[[str], Any]) -> Callable[[str], str]:
-    import json
-
-    return lambda name: json.dumps(value(name), ensure_ascii=False)
-
-
-_BUILDERS: dict[str, Callable[..., Target]] = {
+_BUILDERS: dict[str, Callable[[_Opening], Target]] = {
     "folder": _folder,
     "cifar10": _named,
     "cifake": _named,
