@@ -10,7 +10,7 @@ import typer
 from auditor.cli.options import DataDir, Index, Json, Offline, RunName, Store
 
 if TYPE_CHECKING:
-    from auditor.patch.applying import Outcome
+    from auditor.patch.applying import PatchResult
 
 __all__ = ["app"]
 
@@ -251,30 +251,30 @@ def convert(
     answer(lines, {"schema": "auditor.patch-convert/1", **about} if json else None)
 
 
-def _report(outcome: Outcome, json: bool, follow: str) -> None:
+def _report(result: PatchResult, json: bool, follow: str) -> None:
     from dataclasses import asdict
 
     from auditor.cli.console import answer
 
-    verb = {"verify": "would change", "apply": "changed", "revert": "taken back"}[outcome.command]
-    counts = ", ".join(f"{n:,} {op}" for op, n in outcome.changed.items() if n)
-    rows = f"{sum(outcome.changed.values()):,} rows {verb}{f' ({counts})' if counts else ''}"
-    lines = [f"{outcome.records:,} records fit {outcome.dataset!r}: {rows}, {outcome.done:,} already so"]
+    verb = {"verify": "would change", "apply": "changed", "revert": "taken back"}[result.command]
+    counts = ", ".join(f"{n:,} {op}" for op, n in result.changed.items() if n)
+    rows = f"{sum(result.changed.values()):,} rows {verb}{f' ({counts})' if counts else ''}"
+    lines = [f"{result.records:,} records fit {result.dataset!r}: {rows}, {result.done:,} already so"]
     lines += [
         f"Left alone: row {row['key']}, a copy of an item of line {row['line']}, is labelled {row['label']!r}, "
         f"not {row['from']!r}"
-        for row in outcome.other[:10]
+        for row in result.other[:10]
     ]
-    if len(outcome.other) > 10:
-        lines.append(f"Left alone: {len(outcome.other) - 10:,} more copies with other labels")
+    if len(result.other) > 10:
+        lines.append(f"Left alone: {len(result.other) - 10:,} more copies with other labels")
     lines += [
         f"FORCED: row {row['index']} ({row['key']}) was found by its number only; it was labelled {row['now']!r}"
-        for row in outcome.forced
+        for row in result.forced
     ]
-    lines += [f"Warning: {warning}" for warning in outcome.warnings]
-    if outcome.multi_place:
-        lines.append(f"Items with several labels: {outcome.multi_place}; the label column holds one of them")
-    if outcome.out:
-        lines.append(f"Written: {outcome.out}")
-    document = {"schema": f"auditor.patch-{outcome.command}/1", **asdict(outcome)} if json else None
+    lines += [f"Warning: {warning}" for warning in result.warnings]
+    if result.multi_place:
+        lines.append(f"Items with several labels: {result.multi_place}; the label column holds one of them")
+    if result.out:
+        lines.append(f"Written: {result.out}")
+    document = {"schema": f"auditor.patch-{result.command}/1", **asdict(result)} if json else None
     answer([*lines, f"Next: {follow}"], document)

@@ -26,6 +26,7 @@ __all__ = [
     "read_json",
     "refuse_pickle",
     "sweep_temporary",
+    "sync_to_disk",
     "unpickle_arrays",
     "write_json",
     "write_text",
@@ -47,16 +48,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
             with open(temporary, "rb+") as handle:
                 os.fsync(handle.fileno())
             os.replace(temporary, path)
-            _fsync_folder(path.parent)
+            sync_to_disk(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
 
-def _fsync_folder(folder: Path) -> None:
-    # The rename itself is durable only once the folder is; not every file system lets one open a folder.
+def sync_to_disk(place: Path) -> None:
+    """Make a file, or the names in a folder, survive a crash: a rename is durable only once its folder is."""
     try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
+        handle = os.open(place, os.O_RDONLY)
+    except OSError:  # not every file system lets one open a folder
         return
     try:
         os.fsync(handle)

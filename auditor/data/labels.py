@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,35 +84,51 @@ def encode_labels(
         If no row has a label.
     """
     cells = values.tolist() if isinstance(values, np.ndarray) else list(values)
-    blank = [_is_missing(cell) for cell in cells]
-    kinds = {_kind(cell) for cell, gone in zip(cells, blank, strict=True) if not gone}
-    if not kinds:
+    given = {row: cell for row, cell in enumerate(cells) if not _is_missing(cell)}
+    first: dict[str, tuple[int, Any]] = {}
+    for row, cell in given.items():
+        first.setdefault(_kind(cell), (row, cell))
+    if not first:
         raise EmptyDataError(f"{where} holds no labels: all {len(cells)} rows are empty.")
-    if len(kinds) > 1:
-        raise _mixed(cells, blank, where)
-    kind = kinds.pop()
+    if len(first) > 1:
+        shown = ", ".join(f"{kind} (row {row}: {cell!r})" for kind, (row, cell) in first.items())
+        raise LabelError(f"{where} mixes types: {shown}.", "Write all labels as strings or all as integers.")
+    ((kind, (_, cell)),) = first.items()
     if kind == "other":
-        raise LabelError(f"{where} holds values that are neither numbers nor strings: {_first(cells, blank)!r}.")
+        raise LabelError(f"{where} holds values that are neither numbers nor strings: {cell!r}.")
     if kind == "number":
-        cells = _integers(cells, blank, where)
-    if class_names is not None and kind == "number":
-        return _positions(cells, blank, tuple(class_names), where, missing)
-    keyed = [
-        None if gone else (cell if kind == "number" else str(cell)) for cell, gone in zip(cells, blank, strict=True)
-    ]
-    if class_names is not None:
-        return _named(keyed, tuple(class_names), where)
-    distinct = sorted({cell for cell in keyed if cell is not None})
-    labelled = len(cells) - sum(blank)
-    if labelled >= _ENOUGH_ROWS and len(distinct) > labelled / 2:
-        raise LabelError(
-            f"{where} has {len(distinct)} different values in {labelled} rows: an id or a measurement, not a class.",
-            "Name the label column with label=NAME.",
-        )
-    code = {value: k for k, value in enumerate(distinct)}
-    codes = np.array([-1 if cell is None else code[cell] for cell in keyed], dtype=np.int64)
-    names = tuple(map(str, distinct))
-    return EncodedLabels(codes, names, [*_missing_note(codes, where), *_look_alikes(names)])
+        for row, cell in given.items():
+            if not np.isfinite(cell) or cell != int(cell):
+                raise LabelError(
+                    f"{where} holds numbers that are not whole: {cell!r} in row {row}. "
+                    "Labels are classes, not measurements.",
+                    "Name the label column with label=NAME.",
+                )
+        given = {row: int(cell) for row, cell in given.items() if class_names is None or cell != missing}
+    else:
+        given = {row: str(cell) for row, cell in given.items()}
+    notes: list[str] = []
+    places: Mapping[Any, int] | range
+    if class_names is None:
+        distinct = sorted(set(given.values()))
+        if len(given) >= _ENOUGH_ROWS and len(distinct) > len(given) / 2:
+            raise LabelError(
+                f"{where} has {len(distinct)} different values in {len(given)} rows: an id or a measurement, not a "
+                "class.",
+                "Name the label column with label=NAME.",
+            )
+        names, places = tuple(map(str, distinct)), {value: k for k, value in enumerate(distinct)}
+        notes = _look_alikes(names)
+    else:
+        names = tuple(class_names)
+        places = range(len(names)) if kind == "number" else {name: k for k, name in enumerate(names)}
+        _refuse_outside(given, places, names, where)
+    codes = np.full(len(cells), -1, np.int64)
+    codes[list(given)] = [places[cell] for cell in given.values()]
+    gone = np.flatnonzero(codes < 0)
+    if len(gone):
+        notes.insert(0, f"{where}: {len(gone)} rows without a label were skipped (first: row {gone[0]})")
+    return EncodedLabels(codes, names, notes)
 
 
 def _is_missing(cell: Any) -> bool:
@@ -127,69 +143,24 @@ def _kind(cell: Any) -> str:
     return "text" if isinstance(cell, str) else "other"
 
 
-def _first(cells: list[Any], blank: list[bool]) -> Any:
-    return next(cell for cell, gone in zip(cells, blank, strict=True) if not gone)
-
-
-def _mixed(cells: list[Any], blank: list[bool], where: str) -> LabelError:
-    first: dict[str, tuple[int, Any]] = {}
-    for row, (cell, gone) in enumerate(zip(cells, blank, strict=True)):
-        if not gone:
-            first.setdefault(_kind(cell), (row, cell))
-    shown = ", ".join(f"{kind} (row {row}: {cell!r})" for kind, (row, cell) in first.items())
-    return LabelError(f"{where} mixes types: {shown}.", "Write all labels as strings or all as integers.")
-
-
-def _integers(cells: list[Any], blank: list[bool], where: str) -> list[Any]:
-    result: list[Any] = []
-    for row, (cell, gone) in enumerate(zip(cells, blank, strict=True)):
-        if gone:
-            result.append(None)
-            continue
-        if not np.isfinite(cell) or cell != int(cell):
-            raise LabelError(
-                f"{where} holds numbers that are not whole: {cell!r} in row {row}. "
-                "Labels are classes, not measurements.",
-                "Name the label column with label=NAME.",
-            )
-        result.append(int(cell))
-    return result
-
-
-def _positions(
-    cells: list[Any], blank: list[bool], names: tuple[str, ...], where: str, missing: int | None
-) -> EncodedLabels:
-    codes = np.array([-1 if gone or cell == missing else cell for cell, gone in zip(cells, blank, strict=True)])
-    real = np.array([not gone and cell != missing for cell, gone in zip(cells, blank, strict=True)])
-    outside = np.flatnonzero(real & ((codes < 0) | (codes >= len(names))))
-    if len(outside):
+def _refuse_outside(
+    given: Mapping[int, Any], places: Mapping[Any, int] | range, names: tuple[str, ...], where: str
+) -> None:
+    outside = [row for row, cell in given.items() if cell not in places]
+    if outside:
+        cell = given[outside[0]]
         raise LabelError(
-            f"{where}: label {codes[outside[0]]} in row {outside[0]} is outside the {len(names)} classes "
-            f"({_listed(names)}); {len(outside)} such rows.",
-            "Labels are 0-based positions in the list of class names.",
+            f"{where}: label {cell!r} in row {outside[0]} is outside the {len(names)} classes ({_listed(names)}); "
+            f"{len(outside)} such rows.",
+            "Labels are 0-based positions in the list of class names."
+            if isinstance(places, range)
+            else nearest(cell, names).strip() or "Add it to the class names, or correct the row.",
         )
-    return EncodedLabels(codes.astype(np.int64), names, _missing_note(codes, where))
-
-
-def _named(cells: list[str | None], names: tuple[str, ...], where: str) -> EncodedLabels:
-    code = {name: k for k, name in enumerate(names)}
-    for row, cell in enumerate(cells):
-        if cell is not None and names.count(cell) > 1:
-            raise LabelError(f"{where}: {cell!r} in row {row} is the name of two classes.", "Use class numbers.")
-        if cell is not None and cell not in code:
-            raise LabelError(
-                f"{where}: label {cell!r} in row {row} is outside the {len(names)} classes ({_listed(names)}).",
-                nearest(cell, names).strip() or "Add it to the class names, or correct the row.",
-            )
-    codes = np.array([-1 if cell is None else code[cell] for cell in cells], dtype=np.int64)
-    return EncodedLabels(codes, names, _missing_note(codes, where))
-
-
-def _missing_note(codes: np.ndarray, where: str) -> list[str]:
-    gone = np.flatnonzero(codes < 0)
-    if not len(gone):
-        return []
-    return [f"{where}: {len(gone)} rows without a label were skipped (first: row {gone[0]})"]
+    if not isinstance(places, range) and len(places) < len(names):
+        repeated = {name for name in places if names.count(name) > 1}
+        row = next((row for row, cell in given.items() if cell in repeated), None)
+        if row is not None:
+            raise LabelError(f"{where}: {given[row]!r} in row {row} is the name of two classes.", "Use class numbers.")
 
 
 def _look_alikes(names: tuple[str, ...]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,13 +20,13 @@ from auditor.patch.open_target import open_target
 from auditor.patch.records import Patch, primary_label
 from auditor.patch.target import Edit, Target
 
-__all__ = ["MAPPING_COLUMNS", "Outcome", "apply_patch", "revert_patch", "verify_patch"]
+__all__ = ["MAPPING_COLUMNS", "PatchResult", "apply_patch", "revert_patch", "verify_patch"]
 
 MAPPING_COLUMNS = ("id", "split", "index", "path", "op", "from", "to", "hash")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PatchResult:
     """What verifying, applying or reverting found or did.
 
     Attributes
@@ -61,7 +62,7 @@ class Outcome:
 
 def verify_patch(
     patch: Patch, reference: str, settings: Settings, force_index: bool = False, label_column: str | None = None
-) -> Outcome:
+) -> PatchResult:
     """Check header, every hash and every label of `patch` against a data set; change nothing.
 
     Parameters
@@ -82,7 +83,7 @@ def verify_patch(
     """
     target, match = _matched(patch, reference, settings, force_index, label_column)
     refuse(match, target, "verify")
-    return _outcome("verify", patch, target, match)
+    return _result("verify", patch, target, match)
 
 
 def apply_patch(
@@ -94,7 +95,7 @@ def apply_patch(
     force_index: bool = False,
     label_column: str | None = None,
     link: bool = False,
-) -> Outcome:
+) -> PatchResult:
     """Write a corrected copy, or a table of the corrections.
 
     Parameters
@@ -119,7 +120,7 @@ def apply_patch(
     refuse(match, target, "apply")
     if mapping is not None:
         _write_mapping(mapping, target, match)
-        return replace(_outcome("apply", patch, target, match), out=str(mapping))
+        return replace(_result("apply", patch, target, match), out=str(mapping))
     assert out is not None
     changes = [
         Change(row.key, row.record.id, row.record.op, row.record.from_label, row.record.to, row.now)
@@ -134,12 +135,12 @@ def apply_patch(
     )
     _write_copy(out, target, edit, after, settings, link)
     place = target.multi_place if after.multi else None
-    return replace(_outcome("apply", patch, target, match), out=str(out), multi_place=place)
+    return replace(_result("apply", patch, target, match), out=str(out), multi_place=place)
 
 
 def revert_patch(
     patch: Patch, reference: str, settings: Settings, out: Path, label_column: str | None = None, link: bool = False
-) -> Outcome:
+) -> PatchResult:
     """Write a copy without the patch: of a corrected copy, exactly what was there before.
 
     Parameters
@@ -168,7 +169,7 @@ def revert_patch(
     raws = {k: row.raw for k, row in back.items() if row.raw is not None and k in labels}
     edit = Edit(labels, raws, after.multi, frozenset(after.dropped))
     _write_copy(out, target, edit, after, settings, link)
-    return replace(_outcome("revert", patch, target, match), out=str(out))
+    return replace(_result("revert", patch, target, match), out=str(out))
 
 
 def _matched(
@@ -251,7 +252,13 @@ def _write_mapping(path: Path, target: Target, match: Match) -> None:
     for row in match.rows:
         k = row_of[row.key]
         path_here = "" if items.paths is None else items.paths[k]
-        to = "" if row.record.op == "drop" else row.record.to[0] if len(row.record.to) == 1 else _json(row.record.to)
+        to = (
+            ""
+            if row.record.op == "drop"
+            else row.record.to[0]
+            if len(row.record.to) == 1
+            else json.dumps(row.record.to, ensure_ascii=False)
+        )
         table.writerow(
             [items.ids[k], items.splits[k], items.index[k], path_here, row.record.op, row.now, to, row.record.id]
         )
@@ -259,15 +266,9 @@ def _write_mapping(path: Path, target: Target, match: Match) -> None:
         handle.write(text.getvalue().encode("utf-8", "backslashreplace"))
 
 
-def _json(value: Any) -> str:
-    import json
-
-    return json.dumps(list(value), ensure_ascii=False)
-
-
-def _outcome(command: str, patch: Patch, target: Target, match: Match) -> Outcome:
+def _result(command: str, patch: Patch, target: Target, match: Match) -> PatchResult:
     counts = Counter(row.record.op for row in match.rows)
-    return Outcome(
+    return PatchResult(
         command=command,
         dataset=target.dataset.name,
         records=len(patch.records),

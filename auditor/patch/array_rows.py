@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from auditor.core.files import load_npy
-from auditor.patch.rows import FilePlan, RowFile, copy_file, merge_rows
+from auditor.patch.rows import FilePlan, RowFile, merge_rows
 from auditor.runs.tables import write_array
 
 __all__ = ["ArrayRows"]
@@ -42,13 +42,11 @@ class ArrayRows(RowFile):
         """The type before any patch."""
         return {"dtype": self.dtype.str}
 
-    def rewrite(self, out: Path, aside: Path | None, aside_out: Path, plan: FilePlan, link: bool) -> dict[int, str]:
+    def unchanged(self, plan: FilePlan) -> Path | None:
         same_rows = np.array_equal(plan.before, plan.after)
-        if same_rows and (self.value is None or not plan.labels):
-            copy_file(self.path, out, link)
-            if aside is not None:
-                copy_file(aside, aside_out, link=False)
-            return {}
+        return self.path if same_rows and (self.value is None or not plan.labels) else None
+
+    def rewrite(self, out: Path, aside: Path | None, aside_out: Path, plan: FilePlan) -> dict[int, str]:
         now = load_npy(self.path, mmap=True)
         laid = now[:0] if aside is None else load_npy(aside)
         order, kept = merge_rows(self.n, plan, repr(str(self.path)), len(laid))

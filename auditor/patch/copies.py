@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 from auditor.core.errors import DataError, UsageError, storage_errors
-from auditor.core.files import read_json, write_json
+from auditor.core.files import read_json, sync_to_disk, write_json
 
 __all__ = ["ASIDE", "MULTI_FILE", "STATE_SCHEMA", "Change", "CopyState", "copy_state", "new_folder"]
 
@@ -134,14 +136,15 @@ def new_folder(out: Path) -> Iterator[Path]:
     with storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         for stale in out.parent.glob(f".{_glob_safe(out.name)}.tmp-*"):
-            if not _alive(int(stale.suffix.rpartition("-")[2] or 0)):
+            pid = int(stale.suffix.rpartition("-")[2] or 0)
+            if pid == os.getpid() or not psutil.pid_exists(pid):
                 shutil.rmtree(stale, ignore_errors=True)
         temporary.mkdir()
         try:
             yield temporary
             _sync(temporary)
             os.rename(temporary, out)
-            _sync_one(out.parent)
+            sync_to_disk(out.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -150,31 +153,8 @@ def _glob_safe(name: str) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
-def _alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it exists and is somebody else's
-        return True
-    return True
-
-
 def _sync(folder: Path) -> None:
     for place, _, names in os.walk(folder):
         for name in names:
-            _sync_one(Path(place) / name)
-        _sync_one(Path(place))
-
-
-def _sync_one(path: Path) -> None:
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except OSError:  # a folder on Windows
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+            sync_to_disk(Path(place) / name)
+        sync_to_disk(Path(place))

@@ -11,8 +11,9 @@ import numpy as np
 
 from auditor.core.errors import DataError
 from auditor.core.files import atomic_path
+from auditor.data.columns import schema_of
 from auditor.data.sources import ColumnFile
-from auditor.patch.rows import FilePlan, RowFile, copy_file, merge_rows
+from auditor.patch.rows import FilePlan, RowFile, merge_rows
 
 __all__ = ["AddedColumn", "ParquetRows"]
 
@@ -74,36 +75,31 @@ class ParquetRows(RowFile):
         self._state_extra = state_extra
 
     @property
-    def _as_is(self) -> Path | None:
-        """The one parquet file that can be copied byte by byte."""
-        if len(self.sources) == 1 and self.sources[0].is_parquet and self.order is None and self.added is None:
-            return Path(self.sources[0].path)
-        return None
+    def _had_multi(self) -> bool:
+        return self._state_extra is not None and f"{self.column}_multi" in schema_of(self.sources[0]).names
+
+    def unchanged(self, plan: FilePlan) -> Path | None:
+        single = len(self.sources) == 1 and self.sources[0].is_parquet and self.order is None and self.added is None
+        same = single and plan.nothing and not plan.multi_anywhere and not self._had_multi
+        return Path(self.sources[0].path) if same else None
 
     def extra(self) -> dict[str, Any]:
         """The Hub's description before any patch; adding a column changes it."""
-        empty = _schema(self.sources[0]).empty_table()
+        empty = schema_of(self.sources[0]).empty_table()
         if self.added is not None:
             empty = _with_added(empty, self.column, self.added, self.added.codes[:0])
         described = (empty.schema.metadata or {}).get(_HUB)
         return {"hub": None if described is None else described.decode()}
 
-    def rewrite(self, out: Path, aside: Path | None, aside_out: Path, plan: FilePlan, link: bool) -> dict[int, str]:
+    def rewrite(self, out: Path, aside: Path | None, aside_out: Path, plan: FilePlan) -> dict[int, str]:
         import pyarrow as pa
 
-        had_multi = self._state_extra is not None and f"{self.column}_multi" in _schema(self.sources[0]).names
-        as_is = self._as_is
-        if as_is is not None and plan.nothing and not had_multi and not plan.multi_anywhere:
-            copy_file(as_is, out, link)
-            if aside is not None:
-                copy_file(aside, aside_out, link=False)
-            return {}
         table = self._table()
         laid = table.slice(0, 0) if aside is None else _read(ColumnFile(f"{aside}", 0), parquet=True)
         order, kept = merge_rows(self.n, plan, repr(self.sources[0].path), laid.num_rows)
         if len(plan.before):
             table = _ordered(pa.concat_tables([table, laid]), order)
-        if had_multi:
+        if self._had_multi:
             table = table.drop_columns([f"{self.column}_multi"])
         table = self._relabelled(table, plan)
         table = self._with_multi(table, plan)
@@ -156,12 +152,6 @@ def _with_added(table: Any, column: str, added: AddedColumn, codes: np.ndarray) 
 
     feature = {"names": list(added.class_names), "_type": "ClassLabel"}
     return _described(table.append_column(column, pa.array(codes)), column, feature)
-
-
-def _schema(source: ColumnFile) -> Any:
-    from auditor.data.columns import schema_of
-
-    return schema_of(source)
 
 
 def _read(source: ColumnFile, parquet: bool = False) -> Any:

@@ -75,7 +75,11 @@ class RowFile(ABC):
     n: int
 
     @abstractmethod
-    def rewrite(self, out: Path, aside: Path | None, aside_out: Path, plan: FilePlan, link: bool) -> dict[int, str]:
+    def unchanged(self, plan: FilePlan) -> Path | None:
+        """The file that can be copied byte by byte, where nothing changes in it."""
+
+    @abstractmethod
+    def rewrite(self, out: Path, aside: Path | None, aside_out: Path, plan: FilePlan) -> dict[int, str]:
         """Write the edited file to `out` and the rows set aside to `aside_out`.
 
         Parameters
@@ -86,7 +90,6 @@ class RowFile(ABC):
         aside_out : Path
             Written only where rows are set aside afterwards.
         plan : FilePlan
-        link : bool
 
         Returns
         -------
@@ -143,12 +146,17 @@ class RowTarget(Target):
         raws: dict[str, str] = {}
         for k, file in enumerate(self.files):
             plan = self._plan(k, edit)
-            aside = None if self.root is None else _aside_path(self.root, k)
+            aside = _aside_path(self.root, k) if self.root is not None and len(plan.before) else None
             target = out / file.name
             target.parent.mkdir(parents=True, exist_ok=True)
             aside_out = _aside_path(out, k)
             aside_out.parent.mkdir(parents=True, exist_ok=True)
-            replaced = file.rewrite(target, aside if len(plan.before) else None, aside_out, plan, link)
+            if (same := file.unchanged(plan)) is not None:
+                copy_file(same, target, link)
+                if aside is not None:
+                    copy_file(aside, aside_out, link=False)
+                continue
+            replaced = file.rewrite(target, aside, aside_out, plan)
             raws |= {f"{k}:{row}": raw for row, raw in replaced.items()}
         if not self._multi_in_files:
             places = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from auditor.core.errors import DataError, UnreadableError
 from auditor.core.files import atomic_write, read_json, write_json
-from auditor.patch.rows import FilePlan, RowFile, copy_file, merge_rows
+from auditor.patch.rows import FilePlan, RowFile, merge_rows
 
 __all__ = ["CsvRows", "JsonlRows"]
 
@@ -70,12 +70,10 @@ class _TextRows(RowFile):
         """The row with its several labels, where the format has a place for them."""
         return row
 
-    def rewrite(self, out: Path, aside: Path | None, aside_out: Path, plan: FilePlan, link: bool) -> dict[int, str]:
-        if plan.nothing and not plan.multi and not self.owns_multi:
-            copy_file(self.path, out, link)
-            if aside is not None:
-                copy_file(aside, aside_out, link=False)
-            return {}
+    def unchanged(self, plan: FilePlan) -> Path | None:
+        return self.path if plan.nothing and not plan.multi and not self.owns_multi else None
+
+    def rewrite(self, out: Path, aside: Path | None, aside_out: Path, plan: FilePlan) -> dict[int, str]:
         laid = [] if aside is None else read_json(aside)
         order, kept = merge_rows(self.n, plan, repr(str(self.path)), len(laid))
         every = [*self.rows, *laid]
