@@ -1,19 +1,84 @@
-"""The house rules that a machine can check and no linter does: what start-up imports, licences.
+"""House rules that no linter checks: modules without a test, imports at start-up, licences.
 
 Style, types and import directions have commands of their own: `.ci/run --list`.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@cache
+def _imports() -> dict[str, set[str]]:
+    """Each module of the package -> the modules it imports; imports for type checkers alone do not count."""
+    graph = grimp.build_graph("auditor", exclude_type_checking_imports=True, cache_dir=None)
+    return {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
+
+
+def _room(module: str) -> str:
+    """``auditor.lab.prune.rd.allocate`` -> ``lab/prune``, ``auditor.api`` -> ``.``."""
+    parts = module.split(".")[1:-1]
+    return "/".join(parts[: 2 if parts[:1] == ["lab"] else 1]) or "."
+
+
+def _imported_in(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def _registered() -> set[str]:
+    """Modules named as a text: in a registry, which contract tests run over, an entry point, a lazy import."""
+    sources = [*(ROOT / "auditor").rglob("*.py"), ROOT / "pyproject.toml"]
+    return {module for path in sources for module in re.findall(r'"(auditor(?:\.\w+)+)(?::\w+)?"', path.read_text())}
+
+
+#: Started by their path or by another program; tests start them too.
+_STARTED = {"auditor.__main__", "auditor.ui.script"}
+
+
+def test_every_module_is_tested_in_its_room() -> None:
+    """Imported by a test, or named in a registry; or it serves such a module of its room."""
+    imports = _imports()
+    leaves = {m for m in imports if not any(other.startswith(f"{m}.") for other in imports)}
+    tested = _registered().union(*map(_imported_in, (ROOT / "tests").rglob("*.py"))) & imports.keys()
+    queue = list(tested)
+    while queue:
+        module = queue.pop()
+        served = {m for m in imports[module] - tested if _room(m) == _room(module)}
+        tested |= served
+        queue += served
+    migrations = {m for m in leaves if m.startswith("auditor.review.migrations.")}  # alembic loads them by path
+    assert sorted(leaves - tested - migrations - _STARTED) == []
+
+
+def test_tests_lie_in_the_folder_of_the_room_they_test() -> None:
+    """``tests/contract``, ``parity``, ``browser`` and ``e2e`` go across rooms."""
+    rooms = {_room(module) for module in _imports()}
+    across = {"contract", "parity", "browser", "e2e", "."}
+    strays = []
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        parts = path.relative_to(ROOT / "tests").parts[:-1]
+        room = "/".join(parts[: 2 if parts[:1] == ("lab",) else 1]) or "."
+        if room not in rooms | across | {"lab"}:
+            strays.append(str(path))
+    assert strays == []
 
 
 #: typer and what typer needs. Anything else costs every call of every command its time, and so does `rich`.
