@@ -17,7 +17,7 @@ from auditor.core.machine import cpu_count, describe_machine, package_versions
 from auditor.core.progress import Progress, SilentProgress
 from auditor.core.version import __version__
 from auditor.data.base import Dataset
-from auditor.data.kinds import ImageDataset, ProbabilityDataset, TableDataset, TextDataset
+from auditor.data.kinds import ImageDataset, TextDataset
 from auditor.data.open import open_dataset, restrict_to_split
 from auditor.quality.base import Outcome
 from auditor.quality.document import document, item_table, write_quality
@@ -146,7 +146,7 @@ def _embedded(given: str | Path | np.ndarray, parts: list[Dataset], progress: Pr
         return "given", given
     if str(given).endswith(".npy"):
         return Path(given).name, load_npy(Path(given), mmap=True)
-    from auditor.train.choose_embedding import choose_embedding, standardised
+    from auditor.train.choose_embedding import choose_embedding, fit_for_cosine
     from auditor.train.embeddings import embed
 
     chosen = choose_embedding(str(given), parts[0].modality, None, "standard")
@@ -155,10 +155,8 @@ def _embedded(given: str | Path | np.ndarray, parts: list[Dataset], progress: Pr
         raise UsageError(f"{given!r} does not embed items: {chosen.reason}.", "Name an encoder (auditor models).")
     rows = []
     for part in parts:
-        features: Any = part.load_images(progress=progress)[0] if isinstance(part, ImageDataset) else None
-        if isinstance(part, TextDataset):
-            features = part.texts
-        elif isinstance(part, TableDataset | ProbabilityDataset):
+        if not isinstance(part, ImageDataset | TextDataset):
             raise UsageError(f"an encoder embeds pictures and texts, not {part.modality} items.")
+        features: Any = part.texts if isinstance(part, TextDataset) else part.load_images(progress=progress)[0]
         rows.append(np.asarray(embed(encoder, features, None, "cpu", cpu_count(), progress, "embed")))
-    return str(chosen.name), standardised(np.concatenate(rows))
+    return str(chosen.name), fit_for_cosine(np.concatenate(rows), encoder)

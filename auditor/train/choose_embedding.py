@@ -11,7 +11,7 @@ from auditor.train.base import Trainer
 from auditor.train.encoders import Encoder, encoder_kind, make_encoder, missing
 from auditor.train.frozen import FrozenTrainer
 
-__all__ = ["LOG_PROBABILITIES", "Embedding", "choose_embedding", "standardised"]
+__all__ = ["LOG_PROBABILITIES", "Embedding", "choose_embedding", "fit_for_cosine", "standardised"]
 
 LOG_PROBABILITIES = "log-probabilities"
 #: Encoders whose weights come in a package, by kind of data.
@@ -94,6 +94,14 @@ def choose_embedding(asked: str | None, kind: str, trainer: Trainer | None, budg
 
 def _size(name: str, budget: str) -> int | None:
     return FrozenTrainer.from_budget(budget, name).size
+
+
+def fit_for_cosine(rows: np.ndarray, encoder: Encoder) -> np.ndarray:
+    """What an encoder gave, as it is compared by cosine: image features standardised, sentence vectors as they are.
+
+    Sentence encoders are made for the cosine; image features are activations of any scale.
+    """
+    return standardised(rows) if encoder.kind == "image" else rows
 
 
 def standardised(rows: np.ndarray) -> np.ndarray:

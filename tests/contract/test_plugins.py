@@ -30,22 +30,13 @@ MODULES = {
                 return Detection(1 - given, given < 0.5, np.where(given < 0.5, p.argmax(axis=1), evidence.labels))
     ''',
     "check": '''
-        from dataclasses import dataclass
-        from typing import ClassVar
         import numpy as np
-        from auditor.quality.base import Found
+        from auditor.quality.base import Findings, check
 
-        @dataclass(frozen=True)
-        class OddRows:
+        @check("XX001", "info", "the item stands in an odd row")
+        def odd_rows(subject):
             """Every second item."""
-
-            code: ClassVar[str] = "XX001"
-            name: ClassVar[str] = "odd_rows"
-            severity: ClassVar[str] = "info"
-            about: ClassVar[str] = "the item stands in an odd row"
-
-            def run(self, subject):
-                return Found("odd rows", np.arange(1, len(subject.labels), 2))
+            return Findings("odd rows", np.arange(1, len(subject.labels), 2))
     ''',
     "dataset": '''
         import numpy as np
@@ -153,7 +144,7 @@ MODULES = {
 }
 ENTRIES = {
     "auditor.detectors": {"doubt": "detector:Doubt"},
-    "auditor.checks": {"odd_rows": "check:OddRows"},
+    "auditor.checks": {"odd_rows": "check:odd_rows"},
     "auditor.datasets": {"blobs": "dataset:Blobs"},
     "auditor.trainers": {"centroids": "trainer:Centroids"},
     "auditor.models": {"linear_net": "network:linear_net"},

@@ -12,6 +12,7 @@ import pytest
 import auditor
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, UnknownNameError, UsageError
+from auditor.core.progress import SilentProgress
 from auditor.quality.registry import CHECKS
 from auditor.quality.run import quality
 from auditor.runs import layout
@@ -140,6 +141,29 @@ def test_embeddings_bring_outliers(table: Path, tmp_path: Path) -> None:
     assert [i["id"] for i in found["items"]] == ["42"]
     with pytest.raises(DataError, match="200"):
         quality(f"{table}?label=label", embeddings=points[:7])
+
+
+@pytest.mark.parametrize("kind", ["image", "text"])
+def test_embeddings_are_compared_as_in_an_audit(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sentence vectors are made for the cosine and stay as they are; image features are standardised."""
+    from auditor.data.kinds import TextDataset
+    from auditor.quality import run
+    from auditor.train.choose_embedding import Embedding, standardised
+
+    rows = np.random.default_rng(0).normal(3.0, 2.0, (5, 4)).astype(np.float32)
+
+    class Encoder:
+        def __init__(self) -> None:
+            self.kind = kind
+
+    monkeypatch.setattr(Embedding, "encoder", lambda self: Encoder())
+    monkeypatch.setattr("auditor.train.choose_embedding.choose_embedding", lambda *a: Embedding("any", "asked for"))
+    monkeypatch.setattr("auditor.train.embeddings.embed", lambda *a: rows)
+    texts = TextDataset.__new__(TextDataset)
+    texts.column = np.array(list("abcde"), dtype=object)
+    name, vectors = run._embedded("any", [texts], SilentProgress())
+    assert name == "any"
+    assert np.array_equal(vectors, standardised(rows) if kind == "image" else rows)
 
 
 def test_what_cannot_be_compared_is_said(table: Path, settings: Settings) -> None:

@@ -14,7 +14,7 @@ from auditor.core.machine import cpu_count
 from auditor.detect.margins import LOG_FLOOR
 from auditor.runs import layout
 from auditor.runs.tables import write_array
-from auditor.train.choose_embedding import Embedding, standardised
+from auditor.train.choose_embedding import Embedding, fit_for_cosine, standardised
 
 __all__ = ["embed"]
 
@@ -49,9 +49,7 @@ def embed(context: Context, embedding: Embedding, usable: np.ndarray, audited: n
             device, work = choose_device(context.config.device), context.folder / layout.WORK
             features = context.training_data(usable).features
             whole = features_of(encoder, features, work, device, cpu_count(), context.progress, "embeddings")
-            rows = np.asarray(whole[np.searchsorted(usable, audited)])
-            # Sentence encoders give vectors made for the cosine; image features are activations of any scale.
-            rows = standardised(rows) if encoder.kind == "image" else rows
+            rows = fit_for_cosine(np.asarray(whole[np.searchsorted(usable, audited)]), encoder)
         write_array(context.folder / layout.EMBEDDINGS, rows)
         return {"width": int(rows.shape[1]), "dtype": str(rows.dtype)}
 
