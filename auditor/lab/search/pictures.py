@@ -234,6 +234,14 @@ def _height(width: int) -> float:
     return 18 + 16 * math.log2(max(1, width))
 
 
+def _bar(canvas: Canvas, x: float, base: float, wide: float, width: int, fill: str, words: str) -> None:
+    """A layer of `width` channels or units standing on `base`."""
+    tall = _height(width)
+    canvas.box(x, base - tall, wide, tall, fill)
+    canvas.text(x + wide / 2, base - tall - 6, str(width), "middle", 11)
+    canvas.text(x + wide / 2, base + 17, words, "middle", 10)
+
+
 def _plain(genotype: PlainGenotype, title: str) -> str:
     wide, gap = 58, 10
     base = 70 + max((_height(layer.width) for layer in genotype.layers), default=0)
@@ -242,14 +250,11 @@ def _plain(genotype: PlainGenotype, title: str) -> str:
     for layer in genotype.layers:
         if layer.kind in ("pool", "mean"):
             canvas.box(x, base - 40, wide, 40, POOL)
-            canvas.text(x + wide / 2, base + 18, "max 2x2" if layer.kind == "pool" else "mean", "middle", 11)
+            canvas.text(x + wide / 2, base + 17, "max 2x2" if layer.kind == "pool" else "mean", "middle", 10)
         else:
-            tall = _height(layer.width)
             fill = FRAME if layer.kind == "fc" else {1: LIGHT, 3: MIDDLE, 5: DARK}[layer.kernel]
-            canvas.box(x, base - tall, wide, tall, fill)
-            canvas.text(x + wide / 2, base - tall - 6, str(layer.width), "middle", 12)
             words = "linear" if layer.kind == "fc" else f"{layer.kernel}x{layer.kernel}"
-            canvas.text(x + wide / 2, base + 18, words, "middle", 11)
+            _bar(canvas, x, base, wide, layer.width, fill, words)
         x += wide + gap
     canvas.text(x + 4, base - 14, "linear, classes", size=11)
     canvas.text(20, base + 40, "height: channels or units, a step per doubling", size=11)
@@ -261,34 +266,22 @@ def _dense(genotype: DenseGenotype, title: str) -> str:
     base = 90 + _height(max(genotype.stem, *genotype.transitions, *(g for block in genotype.blocks for g in block)))
     count = sum(len(block) for block in genotype.blocks) + len(genotype.blocks) + 1
     canvas = Canvas(max(620, 60 + count * (wide + gap) + 30 * len(genotype.blocks)), base + 64, title)
-    x = 20.0
-
-    def bar(width: int, fill: str, words: str) -> None:
-        nonlocal x
-        tall = _height(width)
-        canvas.box(x, base - tall, wide, tall, fill)
-        canvas.text(x + wide / 2, base - tall - 6, str(width), "middle", 11)
-        canvas.text(x + wide / 2, base + 16, words, "middle", 10)
-        x += wide + gap
-
-    bar(genotype.stem, FRAME, "stem")
+    _bar(canvas, 20.0, base, wide, genotype.stem, FRAME, "stem")
+    x = 20.0 + wide + gap
     for number, block in enumerate(genotype.blocks):
         x += 8
         start = x
         for growth in block:
-            bar(growth, MIDDLE, "3x3")
+            _bar(canvas, x, base, wide, growth, MIDDLE, "3x3")
+            x += wide + gap
         canvas.line(start, base + 24, x - gap, base + 24)
         canvas.text((start + x - gap) / 2, base + 38, f"block {number + 1}", "middle", 11)
         x += 8
         if number < len(genotype.transitions):
-            bar(genotype.transitions[number], POOL, "halve")
-    canvas.text(
-        20,
-        base + 56,
-        "height: new channels, a step per doubling; each 3x3 reads all maps before it through a "
-        "1x1 of four times its channels",
-        size=11,
-    )
+            _bar(canvas, x, base, wide, genotype.transitions[number], POOL, "halve")
+            x += wide + gap
+    reads = "each 3x3 reads all maps before it through a 1x1 of four times its channels"
+    canvas.text(20, base + 56, f"height: new channels, a step per doubling; {reads}", size=11)
     return canvas.done()
 
 

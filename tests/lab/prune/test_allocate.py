@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from auditor.core.errors import UsageError
-from auditor.lab.prune.rd.allocate import Options, allocate
+from auditor.lab.prune.rd.allocate import LayerOptions, allocate
 
 
-def _instance(seed: int) -> tuple[list[Options], int, int]:
+def _instance(seed: int) -> tuple[list[LayerOptions], int, int]:
     """Random layers (non-monotone, non-convex distortions), a budget, and the least that must be kept."""
     random = np.random.default_rng(seed)
     layers = []
@@ -21,13 +21,13 @@ def _instance(seed: int) -> tuple[list[Options], int, int]:
         rates = rates[rates >= random.choice([0.0, 0.3])]  # rates below an earlier one are not offered
         rates = rates if len(rates) else np.array([0.9])
         kept = size - (rates * size).astype(np.int64)
-        layers.append(Options(kept, np.round(random.normal(0.5, 1.0, len(kept)) ** 2, 2)))
+        layers.append(LayerOptions(kept, np.round(random.normal(0.5, 1.0, len(kept)) ** 2, 2)))
     least, most = (sum(int(f(layer.kept)) for layer in layers) for f in (np.min, np.max))
     budget = [least, most, int(random.integers(least, most + 1)), most + 5][seed % 4]
     return layers, budget, least
 
 
-def _brute(layers: list[Options], budget: int) -> float:
+def _brute(layers: list[LayerOptions], budget: int) -> float:
     best = np.inf
     for picks in product(*(range(len(layer.kept)) for layer in layers)):
         if sum(int(layer.kept[p]) for layer, p in zip(layers, picks, strict=True)) <= budget:
@@ -49,7 +49,10 @@ def test_equals_brute_force_and_keeps_the_budget(block: int) -> None:
 
 
 def test_budget_nothing_and_everything() -> None:
-    layers = [Options(np.array([4, 2, 0]), np.array([0.0, 1.0, 5.0])), Options(np.array([3, 0]), np.array([0.0, 2.0]))]
+    layers = [
+        LayerOptions(np.array([4, 2, 0]), np.array([0.0, 1.0, 5.0])),
+        LayerOptions(np.array([3, 0]), np.array([0.0, 2.0])),
+    ]
     assert allocate(layers, 0).kept.tolist() == [0, 0]
     assert allocate(layers, 7).distortion == 0
     assert allocate(layers, 5).kept.tolist() == [2, 3]
@@ -86,16 +89,16 @@ def test_no_lagrangian_solution_beats_it() -> None:
 
 def test_one_layer_keeps_as_much_as_the_budget_allows_when_distortion_falls_with_it() -> None:
     kept = np.arange(100, -1, -1)
-    found = allocate([Options(kept, (100 - kept) ** 2.0)], 37)
+    found = allocate([LayerOptions(kept, (100 - kept) ** 2.0)], 37)
     assert found.kept.tolist() == [37]
 
 
 def test_impossible_or_undefined_problems_are_refused() -> None:
-    layer = Options(np.array([4, 2]), np.array([0.0, 1.0]))
+    layer = LayerOptions(np.array([4, 2]), np.array([0.0, 1.0]))
     with pytest.raises(UsageError, match="at most 1"):
         allocate([layer], 1)
     with pytest.raises(UsageError, match="finite"):
-        allocate([Options(np.array([4, 2]), np.array([0.0, np.nan]))], 9)
+        allocate([LayerOptions(np.array([4, 2]), np.array([0.0, np.nan]))], 9)
 
 
 def test_resnet32_sized_problem_is_solved() -> None:
@@ -103,14 +106,14 @@ def test_resnet32_sized_problem_is_solved() -> None:
     sizes = random.integers(432, 36_864, 34)
     sizes = (sizes * 464_432 / sizes.sum()).astype(int)
     rates = np.linspace(0, 1, 21)
-    layers = [Options(size - (rates * size).astype(int), np.sort(random.random(21))) for size in sizes]
+    layers = [LayerOptions(size - (rates * size).astype(int), np.sort(random.random(21))) for size in sizes]
     found = allocate(layers, int(0.2 * sizes.sum()))
     assert found.kept.sum() <= int(0.2 * sizes.sum())
 
 
 def test_only_large_networks_are_quantised() -> None:
     def at(weights: int, density: float) -> tuple[int, int, int]:
-        layers = [Options(np.array([weights // 2, weights // 4, 0]), np.array([0.0, 1.0, 3.0]))] * 2
+        layers = [LayerOptions(np.array([weights // 2, weights // 4, 0]), np.array([0.0, 1.0, 3.0]))] * 2
         found = allocate(layers, int(density * weights))
         return found.unit, int(found.kept.sum()), found.choice.tolist()
 

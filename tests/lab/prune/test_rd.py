@@ -15,7 +15,7 @@ from auditor.core.errors import UsageError  # noqa: E402
 from auditor.lab.prune.baselines import BASELINES, lamp_scores  # noqa: E402
 from auditor.lab.prune.layers import prunable_layers, steps_of  # noqa: E402
 from auditor.lab.prune.masks import Masks, smallest_removed  # noqa: E402
-from auditor.lab.prune.rd.allocate import Options, allocate  # noqa: E402
+from auditor.lab.prune.rd.allocate import LayerOptions, allocate  # noqa: E402
 from auditor.lab.prune.rd.distortion import additivity, measure_curves, noise_images, rate_grid  # noqa: E402
 from auditor.lab.prune.rd.method import choose_rates  # noqa: E402
 from auditor.lab.prune.settings import RD_SETTINGS  # noqa: E402
@@ -241,7 +241,7 @@ def test_rd_on_a_single_layer_is_global_magnitude_pruning() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 5, bias=False))
     curves = measure_curves(model, torch.randn(30, 8), rate_grid(41))
-    found = allocate([Options(curves.kept["0"], curves.distortion["0"])], 12)
+    found = allocate([LayerOptions(curves.kept["0"], curves.distortion["0"])], 12)
     masks = Masks(model)
     kept = BASELINES.load("global")(model, masks, 12)
     assert kept == {"0": int(found.kept[0])} == {"0": 12}

@@ -9,14 +9,14 @@ import numpy as np
 
 from auditor.core.errors import UsageError
 
-__all__ = ["Allocation", "Options", "allocate"]
+__all__ = ["Allocation", "LayerOptions", "allocate"]
 
 #: Budget states above which kept counts are rounded up to a common unit. ResNet-32 (464,432 weights) stays exact.
 MOST_STATES = 500_000
 
 
 @dataclass(frozen=True)
-class Options:
+class LayerOptions:
     """What one layer can be pruned to.
 
     Attributes
@@ -52,7 +52,7 @@ class Allocation:
     unit: int
 
 
-def allocate(layers: Sequence[Options], budget: int, most_states: int = MOST_STATES) -> Allocation:
+def allocate(layers: Sequence[LayerOptions], budget: int, most_states: int = MOST_STATES) -> Allocation:
     """Minimise the sum of distortions subject to sum of kept weights <= budget.
 
     ``F_i(b) = min over options with kept <= b of F_{i-1}(b - kept) + d``, ``F_0 = 0``, with back-pointers; one
@@ -92,7 +92,7 @@ def allocate(layers: Sequence[Options], budget: int, most_states: int = MOST_STA
     return _backtrack(layers, choices, states, unit)
 
 
-def _backtrack(layers: Sequence[Options], choices: list[np.ndarray], states: int, unit: int) -> Allocation:
+def _backtrack(layers: Sequence[LayerOptions], choices: list[np.ndarray], states: int, unit: int) -> Allocation:
     left = states
     picked = np.zeros(len(layers), dtype=np.int64)
     for number in range(len(layers) - 1, -1, -1):

@@ -14,7 +14,7 @@ from auditor.lab.prune.layers import prunable_layers, steps_of
 from auditor.lab.prune.masks import magnitude_order, smallest_removed
 from auditor.models.counter import evaluating
 
-__all__ = ["Curves", "additivity", "measure_curves", "noise_images", "rate_grid"]
+__all__ = ["DistortionCurves", "additivity", "measure_curves", "noise_images", "rate_grid"]
 
 Measure = Literal["mean", "worst"]
 #: Calibration images per pass; bounds the memory of the cached inputs of all steps.
@@ -32,7 +32,7 @@ def noise_images(n: int, size: tuple[int, int], seed: int) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class Curves:
+class DistortionCurves:
     """Distortion of each layer at each rate.
 
     Attributes
@@ -56,7 +56,7 @@ def measure_curves(
     rates: np.ndarray,
     measure: Measure = "mean",
     left: Mapping[str, int] | None = None,
-) -> Curves:
+) -> DistortionCurves:
     """Distortion of the logits, ``E_x (1/K) |f(x; W) - f(x; W with layer i pruned)|^2``, or its largest value.
 
     Evaluation mode, fixed images. The smallest ``int(rate x weights)`` weights of a layer are set to zero, all others
@@ -92,7 +92,7 @@ def measure_curves(
                 total[name] = total[name] + moved.sum(1) if measure == "mean" else np.maximum(total[name], moved.max(1))
     if measure == "mean":
         total = {name: values / len(images) for name, values in total.items()}
-    return Curves(rates, total, kept)
+    return DistortionCurves(rates, total, kept)
 
 
 def _kept_at(size: int, rates: np.ndarray) -> np.ndarray:

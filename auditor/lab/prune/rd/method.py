@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from auditor.lab.prune.rd.allocate import Allocation, Options, allocate
+from auditor.lab.prune.rd.allocate import Allocation, LayerOptions, allocate
 from auditor.lab.prune.rd.distortion import measure_curves, rate_grid
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def choose_rates(
     for name, kept in curves.kept.items():
         further = kept < now[name]
         # "As it is" is an option at no cost: grid points rarely fall on the present rate.
-        options.append(Options(np.append(now[name], kept[further]), np.append(0.0, curves.distortion[name][further])))
+        options.append(
+            LayerOptions(np.append(now[name], kept[further]), np.append(0.0, curves.distortion[name][further]))
+        )
     found = allocate(options, budget)
     return {name: int(kept) for name, kept in zip(curves.kept, found.kept, strict=True)}, found

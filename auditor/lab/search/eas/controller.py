@@ -24,13 +24,13 @@ from auditor.lab.search.eas.space import (
 )
 from auditor.models.genotype import EAS_KERNELS
 
-__all__ = ["Controller", "Decision", "random_decision", "reinforce_loss", "reward"]
+__all__ = ["EasController", "EasDecision", "random_decision", "reinforce_loss", "reward"]
 
 EMBEDDING, HIDDEN = 16, 50
 
 
 @dataclass(frozen=True)
-class Decision:
+class EasDecision:
     """One decision of an actor with everything needed to replay it.
 
     Attributes
@@ -54,7 +54,7 @@ def reward(accuracy: float) -> float:
     return math.tan(accuracy * math.pi / 2)
 
 
-class Controller(nn.Module):
+class EasController(nn.Module):
     """Encoder (embedding 16, bi-LSTM of 50 units a direction) and both actors.
 
     Parameters
@@ -150,14 +150,14 @@ class Controller(nn.Module):
             pick(self.kernel_head(h), None, counted=block != where.flat)
         return tuple(drawn), torch.stack(logs).sum(), torch.stack(entropies).sum()
 
-    def decide(self, kind: Literal["wider", "deeper"], genotype: EasGenotype, random: torch.Generator) -> Decision:
+    def decide(self, kind: Literal["wider", "deeper"], genotype: EasGenotype, random: torch.Generator) -> EasDecision:
         """Draw one decision, without gradients."""
         with torch.no_grad():
             actor = self.wider if kind == "wider" else self.deeper
             choice, log_p, _ = actor(genotype, random)
-        return Decision(kind, genotype, choice, float(log_p))
+        return EasDecision(kind, genotype, choice, float(log_p))
 
-    def replay(self, decision: Decision) -> tuple[torch.Tensor, torch.Tensor]:
+    def replay(self, decision: EasDecision) -> tuple[torch.Tensor, torch.Tensor]:
         """Log probability and entropy of a stored decision, with gradients."""
         actor = self.wider if decision.kind == "wider" else self.deeper
         _, log_p, entropy = actor(decision.genotype, None, decision.choice)
@@ -173,7 +173,7 @@ def _masked_log_softmax(logits: torch.Tensor, mask: list[bool] | None) -> torch.
 
 
 def reinforce_loss(
-    controller: Controller, trajectories: list[list[Decision]], advantages: list[float], entropy: float
+    controller: EasController, trajectories: list[list[EasDecision]], advantages: list[float], entropy: float
 ) -> torch.Tensor:
     """- sum over networks and steps of (advantage / networks) log p - entropy x entropy."""
     total = torch.zeros(())
@@ -186,18 +186,18 @@ def reinforce_loss(
 
 def random_decision(
     kind: Literal["wider", "deeper"], genotype: EasGenotype, sizes: str, random: torch.Generator
-) -> Decision:
+) -> EasDecision:
     """The random policy: a fair coin a layer; block, layer and kernel uniform over what exists."""
     if kind == "wider":
         mask = wide_mask(genotype, sizes)
         bits = [int(torch.rand((), generator=random) < 0.5) if m else 0 for m in mask]
-        return Decision(kind, genotype, tuple(bits))
+        return EasDecision(kind, genotype, tuple(bits))
     where = _open_places(genotype)
     block = _uniform(where.block_mask(), random)
     layer = _uniform(where.layer_mask(block), random)
     kernel = int(torch.randint(len(EAS_KERNELS), (1,), generator=random))
     choice = (block, layer, kernel) if where.shape == PLAIN_SHAPE else (block, layer)
-    return Decision(kind, genotype, choice)
+    return EasDecision(kind, genotype, choice)
 
 
 def _open_places(genotype: EasGenotype) -> Places:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from auditor.lab.search.eas.controller import Decision
+from auditor.lab.search.eas.controller import EasDecision
 from auditor.lab.search.eas.dense import deeper_dense, widen_joints, wider_dense
 from auditor.lab.search.eas.space import EasGenotype, deepened, new_widths, places, wide_mask, widened
 from auditor.lab.search.eas.widen import deeper, wider
@@ -17,21 +17,21 @@ from auditor.models.genotype import EAS_KERNELS
 __all__ = ["Policy", "grow", "grown", "walk"]
 
 #: Makes one decision of a kind on an architecture.
-Policy = Callable[[Literal["wider", "deeper"], EasGenotype], Decision]
+Policy = Callable[[Literal["wider", "deeper"], EasGenotype], EasDecision]
 
 
-def grown(decision: Decision, sizes: str) -> EasGenotype:
+def grown(decision: EasDecision, sizes: str) -> EasGenotype:
     """The architecture after a decision."""
     if decision.kind == "wider":
         return widened(decision.genotype, decision.choice, sizes)
     return deepened(decision.genotype, decision.choice)
 
 
-def walk(policy: Policy, start: EasGenotype, wider_steps: int, deeper_steps: int, sizes: str) -> list[Decision]:
+def walk(policy: Policy, start: EasGenotype, wider_steps: int, deeper_steps: int, sizes: str) -> list[EasDecision]:
     """Wider decisions, then deeper ones, each on what the one before made; those for which nothing is left are
     skipped."""
     genotype = start
-    decisions: list[Decision] = []
+    decisions: list[EasDecision] = []
     kinds: list[Literal["wider", "deeper"]] = ["wider"] * wider_steps
     kinds += ["deeper"] * deeper_steps
     for kind in kinds:
@@ -44,7 +44,7 @@ def walk(policy: Policy, start: EasGenotype, wider_steps: int, deeper_steps: int
 
 def grow(
     network: PlainNetwork | DenseNetwork,
-    decisions: list[Decision],
+    decisions: list[EasDecision],
     sizes: str,
     images: torch.Tensor,
     random: torch.Generator,
@@ -78,7 +78,7 @@ def grow(
 
 
 def _grow_dense(
-    network: DenseNetwork, decision: Decision, sizes: str, random: torch.Generator, noise: float
+    network: DenseNetwork, decision: EasDecision, sizes: str, random: torch.Generator, noise: float
 ) -> DenseNetwork:
     if decision.kind == "deeper":
         block, position = decision.choice

@@ -18,7 +18,7 @@ from auditor.lab.search.arms import Arm, SearchLog, SearchOutcome
 from auditor.lab.search.baseline import Baseline, BaselineKind
 from auditor.lab.search.children import ChildRecipe, Children, ChildScore, SearchSettings
 from auditor.lab.search.data import SearchData
-from auditor.lab.search.eas.controller import Controller, Decision, random_decision, reinforce_loss, reward
+from auditor.lab.search.eas.controller import EasController, EasDecision, random_decision, reinforce_loss, reward
 from auditor.lab.search.eas.moves import Policy, grow, grown, walk
 from auditor.lab.search.eas.space import EasGenotype, tokens
 from auditor.lab.search.eas.widen import IDENTITY_NOISE, REPLICA_NOISE
@@ -161,7 +161,7 @@ class Ground:
             score = self.starts.score(genotype.key(), lambda: self.load(genotype, inherited), before.state)
         return StartNetwork(genotype, score, self.starts.state(score))
 
-    def raise_child(self, start: StartNetwork, decisions: list[Decision]) -> tuple[EasGenotype, ChildScore]:
+    def raise_child(self, start: StartNetwork, decisions: list[EasDecision]) -> tuple[EasGenotype, ChildScore]:
         """Grow the start network by `decisions`, train the child on, score it. An architecture that was grown from the
         same start before keeps its score, by whatever way it was reached (as in the authors' code)."""
         settings = self.settings
@@ -189,7 +189,7 @@ class Ground:
         )
 
 
-Learn = Callable[[list[list[Decision]], list[float]], dict[str, Any]]
+Learn = Callable[[list[list[EasDecision]], list[float]], dict[str, Any]]
 
 
 def run_arm(
@@ -279,17 +279,17 @@ class Learner:
     def __init__(self, settings: EasSettings, seed: int) -> None:
         with torch.random.fork_rng(devices=[]), torch_threads(1):
             torch.manual_seed(derive_seed(seed, "controller"))
-            self.controller = Controller(settings.sizes, settings.family == "dense")
+            self.controller = EasController(settings.sizes, settings.family == "dense")
         self.entropy = settings.entropy
         self.optimiser = torch.optim.Adam(self.controller.parameters(), settings.rate)
         self.draws = torch.Generator().manual_seed(derive_seed(seed, "controller", "draws"))
         self.baseline = Baseline(kind=settings.baseline, include_batch=settings.baseline == "official")
 
-    def decide(self, kind: Literal["wider", "deeper"], genotype: EasGenotype) -> Decision:
+    def decide(self, kind: Literal["wider", "deeper"], genotype: EasGenotype) -> EasDecision:
         """One decision of the controller as it is now."""
         return self.controller.decide(kind, genotype, self.draws)
 
-    def learn(self, trajectories: list[list[Decision]], rewards: list[float]) -> dict[str, Any]:
+    def learn(self, trajectories: list[list[EasDecision]], rewards: list[float]) -> dict[str, Any]:
         """One step of REINFORCE on an episode."""
         before = self.baseline.value
         advantages = self.baseline.advantages(rewards)
@@ -353,7 +353,7 @@ def search(
     ground.starts.forget()
     random = torch.Generator().manual_seed(derive_seed(seed, "random control"))
 
-    def coin(kind: Literal["wider", "deeper"], genotype: EasGenotype) -> Decision:
+    def coin(kind: Literal["wider", "deeper"], genotype: EasGenotype) -> EasDecision:
         return random_decision(kind, genotype, settings.sizes, random)
 
     control, control_gains = run_arm(ground, "control", coin, start)

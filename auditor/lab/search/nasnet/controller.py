@@ -8,14 +8,14 @@ from torch.nn import functional as F
 
 from auditor.lab.search.nasnet.space import DECISIONS
 
-__all__ = ["Controller", "ppo_loss"]
+__all__ = ["NasnetController", "ppo_loss"]
 
 HIDDEN = 100
 #: Most choices of each kind of decision.
 SIZES = {kind: max(n for k, n in DECISIONS if k == kind) for kind in ("state", "op", "combine")}
 
 
-class Controller(nn.Module):
+class NasnetController(nn.Module):
     """LSTM of 100 units; the input of a decision is the embedding of the previous one. All weights start uniform in
     (-0.1, 0.1)."""
 

@@ -13,7 +13,7 @@ from auditor.lab.search.arms import Arm, SearchLog, SearchOutcome
 from auditor.lab.search.baseline import Baseline, BaselineKind
 from auditor.lab.search.children import ChildRecipe, Children, ChildScore, SearchSettings
 from auditor.lab.search.data import SearchData
-from auditor.lab.search.nasnet.controller import Controller, ppo_loss
+from auditor.lab.search.nasnet.controller import NasnetController, ppo_loss
 from auditor.lab.search.nasnet.space import decode, random_actions
 from auditor.models.genotype import NasnetGenotype
 from auditor.models.nasnet import NasnetNetwork
@@ -71,7 +71,7 @@ BUDGETS = {
 
 
 def update(
-    controller: Controller,
+    controller: NasnetController,
     optimiser: torch.optim.Optimizer,
     actions: torch.Tensor,
     old: torch.Tensor,
@@ -108,7 +108,7 @@ def search(
 
     with torch.random.fork_rng(devices=[]), torch_threads(1):
         torch.manual_seed(derive_seed(seed, "controller"))
-        controller = Controller()
+        controller = NasnetController()
     optimiser = torch.optim.Adam(controller.parameters(), settings.rate)
     draws = torch.Generator().manual_seed(derive_seed(seed, "controller", "draws"))
     baseline = Baseline(kind=settings.baseline)

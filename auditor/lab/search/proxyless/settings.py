@@ -123,25 +123,13 @@ class ProxylessSettings(SearchSettings):
 #: without weights (identity, pooling) are ahead, and the search keeps them. Epochs and rates of `paper` are from memory
 #: and unverified; the paper's search was never released.
 BUDGETS = {
-    "smoke": ProxylessSettings(
-        80,
-        40,
-        ChildRecipe(1, 16, 0.05, 5e-4, 5.0, 0.5),
-        TreeSize(1, 4, 8),
-        1,
-        2,
-        16,
+    "smoke": replace(
+        ProxylessSettings(80, 40, ChildRecipe(1, 16, 0.05, 5e-4, 5.0, 0.5), TreeSize(1, 4, 8), 1, 2, 16),
         architecture_rate=0.1,
         latency_images=1,
     ),
-    "cpu": ProxylessSettings(
-        6000,
-        2000,
-        ChildRecipe(8, 32, 0.05, 5e-4, 5.0, 0.5),
-        TreeSize(1, 8, 16),
-        16,
-        8,
-        32,
+    "cpu": replace(
+        ProxylessSettings(6000, 2000, ChildRecipe(8, 32, 0.05, 5e-4, 5.0, 0.5), TreeSize(1, 8, 16), 16, 8, 32),
         rate=0.05,
         decay=5e-4,
         every=2,
@@ -149,28 +137,16 @@ BUDGETS = {
         weight=0.02,
         snapshots=4,
     ),
-    "gpu10": ProxylessSettings(
-        None,
-        5000,
-        ChildRecipe(6, 512, 0.2, 5e-4, 5.0),
-        TreeSize(3, 16, 48),
-        2,
-        6,
-        512,
+    "gpu10": replace(
+        ProxylessSettings(None, 5000, ChildRecipe(6, 512, 0.2, 5e-4, 5.0), TreeSize(3, 16, 48), 2, 6, 512),
         warmup_rate=0.2,
         rate=0.1,
         every=2,
         architecture_rate=0.03,
         latency_images=64,
     ),
-    "paper": ProxylessSettings(
-        None,
-        5000,
-        ChildRecipe(300, 64, 0.1, 1e-4),
-        TreeSize(18, 16, 100),
-        40,
-        200,
-        64,
+    "paper": replace(
+        ProxylessSettings(None, 5000, ChildRecipe(300, 64, 0.1, 1e-4), TreeSize(18, 16, 100), 40, 200, 64),
         clip=None,
         snapshots=1,
         latency_images=64,

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from auditor.core.errors import UsageError  # noqa: E402
 from auditor.lab.search.baseline import Baseline  # noqa: E402
-from auditor.lab.search.eas.controller import Controller, Decision, random_decision, reinforce_loss, reward  # noqa: E402
+from auditor.lab.search.eas.controller import EasController, EasDecision, random_decision, reinforce_loss, reward  # noqa: E402
 from auditor.lab.search.eas.moves import grown, walk  # noqa: E402
 from auditor.lab.search.eas.space import (  # noqa: E402
     GROWTHS,
@@ -32,10 +32,10 @@ from tests.lab.search.eas.cases import draws, plain, random_dense, random_plain 
 FULL = plain("c40k3 p c8k3 c40k5 p c4k1 m f80 f8")
 
 
-def make(dense: bool = False, sizes: str = "small", seed: int = 0) -> Controller:
+def make(dense: bool = False, sizes: str = "small", seed: int = 0) -> EasController:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Controller(sizes, dense)
+        return EasController(sizes, dense)
 
 
 def test_what_the_controller_reads() -> None:
@@ -272,8 +272,11 @@ def test_advantages_by_hand() -> None:
 
 def test_reinforce_by_hand() -> None:
     controller = make()
-    one = [Decision("wider", SMALL_PLAIN, (1, 0, 0, 0, 1, 0, 0, 0, 0)), Decision("deeper", SMALL_PLAIN, (1, 0, 2))]
-    two = [Decision("deeper", SMALL_PLAIN, (4, 0, 0))]
+    one = [
+        EasDecision("wider", SMALL_PLAIN, (1, 0, 0, 0, 1, 0, 0, 0, 0)),
+        EasDecision("deeper", SMALL_PLAIN, (1, 0, 2)),
+    ]
+    two = [EasDecision("deeper", SMALL_PLAIN, (4, 0, 0))]
     parts = {d: tuple(float(x.detach()) for x in controller.replay(d)) for d in (*one, *two)}
     loss = reinforce_loss(controller, [one, two], [2.0, -3.0], 0.01)
     by_hand = -(2.0 / 2) * sum(parts[d][0] for d in one) - (-3.0 / 2) * parts[two[0]][0]
@@ -283,11 +286,14 @@ def test_reinforce_by_hand() -> None:
 
 def test_a_step_makes_rewarded_decisions_likelier() -> None:
     controller = make()
-    good = [Decision("wider", SMALL_PLAIN, (1, 0, 1, 0, 1, 0, 1, 0, 1)), Decision("deeper", SMALL_PLAIN, (1, 0, 2))]
-    bad = [Decision("wider", SMALL_PLAIN, (0,) * 9), Decision("deeper", SMALL_PLAIN, (3, 0, 0))]
+    good = [
+        EasDecision("wider", SMALL_PLAIN, (1, 0, 1, 0, 1, 0, 1, 0, 1)),
+        EasDecision("deeper", SMALL_PLAIN, (1, 0, 2)),
+    ]
+    bad = [EasDecision("wider", SMALL_PLAIN, (0,) * 9), EasDecision("deeper", SMALL_PLAIN, (3, 0, 0))]
     optimiser = torch.optim.Adam(controller.parameters(), 2e-3)
 
-    def likely(decisions: list[Decision]) -> list[float]:
+    def likely(decisions: list[EasDecision]) -> list[float]:
         return [float(controller.replay(d)[0].detach()) for d in decisions]
 
     before = likely(good), likely(bad)

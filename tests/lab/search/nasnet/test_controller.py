@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from auditor.core.errors import UsageError
-from auditor.lab.search.nasnet.controller import Controller, ppo_loss
+from auditor.lab.search.nasnet.controller import NasnetController, ppo_loss
 from auditor.lab.search.nasnet.search import BUDGETS, update
 from auditor.lab.search.nasnet.space import COMBINES, DECISIONS, decode, random_actions
 from auditor.models.genotype import NASNET_OPS, NasnetGenotype
@@ -32,9 +32,9 @@ def _one_thread() -> object:
         yield
 
 
-def _controller(seed: int = 0) -> Controller:
+def _controller(seed: int = 0) -> NasnetController:
     torch.manual_seed(seed)
-    return Controller()
+    return NasnetController()
 
 
 def test_fifty_decisions_and_their_choices() -> None:
