@@ -1,15 +1,12 @@
-"""The log, and the comparison with the random control."""
+"""The comparison with the random control."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from auditor.lab.search.arms import SearchLog
-from auditor.lab.search.children import ChildScore
 from auditor.lab.search.comparison import compare, pool
 from auditor.stats.intervals import wilson
 
@@ -75,23 +72,3 @@ def test_seeds_are_pooled_with_equal_weight() -> None:
     alone = pool(searches[:1], 0)["difference"]
     doubled = pool([searches[0]] * 2, 0)["difference"]
     assert doubled["high"] - doubled["low"] < 0.85 * (alone["high"] - alone["low"])
-
-
-def test_the_log_adds_up_per_arm_and_is_written_as_it_happens(tmp_path: Path) -> None:
-    score = ChildScore("a", 30, 100, 10, 20, 500.0, 1.0)
-    for _ in range(2):  # a search that starts again writes the same log again
-        log = SearchLog(tmp_path / "log.jsonl")
-        log.add("search", 0, score, actions=[1])
-        log.add("control", 0, score)
-        log.add("search", 1, score, extra_cost=250.0)
-        log.note("ppo", loss=0.5)
-    assert log.spent("search") == 1250
-    assert log.spent("control") == 500
-    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [(r["event"], r.get("spent")) for r in rows] == [
-        ("child", 500),
-        ("child", 500),
-        ("child", 1250),
-        ("ppo", None),
-    ]
-    assert [r["step"] for r in log.arm("search")] == [0, 1]
