@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -102,14 +102,14 @@ BUDGETS = {
 }
 #: DenseNets.
 DENSE_BUDGETS = {
-    "smoke": EasSettings(100, 50, _recipe(1, scale=0.5), _recipe(1, 32, 0.1, 0.5), "dense", "small", (1, 1), 2, 1, 1),
+    "smoke": replace(BUDGETS["smoke"], family="dense"),
     "cpu": EasSettings(
         4000, 2000, _recipe(4, 64, 0.1, 0.5), _recipe(15, 64, 0.1, 0.5), "dense", "small", (5,), 5, 2, 2, rate=2e-2
     ),
     "gpu10": EasSettings(
         None, 5000, _recipe(2, 512, 0.08), _recipe(10, 512, 0.4), "dense", "small", (8,), 8, 10, 5, rate=5e-3
     ),
-    "paper": EasSettings(None, 5000, _recipe(20), _recipe(100, 64, 0.1), "dense", "large", (30, 15), 10, 10, 5),
+    "paper": replace(BUDGETS["paper"], family="dense", wider_steps=10),
 }
 
 
@@ -122,7 +122,6 @@ class StartNetwork:
     state: dict[str, torch.Tensor]
 
 
-@dataclass(frozen=True)
 class Ground:
     """What both arms share.
 
@@ -136,15 +135,20 @@ class Ground:
         Training images, normalised as for training, that new BatchNorms are measured on.
     """
 
-    settings: EasSettings
-    children: Children
-    starts: Children
-    classes: int
-    size: int
-    images: torch.Tensor
-    seed: int
-    log: SearchLog
-    progress: Progress
+    def __init__(
+        self, found: SearchData, settings: EasSettings, folder: Path, seed: int, device: str, progress: Progress
+    ) -> None:
+        self.settings, self.seed, self.progress = settings, seed, progress
+        self.log = SearchLog(folder / "log.jsonl")
+        # The weights of children are wanted again only where one becomes a new start.
+        keep = len(settings.episodes) > 1
+        self.children = Children(found, settings.child, folder / "children", seed, device, keep)
+        self.starts = Children(found, settings.start, folder / "children", seed, device, keep=True)
+        images = ImageTensor(found.data.features, "cpu", found.train)
+        size = images.size_at(settings.child.scale, build(STARTS[settings.family, settings.sizes], 2).min_size)
+        random = torch.Generator().manual_seed(derive_seed(seed, "statistics"))
+        rows = torch.from_numpy(found.train)[torch.randperm(len(found.train), generator=random)[:MEASURED]]
+        self.classes, self.size, self.images = found.data.n_classes, min(size), images.plain(rows, size)
 
     def load(self, genotype: EasGenotype, state: dict[str, torch.Tensor]) -> PlainNetwork | DenseNetwork:
         """The network of an architecture with given weights, on the processor."""
@@ -307,28 +311,6 @@ class Learner:
         }
 
 
-def _ground(
-    found: SearchData, settings: EasSettings, folder: Path, seed: int, device: str, progress: Progress
-) -> Ground:
-    images = ImageTensor(found.data.features, "cpu", found.train)
-    size = images.size_at(settings.child.scale, build(STARTS[settings.family, settings.sizes], 2).min_size)
-    random = torch.Generator().manual_seed(derive_seed(seed, "statistics"))
-    rows = torch.from_numpy(found.train)[torch.randperm(len(found.train), generator=random)[:MEASURED]]
-    # The weights of children are wanted again only where one becomes a new start.
-    keep = len(settings.episodes) > 1
-    return Ground(
-        settings,
-        Children(found, settings.child, folder / "children", seed, device, keep),
-        Children(found, settings.start, folder / "children", seed, device, keep=True),
-        found.data.n_classes,
-        min(size),
-        images.plain(rows, size),
-        seed,
-        SearchLog(folder / "log.jsonl"),
-        progress,
-    )
-
-
 def search(
     found: SearchData, settings: EasSettings, folder: Path, seed: int, device: str, progress: Progress
 ) -> SearchOutcome:
@@ -337,7 +319,7 @@ def search(
     ``facts["start"]`` describes the start network, ``facts["gains"]`` holds, by arm and start, the children beside the
     start trained on for equally long.
     """
-    ground = _ground(found, settings, folder, seed, device, progress)
+    ground = Ground(found, settings, folder, seed, device, progress)
     start = ground.train_start(STARTS[settings.family, settings.sizes])
     described = {
         "network": " ".join(tokens(start.genotype)),

@@ -26,7 +26,6 @@ from auditor.lab.search.eas.search import (  # noqa: E402
     EasSettings,
     Ground,
     Learner,
-    _ground,
     score_reward,
     search,
 )
@@ -137,7 +136,7 @@ def test_seeds_and_resuming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def ground(folder: Path, settings: EasSettings) -> Ground:
-    return _ground(made_up(), settings, folder, 0, "cpu", SilentProgress())
+    return Ground(made_up(), settings, folder, 0, "cpu", SilentProgress())
 
 
 @pytest.mark.parametrize("family", ["plain", "dense"])
