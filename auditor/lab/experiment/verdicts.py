@@ -8,7 +8,7 @@ from typing import Any
 from auditor.report.markdown import interval
 from auditor.stats.seeds import mean_interval
 
-__all__ = ["accuracy_cell", "accuracy_row", "conditions_line", "points", "verdict"]
+__all__ = ["accuracy_cell", "accuracy_row", "conditions_line", "expectation_lines", "points", "verdict"]
 
 
 def accuracy_row(scores: Sequence[float]) -> dict[str, Any]:
@@ -43,3 +43,10 @@ def conditions_line(document: Mapping[str, Any]) -> str:
         f"{machine['cpu']}, {machine['cores']} cores; auditor {versions['auditor']}, torch "
         f"{versions.get('torch', '-')}. Command: `{document['command']}`."
     )
+
+
+def expectation_lines(document: Mapping[str, Any]) -> list[str]:
+    """What was expected before the run, and beside what; nothing of a document stored before that was kept."""
+    if "expectation" not in document:
+        return []
+    return [f"Expected before the run: {document['expectation']} Compared with: {document['control']}", ""]

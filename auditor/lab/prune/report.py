@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from auditor.lab.experiment.verdicts import accuracy_cell, conditions_line
+from auditor.lab.experiment.verdicts import accuracy_cell, conditions_line, expectation_lines
 from auditor.report.charts import DARK, chart_svg, points
 from auditor.report.markdown import number, percent, table
 
@@ -25,6 +25,7 @@ def results_markdown(document: Mapping[str, Any]) -> str:
         f"Budget class `{document['budget']}`, {document['seeds']} seeds, {document['test_items']:,} test items, each "
         f"network shown them once. {conditions_line(document)}",
         "",
+        *expectation_lines(document),
         *(_dynamic_table(document) if document["dynamic"] else _static_table(document)),
         "",
         *(f"- {sentence}." for sentence in document["verdict"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from auditor.lab.experiment.verdicts import accuracy_cell, conditions_line, points
+from auditor.lab.experiment.verdicts import accuracy_cell, conditions_line, expectation_lines, points
 from auditor.report.charts import PALETTE, chart_svg
 from auditor.report.markdown import number, percent, table
 
@@ -30,6 +30,7 @@ def results_markdown(document: Mapping[str, Any]) -> str:
         f"training(s) of each network. {document['split_note']} The search trained on {data['train']:,} images and "
         f"chose by {data['validation']:,} others. {conditions_line(document)}",
         "",
+        *expectation_lines(document),
         "## The search beside random architectures",
         "",
         *_arms_table(document),

@@ -71,6 +71,7 @@ def test_rd_beside_its_baselines(folder: Path, tmp_path: Path, monkeypatch: pyte
     # All fine-tune as often.
     assert len({len(found["fits"][row["name"]][0]["path"]) for row in found["rows"][1:]}) == 1
     assert "not a reproduction" in (tmp_path / SUMMARY).read_text()
+    assert f"Expected before the run: {found['expectation']}" in (tmp_path / SUMMARY).read_text()
     assert "one seed" in found["verdict"][0]
     drawn = (tmp_path / FIGURE).read_text()
     assert all(f">{method}</text>" in drawn for method in methods)

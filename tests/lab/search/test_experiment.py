@@ -105,7 +105,13 @@ def _check_record(out: Path, found: dict[str, Any]) -> None:
         assert genotype.model_dump(mode="json") == found["chosen"][role]["genotype"]
         assert "not a reproduction" in (out / f"{role}.svg").read_text()
     text = (out / SUMMARY).read_text()
-    for words in ("not a reproduction", found["pooled"]["verdict"], found["split_note"], *found["final"]["verdict"]):
+    for words in (
+        "not a reproduction",
+        found["expectation"],
+        found["pooled"]["verdict"],
+        found["split_note"],
+        *found["final"]["verdict"],
+    ):
         assert words in text
     manifest = read_json(out / MANIFEST)["files"]
     assert {"found.json", "control.json", RESULTS, SUMMARY, LOG, "search-curve.svg"} <= set(manifest)

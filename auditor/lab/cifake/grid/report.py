@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from auditor.lab.experiment.verdicts import expectation_lines
 from auditor.report.markdown import ABSENT, interval, number, table
 
 __all__ = ["REPORT", "grid_lines"]
@@ -29,6 +30,7 @@ def grid_lines(results: Mapping[str, Any]) -> list[str]:
         f"seed ({results['seed']}).{reproduction} Positive class of precision, recall and F1: FAKE; those of REAL are "
         "in the results file. Intervals are 95 % over items, not over seeds.",
         "",
+        *expectation_lines(results),
         *_networks(results),
         "",
         *_choice(results),

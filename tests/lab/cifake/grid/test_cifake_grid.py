@@ -123,6 +123,7 @@ def test_report(finished: tuple[dict, Path]) -> None:
     results, folder = finished
     text = (folder / REPORT).read_text()
     assert "Not a reproduction" in text
+    assert f"Compared with: {results['control']}" in text
     assert "0.9298" in text
     assert all(f"`{row['topology']}`" in text for row in results["networks"])
     assert "not a reproduction" not in "\n".join(grid_lines({**results, "reproduction": True})).lower()

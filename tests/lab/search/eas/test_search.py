@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -170,7 +171,8 @@ def test_children_inherit_the_weights_of_their_start(
     assert (again.repeated, again.cost, again.hits) == (True, 0.0, score.hits)
     assert len(built) == 1
     # With noise the child differs a little; from another start it is another child.
-    noisy = replace(shared, settings=replace(settings, replica_noise=1e-2, identity_noise=1e-3))
+    noisy = copy(shared)
+    noisy.settings = replace(settings, replica_noise=1e-2, identity_noise=1e-3)
     moved = replace(start, score=replace(start.score, state="elsewhere"))
     noisy.raise_child(moved, decisions)
     assert len(built) == 2
