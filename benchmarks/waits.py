@@ -20,7 +20,7 @@ import numpy as np
 
 import auditor
 from auditor.audit.why import Explainer
-from auditor.lab.prune.rd.allocate import Options, allocate
+from auditor.lab.prune.rd.allocate import LayerOptions, allocate
 from auditor.train.folds import plan_folds
 
 
@@ -51,7 +51,7 @@ def allocate_resnet32() -> Callable[[], Any]:
     sizes = rng.integers(432, 36_864, 34)
     sizes = (sizes * 464_432 / sizes.sum()).astype(int)
     rates = np.linspace(0, 1, 21)
-    layers = [Options(size - (rates * size).astype(int), np.sort(rng.random(21))) for size in sizes]
+    layers = [LayerOptions(size - (rates * size).astype(int), np.sort(rng.random(21))) for size in sizes]
     return lambda: allocate(layers, int(0.2 * sizes.sum()))
 
 
