@@ -16,12 +16,13 @@ import shlex
 import sys
 from pathlib import Path
 
-from pipeline import ROOT, publish
+from pipeline import ROOT, publish_experiment
 
 from auditor.cli.console import RichProgress
 from auditor.core.config import load_settings
-from auditor.lab.detectors.benchmark import MANIFEST, REPORT, RESULTS, run_benchmark
-from auditor.lab.detectors.sets import BenchmarkContext, BenchmarkOptions
+from auditor.lab.detectors.benchmark import DetectionBenchmark
+from auditor.lab.detectors.sets import BenchmarkOptions
+from auditor.lab.experiment.shell import Workplace
 
 
 def main() -> None:
@@ -37,19 +38,10 @@ def main() -> None:
     options = parser.parse_args()
     command = shlex.join(["python", "pipelines/detection.py", *sys.argv[1:]])
     with RichProgress() as progress:
-        context = BenchmarkContext(
-            load_settings(),
-            options.work / "work",
-            BenchmarkOptions(budget=options.budget),
-            tuple(options.run),
-            options.workers,
-            progress,
-        )
-        run_benchmark(options.sets, context, options.work, options.seeds, options.draws, command)
-    for old in (options.out / "plots").glob("*.svg"):
-        old.unlink()
-    plots = sorted(str(path.relative_to(options.work)) for path in (options.work / "plots").glob("*.svg"))
-    publish(options.work, options.out, [RESULTS, REPORT, *plots, MANIFEST])
+        at = Workplace(options.work, load_settings(), progress, options.workers, command, options.work / "work")
+        asked = BenchmarkOptions(audit_budget=options.budget, seeds=options.seeds, draws=options.draws)
+        DetectionBenchmark(asked, options.sets, options.run).run(at)
+    publish_experiment(options.work, options.out)
 
 
 if __name__ == "__main__":

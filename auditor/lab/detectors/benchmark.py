@@ -2,132 +2,107 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from auditor.core.errors import UsageError
 from auditor.core.files import atomic_write, load_npz, read_json, write_json
 from auditor.core.hashing import hash_strings
-from auditor.core.machine import describe_machine, package_versions
 from auditor.core.version import __version__
 from auditor.lab.detectors.measure import figures, resampled
 from auditor.lab.detectors.methods import run_methods
-from auditor.lab.detectors.plots import write_plots
-from auditor.lab.detectors.report import write_report
-from auditor.lab.detectors.sets import BenchmarkContext, BenchmarkSet, Case, select_sets, slug
+from auditor.lab.detectors.plots import plots
+from auditor.lab.detectors.report import report_text
+from auditor.lab.detectors.sets import BenchmarkContext, BenchmarkOptions, BenchmarkSet, Case, select_sets, slug
 from auditor.lab.detectors.summary import Cell, summarise
-from auditor.runs.lock import locked
+from auditor.lab.experiment.shell import Experiment, Workplace
 from auditor.runs.stages import Stages
 
-__all__ = ["MANIFEST", "REPORT", "RESULTS", "measure_case", "run_benchmark"]
+__all__ = ["REPORT", "DetectionBenchmark", "measure_case"]
 
-RESULTS, REPORT, MANIFEST = "results.json", "report.md", "manifest.json"
-SCHEMA = "auditor.detection-benchmark/1"
-CELLS = "cells"
+REPORT, CELLS = "report.md", "cells"
 
 
-def run_benchmark(
-    sets: Sequence[str], context: BenchmarkContext, out: Path, seeds: int = 3, draws: int = 200, command: str = ""
-) -> dict[str, Any]:
-    """Measure every method on the sets and write ``results.json``, ``report.md``, ``plots/``, ``manifest.json``.
+class DetectionBenchmark(Experiment):
+    """Every detector beside cleanlab and a vote of neighbours, on sets whose wrong labels are known.
 
-    A (set, seed) whose inputs, code and number of draws equal those of a stored one is not computed again, so a
-    killed benchmark continues where it was.
+    A (set, seed) whose inputs, code and number of draws equal those of a stored one is not measured again, so a
+    killed benchmark continues where it was. Absent data is an outcome in the report.
 
     Parameters
     ----------
+    options : BenchmarkOptions
     sets : sequence of str
         Names or first parts of names; empty: all.
-    context : BenchmarkContext
-    out : Path
-        Result folder; also holds ``cells/``, the stored figures per set and seed.
-    seeds : int
-        Of sets that are trained here.
-    draws : int
-        Resamples of the paired bootstrap.
-    command : str
-        What the report names as its origin.
-
-    Returns
-    -------
-    dict
-        The content of ``results.json``.
+    runs : sequence of Path
+        Finished runs that serve for the sets whose labels they have.
 
     Raises
     ------
-    UsageError, UnknownNameError
-        For a wrong call; absent data is an outcome in the report.
+    UnknownNameError
+        No such set.
     """
-    if seeds < 1 or draws < 20:
-        raise UsageError(f"{seeds} seeds and {draws} draws: at least 1 seed and 20 draws are needed.")
-    chosen, clock = select_sets(sets), time.perf_counter()
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    with locked(out):
-        stages = Stages(out)
+
+    schema = "auditor.detection-benchmark/1"
+    expectation = "The default ranking and flags are ahead of cleanlab's default on every set, by the interval."
+    control = "Every filter and score of cleanlab, and a vote of 50 neighbours, on the same evidence."
+
+    def __init__(self, options: BenchmarkOptions, sets: Sequence[str] = (), runs: Sequence[Path] = ()) -> None:
+        self.options: BenchmarkOptions = options
+        self.sets, self.runs = select_sets(sets), tuple(runs)
+
+    def measure(self, at: Workplace) -> dict[str, Any]:
+        options, stages = self.options, Stages(at.folder)
+        context = BenchmarkContext(at.settings, at.fits, options, self.runs, at.workers or 1, at.progress)
         cells: list[Cell] = []
         not_run: list[dict[str, str]] = []
-        about: dict[str, dict[str, str]] = {}
-        for one in chosen:
-            about[one.name] = {"summary": one.summary, "limits": one.limits}
+        for one in self.sets:
             if why := one.absent(context):
-                context.progress.stage(one.name, f"not run: {why}")
+                at.progress.stage(one.name, f"not run: {why}")
                 not_run.append({"set": one.name, "reason": why})
                 continue
-            for seed in range(one.seeds(context, seeds)):
-                cells.append(_cell(one, seed, context, out, stages, draws))
-        manifest = {
-            "schema": SCHEMA,
-            "auditor": __version__,
-            "command": command,
-            "started": started,
-            "seconds": round(time.perf_counter() - clock, 1),
-            "seconds of all parts": round(sum(record.seconds for record in stages.done), 1),
-            "sets": [one.name for one in chosen],
-            "seeds": seeds,
-            "draws": draws,
-            "options": vars(context.options),
-            "budget": context.options.budget or "quick",
-            "machine": describe_machine(),
-            "versions": package_versions(),
+            cells += [_cell(one, seed, context, at.folder, stages) for seed in range(one.seeds(context, options.seeds))]
+        return {
+            "budget": options.audit_budget or "quick",
             "reproduction": "not a reproduction of any paper's networks",
+            "options": vars(options),
+            "seconds of all parts": round(sum(record.seconds for record in stages.done), 1),
+            "about": {one.name: {"summary": one.summary, "limits": one.limits} for one in self.sets},
+            "not run": not_run,
+            **summarise(cells),
         }
-        result = {"schema": SCHEMA, "about": about, "not run": not_run, **summarise(cells)}
-        write_json(out / RESULTS, result)
-        write_report(out / REPORT, result, manifest)
-        write_plots(out / "plots", result)
-        write_json(out / MANIFEST, manifest)
-    return result
+
+    @classmethod
+    def render(cls, document: Mapping[str, Any]) -> dict[str, str]:
+        return {**plots(document), REPORT: report_text(document)}
 
 
-def _cell(one: BenchmarkSet, seed: int, context: BenchmarkContext, out: Path, stages: Stages, draws: int) -> Cell:
+def _cell(one: BenchmarkSet, seed: int, context: BenchmarkContext, out: Path, stages: Stages) -> Cell:
     """Figures of one set and seed, computed or read."""
     name = f"{slug(one.name)}-{seed}"
     rows, drawn = f"{CELLS}/{name}.json", f"{CELLS}/{name}.npz"
     context.progress.stage(one.name, f"seed {seed}")
 
     def produce() -> None:
-        document, arrays = measure_case(one.case(context, seed), draws)
+        document, arrays = measure_case(one.case(context, seed), context.options.draws)
         with atomic_write(out / drawn) as handle:
             np.savez(handle, **{key: value.astype(np.float32) for key, value in arrays.items()})  # type: ignore[arg-type]
         write_json(out / rows, {"set": one.name, "seed": seed, **document})
 
-    stages.run(name, _inputs(one, seed, context, draws), [rows, drawn], produce)
+    stages.run(name, _inputs(one, seed, context), [rows, drawn], produce)
     return Cell(read_json(out / rows), load_npz(out / drawn))
 
 
-def _inputs(one: BenchmarkSet, seed: int, context: BenchmarkContext, draws: int) -> dict[str, Any]:
+def _inputs(one: BenchmarkSet, seed: int, context: BenchmarkContext) -> dict[str, Any]:
     return {
-        "schema": SCHEMA,
+        "schema": DetectionBenchmark.schema,
         "version": __version__,
         "code": _code(),
         "set": one.name,
-        "draws": draws,
+        "draws": context.options.draws,
         "data": one.inputs(context, seed),
     }
 

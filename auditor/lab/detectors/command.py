@@ -41,21 +41,25 @@ def benchmark_detection(
     """Measure every detector beside cleanlab and a kNN vote, on sets whose wrong labels are known."""
     from auditor.cli.console import RichProgress, answer, command_line
     from auditor.cli.values import settings_for
-    from auditor.lab.detectors.benchmark import REPORT, run_benchmark
+    from auditor.lab.detectors.benchmark import REPORT, DetectionBenchmark
     from auditor.lab.detectors.sets import BenchmarkContext, BenchmarkOptions, select_sets
+    from auditor.lab.experiment.shell import Workplace
 
     settings = settings_for(data_dir)
-    options = BenchmarkOptions(noise_rate=noise_rate, subset=subset, model=model, budget=budget, folds=folds)
+    options = BenchmarkOptions(
+        noise_rate=noise_rate, subset=subset, model=model, audit_budget=budget, folds=folds, draws=draws, seeds=seeds
+    )
     folder = out or settings.runs_dir / "benchmark-detection"
     with RichProgress(quiet) as progress:
-        context = BenchmarkContext(settings, folder / "work", options, tuple(run or ()), workers, progress)
         if list_only:
+            context = BenchmarkContext(settings, folder / "work", options, tuple(run or ()), workers, progress)
             chosen = select_sets(sets or [])
             rows = [{"set": s.name, "what": s.summary, "state": s.absent(context) or "ready"} for s in chosen]
             lines = [f"{row['set']}: {row['what']}. {row['state']}" for row in rows]
             answer(lines, {"schema": "auditor.benchmark-sets/1", "sets": rows} if json else None)
             return
-        result = run_benchmark(sets or [], context, folder, seeds, draws, command_line())
+        at = Workplace(folder, settings, progress, workers, command_line(), folder / "work")
+        result = DetectionBenchmark(options, sets or (), run or ()).run(at)
     lines = []
     for row in result["comparisons"]:
         if row["note"] in ("best single detector", "cleanlab's default", "cleanlab's best score"):

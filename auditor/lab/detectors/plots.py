@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from auditor.lab.detectors.methods import COMBINED, DEFAULT, KNN, OURS, PEER
-from auditor.report.charts import BLUE, DARK, GREY, RED, YELLOW, write_chart
+from auditor.report.charts import BLUE, DARK, GREY, RED, YELLOW, chart_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["write_plots"]
+__all__ = ["plots"]
 
 #: Colour and shape of each mark: shapes for those who see no colours.
 MARKS = {
@@ -24,11 +23,11 @@ MARKS = {
 }
 
 
-def write_plots(folder: Path, result: dict[str, Any]) -> None:
-    """``average-precision.svg`` and ``f1.svg``; an earlier folder is replaced."""
-    shutil.rmtree(folder, ignore_errors=True)
+def plots(result: Mapping[str, Any]) -> dict[str, str]:
+    """File name -> SVG of the average precisions and of F1; none without a set."""
     if not result["sets"]:
-        return
+        return {}
+    charts = {}
     for figure, name, title in (
         ("AP", "average-precision", "Average precision of the ranking, %"),
         ("F1", "f1", "F1 of the flags, each tool's own rule, %"),
@@ -46,7 +45,8 @@ def write_plots(folder: Path, result: dict[str, Any]) -> None:
             axes.set_xlim(right=100)
             axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(MARKS), reverse=True)
 
-        write_chart(folder / f"{name}.svg", draw, title, size=(900, 110 + 24 * len(sets)))
+        charts[f"plots/{name}.svg"] = chart_svg(draw, title, size=(900, 110 + 24 * len(sets)))
+    return charts
 
 
 def _values(one: dict[str, Any], figure: str) -> dict[str, float]:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from auditor.core.files import atomic_write
 from auditor.detect.findings import STREAMED_FLAG_RULE
 from auditor.lab.detectors.methods import COMBINED, DEFAULT, KNN, OURS, PEER, method_name
 from auditor.report.markdown import interval, number, percent, table
 
-__all__ = ["report_text", "write_report"]
+__all__ = ["report_text"]
 
 COLUMNS = ("AP", "AUROC", "P@N", "P@100", "best F1", "F1", "flagged", "precision", "recall", "seconds")
 #: Versions named on the page, where they are known.
 PACKAGES = ("auditor", "numpy", "scipy", "scikit-learn", "torch", "cleanlab")
-
-
-def write_report(path: Path, result: dict[str, Any], manifest: dict[str, Any]) -> None:
-    """Write `report_text` atomically."""
-    with atomic_write(path) as handle:
-        handle.write(report_text(result, manifest).encode())
 
 
 @dataclass(frozen=True)
@@ -40,7 +32,7 @@ class _Set:
         return self.rows[method_name(OURS, what)]
 
 
-def _sets(result: dict[str, Any]) -> list[_Set]:
+def _sets(result: Mapping[str, Any]) -> list[_Set]:
     return [
         _Set(
             name,
@@ -53,9 +45,9 @@ def _sets(result: dict[str, Any]) -> list[_Set]:
     ]
 
 
-def report_text(result: dict[str, Any], manifest: dict[str, Any]) -> str:
+def report_text(result: Mapping[str, Any]) -> str:
     """The page: conditions, short tables over all sets, differences, then every figure per set."""
-    lines = ["# Detection benchmark", "", *_conditions(manifest), ""]
+    lines = ["# Detection benchmark", "", *_conditions(result), ""]
     if result["not run"]:
         reasons = [(row["set"], row["reason"]) for row in result["not run"]]
         lines += ["## Not run", "", *table(["set", "reason"], reasons), ""]
@@ -68,15 +60,15 @@ def report_text(result: dict[str, Any], manifest: dict[str, Any]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _conditions(manifest: dict[str, Any]) -> list[str]:
-    machine, versions = manifest["machine"], manifest["versions"]
+def _conditions(result: Mapping[str, Any]) -> list[str]:
+    machine, versions, options = result["machine"], result["versions"], result["options"]
     listed = ", ".join(f"{name} {versions[name]}" for name in PACKAGES if name in versions)
     return [
-        f"Command: `{manifest['command']}`." if manifest["command"] else "",
+        f"Command: `{result['command']}`." if result["command"] else "",
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Python {machine['python']}; "
-        f"{listed}. Up to {manifest['seeds']} seeds; {manifest['draws']} draws of the paired bootstrap; budget "
-        f"{manifest['budget']}; noise rate {manifest['options']['noise_rate']}; CIFAR-10 subset "
-        f"{manifest['options']['subset']}. Computing took {manifest['seconds of all parts']:.0f} s in all, training "
+        f"{listed}. Up to {options['seeds']} seeds; {options['draws']} draws of the paired bootstrap; budget "
+        f"{result['budget']}; noise rate {options['noise_rate']}; CIFAR-10 subset "
+        f"{options['subset']}. Computing took {result['seconds of all parts']:.0f} s in all, training "
         "included; other jobs may have shared the machine, so seconds are rough.",
         "",
         "All methods of a set get the same probabilities. Figures are in per cent, means over seeds. `best F1` "
@@ -140,7 +132,7 @@ def _flags(sets: list[_Set]) -> Iterator[str]:
     yield from table(header, rows)
 
 
-def _differences(result: dict[str, Any]) -> Iterator[str]:
+def _differences(result: Mapping[str, Any]) -> Iterator[str]:
     yield "95 % paired bootstrap over items and, where there are several, over seeds. Beside it the smallest and the"
     yield "largest difference of a single seed."
     yield ""

@@ -20,6 +20,7 @@ from auditor.core.progress import Progress, SilentProgress
 from auditor.core.registry import Registry
 from auditor.data.locate import search_folders
 from auditor.detect.base import Evidence
+from auditor.lab.experiment.shell import ExperimentOptions
 
 __all__ = [
     "FAMILIES",
@@ -36,8 +37,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class BenchmarkOptions:
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkOptions(ExperimentOptions):
     """What a user may choose. Everything here can change a result and is part of the stored inputs.
 
     Attributes
@@ -48,25 +49,31 @@ class BenchmarkOptions:
         Items of ``cifar10+...``, chosen by the hash of their ids.
     model : str
         Trainer of ``cifar10+...``.
-    budget : str or None
+    audit_budget : str or None
         ``"quick"`` or ``"standard"``: recipe of trained networks. None: 50,000 images are not trained on, and
         small sets use the quick recipe.
     folds : int
+    draws : int
+        Resamples of the paired bootstrap.
     """
 
     noise_rate: float = 0.2
     subset: int = 10_000
     model: str = "frozen"
-    budget: str | None = None
+    audit_budget: str | None = None
     folds: int = 5
+    draws: int = 200
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.noise_rate < 1:
             raise UsageError(f"noise rate {self.noise_rate}: a share between 0 and 1 is needed.")
         if self.subset < 100:
             raise UsageError(f"a subset of {self.subset} items says nothing.", "Take at least 100.")
-        if self.budget not in (None, "smoke", "quick", "standard"):
-            raise UsageError(f"unknown budget {self.budget!r}.", "Choose quick or standard.")
+        if self.draws < 20:
+            raise UsageError(f"{self.draws} draws: at least 20 are needed.")
+        if self.audit_budget not in (None, "smoke", "quick", "standard"):
+            raise UsageError(f"unknown budget {self.audit_budget!r}.", "Choose quick or standard.")
 
 
 @dataclass(frozen=True)

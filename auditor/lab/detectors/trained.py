@@ -64,7 +64,7 @@ class TrainedSet:
 
     def seeds(self, context: BenchmarkContext, wanted: int) -> int:
         """As many as wanted; of large sets without a budget, the run folders given."""
-        return wanted if context.options.budget or not self.large else len(self._runs(context))
+        return wanted if context.options.audit_budget or not self.large else len(self._runs(context))
 
     def absent(self, context: BenchmarkContext) -> str | None:
         """See `BenchmarkSet.absent`."""
@@ -74,7 +74,7 @@ class TrainedSet:
             make_trainer(config["model"], config["budget"]).recipe()
         except AuditorError as error:
             return f"{error.what} {error.way_out or ''}".strip()
-        if self.large and context.options.budget is None and not self._runs(context):
+        if self.large and context.options.audit_budget is None and not self._runs(context):
             return (
                 "trains on 50,000 images; say so with --budget quick or --budget standard, or give a finished run on "
                 "these labels with --run"
@@ -83,7 +83,7 @@ class TrainedSet:
 
     def _config(self, context: BenchmarkContext, seed: int) -> dict[str, Any]:
         options = context.options
-        model, budget = self.model or options.model, options.budget or "quick"
+        model, budget = self.model or options.model, options.audit_budget or "quick"
         return {"model": model, "budget": budget, "folds": options.folds, "seed": seed, "embeddings": "auto"}
 
     def _labelled(self, context: BenchmarkContext, seed: int) -> Labelled:

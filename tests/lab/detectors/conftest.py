@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from auditor.core.config import Settings
+from auditor.lab.detectors.benchmark import DetectionBenchmark
 from auditor.lab.detectors.sets import BenchmarkContext, BenchmarkOptions
+from auditor.lab.experiment.shell import Workplace
 
 ITEMS, CLASSES = 400, 10
 
@@ -39,3 +43,10 @@ def stored(tmp_path: Path) -> Path:
 def context(stored: Path, tmp_path: Path) -> BenchmarkContext:
     settings = Settings(data_dirs=(stored,), cache_dir=tmp_path / "cache", offline=True)
     return BenchmarkContext(settings, tmp_path / "work", BenchmarkOptions(folds=3))
+
+
+def run_in(folder: Path, context: BenchmarkContext, sets: list[str], draws: int = 20, seeds: int = 3) -> dict[str, Any]:
+    """The benchmark with the options of `context`."""
+    options = replace(context.options, draws=draws, seeds=seeds)
+    at = Workplace(folder, context.settings, fits=context.work)
+    return DetectionBenchmark(options, sets, context.runs).run(at)

