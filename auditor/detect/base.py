@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -346,7 +346,3 @@ def _check_shape(name: str, p: np.ndarray | ProbabilitySource, wanted: tuple[int
             f"probabilities of {name}: shape {p.shape}, dtype {p.dtype}; expected floating point {wanted}.",
             "One row per item and one column per class, in the order of the class names.",
         )
-
-
-#: Names a detector may put into `needs`.
-INPUTS = tuple(f.name for f in fields(Evidence) if f.name in {"probabilities", "dynamics", "embeddings", "verdicts"})

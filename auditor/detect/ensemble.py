@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 
 from auditor.core.errors import ProbabilityError
 
-__all__ = ["LOSS_FLOOR", "convex_weights", "noisy_log_loss", "weights_of_given"]
+__all__ = ["LOSS_FLOOR", "convex_weights", "weights_of_given"]
 
 #: Added to the probability of the given label before its logarithm is taken, so that one confident error of
 #: one network cannot decide the weights.
@@ -30,11 +30,6 @@ def _given(probabilities: Sequence[np.ndarray], labels: np.ndarray) -> np.ndarra
     if not columns:
         raise ProbabilityError("no probabilities to weight.", "Give at least one (items, classes) array.")
     return np.stack(columns, axis=1)
-
-
-def noisy_log_loss(p: np.ndarray, labels: np.ndarray) -> float:
-    """``-mean log(p[i, labels[i]] + 1e-6)``: fit to the given labels, in nats."""
-    return float(-np.log(_given([p], labels)[:, 0] + LOSS_FLOOR).mean())
 
 
 def convex_weights(probabilities: Sequence[np.ndarray], labels: np.ndarray) -> np.ndarray:

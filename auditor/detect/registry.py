@@ -10,7 +10,7 @@ from auditor.core.errors import ConfigError, DataError
 from auditor.core.registry import Registry
 from auditor.detect.base import Detection, Detector, Evidence, NotApplicable
 
-__all__ = ["DETECTORS", "run_detector"]
+__all__ = ["DETECTORS", "INPUTS", "run_detector"]
 
 #: Detector classes by name. Third parties add theirs through the entry-point group ``auditor.detectors``.
 DETECTORS: Registry[type[Detector]] = Registry(
@@ -40,7 +40,8 @@ DETECTORS: Registry[type[Detector]] = Registry(
     entry_point_group="auditor.detectors",
 )
 
-_WAY_TO_GET = {
+#: What a detector may put into `needs`, in words.
+INPUTS = {
     "probabilities": "out-of-sample probabilities",
     "dynamics": "logits per epoch of the cross-validated training",
     "embeddings": "embeddings of the items",
@@ -78,7 +79,7 @@ def run_detector(name: str, evidence: Evidence, **options: Any) -> Detection | N
     cls = DETECTORS.load(name)
     missing = [need for need in cls.needs if getattr(evidence, need) is None]
     if missing:
-        return NotApplicable(name, "needs " + " and ".join(_WAY_TO_GET[need] for need in missing))
+        return NotApplicable(name, "needs " + " and ".join(INPUTS[need] for need in missing))
     try:
         detector = cls(**options)
     except TypeError as error:

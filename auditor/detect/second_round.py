@@ -14,6 +14,7 @@ import numpy as np
 
 from auditor.core.errors import ConfigError, ProbabilityError
 from auditor.detect.base import Verdicts
+from auditor.detect.ensemble import LOSS_FLOOR
 from auditor.detect.margins import given_probability, log_odds_margin
 
 __all__ = ["MAX_ROUNDS", "Refit", "Round", "SecondRound", "second_round", "weighted_loss"]
@@ -23,7 +24,6 @@ Refit = Callable[[np.ndarray], np.ndarray]
 MAX_ROUNDS = 2
 #: A class may lose this share of its items to a round, not more.
 LARGEST_LOSS = 0.5
-LOSS_FLOOR = 1e-6
 
 
 @dataclass(frozen=True)

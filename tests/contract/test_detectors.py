@@ -11,9 +11,9 @@ import pytest
 
 import auditor.detect
 from auditor.core.errors import UnknownNameError
-from auditor.detect.base import INPUTS, Detection, Detector, Evidence, NotApplicable, Verdicts
+from auditor.detect.base import Detection, Detector, Evidence, NotApplicable, Verdicts
 from auditor.detect.item_dynamics import ItemDynamics
-from auditor.detect.registry import DETECTORS, run_detector
+from auditor.detect.registry import DETECTORS, INPUTS, run_detector
 
 ROOM = Path(auditor.detect.__file__).parent
 N = 240
