@@ -94,8 +94,8 @@ def item_table(subject: Subject, outcomes: Sequence[Outcome]) -> pd.DataFrame:
         findings = outcome.findings or Findings("")
         rows = findings.items
         group = np.full(len(subject), -1, np.int64)
-        for number, members in enumerate(one.members for one in findings.groups):
-            group[members] = number
+        for number, copies in enumerate(findings.groups):
+            group[copies.members] = number
         columns = {
             "code": outcome.code,
             "name": outcome.name,

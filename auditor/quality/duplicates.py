@@ -133,12 +133,11 @@ def near_text_pairs(texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
     mixed = np.zeros(bands.shape[:2], np.uint64)
     for column in range(ROWS_PER_BAND):
         mixed = (mixed ^ bands[:, :, column]) * np.uint64(0x9E3779B97F4A7C15)
-    proposed = [np.column_stack(pair) for pair in pairs_in_buckets(mixed)]
-    pairs = np.unique(np.concatenate(proposed), axis=0) if proposed else np.empty((0, 2), np.int64)
-    score = np.array([_jaccard(shingles[a], shingles[b]) for a, b in pairs])
-    close = score >= LEAST_JACCARD if len(score) else np.zeros(0, bool)
-    kept = cut_chains(rows[several[pairs[close]]], score[close], len(texts))
-    return np.concatenate([equal, kept])
+    proposed = [np.empty((0, 2), np.int64), *map(np.column_stack, pairs_in_buckets(mixed))]
+    pairs = np.unique(np.concatenate(proposed), axis=0)
+    score = np.array([_jaccard(shingles[a], shingles[b]) for a, b in pairs], np.float64)
+    close = score >= LEAST_JACCARD
+    return np.concatenate([equal, cut_chains(rows[several[pairs[close]]], score[close], len(texts))])
 
 
 def _jaccard(a: np.ndarray, b: np.ndarray) -> float:

@@ -134,11 +134,11 @@ def candidate_pairs(hashes: np.ndarray, most_bits: int) -> np.ndarray:
     square = np.unpackbits(hashes, axis=1).reshape(len(hashes), BITS // BAND, BAND)
     turned = np.packbits(square.transpose(0, 2, 1).reshape(len(hashes), BITS), axis=1)
     bands = np.hstack([rows, np.ascontiguousarray(turned).view(np.uint16)])
-    found = []
+    proposed = [np.empty((0, 2), np.int64)]
     for first, second in pairs_in_buckets(bands):
         close = np.bitwise_count(words[first] ^ words[second]).sum(axis=1) <= most_bits
-        found.append(np.column_stack([first[close], second[close]]))
-    return np.unique(np.concatenate(found), axis=0) if found else np.empty((0, 2), np.int64)
+        proposed.append(np.column_stack([first[close], second[close]]))
+    return np.unique(np.concatenate(proposed), axis=0)
 
 
 def pairs_in_buckets(bands: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -60,13 +60,13 @@ def make_subject(
     both = [dataset] if against is None else [dataset, against]
     if against is not None and against.modality != dataset.modality:
         raise UsageError(f"{dataset.name!r} holds {dataset.modality} items and {against.name!r} {against.modality}.")
-    names = tuple(dict.fromkeys(name for one in both for name in one.class_names))
+    names = tuple(dict.fromkeys(name for data in both for name in data.class_names))
     number = {name: k for k, name in enumerate(names)}
-    labels = [np.array([number[name] for name in one.class_names], dtype=np.int64)[one.labels] for one in both]
+    labels = [np.array([number[name] for name in data.class_names], dtype=np.int64)[data.labels] for data in both]
     part, reference = _parts(dataset, against)
-    sources = [one.source for one in both if isinstance(one, ImageDataset)]
-    texts = [one.column for one in both if isinstance(one, TextDataset)]
-    frames = [one.frame for one in both if isinstance(one, TableDataset)]
+    sources = [data.source for data in both if isinstance(data, ImageDataset)]
+    texts = [data.column for data in both if isinstance(data, TextDataset)]
+    frames = [data.frame for data in both if isinstance(data, TableDataset)]
     images = None
     if sources:
         images = joined_measures(
@@ -75,14 +75,14 @@ def make_subject(
         # Where there is no file (arrays), the pixels are all there is.
         content = np.where(images.file_hash == b"", images.pixel_hash, images.file_hash)
     else:
-        content = np.concatenate([one.content_hashes for one in both])
+        content = np.concatenate([data.content_hashes for data in both])
     return Subject(
         modality=dataset.modality,
-        ids=np.concatenate([one.ids for one in both]),
+        ids=np.concatenate([data.ids for data in both]),
         labels=np.concatenate(labels),
         class_names=names,
         part=part,
-        index=np.concatenate([one.items.index for one in both]),
+        index=np.concatenate([data.items.index for data in both]),
         examined=np.arange(len(content)) < len(dataset),
         reference=reference,
         content=content,

@@ -108,11 +108,11 @@ def quality(
         "machine": describe_machine(),
         "versions": package_versions(),
     }
-    found = document(subject, outcomes, about)
+    described = document(subject, outcomes, about)
     folder = None if out is None else Path(out)
     if folder is not None:
-        write_quality(folder, found, item_table(subject, outcomes))
-    return Quality(outcomes, found, folder)
+        write_quality(folder, described, item_table(subject, outcomes))
+    return Quality(outcomes, described, folder)
 
 
 def _open_against(
