@@ -59,7 +59,7 @@ class CardPage:
         browser.get(f"{url}/{page}?reviewer={reviewer}")
         self.wait(lambda: self.item() is not None, "the card shows an item")
 
-    def wait(self, condition: Callable[[], Any], what: str, seconds: float = 90.0) -> None:
+    def wait(self, condition: Callable[[], Any], what: str, seconds: float = 240.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
@@ -99,7 +99,7 @@ class CardPage:
                 self.browser.execute_cdp_cmd("Input.dispatchKeyEvent", event)
             time.sleep(max(0.0, gap_ms / 1000 - (time.monotonic() - begin)))
 
-    def wait_saved(self, count: int, seconds: float = 90.0) -> None:
+    def wait_saved(self, count: int, seconds: float = 240.0) -> None:
         self.wait(
             lambda: self.status().startswith(f"saved {count} ·"), f"saved {count}, now {self.status()!r}", seconds
         )

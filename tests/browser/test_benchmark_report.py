@@ -49,8 +49,7 @@ def test_opens_from_disk_offline_without_errors(
     )
     try:
         browser.get_log("browser")  # of earlier pages
-        browser.get((folder / "report.html").as_uri())
-        time.sleep(0.5)
+        browser.get((folder / "report.html").as_uri())  # waits until it is loaded, pictures too
         assert len(browser.find_elements(By.CSS_SELECTOR, "#slope g")) == 13
         assert len(browser.find_elements(By.CSS_SELECTOR, "#curves path")) >= 26
         images = browser.find_elements(By.CSS_SELECTOR, ".card img")

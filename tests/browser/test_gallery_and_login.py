@@ -31,7 +31,7 @@ return [...(find(document)?.querySelectorAll('.tile') ?? [])];
 """
 
 
-def _until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+def _until(condition: Callable[[], Any], what: str, seconds: float = 240.0) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, what
