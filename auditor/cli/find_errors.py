@@ -32,7 +32,7 @@ def find_errors(
     train_on_test_folds: Annotated[
         bool, typer.Option("--train-on-test-folds", help="Add the other test folds to training, as the paper does.")
     ] = False,
-    rule: Annotated[str | None, typer.Option(help="Flag rule: default, a cleanlab filter name, or paper.")] = None,
+    rule: Annotated[str | None, typer.Option(help="default, a cleanlab filter name, paper, or a detector.")] = None,
     pred_probs: Annotated[
         Path | None, typer.Option(help="Your own probabilities (.npy, .npz, .parquet); nothing is trained.")
     ] = None,

@@ -14,6 +14,7 @@ import numpy as np
 from auditor.core.seeds import generator
 from auditor.detect.base import Detection, Evidence, Verdicts
 from auditor.detect.findings import IN_MEMORY_VALUES
+from auditor.detect.margins import rank_order
 from auditor.detect.registry import run_detector
 from auditor.estimation.state import AMBIGUOUS, WRONG, majority_codes
 from auditor.review.queue import Reordering
@@ -64,7 +65,7 @@ def update_order(run: Run, store: VerdictStore, evidence: Evidence) -> Reorderin
     score, reason = learned_order(evidence, base, positions, wrong)
     if score is None:
         return store.reorder(None, events, reason)
-    order = np.lexsort((evidence.ids.astype(str), -score))
+    order = rank_order(score, evidence.ids)
     return store.reorder([str(i) for i in evidence.ids[order]], events, reason)
 
 
