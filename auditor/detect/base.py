@@ -343,7 +343,8 @@ def _checked_labels(ids: np.ndarray, labels: np.ndarray, n_classes: int) -> np.n
 
 
 def _check_shape(name: str, p: np.ndarray | ProbabilitySource, wanted: tuple[int, int]) -> None:
-    if p.shape != wanted or p.dtype.kind != "f":
+    # An array of integers is a mistake of the caller's; a file of zeros and ones was checked when it was opened.
+    if p.shape != wanted or (isinstance(p, np.ndarray) and p.dtype.kind != "f"):
         raise ProbabilityError(
             f"probabilities of {name}: shape {p.shape}, dtype {p.dtype}; expected floating point {wanted}.",
             "One row per item and one column per class, in the order of the class names.",

@@ -74,3 +74,11 @@ def test_wrong_rules() -> None:
         find(evidence, "prune_by_clas")
     with pytest.raises(UsageError, match="embeddings"):
         find(evidence, "knn_vote")
+
+
+def test_a_file_of_zeros_and_ones_is_read_as_probabilities() -> None:
+    labels = np.array([0, 1, 1, 0])
+    certain = np.eye(2, dtype=np.int64)[[0, 1, 0, 0]]
+    found = find(Evidence(np.arange(4), labels, 2, probabilities=[ArraySource(certain)]), "predicted_neq_given")
+    assert found.flagged_in_order.tolist() == [2]
+    assert found.suggested().tolist() == [1, 0, 0, 1]
