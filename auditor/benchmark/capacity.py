@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +108,7 @@ def relate_capacity(
         "n_benign": sets.n_benign,
         "draws": draws,
         "networks": sorted(rows, key=lambda row: row["parameters"]),
-        "relations": json_value(
-            {measure: {name: asdict(one) for name, one in found.items()} for measure, found in relations.items()}
-        ),
+        "relations": json_value(relations),
         "answer": capacity_answer(relations),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from auditor.core.files import json_value
@@ -107,4 +107,4 @@ class BenchmarkResult:
 
 def to_document(result: BenchmarkResult) -> dict[str, Any]:
     """The JSON document: what is not defined is null."""
-    return {"schema": SCHEMA, **json_value(asdict(result))}
+    return {"schema": SCHEMA, **json_value(result)}

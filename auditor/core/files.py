@@ -10,6 +10,7 @@ import pickle
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -86,10 +87,12 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
 def json_value(value: Any, digits: int | None = None) -> Any:
     """`value` as JSON can hold it, at any depth.
 
-    NumPy's scalars and arrays become Python's numbers and lists, tuples become lists, keys become text, and what is
-    not a finite number (a precision without a flag, a missing cell of a table) becomes ``null``. Floats are rounded to
-    `digits`. Other objects stay as they are.
+    Dataclasses become objects of their fields, NumPy's scalars and arrays Python's numbers and lists, tuples lists,
+    keys text; what is not a finite number (a precision without a flag, a missing cell of a table) becomes ``null``.
+    Floats are rounded to `digits`. Other objects stay as they are.
     """
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): json_value(item, digits) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -11,7 +11,7 @@ import numpy as np
 from auditor.core.errors import DataError
 from auditor.core.seeds import generator
 from auditor.estimation.probability import Calibration, calibrate
-from auditor.estimation.reviewers import NOT_CORRECTED, ReviewerError, reviewer_error
+from auditor.estimation.reviewer_error import NOT_CORRECTED, ReviewerError, reviewer_error
 from auditor.estimation.state import BAD, ReviewState, Treatment, read_state
 from auditor.estimation.uniform import uniform_part
 from auditor.review.sampling import score_bands

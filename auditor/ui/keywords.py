@@ -44,15 +44,11 @@ class Keywords:
         except ValueError:  # not one word is frequent enough
             return
         self._words = vectorizer.vocabulary_
-        total = np.asarray(counts.sum(axis=0)).ravel()
-        weights = []
-        for k in range(len(class_names)):
-            member = labels == k
-            inside = np.asarray(counts[np.flatnonzero(member)].sum(axis=0)).ravel()
-            odds_in = np.log((inside + 0.5) / (member.sum() - inside + 0.5))
-            odds_out = np.log((total - inside + 0.5) / ((~member).sum() - total + inside + 0.5))
-            weights.append((odds_in - odds_out).astype(np.float32))
-        self._weights = np.stack(weights)
+        member = np.asarray(labels)[None, :] == np.arange(len(class_names))[:, None]
+        inside, size = member.astype(np.float64) @ counts, member.sum(axis=1, keepdims=True)
+        outside, others = inside.sum(axis=0) - inside, len(texts) - size
+        odds_in = np.log((inside + 0.5) / (size - inside + 0.5))
+        self._weights = (odds_in - np.log((outside + 0.5) / (others - outside + 0.5))).astype(np.float32)
 
     def marks(self, text: str, given: str, suggested: str | None) -> list[list[int]]:
         """Places to mark: ``[start, end, side]`` in letters, in order; side 0 speaks for `given`, 1 for `suggested`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,12 @@ def test_json_round_trip_and_errors(tmp_path: Path) -> None:
     assert not (tmp_path / "c.json").exists()
 
 
+@dataclass(frozen=True)
+class Point:
+    x: float
+    rest: tuple[float, ...]
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -92,6 +99,7 @@ def test_json_round_trip_and_errors(tmp_path: Path) -> None:
         (np.array([[1.0, np.nan], [2.0, 3.0]]), [[1.0, None], [2.0, 3.0]]),
         ({3: (np.float64("nan"), "x", None)}, {"3": [None, "x", None]}),
         (pd.NaT, None),
+        (Point(np.float64(1.5), (np.nan, 2)), {"x": 1.5, "rest": [None, 2]}),
     ],
 )
 def test_what_json_cannot_hold_becomes_what_it_can(value: object, expected: object, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from auditor.core.errors import UsageError
 from auditor.estimation.documents import estimate_document, list_document, status_document
 from auditor.estimation.estimate import estimate
 from auditor.estimation.flag_lists import flag_at_fdr, flag_at_precision
-from auditor.estimation.reviewers import NOT_CORRECTED, ReviewerError, reviewer_error
+from auditor.estimation.reviewer_error import NOT_CORRECTED, ReviewerError, reviewer_error
 from auditor.estimation.sentences import estimate_lines, status_lines
 from auditor.estimation.state import ReviewState, draw_stream, read_state
 from auditor.estimation.status import RemainingErrors, review_status

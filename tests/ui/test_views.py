@@ -268,7 +268,7 @@ def test_without_a_run_the_finished_ones_are_offered(digits: Path, monkeypatch: 
     monkeypatch.setattr("auditor.ui.config._current", None)
     try:
         app = AppTest.from_file(SCRIPT, default_timeout=60).run()
-        assert app.selectbox[0].options == ["digits"]
+        assert app.selectbox[0].options == [digits.name]
         app.button[0].click()
         app.run()
         assert [m.label for m in app.metric][:1] == ["Verdicts"]

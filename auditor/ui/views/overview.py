@@ -10,10 +10,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from auditor.review.agreement import Agreement, cohen_kappa, fleiss_kappa, krippendorff_alpha
+from auditor.review.agreement import (
+    Agreement,
+    ReviewerReport,
+    Share,
+    cohen_kappa,
+    fleiss_kappa,
+    krippendorff_alpha,
+    reviewer_reports,
+)
 from auditor.review.consensus import count_errors, majority
 from auditor.review.readout import ReviewCounts
-from auditor.review.reviewers import ReviewerReport, Share, reviewer_reports
 from auditor.review.vocabulary import outcome
 from auditor.review.votes import VoteTable
 from auditor.ui.components import table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from auditor.review.reviewers import Share, reviewer_reports
+from auditor.review.agreement import Share, reviewer_reports
 from auditor.review.votes import votes_from
 
 ROWS = [
