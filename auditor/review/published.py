@@ -263,12 +263,13 @@ def published_rows(items: Sequence[PublishedItem], index: Sequence[str] | None =
         return np.array([int(item.id) for item in items], dtype=np.int64)
     if index is None:
         raise DataError(f"the ids of {schema} are no rows; the list of its files is needed.", "Give index.json.")
-    keys: Sequence[int | str] | None = [f"test/{name.removesuffix('.txt')}" for name in index]
+    keys: Sequence[int | str] = [f"test/{name.removesuffix('.txt')}" for name in index]
     if schema == "imagenet":
-        keys = file_numbers(index)
-        if keys is None:
+        numbers = file_numbers(index)
+        if numbers is None:
             odd = next(name for name in index if file_numbers([name]) is None)
             raise DataError(f"the index names {odd!r}, which is no validation image of ImageNet.")
+        keys = numbers
     rows: dict[int | str, list[int]] = {}
     for row, key in enumerate(keys):
         rows.setdefault(key, []).append(row)
