@@ -1,1 +1,1 @@
-"""The gate for CI: limits on copies, contradictions and wrong labels that a data set must keep."""
+"""The gate for CI: limits on findings of the data-quality checks, copies and wrong labels that a data set must keep."""
