@@ -207,11 +207,11 @@ def test_prediction_reader(plugin: Plugin) -> None:
     models = plugin.python(
         """
         from pathlib import Path
-        from auditor.benchmark.given_labels import truth_of_dataset
+        from auditor.benchmark.given_labels import labels_of_dataset
         from auditor.benchmark.readers.registry import read_predictions
         from auditor.core.config import load_settings
         from auditor.data.open import open_dataset
-        given = truth_of_dataset(open_dataset("blobs", load_settings()))
+        given = labels_of_dataset(open_dataset("blobs", load_settings()))
         print([(one.name, int(one.top1.sum())) for one in read_predictions(Path("predictions"), given)])
         """
     )
