@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,11 +21,12 @@ from auditor.benchmark.verdicts.published import (
 from auditor.benchmark.verdicts.run import judge_run, labels_of_run
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, UnreadableError, UsageError
+from auditor.core.files import read_json
 from auditor.data.base import Dataset
 from auditor.data.label_lists import holds_objects
 from auditor.data.open import open_dataset
 from auditor.patch.files import SUFFIX
-from auditor.review.published import PublishedItem, read_index, read_published
+from auditor.review.published import PublishedItem, parse_published, read_index, read_published
 from auditor.runs.run import open_run
 
 __all__ = ["Inputs", "countable_only", "load_inputs", "open_split", "verdict_facts"]
@@ -145,13 +145,10 @@ def _name(dataset: Dataset | None, path: Path) -> str:
 
 def _kind(path: Path) -> tuple[str, Any]:
     """Published verdicts, or lists of accepted labels?"""
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UnreadableError(f"cannot read {str(path)!r} as JSON: {error}.") from error
+    value = read_json(path)
     if isinstance(value, list) and value and all(isinstance(one, list) for one in value):
         return "lists", value
-    return "published", read_published(path)
+    return "published", parse_published(value, repr(str(path)))
 
 
 def _with_names(given_labels: GivenLabels, items: list[PublishedItem]) -> GivenLabels:

@@ -6,11 +6,12 @@ that split, and a content hash; pixels, texts and table rows are decoded only wh
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -117,9 +118,24 @@ class Dataset(ABC):
     def hash_scheme(self) -> str:
         """How `content_hashes` are made, e.g. ``"sha256-rgb-bytes"``."""
 
-    @abstractmethod
-    def subset(self, positions: np.ndarray) -> Dataset:
-        """The same data set restricted to `positions`, in that order."""
+    def subset(self, positions: np.ndarray) -> Self:
+        """The same data set restricted to `positions`, in that order; ids, hashes and names stay the same.
+
+        Not validated again: a batch for a worker may hold one class, or be empty.
+        """
+        positions = np.asarray(positions, dtype=np.int64)
+        part = copy.copy(self)
+        part.__dict__.pop("fingerprint", None)
+        part.items = self.items.take(positions)
+        part.notes = list(self.notes)
+        if "content_hashes" in self.__dict__:
+            part.__dict__["content_hashes"] = self.content_hashes[positions]
+        part._restrict(positions)
+        return part
+
+    def _restrict(self, positions: np.ndarray) -> None:
+        """Replace the content by its part at `positions`."""
+        raise NotImplementedError
 
     @abstractmethod
     def item(self, position: int) -> Any:

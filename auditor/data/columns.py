@@ -21,6 +21,7 @@ __all__ = [
     "features_of",
     "parquet_file",
     "read_column",
+    "read_rows",
     "schema_of",
     "split_of",
 ]
@@ -154,20 +155,25 @@ def read_column(files: Sequence[ColumnFile], column: str) -> Any:
         If a file is damaged.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     parts = []
     for file in files:
         try:
-            if file.is_parquet:
-                # ParquetFile, not read_table: the latter guesses partitions from folder names.
-                table = pq.ParquetFile(file.path).read(columns=[column])
-            else:
-                table = pa.ipc.open_stream(pa.memory_map(file.path)).read_all()
+            parts.append(_field(read_rows(file, [column]), column))
         except (OSError, pa.ArrowException) as error:
             raise UnreadableError(f"cannot read column {column!r} of {file.path!r}: {error}.") from error
-        parts.append(_field(table, column))
     return pa.chunked_array([chunk for part in parts for chunk in part.chunks], type=parts[0].type)
+
+
+def read_rows(file: ColumnFile, columns: Sequence[str] | None = None) -> Any:
+    """All rows of a file as an Arrow table; of a parquet file, those columns."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if file.is_parquet:
+        # ParquetFile, not read_table: the latter guesses partitions from folder names.
+        return pq.ParquetFile(file.path).read(columns=columns)
+    return pa.ipc.open_stream(pa.memory_map(file.path)).read_all()
 
 
 def _field(table: Any, column: str) -> Any:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -30,31 +29,8 @@ FILE_SCHEME = "sha256-file-bytes"
 KEPT_BYTES = 256 << 20
 
 
-class _Restrictable(Dataset):
-    """Restriction to positions, shared by the four kinds."""
-
-    def subset(self, positions: np.ndarray) -> Self:
-        """The same data set restricted to `positions`, in that order; ids, hashes and names stay the same.
-
-        Not validated again: a batch for a worker may hold one class, or be empty.
-        """
-        positions = np.asarray(positions, dtype=np.int64)
-        part = copy.copy(self)
-        part.__dict__.pop("fingerprint", None)
-        part.items = self.items.take(positions)
-        part.notes = list(self.notes)
-        if "content_hashes" in self.__dict__:
-            part.__dict__["content_hashes"] = self.content_hashes[positions]
-        part._restrict(positions)
-        return part
-
-    def _restrict(self, positions: np.ndarray) -> None:
-        """Replace the content by its part at `positions`."""
-        raise NotImplementedError
-
-
 @dataclass(eq=False, kw_only=True)
-class ImageDataset(_Restrictable):
+class ImageDataset(Dataset):
     """Images, decoded when asked for.
 
     Attributes
@@ -186,7 +162,7 @@ class ImageDataset(_Restrictable):
 
 
 @dataclass(eq=False, kw_only=True)
-class TextDataset(_Restrictable):
+class TextDataset(Dataset):
     """Texts.
 
     Attributes
@@ -216,7 +192,7 @@ class TextDataset(_Restrictable):
 
 
 @dataclass(eq=False, kw_only=True)
-class TableDataset(_Restrictable):
+class TableDataset(Dataset):
     """Rows of numbers and categories.
 
     Attributes
@@ -253,7 +229,7 @@ class TableDataset(_Restrictable):
 
 
 @dataclass(eq=False, kw_only=True)
-class ProbabilityDataset(_Restrictable):
+class ProbabilityDataset(Dataset):
     """Predicted probabilities supplied by the user; the items behind them are not here.
 
     Attributes

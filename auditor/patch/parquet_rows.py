@@ -11,7 +11,7 @@ import numpy as np
 
 from auditor.core.errors import DataError
 from auditor.core.files import atomic_path
-from auditor.data.columns import schema_of
+from auditor.data.columns import read_rows, schema_of
 from auditor.data.sources import ColumnFile
 from auditor.patch.rows import FilePlan, RowFile, merge_rows
 
@@ -93,9 +93,10 @@ class ParquetRows(RowFile):
 
     def rewrite(self, out: Path, aside: Path | None, aside_out: Path, plan: FilePlan) -> dict[int, str]:
         import pyarrow as pa
+        import pyarrow.parquet as pq
 
         table = self._table()
-        laid = table.slice(0, 0) if aside is None else _read(ColumnFile(f"{aside}", 0), parquet=True)
+        laid = table.slice(0, 0) if aside is None else pq.ParquetFile(aside).read()
         order, kept = merge_rows(self.n, plan, repr(self.sources[0].path), laid.num_rows)
         if len(plan.before):
             table = _ordered(pa.concat_tables([table, laid]), order)
@@ -112,7 +113,7 @@ class ParquetRows(RowFile):
     def _table(self) -> Any:
         import pyarrow as pa
 
-        table = pa.concat_tables([_read(source) for source in self.sources])
+        table = pa.concat_tables([read_rows(source) for source in self.sources])
         if self.order is not None:
             table = _ordered(table, self.order)
         return table if self.added is None else _with_added(table, self.column, self.added, self.added.codes)
@@ -152,15 +153,6 @@ def _with_added(table: Any, column: str, added: AddedColumn, codes: np.ndarray) 
 
     feature = {"names": list(added.class_names), "_type": "ClassLabel"}
     return _described(table.append_column(column, pa.array(codes)), column, feature)
-
-
-def _read(source: ColumnFile, parquet: bool = False) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if parquet or source.is_parquet:
-        return pq.ParquetFile(source.path).read()
-    return pa.ipc.open_stream(pa.memory_map(source.path)).read_all()
 
 
 def _ordered(table: Any, order: np.ndarray) -> Any:
