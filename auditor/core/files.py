@@ -222,6 +222,12 @@ class _AsksForMore(pickle.UnpicklingError):
     pass
 
 
+#: What loading a damaged pickle raises.
+_DAMAGED = (
+    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, KeyError, AttributeError, MemoryError),
+)
+
+
 def unpickle_arrays(raw: bytes, where: str, encoding: str = "ASCII") -> Any:
     """Arrays, lists, dictionaries and numbers out of a pickle, without running anything it says.
 
@@ -239,7 +245,5 @@ def unpickle_arrays(raw: bytes, where: str, encoding: str = "ASCII") -> Any:
             f"{where} holds Python objects other than arrays ({error}), which could run code; it was not loaded.",
             "Fetch the published file again, or save it as plain arrays or JSON.",
         ) from error
-    except (
-        *(pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, KeyError, AttributeError, MemoryError),
-    ) as error:
+    except _DAMAGED as error:
         raise UnreadableError(f"{where} is damaged: {error}.", "Fetch it again.") from error

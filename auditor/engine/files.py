@@ -217,8 +217,8 @@ def _open_npz(path: Path) -> ProbabilitySource:
             if key is None:
                 tables = []
                 for name, info in members.items():
-                    with archive.open(info) as handle:
-                        if len(_header(handle, str(path))[0]) == 2:
+                    with archive.open(info) as member:
+                        if len(_header(member, str(path))[0]) == 2:
                             tables.append(name)
                 key = tables[0] if len(tables) == 1 else None
     except OSError as error:
