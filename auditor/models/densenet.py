@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-__all__ = ["DenseNet", "densenet121", "densenet161", "densenet169"]
+from auditor.models.base import Classifier
+
+__all__ = ["densenet121", "densenet161", "densenet169"]
 
 
 def _unit(inputs: int, outputs: int, size: int) -> nn.Sequential:
     """Pre-activation: BatchNorm, ReLU, convolution."""
-    return nn.Sequential(
-        nn.BatchNorm2d(inputs), nn.ReLU(), nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False)
-    )
+    conv = nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False)
+    return nn.Sequential(nn.BatchNorm2d(inputs), nn.ReLU(), conv)
 
 
 class DenseLayer(nn.Module):
@@ -28,60 +29,32 @@ class DenseLayer(nn.Module):
         return torch.cat([x, self.branch(x)], 1)
 
 
-class DenseNet(nn.Module):
-    """Stem of 2 x growth channels, four dense blocks with halving transitions, global mean, linear head.
-
-    Parameters
-    ----------
-    growth : int
-    depths : four ints
-        Layers per block.
-    n_classes : int
-    """
-
-    min_size = 8
-
-    def __init__(self, growth: int, depths: Sequence[int], n_classes: int) -> None:
-        super().__init__()
-        channels = 2 * growth
-        self.stem = nn.Conv2d(3, channels, 3, padding=1, bias=False)
-        layers: list[nn.Module] = []
-        for number, depth in enumerate(depths):
-            if number:
-                layers.append(nn.Sequential(_unit(channels, channels // 2, 1), nn.AvgPool2d(2)))
-                channels //= 2
-            for _ in range(depth):
-                layers.append(DenseLayer(channels, growth))
-                channels += growth
-        layers.append(nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU()))
-        self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(channels, n_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight)
-
-    def chain(self) -> list[Callable[[torch.Tensor], torch.Tensor]]:
-        """Steps whose composition is `forward`."""
-        return [self.stem, *self.body, self._end]
-
-    def _end(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(x.mean((2, 3)))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (n, n_classes) of normalised images (n, 3, H, W)."""
-        return self._end(self.body(self.stem(images)))
+def _densenet(growth: int, depths: Sequence[int], n_classes: int) -> Classifier:
+    """Stem of 2 x `growth` channels, a dense block of each of `depths` layers, halving transitions between them."""
+    channels = 2 * growth
+    stem = nn.Conv2d(3, channels, 3, padding=1, bias=False)
+    layers: list[nn.Module] = []
+    for number, depth in enumerate(depths):
+        if number:
+            layers.append(nn.Sequential(_unit(channels, channels // 2, 1), nn.AvgPool2d(2)))
+            channels //= 2
+        for _ in range(depth):
+            layers.append(DenseLayer(channels, growth))
+            channels += growth
+    layers.append(nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU()))
+    return Classifier(n_classes, channels, layers, stem, fan="in")
 
 
-def densenet121(n_classes: int, image_size: int = 32) -> DenseNet:
+def densenet121(n_classes: int, image_size: int = 32) -> Classifier:
     """DenseNet-121: 6,956,298 parameters at 10 classes."""
-    return DenseNet(32, (6, 12, 24, 16), n_classes)
+    return _densenet(32, (6, 12, 24, 16), n_classes)
 
 
-def densenet161(n_classes: int, image_size: int = 32) -> DenseNet:
+def densenet161(n_classes: int, image_size: int = 32) -> Classifier:
     """DenseNet-161 (growth 48): 26,482,378 parameters at 10 classes."""
-    return DenseNet(48, (6, 12, 36, 24), n_classes)
+    return _densenet(48, (6, 12, 36, 24), n_classes)
 
 
-def densenet169(n_classes: int, image_size: int = 32) -> DenseNet:
+def densenet169(n_classes: int, image_size: int = 32) -> Classifier:
     """DenseNet-169: 12,493,322 parameters at 10 classes."""
-    return DenseNet(32, (6, 12, 32, 32), n_classes)
+    return _densenet(32, (6, 12, 32, 32), n_classes)

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from auditor.core.errors import UsageError
+from auditor.models.base import initialise
 from auditor.models.genotype import DenseGenotype, PlainGenotype, PlainLayer, read_genotype
-from auditor.models.initial import fan_out_normal
 
 __all__ = [
     "PAPER_DENSE",
@@ -104,7 +104,7 @@ class PlainNetwork(nn.Module):
                 self.layers.append(PlainUnit(linear, genotype.activation))
                 inputs, side = layer.width, 1
         self.head = nn.Linear(inputs * side * side, n_classes)
-        fan_out_normal(self)
+        initialise(self, "out of a group")
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (n, n_classes) of normalised images (n, 3, H, W)."""
@@ -165,7 +165,7 @@ class DenseNetwork(nn.Module):
                 channels = genotype.transitions[number]
         self.norm = nn.BatchNorm2d(channels)
         self.head = nn.Linear(channels, n_classes)
-        fan_out_normal(self)
+        initialise(self, "out of a group")
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (n, n_classes) of normalised images (n, 3, H, W)."""

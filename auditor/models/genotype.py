@@ -39,14 +39,10 @@ NASNET_OPS = (
     "conv1x7_7x1",
     "dil3x3",
     "avg3x3",
-    "max3x3",
-    "max5x5",
-    "max7x7",
+    *(f"max{side}x{side}" for side in (3, 5, 7)),
     "conv1x1",
     "conv3x3",
-    "sep3x3",
-    "sep5x5",
-    "sep7x7",
+    *(f"sep{side}x{side}" for side in (3, 5, 7)),
 )
 #: The 7 operations of ProxylessNAS's CIFAR space by letter: identity, depthwise-separable 3x3, 5x5, 7x7, the 3x3 with
 #: dilation 2, average and max pooling 3x3.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 
-__all__ = ["GoogLeNet", "googlenet"]
+from auditor.models.base import Classifier, conv_unit
+
+__all__ = ["googlenet"]
 
 #: Channels of a module: 1x1; 1x1 then 3x3; 1x1 then 5x5; 1x1 after pooling. ``None``: 3x3 max pooling of stride 2.
 MODULES = (
@@ -25,71 +25,39 @@ MODULES = (
 )
 
 
-def _unit(inputs: int, outputs: int, size: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
-    )
+class Branches(nn.Module):
+    """Branches side by side, joined by channel."""
 
-
-class Inception(nn.Module):
-    """Four branches side by side, joined by channel. The 5x5 is two 3x3 in a row, as in the versions with BatchNorm."""
-
-    def __init__(self, inputs: int, one: int, reduce3: int, three: int, reduce5: int, five: int, pooled: int) -> None:
+    def __init__(self, *branches: nn.Module) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(
-            [
-                _unit(inputs, one, 1),
-                nn.Sequential(_unit(inputs, reduce3, 1), _unit(reduce3, three, 3)),
-                nn.Sequential(_unit(inputs, reduce5, 1), _unit(reduce5, five, 3), _unit(five, five, 3)),
-                nn.Sequential(nn.MaxPool2d(3, 1, 1), _unit(inputs, pooled, 1)),
-            ]
-        )
-        self.outputs = one + three + five + pooled
+        self.branches = nn.ModuleList(branches)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.cat([branch(x) for branch in self.branches], 1)
 
 
-class GoogLeNet(nn.Module):
-    """Stem of 192 channels, nine inception modules, global mean, linear head. No auxiliary heads.
+def _module(inputs: int, one: int, reduce3: int, three: int, reduce5: int, five: int, pooled: int) -> Branches:
+    """The 5x5 is two 3x3 in a row, as in the versions with BatchNorm."""
+    return Branches(
+        conv_unit(inputs, one, 1),
+        nn.Sequential(conv_unit(inputs, reduce3, 1), conv_unit(reduce3, three, 3)),
+        nn.Sequential(conv_unit(inputs, reduce5, 1), conv_unit(reduce5, five, 3), conv_unit(five, five, 3)),
+        nn.Sequential(nn.MaxPool2d(3, 1, 1), conv_unit(inputs, pooled, 1)),
+    )
 
-    Parameters
-    ----------
-    n_classes : int
+
+def googlenet(n_classes: int, image_size: int = 32) -> Classifier:
+    """GoogLeNet for small images: 6,158,346 parameters at 10 classes.
+
+    Stem of 192 channels, nine inception modules, global mean, linear head. No auxiliary heads.
     """
-
-    min_size = 8
-
-    def __init__(self, n_classes: int) -> None:
-        super().__init__()
-        self.stem = _unit(3, 192, 3)
-        layers: list[nn.Module] = []
-        inputs = 192
-        for channels in MODULES:
-            if channels is None:
-                layers.append(nn.MaxPool2d(3, 2, 1))
-                continue
-            module = Inception(inputs, *channels)
-            layers.append(module)
-            inputs = module.outputs
-        self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(inputs, n_classes)
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-
-    def chain(self) -> list[Callable[[torch.Tensor], torch.Tensor]]:
-        """Steps whose composition is `forward`."""
-        return [self.stem, *self.body, self._end]
-
-    def _end(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(x.mean((2, 3)))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (n, n_classes) of normalised images (n, 3, H, W)."""
-        return self._end(self.body(self.stem(images)))
-
-
-def googlenet(n_classes: int, image_size: int = 32) -> GoogLeNet:
-    """GoogLeNet for small images: 6,158,346 parameters at 10 classes."""
-    return GoogLeNet(n_classes)
+    stem, inputs = conv_unit(3, 192, 3), 192
+    body: list[nn.Module] = []
+    for channels in MODULES:
+        if channels is None:
+            body.append(nn.MaxPool2d(3, 2, 1))
+        else:
+            body.append(_module(inputs, *channels))
+            one, _, three, _, five, pooled = channels
+            inputs = one + three + five + pooled
+    return Classifier(n_classes, inputs, body, stem)

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
 
-__all__ = ["InceptionV3", "inception_v3"]
+from auditor.models.base import Classifier, conv_unit
+from auditor.models.googlenet import Branches
 
+__all__ = ["inception_v3"]
 
-def _unit(inputs: int, outputs: int, size: int | tuple[int, int], stride: int = 1, pad: bool = True) -> nn.Sequential:
-    height, width = (size, size) if isinstance(size, int) else size
-    padding = (height // 2, width // 2) if pad else (0, 0)
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, (height, width), stride, padding, bias=False),
-        nn.BatchNorm2d(outputs, eps=1e-3),
-        nn.ReLU(),
-    )
+_unit = partial(conv_unit, eps=1e-3)
 
 
 def _mean_pool(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.AvgPool2d(3, 1, 1), _unit(inputs, outputs, 1))
-
-
-class Branches(nn.Module):
-    """Branches side by side, joined by channel."""
-
-    def __init__(self, *branches: nn.Module) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(branches)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([branch(x) for branch in self.branches], 1)
 
 
 class Forked(nn.Module):
@@ -102,49 +86,17 @@ def _module_e(inputs: int) -> Branches:
     )
 
 
-class InceptionV3(nn.Module):
-    """Stem of 192 channels, modules A x 3, B, C x 4, D, E x 2, global mean, linear head. No auxiliary head.
+def inception_v3(n_classes: int, image_size: int = 32) -> Classifier:
+    """Inception-v3 for small images: 21,638,954 parameters at 10 classes.
 
-    Parameters
-    ----------
-    n_classes : int
+    Stem of 192 channels, modules A x 3, B, C x 4, D, E x 2, global mean, linear head. No auxiliary head.
     """
-
-    min_size = 16
-
-    def __init__(self, n_classes: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            _unit(3, 192, 3),
-            _module_a(192, 32),
-            _module_a(256, 64),
-            _module_a(288, 64),
-            _halve_b(288),
-            _module_c(768, 128),
-            _module_c(768, 160),
-            _module_c(768, 160),
-            _module_c(768, 192),
-            _halve_d(768),
-            _module_e(1280),
-            _module_e(2048),
-        )
-        self.head = nn.Linear(2048, n_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def chain(self) -> list[Callable[[torch.Tensor], torch.Tensor]]:
-        """Steps whose composition is `forward`."""
-        return [*self.body, self._end]
-
-    def _end(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(x.mean((2, 3)))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (n, n_classes) of normalised images (n, 3, H, W)."""
-        return self._end(self.body(images))
-
-
-def inception_v3(n_classes: int, image_size: int = 32) -> InceptionV3:
-    """Inception-v3 for small images: 21,638,954 parameters at 10 classes."""
-    return InceptionV3(n_classes)
+    body = [
+        _unit(3, 192, 3),
+        *(_module_a(inputs, pooled) for inputs, pooled in ((192, 32), (256, 64), (288, 64))),
+        _halve_b(288),
+        *(_module_c(768, mid) for mid in (128, 160, 160, 192)),
+        _halve_d(768),
+        *(_module_e(inputs) for inputs in (1280, 2048)),
+    ]
+    return Classifier(n_classes, 2048, body, min_size=16)

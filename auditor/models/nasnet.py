@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from auditor.core.errors import UsageError
+from auditor.models.base import initialise
 from auditor.models.genotype import NasnetBlock, NasnetGenotype, read_genotype
-from auditor.models.initial import fan_out_normal
 from auditor.models.nasnet_ops import DropPath, FactorisedReduction, SameConv, keep_probability, make_op, unit
 
 __all__ = ["NASNET_A", "NasnetNetwork", "nasnet", "nasnet_a"]
@@ -179,7 +179,7 @@ class NasnetNetwork(nn.Module):
         self.head = nn.Linear(shapes[-1][0], n_classes)
         self.auxiliary = AuxiliaryHead(shapes[middle][0], n_classes) if auxiliary else None
         self.auxiliary_logits: torch.Tensor | None = None
-        fan_out_normal(self)
+        initialise(self, "out of a group")
 
     def set_progress(self, share: float) -> None:
         """Set every drop path to the schedule's value at a share of the training."""

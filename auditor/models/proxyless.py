@@ -4,13 +4,14 @@ blocks."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from auditor.models.base import conv_unit, initialise
 from auditor.models.genotype import MobileGenotype, TreeGenotype, read_genotype
-from auditor.models.initial import fan_out_normal
 
 __all__ = [
     "MbBlock",
@@ -123,7 +124,7 @@ class TreeNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.genotype = genotype
-        self.stem = nn.Sequential(nn.Conv2d(3, genotype.stem, 3, padding=1, bias=False), nn.BatchNorm2d(genotype.stem))
+        self.stem = conv_unit(3, genotype.stem, 3, activation=None)
         blocks, inputs, stage = [], genotype.stem, len(genotype.cells) // 3
         for number, width in enumerate(tree_widths(genotype)):
 
@@ -135,7 +136,7 @@ class TreeNetwork(nn.Module):
         self.body = nn.Sequential(*blocks)
         self.norm = nn.BatchNorm2d(inputs)
         self.head = nn.Linear(inputs, n_classes)
-        fan_out_normal(self, per_group=False)
+        initialise(self, "out")
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Maps before the mean."""
@@ -146,12 +147,7 @@ class TreeNetwork(nn.Module):
         return self.head(self.features(images).mean((2, 3)))
 
 
-def _mb_unit(inputs: int, outputs: int, kernel: int, stride: int, groups: int, active: bool) -> list[nn.Module]:
-    steps: list[nn.Module] = [
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.1),
-    ]
-    return [*steps, nn.ReLU6()] if active else steps
+_mb_unit = partial(conv_unit, eps=1e-3, activation=nn.ReLU6)
 
 
 class MbBlock(nn.Module):
@@ -160,10 +156,9 @@ class MbBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, expand: int, kernel: int, stride: int) -> None:
         super().__init__()
         hidden = inputs * expand
-        steps = _mb_unit(inputs, hidden, 1, 1, 1, True) if expand > 1 else []
-        steps += _mb_unit(hidden, hidden, kernel, stride, hidden, True)
-        steps += _mb_unit(hidden, outputs, 1, 1, 1, False)
-        self.steps = nn.Sequential(*steps)
+        widen = _mb_unit(inputs, hidden, 1) if expand > 1 else []
+        depthwise = _mb_unit(hidden, hidden, kernel, stride, hidden)
+        self.steps = nn.Sequential(*widen, *depthwise, *_mb_unit(hidden, outputs, 1, activation=None))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.steps(x)
@@ -198,7 +193,7 @@ class MobileNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.genotype = genotype
-        self.stem = nn.Sequential(*_mb_unit(3, genotype.stem, 3, genotype.stem_stride, 1, True))
+        self.stem = _mb_unit(3, genotype.stem, 3, genotype.stem_stride)
         self.first = MbBlock(genotype.stem, genotype.first, 1, 3, 1)
         self.blocks, self.joins = nn.ModuleList(), []
         last = genotype.first
@@ -211,9 +206,9 @@ class MobileNetwork(nn.Module):
             else:
                 self.blocks.append(MbBlock(inputs, outputs, int(block[1]), int(block[3]), stride))
             self.joins.append(stride == 1 and inputs == outputs)
-        self.mix = nn.Sequential(*_mb_unit(last, genotype.head, 1, 1, 1, True))
+        self.mix = _mb_unit(last, genotype.head, 1)
         self.head = nn.Linear(genotype.head, n_classes)
-        fan_out_normal(self)
+        initialise(self, "out of a group")
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (n, n_classes) of normalised images (n, 3, H, W)."""

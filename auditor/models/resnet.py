@@ -1,25 +1,24 @@
-"""ResNet-18/34/50 (He et al. 2016) for small images: 3x3 stem of stride 1 and no max pooling."""
+"""ResNets (He et al. 2016) for small images: 3x3 stem of stride 1 and no max pooling.
+
+ResNet-18/34/50 have four stages, the first of 64 channels; ResNet-20/32/56 for CIFAR (section 4.2) have three, the
+first of 16.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from auditor.models.pointwise import PointwiseConv
+from auditor.core.errors import UsageError
+from auditor.models.base import Classifier, conv_unit
 
-__all__ = ["ResNet", "resnet18", "resnet34", "resnet50"]
+__all__ = ["CifarResNet", "PaddedShortcut", "resnet18", "resnet20", "resnet32", "resnet34", "resnet50", "resnet56"]
 
-
-def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequential:
-    conv = (
-        PointwiseConv(inputs, outputs, stride)
-        if size == 1
-        else nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
-    )
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs))
+Shortcut = Literal["conv", "pad"]
 
 
 class _Residual(nn.Module):
@@ -31,7 +30,7 @@ class _Residual(nn.Module):
         super().__init__()
         self.branch = branch
         same = stride == 1 and inputs == outputs
-        self.shortcut: nn.Module = nn.Identity() if same else _conv(inputs, outputs, 1, stride)
+        self.shortcut: nn.Module = nn.Identity() if same else conv_unit(inputs, outputs, 1, stride, activation=None)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return F.relu(self.branch(x) + self.shortcut(x))
@@ -41,7 +40,8 @@ class BasicBlock(_Residual):
     """Two 3x3 convolutions."""
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
-        branch = nn.Sequential(_conv(inputs, width, 3, stride), nn.ReLU(), _conv(width, width, 3))
+        first = conv_unit(inputs, width, 3, stride, activation=None)
+        branch = nn.Sequential(first, nn.ReLU(), conv_unit(width, width, 3, activation=None))
         super().__init__(branch, inputs, width, stride)
 
 
@@ -51,52 +51,69 @@ class Bottleneck(_Residual):
     expansion = 4
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
-        branch = nn.Sequential(
-            _conv(inputs, width, 1), nn.ReLU(), _conv(width, width, 3, stride), nn.ReLU(), _conv(width, 4 * width, 1)
-        )
+        narrow = conv_unit(inputs, width, 1, activation=None)
+        middle = conv_unit(width, width, 3, stride, activation=None)
+        branch = nn.Sequential(narrow, nn.ReLU(), middle, nn.ReLU(), conv_unit(width, 4 * width, 1, activation=None))
         super().__init__(branch, inputs, 4 * width, stride)
 
 
-class ResNet(nn.Module):
-    """Stem, four stages of 64, 128, 256 and 512 channels, global mean, linear head.
+class PaddedShortcut(nn.Module):
+    """Option A: halve by averaging, fill the new channels with zeros. No parameters, no MACs."""
+
+    def __init__(self, added: int) -> None:
+        super().__init__()
+        self.added = added
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        # ceil_mode: an odd side is halved upwards, as the strided convolution beside it does.
+        halved = F.avg_pool2d(x, 2, ceil_mode=True)
+        return F.pad(halved, (0, 0, 0, 0, self.added // 2, self.added - self.added // 2))
+
+
+class ResNet(Classifier):
+    """Stem, and stages that each double the channels and halve the image.
 
     Parameters
     ----------
     block : type
         `BasicBlock` or `Bottleneck`.
-    depths : four ints
+    depths : ints
         Blocks per stage.
     n_classes : int
+    width : int
+        Channels of the first stage.
+    shortcut : "conv" or "pad"
+        Where a stage begins: a 1x1 convolution with BatchNorm, or averaging with zero channels (option A).
     """
 
-    min_size = 8
-
-    def __init__(self, block: type[BasicBlock] | type[Bottleneck], depths: Sequence[int], n_classes: int) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(_conv(3, 64, 3), nn.ReLU())
-        stages: list[nn.Module] = []
-        inputs = 64
+    def __init__(
+        self,
+        block: type[BasicBlock] | type[Bottleneck],
+        depths: Sequence[int],
+        n_classes: int,
+        width: int = 64,
+        shortcut: Shortcut = "conv",
+    ) -> None:
+        stem = nn.Sequential(conv_unit(3, width, 3, activation=None), nn.ReLU())
+        blocks: list[nn.Module] = []
+        inputs = width
         for stage, depth in enumerate(depths):
-            width = 64 << stage
+            outputs = (width << stage) * block.expansion
             for i in range(depth):
-                stages.append(block(inputs, width, 2 if stage and i == 0 else 1))
-                inputs = width * block.expansion
-        self.body = nn.Sequential(*stages)
-        self.head = nn.Linear(inputs, n_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                blocks.append(residual := block(inputs, width << stage, 2 if stage and i == 0 else 1))
+                if inputs != outputs and shortcut == "pad":
+                    residual.shortcut = PaddedShortcut(outputs - inputs)
+                inputs = outputs
+        super().__init__(n_classes, inputs, blocks, stem)
 
-    def chain(self) -> list[Callable[[torch.Tensor], torch.Tensor]]:
-        """Steps whose composition is `forward`."""
-        return [self.stem, *self.body, self._end]
 
-    def _end(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(x.mean((2, 3)))
+class CifarResNet(ResNet):
+    """The ResNet of `depth` 6n + 2 for CIFAR: three stages of n basic blocks."""
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (n, n_classes) of normalised images (n, 3, H, W)."""
-        return self._end(self.body(self.stem(images)))
+    def __init__(self, depth: int, n_classes: int, width: int, shortcut: Shortcut) -> None:
+        if (depth - 2) % 6 or shortcut not in ("conv", "pad") or width < 1:
+            raise UsageError(f"no CIFAR ResNet of depth {depth!r}, width {width!r} and shortcut {shortcut!r}.")
+        super().__init__(BasicBlock, [(depth - 2) // 6] * 3, n_classes, width, shortcut)
 
 
 def resnet18(n_classes: int, image_size: int = 32) -> ResNet:
@@ -112,3 +129,18 @@ def resnet34(n_classes: int, image_size: int = 32) -> ResNet:
 def resnet50(n_classes: int, image_size: int = 32) -> ResNet:
     """ResNet-50 for small images: 23,520,842 parameters at 10 classes."""
     return ResNet(Bottleneck, (3, 4, 6, 3), n_classes)
+
+
+def resnet20(n_classes: int, image_size: int = 32, width: int = 16, shortcut: Shortcut = "conv") -> CifarResNet:
+    """ResNet-20, by default with 1x1 shortcuts as in RD pruning."""
+    return CifarResNet(20, n_classes, width, shortcut)
+
+
+def resnet32(n_classes: int, image_size: int = 32, width: int = 16, shortcut: Shortcut = "conv") -> CifarResNet:
+    """ResNet-32, by default with 1x1 shortcuts as in RD pruning: 464,432 prunable weights at 10 classes."""
+    return CifarResNet(32, n_classes, width, shortcut)
+
+
+def resnet56(n_classes: int, image_size: int = 32, width: int = 16, shortcut: Shortcut = "pad") -> CifarResNet:
+    """ResNet-56, by default with option A as in FTWT: 853,018 parameters, 125,485,696 MACs at 10 classes."""
+    return CifarResNet(56, n_classes, width, shortcut)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import torch
 from torch import nn
 
 from auditor.core.errors import UsageError
+from auditor.models.base import Classifier, scaled
 
 __all__ = ["VGG", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"]
 
@@ -17,7 +17,7 @@ DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2,
 WIDTHS = (64, 128, 256, 512, 512)
 
 
-class VGG(nn.Module):
+class VGG(Classifier):
     """Five stages of 3x3 convolutions, global mean, linear head.
 
     Parameters
@@ -29,14 +29,11 @@ class VGG(nn.Module):
         Multiplies all channels.
     """
 
-    min_size = 16
-
     def __init__(self, depths: Sequence[int], n_classes: int, width: float = 1.0) -> None:
-        super().__init__()
         layers: list[nn.Module] = []
         inputs = 3
         for depth, channels in zip(depths, WIDTHS, strict=True):
-            outputs = max(1, round(channels * width))
+            outputs = scaled(channels, width)
             for _ in range(depth):
                 # The BatchNorm that follows cancels the bias; it is there because the published nets and their
                 # parameter counts have it.
@@ -44,32 +41,17 @@ class VGG(nn.Module):
                 inputs = outputs
             # ceil_mode changes nothing from 32 px on; it lets a 16 px image, which is one pixel here, pass.
             layers.append(nn.MaxPool2d(2, ceil_mode=True))
-        self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(inputs, n_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def chain(self) -> list[Callable[[torch.Tensor], torch.Tensor]]:
-        """Steps whose composition is `forward`."""
-        return [*self.body, self._end]
-
-    def _end(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(x.mean((2, 3)))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (n, n_classes) of normalised images (n, 3, H, W), H and W at least 16."""
-        return self._end(self.body(images))
+        super().__init__(n_classes, inputs, layers, min_size=16)
 
 
 def _width(name: str, variant: str) -> float:
     """Width of ``name:wNUMBER``, e.g. ``vgg16_bn:w0.25``; 1 without a variant."""
     if not variant:
         return 1.0
-    found = re.fullmatch(r"w(\d*\.?\d+)", variant)
-    if found is None or not 0 < float(found[1]) <= 8:
+    match = re.fullmatch(r"w(\d*\.?\d+)", variant)
+    if match is None or not 0 < float(match[1]) <= 8:
         raise UsageError(f"{name!r} has no variant {variant!r}.", f"Write a width, e.g. {name}:w0.25.")
-    return float(found[1])
+    return float(match[1])
 
 
 def vgg11_bn(n_classes: int, image_size: int = 32, variant: str = "") -> VGG:

@@ -108,7 +108,7 @@ def test_resnet18_computes_what_torchvisions_does() -> None:
 
 
 def test_padded_shortcut_keeps_the_mean_and_adds_zeros() -> None:
-    from auditor.models.resnet_cifar import PaddedShortcut
+    from auditor.models.resnet import PaddedShortcut
 
     x = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
     y = PaddedShortcut(4)(x)

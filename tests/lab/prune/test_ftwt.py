@@ -19,7 +19,7 @@ from auditor.lab.prune.ftwt.units import plan_of  # noqa: E402
 from auditor.lab.prune.optim import GatedSteps  # noqa: E402
 from auditor.models.counter import count  # noqa: E402
 from auditor.models.registry import build_model  # noqa: E402
-from auditor.models.resnet_cifar import CifarResNet  # noqa: E402
+from auditor.models.resnet import CifarResNet  # noqa: E402
 from auditor.models.vgg import VGG  # noqa: E402
 
 POSTER = [5.5, 7.9, 0.3, 8.6, 2.2, 3.1, 0.9]

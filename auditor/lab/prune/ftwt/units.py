@@ -15,7 +15,7 @@ from torch import nn
 
 from auditor.core.errors import UsageError
 from auditor.models.mobilenet_v1 import MobileNetV1
-from auditor.models.resnet_cifar import CifarResNet, PaddedShortcut
+from auditor.models.resnet import CifarResNet, PaddedShortcut
 from auditor.models.vgg import VGG
 
 __all__ = ["Flow", "Plan", "Unit", "plan_of"]
@@ -122,8 +122,9 @@ def _mobilenet(model: MobileNetV1) -> Plan:
 
 
 def _resnet(model: CifarResNet) -> Plan:
-    opening = cast(nn.Sequential, model.stem[0])
-    stem = Unit("stem.0.0", cast(nn.Conv2d, opening[0]), opening[1], model.stem[1])
+    opening, relu = cast(nn.Sequential, model.stem)
+    conv, norm = cast(nn.Sequential, opening)
+    stem = Unit("stem.0.0", cast(nn.Conv2d, conv), norm, relu)
     units = [stem]
     for i, block in enumerate(model.body):
         first, relu, second = (cast(nn.Sequential, part) for part in cast(nn.Sequential, block.branch))
