@@ -1,12 +1,15 @@
-"""The four budget classes of everything that a paper describes with a full recipe."""
+"""The four budget classes of what a paper describes with a full recipe, and tables of settings by budget."""
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar, get_args
 
 from auditor.core.errors import UnknownNameError
 
-__all__ = ["BudgetClass", "check_budget_class", "reproduction_label"]
+__all__ = ["BudgetClass", "budget_table", "check_budget_class", "reproduction_label"]
+
+T = TypeVar("T")
 
 #: ``smoke``: seconds, for tests. ``cpu``: the smallest honest run on two cores. ``gpu10``: ten minutes of one GPU.
 #: ``paper``: the documented full recipe.
@@ -22,3 +25,8 @@ def check_budget_class(name: str) -> None:
 def reproduction_label(budget: str) -> str:
     """What stands beside every number of this class."""
     return "the paper's recipe" if budget == "paper" else "not a reproduction"
+
+
+def budget_table(make: Callable[..., T], rows: Mapping[str, Mapping[str, Any]], **common: Any) -> dict[str, T]:
+    """Settings by budget: `make` called with what all budgets have in `common` and with the values of each row."""
+    return {budget: make(**{**common, **own}) for budget, own in rows.items()}

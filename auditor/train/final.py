@@ -19,7 +19,7 @@ from auditor.train.base import FitResult, FitTask, TrainingData
 from auditor.train.budget import BudgetClass, check_budget_class, reproduction_label
 from auditor.train.held_back import HeldBack
 from auditor.train.image_network import Fitted, ImageNetwork
-from auditor.train.recipe import Recipe, Stage
+from auditor.train.recipe import SGD, Recipe, Stage
 
 __all__ = [
     "AMOUNTS",
@@ -77,18 +77,7 @@ def benchmark_recipe(budget: BudgetClass, network: str) -> Recipe:
     amount = AMOUNTS[budget]
     if network == "fastnet":
         return Recipe(stages=amount.stages, batch=min(500, 4 * amount.batch), widths=(32, 128, 128), seeds=1)
-    return Recipe(
-        stages=amount.stages,
-        batch=amount.batch,
-        optimiser="sgd",
-        filter_rate=amount.rate,
-        momentum=0.9,
-        weight_decay=5e-4,
-        warmup=0.1,
-        label_smoothing=0.1,
-        crop=4,
-        seeds=1,
-    )
+    return Recipe(**{**SGD, "warmup": 0.1}, stages=amount.stages, batch=amount.batch, filter_rate=amount.rate, crop=4)
 
 
 def split_training(labels: np.ndarray, rows: np.ndarray, amount: Amount) -> tuple[np.ndarray, np.ndarray]:

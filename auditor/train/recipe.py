@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from auditor.core.errors import ConfigError, UnknownNameError
+from auditor.train.budget import budget_table
 
-__all__ = ["BUDGETS", "THREADS", "Recipe", "Stage", "View", "recipe_for"]
+__all__ = ["BUDGETS", "SGD", "THREADS", "Recipe", "Stage", "View", "recipe_for"]
 
 
 @dataclass(frozen=True)
@@ -106,28 +107,17 @@ class Recipe:
     widths: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        wrong = [
-            text
-            for text, bad in (
-                (
-                    "stages must hold epochs at scales in (0, 1]",
-                    not self.stages or any(s.epochs < 1 or not 0 < s.scale <= 1 for s in self.stages),
-                ),
-                ("batch must be at least 1", self.batch < 1),
-                (
-                    "optimiser must be 'orthogonal', 'sgd' or 'adam'",
-                    self.optimiser not in ("orthogonal", "sgd", "adam"),
-                ),
-                ("label_smoothing must be in [0, 1)", not 0 <= self.label_smoothing < 1),
-                (
-                    "warmup and heldout_from must be in [0, 1]",
-                    not 0 <= self.warmup <= 1 or not 0 <= self.heldout_from <= 1,
-                ),
-                ("crop and view_shift must not be negative", self.crop < 0 or self.view_shift < 0),
-                ("seeds must be at least 1", self.seeds < 1),
-            )
-            if bad
-        ]
+        rules = {
+            "stages must hold epochs at scales in (0, 1]": bool(self.stages)
+            and all(stage.epochs >= 1 and 0 < stage.scale <= 1 for stage in self.stages),
+            "batch must be at least 1": self.batch >= 1,
+            "optimiser must be 'orthogonal', 'sgd' or 'adam'": self.optimiser in ("orthogonal", "sgd", "adam"),
+            "label_smoothing must be in [0, 1)": 0 <= self.label_smoothing < 1,
+            "warmup and heldout_from must be in [0, 1]": 0 <= self.warmup <= 1 and 0 <= self.heldout_from <= 1,
+            "crop and view_shift must not be negative": self.crop >= 0 and self.view_shift >= 0,
+            "seeds must be at least 1": self.seeds >= 1,
+        }
+        wrong = [rule for rule, holds in rules.items() if not holds]
         if wrong:
             raise ConfigError(f"training recipe: {'; '.join(wrong)}.")
 
@@ -160,101 +150,70 @@ class Recipe:
 THREADS = {"quick": 2}
 
 #: Recipes of fastnet by budget.
-BUDGETS: dict[str, Recipe] = {
-    "smoke": Recipe(stages=(Stage(0.5, 1),), batch=100, widths=(8, 16, 16), label_smoothing=0.1, seeds=1),
-    "quick": Recipe(
-        stages=(Stage(0.5, 2), Stage(0.75, 1)), batch=500, widths=(32, 128, 128), min_images=40_000, seeds=1
-    ),
-    "standard": Recipe(
-        stages=(Stage(0.5, 8), Stage(0.75, 8), Stage(1.0, 4)),
-        batch=500,
-        widths=(32, 128, 128),
-        min_images=120_000,
-        view_shift=1,
-    ),
-    # In the style of airbench94, with twice its epochs because our prediction averages two views instead of six.
-    # Not measured yet: it waits for a GPU.
-    "gpu": Recipe(stages=(Stage(1.0, 16),), batch=2000, widths=(64, 256, 256), heldout_from=0.0, min_images=400_000),
+BUDGETS: dict[str, Recipe] = budget_table(
+    Recipe,
+    {
+        "smoke": {"stages": (Stage(0.5, 1),), "batch": 100, "widths": (8, 16, 16), "label_smoothing": 0.1, "seeds": 1},
+        "quick": {"stages": (Stage(0.5, 2), Stage(0.75, 1)), "min_images": 40_000, "seeds": 1},
+        "standard": {"stages": (Stage(0.5, 8), Stage(0.75, 8), Stage(1.0, 4)), "min_images": 120_000, "view_shift": 1},
+        # In the style of airbench94, with twice its epochs because our prediction averages two views instead of six.
+        # Not measured yet: it waits for a GPU.
+        "gpu": {
+            "stages": (Stage(1.0, 16),),
+            "batch": 2000,
+            "widths": (64, 256, 256),
+            "heldout_from": 0.0,
+            "min_images": 400_000,
+        },
+    },
+    batch=500,
+    widths=(32, 128, 128),
+)
+#: What the benchmarks' networks and the audits' share for networks with scaled BatchNorm; rates for a mean loss.
+SGD: dict[str, Any] = {
+    "optimiser": "sgd",
+    "momentum": 0.9,
+    "weight_decay": 5e-4,
+    "warmup": 0.15,
+    "label_smoothing": 0.1,
+    "seeds": 1,
 }
-
-#: Same budgets for networks with scaled BatchNorm and ordinary SGD; rates for a mean loss.
-_SGD = {
-    "smoke": Recipe(
-        stages=(Stage(0.5, 1),),
-        batch=64,
-        optimiser="sgd",
-        filter_rate=0.05,
-        momentum=0.9,
-        weight_decay=5e-4,
-        warmup=0.1,
-        label_smoothing=0.1,
-        seeds=1,
-    ),
-    "quick": Recipe(
-        stages=(Stage(0.5, 2), Stage(1.0, 1)),
-        batch=128,
-        optimiser="sgd",
-        filter_rate=0.1,
-        momentum=0.9,
-        weight_decay=5e-4,
-        warmup=0.15,
-        label_smoothing=0.1,
-        min_images=40_000,
-        seeds=1,
-    ),
-    "standard": Recipe(
-        stages=(Stage(0.5, 6), Stage(1.0, 4)),
-        batch=128,
-        optimiser="sgd",
-        filter_rate=0.1,
-        momentum=0.9,
-        weight_decay=5e-4,
-        warmup=0.15,
-        label_smoothing=0.1,
-        crop=4,
-        min_images=120_000,
-        seeds=1,
-    ),
-    "gpu": Recipe(
-        stages=(Stage(1.0, 30),),
-        batch=512,
-        optimiser="sgd",
-        filter_rate=0.2,
-        momentum=0.9,
-        weight_decay=5e-4,
-        warmup=0.15,
-        label_smoothing=0.1,
-        crop=4,
-        heldout_from=0.0,
-        min_images=400_000,
-        seeds=1,
-    ),
-}
-
-
-def _plain_adam(epochs: int, **changes: Any) -> Recipe:
-    """Adam at 1e-3, batch 128, images as they are: no augmentation, one look in prediction."""
-    return Recipe(
-        stages=(Stage(1.0, epochs),),
-        batch=128,
-        optimiser="adam",
-        filter_rate=1e-3,
-        weight_decay=0.0,
-        label_smoothing=0.0,
-        mirror=False,
-        crop=0,
-        seeds=1,
-        **changes,
-    )
-
-
-#: Same budgets for the networks of CIFAKE.
-_ADAM = {
-    "smoke": _plain_adam(1),
-    "quick": _plain_adam(3),
-    "standard": _plain_adam(10),
-    "gpu": _plain_adam(15, heldout_from=0.0),
-}
+_SGD = budget_table(
+    Recipe,
+    {
+        "smoke": {"stages": (Stage(0.5, 1),), "batch": 64, "filter_rate": 0.05, "warmup": 0.1},
+        "quick": {"stages": (Stage(0.5, 2), Stage(1.0, 1)), "batch": 128, "min_images": 40_000},
+        "standard": {"stages": (Stage(0.5, 6), Stage(1.0, 4)), "batch": 128, "crop": 4, "min_images": 120_000},
+        "gpu": {
+            "stages": (Stage(1.0, 30),),
+            "batch": 512,
+            "filter_rate": 0.2,
+            "crop": 4,
+            "heldout_from": 0.0,
+            "min_images": 400_000,
+        },
+    },
+    filter_rate=0.1,
+    **SGD,
+)
+#: Same budgets for the networks of CIFAKE: Adam at 1e-3, images as they are, one look in prediction.
+_ADAM = budget_table(
+    Recipe,
+    {
+        "smoke": {"stages": (Stage(1.0, 1),)},
+        "quick": {"stages": (Stage(1.0, 3),)},
+        "standard": {"stages": (Stage(1.0, 10),)},
+        "gpu": {"stages": (Stage(1.0, 15),), "heldout_from": 0.0},
+    },
+    batch=128,
+    optimiser="adam",
+    filter_rate=1e-3,
+    weight_decay=0.0,
+    label_smoothing=0.0,
+    mirror=False,
+    crop=0,
+    seeds=1,
+)
 
 
 def recipe_for(budget: str, network: str = "fastnet") -> Recipe:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
 from auditor.core.errors import ConfigError, UnknownNameError
+from auditor.core.hashing import hash_json
+from auditor.train.final import AMOUNTS, benchmark_recipe
 from auditor.train.recipe import BUDGETS, Stage, recipe_for
 
 
@@ -18,6 +21,18 @@ def test_budgets_are_plain_values(network: str, budget: str) -> None:
     assert json.loads(json.dumps(recipe.as_dict()))["batch"] == recipe.batch
     assert recipe.optimiser == ("orthogonal" if network == "fastnet" else "sgd")
     assert bool(recipe.model_options()) == (network == "fastnet")
+
+
+def test_recipes_hash_as_they_always_did() -> None:
+    """Stored fits are found by these hashes."""
+    found = {f"{b} {n}": recipe_for(b, n).as_dict() for b in BUDGETS for n in ("fastnet", "resnet18", "cifake_cnn")}
+    found |= {f"{b} {n} benchmark": benchmark_recipe(b, n).as_dict() for b in AMOUNTS for n in ("fastnet", "resnet18")}
+    for budget, amount in AMOUNTS.items():
+        values = asdict(amount)
+        values["stages"] = [list(stage.values()) for stage in values["stages"]]
+        found[f"{budget} amount"] = list(values.values())
+    recorded = json.loads((Path(__file__).parent / "recipes.json").read_text())
+    assert {name: hash_json(value) for name, value in found.items()} == recorded
 
 
 def test_unknown_budget() -> None:
