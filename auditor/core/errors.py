@@ -26,6 +26,7 @@ interrupted run. Each message says what is wrong, where, and the way out.
 
 from __future__ import annotations
 
+import difflib
 import errno
 import re
 from collections.abc import Iterator, Sequence
@@ -105,16 +106,21 @@ class UnknownNameError(UsageError):
         The unknown name.
     known : sequence of str
         All names of that kind, in registry order.
-    suggestions : sequence of str
-        The nearest known names, best first; may be empty.
+    suggestions : sequence of str, optional
+        Best first, may be empty; by default the nearest of the known names.
     """
 
-    def __init__(self, kind: str, name: str, known: Sequence[str], suggestions: Sequence[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Sequence[str], suggestions: Sequence[str] | None = None) -> None:
+        if suggestions is None:
+            lowered = {one.lower(): one for one in known}
+            near = difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.55)
+            suggestions = [lowered[one] for one in near]
         self.kind = kind
         self.name = name
         self.suggestions = tuple(suggestions)
         hint = f"Did you mean {' or '.join(repr(s) for s in suggestions)}? " if suggestions else ""
-        super().__init__(f"unknown {kind} {name!r}.", f"{hint}Known: {', '.join(known)}.")
+        listed = ", ".join(known) if len(known) <= 100 else f"{len(known):,} names"
+        super().__init__(f"unknown {kind} {name!r}.", f"{hint}Known: {listed}.")
 
 
 class MissingExtraError(UsageError):

@@ -6,7 +6,6 @@ nothing heavy. Third parties add entries through an entry-point group. Order is 
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar, cast
@@ -76,9 +75,7 @@ class Registry(Generic[T]):
             With the nearest names.
         """
         if name not in self:
-            lowered = {known.lower(): known for known in self.names()}
-            near = difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.55)
-            raise UnknownNameError(self.kind, name, self.names(), [lowered[n] for n in near])
+            raise UnknownNameError(self.kind, name, self.names())
         return self._targets[name]
 
     def load(self, name: str) -> T:

@@ -15,10 +15,8 @@ from auditor.engine.joint import calibrate, estimate_joint, issue_count, latent,
 from auditor.engine.memory import MemoryPlan, plan_memory
 from auditor.engine.mixture import MixtureSource
 from auditor.engine.rules import RULES, SCORES, flag, rank, scores
-from auditor.engine.semantics import DIFFERENCES
 
 __all__ = [
-    "DIFFERENCES",
     "RULES",
     "SCORES",
     "Analysis",

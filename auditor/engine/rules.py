@@ -65,13 +65,7 @@ def flag(
 def check_rule(rule: str) -> None:
     """Say so, with the nearest names, if no rule is called `rule` (UnknownNameError)."""
     if rule not in RULES:
-        raise UnknownNameError("rule", rule, RULES, _near(rule, RULES))
-
-
-def _near(name: str, known: tuple[str, ...]) -> list[str]:
-    import difflib
-
-    return difflib.get_close_matches(name, known, n=2, cutoff=0.5)
+        raise UnknownNameError("rule", rule, RULES)
 
 
 def _wanted(analysis: Analysis, least: int, frac_noise: float, remove: Any) -> np.ndarray:
@@ -199,7 +193,7 @@ def scores(analysis: Analysis, name: str = "self_confidence", *, adjusted: bool 
     UnknownNameError, UsageError
     """
     if name not in SCORES:
-        raise UnknownNameError("score", name, SCORES, _near(name, SCORES))
+        raise UnknownNameError("score", name, SCORES)
     if name == "confidence_weighted_entropy":
         if adjusted:
             raise UsageError("the entropy score cannot be adjusted.", "Use self_confidence or normalized_margin.")

@@ -156,7 +156,7 @@ class MbBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, expand: int, kernel: int, stride: int) -> None:
         super().__init__()
         hidden = inputs * expand
-        widen = _mb_unit(inputs, hidden, 1) if expand > 1 else []
+        widen = _mb_unit(inputs, hidden, 1) if expand > 1 else nn.Sequential()
         depthwise = _mb_unit(hidden, hidden, kernel, stride, hidden)
         self.steps = nn.Sequential(*widen, *depthwise, *_mb_unit(hidden, outputs, 1, activation=None))
 

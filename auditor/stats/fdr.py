@@ -8,7 +8,7 @@ import numpy as np
 
 from auditor.core.errors import DataError
 
-__all__ = ["Selection", "benjamini_hochberg", "conformal_p_values", "select_fdr"]
+__all__ = ["Selection", "select_fdr"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,45 +29,12 @@ class Selection:
     more_reviews: int
 
 
-def conformal_p_values(score: np.ndarray, calibration: np.ndarray, wrong: np.ndarray) -> np.ndarray:
-    """P-values of "the label is right" for items that were not reviewed.
-
-    ``p_j = (1 + #{i in calibration: label right, s_i >= s_j}) / (m + 1)``.
-
-    Parameters
-    ----------
-    score : float64 array (n,)
-        Of the items in question; higher = more suspicious.
-    calibration : float64 array (m,)
-        Scores of reviewed items, drawn **uniformly** from the same items and not used to make the score.
-    wrong : bool array (m,)
-        Their outcomes.
-
-    Returns
-    -------
-    float64 array (n,)
-    """
-    wrong = np.asarray(wrong, bool)
-    if wrong.shape != np.shape(calibration):
-        raise DataError(f"{np.shape(calibration)} calibration scores and {wrong.shape} outcomes.")
-    return (1 + _right_above(score, calibration, wrong)) / (len(wrong) + 1)
-
-
-def benjamini_hochberg(p: np.ndarray, q: float) -> np.ndarray:
-    """Hypotheses rejected at false discovery rate q (Benjamini and Hochberg 1995), bool (n,).
-
-    Conformal p-values take few distinct values, so those are sorted instead of the n p-values.
-    """
-    values, place, counts = np.unique(p, return_inverse=True, return_counts=True)
-    passed = np.flatnonzero(values <= q * np.cumsum(counts) / len(p))
-    return place <= passed[-1] if len(passed) else np.zeros(len(p), bool)
-
-
 def select_fdr(score: np.ndarray, reviewed: np.ndarray, wrong: np.ndarray, q: float) -> Selection:
     """Flag unreviewed items so that the expected share of right labels among the flags is at most q.
 
-    Benjamini and Hochberg on conformal p-values; exchangeability of the calibration items with the others is what
-    makes it valid (Jin and Candes 2023).
+    Benjamini and Hochberg (1995) on conformal p-values of "the label is right",
+    ``p_j = (1 + #{reviewed i: label right, s_i >= s_j}) / (m + 1)``; exchangeability of the reviewed items with the
+    others is what makes it valid (Jin and Candes 2023).
 
     Parameters
     ----------
@@ -104,7 +71,7 @@ def select_fdr(score: np.ndarray, reviewed: np.ndarray, wrong: np.ndarray, q: fl
 
 
 def _select(score: np.ndarray, calibration: np.ndarray, wrong: np.ndarray, q: float) -> np.ndarray:
-    """``benjamini_hochberg(conformal_p_values(..), q)`` without sorting n p-values: they take m + 1 values at most."""
+    """The selection without sorting n p-values: they take m + 1 values at most."""
     above = _right_above(score, calibration, wrong)
     counts = np.cumsum(np.bincount(above, minlength=int((~wrong).sum()) + 1))
     passed = np.flatnonzero((1 + np.arange(len(counts))) / (len(wrong) + 1) <= q * counts / len(score))

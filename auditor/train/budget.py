@@ -19,7 +19,7 @@ BudgetClass = Literal["smoke", "cpu", "gpu10", "paper"]
 def check_budget_class(name: str) -> None:
     """Raises `UnknownNameError` for another word."""
     if name not in get_args(BudgetClass):
-        raise UnknownNameError("budget class", name, get_args(BudgetClass), [])
+        raise UnknownNameError("budget class", name, get_args(BudgetClass))
 
 
 def reproduction_label(budget: str) -> str:

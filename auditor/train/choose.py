@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from auditor.core.errors import MissingExtraError, UnknownNameError, UsageError
 from auditor.core.registry import Registry
@@ -55,18 +54,6 @@ LARGE_SIDE = 64
 MOST_SENTENCES_ON_CPU = 10_000
 
 
-@dataclass(frozen=True)
-class _Facts:
-    """What the choice rests on."""
-
-    kind: str
-    n_items: int
-    image_shape: tuple[int, int] | None
-    n_classes: int
-    device: str
-    budget: str
-
-
 def choose_trainer(
     name: str,
     budget: str,
@@ -100,11 +87,8 @@ def choose_trainer(
     MissingExtraError, OfflineError
         If the trainer's library or weights are not here.
     """
-    shape = tuple(data.features.shape[1:3]) if data.kind == "image" else None
-    n_items = len(data) if n_train is None else n_train
-    return choose_by_size(
-        name, budget, data.kind, n_items, cast("tuple[int, int] | None", shape), data.n_classes, device, cache_dir
-    )
+    shape = data.features.shape[1:3] if data.kind == "image" else None
+    return choose_by_size(name, budget, data.kind, len(data) if n_train is None else n_train, shape, device, cache_dir)
 
 
 def choose_by_size(
@@ -113,16 +97,14 @@ def choose_by_size(
     kind: str,
     n_items: int,
     image_shape: tuple[int, int] | None,
-    n_classes: int,
     device: str = "auto",
     cache_dir: Path | None = None,
 ) -> tuple[Trainer, str]:
     """`choose_trainer` from sizes alone: `n_items` items to train on, images of `image_shape` pixels."""
     _check_budget(budget)
-    facts = _Facts(kind, n_items, image_shape, n_classes, device, budget)
     reason = "named by the caller"
     if name == "auto":
-        name, reason = _pick(facts)
+        name, reason = _pick(kind, n_items, image_shape, device, budget)
     elif (reads := _kind_of(name)) is not None and reads != kind:
         raise UsageError(
             f"model {name!r} reads {reads} data; this data set holds {kind} data.",
@@ -167,25 +149,12 @@ _ENCODER = {"frozen": "efficientnet-lite0", "sentence": "minilm"}
 
 def list_models() -> list[dict[str, Any]]:
     """Every name `choose_trainer` takes: rows ``name, for, description, state``. Imports nothing heavy."""
-    rows = [
-        {
-            "name": "auto",
-            "for": "all",
-            "description": "picks by kind of data, number of items, image size and hardware, and says why",
-            "state": "ready",
-        }
-    ]
-    for name in _known().names():
+    rows = [("auto", "all", "picks by kind of data, number of items, image size and hardware, and says why", "ready")]
+    for name in _known():
         network = name in MODELS
-        rows.append(
-            {
-                "name": name,
-                "for": "image" if network else _KINDS.get(name, "own"),
-                "description": _DESCRIPTIONS.get(name) or _describe(name, network),
-                "state": _state(name, network),
-            }
-        )
-    return rows
+        kind = "image" if network else _KINDS.get(name, "own")
+        rows.append((name, kind, _DESCRIPTIONS.get(name) or _describe(name, network), _state(name, network)))
+    return [dict(zip(("name", "for", "description", "state"), row, strict=True)) for row in rows]
 
 
 def _describe(name: str, network: bool) -> str:
@@ -209,7 +178,7 @@ def _state(name: str, network: bool) -> str:
 
 def _check_budget(budget: str) -> None:
     if budget not in get_args(Budget):
-        raise UnknownNameError("budget", budget, get_args(Budget), [])
+        raise UnknownNameError("budget", budget, get_args(Budget))
 
 
 def _known() -> Registry[Any]:
@@ -247,25 +216,25 @@ def _network(name: str, budget: str, device: str) -> Trainer:
     return ImageNetwork.from_budget("gpu" if full else budget, name, device)
 
 
-def _pick(facts: _Facts) -> tuple[str, str]:
-    """Name and reason of the trainer for these facts."""
-    if facts.kind == "text":
-        return _pick_for_texts(facts)
-    if facts.kind == "table":
+def _pick(kind: str, n_items: int, image_shape: tuple[int, int] | None, device: str, budget: str) -> tuple[str, str]:
+    """Name and reason of the trainer for this much data of a kind."""
+    if kind == "text":
+        return _pick_for_texts(n_items, device, budget)
+    if kind == "table":
         return "boosting", "table data: gradient boosting takes numbers, categories and missing values as they are"
-    if facts.kind != "image" or facts.image_shape is None:
-        raise UsageError(f"there is no trainer for {facts.kind} data.", "Supply probabilities: --pred-probs.")
-    return _pick_for_images(facts.n_items, max(facts.image_shape), facts.device)
+    if kind != "image" or image_shape is None:
+        raise UsageError(f"there is no trainer for {kind} data.", "Supply probabilities: --pred-probs.")
+    return _pick_for_images(n_items, max(image_shape), device)
 
 
-def _pick_for_texts(facts: _Facts) -> tuple[str, str]:
+def _pick_for_texts(n_items: int, device: str, budget: str) -> tuple[str, str]:
     from auditor.train.encoders import missing
 
-    size = f"text data, {facts.n_items:,} to train on"
-    if missing(_ENCODER["sentence"]) is None and facts.budget == "standard":
+    size = f"text data, {n_items:,} to train on"
+    if missing(_ENCODER["sentence"]) is None and budget == "standard":
         from auditor.train.device import choose_device
 
-        if facts.n_items <= MOST_SENTENCES_ON_CPU or choose_device(facts.device) == "cuda":
+        if n_items <= MOST_SENTENCES_ON_CPU or choose_device(device) == "cuda":
             return "sentence", f"{size}: the sentence encoder is installed, and it understands more than words"
     return "tfidf", f"{size}: TF-IDF with logistic regression needs no pretrained weights and takes seconds"
 
@@ -279,11 +248,11 @@ def _pick_for_images(n_items: int, side: int, device: str) -> tuple[str, str]:
     from auditor.train.device import choose_device
     from auditor.train.encoders import missing
 
-    place = choose_device(device)
+    device = choose_device(device)
     encoder_here = missing(_ENCODER["frozen"]) is None
     if n_items < FEWEST_FOR_NETWORK and encoder_here:
         return "frozen", f"{size}: too few for a network from scratch; pretrained features with a linear head"
     if side > LARGE_SIDE and encoder_here:
-        return "frozen", f"{size}: a network from scratch would take hours; pretrained features once, on {place}"
+        return "frozen", f"{size}: a network from scratch would take hours; pretrained features once, on {device}"
     lacking = "" if encoder_here or n_items >= FEWEST_FOR_NETWORK else "; with auditor[encoders] this would do better"
-    return "fastnet", f"{size}: the small network trains from scratch in minutes on {place}{lacking}"
+    return "fastnet", f"{size}: the small network trains from scratch in minutes on {device}{lacking}"

@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
-from threadpoolctl import threadpool_limits
-
 from auditor.core.progress import Progress, SilentProgress
 from auditor.train.base import FitResult, FitTask, Trainer, TrainingData
-from auditor.train.results import save_result
+from auditor.train.results import checkpoint_folder, fit_limited, save_result
 
-__all__ = ["Cluster", "checkpoint_folder", "fit_limited", "fit_on_cluster", "resolve_on_cluster"]
+__all__ = ["Cluster", "fit_on_cluster", "resolve_on_cluster"]
 
 T = TypeVar("T")
 
@@ -38,19 +36,6 @@ class Cluster(Protocol):
         gpus: int = 0,
     ) -> Iterator[tuple[str, T]]:
         """(name, ``function(shared, *job)``) in the order in which the jobs end."""
-
-
-def checkpoint_folder(folder: Path, key: str) -> Path:
-    """Where the state of an unfinished fit lies."""
-    return folder / "checkpoints" / key.removeprefix("sha256:")[:16]
-
-
-def fit_limited(
-    trainer: Trainer, data: TrainingData, task: FitTask, progress: Progress, checkpoints: Path | None
-) -> FitResult:
-    """Fit with the trainer's own number of threads."""
-    with threadpool_limits(limits=int(getattr(trainer, "threads", 1))):
-        return trainer.fit(data, task, progress, checkpoints)
 
 
 def resolve_on_cluster(cluster: Cluster, trainer: T, data: TrainingData) -> T:

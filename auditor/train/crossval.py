@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import numpy as np
-
-from auditor.core.errors import UsageError
-from auditor.core.files import atomic_path, read_json, write_json
+from auditor.core.errors import UnreadableError, UsageError
+from auditor.core.files import read_json, write_json
 from auditor.core.hashing import hash_json
 from auditor.core.progress import Progress, SilentProgress
 from auditor.train.base import FitResult, FitTask, Trainer, TrainingData
-from auditor.train.cluster import Cluster, checkpoint_folder, fit_limited, fit_on_cluster, resolve_on_cluster
-from auditor.train.results import data_hash, load_result, save_result, task_key
+from auditor.train.cluster import Cluster, fit_on_cluster, resolve_on_cluster
+from auditor.train.results import data_hash, fit_and_store, load_result, task_key
+from auditor.train.workers import run_in_workers
 
-__all__ = ["fit_and_store", "run_tasks"]
+__all__ = ["fit_missing", "run_tasks", "stored_results"]
 
 T = TypeVar("T", bound=Trainer)
 
@@ -88,34 +86,53 @@ def _run(
     content = data_hash(data)
     trainer = _resolve(trainer, data, content, folder, cluster)
     keys = {task.name: task_key(trainer, content, task) for task in tasks}
-    results: dict[str, FitResult] = {}
-    for task in tasks:
-        stored = load_result(folder / "results", task.name, keys[task.name])
-        if stored is not None:
-            results[task.name] = stored
-            progress.start(task.name, 1)
-            progress.finish(task.name, "stored")
+    results = stored_results(keys, folder)
+    for name in results:
+        progress.start(name, 1)
+        progress.finish(name, "stored")
     todo = [task for task in tasks if task.name not in results]
-    workers = min(workers, len(todo))
-    if cluster is not None:
-        results |= fit_on_cluster(cluster, trainer, data, todo, keys, progress, folder)
-    elif workers <= 1 or getattr(trainer, "needs_one_process", False):
-        for task in todo:
-            results[task.name] = fit_and_store(trainer, data, task, keys[task.name], folder, progress)
-    else:
-        from auditor.train.workers import run_in_workers
-
-        shared = share_features(data, content, folder)
-        try:
-            run_in_workers(trainer, shared, todo, keys, workers, progress, folder)
-        finally:
-            shutil.rmtree(folder / "shared", ignore_errors=True)
-        for task in todo:
-            stored = load_result(folder / "results", task.name, keys[task.name])
-            if stored is None:
-                raise UsageError(f"the result of task {task.name!r} vanished from {str(folder)!r}.")
-            results[task.name] = stored
+    results |= fit_missing(trainer, data, content, todo, keys, workers, progress, folder, cluster)
     return [results[task.name] for task in tasks]
+
+
+def stored_results(keys: dict[str, str], folder: Path) -> dict[str, FitResult]:
+    """Results under `folder` of the tasks (name to key) that have one."""
+    loaded = {name: load_result(folder / "results", name, key) for name, key in keys.items()}
+    return {name: result for name, result in loaded.items() if result is not None}
+
+
+def fit_missing(
+    trainer: Trainer,
+    data: TrainingData,
+    content: str,
+    tasks: Sequence[FitTask],
+    keys: dict[str, str],
+    workers: int,
+    progress: Progress,
+    folder: Path,
+    cluster: Cluster | None = None,
+) -> dict[str, FitResult]:
+    """Fit tasks without a stored result: on the cluster, one after the other here, or in worker processes.
+
+    Parameters
+    ----------
+    content : str
+        `data_hash` of the data.
+    keys : dict of str to str
+        Task name to `task_key`.
+    trainer, data, tasks, workers, progress, folder, cluster
+        As in `run_tasks`; nothing is left at ``auto``.
+    """
+    if cluster is not None:
+        return fit_on_cluster(cluster, trainer, data, tasks, keys, progress, folder)
+    workers = min(workers, len(tasks))
+    if workers <= 1 or getattr(trainer, "needs_one_process", False):
+        return {task.name: fit_and_store(trainer, data, task, keys[task.name], folder, progress) for task in tasks}
+    run_in_workers(trainer, data, content, tasks, keys, workers, progress, folder)
+    results = stored_results({task.name: keys[task.name] for task in tasks}, folder)
+    if lost := [task.name for task in tasks if task.name not in results]:
+        raise UnreadableError(f"the results of {', '.join(lost)} vanished from {str(folder)!r}.", "Start again.")
+    return results
 
 
 def _resolve(trainer: T, data: TrainingData, content: str, folder: Path, cluster: Cluster | None) -> T:
@@ -137,40 +154,3 @@ def _resolve(trainer: T, data: TrainingData, content: str, folder: Path, cluster
     choices = {name: value for name, value in after.items() if before.get(name) != value}
     write_json(path, {"asked": asked, "choices": choices})
     return cast(T, resolved)
-
-
-def fit_and_store(
-    trainer: Trainer, data: TrainingData, task: FitTask, key: str, folder: Path, progress: Progress
-) -> FitResult:
-    """Fit one task, store its result, and drop its checkpoint."""
-    checkpoints = checkpoint_folder(folder, key)
-    result = fit_limited(trainer, data, task, progress, checkpoints)
-    save_result(folder / "results", task.name, key, result)
-    shutil.rmtree(checkpoints, ignore_errors=True)  # only now: until here it was the way back
-    return result
-
-
-def share_features(data: TrainingData, content: str, folder: Path) -> Any:
-    """What workers need to rebuild the data: images as a file they map, everything else as it is."""
-    from auditor.train.workers import SharedData
-
-    if not isinstance(data.features, np.ndarray):
-        return SharedData(data.kind, data.features, None, data.labels, data.n_classes)
-    features = data.features
-    if isinstance(features, np.memmap) and features.filename and _is_npy(features):
-        path = Path(features.filename)
-    else:
-        path = folder / "shared" / f"{content.removeprefix('sha256:')[:16]}.npy"
-        if not path.is_file():
-            with atomic_path(path) as temporary, open(temporary, "wb") as handle:
-                np.save(handle, np.ascontiguousarray(features), allow_pickle=False)
-    return SharedData(data.kind, None, path, data.labels, data.n_classes)
-
-
-def _is_npy(features: np.memmap) -> bool:
-    """Whether the map is the whole of a .npy file (not a slice of it, not a raw file)."""
-    path = Path(str(features.filename))
-    if path.suffix != ".npy" or not path.is_file():
-        return False
-    whole = np.load(path, mmap_mode="r", allow_pickle=False)
-    return whole.shape == features.shape and whole.dtype == features.dtype and whole.offset == features.offset

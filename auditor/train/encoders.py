@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from auditor.core.errors import AuditorError, MissingExtraError, OfflineError, UsageError
+from auditor.core.errors import AuditorError, MissingExtraError, OfflineError, UnknownNameError, UsageError
 from auditor.core.hashing import hash_bytes
 from auditor.core.registry import Registry
 
@@ -268,14 +268,9 @@ class TorchvisionEncoder:
         import torch
         from torchvision import models
 
-        from auditor.core.errors import UnknownNameError
-
         known = models.list_models(module=models)
         if self.model not in known:
-            import difflib
-
-            near = difflib.get_close_matches(self.model, known, n=3)
-            raise UnknownNameError("torchvision model", self.model, known, near)
+            raise UnknownNameError("torchvision model", self.model, known)
         weights = models.get_model_weights(self.model)["DEFAULT"]
         file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
         if not file.is_file():

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from auditor.core.errors import MissingExtraError, UnreadableError
+from auditor.core.errors import MissingExtraError, UnknownNameError, UnreadableError
 from auditor.core.files import atomic_write
 from auditor.train.encoders import Encode, absent, normalised, require, resize, weights_identity
 
@@ -39,12 +39,7 @@ class TimmEncoder:
 
         name, _, given = self.model.partition("@")
         if name.partition(".")[0] not in timm.list_models():
-            import difflib
-
-            from auditor.core.errors import UnknownNameError
-
-            near = difflib.get_close_matches(name, timm.list_models(), n=3)
-            raise UnknownNameError("timm model", name, near or ["see timm.list_models()"], near)
+            raise UnknownNameError("timm model", name, timm.list_models())
         config = get_pretrained_cfg(name).to_dict()
         path = Path(given) if given else _in_hub_cache(str(config.get("hf_hub_id") or ""))
         if path is None or not path.is_file():

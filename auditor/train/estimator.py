@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from abc import abstractmethod
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, cast
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from auditor.core.errors import EmptyDataError, UsageError
+from auditor.core.progress import Progress
 from auditor.train.base import FitResult, FitTask, TrainingData
 
-__all__ = ["check_kind", "constant_result", "one_thread", "widen_probabilities"]
+__all__ = ["EstimatorTrainer", "check_kind", "constant_result", "widen_probabilities"]
 
 
 def check_kind(trainer: str, wanted: str, data: TrainingData, task: FitTask) -> None:
@@ -31,18 +35,6 @@ def check_kind(trainer: str, wanted: str, data: TrainingData, task: FitTask) -> 
         )
     if len(task.train) == 0:
         raise EmptyDataError(f"task {task.name!r} of trainer {trainer!r} has no items to train on.")
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run BLAS and OpenMP on one thread: sums split over threads differ in their last bits.
-
-    Folds run side by side in worker processes, so that the cores are busy all the same.
-    """
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1):
-        yield
 
 
 def widen_probabilities(probabilities: np.ndarray, classes: np.ndarray, n_classes: int) -> np.ndarray:
@@ -76,3 +68,35 @@ def constant_result(data: TrainingData, task: FitTask, started: float) -> FitRes
     probabilities = widen_probabilities(np.ones((len(task.predict), 1)), classes, data.n_classes)
     note = f"the training part of {task.name} holds one class only"
     return FitResult(probabilities, None, [], time.perf_counter() - started, {"notes": [note]})
+
+
+class EstimatorTrainer:
+    """Base of the trainers that fit an estimator in seconds: frozen dataclasses with `kind` and `classify`."""
+
+    #: Kind of data it reads, as `TrainingData.kind`.
+    kind: ClassVar[str]
+    name: str
+
+    def recipe(self) -> dict[str, Any]:
+        """Everything that can change the result."""
+        return {**asdict(cast(Any, self)), "version": 1}
+
+    @abstractmethod
+    def classify(
+        self, data: TrainingData, task: FitTask, progress: Progress
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """Fit on ``task.train``: classes seen, a weight per predicted item and class, and details for the report."""
+
+    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
+        """See `Trainer.fit`. Takes seconds, so nothing is saved in between."""
+        check_kind(self.name, self.kind, data, task)
+        started = time.perf_counter()
+        if (constant := constant_result(data, task, started)) is not None:
+            return constant
+        # Sums split over threads differ in their last bits. Folds run side by side in worker processes instead.
+        with threadpool_limits(limits=1):
+            classes, weights, details = self.classify(data, task, progress)
+        progress.finish(task.name)
+        probabilities = widen_probabilities(weights, classes, data.n_classes)
+        seconds = time.perf_counter() - started
+        return FitResult(probabilities, None, [], seconds, {"device": "cpu", "threads": 1, **details})

@@ -135,10 +135,7 @@ class TrainingLoop:
             self.recorder.batch(positions, logits, labels)
             self.optimiser.zero_grad()
             extra = self.hooks.loss(done / self.steps) if self.hooks.loss else None
-            whole = loss if extra is None else loss + self.batch * extra
-            if self.hooks.labelled_loss:
-                whole = whole + self.batch * self.hooks.labelled_loss(labels)
-            whole.backward()
+            (loss if extra is None else loss + self.batch * extra).backward()
             self.optimiser.step(done)
             if self.hooks.after_step:
                 self.hooks.after_step()

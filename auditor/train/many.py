@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +15,9 @@ from auditor.core.progress import Progress
 from auditor.data.kinds import ImageDataset
 from auditor.data.open import open_dataset
 from auditor.train.base import FitResult, FitTask, Trainer, TrainingData
-from auditor.train.crossval import fit_and_store, share_features
+from auditor.train.crossval import fit_missing, stored_results
 from auditor.train.final import slug
-from auditor.train.results import data_hash, load_result, task_key
+from auditor.train.results import data_hash, fit_limited, task_key
 
 __all__ = ["TestRows", "fit_entries", "fit_many", "fit_name", "open_rows", "ready"]
 
@@ -94,11 +93,15 @@ class _Zoo:
     name: str = "networks"
     threads: int = 1
 
+    @property
+    def needs_one_process(self) -> bool:
+        return any(getattr(trainer, "needs_one_process", False) for trainer in self.by_task.values())
+
     def recipe(self) -> dict[str, Any]:
         return {task: trainer.recipe() for task, trainer in self.by_task.items()}
 
     def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
-        return self.by_task[task.name].fit(data, task, progress, checkpoint_dir)
+        return fit_limited(self.by_task[task.name], data, task, progress, checkpoint_dir)
 
 
 def fit_many(
@@ -126,30 +129,13 @@ def fit_many(
     """
     content = data_hash(data)
     keys = {stem: task_key(trainers[name], content, task) for stem, (name, task) in tasks.items()}
-    found = {stem: load_result(fits / "results", stem, keys[stem]) for stem in tasks}
-    todo = [task for stem, (_, task) in tasks.items() if found[stem] is None]
+    results = stored_results(keys, fits)
+    todo = [task for stem, (_, task) in tasks.items() if stem not in results]
     kept = len(tasks) - len(todo)
     progress.stage("train", f"{len(todo)} network(s)" + (f", {kept} stored" if kept else ""))
     zoo = _Zoo({stem: trainers[name] for stem, (name, _) in tasks.items()})
-    workers = min(workers, len(todo))
-    if workers <= 1 or any(getattr(t, "needs_one_process", False) for t in trainers.values()):
-        for task in todo:
-            fit_and_store(zoo.by_task[task.name], data, task, keys[task.name], fits, progress)
-    else:
-        from auditor.train.workers import run_in_workers
-
-        shared = share_features(data, content, fits)
-        try:
-            run_in_workers(zoo, shared, todo, keys, workers, progress, fits)
-        finally:
-            shutil.rmtree(fits / "shared", ignore_errors=True)
-    results: dict[str, FitResult] = {}
-    for stem in tasks:
-        result = found[stem] or load_result(fits / "results", stem, keys[stem])
-        if result is None:
-            raise UnreadableError(f"the result of {stem!r} vanished from {str(fits)!r}.", "Start again.")
-        results[stem] = result
-    return results
+    results |= fit_missing(zoo, data, content, todo, keys, workers, progress, fits)
+    return {stem: results[stem] for stem in tasks}
 
 
 def fit_name(entry: str, seed: int) -> str:

@@ -5,22 +5,22 @@ For scikit-learn's 8x8 digits this is as good as a small network and takes secon
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp, softmax
 
 from auditor.core.progress import Progress
-from auditor.train.base import FitResult, FitTask, TrainingData
-from auditor.train.estimator import check_kind, constant_result, one_thread, widen_probabilities
+from auditor.train.base import FitTask, TrainingData
+from auditor.train.estimator import EstimatorTrainer
 
 __all__ = ["PixelTrainer", "pixel_features"]
 
 
 @dataclass(frozen=True)
-class PixelTrainer:
+class PixelTrainer(EstimatorTrainer):
     """Support vector classifier (RBF kernel) on pixels, temperature-scaled on inner folds.
 
     Attributes
@@ -34,21 +34,16 @@ class PixelTrainer:
         Folds of the training part on which the temperature is found.
     """
 
+    kind: ClassVar[str] = "image"
     name: str = "pixels"
     side: int = 16
     C: float = 3.0
     inner_folds: int = 3
 
-    def recipe(self) -> dict[str, Any]:
-        """Everything that can change the result."""
-        return {**asdict(self), "version": 1}
-
-    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
-        """See `Trainer.fit`. Takes seconds, so nothing is saved in between."""
-        check_kind(self.name, "image", data, task)
-        started = time.perf_counter()
-        if (constant := constant_result(data, task, started)) is not None:
-            return constant
+    def classify(
+        self, data: TrainingData, task: FitTask, progress: Progress
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """Scores of the support vector machine at the temperature of the inner folds."""
         progress.start(task.name, self.inner_folds + 1, "fit")
         labels = np.asarray(data.labels)[task.train]
         train = pixel_features(data.features, task.train, self.side)
@@ -56,17 +51,10 @@ class PixelTrainer:
         # One scale for all pixels: scaling each by itself would blow up the noise of the dark border.
         mean, std = train.mean(dtype=np.float64), train.std(dtype=np.float64) + 1e-6
         train, predict = (train - mean) / std, (predict - mean) / std
-        with one_thread():
-            temperature = self._temperature(train, labels, task, progress)
-            classes, scores = _fit_and_score(train, labels, predict, self.C)
-        progress.finish(task.name)
-        return FitResult(
-            widen_probabilities(_softmax(scores / temperature), classes, data.n_classes),
-            None,
-            [],
-            time.perf_counter() - started,
-            {"device": "cpu", "threads": 1, "temperature": round(temperature, 6), "features": train.shape[1]},
-        )
+        temperature = self._temperature(train, labels, task, progress)
+        classes, scores = _fit_and_score(train, labels, predict, self.C)
+        details = {"temperature": round(temperature, 6), "features": train.shape[1]}
+        return classes, softmax(scores / temperature, axis=1), details
 
     def _temperature(self, train: np.ndarray, labels: np.ndarray, task: FitTask, progress: Progress) -> float:
         """Temperature that makes the held-out scores of inner folds most likely.
@@ -147,16 +135,8 @@ def _fit_and_score(
     return model.classes_, scores
 
 
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    from scipy.special import softmax
-
-    return softmax(scores, axis=1)
-
-
 def _best_temperature(margins: list[np.ndarray]) -> float:
     """Minimise the mean negative log-likelihood over log temperature."""
-    from scipy.optimize import minimize_scalar
-    from scipy.special import logsumexp
 
     def loss(log_temperature: float) -> float:
         scale = np.exp(-log_temperature)

@@ -227,5 +227,5 @@ def recipe_for(budget: str, network: str = "fastnet") -> Recipe:
     base = network.partition(":")[0]
     table = BUDGETS if base == "fastnet" else _ADAM if base == "cifake_cnn" else _SGD
     if budget not in table:
-        raise UnknownNameError("budget", budget, list(table), [])
+        raise UnknownNameError("budget", budget, list(table))
     return table[budget]

@@ -1,19 +1,31 @@
-"""Fitted results on disk: one ``.npz`` and one ``.json`` per task, found again by the hash of their inputs."""
+"""Fits and their results on disk: one ``.npz`` and one ``.json`` per task, found again by the hash of their inputs."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from auditor.core.errors import UnreadableError, UnsafeFileError
 from auditor.core.files import atomic_path, load_npz, read_json, write_json
 from auditor.core.hashing import hash_array, hash_file, hash_json, hash_strings
+from auditor.core.progress import Progress
 from auditor.train.base import Dynamics, FitResult, FitTask, Trainer, TrainingData
 
-__all__ = ["data_hash", "load_result", "save_result", "task_key", "weights_path"]
+__all__ = [
+    "checkpoint_folder",
+    "data_hash",
+    "fit_and_store",
+    "fit_limited",
+    "load_result",
+    "save_result",
+    "task_key",
+    "weights_path",
+]
 
 #: Layout of a stored result; another number is not read.
 SCHEMA = 1
@@ -77,7 +89,7 @@ def save_result(folder: Path, task: str, key: str, result: FitResult) -> None:
         kept = weights_path(folder, task)
         with atomic_path(kept) as temporary, open(temporary, "wb") as handle:
             np.savez(handle, **result.weights)  # type: ignore[arg-type]
-    row = {k: v for k, v in _shallow(result).items() if k not in ("probabilities", "dynamics", "weights")}
+    row = {"history": result.history, "seconds": result.seconds, "details": result.details}
     write_json(
         target.with_suffix(".json"), {"schema": SCHEMA, "task": task, "key": key, "arrays": hash_file(target), **row}
     )
@@ -86,11 +98,6 @@ def save_result(folder: Path, task: str, key: str, result: FitResult) -> None:
 def weights_path(folder: Path, task: str) -> Path:
     """Where `save_result` keeps a task's network."""
     return Path(folder) / f"{task}.weights.npz"
-
-
-def _shallow(result: FitResult) -> dict[str, Any]:
-    """Fields of a result without copying its arrays."""
-    return {f.name: getattr(result, f.name) for f in fields(result)}
 
 
 def load_result(folder: Path, task: str, key: str) -> FitResult | None:
@@ -110,3 +117,27 @@ def load_result(folder: Path, task: str, key: str) -> FitResult | None:
         return None
     dynamics = Dynamics(**{name: arrays[name] for name in _DYNAMICS}) if _DYNAMICS[0] in arrays else None
     return FitResult(arrays["probabilities"], dynamics, row["history"], row["seconds"], row["details"])
+
+
+def checkpoint_folder(folder: Path, key: str) -> Path:
+    """Where the state of an unfinished fit lies."""
+    return folder / "checkpoints" / key.removeprefix("sha256:")[:16]
+
+
+def fit_limited(
+    trainer: Trainer, data: TrainingData, task: FitTask, progress: Progress, checkpoints: Path | None
+) -> FitResult:
+    """Fit with the trainer's own number of threads."""
+    with threadpool_limits(limits=int(getattr(trainer, "threads", 1))):
+        return trainer.fit(data, task, progress, checkpoints)
+
+
+def fit_and_store(
+    trainer: Trainer, data: TrainingData, task: FitTask, key: str, folder: Path, progress: Progress
+) -> FitResult:
+    """Fit one task, store its result, and drop its checkpoint."""
+    checkpoints = checkpoint_folder(folder, key)
+    result = fit_limited(trainer, data, task, progress, checkpoints)
+    save_result(folder / "results", task.name, key, result)
+    shutil.rmtree(checkpoints, ignore_errors=True)  # only now: until here it was the way back
+    return result

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from auditor.core.errors import DataError
 from auditor.core.progress import Progress
-from auditor.train.base import FitResult, FitTask, TrainingData
-from auditor.train.estimator import check_kind, constant_result, one_thread, widen_probabilities
+from auditor.train.base import FitTask, TrainingData
+from auditor.train.estimator import EstimatorTrainer
 
 __all__ = ["TableTrainer", "prepare_columns"]
 
@@ -25,7 +23,7 @@ RARE = "(rare)"
 
 
 @dataclass(frozen=True)
-class TableTrainer:
+class TableTrainer(EstimatorTrainer):
     """Histogram gradient boosting; missing values and categories are handled by the trees.
 
     Attributes
@@ -37,6 +35,7 @@ class TableTrainer:
     l2 : float
     """
 
+    kind: ClassVar[str] = "table"
     name: str = "boosting"
     rounds: int = 100
     learning_rate: float = 0.08
@@ -49,18 +48,12 @@ class TableTrainer:
         """The trainer of a budget; only ``smoke`` is shortened, the full one takes seconds."""
         return cls(rounds=15) if budget == "smoke" else cls()
 
-    def recipe(self) -> dict[str, Any]:
-        """Everything that can change the result."""
-        return {**asdict(self), "version": 1}
-
-    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
-        """See `Trainer.fit`. Takes seconds, so nothing is saved in between."""
+    def classify(
+        self, data: TrainingData, task: FitTask, progress: Progress
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """Probabilities of the boosted trees."""
         from sklearn.ensemble import HistGradientBoostingClassifier
 
-        check_kind(self.name, "table", data, task)
-        started = time.perf_counter()
-        if (constant := constant_result(data, task, started)) is not None:
-            return constant
         progress.start(task.name, 1, "fit")
         table, notes = prepare_columns(data.features)
         train, predict = _cap_categories(table.iloc[task.train], table.iloc[task.predict], notes)
@@ -76,17 +69,9 @@ class TableTrainer:
             early_stopping=False,
             random_state=task.seed % 2**32,
         )
-        with one_thread():
-            model.fit(train, labels)
-            raw = model.predict_proba(predict) if len(predict) else np.empty((0, len(model.classes_)))
-        progress.finish(task.name)
-        return FitResult(
-            widen_probabilities(raw, model.classes_, data.n_classes),
-            None,
-            [],
-            time.perf_counter() - started,
-            {"device": "cpu", "threads": 1, "columns": list(train.columns), "notes": notes},
-        )
+        model.fit(train, labels)
+        raw = model.predict_proba(predict) if len(predict) else np.empty((0, len(model.classes_)))
+        return model.classes_, raw, {"columns": list(train.columns), "notes": notes}
 
 
 def prepare_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

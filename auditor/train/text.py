@@ -6,24 +6,22 @@ inside word boundaries and terms must occur in two training texts: the same accu
 
 from __future__ import annotations
 
-import time
 import weakref
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
 
 from auditor.core.progress import Progress
-from auditor.train.base import FitResult, FitTask, TrainingData
-from auditor.train.estimator import check_kind, constant_result, one_thread, widen_probabilities
+from auditor.train.base import FitTask, TrainingData
+from auditor.train.estimator import EstimatorTrainer
 
 __all__ = ["TfidfTrainer"]
 
 
 @dataclass(frozen=True)
-class TfidfTrainer:
+class TfidfTrainer(EstimatorTrainer):
     """TF-IDF and multinomial logistic regression.
 
     Attributes
@@ -37,6 +35,7 @@ class TfidfTrainer:
     max_iter : int
     """
 
+    kind: ClassVar[str] = "text"
     name: str = "tfidf"
     words: tuple[int, int] = (1, 2)
     chars: tuple[int, int] = (3, 5)
@@ -44,38 +43,23 @@ class TfidfTrainer:
     C: float = 2.0
     max_iter: int = 300
 
-    def recipe(self) -> dict[str, Any]:
-        """Everything that can change the result."""
-        values = asdict(self)
-        return {**values, "words": list(self.words), "chars": list(self.chars), "version": 1}
-
-    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
-        """See `Trainer.fit`. Takes seconds, so nothing is saved in between."""
+    def classify(
+        self, data: TrainingData, task: FitTask, progress: Progress
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """Probabilities of the regression on weighted terms."""
         from sklearn.linear_model import LogisticRegression
 
-        check_kind(self.name, "text", data, task)
-        started = time.perf_counter()
         progress.start(task.name, 3, "step")
-        if (constant := constant_result(data, task, started)) is not None:
-            return constant
         blocks = _count_terms(data, self.words, self.chars)
         progress.advance(task.name, 1, "terms counted")
         pairs = [_tfidf(counts, task, self.min_count) for counts in blocks]
         train = sparse.hstack([fitted for fitted, _ in pairs]).tocsr()
         predict = sparse.hstack([applied for _, applied in pairs]).tocsr()
         progress.advance(task.name, 2, f"{train.shape[1]:,} terms")
-        with one_thread():
-            model = LogisticRegression(C=self.C, max_iter=self.max_iter, tol=1e-3)
-            model.fit(train, data.labels[task.train])
-            raw = model.predict_proba(predict) if len(task.predict) else np.empty((0, len(model.classes_)))
-        progress.finish(task.name)
-        return FitResult(
-            widen_probabilities(raw, model.classes_, data.n_classes),
-            None,
-            [],
-            time.perf_counter() - started,
-            {"device": "cpu", "threads": 1, "terms": train.shape[1], "iterations": int(model.n_iter_.max())},
-        )
+        model = LogisticRegression(C=self.C, max_iter=self.max_iter, tol=1e-3)
+        model.fit(train, data.labels[task.train])
+        raw = model.predict_proba(predict) if len(task.predict) else np.empty((0, len(model.classes_)))
+        return model.classes_, raw, {"terms": train.shape[1], "iterations": int(model.n_iter_.max())}
 
 
 def _tfidf(counts: sparse.csr_matrix, task: FitTask, min_count: int) -> tuple[Any, Any]:

