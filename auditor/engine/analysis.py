@@ -16,11 +16,10 @@ from auditor.engine.executors import Executor, ThreadExecutor
 from auditor.engine.finish import class_means, confident_cells, cuts_for, thresholds_from
 from auditor.engine.joint import calibrate, raise_diagonal
 from auditor.engine.memory import check_memory, plan_memory
-from auditor.engine.pairs import PairReader
-from auditor.engine.scan import RowStore, new_store, sample_tau, scan
+from auditor.engine.scan import RowStore, Work, new_store, sample_tau, scan
 from auditor.engine.scores import margin_score
 from auditor.engine.semantics import MAX_CLIP, ROW_SUM_TOLERANCE
-from auditor.engine.sources import ProbabilitySource, as_source, compute_dtype
+from auditor.engine.sources import as_source, compute_dtype
 from auditor.engine.validate import check_columns, compact_labels, label_dtype
 
 __all__ = ["Analysis", "analyze"]
@@ -98,21 +97,6 @@ class Analysis:
     def n_issues(self) -> int:
         """Size of the confident_learning mask: cleanlab's ``num_label_issues`` with ``off_diagonal``."""
         return int(np.count_nonzero(self.off_diagonal & self.candidates))
-
-
-@dataclass(frozen=True)
-class Work:
-    """How an analysis was computed, for the rules and scores that read the probabilities again."""
-
-    source: ProbabilitySource
-    rules: InputRules
-    executor: Executor
-    local: Executor
-    chunk_rows: int | None
-
-    def reader(self, labels: np.ndarray, class_counts: np.ndarray) -> PairReader:
-        """Reader of single pairs of classes."""
-        return PairReader(self.source, labels, class_counts, self.rules, self.executor, self.local, self.chunk_rows)
 
 
 def analyze(
@@ -193,22 +177,9 @@ def analyze(
         reads += 1
     joint, off_diagonal = confident_cells(store, compact, cuts, True, local)
     raised = raise_diagonal(joint)
-    return Analysis(
-        compact,
-        class_counts,
-        thresholds,
-        raised,
-        calibrate(raised, class_counts),
-        store.given,
-        store.other,
-        store.top,
-        store.candidate,
-        off_diagonal,
-        store.clipped,
-        reads,
-        store,
-        work,
-    )
+    rows = (store.given, store.other, store.top, store.candidate, off_diagonal, store.clipped)
+    calibrated = calibrate(raised, class_counts)
+    return Analysis(compact, class_counts, thresholds, raised, calibrated, *rows, reads, store, work)
 
 
 def _length(labels: Any) -> int:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
-__all__ = ["Executor", "ThreadExecutor", "default_workers"]
+from auditor.core.machine import cpu_count
 
-
-def default_workers() -> int:
-    """CPUs this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1
+__all__ = ["Executor", "ThreadExecutor", "run_kernel"]
 
 
 class Executor(Protocol):
@@ -40,20 +33,14 @@ class ThreadExecutor:
     With one more thread than CPUs a file is read by some threads while others compute: that is the prefetch.
     """
 
+    shares_memory = True
+
     def __init__(self, workers: int | None = None) -> None:
-        self._workers = max(1, workers or default_workers())
+        self.workers = max(1, workers or cpu_count())
         self._pool: ThreadPoolExecutor | None = None
 
-    @property
-    def workers(self) -> int:
-        return self._workers
-
-    @property
-    def shares_memory(self) -> bool:
-        return True
-
     def run(self, function: Callable[..., Any], source: Any, jobs: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-        if self._workers == 1 or (isinstance(jobs, list) and len(jobs) == 1):
+        if self.workers == 1 or (isinstance(jobs, list) and len(jobs) == 1):
             for job in jobs:
                 yield function(source, *job)
             return
@@ -63,7 +50,7 @@ class ThreadExecutor:
         try:
             for job in jobs:
                 waiting.append(pool.submit(function, source, *job))
-                if len(waiting) >= 2 * self._workers:
+                if len(waiting) >= 2 * self.workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -76,5 +63,15 @@ class ThreadExecutor:
     def _pool_of_threads(self) -> ThreadPoolExecutor:
         # Kept between calls: starting threads is half the cost of a small problem.
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="auditor-engine")
+            self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="auditor-engine")
         return self._pool
+
+
+def run_kernel(executor: Executor, kernel: Callable[..., None], jobs: list[tuple[Any, ...]]) -> None:
+    """Call ``kernel(*job)``, which writes into arrays of this process, for every job."""
+    for _ in executor.run(_call, kernel, jobs):
+        pass
+
+
+def _call(kernel: Callable[..., None], *arguments: Any) -> None:
+    kernel(*arguments)

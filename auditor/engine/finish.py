@@ -9,7 +9,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from auditor.engine.executors import Executor
+from auditor.engine.executors import Executor, run_kernel
 from auditor.engine.scan import RowStore
 from auditor.engine.semantics import BIG_THRESHOLD, EPSILON, THRESHOLD_FLOOR
 
@@ -102,24 +102,14 @@ def by_class(
     ranges = split_rows(len(labels), executor.workers)
     counts = list(executor.run(_job_count, None, [(labels[a:b], n_classes) for a, b in ranges]))
     positions = np.vstack([offsets[:-1], *counts[:-1]]).cumsum(axis=0)
-    if values is None:
-        row_type = np.uint32 if len(labels) < 1 << 32 else np.int64
-        ordered = np.empty(n_used, row_type)
-        jobs = [(a, labels[a:b], use, positions[p], ordered) for p, (a, b) in enumerate(ranges)]
-        list(executor.run(_job_scatter_rows, None, jobs))
-    else:
-        ordered = np.empty(n_used, values.dtype)
-        pieces = [(values[a:b], labels[a:b], use, positions[p], ordered) for p, (a, b) in enumerate(ranges)]
-        list(executor.run(_job_scatter, None, pieces))
+    row_type = np.dtype(np.uint32 if len(labels) < 1 << 32 else np.int64)
+    ordered = np.empty(n_used, row_type if values is None else values.dtype)
+    jobs = [
+        (a if values is None else values[a:b], labels[a:b], use, positions[p], ordered)
+        for p, (a, b) in enumerate(ranges)
+    ]
+    run_kernel(executor, _scatter_rows if values is None else _scatter, jobs)
     return ordered, offsets
-
-
-def _job_scatter(_: Any, *arguments: Any) -> None:
-    _scatter(*arguments)
-
-
-def _job_scatter_rows(_: Any, *arguments: Any) -> None:
-    _scatter_rows(*arguments)
 
 
 def class_means(given: np.ndarray, labels: np.ndarray, class_counts: np.ndarray, executor: Executor) -> np.ndarray:
@@ -236,19 +226,7 @@ def confident_cells(
     joint = np.zeros((n_classes, n_classes), np.int64)
     for part in executor.run(_job_cells, None, jobs):
         joint += part
+    rows = (store.given, store.other, store.top, labels, cuts, whole_row, joint, off)
     for entries in store.many:
-        _correct_many(
-            entries.base,
-            entries.row,
-            entries.column,
-            entries.value,
-            store.given,
-            store.other,
-            store.top,
-            labels,
-            cuts,
-            whole_row,
-            joint,
-            off,
-        )
+        _correct_many(entries.base, entries.row, entries.column, entries.value, *rows)
     return joint, off

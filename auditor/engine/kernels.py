@@ -387,18 +387,6 @@ def scan_rows(
     numbers: Any = np.array((*limits, EPSILON), dtype)
     patterns = numbers.view(unsigned)
     given, other, top, candidate = outputs
-    kernel(
-        chunk,
-        chunk.view(unsigned),
-        labels,
-        tuple(numbers),
-        (patterns[0], patterns[3], unsigned.type(0)),
-        given,
-        other,
-        other.view(unsigned),
-        top,
-        candidate,
-        many,
-        rivals,
-        state,
-    )
+    limit_bits = (patterns[0], patterns[3], unsigned.type(0))
+    written = (given, other, other.view(unsigned), top, candidate)
+    kernel(chunk, chunk.view(unsigned), labels, tuple(numbers), limit_bits, *written, many, rivals, state)

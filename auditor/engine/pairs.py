@@ -10,10 +10,9 @@ from typing import Any
 import numba
 import numpy as np
 
-from auditor.engine.entries import InputRules
-from auditor.engine.executors import Executor
+from auditor.engine.executors import run_kernel
 from auditor.engine.finish import by_class, class_groups
-from auditor.engine.scan import RowStore, clip_rows, row_ranges, standard_rows
+from auditor.engine.scan import RowStore, Work, clip_rows, row_ranges, standard_rows
 from auditor.engine.semantics import MARGIN_SLACK
 from auditor.engine.sources import ProbabilitySource
 
@@ -124,69 +123,46 @@ class PairReader:
 
     Parameters
     ----------
-    source : ProbabilitySource
+    work : Work
     labels : compact labels (N,)
     class_counts : int64 array (K,)
-    rules : InputRules
-    executor : Executor
-        Runs the reads; may be a cluster.
-    local : Executor
-        Runs what works on arrays of this process.
-    chunk_rows : int or None
     """
 
-    def __init__(
-        self,
-        source: ProbabilitySource,
-        labels: np.ndarray,
-        class_counts: np.ndarray,
-        rules: InputRules,
-        executor: Executor,
-        local: Executor,
-        chunk_rows: int | None,
-    ) -> None:
-        self.source = source
-        self.labels = labels
-        self.class_counts = class_counts
-        self.rules = rules
-        self.executor = executor
-        self.local = local
-        self.chunk_rows = chunk_rows
+    def __init__(self, work: Work, labels: np.ndarray, class_counts: np.ndarray) -> None:
+        self.work, self.labels, self.class_counts = work, labels, class_counts
 
     def flag_pairs(self, pairs: np.ndarray, wanted: np.ndarray, store: RowStore, flagged: np.ndarray) -> None:
         """Set `flagged` for the rows of the given pairs (``k * K + j``, ascending)."""
         n_classes = len(wanted)
         tied: list[np.ndarray] = []
         members = self._possible_rows(pairs, wanted, store)
-        for batch in self._batches(pairs, n_classes, members[2], store.given.itemsize):
-            margins, starts = self._margins(batch, members, n_classes, store)
+        for batch in self._batches(pairs, members[2], store.given.itemsize):
+            margins, starts = self._margins(batch, members, store)
             undecided = np.zeros(len(batch), np.bool_)
             jobs = [
                 (first, last, batch, wanted, starts, margins, *members, self.class_counts, flagged, undecided)
-                for first, last in balanced(np.diff(starts), self.local.workers)
+                for first, last in balanced(np.diff(starts), self.work.local.workers)
             ]
-            list(self.local.run(_job_decide, None, jobs))
+            run_kernel(self.work.local, _decide, jobs)
             tied.append(batch[undecided])
         # A tie across the boundary falls as argsort of the whole class leaves it: read the whole class.
         left = np.concatenate(tied) if tied else _NONE
-        for batch in self._batches(left, n_classes, self.class_counts, store.given.itemsize):
+        for batch in self._batches(left, self.class_counts, store.given.itemsize):
             use = np.zeros(n_classes, np.bool_)
             use[batch // n_classes] = True
-            order, offsets = by_class(None, self.labels, self.class_counts, self.local, use)
+            order, offsets = by_class(None, self.labels, self.class_counts, self.work.local, use)
             sizes = self.class_counts * use
-            margins, starts = self._margins(batch, (order, offsets, sizes), n_classes, store)
+            margins, starts = self._margins(batch, (order, offsets, sizes), store)
             for p, pair in enumerate(batch):
                 k, j = divmod(int(pair), n_classes)
                 top = np.argsort(-margins[starts[p] : starts[p + 1]])[: wanted[j, k]]
                 flagged[order[offsets[k] + top]] = True
 
-    def _batches(
-        self, pairs: np.ndarray, n_classes: int, rows_of_class: np.ndarray, item_bytes: int
-    ) -> Iterator[np.ndarray]:
+    def _batches(self, pairs: np.ndarray, rows_of_class: np.ndarray, item_bytes: int) -> Iterator[np.ndarray]:
         """Pairs whose margins fit into `GATHER_BYTES` together (at least one); each batch is one more read."""
         if not len(pairs):
             return
-        group = np.cumsum(rows_of_class[pairs // n_classes] * item_bytes) // GATHER_BYTES
+        group = np.cumsum(rows_of_class[pairs // len(self.class_counts)] * item_bytes) // GATHER_BYTES
         for g in np.unique(group):
             yield pairs[group == g]
 
@@ -199,42 +175,33 @@ class PairReader:
         slack = store.given.dtype.type(MARGIN_SLACK)
         kept: list[np.ndarray] = []
         for use in class_groups(self.class_counts * (most > 0)):
-            order, offsets = by_class(None, self.labels, self.class_counts, self.local, use)
+            order, offsets = by_class(None, self.labels, self.class_counts, self.work.local, use)
             jobs = [
                 (first, last, use, most, slack, offsets, order, store.given, store.other, sizes)
-                for first, last in balanced(self.class_counts * use, self.local.workers)
+                for first, last in balanced(self.class_counts * use, self.work.local.workers)
             ]
-            list(self.local.run(_job_narrow, None, jobs))
+            run_kernel(self.work.local, _narrow, jobs)
             kept += [order[offsets[k] : offsets[k] + sizes[k]].copy() for k in np.flatnonzero(use)]
         rows = np.concatenate(kept) if kept else np.empty(0, np.uint32)
         return rows, np.concatenate([[0], np.cumsum(sizes)]), sizes
 
-    def _margins(
-        self, pairs: np.ndarray, members: Members, n_classes: int, store: RowStore
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _margins(self, pairs: np.ndarray, members: Members, store: RowStore) -> tuple[np.ndarray, np.ndarray]:
         """One read: the margins of the members of each pair's class, and where each pair's begin and end."""
-        plan, starts = _plan(pairs, members, self.labels, n_classes)
+        plan, starts = _plan(pairs, members, self.labels, len(self.class_counts))
         out = np.empty(int(starts[-1]), store.given.dtype)
-        shared = self.executor.shares_memory
+        shared = self.work.executor.shares_memory
+        layout = GatherPlan(_NONE, _NONE, plan.first_pair, plan.column, plan.start)
 
         def jobs() -> Iterator[tuple[Any, ...]]:
-            for start, stop in row_ranges(self.source, self.executor.workers, self.chunk_rows):
+            for start, stop in row_ranges(self.work.source, self.work.executor.workers, self.work.chunk_rows):
                 a, b = np.searchsorted(plan.rows, np.array([start, stop], plan.rows.dtype))
                 if a == b:
                     continue
-                yield (
-                    start,
-                    stop,
-                    self.labels[start:stop],
-                    store.given[start:stop],
-                    plan.rows[a:b],
-                    plan.slot[a:b],
-                    GatherPlan(_NONE, _NONE, plan.first_pair, plan.column, plan.start),
-                    store.clipped > 0,
-                    out if shared else None,
-                )
+                here = slice(start, stop)
+                rows = (self.labels[here], store.given[here], plan.rows[a:b], plan.slot[a:b])
+                yield start, stop, *rows, layout, store.clipped > 0, out if shared else None
 
-        for result in self.executor.run(gather_job, self.source, jobs()):
+        for result in self.work.executor.run(gather_job, self.work.source, jobs()):
             if result is not None:
                 positions, margins = result
                 out[positions] = margins
@@ -291,14 +258,6 @@ def _decide(  # type: ignore[no-untyped-def]
         for r in range(len(own)):
             if own[r] >= v:
                 flagged[rows[r]] = True
-
-
-def _job_narrow(_: Any, *arguments: Any) -> None:
-    _narrow(*arguments)
-
-
-def _job_decide(_: Any, *arguments: Any) -> None:
-    _decide(*arguments)
 
 
 @numba.njit(nogil=True, cache=True)

@@ -10,12 +10,10 @@ row's largest margin is known from the scan.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
 
-from auditor.engine.executors import Executor
+from auditor.engine.executors import Executor, run_kernel
 from auditor.engine.pairs import PairReader, balanced
 from auditor.engine.scan import RowStore
 from auditor.engine.semantics import THRESHOLD_FLOOR
@@ -77,10 +75,6 @@ def _resolve(first, last, pairs, wanted, offsets, margins, members, least, flagg
                 flagged[members[e]] = True
 
 
-def _job_resolve(_: Any, *arguments: Any) -> None:
-    _resolve(*arguments)
-
-
 def noise_rate_rows(
     reader: PairReader, store: RowStore, wanted: np.ndarray, executor: Executor
 ) -> tuple[np.ndarray, int]:
@@ -122,7 +116,7 @@ def noise_rate_rows(
         (first, last, pairs, wanted, offsets, margins, members, least, flagged, open_pairs)
         for first, last in balanced(counts[pairs], executor.workers)
     ]
-    list(executor.run(_job_resolve, None, jobs))
+    run_kernel(executor, _resolve, jobs)
     unresolved = pairs[open_pairs]
     del jobs, margins, members  # before the second look, which needs memory of its own
     if len(unresolved):

@@ -58,11 +58,7 @@ class RayExecutor:
                 raise ResourceError(
                     f"cannot reach the Ray cluster {address!r}: {error}.", "Start one with: ray start --head"
                 ) from error
-        self._workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-
-    @property
-    def workers(self) -> int:
-        return self._workers
+        self.workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
 
     def run(self, function: Callable[..., Any], source: Any, jobs: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """Yield ``function(source, *job)`` in the order of the jobs.
@@ -80,7 +76,7 @@ class RayExecutor:
         for job in jobs:
             part = RowSlice.of(source, job[0], job[1]) if travels else shared
             waiting.append((remote.remote(function, part, job), job))
-            if len(waiting) >= 2 * self._workers:
+            if len(waiting) >= 2 * self.workers:
                 yield self._take_rows(*waiting.popleft())
         while waiting:
             yield self._take_rows(*waiting.popleft())

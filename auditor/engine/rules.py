@@ -11,6 +11,7 @@ from auditor.core.errors import UnknownNameError, UsageError
 from auditor.engine.analysis import Analysis
 from auditor.engine.finish import class_means, confident_cells, cuts_for
 from auditor.engine.joint import paper_count, prune_counts, prune_counts_for
+from auditor.engine.pairs import PairReader
 from auditor.engine.prune import noise_rate_rows
 from auditor.engine.scan import clip_rows, new_store, row_ranges, scan, standard_rows
 from auditor.engine.scores import adjusted_rows, entropy_score, margin_score
@@ -87,7 +88,7 @@ def _by_noise_rate(analysis: Analysis, counts: np.ndarray, least: int) -> np.nda
     np.fill_diagonal(wanted, 0)
     wanted[:, ~_prunable(analysis, least)] = 0
     work = analysis.work
-    reader = work.reader(analysis.labels, analysis.class_counts)
+    reader = PairReader(work, analysis.labels, analysis.class_counts)
     flagged, _ = noise_rate_rows(reader, analysis.store, wanted, work.local)
     flagged &= analysis.candidates
     return flagged
@@ -101,26 +102,6 @@ def _by_class(analysis: Analysis, counts: np.ndarray, least: int) -> np.ndarray:
         flagged[rows[_lowest(analysis.self_confidence[rows], int(remove[k]))]] = True
     flagged &= analysis.candidates
     return flagged
-
-
-def _both(analysis: Analysis, counts: np.ndarray, least: int) -> np.ndarray:
-    return _by_noise_rate(analysis, counts, least) & _by_class(analysis, counts, least)
-
-
-def _confident_learning(analysis: Analysis) -> np.ndarray:
-    return analysis.off_diagonal & analysis.candidates
-
-
-def _predicted_neq_given(analysis: Analysis) -> np.ndarray:
-    return analysis.candidates.copy()
-
-
-def _low_self_confidence(analysis: Analysis) -> np.ndarray:
-    return _lowest_mask(analysis.self_confidence, analysis.n_issues)
-
-
-def _low_normalized_margin(analysis: Analysis) -> np.ndarray:
-    return _lowest_mask(analysis.normalized_margin, analysis.n_issues)
 
 
 def _paper(analysis: Analysis) -> np.ndarray:
@@ -140,13 +121,13 @@ def _paper(analysis: Analysis) -> np.ndarray:
 _PRUNE_RULES: dict[str, Callable[[Analysis, np.ndarray, int], np.ndarray]] = {
     "prune_by_noise_rate": _by_noise_rate,
     "prune_by_class": _by_class,
-    "both": _both,
+    "both": lambda *arguments: _by_noise_rate(*arguments) & _by_class(*arguments),
 }
 _OTHER_RULES: dict[str, Callable[[Analysis], np.ndarray]] = {
-    "confident_learning": _confident_learning,
-    "predicted_neq_given": _predicted_neq_given,
-    "low_self_confidence": _low_self_confidence,
-    "low_normalized_margin": _low_normalized_margin,
+    "confident_learning": lambda analysis: analysis.off_diagonal & analysis.candidates,
+    "predicted_neq_given": lambda analysis: analysis.candidates.copy(),
+    "low_self_confidence": lambda analysis: _lowest_mask(analysis.self_confidence, analysis.n_issues),
+    "low_normalized_margin": lambda analysis: _lowest_mask(analysis.normalized_margin, analysis.n_issues),
     "paper": _paper,
 }
 #: Names of the rules: cleanlab's ``filter_by`` names and ``paper``.

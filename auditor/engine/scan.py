@@ -20,7 +20,7 @@ from auditor.engine.semantics import EPSILON
 from auditor.engine.sources import ProbabilitySource, ThreadBuffers, compute_dtype
 from auditor.engine.validate import raise_bad_row
 
-__all__ = ["RowStore", "new_store", "row_ranges", "scan", "standard_rows"]
+__all__ = ["RowStore", "Work", "new_store", "row_ranges", "scan", "standard_rows"]
 
 #: Bytes of probabilities per job when read from a file: small enough that a chunk is still in the last-level cache
 #: when the kernel reads it.
@@ -34,6 +34,28 @@ MEMORY_CHUNK_BYTES = 32 << 20
 _LIST_ROOM = 1 << 16
 
 _BUFFERS = ThreadBuffers()
+
+
+@dataclass(frozen=True)
+class Work:
+    """How an analysis was computed, for the rules and scores that read the probabilities again.
+
+    Attributes
+    ----------
+    source : ProbabilitySource
+    rules : InputRules
+    executor : Executor
+        Runs the reads; may be a cluster.
+    local : Executor
+        Runs what works on arrays of this process.
+    chunk_rows : int or None
+    """
+
+    source: ProbabilitySource
+    rules: InputRules
+    executor: Executor
+    local: Executor
+    chunk_rows: int | None
 
 
 @dataclass
