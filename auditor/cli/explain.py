@@ -22,10 +22,11 @@ def explain(
     from auditor.cli.console import answer
     from auditor.cli.values import run_named
     from auditor.core.config import load_settings
-    from auditor.explain.opening import item_image, need_torch
+    from auditor.core.errors import require
+    from auditor.explain.opening import item_image
     from auditor.runs import layout
 
-    need_torch()
+    require("torch", "torch", "explaining a network")
     from auditor.explain.item import evidence_document
 
     opened = run_named(run)

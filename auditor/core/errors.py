@@ -31,6 +31,7 @@ import errno
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "UnreadableError",
     "UnsafeFileError",
     "UsageError",
+    "require",
     "storage_errors",
 ]
 
@@ -131,6 +133,12 @@ class MissingExtraError(UsageError):
             f"{needed_for} needs the package {package!r}, which is not installed.",
             f"Install it with: pip install 'auditor[{extra}]'",
         )
+
+
+def require(package: str, extra: str, needed_for: str) -> None:
+    """Raise `MissingExtraError` unless `package` can be imported; it is not imported here."""
+    if find_spec(package) is None:
+        raise MissingExtraError(package, extra, needed_for)
 
 
 class DataError(AuditorError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from auditor.core.config import Settings
-from auditor.core.errors import DataError, MissingExtraError, UsageError
+from auditor.core.errors import DataError, UsageError
 from auditor.data.open import open_dataset
 from auditor.report.find_errors import SHOWN
 from auditor.runs import layout
@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 
     from auditor.data.base import Dataset
 
-__all__ = ["has_networks", "item_content", "item_image", "need_torch", "report_maps", "same_item"]
-
-
-def need_torch() -> None:
-    """Raise `MissingExtraError` where torch is not installed."""
-    if find_spec("torch") is None:
-        raise MissingExtraError("torch", "torch", "explaining a network")
+__all__ = ["has_networks", "item_content", "item_image", "report_maps", "same_item"]
 
 
 def has_networks(run: Run) -> bool:

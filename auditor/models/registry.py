@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditor.core.errors import MissingExtraError, UsageError
+from auditor.core.errors import UsageError, require
 from auditor.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -123,10 +123,8 @@ def build_model(name: str, n_classes: int, image_size: int, seed: int, **options
     MODELS.target(base)  # an unknown name is reported before anything heavy is imported
     if variant:
         options = {"variant": variant, **options}
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtraError("torch", "torch", f"the network {name!r}") from error
+    require("torch", "torch", f"the network {name!r}")
+    import torch
 
     if n_classes < 2:
         raise UsageError(f"network {name!r}: {n_classes} classes; at least 2 are needed.")

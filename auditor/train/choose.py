@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from auditor.core.errors import MissingExtraError, UnknownNameError, UsageError
+from auditor.core.errors import UnknownNameError, UsageError, require
 from auditor.core.registry import Registry
 from auditor.models.registry import MODELS, VARIANTS
 from auditor.train.base import Trainer, TrainingData
@@ -206,8 +206,7 @@ def _names_for(kind: str) -> list[str]:
 
 
 def _network(name: str, budget: str, device: str) -> Trainer:
-    if find_spec("torch") is None:
-        raise MissingExtraError("torch", "torch", f"the network {name!r}")
+    require("torch", "torch", f"the network {name!r}")
     from auditor.train.device import choose_device
     from auditor.train.image_network import ImageNetwork
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from auditor.core.errors import AuditorError, MissingExtraError, OfflineError, UnknownNameError, UsageError
+from auditor.core.errors import AuditorError, OfflineError, UnknownNameError, UsageError, require
 from auditor.core.hashing import hash_bytes
 from auditor.core.registry import Registry
 
@@ -109,21 +109,15 @@ def missing(name: str) -> str | None:
     return None
 
 
-def require(package: str, extra: str, needed_for: str) -> None:
-    """Raise `MissingExtraError` unless `package` can be imported."""
-    if find_spec(package) is None:
-        raise MissingExtraError(package, extra, needed_for)
-
-
 def weights_identity(path: Path) -> str:
     """``sha256:<hex>`` of a weight file: another file under the same name gives other features."""
-    key = (str(path), path.stat().st_mtime_ns, path.stat().st_size)
-    if key not in _IDENTITIES:
-        _IDENTITIES[key] = hash_bytes(path.read_bytes())
-    return _IDENTITIES[key]
+    state = path.stat()
+    return _hash_file(path, state.st_mtime_ns, state.st_size)
 
 
-_IDENTITIES: dict[tuple[str, int, int], str] = {}
+@lru_cache
+def _hash_file(path: Path, modified: int, size: int) -> str:
+    return hash_bytes(path.read_bytes())
 
 
 def absent(encoder: str, wanted: Path | str, way_out: str) -> OfflineError:
@@ -201,7 +195,7 @@ class LiteEncoder:
 
         network = EfficientNet.from_name("efficientnet-lite0")
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        network = _folded(network.eval()).to(device).to(memory_format=torch.channels_last)
+        network = ready(_folded(network.eval()), device)
         levels = set(self.levels)
 
         @torch.inference_mode()
@@ -300,24 +294,33 @@ class TorchvisionEncoder:
         network = models.get_model(self.model, weights=None)
         network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
         preset = weights.transforms()
-        return normalised(without_head(network), self.size or _crop_size(weights), preset.mean, preset.std, device)
+        size = self.size or _crop_size(weights)
+        return normalised(ready(without_head(network), device), size, preset.mean, preset.std, device)
 
 
 def _crop_size(weights: Any) -> int:
     return int(weights.transforms().crop_size[0])
 
 
-def normalised(network: Any, size: int, mean: Sequence[float], std: Sequence[float], device: str) -> Encode:
+def normalised(
+    features_of: Callable[[Any], Any], size: int, mean: Sequence[float], std: Sequence[float], device: str
+) -> Encode:
     """Encoding by a network that takes channel-normalised images and returns features (b, width, ...)."""
     import torch
 
-    network = network.eval().to(device).to(memory_format=torch.channels_last)
     shift = torch.tensor(mean, device=device).view(1, 3, 1, 1) * 255
     scale = torch.tensor(std, device=device).view(1, 3, 1, 1) * 255
 
     @torch.inference_mode()
     def encode(images: np.ndarray) -> np.ndarray:
-        features = network((resize(images, size, device) - shift) / scale)
+        features = features_of((resize(images, size, device) - shift) / scale)
         return features.flatten(1).float().cpu().numpy()
 
     return encode
+
+
+def ready(network: Any, device: str) -> Any:
+    """`network` in evaluation mode on `device`, its memory laid out as images are."""
+    import torch
+
+    return network.eval().to(device).to(memory_format=torch.channels_last)

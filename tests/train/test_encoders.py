@@ -103,9 +103,7 @@ def test_names() -> None:
 
 @pytest.mark.parametrize("name", ["timm:resnet18", "transformers:facebook/dinov2-small", "minilm"])
 def test_a_missing_library_is_said(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import auditor.train.encoders as encoders
-
-    monkeypatch.setattr(encoders, "find_spec", lambda package: None)
+    monkeypatch.setattr("auditor.core.errors.find_spec", lambda package: None)
     with pytest.raises(MissingExtraError, match="pip install"):
         make_encoder(name).recipe()
     assert "not installed" in str(missing(name))
