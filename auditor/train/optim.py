@@ -10,7 +10,7 @@ from torch import nn
 
 from auditor.train.recipe import Recipe
 
-__all__ = ["Optimiser", "orthogonalise"]
+__all__ = ["Optimiser", "Steps", "orthogonalise"]
 
 #: Momentum of the filters' buffers.
 FILTER_MOMENTUM = 0.6
@@ -37,7 +37,36 @@ def orthogonalise(gradient: torch.Tensor) -> torch.Tensor:
     return (x.T if tall else x).to(gradient.dtype)
 
 
-class Optimiser:
+class Steps:
+    """Optimisers of the parts of one network, by name, stepped together; a subclass sets their rates in `step`.
+
+    The usual `auditor.train.hooks.Stepper`.
+    """
+
+    def __init__(self, **parts: torch.optim.Optimizer) -> None:
+        self.parts = parts
+
+    def step(self, done: int) -> None:
+        """Update; `done` steps lie behind."""
+        for part in self.parts.values():
+            part.step()
+
+    def zero_grad(self) -> None:
+        """Drop all gradients."""
+        for part in self.parts.values():
+            part.zero_grad()
+
+    def state_dict(self) -> dict[str, Any]:
+        """State for a checkpoint."""
+        return {name: part.state_dict() for name, part in self.parts.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
+
+
+class Optimiser(Steps):
     """All parameters of one network with their rates over the whole training.
 
     Parameters
@@ -55,13 +84,12 @@ class Optimiser:
         self.input_steps = max(1.0, min(recipe.input_bias_epochs * steps_per_epoch, steps))
         self.filters: list[nn.Parameter] = []
         self.filter_rate = recipe.filter_rate
-        self.base: torch.optim.Optimizer
         if recipe.optimiser == "adam":
-            self.base = _adam(model, recipe, batch)
+            super().__init__(sgd=_adam(model, recipe, batch))
         else:
             sgd = recipe.optimiser == "sgd"
             groups = _sgd_groups(model, recipe, batch) if sgd else self._split(model, recipe, batch)
-            self.base = torch.optim.SGD(groups, momentum=recipe.momentum, nesterov=True)
+            super().__init__(sgd=torch.optim.SGD(groups, momentum=recipe.momentum, nesterov=True))
         self.buffers = [torch.zeros_like(p) for p in self.filters]
 
     def _split(self, model: nn.Module, recipe: Recipe, batch: int) -> list[dict[str, Any]]:
@@ -93,9 +121,9 @@ class Optimiser:
         """Update all parameters; `done` steps lie behind."""
         rise = min(1.0, (done + 1) / self.warmup) if self.warmup else 1.0
         fall = rise * (1 - done / self.steps)
-        for group in self.base.param_groups:
+        for group in self.parts["sgd"].param_groups:
             group["lr"] = group["peak"] * (max(0.0, 1 - done / self.input_steps) if group["first"] else fall)
-        self.base.step()
+        super().step(done)
         with torch.no_grad():
             for weight, buffer in zip(self.filters, self.buffers, strict=True):
                 gradient = weight.grad
@@ -108,18 +136,15 @@ class Optimiser:
                 weight.add_(direction.reshape(weight.shape), alpha=-self.filter_rate * fall)
 
     def zero_grad(self) -> None:
-        """Drop all gradients."""
-        self.base.zero_grad()
+        super().zero_grad()
         for weight in self.filters:
             weight.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """State for a checkpoint."""
-        return {"sgd": self.base.state_dict(), "buffers": self.buffers}
+        return {**super().state_dict(), "buffers": self.buffers}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a checkpoint."""
-        self.base.load_state_dict(state["sgd"])
+        super().load_state_dict(state)
         with torch.no_grad():
             for buffer, saved in zip(self.buffers, state["buffers"], strict=True):
                 buffer.copy_(saved)

@@ -63,7 +63,7 @@ def test_rates_fall_to_zero_and_the_input_bias_stops_early() -> None:
     rates = []
     for done in range(20):
         optimiser.step(done)
-        rates.append([group["lr"] for group in optimiser.base.param_groups])
+        rates.append([group["lr"] for group in optimiser.parts["sgd"].param_groups])
     first, biases, head = zip(*rates, strict=True)
     assert first[0] == biases[0] == 0.053
     assert head[0] == 0.67
