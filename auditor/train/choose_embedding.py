@@ -8,6 +8,7 @@ import numpy as np
 
 from auditor.core.errors import UsageError
 from auditor.train.base import Trainer
+from auditor.train.embeddings import moments
 from auditor.train.encoders import Encoder, encoder_kind, make_encoder, missing
 from auditor.train.frozen import FrozenTrainer
 
@@ -76,7 +77,7 @@ def choose_embedding(asked: str | None, kind: str, trainer: Trainer | None, budg
         lacking = f"no encoder reads {kind} here" if name is None else missing(name)
         if name is None or lacking is not None:
             return Embedding(LOG_PROBABILITIES, f"the model's probabilities, because {lacking}")
-        return Embedding(name, f"packaged encoder for {kind} data", _size(name, budget))
+        return Embedding(name, f"packaged encoder for {kind} data", FrozenTrainer.from_budget(budget, name).size)
     if trainer is None:
         raise UsageError(
             f"--embeddings {asked}: with supplied probabilities the items themselves are not read.",
@@ -87,13 +88,9 @@ def choose_embedding(asked: str | None, kind: str, trainer: Trainer | None, budg
             f"encoder {asked!r} reads {encoder_kind(asked)} data; this data set holds {kind} data.",
             f"Use --embeddings {PACKAGED.get(kind, LOG_PROBABILITIES)}.",
         )
-    chosen = Embedding(asked, "asked for", _size(asked, budget))
+    chosen = Embedding(asked, "asked for", FrozenTrainer.from_budget(budget, asked).size)
     make_encoder(asked, chosen.size).recipe()  # absent weights are said now, not after the training
     return chosen
-
-
-def _size(name: str, budget: str) -> int | None:
-    return FrozenTrainer.from_budget(budget, name).size
 
 
 def fit_for_cosine(rows: np.ndarray, encoder: Encoder) -> np.ndarray:
@@ -109,17 +106,12 @@ def standardised(rows: np.ndarray) -> np.ndarray:
 
     Features of several layers have different scales, and in a cosine the largest would decide alone.
     """
-    total, squares = np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
-    blocks = range(0, len(rows), 4096)
-    for at in blocks:
-        block = rows[at : at + 4096].astype(np.float64)
-        total, squares = total + block.sum(axis=0), squares + np.square(block).sum(axis=0)
-    mean = total / len(rows)
-    spread = np.sqrt(np.maximum(squares / len(rows) - mean**2, 0))
+    mean, variance = moments(rows)
+    spread = np.sqrt(variance)
     # A feature that hardly moves is rounding noise of float16; dividing by its spread would blow it up.
     scale = np.where(spread > 1e-3, spread, np.inf)
     result = np.empty_like(rows)
     limit = float(np.finfo(rows.dtype).max)
-    for at in blocks:
+    for at in range(0, len(rows), 4096):
         result[at : at + 4096] = np.clip((rows[at : at + 4096].astype(np.float64) - mean) / scale, -limit, limit)
     return result

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from auditor.core.errors import UnreadableError, UnsafeFileError, storage_errors
 from auditor.core.files import atomic_path, atomic_write, load_npy
@@ -17,7 +18,7 @@ from auditor.core.hashing import hash_array, hash_json, hash_strings
 from auditor.core.progress import Progress
 from auditor.train.encoders import Encode, Encoder
 
-__all__ = ["embed", "embedding_key"]
+__all__ = ["embed", "embedding_key", "moments"]
 
 #: Items per chunk file, and per call of the encoder. Constants: both can change the last bit of a feature.
 CHUNK, BATCH = 1024, 64
@@ -139,6 +140,18 @@ def _run(
     return done
 
 
+def moments(features: np.ndarray, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of every column over `rows` (all without them), float64, read in blocks."""
+    n = len(features) if rows is None else len(rows)
+    total, squares = np.zeros(features.shape[1]), np.zeros(features.shape[1])
+    for at in range(0, n, 4096):
+        here = slice(at, at + 4096) if rows is None else rows[at : at + 4096]
+        block = features[here].astype(np.float64)
+        total, squares = total + block.sum(axis=0), squares + np.square(block).sum(axis=0)
+    mean = total / n
+    return mean, np.maximum(squares / n - mean**2, 0)
+
+
 def _encode_rows(encode: Encode, features: Any, start: int, size: int) -> np.ndarray:
     # float16: 3,824 features of 60,000 images take 0.46 GB; the largest value is clipped, not made infinite.
     parts = [encode(features[at : min(at + BATCH, start + size)]) for at in range(start, start + size, BATCH)]
@@ -164,23 +177,12 @@ def _assemble(home: Path, whole: Path, starts: list[int], n: int) -> None:
 
 @contextmanager
 def _lock(path: Path | None, wait: bool = True) -> Iterator[bool]:
-    """Hold an advisory lock on `path`; it goes with the process, however that ends. Yields whether it is held.
-
-    Where the system has no such locks everybody holds them: work is then done twice, never wrongly.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield True
-        return
+    """Hold a lock on `path`, if given; it goes with the process, however that ends. Yields whether it is held."""
     if path is None:
         yield True
         return
-    handle: IO[bytes]
-    with open(path, "ab") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+    try:
+        with FileLock(path, blocking=wait):
+            yield True
+    except Timeout:
+        yield False

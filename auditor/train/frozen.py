@@ -18,6 +18,7 @@ from auditor.core.errors import UsageError, require
 from auditor.core.progress import Progress
 from auditor.core.seeds import derive_seed
 from auditor.train.base import Dynamics, FitResult, FitTask, TrainingData
+from auditor.train.embeddings import embed, moments
 from auditor.train.encoders import Encoder, encoder_kind, make_encoder
 from auditor.train.estimator import check_kind, constant_result
 
@@ -104,7 +105,6 @@ class FrozenTrainer:
         check_kind(self.name, encoder_kind(self.encoder), data, task)
         require("torch", "torch", f"the trainer {self.name!r}")
         from auditor.train.device import choose_device, describe_device
-        from auditor.train.embeddings import embed
 
         started = time.perf_counter()
         if (constant := constant_result(data, task, started)) is not None:
@@ -137,7 +137,10 @@ class _Head:
         self.trainer, self.task, self.device, self.torch = trainer, task, device, torch
         self.features = features
         self.labels = torch.from_numpy(np.ascontiguousarray(data.labels, dtype=np.int64))
-        self.mean, self.std = self._moments()
+        mean, variance = moments(features, np.sort(task.train))
+        self.mean, self.std = (
+            torch.from_numpy(values.astype(np.float32)).to(device) for values in (mean, np.sqrt(variance) + 1e-3)
+        )
         self.absent = np.setdiff1d(np.arange(data.n_classes), np.unique(data.labels[task.train]))
         width = features.shape[1]
         generator = torch.Generator().manual_seed(derive_seed(task.seed, "head"))
@@ -148,17 +151,6 @@ class _Head:
             scale = 0.0 if trainer.head == "linear" else (2.0 / inputs) ** 0.5
             weight = torch.randn(inputs, outputs, generator=generator) * scale
             self.weights += [weight.to(device).requires_grad_(), torch.zeros(outputs, device=device).requires_grad_()]
-
-    def _moments(self) -> tuple[torch.Tensor, torch.Tensor]:
-        total, squares = 0.0, 0.0
-        train = np.sort(self.task.train)
-        for start in range(0, len(train), 4096):
-            rows = self.features[train[start : start + 4096]].astype(np.float64)
-            total, squares = total + rows.sum(0), squares + np.square(rows).sum(0)
-        mean = np.asarray(total) / len(train)
-        std = np.sqrt(np.maximum(np.asarray(squares) / len(train) - mean**2, 0)) + 1e-3
-        as_tensor = lambda a: self.torch.from_numpy(a.astype(np.float32)).to(self.device)  # noqa: E731
-        return as_tensor(mean), as_tensor(std)
 
     def _rows(self, positions: np.ndarray) -> torch.Tensor:
         rows = self.torch.from_numpy(np.ascontiguousarray(self.features[positions])).to(self.device).float()
@@ -210,14 +202,9 @@ class _Head:
             logits = self._held_out()
             held[:, epoch] = _summary(logits, given[task.predict])
             accuracy = float(np.mean(logits.argmax(1) == given[task.predict])) if len(logits) else None
-            history.append(
-                {
-                    "epoch": epoch + 1,
-                    "seconds": time.perf_counter() - started,
-                    "train_loss": loss_sum / len(task.train),
-                    "heldout_accuracy": accuracy,
-                }
-            )
+            seconds, loss_mean = time.perf_counter() - started, loss_sum / len(task.train)
+            row = {"epoch": epoch + 1, "seconds": seconds, "train_loss": loss_mean, "heldout_accuracy": accuracy}
+            history.append(row)
             progress.advance(task.name, epoch + 1, "" if accuracy is None else f"accuracy {accuracy:.3f}")
         progress.finish(task.name)
         return self._probabilities(logits), Dynamics(*seen, *held), history

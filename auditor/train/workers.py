@@ -9,7 +9,7 @@ import shutil
 import signal
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -70,28 +70,13 @@ def _is_npy(features: np.memmap) -> bool:
 
 
 class _PipeProgress:
-    """Hands progress events to the parent."""
+    """Hands every event of `auditor.core.progress.Progress` to the parent."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
-    def _send(self, method: str, *arguments: Any) -> None:
-        self._pipe.send(("progress", method, arguments))
-
-    def stage(self, name: str, detail: str = "") -> None:
-        self._send("stage", name, detail)
-
-    def start(self, task: str, total: float, unit: str = "") -> None:
-        self._send("start", task, total, unit)
-
-    def advance(self, task: str, done: float, note: str = "") -> None:
-        self._send("advance", task, done, note)
-
-    def finish(self, task: str, note: str = "") -> None:
-        self._send("finish", task, note)
-
-    def note(self, message: str) -> None:
-        self._send("note", message)
+    def __getattr__(self, method: str) -> Callable[..., None]:
+        return lambda *arguments: self._pipe.send(("progress", method, arguments))
 
 
 def _die_with_parent() -> None:
@@ -117,7 +102,7 @@ def _work(pipe: Connection, trainer: Trainer, shared: SharedData, folder: Path) 
         pipe.send(("ready",))
         while (message := pipe.recv()) is not None:
             task, key = message
-            fit_and_store(trainer, data, task, key, folder, _PipeProgress(pipe))
+            fit_and_store(trainer, data, task, key, folder, cast(Progress, _PipeProgress(pipe)))
             pipe.send(("done", task.name))
     except AuditorError as error:
         pipe.send(("error", error))

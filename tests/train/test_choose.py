@@ -72,6 +72,7 @@ def test_auto_for_images(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_auto_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose, "find_spec", lambda name: None)
+    monkeypatch.setattr("auditor.core.errors.find_spec", lambda name: None)
     name, reason = pick(50_000, 32)
     assert name == "pixels"
     assert "torch is not installed" in reason
