@@ -67,7 +67,7 @@ class ThreadExecutor:
         return self._pool
 
 
-def run_kernel(executor: Executor, kernel: Callable[..., None], jobs: list[tuple[Any, ...]]) -> None:
+def run_kernel(executor: Executor, kernel: Callable[..., None], jobs: Iterable[tuple[Any, ...]]) -> None:
     """Call ``kernel(*job)``, which writes into arrays of this process, for every job."""
     for _ in executor.run(_call, kernel, jobs):
         pass

@@ -145,7 +145,7 @@ def moments(features: np.ndarray, rows: np.ndarray | None = None) -> tuple[np.nd
     n = len(features) if rows is None else len(rows)
     total, squares = np.zeros(features.shape[1]), np.zeros(features.shape[1])
     for at in range(0, n, 4096):
-        here = slice(at, at + 4096) if rows is None else rows[at : at + 4096]
+        here: Any = slice(at, at + 4096) if rows is None else rows[at : at + 4096]
         block = features[here].astype(np.float64)
         total, squares = total + block.sum(axis=0), squares + np.square(block).sum(axis=0)
     mean = total / n
