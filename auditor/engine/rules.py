@@ -121,7 +121,9 @@ def _paper(analysis: Analysis) -> np.ndarray:
 _PRUNE_RULES: dict[str, Callable[[Analysis, np.ndarray, int], np.ndarray]] = {
     "prune_by_noise_rate": _by_noise_rate,
     "prune_by_class": _by_class,
-    "both": lambda *arguments: _by_noise_rate(*arguments) & _by_class(*arguments),
+    "both": lambda analysis, counts, least: (
+        _by_noise_rate(analysis, counts, least) & _by_class(analysis, counts, least)
+    ),
 }
 _OTHER_RULES: dict[str, Callable[[Analysis], np.ndarray]] = {
     "confident_learning": lambda analysis: analysis.off_diagonal & analysis.candidates,
