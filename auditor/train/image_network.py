@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -210,7 +210,7 @@ class ImageNetwork:
             size = images.size_at(ready.training.stages[-1].scale, getattr(model, "min_size", 1))
             cost = count(model, (3, *size))
             loop = TrainingLoop(
-                model=torch.compile(model) if ready.compile else model,
+                model=cast("nn.Module", torch.compile(model)) if ready.compile else model,
                 images=images,
                 labels=torch.from_numpy(np.ascontiguousarray(data.labels, dtype=np.int64)).to(ready.device),
                 task=task,
