@@ -11,7 +11,7 @@ from torch import nn
 from auditor.core.errors import UsageError
 from auditor.models.base import initialise
 from auditor.models.genotype import NasnetBlock, NasnetGenotype, read_genotype
-from auditor.models.nasnet_ops import FactorisedReduction, SameConv, make_op, unit
+from auditor.models.nasnet_ops import DropPath, FactorisedReduction, SameConv, keep_probability, make_op, unit
 
 __all__ = ["NASNET_A", "NasnetNetwork", "nasnet", "nasnet_a"]
 
@@ -80,9 +80,11 @@ class Cell(nn.Module):
                 self.previous = unit(previous[0], filters)
         channels = [filters, previous[0] if raw_previous or isinstance(self.previous, nn.Identity) else filters]
         self.ops = nn.ModuleList()
+        self.drops = nn.ModuleList()
         for block in blocks:
             for op, state in (block.left, block.right):
                 self.ops.append(make_op(op, channels[state], filters, stride if state < 2 else 1))
+                self.drops.append(nn.Identity() if op == "identity" else DropPath())
             channels.append(filters * (2 if block.combine == "concat" else 1))
         self.fits = nn.ModuleList()
         width = 0
@@ -101,10 +103,34 @@ class Cell(nn.Module):
         """Output of the cell; both inputs as the cells before gave them."""
         states = [self.current(current), self.previous(previous)]
         for number, block in enumerate(self.blocks):
-            halves = enumerate((block.left, block.right))
-            sides = [self.ops[2 * number + half](states[state]) for half, (_, state) in halves]
+            sides = []
+            for half, (_, state) in enumerate((block.left, block.right)):
+                k = 2 * number + half
+                sides.append(self.drops[k](self.ops[k](states[state])))
             states.append(torch.cat(sides, 1) if block.combine == "concat" else sides[0] + sides[1])
         return torch.cat([fit(states[s]) for s, fit in zip(self.concat, self.fits, strict=True)], 1)
+
+
+class AuxiliaryHead(nn.Module):
+    """Second classifier, for training only; 1,631,498 parameters in NASNet-A 6 @ 768."""
+
+    def __init__(self, channels: int, n_classes: int) -> None:
+        super().__init__()
+        self.steps = nn.Sequential(
+            nn.ReLU(),
+            nn.AvgPool2d(5, 3),
+            SameConv(channels, 128, (1, 1)),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, 4, bias=False),
+            nn.BatchNorm2d(768),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(768, n_classes),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.steps(x)
 
 
 class NasnetNetwork(nn.Module):
@@ -114,17 +140,24 @@ class NasnetNetwork(nn.Module):
     ----------
     genotype : NasnetGenotype
     n_classes : int
+    auxiliary : bool
+        Build the auxiliary head, for 32 px. In training mode its logits lie in `auxiliary_logits` after each pass.
+    final_keep : float
+        ScheduledDropPath: probability of keeping an operation of the last cell at the end of the training; 1 for none.
+        `set_progress` moves the schedule.
     """
 
     min_size = 8
 
-    def __init__(self, genotype: NasnetGenotype, n_classes: int) -> None:
+    def __init__(
+        self, genotype: NasnetGenotype, n_classes: int, auxiliary: bool = False, final_keep: float = 1.0
+    ) -> None:
         super().__init__()
         n, filters = genotype.cells, genotype.filters
-        self.genotype = genotype
+        self.genotype, self.final_keep = genotype, final_keep
         self.stem = nn.Sequential(SameConv(3, 3 * filters, (3, 3)), nn.BatchNorm2d(3 * filters))
         self.cells = nn.ModuleList()
-        shapes, halvings = [(3 * filters, 0)], 0
+        shapes, halvings, middle = [(3 * filters, 0)], 0, 0
         for stack in range(3):
             for reduction in ([True] if stack else []) + [False] * n:
                 blocks = genotype.reduction if reduction else genotype.normal
@@ -141,34 +174,51 @@ class NasnetNetwork(nn.Module):
                 halvings += reduction
                 self.cells.append(cell)
                 shapes.append((cell.channels, halvings))
+            middle = len(self.cells) if stack == 1 else middle
+        self.middle = middle - 1
         self.head = nn.Linear(shapes[-1][0], n_classes)
+        self.auxiliary = AuxiliaryHead(shapes[middle][0], n_classes) if auxiliary else None
+        self.auxiliary_logits: torch.Tensor | None = None
         initialise(self, "out of a group")
+
+    def set_progress(self, share: float) -> None:
+        """Set every drop path to the schedule's value at a share of the training."""
+        for number, cell in enumerate(self.cells):
+            keep = keep_probability(number, len(self.cells), share, self.final_keep)
+            for module in cell.modules():
+                if isinstance(module, DropPath):
+                    module.keep = keep
 
     def states(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Output of the stem and of every cell."""
-        outputs = [self.stem(images)]
+        found = [self.stem(images)]
         for cell in self.cells:
-            outputs.append(cell(outputs[-1], outputs[max(0, len(outputs) - 2)]))
-        return outputs
+            found.append(cell(found[-1], found[max(0, len(found) - 2)]))
+        return found
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (n, n_classes) of normalised images (n, 3, H, W)."""
-        return self.head(torch.relu(self.states(images)[-1]).mean((2, 3)))
+        found = self.states(images)
+        if self.auxiliary is not None and self.training:
+            self.auxiliary_logits = self.auxiliary(found[self.middle + 1])
+        return self.head(torch.relu(found[-1]).mean((2, 3)))
 
 
-def nasnet_a(n_classes: int, image_size: int = 32, variant: str = "n6-f32") -> NasnetNetwork:
-    """NASNet-A without its auxiliary head; `variant` ``n6-f32`` is 6 @ 768: 3,346,538 parameters at 10 classes.
+def nasnet_a(
+    n_classes: int, image_size: int = 32, variant: str = "n6-f32", auxiliary: bool = False, final_keep: float = 1.0
+) -> NasnetNetwork:
+    """NASNet-A; `variant` ``n6-f32`` is 6 @ 768: 3,346,538 parameters at 10 classes, 4,978,036 with the auxiliary head.
 
     Raises
     ------
     UsageError
         For a variant of another form.
     """
-    match = re.fullmatch(r"n([1-9]\d?)-f([1-9]\d{0,2})", variant)
-    if match is None:
+    found = re.fullmatch(r"n([1-9]\d?)-f([1-9]\d{0,2})", variant)
+    if found is None:
         raise UsageError(f"nasnet_a has no variant {variant!r}.", "Write nasnet_a:n6-f32 for N = 6 and F0 = 32.")
-    size = {"cells": int(match[1]), "filters": int(match[2])}
-    return NasnetNetwork(NASNET_A.model_copy(update=size), n_classes)
+    size = {"cells": int(found[1]), "filters": int(found[2])}
+    return NasnetNetwork(NASNET_A.model_copy(update=size), n_classes, auxiliary, final_keep)
 
 
 def nasnet(n_classes: int, image_size: int = 32, variant: str = "") -> NasnetNetwork:

@@ -1,4 +1,4 @@
-"""Operations of NASNet's cells, with the padding of the original network."""
+"""Operations of NASNet's cells, with the padding of the original network, and its drop path."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from auditor.core.errors import UsageError
 from auditor.models.pointwise import pointwise
 
-__all__ = ["FactorisedReduction", "SameConv", "make_op", "same_padding", "unit"]
+__all__ = ["DropPath", "FactorisedReduction", "keep_probability", "make_op", "same_padding", "unit"]
 
 
 def same_padding(x: torch.Tensor, kernel: tuple[int, int], stride: int, value: float = 0.0) -> torch.Tensor:
@@ -115,3 +115,33 @@ class FactorisedReduction(nn.Module):
         x = F.relu(x)
         shifted = F.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
         return self.norm(torch.cat([self.first(x), self.second(shifted)], 1))
+
+
+def keep_probability(cell: int, cells: int, share: float, final: float = 0.6) -> float:
+    """Probability that an operation of a cell is kept.
+
+    Parameters
+    ----------
+    cell, cells : int
+        Number of the cell from 0, and of all cells (3N + 2).
+    share : float
+        Share of the training that is done.
+    final : float
+        For the last cell at the end.
+    """
+    of_cell = 1 - (cell + 1) / cells * (1 - final)
+    return 1 - min(1.0, share) * (1 - of_cell)
+
+
+class DropPath(nn.Module):
+    """Sets whole outputs to zero, image by image, and divides the others by the probability of being kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keep = 1.0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.keep >= 1.0:
+            return x
+        kept = torch.rand(len(x), 1, 1, 1, device=x.device, dtype=torch.float32) < self.keep
+        return x * kept.to(x.dtype) / self.keep

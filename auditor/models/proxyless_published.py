@@ -1,17 +1,17 @@
-"""The published CIFAR-10 network of ProxylessNAS as a compact genotype: which operation was chosen where.
+"""The published networks of ProxylessNAS as compact genotypes: which operation was chosen where, and nothing else.
 
-Source: the choices were read off the authors' released description ``proxyless_cifar.config`` (han-cai/files at
-a7c9bcd, folder ``proxylessnas``), which is not part of this package. Letters are those of
-`auditor.models.genotype.TREE_OPS`; the structure around them is that of `auditor.models.proxyless`. Parameters and MACs
-are tested against the published figures, and every choice against the description itself where a folder with it is
-given.
+Source: the choices were read off the authors' released descriptions ``proxyless_cifar.config``,
+``proxyless_mobile.config`` and ``proxyless_gpu.config`` (han-cai/files at a7c9bcd, folder ``proxylessnas``), which are
+not part of this package. Letters are those of `auditor.models.genotype.TREE_OPS`. The structure around them is that
+of `auditor.models.proxyless`; parameters and MACs are tested against the published figures, and every choice against
+the descriptions themselves where a folder with them is given.
 """
 
 from __future__ import annotations
 
-from auditor.models.genotype import TreeGenotype
+from auditor.models.genotype import MbStage, MobileGenotype, TreeGenotype
 
-__all__ = ["CIFAR"]
+__all__ = ["CIFAR", "GPU", "MOBILE"]
 
 _CIFAR_CELLS = """
 7mdi7m5d5577 aiaa3im7didd 7i3a5a3d3ad5 a55d3dd773i7 ai5dd57m7aim 7m7m35a7d3ii dmim777753ii dd5757m5aa37
@@ -24,3 +24,30 @@ iia7i7ima5a7 di5im575d7id mmiaamdai53i 77577ad73m7a dadmd37didm5 adam3mdi7dai mm
 """
 #: The CIFAR-10 network: 5,731,530 parameters, 1,213.2 million MACs.
 CIFAR = TreeGenotype(cells=tuple(_CIFAR_CELLS.split()))
+
+
+def _mobile(stem: int, first: int, head: int, stages: str) -> MobileGenotype:
+    """``"32/2:e3k5 ..."``: width, stride, blocks; zeros at the end of a stage are left out."""
+    found = []
+    for stage in stages.split(";"):
+        size, _, blocks = stage.strip().partition(":")
+        width, stride = size.split("/")
+        found.append(MbStage(width=int(width), stride=int(stride), blocks=tuple(blocks.split())))
+    return MobileGenotype(stem=stem, first=first, head=head, stages=tuple(found))
+
+
+#: ImageNet networks: 4.08 and 7.12 million parameters, 320.4 and 465.3 million MACs at 224 px.
+MOBILE = _mobile(
+    32,
+    16,
+    1280,
+    "32/2: e3k5 e3k3 zero zero; 40/2: e3k7 e3k3 e3k5 e3k5; 80/2: e6k7 e3k5 e3k5 e3k5; 96/1: e6k5 e3k5 e3k5 e3k5;"
+    "192/2: e6k7 e6k7 e3k7 e3k7; 320/1: e6k7",
+)
+GPU = _mobile(
+    40,
+    24,
+    1728,
+    "32/2: e3k5 zero zero zero; 56/2: e3k7 zero zero e3k3; 112/2: e6k7 zero zero e3k5; 128/1: e6k5 zero e3k3 e3k5;"
+    "256/2: e6k7 e6k7 e6k7 e6k5; 432/1: e6k7",
+)

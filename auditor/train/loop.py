@@ -135,7 +135,10 @@ class TrainingLoop:
             self.recorder.batch(positions, logits, labels)
             self.optimiser.zero_grad()
             extra = self.hooks.loss(done / self.steps) if self.hooks.loss else None
-            (loss if extra is None else loss + self.batch * extra).backward()
+            whole = loss if extra is None else loss + self.batch * extra
+            if self.hooks.labelled_loss:
+                whole = whole + self.batch * self.hooks.labelled_loss(labels)
+            whole.backward()
             self.optimiser.step(done)
             if self.hooks.after_step:
                 self.hooks.after_step()

@@ -24,6 +24,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "resnet56 conv w8": ("resnet56", {"width": 8, "shortcut": "conv"}),
     "resnet20 pad": ("resnet20", {"shortcut": "pad"}),
     "mobilenet_v1 half": ("mobilenet_v1", {"width": 0.5}),
+    "nasnet_a aux": ("nasnet_a:n2-f8", {"auxiliary": True}),
 }
 
 

@@ -16,43 +16,15 @@ from auditor.core.errors import UnreadableError  # noqa: E402
 from auditor.core.progress import SilentProgress  # noqa: E402
 from auditor.lab.search.proxyless.settings import MobileSize, TreeSize  # noqa: E402
 from auditor.models.counter import count  # noqa: E402
-from auditor.models.genotype import Genotype, MbStage, MobileGenotype, write_genotype  # noqa: E402
+from auditor.models.genotype import Genotype, write_genotype  # noqa: E402
 from auditor.models.proxyless import MobileNetwork, TreeNetwork, mb_plan, tree_op, tree_widths  # noqa: E402
-from auditor.models.proxyless_published import CIFAR  # noqa: E402
+from auditor.models.proxyless_published import CIFAR, GPU, MOBILE  # noqa: E402
 from auditor.models.registry import build_model, genotype_facts  # noqa: E402
 from auditor.train.base import FitTask, TrainingData  # noqa: E402
 from auditor.train.image_network import ImageNetwork  # noqa: E402
 
 #: Folder with the authors' ``proxyless_{cifar,mobile,gpu}.config``, which are not part of this package.
 CONFIGS = os.environ.get("AUDITOR_PROXYLESS_CONFIGS")
-
-
-def _mobile(stem: int, first: int, head: int, stages: str) -> MobileGenotype:
-    """``"32/2:e3k5 ..."``: width, stride, blocks; zeros at the end of a stage are left out."""
-    found = []
-    for stage in stages.split(";"):
-        size, _, blocks = stage.strip().partition(":")
-        width, stride = size.split("/")
-        found.append(MbStage(width=int(width), stride=int(stride), blocks=tuple(blocks.split())))
-    return MobileGenotype(stem=stem, first=first, head=head, stages=tuple(found))
-
-
-#: The published ImageNet networks, read off the authors' ``proxyless_mobile.config`` and ``proxyless_gpu.config``:
-#: 4.08 and 7.12 million parameters, 320.4 and 465.3 million MACs at 224 px.
-MOBILE = _mobile(
-    32,
-    16,
-    1280,
-    "32/2: e3k5 e3k3 zero zero; 40/2: e3k7 e3k3 e3k5 e3k5; 80/2: e6k7 e3k5 e3k5 e3k5; 96/1: e6k5 e3k5 e3k5 e3k5;"
-    "192/2: e6k7 e6k7 e3k7 e3k7; 320/1: e6k7",
-)
-GPU = _mobile(
-    40,
-    24,
-    1728,
-    "32/2: e3k5 zero zero zero; 56/2: e3k7 zero zero e3k3; 112/2: e6k7 zero zero e3k5; 128/1: e6k5 zero e3k3 e3k5;"
-    "256/2: e6k7 e6k7 e6k7 e6k5; 432/1: e6k7",
-)
 
 
 def test_published_cifar_network() -> None:
