@@ -8,8 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from auditor.core.errors import ConfigError, UnknownNameError
 
-__all__ = ["AuditConfig", "make_config"]
-
 
 class AuditConfig(BaseModel):
     """Everything that can change the findings or what is kept beside them.

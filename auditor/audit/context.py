@@ -20,8 +20,6 @@ from auditor.runs.stages import Stages
 from auditor.train.base import Trainer, TrainingData
 from auditor.train.cluster import Cluster
 
-__all__ = ["IMAGES", "Context"]
-
 #: Decoded pixels of all items, uint8 (n, H, W, 3); undecodable items are black.
 IMAGES = layout.WORK + "/images.npy"
 

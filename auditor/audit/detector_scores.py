@@ -26,8 +26,6 @@ from auditor.runs.run import Run
 from auditor.runs.stages import Stages
 from auditor.runs.tables import read_table, write_arrays, write_table
 
-__all__ = ["DETECTORS_SCHEMA", "DetectorScores", "detector_scores", "score_table"]
-
 DETECTORS_SCHEMA = "auditor.detectors/1"
 #: Neighbours kept per item. Detectors use more; people look at a handful.
 SHOWN = 10

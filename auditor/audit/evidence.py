@@ -6,8 +6,6 @@ from auditor.detect.base import Evidence
 from auditor.detect.item_dynamics import ItemDynamics
 from auditor.runs.run import Run
 
-__all__ = ["run_dynamics", "run_evidence"]
-
 
 def run_evidence(run: Run) -> Evidence:
     """Evidence on the audited items of a run, in the order of its probabilities.

@@ -38,8 +38,6 @@ from auditor.train.base import Trainer
 from auditor.train.choose_embedding import choose_embedding
 from auditor.train.cluster import Cluster
 
-__all__ = ["find_errors"]
-
 
 def find_errors(
     data: str | Path | Dataset | None = None,

@@ -14,8 +14,6 @@ from auditor.detect.findings import Findings, find
 from auditor.detect.registry import run_detector
 from auditor.runs.layout import FINDING_COLUMNS
 
-__all__ = ["FindingTables", "make_findings", "weak_model_note"]
-
 #: Scores written beside the ranking one, for every audited item. All need probabilities only.
 EXTRA_SCORES = ("log_odds_margin", "self_confidence", "normalized_margin", "entropy", "class_adjusted")
 

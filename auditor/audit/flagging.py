@@ -27,8 +27,6 @@ from auditor.engine.sources import ProbabilitySource, compute_dtype
 from auditor.engine.validate import check_columns, compact_labels
 from auditor.runs.run import Run
 
-__all__ = ["Flagging", "Inputs", "flag_inputs", "inputs_from_files", "inputs_from_run", "peak_memory"]
-
 
 @dataclass(frozen=True)
 class Inputs:

@@ -18,8 +18,6 @@ from auditor.runs import layout
 from auditor.runs.lock import locked
 from auditor.train.base import Trainer
 
-__all__ = ["default_folder", "taken"]
-
 
 def default_folder(
     dataset: Dataset,

@@ -15,8 +15,6 @@ from auditor.core.version import __version__
 from auditor.runs import layout
 from auditor.runs.run import Run
 
-__all__ = ["Manifest", "StageResult", "done", "not_applicable"]
-
 T = TypeVar("T")
 
 

@@ -12,8 +12,6 @@ from auditor.data.base import Dataset
 from auditor.train.base import FitTask
 from auditor.train.folds import MIN_PER_CLASS, plan_folds, seed_tasks
 
-__all__ = ["AuditPlan", "NotAuditableClass", "plan_audit", "training_size", "wanted_rows"]
-
 
 @dataclass(frozen=True)
 class NotAuditableClass:

@@ -12,8 +12,6 @@ from auditor.data.base import Dataset
 from auditor.data.intake import open_probabilities
 from auditor.data.kinds import ProbabilityDataset
 
-__all__ = ["ArrayOrPath", "supplied_for"]
-
 ArrayOrPath = str | Path | np.ndarray
 
 

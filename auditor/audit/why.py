@@ -17,8 +17,6 @@ from auditor.detect.registry import DETECTORS
 from auditor.explain.opening import item_content
 from auditor.runs.run import Run
 
-__all__ = ["EXPLANATION_SCHEMA", "Explainer", "explanation_lines", "inspect_item", "item_lines", "save_item"]
-
 EXPLANATION_SCHEMA = "auditor.explanation/1"
 ITEM_SCHEMA = "auditor.item/1"
 

@@ -18,8 +18,6 @@ from auditor.core.files import json_value
 from auditor.report.markdown import percent, table
 from auditor.stats.capacity import Relation, capacity_relations
 
-__all__ = ["capacity_answer", "capacity_markdown", "relate_capacity", "sizes_of"]
-
 SCHEMA = "auditor.benchmark-capacity/1"
 _FIGURES = {
     "slope": "slope of the accuracy over the share of corrected items",

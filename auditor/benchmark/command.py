@@ -18,8 +18,6 @@ from auditor.core.errors import UsageError
 from auditor.core.progress import Progress
 from auditor.runs.run import open_run
 
-__all__ = ["BenchmarkDone", "run_benchmark"]
-
 
 @dataclass(frozen=True)
 class BenchmarkDone:

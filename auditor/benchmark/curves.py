@@ -17,8 +17,6 @@ from auditor.stats.paired import holm
 from auditor.stats.prevalence import Crossover, accuracy_at, benign_left, crossover, simulate, simulated_sd
 from auditor.stats.resampling import resample_weights
 
-__all__ = ["GRID", "Curves", "check_by_simulation", "crossovers", "curves", "exact_counts", "find_crossovers"]
-
 #: Prevalences every curve is given at, besides N0.
 GRID: Final = (
     0.001,

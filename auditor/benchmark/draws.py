@@ -13,8 +13,6 @@ from auditor.core.seeds import generator
 from auditor.stats.ranks import kendall_tau, min_ranks, pair_signs
 from auditor.stats.resampling import resample_weights, row_patterns
 
-__all__ = ["Draws", "draw", "interval", "rank_interval", "summary_of_signs"]
-
 #: Draws whose signs are held at once.
 _BLOCK = 1000
 

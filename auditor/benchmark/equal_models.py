@@ -7,8 +7,6 @@ import numpy as np
 from auditor.benchmark.models import ComparedModels, Model
 from auditor.benchmark.pairs import change_p, compare_pairs, real_flips
 
-__all__ = ["declared", "equal_models"]
-
 
 def equal_models(
     rng: np.random.Generator, models: int, benign: int, correctable: int, shared: float, seeds: int = 1

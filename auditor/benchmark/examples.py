@@ -12,8 +12,6 @@ from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.sets import make_sets
 from auditor.report.pictures import picture_of
 
-__all__ = ["examples"]
-
 #: Items shown.
 SHOWN: Final = 36
 

@@ -12,8 +12,6 @@ from auditor.core.files import read_json, write_json
 from auditor.core.hashing import hash_file
 from auditor.report.benchmark import BenchmarkReport, write_reports
 
-__all__ = ["EXAMPLES", "MANIFEST", "RESULT", "is_result", "read_result", "write_result"]
-
 RESULT: Final = "benchmark.json"
 EXAMPLES: Final = "examples.json"
 MANIFEST: Final = "benchmark-manifest.json"

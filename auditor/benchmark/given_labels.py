@@ -16,8 +16,6 @@ from auditor.data.base import Dataset
 from auditor.data.intake import encode_supplied, one_column, read_labels
 from auditor.review.published import read_index
 
-__all__ = ["GivenLabels", "labels_of_dataset", "load_given_labels"]
-
 
 @dataclass(frozen=True, eq=False)
 class GivenLabels:

@@ -29,8 +29,6 @@ from auditor.patch.files import SUFFIX
 from auditor.review.published import PublishedItem, parse_published, read_index, read_published
 from auditor.runs.run import open_run
 
-__all__ = ["Inputs", "countable_only", "load_inputs", "open_split", "verdict_facts"]
-
 
 @dataclass(frozen=True, eq=False)
 class Inputs:

@@ -13,8 +13,6 @@ from auditor.benchmark.verdicts.judged import GIVEN, GUESSED, Judged
 from auditor.core.seeds import generator
 from auditor.stats.paired import mcnemar_greater, sign_flip
 
-__all__ = ["drawn_claims"]
-
 #: Draws of the labels of all judged rows.
 DRAWS = 200
 

@@ -15,8 +15,6 @@ from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.sets import Sets
 from auditor.core.errors import DataError
 
-__all__ = ["ComparedModels", "Model", "compare_models"]
-
 _SEED: Final = re.compile(r"^(?P<name>.+?)[_\-]{1,2}seed[_\-]?(?P<seed>\d+)$", re.IGNORECASE)
 _PLATFORMS: Final = ("pytorch", "torchvision", "torch", "keras", "tensorflow", "timm", "jax", "flax", "onnx")
 

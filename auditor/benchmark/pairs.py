@@ -11,8 +11,6 @@ import numpy as np
 from auditor.benchmark.models import ComparedModels
 from auditor.stats.paired import discordant_counts, holm, mcnemar, mcnemar_greater, seeded_greater, sign_flip
 
-__all__ = ["BOTH_SIDES", "CHANGE", "LEVEL", "PairTests", "change_p", "compare_pairs", "flips_of", "real_flips"]
-
 #: Family-wise level of every claim.
 LEVEL = 0.05
 #: Why a flip is called real.

@@ -14,8 +14,6 @@ from auditor.report.benchmark import render_html, render_json, render_markdown
 from auditor.report.pdf import print_pdf
 from auditor.runs.run import Run, open_run
 
-__all__ = ["FORMATS", "render_report", "write_report"]
-
 FORMATS: Final = ("html", "md", "json", "pdf")
 
 

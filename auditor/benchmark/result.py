@@ -8,8 +8,6 @@ from typing import Any, Final
 
 from auditor.core.files import json_value
 
-__all__ = ["SCHEMA", "BenchmarkResult", "ModelResult", "to_document"]
-
 SCHEMA: Final = "auditor.benchmark/1"
 
 

@@ -28,8 +28,6 @@ from auditor.stats.intervals import clopper_pearson
 from auditor.stats.paired import holm
 from auditor.stats.ranks import kendall_tau, min_ranks, pair_signs, rank_bounds, spearman, tie_groups
 
-__all__ = ["benchmark", "count_sets"]
-
 #: Draws of the simulation that checks the closed form.
 SIMULATED = 500
 

@@ -18,8 +18,6 @@ from auditor.core.seeds import generator
 from auditor.stats.intervals import wilson
 from auditor.stats.ranks import kendall_tau, min_ranks, pair_signs
 
-__all__ = ["agreement_with_guesses", "audit_ranking", "stands_out"]
-
 #: Robust z above which a model agrees with the guesses suspiciously often (Iglewicz and Hoaglin 1993).
 OUTLYING: Final = 3.5
 #: And at least this far above the median: among nearly equal models a tiny difference is an outlier too.

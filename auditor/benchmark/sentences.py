@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from auditor.benchmark.result import BenchmarkResult
 
-__all__ = ["benchmark_lines", "caveats", "headline"]
-
 
 def headline(result: BenchmarkResult) -> str:
     """One sentence a manager understands."""

@@ -10,8 +10,6 @@ import numpy as np
 from auditor.benchmark.given_labels import GivenLabels
 from auditor.benchmark.verdicts.judged import AMBIGUOUS, BOTH, GIVEN, GUESSED, Judged
 
-__all__ = ["Sets", "make_sets"]
-
 
 @dataclass(frozen=True, eq=False)
 class Sets:

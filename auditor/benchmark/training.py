@@ -22,8 +22,6 @@ from auditor.train.base import FitResult, Trainer
 from auditor.train.budget import BudgetClass, check_budget_class, reproduction_label
 from auditor.train.many import fit_entries, fit_name, open_rows, ready
 
-__all__ = ["MANIFEST", "METHODS", "PREDICTIONS", "make_entry", "parse_names", "read_manifest", "train_networks"]
-
 #: In the result folder: predictions of the test split, the fits they come from, and the conditions of all.
 PREDICTIONS, FITS, MANIFEST = "predictions", "fits", "networks.json"
 SCHEMA = "auditor.benchmark-networks/1"

@@ -9,8 +9,6 @@ import typer
 
 from auditor.cli.options import BudgetClass, ClassNames, DataDir, Device, Index, Json, Out, Quiet, Seed, Store, Workers
 
-__all__ = ["benchmark"]
-
 
 def benchmark(
     context: typer.Context,

@@ -9,8 +9,6 @@ import typer
 
 from auditor.cli.options import DataDir, Json, Quiet, Store
 
-__all__ = ["check"]
-
 
 def check(
     target: Annotated[str, typer.Argument(metavar="DATASET|RUN", help="Data reference, or a reviewed run.")],

@@ -15,8 +15,6 @@ from auditor.core.errors import AuditorError
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["RichProgress", "answer", "command_line", "console", "fail", "print_json", "say", "show_table"]
-
 
 @cache
 def console() -> Console:

@@ -12,8 +12,6 @@ from auditor.cli.options import Json, RunName, Store
 if TYPE_CHECKING:
     from auditor.estimation.estimate import ErrorEstimate
 
-__all__ = ["estimate"]
-
 
 def estimate(
     run: RunName,

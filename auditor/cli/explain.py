@@ -9,8 +9,6 @@ import typer
 
 from auditor.cli.options import Json, RunName
 
-__all__ = ["explain"]
-
 
 def explain(
     run: RunName,

@@ -9,8 +9,6 @@ import typer
 
 from auditor.cli.options import Address, ClassNames, DataDir, Json, Offline, Quiet, Top, Workers
 
-__all__ = ["find_errors"]
-
 
 def find_errors(
     context: typer.Context,

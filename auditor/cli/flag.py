@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from auditor.audit.flagging import Flagging, Inputs
 
-__all__ = ["flag"]
-
 
 def flag(
     run: Annotated[

@@ -8,8 +8,6 @@ import typer
 
 from auditor.cli.options import Index, Json, PublishedVerdicts, RunName, Store
 
-__all__ = ["import_verdicts"]
-
 
 def import_verdicts(
     run: RunName,

@@ -7,8 +7,6 @@ from typing import Any
 
 from auditor.cli.options import Json
 
-__all__ = ["config", "datasets", "doctor", "models"]
-
 
 def _print(
     rows: Sequence[Mapping[str, Any]], columns: list[str], command: str, key: str, json: bool, then: str

@@ -12,8 +12,6 @@ from auditor.core.errors import AuditorError
 from auditor.core.registry import Registry
 from auditor.core.version import __version__
 
-__all__ = ["COMMANDS", "app", "run"]
-
 #: Every command, in the order of ``--help``. Packages add theirs by entry point, `auditor.lab` among them: a function,
 #: or a `typer.Typer` of sub-commands.
 COMMANDS: Registry[Any] = Registry(

@@ -7,27 +7,6 @@ from typing import Annotated
 
 import typer
 
-__all__ = [
-    "Address",
-    "BudgetClass",
-    "ClassNames",
-    "DataDir",
-    "Device",
-    "Engine",
-    "Index",
-    "Json",
-    "Offline",
-    "Out",
-    "PaperData",
-    "PublishedVerdicts",
-    "Quiet",
-    "RunName",
-    "Seed",
-    "Store",
-    "Top",
-    "Workers",
-]
-
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or its name in the runs folder.")]
 Store = Annotated[
     str | None, typer.Option(help="Verdict store: a file or postgresql://..; default: in the run folder.")

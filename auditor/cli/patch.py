@@ -12,8 +12,6 @@ from auditor.cli.options import DataDir, Index, Json, Offline, RunName, Store
 if TYPE_CHECKING:
     from auditor.patch.applying import PatchResult
 
-__all__ = ["app"]
-
 app = typer.Typer(
     help="Share, check, apply and take back corrections of labels.", no_args_is_help=True, rich_markup_mode=None
 )

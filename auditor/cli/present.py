@@ -10,8 +10,6 @@ from auditor.core.files import json_value
 if TYPE_CHECKING:
     from auditor.runs.run import Run
 
-__all__ = ["FINDINGS_SCHEMA", "findings_document", "summary_lines", "suspects_table"]
-
 FINDINGS_SCHEMA = "auditor.find-errors/1"
 
 

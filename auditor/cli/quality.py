@@ -9,8 +9,6 @@ import typer
 
 from auditor.cli.options import DataDir, Json, Offline, Quiet, Workers
 
-__all__ = ["quality"]
-
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 

@@ -9,8 +9,6 @@ import typer
 
 from auditor.cli.options import RunName, Store
 
-__all__ = ["review"]
-
 
 def review(
     run: RunName,

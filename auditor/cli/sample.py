@@ -8,8 +8,6 @@ import typer
 
 from auditor.cli.options import Json, RunName, Store
 
-__all__ = ["sample"]
-
 
 def sample(
     run: RunName,

@@ -9,8 +9,6 @@ import typer
 
 from auditor.cli.options import Json, RunName, Top
 
-__all__ = ["show"]
-
 
 def show(
     run: RunName,

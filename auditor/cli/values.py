@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from auditor.estimation.state import ReviewState
     from auditor.runs.run import Run
 
-__all__ = ["choose_executor", "parse_class_names", "read_review", "run_named", "settings_for", "write_frame"]
-
 
 def settings_for(data_dir: Path | None, offline: bool = False) -> Settings:
     """The settings, with the options of the call."""

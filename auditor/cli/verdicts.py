@@ -9,8 +9,6 @@ import typer
 
 from auditor.cli.options import Index, Json, PublishedVerdicts
 
-__all__ = ["verdicts"]
-
 
 def verdicts(
     file: PublishedVerdicts,

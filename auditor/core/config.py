@@ -15,8 +15,6 @@ from typing import Any
 
 from auditor.core.errors import ConfigError
 
-__all__ = ["Settings", "auditor_table", "config_files", "load_settings"]
-
 #: Sections of auditor.toml that belong to a command and are validated there.
 COMMAND_SECTIONS = frozenset({"check"})
 

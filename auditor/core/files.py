@@ -18,21 +18,6 @@ import numpy as np
 
 from auditor.core.errors import UnreadableError, UnsafeFileError, storage_errors
 
-__all__ = [
-    "atomic_path",
-    "atomic_write",
-    "json_value",
-    "load_npy",
-    "load_npz",
-    "read_json",
-    "refuse_pickle",
-    "sweep_temporary",
-    "sync_to_disk",
-    "unpickle_arrays",
-    "write_json",
-    "write_text",
-]
-
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:

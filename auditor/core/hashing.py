@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["hash_array", "hash_bytes", "hash_file", "hash_json", "hash_strings"]
-
 
 def hash_bytes(data: bytes) -> str:
     """``sha256:<hex>`` of raw bytes."""

@@ -10,8 +10,6 @@ from typing import Any
 
 import psutil
 
-__all__ = ["available_memory", "cpu_count", "describe_machine", "package_versions"]
-
 #: Packages whose version can change a result.
 TRACKED = (
     "auditor",

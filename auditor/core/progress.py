@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-__all__ = ["Progress", "SilentProgress"]
-
 
 @runtime_checkable
 class Progress(Protocol):

@@ -12,8 +12,6 @@ from typing import Generic, TypeVar, cast
 
 from auditor.core.errors import UnknownNameError
 
-__all__ = ["Registry"]
-
 T = TypeVar("T")
 
 

@@ -12,8 +12,6 @@ import numpy as np
 
 from auditor.core.errors import DataError
 
-__all__ = ["RowLookup", "file_numbers", "whole_number"]
-
 _FILE_NUMBER: Final = re.compile(r"_(\d{8})(?:\.\w+)?$")
 _SUFFIX: Final = re.compile(r"\.[A-Za-z]\w{1,4}$")
 

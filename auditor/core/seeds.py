@@ -6,8 +6,6 @@ import hashlib
 
 import numpy as np
 
-__all__ = ["derive_seed", "generator"]
-
 
 def derive_seed(root: int, *names: str | int) -> int:
     """A seed in [0, 2**32) that depends on the root seed and on the path of names, and on nothing else."""

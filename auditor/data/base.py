@@ -19,8 +19,6 @@ from auditor.core.config import Settings
 from auditor.core.errors import EmptyDataError, LabelError
 from auditor.core.hashing import hash_strings
 
-__all__ = ["BadItem", "Dataset", "FormOfReference", "ItemTable", "Modality"]
-
 Modality = Literal["image", "text", "table", "probabilities"]
 
 

@@ -23,8 +23,6 @@ from auditor.data.sources import ColumnSource, FileSource, Source
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FileTable", "MemoryTable", "build_dataset", "encode_label_column"]
-
 _SCHEME_SAMPLE = 64
 
 

@@ -22,8 +22,6 @@ from auditor.data.locate import NamedFiles, find_folder, missing_error
 from auditor.data.reference import Reference
 from auditor.data.sources import ColumnSource, FileSource, Source
 
-__all__ = ["Cifake", "CifakeClass"]
-
 SPLITS = ("train", "test")
 PARQUET = NamedFiles("cifake", ("cifake", "CIFAKE"), "{split}-*.parquet", "{split}-00000-of-00001.parquet")
 #: The published archive, unpacked.

@@ -24,8 +24,6 @@ from auditor.data.locate import NamedFiles, find_folder, missing_error, offline_
 from auditor.data.reference import Reference
 from auditor.data.sources import ArraySource, ColumnFile, ColumnSource, Source
 
-__all__ = ["CLASSES", "Cifar10"]
-
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SPLITS = ("train", "test")
 HUB_ID = "uoft-cs/cifar10"

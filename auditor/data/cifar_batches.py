@@ -12,8 +12,6 @@ import numpy as np
 from auditor.core.errors import UnreadableError
 from auditor.core.files import unpickle_arrays
 
-__all__ = ["BATCHES", "read_batches"]
-
 BATCHES = {"train": tuple(f"data_batch_{k}" for k in range(1, 6)), "test": ("test_batch",)}
 
 

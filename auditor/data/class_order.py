@@ -13,8 +13,6 @@ from scipy.optimize import linear_sum_assignment
 
 from auditor.core.errors import ClassOrderError
 
-__all__ = ["best_class_order", "check_class_order"]
-
 #: A refused order must fit at least this share of the items of the classes it moves.
 _MIN_FIT = 0.5
 #: And beat the given order by this many standard deviations of a coin-tossing predictor.

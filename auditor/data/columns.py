@@ -14,18 +14,6 @@ import numpy as np
 from auditor.core.errors import UnreadableError
 from auditor.data.sources import ColumnFile
 
-__all__ = [
-    "Features",
-    "SplitFiles",
-    "arrow_file",
-    "features_of",
-    "parquet_file",
-    "read_column",
-    "read_rows",
-    "schema_of",
-    "split_of",
-]
-
 _SPLIT = re.compile(r"^(?P<split>.+?)-\d{5}-of-\d{5}(?:-[0-9a-f]+)?$")
 
 

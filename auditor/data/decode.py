@@ -14,17 +14,6 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image, ImageOps
 
-__all__ = [
-    "LOSSLESS_SUFFIXES",
-    "MAX_PIXELS",
-    "UndecodableImage",
-    "decode_rgb",
-    "decode_with_mode",
-    "image_header",
-    "image_size",
-    "is_lossless",
-]
-
 T = TypeVar("T")
 
 #: Images with more pixels are refused before decoding: 268 MB of RGB. A 100-kilobyte PNG can claim 10 gigapixels.

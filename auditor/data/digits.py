@@ -10,8 +10,6 @@ from auditor.data.kinds import RGB_SCHEME, ImageDataset
 from auditor.data.reference import Reference
 from auditor.data.sources import ArraySource
 
-__all__ = ["Digits"]
-
 
 class Digits:
     """Adapter of ``digits``."""

@@ -16,8 +16,6 @@ from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME, ImageDataset
 from auditor.data.reference import Reference
 from auditor.data.sources import FileSource
 
-__all__ = ["IMAGE_SUFFIXES", "SPLIT_NAMES", "Folder", "printable"]
-
 IMAGE_SUFFIXES = LOSSLESS_SUFFIXES | {".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".jp2", ".avif"}
 #: Folder names that are splits when all top folders are such names.
 SPLIT_NAMES = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev"})

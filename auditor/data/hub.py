@@ -23,8 +23,6 @@ from auditor.data.locate import offline_reason, search_folders
 from auditor.data.reference import Reference
 from auditor.data.roles import ROLE_OPTIONS
 
-__all__ = ["Hub", "local_splits", "remote_splits"]
-
 #: Seconds to wait for the Hub before saying that there is no network. The Hub's client would retry for 25 s.
 _PATIENCE = 5
 

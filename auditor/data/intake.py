@@ -30,21 +30,6 @@ from auditor.engine.semantics import MAX_CLIP
 from auditor.engine.sources import ArraySource, ProbabilitySource, ReorderedSource, as_source
 from auditor.engine.validate import check_rows
 
-__all__ = [
-    "CLASS_NAME_KEYS",
-    "ROW_NAME_KEYS",
-    "LabelColumn",
-    "Probabilities",
-    "Supplied",
-    "check_probabilities",
-    "column_order",
-    "encode_supplied",
-    "one_column",
-    "open_probabilities",
-    "open_supplied",
-    "read_labels",
-]
-
 #: Columns that name the rows of a table, best first.
 ROW_NAME_KEYS = (
     *("id", "item_id", "image_id", "row", "index", "ids", "file", "file_name", "filename", "image", "image_path"),

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
-__all__ = ["ImageDataset", "ProbabilityDataset", "TableDataset", "TextDataset"]
-
 #: Item hash of decoded pixels: sha256 over the C-ordered uint8 RGB bytes. For lossless files.
 RGB_SCHEME = "sha256-rgb-bytes"
 #: Item hash of the file as it is. For lossy files, whose decoders can differ in the last bit.

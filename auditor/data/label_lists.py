@@ -9,8 +9,6 @@ import numpy as np
 from auditor.core.errors import DataError
 from auditor.core.files import load_npy, read_json, unpickle_arrays
 
-__all__ = ["holds_objects", "load_label_lists"]
-
 
 def holds_objects(path: Path) -> bool:
     """Whether a file is a ``.npy`` array of Python objects."""

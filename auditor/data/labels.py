@@ -11,8 +11,6 @@ import numpy as np
 from auditor.core.errors import EmptyDataError, LabelError
 from auditor.data.reference import nearest
 
-__all__ = ["EncodedLabels", "encode_labels", "split_names"]
-
 #: With at least this many rows, a label column with more classes than half the rows is an id or a measurement.
 _ENOUGH_ROWS = 20
 

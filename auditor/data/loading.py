@@ -15,8 +15,6 @@ from auditor.core.progress import Progress, SilentProgress
 from auditor.data.decode import UndecodableImage, decode_rgb, image_size
 from auditor.data.sources import Content, Source, Unreadable
 
-__all__ = ["LONGEST_SIDE", "LoadedImages", "load_pixels", "load_uniform"]
-
 #: Longest side of a size chosen by us. Larger is for the user to ask for.
 LONGEST_SIDE = 256
 #: Share of the free memory the pixel array may take; training needs the rest.

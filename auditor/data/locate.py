@@ -9,8 +9,6 @@ from pathlib import Path
 from auditor.core.config import Settings
 from auditor.core.errors import OfflineError
 
-__all__ = ["NamedFiles", "find_folder", "missing_error", "offline_reason"]
-
 _TRUE = {"1", "ON", "YES", "TRUE"}
 
 

@@ -19,8 +19,6 @@ from auditor.data.base import Dataset, validate_items
 from auditor.data.reference import PATH_SCHEME, Reference, nearest, parse_reference
 from auditor.data.tables import table_suffix
 
-__all__ = ["DATASETS", "Adapter", "DatasetListing", "list_datasets", "open_dataset"]
-
 
 class Adapter(Protocol):
     """What opens one kind of reference. Instantiated without arguments.

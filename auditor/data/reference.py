@@ -13,8 +13,6 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from auditor.core.errors import UsageError
 
-__all__ = ["PATH_SCHEME", "Reference", "parse_reference"]
-
 #: Scheme of a reference that is a path with nothing before it; what lies there decides how it is read.
 PATH_SCHEME = "path"
 

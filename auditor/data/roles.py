@@ -12,8 +12,6 @@ from auditor.data.folder import IMAGE_SUFFIXES
 from auditor.data.reference import nearest
 from auditor.engine.files import LABEL_KEYS
 
-__all__ = ["ROLE_OPTIONS", "Columns", "Roles", "choose_roles"]
-
 #: Options that name columns.
 ROLE_OPTIONS = frozenset({"image", "text", "columns", "label", "id", "group", "split_column"})
 

@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ArraySource", "ColumnFile", "ColumnSource", "Content", "FileSource", "Source", "Unreadable"]
-
 #: Row groups kept in memory per source. All of CIFAR-10 is 109 MB.
 CACHE_BYTES = 256 << 20
 

@@ -15,8 +15,6 @@ from auditor.data.reference import Reference
 from auditor.data.roles import ROLE_OPTIONS
 from auditor.data.tables import read_table
 
-__all__ = ["Csv", "Jsonl", "Parquet", "read_table_of"]
-
 
 class _Table(FormOfReference):
     """A table in one file; ids are row numbers of the file (first row 0) or the id column."""

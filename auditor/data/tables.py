@@ -9,8 +9,6 @@ from typing import Any
 
 from auditor.core.errors import EmptyDataError, LabelError, UnreadableError, UsageError
 
-__all__ = ["STRING_NAMES", "csv_delimiter", "read_csv", "read_jsonl", "read_table", "table_suffix"]
-
 #: CSV columns of these names are kept as text: an id "0007" must not become 7.
 STRING_NAMES = frozenset({"id", "item_id", "uuid", "text", "path", "image", "image_path", "file_name", "filename"})
 

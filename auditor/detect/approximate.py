@@ -9,8 +9,6 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-__all__ = ["approximate_neighbours"]
-
 #: Lists searched per item. Recall rises with it and so does the time; see benchmarks/results/neighbours.md.
 PROBES = 32
 #: Dimensions of the search; wider embeddings are projected, and `OVERFETCH` times as many candidates compared in full.

@@ -23,8 +23,6 @@ from auditor.engine.mixture import MixtureSource, given_probabilities, normalise
 from auditor.engine.sources import ProbabilitySource, as_source
 from auditor.engine.validate import check_rows
 
-__all__ = ["Detection", "Detector", "Evidence", "NotApplicable", "Verdicts"]
-
 
 @dataclass(frozen=True, eq=False)
 class Verdicts:

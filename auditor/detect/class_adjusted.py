@@ -10,8 +10,6 @@ import numpy as np
 from auditor.detect.base import Detection, Evidence
 from auditor.detect.margins import given_probability, log_odds_margin, preferred_class
 
-__all__ = ["ClassAdjusted", "adjusted_probabilities", "class_levels", "levels_from_given"]
-
 #: No class counts as less confident than half of the most confident one. Without the bound a class the
 #: network never learned (level near its share of the data) would win nearly everywhere and flag most of the
 #: data; with it, a given label is never overturned by a class that has less than half of its probability.

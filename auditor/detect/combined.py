@@ -20,8 +20,6 @@ from auditor.detect.knn import neighbour_posterior
 from auditor.detect.margins import LOG_FLOOR, best_other, given_probability, log_odds_margin, preferred_class
 from auditor.detect.noise_models import compare_noise_models, log_pool
 
-__all__ = ["Combined"]
-
 #: Added to shares among neighbours before the logarithm; their grain is 1 / neighbours, not 1e-4.
 SHARE_FLOOR = 1e-3
 #: Sharpening of the calibrated mixture for EM. Calibration has removed most of the over-confidence that makes

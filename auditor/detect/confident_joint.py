@@ -12,8 +12,6 @@ from auditor.detect.margins import LOG_FLOOR, log_odds_margin
 from auditor.engine.api import analyze, flag
 from auditor.engine.semantics import EPSILON
 
-__all__ = ["ConfidentJoint", "confident_class"]
-
 
 def confident_class(p: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """The class an item confidently belongs to, -1 without one; int64 (n,).

@@ -15,21 +15,6 @@ from auditor.detect.base import Detection, Evidence, NotApplicable
 from auditor.detect.item_dynamics import ItemDynamics
 from auditor.detect.margins import LOG_FLOOR, log_odds, preferred_class
 
-__all__ = [
-    "Aum",
-    "DataMaps",
-    "Forgetting",
-    "Gap",
-    "OofAum",
-    "area_under_margin",
-    "data_map",
-    "dynamics_detection",
-    "forgetting_events",
-    "heldout_log_odds",
-    "heldout_margin",
-    "mean_visited",
-]
-
 
 def mean_visited(values: np.ndarray) -> np.ndarray:
     """Mean over models and epochs (axes 0, 1) of the finite entries; NaN where there is none."""

@@ -11,8 +11,6 @@ from auditor.detect.base import Detection, Evidence, NotApplicable
 from auditor.detect.dynamics_scores import dynamics_detection, mean_visited
 from auditor.detect.item_dynamics import ItemDynamics
 
-__all__ = ["El2n", "el2n_bounds"]
-
 
 def el2n_bounds(dynamics: ItemDynamics, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Least and largest possible mean of ``|| p - onehot(given) ||`` over the first third of the epochs, in sample.

@@ -12,8 +12,6 @@ from scipy.special import logsumexp
 from auditor.detect.base import Detection, Evidence
 from auditor.detect.margins import best_other, given_probability
 
-__all__ = ["EMFit", "EMPosterior", "fit_em", "likelihood_beta", "likelihood_fit"]
-
 ITERATIONS = 30
 #: Sharpening exponents among which the likelihood chooses.
 BETAS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)

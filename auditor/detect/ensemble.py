@@ -9,8 +9,6 @@ from scipy.optimize import minimize
 
 from auditor.core.errors import ProbabilityError
 
-__all__ = ["LOSS_FLOOR", "convex_weights", "weights_of_given"]
-
 #: Added to the probability of the given label before its logarithm is taken, so that one confident error of
 #: one network cannot decide the weights.
 LOSS_FLOOR = 1e-6

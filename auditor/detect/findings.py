@@ -30,19 +30,6 @@ from auditor.engine.mixture import given_probabilities
 from auditor.engine.rules import RULES, flag
 from auditor.engine.semantics import MAX_CLIP
 
-__all__ = [
-    "DEFAULT",
-    "IN_MEMORY_VALUES",
-    "RANKING",
-    "STREAMED_FLAG_RULE",
-    "STREAMED_RANKING",
-    "Findings",
-    "check_rule",
-    "find",
-    "findings_of",
-    "streams",
-]
-
 #: The rule when nothing is named.
 DEFAULT = "default"
 #: Detector that ranks and flags when nobody has given verdicts.

@@ -9,8 +9,6 @@ import numpy as np
 
 from auditor.core.errors import DataError
 
-__all__ = ["ItemDynamics"]
-
 
 @dataclass(frozen=True, eq=False)
 class ItemDynamics:

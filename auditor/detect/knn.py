@@ -11,8 +11,6 @@ from auditor.core.errors import ConfigError
 from auditor.detect.base import Detection, Evidence
 from auditor.detect.margins import given_probability, log_odds_margin, preferred_class
 
-__all__ = ["KnnPosterior", "KnnVote", "neighbour_posterior"]
-
 
 def neighbour_posterior(
     positions: np.ndarray,

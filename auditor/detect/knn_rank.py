@@ -12,8 +12,6 @@ from auditor.detect.base import Detection, Evidence
 from auditor.detect.knn import neighbour_posterior
 from auditor.detect.margins import best_other, given_probability, rank_order
 
-__all__ = ["KnnRank", "consensus_noise"]
-
 ITERATIONS = 100
 #: Start of the noise matrix; labels are assumed to be right more often than wrong.
 DIAGONAL = 0.7

@@ -4,17 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = [
-    "LOG_FLOOR",
-    "best_other",
-    "given_probability",
-    "id_keys",
-    "log_odds",
-    "log_odds_margin",
-    "preferred_class",
-    "rank_order",
-]
-
 #: Added to every probability before its logarithm (not clipped to it), so that a margin stays within 9.22.
 LOG_FLOOR = 1e-4
 

@@ -8,8 +8,6 @@ import numpy as np
 from auditor.core.errors import DataError
 from auditor.detect.approximate import approximate_neighbours
 
-__all__ = ["EXACT_LIMIT", "is_exact", "nearest", "unit_rows"]
-
 #: Most items compared with one another that are all compared; above, `approximate_neighbours` searches.
 EXACT_LIMIT = 50_000
 

@@ -24,8 +24,6 @@ from auditor.core.seeds import derive_seed
 from auditor.detect.em_posterior import fit_em
 from auditor.detect.margins import given_probability
 
-__all__ = ["NoiseEvidence", "compare_noise_models", "log_pool"]
-
 FOLDS = 5
 #: Steps for the one rate of the symmetric model; it converges in far fewer.
 STEPS = 60

@@ -11,8 +11,6 @@ from scipy.special import xlogy
 from auditor.detect.base import Detection, Evidence
 from auditor.detect.margins import LOG_FLOOR, best_other, given_probability, log_odds_margin, preferred_class
 
-__all__ = ["ConfidenceWeightedEntropy", "Entropy", "LogOddsMargin", "NormalizedMargin", "SelfConfidence"]
-
 
 def _detection(evidence: Evidence, score: np.ndarray, flags: bool = False) -> Detection:
     """With the argmax class as suggestion, and as flags, if wanted, where it is strictly ahead of the given label."""

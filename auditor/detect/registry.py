@@ -10,8 +10,6 @@ from auditor.core.errors import ConfigError, DataError
 from auditor.core.registry import Registry
 from auditor.detect.base import Detection, Detector, Evidence, NotApplicable
 
-__all__ = ["DETECTORS", "INPUTS", "run_detector"]
-
 #: Detector classes by name. Third parties add theirs through the entry-point group ``auditor.detectors``.
 DETECTORS: Registry[type[Detector]] = Registry(
     "detector",

@@ -17,8 +17,6 @@ from auditor.detect.base import Verdicts
 from auditor.detect.ensemble import LOSS_FLOOR
 from auditor.detect.margins import given_probability, log_odds_margin
 
-__all__ = ["MAX_ROUNDS", "Refit", "Round", "SecondRound", "second_round", "weighted_loss"]
-
 #: Kept items, bool (n,), to new out-of-sample probabilities of all items, float (n, K).
 Refit = Callable[[np.ndarray], np.ndarray]
 MAX_ROUNDS = 2

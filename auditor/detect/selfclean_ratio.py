@@ -11,8 +11,6 @@ import numpy as np
 from auditor.detect.base import Detection, Evidence
 from auditor.detect.neighbours import BLOCK_BYTES, is_exact, unit_rows
 
-__all__ = ["SelfcleanRatio", "nearest_by_label"]
-
 #: Above the exact limit the two are looked for among this many approximate neighbours.
 SEARCHED = 50
 

@@ -11,8 +11,6 @@ from auditor.detect.base import Verdicts
 from auditor.detect.margins import rank_order
 from auditor.stats.logistic import Platt, platt_scaling
 
-__all__ = ["MIN_OF_EACH_KIND", "VerdictCut", "errors_visible", "threshold_from_verdicts"]
-
 #: Verdicts of each kind (wrong, right) below which nothing can be said about the ranking.
 MIN_OF_EACH_KIND = 5
 #: One-sided 5 % point of the normal distribution.

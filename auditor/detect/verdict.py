@@ -19,8 +19,6 @@ from auditor.detect.probability_scores import Entropy, NormalizedMargin, SelfCon
 from auditor.detect.thresholds import errors_visible, threshold_from_verdicts
 from auditor.stats.logistic import fit_logistic, log_loss, platt_scaling
 
-__all__ = ["ENOUGH_TO_CUT", "Verdict", "verdict_features"]
-
 #: Verdicts from which on the cut is learned too.
 ENOUGH_TO_CUT = 200
 #: L2 strength of everything but the intercept and the margin.

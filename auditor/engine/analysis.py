@@ -22,8 +22,6 @@ from auditor.engine.semantics import MAX_CLIP, ROW_SUM_TOLERANCE
 from auditor.engine.sources import as_source, compute_dtype
 from auditor.engine.validate import check_columns, compact_labels, label_dtype
 
-__all__ = ["Analysis", "analyze"]
-
 #: Smallest probability of another class that the scan stores for candidates. A smaller floor resolves more pairs
 #: of prune_by_noise_rate without a second look (1M x 100: 82 instead of 704 left at .002) but stores six times the
 #: entries, which costs more than the second look saves (1M x 100: .56 s against .28 s).

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["EntryList", "InputRules", "ScanResult"]
-
 
 @dataclass(frozen=True)
 class InputRules:

@@ -9,8 +9,6 @@ from typing import Any, Protocol
 
 from auditor.core.machine import cpu_count
 
-__all__ = ["Executor", "ThreadExecutor", "run_kernel"]
-
 
 class Executor(Protocol):
     """Runs ``function(source, *job)`` for each job and yields the results in the order of the jobs."""

@@ -19,8 +19,6 @@ from auditor.core.files import load_npz, refuse_pickle
 from auditor.engine.sources import ArraySource, ProbabilitySource, ThreadBuffers
 from auditor.engine.validate import check_shape
 
-__all__ = ["NpySource", "ParquetSource", "ZarrSource", "open_probabilities"]
-
 #: Name of the probabilities inside an archive, and of a list column in parquet.
 MEMBER = "pred_probs"
 #: Names of the probabilities that are understood inside an archive, best first; else its only two-dimensional array.

@@ -13,8 +13,6 @@ from auditor.engine.executors import Executor, run_kernel
 from auditor.engine.scan import RowStore
 from auditor.engine.semantics import BIG_THRESHOLD, EPSILON, THRESHOLD_FLOOR
 
-__all__ = ["by_class", "class_groups", "class_means", "confident_cells", "cuts_for", "split_rows", "thresholds_from"]
-
 #: Rows per job of the row-wise kernels: below this a second thread costs more than it saves.
 _ROWS_PER_JOB = 1 << 18
 #: Rows that are brought into class order at once. At 50 million rows this bounds the copy by 64 MiB instead of 200,

@@ -12,18 +12,6 @@ import numpy as np
 from auditor.core.errors import LabelError, UsageError
 from auditor.engine.semantics import EPSILON, NOISE_RATE_CEILING, PRIOR_FLOOR, TINY
 
-__all__ = [
-    "calibrate",
-    "estimate_joint",
-    "issue_count",
-    "latent",
-    "paper_count",
-    "prune_counts",
-    "prune_counts_for",
-    "raise_diagonal",
-    "round_rows",
-]
-
 PriorMethod = Literal["cnt", "eqn", "marginal", "marginal_ps"]
 
 #: Rounds of `latent` with converge, and the floor of its priors (cleanlab: converge_estimates, estimate_latent).

@@ -25,8 +25,6 @@ import numpy as np
 
 from auditor.engine.semantics import EPSILON
 
-__all__ = ["SPECIALISE_MAX_CLASSES", "STATE_SIZE", "half_to_float", "scan_kernel", "scan_rows"]
-
 #: Up to this many classes a row is held in registers and the kernel is compiled for the exact number.
 SPECIALISE_MAX_CLASSES = 64
 #: Columns per block above that: the block maximum decides whether the block is looked at again.

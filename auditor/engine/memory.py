@@ -8,8 +8,6 @@ from auditor.core.errors import MemoryGuardError
 from auditor.core.machine import available_memory
 from auditor.engine.scan import CHUNK_BYTES
 
-__all__ = ["MemoryPlan", "check_memory", "plan_memory"]
-
 #: Bytes per row of the two entry lists, measured at 1.3 entries per row and 12 bytes each, rounded up.
 _LIST_BYTES_PER_ROW = 16
 #: K x K arrays of 8 bytes alive at the same time (joints, calibration, prune counts, pair offsets).

@@ -12,8 +12,6 @@ from auditor.engine.scan import CHUNK_BYTES
 from auditor.engine.sources import ProbabilitySource
 from auditor.engine.validate import check_rows
 
-__all__ = ["MixtureSource", "given_probabilities", "normalised", "source_step"]
-
 
 def normalised(rows: np.ndarray) -> np.ndarray:
     """float64 within [0, 1], rows divided by their sum."""

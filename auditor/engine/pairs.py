@@ -16,8 +16,6 @@ from auditor.engine.scan import RowStore, Work, clip_rows, row_ranges, standard_
 from auditor.engine.semantics import MARGIN_SLACK
 from auditor.engine.sources import ProbabilitySource
 
-__all__ = ["GATHER_BYTES", "PairReader", "balanced", "gather_job"]
-
 #: Bytes of margins held at once while pairs are read again.
 GATHER_BYTES = 96 << 20
 

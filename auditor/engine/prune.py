@@ -18,8 +18,6 @@ from auditor.engine.pairs import PairReader, balanced
 from auditor.engine.scan import RowStore
 from auditor.engine.semantics import THRESHOLD_FLOOR
 
-__all__ = ["noise_rate_rows"]
-
 
 @numba.njit(nogil=True, cache=True)
 def _count_pairs(base, rows, columns, labels, wanted, counts):  # type: ignore[no-untyped-def]

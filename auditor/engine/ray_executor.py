@@ -17,8 +17,6 @@ import numpy as np
 from auditor.core.errors import AuditorError, MissingExtraError, ResourceError
 from auditor.engine.sources import ArraySource, ProbabilitySource
 
-__all__ = ["RayExecutor"]
-
 T = TypeVar("T")
 
 #: Times a lost job is started again before the run gives up. A job is lost only with its worker or node.

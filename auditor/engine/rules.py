@@ -16,8 +16,6 @@ from auditor.engine.prune import noise_rate_rows
 from auditor.engine.scan import clip_rows, new_store, row_ranges, scan, standard_rows
 from auditor.engine.scores import adjusted_rows, entropy_score, margin_score
 
-__all__ = ["RULES", "SCORES", "check_rule", "flag", "rank", "scores"]
-
 #: Scores of the given label; low = suspicious.
 SCORES: tuple[str, ...] = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
 

@@ -20,8 +20,6 @@ from auditor.engine.semantics import EPSILON
 from auditor.engine.sources import ProbabilitySource, ThreadBuffers, compute_dtype
 from auditor.engine.validate import raise_bad_row
 
-__all__ = ["RowStore", "Work", "new_store", "row_ranges", "scan", "standard_rows"]
-
 #: Bytes of probabilities per job when read from a file: small enough that a chunk is still in the last-level cache
 #: when the kernel reads it.
 CHUNK_BYTES = 2 << 20

@@ -7,8 +7,6 @@ from scipy.special import xlogy
 
 from auditor.engine.semantics import EPSILON
 
-__all__ = ["adjusted_rows", "entropy_score", "margin_score"]
-
 
 def margin_score(given: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Normalised margin ``((given - other) + 1) / 2`` in this order, type of the input."""

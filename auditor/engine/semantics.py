@@ -6,18 +6,6 @@ default kind, whose tie order depends on the processor; masks made on two machin
 
 from __future__ import annotations
 
-__all__ = [
-    "BIG_THRESHOLD",
-    "EPSILON",
-    "MARGIN_SLACK",
-    "MAX_CLIP",
-    "NOISE_RATE_CEILING",
-    "PRIOR_FLOOR",
-    "ROW_SUM_TOLERANCE",
-    "THRESHOLD_FLOOR",
-    "TINY",
-]
-
 #: Tolerance of "p >= threshold" and of the un-flag comparison (cleanlab: FLOATING_POINT_COMPARISON). It is also
 #: how far below 0 or above 1 a probability may lie.
 EPSILON = 1e-6

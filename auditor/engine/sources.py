@@ -15,8 +15,6 @@ import numpy as np
 from auditor.core.errors import ProbabilityError
 from auditor.engine.validate import check_shape
 
-__all__ = ["ArraySource", "ProbabilitySource", "ReorderedSource", "as_source", "compute_dtype"]
-
 
 @runtime_checkable
 class ProbabilitySource(Protocol):

@@ -16,8 +16,6 @@ from auditor.engine.entries import EntryList, InputRules, ScanResult
 from auditor.engine.semantics import EPSILON
 from auditor.engine.validate import check_shape, raise_bad_row
 
-__all__ = ["TorchSource"]
-
 _TYPES = {torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64}
 
 #: Bytes of probabilities per step: large enough to keep a GPU busy, small beside its memory.

@@ -10,8 +10,6 @@ import numpy as np
 from auditor.core.errors import EmptyDataError, LabelError, ProbabilityError
 from auditor.engine.semantics import MAX_CLIP, ROW_SUM_TOLERANCE
 
-__all__ = ["check_columns", "check_rows", "check_shape", "compact_labels", "label_dtype", "raise_bad_row"]
-
 #: Rows converted at once: small enough that a memory-mapped label file never lies in memory whole.
 _LABEL_CHUNK = 1 << 20
 

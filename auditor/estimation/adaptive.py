@@ -22,8 +22,6 @@ from auditor.review.store import VerdictStore
 from auditor.runs.run import Run
 from auditor.stats.logistic import log_loss, platt_scaling
 
-__all__ = ["EVERY", "FEWEST", "is_due", "learned_order", "too_large", "update_order"]
-
 #: Events after which the order is learned anew.
 EVERY: Final = 50
 #: Judged items below which the run's order stays: with fewer, re-ranking loses about as often as it wins.

@@ -11,8 +11,6 @@ from auditor.estimation.state import ReviewState
 from auditor.estimation.status import ReviewStatus
 from auditor.stats.totals import Total
 
-__all__ = ["estimate_document", "list_document", "status_document"]
-
 
 def _document(schema: str, **values: Any) -> dict[str, Any]:
     return {"schema": schema, **json_value(values, digits=4)}

@@ -28,18 +28,6 @@ from auditor.stats.totals import (
     uniform_total,
 )
 
-__all__ = [
-    "LEAST_DRAWS",
-    "LEAST_ERRORS",
-    "NOT_ENOUGH",
-    "ErrorEstimate",
-    "PartEstimate",
-    "TreatedTotals",
-    "estimate",
-    "estimate_errors",
-    "frame_total",
-]
-
 #: Draws and errors a part (class, pair of classes) needs before it gets a number of its own.
 LEAST_DRAWS: Final = LEAST_FOR_A_NUMBER
 LEAST_ERRORS: Final = 5

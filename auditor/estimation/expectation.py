@@ -13,8 +13,6 @@ from auditor.stats.precision import reviews_for_first_cut
 from auditor.stats.sampling import UNIFORM_SHARE, audit_probabilities
 from auditor.stats.totals import MULTIPLE
 
-__all__ = ["Expected", "candidate_share", "expect"]
-
 #: Least share of errors a model is believed to leave among items it is sure of, as in `audit_probabilities`.
 _LEAST_DOUBT = 0.02
 #: A list with a promised precision is possible from `reviews_for_first_cut` uniform reviews on, all of them finds; with

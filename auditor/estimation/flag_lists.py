@@ -13,8 +13,6 @@ from auditor.estimation.uniform import UniformPart, uniform_part
 from auditor.stats.fdr import Selection, select_fdr
 from auditor.stats.precision import reviews_for_first_cut, select_precision
 
-__all__ = ["FlagList", "flag_at_fdr", "flag_at_precision"]
-
 
 @dataclass(frozen=True, eq=False)
 class FlagList:

@@ -23,8 +23,6 @@ from auditor.stats.calibration import (
 )
 from auditor.stats.totals import LEAST_FOR_A_NUMBER
 
-__all__ = ["Calibration", "calibrate", "write_probabilities"]
-
 #: Draws from which a check of the calibration says something.
 LEAST_CHECKED: Final = 50
 _WORDS: Final = {UNREVIEWED: None, RIGHT: "right", WRONG: "wrong", BAD: "bad_item"}

@@ -11,8 +11,6 @@ from auditor.stats.calibration import ReliabilityBin
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["reliability_svg"]
-
 
 def reliability_svg(bins: Sequence[ReliabilityBin]) -> str:
     """One mark per bin with its Wilson interval, and the diagonal on which they should lie.

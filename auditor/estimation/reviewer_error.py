@@ -11,8 +11,6 @@ from auditor.review.vocabulary import outcome
 from auditor.stats.intervals import Interval, clopper_pearson
 from auditor.stats.reviewers import accuracy_from_pairs
 
-__all__ = ["LEAST_CONTROLS", "LEAST_PAIRS", "NOT_CORRECTED", "ReviewerError", "reviewer_error"]
-
 NOT_CORRECTED = "not corrected for reviewer error"
 #: Fewer items judged twice, or answered controls of a kind, say too little.
 LEAST_PAIRS = 30

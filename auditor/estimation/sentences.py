@@ -10,8 +10,6 @@ from auditor.estimation.status import ReviewStatus
 from auditor.stats.intervals import Interval
 from auditor.stats.totals import Total
 
-__all__ = ["estimate_lines", "expectation_lines", "interval_words", "number_words", "status_lines"]
-
 _TREATMENTS = {"strict": "ambiguous counted as wrong", "lenient": "ambiguous counted as right"}
 
 

@@ -21,21 +21,6 @@ from auditor.review.votes import VoteTable
 from auditor.runs.run import Run
 from auditor.stats.sampling import AuditSample, audit_probabilities
 
-__all__ = [
-    "AMBIGUOUS",
-    "BAD",
-    "NEXT",
-    "RIGHT",
-    "UNREVIEWED",
-    "WRONG",
-    "ReviewState",
-    "Treatment",
-    "draw_stream",
-    "majority_codes",
-    "margins",
-    "read_state",
-]
-
 #: How ambiguous verdicts (both, unsure, no agreement) count: strict = wrong, lenient = right.
 Treatment = Literal["strict", "lenient"]
 

@@ -12,8 +12,6 @@ from auditor.estimation.uniform import uniform_part
 from auditor.review.readout import ReviewCounts
 from auditor.stats.stopping import remaining_errors
 
-__all__ = ["RemainingErrors", "ReviewStatus", "review_status"]
-
 
 @dataclass(frozen=True)
 class RemainingErrors:

@@ -13,8 +13,6 @@ import numpy as np
 
 from auditor.estimation.state import ReviewState
 
-__all__ = ["UniformPart", "uniform_part"]
-
 
 @dataclass(frozen=True, eq=False)
 class UniformPart:

@@ -11,8 +11,6 @@ from torch.nn import functional as F
 
 from auditor.core.errors import UsageError
 
-__all__ = ["class_score", "coarse_maps", "enlarge", "grad_cam", "last_convolution"]
-
 
 def last_convolution(model: nn.Module) -> nn.Conv2d:
     """The convolution that is defined last: the target layer, before activation and pooling.

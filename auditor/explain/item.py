@@ -20,8 +20,6 @@ from auditor.runs import layout
 from auditor.runs.run import Run
 from auditor.train.kept import KeptNetwork, kept_tasks, load_kept
 
-__all__ = ["ClassMap", "RunNetworks", "evidence_document", "suspect_pictures"]
-
 SCHEMA = "auditor.evidence/1"
 
 

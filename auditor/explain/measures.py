@@ -17,8 +17,6 @@ from auditor.core.errors import DataError
 from auditor.core.seeds import derive_seed
 from auditor.explain.gradcam import class_score
 
-__all__ = ["Curves", "centre_mask", "centre_share", "curves", "occlusion", "shuffled"]
-
 
 def centre_mask(size: tuple[int, int], side: float = 0.5) -> np.ndarray:
     """The middle rectangle with `side` of height and width (a quarter of the area at one half), bool (H, W)."""

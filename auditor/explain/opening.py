@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from auditor.data.base import Dataset
 
-__all__ = ["has_networks", "item_content", "item_image", "report_maps", "same_item"]
-
 
 def has_networks(run: Run) -> bool:
     """Whether the run kept networks, and torch is here to ask them."""

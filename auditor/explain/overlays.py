@@ -8,8 +8,6 @@ from PIL import Image
 from auditor.core.errors import DataError
 from auditor.report.pictures import fitted
 
-__all__ = ["heat", "overlay"]
-
 #: Colours of a map from 0 to 1: clear, blue, red, yellow. Legible without red and green side by side.
 _STOPS = np.array([0.0, 0.35, 0.7, 1.0])
 _COLOURS = np.array([[40, 60, 160], [60, 60, 220], [220, 40, 60], [255, 230, 60]], float)

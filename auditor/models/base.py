@@ -11,8 +11,6 @@ from torch import nn
 
 from auditor.models.pointwise import PointwiseConv
 
-__all__ = ["Classifier", "conv_unit", "initialise", "scaled"]
-
 Fan = Literal["in", "out", "out of a group"]
 
 

@@ -14,19 +14,6 @@ from torch import nn
 
 from auditor.core.errors import UnknownNameError, UsageError
 
-__all__ = [
-    "CONVOLUTIONS",
-    "DENSE",
-    "FILTERS",
-    "FIRST_HEAD",
-    "NEURONS",
-    "CifakeCnn",
-    "Topology",
-    "cifake_cnn",
-    "extractors",
-    "heads",
-]
-
 #: Stage 1 of the grid: 12 feature extractors.
 FILTERS = (16, 32, 64, 128)
 CONVOLUTIONS = (1, 2, 3)

@@ -12,8 +12,6 @@ from torch import nn
 
 from auditor.core.errors import UsageError
 
-__all__ = ["Count", "PrunedCount", "count", "count_pruned", "evaluating"]
-
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:

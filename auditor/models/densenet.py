@@ -9,8 +9,6 @@ from torch import nn
 
 from auditor.models.base import Classifier
 
-__all__ = ["densenet121", "densenet161", "densenet169"]
-
 
 def _unit(inputs: int, outputs: int, size: int) -> nn.Sequential:
     """Pre-activation: BatchNorm, ReLU, convolution."""

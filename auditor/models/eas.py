@@ -9,19 +9,6 @@ from auditor.core.errors import UsageError
 from auditor.models.base import initialise
 from auditor.models.genotype import DenseGenotype, PlainGenotype, PlainLayer, read_genotype
 
-__all__ = [
-    "PAPER_DENSE",
-    "PAPER_PLAIN",
-    "SMALL_DENSE",
-    "SMALL_PLAIN",
-    "DenseNetwork",
-    "Miniblock",
-    "PlainNetwork",
-    "PlainUnit",
-    "build",
-    "eas",
-]
-
 
 def _plain(text: str) -> PlainGenotype:
     """``"c4k3 p m f8"``: convolution, pool, mean over pixels, fully connected."""

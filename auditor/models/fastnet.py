@@ -15,8 +15,6 @@ from torch.nn import functional as F
 
 from auditor.core.errors import UsageError
 
-__all__ = ["FastNet"]
-
 #: 2x2 patches of 3 channels: 12 eigenvectors and their negatives.
 WHITENED = 24
 

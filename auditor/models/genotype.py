@@ -11,25 +11,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from auditor.core.errors import UnreadableError
 from auditor.core.files import read_json, write_json
 
-__all__ = [
-    "EAS_KERNELS",
-    "NASNET_OPS",
-    "TREE_OPS",
-    "DenseGenotype",
-    "Genotype",
-    "MbStage",
-    "MobileGenotype",
-    "NasnetBlock",
-    "NasnetGenotype",
-    "PlainGenotype",
-    "PlainLayer",
-    "TreeGenotype",
-    "file_hash",
-    "parse_genotype",
-    "read_genotype",
-    "write_genotype",
-]
-
 SCHEMA = "auditor.genotype/1"
 
 #: The 13 operations of NASNet's space; ``dil`` has dilation 2, ``sep`` is applied twice.

@@ -7,8 +7,6 @@ from torch import nn
 
 from auditor.models.base import Classifier, conv_unit
 
-__all__ = ["googlenet"]
-
 #: Channels of a module: 1x1; 1x1 then 3x3; 1x1 then 5x5; 1x1 after pooling. ``None``: 3x3 max pooling of stride 2.
 MODULES = (
     (64, 96, 128, 16, 32, 32),

@@ -10,8 +10,6 @@ from torch import nn
 from auditor.models.base import Classifier, conv_unit
 from auditor.models.googlenet import Branches
 
-__all__ = ["inception_v3"]
-
 _unit = partial(conv_unit, eps=1e-3)
 
 

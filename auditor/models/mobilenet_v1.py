@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from auditor.models.base import Classifier, conv_unit, scaled
 
-__all__ = ["MobileNetV1", "mobilenet_v1"]
-
 #: Output channels of the pairs. Behind the first one, a pair halves the image where it widens.
 WIDTHS = (64, 128, 128, 256, 256, *[512] * 6, 1024, 1024)
 

@@ -7,8 +7,6 @@ from torch import nn
 
 from auditor.models.base import Classifier, conv_unit
 
-__all__ = ["mobilenet_v2"]
-
 #: Expansion, output channels, blocks and first stride of each stage.
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 

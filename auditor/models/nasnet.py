@@ -13,8 +13,6 @@ from auditor.models.base import initialise
 from auditor.models.genotype import NasnetBlock, NasnetGenotype, read_genotype
 from auditor.models.nasnet_ops import DropPath, FactorisedReduction, SameConv, keep_probability, make_op, unit
 
-__all__ = ["NASNET_A", "NasnetNetwork", "nasnet", "nasnet_a"]
-
 
 def _add(left: tuple[str, int], right: tuple[str, int]) -> NasnetBlock:
     return NasnetBlock(left=left, right=right)

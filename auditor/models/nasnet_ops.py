@@ -9,8 +9,6 @@ from torch.nn import functional as F
 from auditor.core.errors import UsageError
 from auditor.models.pointwise import pointwise
 
-__all__ = ["DropPath", "FactorisedReduction", "keep_probability", "make_op", "same_padding", "unit"]
-
 
 def same_padding(x: torch.Tensor, kernel: tuple[int, int], stride: int, value: float = 0.0) -> torch.Tensor:
     """Pad so that the output side is ``ceil(side / stride)``; an odd pixel goes to the right and the bottom."""

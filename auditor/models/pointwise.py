@@ -11,8 +11,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-__all__ = ["PointwiseConv", "pointwise"]
-
 
 def pointwise(x: torch.Tensor, weight: torch.Tensor, stride: tuple[int, ...], groups: int = 1) -> torch.Tensor:
     """Unpadded 1x1 convolution without bias, of images (n, channels, H, W) and stride ``(down, right)``."""

@@ -13,18 +13,6 @@ from torch.nn import functional as F
 from auditor.models.base import conv_unit, initialise
 from auditor.models.genotype import MobileGenotype, TreeGenotype, read_genotype
 
-__all__ = [
-    "MbBlock",
-    "MobileNetwork",
-    "TreeBlock",
-    "TreeNetwork",
-    "mb_plan",
-    "network_of",
-    "proxyless",
-    "tree_op",
-    "tree_widths",
-]
-
 
 class _Separable(nn.Module):
     """BatchNorm, ReLU, depthwise convolution, pointwise convolution."""

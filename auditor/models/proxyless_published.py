@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from auditor.models.genotype import MbStage, MobileGenotype, TreeGenotype
 
-__all__ = ["CIFAR", "GPU", "MOBILE"]
-
 _CIFAR_CELLS = """
 7mdi7m5d5577 aiaa3im7didd 7i3a5a3d3ad5 a55d3dd773i7 ai5dd57m7aim 7m7m35a7d3ii dmim777753ii dd5757m5aa37
 7d5miimm3aad 5i3i373i5757 7a7535diadd3 5da533a577d3 mm737d3ma57i 37md7d5di373 dam3ddai5i5i 5id5aad55573

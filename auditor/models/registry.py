@@ -13,8 +13,6 @@ from auditor.core.registry import Registry
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["GENOTYPES", "MODELS", "VARIANTS", "build_model", "genotype_facts", "short_name", "split_variant"]
-
 #: Name -> factory ``(n_classes, image_size, **options) -> nn.Module``. Input of every network: float images
 #: (n, 3, H, W), normalised per channel; output: logits (n, n_classes). Third parties register under the
 #: entry-point group ``auditor.models``.

@@ -16,8 +16,6 @@ from torch.nn import functional as F
 from auditor.core.errors import UsageError
 from auditor.models.base import Classifier, conv_unit
 
-__all__ = ["CifarResNet", "PaddedShortcut", "resnet18", "resnet20", "resnet32", "resnet34", "resnet50", "resnet56"]
-
 Shortcut = Literal["conv", "pad"]
 
 

@@ -10,8 +10,6 @@ from torch import nn
 from auditor.core.errors import UsageError
 from auditor.models.base import Classifier, scaled
 
-__all__ = ["VGG", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"]
-
 #: Convolutions per stage; the stages have 64, 128, 256, 512 and 512 channels and end in a 2x2 max pooling.
 DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 WIDTHS = (64, 128, 256, 512, 512)

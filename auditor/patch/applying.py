@@ -20,8 +20,6 @@ from auditor.patch.open_target import open_target
 from auditor.patch.records import Patch, primary_label
 from auditor.patch.target import Edit, Target
 
-__all__ = ["MAPPING_COLUMNS", "PatchResult", "apply_patch", "revert_patch", "verify_patch"]
-
 MAPPING_COLUMNS = ("id", "split", "index", "path", "op", "from", "to", "hash")
 
 

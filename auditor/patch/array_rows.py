@@ -12,8 +12,6 @@ from auditor.core.files import load_npy
 from auditor.patch.rows import FilePlan, RowFile, merge_rows
 from auditor.runs.tables import write_array
 
-__all__ = ["ArrayRows"]
-
 
 class ArrayRows(RowFile):
     """A ``.npy`` file whose rows are items.

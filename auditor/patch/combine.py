@@ -10,8 +10,6 @@ from typing import Any
 from auditor.core.errors import DataError, UsageError
 from auditor.patch.records import Patch, PatchRecord, check_patch, describe, primary_label
 
-__all__ = ["SHOW_SCHEMA", "Merged", "merge_patches", "summary"]
-
 SHOW_SCHEMA = "auditor.patch-show/1"
 
 

@@ -15,8 +15,6 @@ import psutil
 from auditor.core.errors import DataError, UsageError, storage_errors
 from auditor.core.files import read_json, sync_to_disk, write_json
 
-__all__ = ["ASIDE", "MULTI_FILE", "STATE_SCHEMA", "Change", "CopyState", "copy_state", "new_folder"]
-
 STATE_SCHEMA: Final = "auditor.labelpatch-copy/1"
 #: Folder inside a copy; hidden, so that no adapter takes it for data.
 ASIDE: Final = ".labelpatch"

@@ -24,8 +24,6 @@ from auditor.runs.run import Run
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Created", "Treatment", "create_patch", "label_column_of", "operation", "require_human_verdicts"]
-
 #: What becomes of items to which both labels apply: ``strict`` counts them as wrong, ``lenient`` as right.
 Treatment = Literal["strict", "lenient"]
 

@@ -22,8 +22,6 @@ from auditor.patch.records import (
 )
 from auditor.patch.strict_json import strict_json
 
-__all__ = ["MAX_LINE", "SUFFIX", "is_patch_name", "load_schema", "read_patch", "write_patch"]
-
 SUFFIX = ".labelpatch.jsonl"
 #: Longest line in bytes. A header with 100,000 class names of 30 letters fits.
 MAX_LINE = 4 << 20

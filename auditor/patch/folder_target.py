@@ -17,8 +17,6 @@ from auditor.patch.copies import ASIDE, MULTI_FILE, CopyState
 from auditor.patch.rows import copy_file
 from auditor.patch.target import Edit, Target, write_multi_file
 
-__all__ = ["FolderTarget"]
-
 _DROPPED = f"{ASIDE}/dropped"
 _PLAIN = "".join(c for c in string.printable if c not in "%\t\n\r\x0b\x0c")
 

@@ -16,8 +16,6 @@ from auditor.runs.run import Run
 if TYPE_CHECKING:
     from auditor.review.store import VerdictStore
 
-__all__ = ["Imported", "import_verdicts", "judged_split"]
-
 _BATCH = 1000
 
 

@@ -14,8 +14,6 @@ from auditor.patch.copies import Change
 from auditor.patch.records import Patch, PatchRecord, primary_label
 from auditor.patch.target import Target
 
-__all__ = ["Match", "Problem", "Row", "check_header", "match_apply", "match_revert", "refuse"]
-
 #: Rows named in one message.
 _SHOWN = 5
 

@@ -34,8 +34,6 @@ from auditor.patch.rows import RowFile, RowTarget
 from auditor.patch.target import Target, Unwritable
 from auditor.patch.text_rows import CsvRows, JsonlRows
 
-__all__ = ["OpenedTarget", "open_target"]
-
 
 @dataclass(frozen=True)
 class OpenedTarget:

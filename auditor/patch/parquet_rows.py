@@ -15,8 +15,6 @@ from auditor.data.columns import read_rows, schema_of
 from auditor.data.sources import ColumnFile
 from auditor.patch.rows import FilePlan, RowFile, merge_rows
 
-__all__ = ["AddedColumn", "ParquetRows"]
-
 #: Metadata key of the Hub's description of the columns.
 _HUB = b"huggingface"
 

@@ -14,8 +14,6 @@ from auditor.core.errors import DataError, UnreadableError
 from auditor.core.files import atomic_path
 from auditor.patch.strict_json import strict_json
 
-__all__ = ["PARQUET_SUFFIX", "read_lines", "write_lines"]
-
 PARQUET_SUFFIX: Final = ".labelpatch.parquet"
 #: Key of the file's metadata under which the header stands, as the JSON object of the first line.
 HEADER: Final = b"labelpatch"

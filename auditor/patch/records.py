@@ -11,25 +11,6 @@ from auditor.core.errors import DataError
 from auditor.core.hashing import hash_json
 from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME
 
-__all__ = [
-    "EVALUATION_SPLITS",
-    "LICENSES",
-    "OPS",
-    "REASONS",
-    "SCHEMES",
-    "VERDICTS",
-    "VERSION",
-    "Patch",
-    "PatchHeader",
-    "PatchRecord",
-    "check_patch",
-    "header_from_json",
-    "header_to_json",
-    "primary_label",
-    "record_from_json",
-    "record_to_json",
-]
-
 VERSION: Final = "1"
 OPS: Final = ("relabel", "multi", "drop")
 REASONS: Final = ("neither", "bad_item")

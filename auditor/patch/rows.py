@@ -21,8 +21,6 @@ from auditor.data.base import Dataset
 from auditor.patch.copies import ASIDE, CopyState
 from auditor.patch.target import Edit, Target, write_multi_file
 
-__all__ = ["FilePlan", "RowFile", "RowTarget", "copy_file", "original_rows"]
-
 
 @dataclass(frozen=True)
 class FilePlan:

@@ -16,8 +16,6 @@ from auditor.runs.run import Run
 if TYPE_CHECKING:
     from auditor.review.store import VerdictStore
 
-__all__ = ["consensus_of", "open_store", "probabilities_of", "stored_consensus"]
-
 _K_OF_N = re.compile(r"(\d{1,4})-of-(\d{1,4})")
 
 

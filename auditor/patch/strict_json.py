@@ -7,8 +7,6 @@ from typing import Any
 
 from auditor.core.errors import UnreadableError
 
-__all__ = ["strict_json"]
-
 
 def strict_json(raw: bytes, where: str) -> Any:
     """Parse JSON as the standard says: no NaN, no repeated keys, text that can be written as UTF-8.

@@ -18,8 +18,6 @@ from auditor.data.kinds import ImageDataset
 from auditor.patch.copies import MULTI_FILE, CopyState
 from auditor.patch.records import SCHEMES
 
-__all__ = ["Edit", "Target", "Unwritable", "write_multi_file"]
-
 
 @dataclass(frozen=True)
 class Edit:

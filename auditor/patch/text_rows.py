@@ -15,8 +15,6 @@ from auditor.core.errors import DataError, UnreadableError
 from auditor.core.files import atomic_write, read_json, write_json
 from auditor.patch.rows import FilePlan, RowFile, merge_rows
 
-__all__ = ["CsvRows", "JsonlRows"]
-
 _PACKED = {".gz": (gzip.decompress, lambda raw: gzip.compress(raw, mtime=0)), ".bz2": (bz2.decompress, bz2.compress)}
 
 

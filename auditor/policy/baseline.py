@@ -13,8 +13,6 @@ from auditor.core.files import read_json, write_json
 from auditor.core.version import __version__
 from auditor.policy.rows import Rows
 
-__all__ = ["SCHEMA", "new_rows", "read_baseline", "write_baseline"]
-
 SCHEMA: Final = "auditor.baseline/1"
 
 

@@ -25,8 +25,6 @@ from auditor.quality.run import quality
 from auditor.runs import layout
 from auditor.runs.run import Run, open_run
 
-__all__ = ["check"]
-
 
 def check(
     target: str, policy: Policy, policy_file: str, settings: Settings, *, everything: bool = False

@@ -12,8 +12,6 @@ from auditor.policy.result import Concern, LimitResult
 from auditor.policy.rows import Rows
 from auditor.quality.base import Findings, Outcome
 
-__all__ = ["MOST_CONCERNS", "copies_limit", "count_judged", "severity_limit", "single_limit"]
-
 #: Concerns kept per limit.
 MOST_CONCERNS: Final = 50
 _WORDS: Final = {"splits": ("in", "lie in more than one split"), "labels": ("labelled", "carry different labels")}

@@ -9,8 +9,6 @@ from typing import Any, Final
 
 from auditor.policy.result import GateResult
 
-__all__ = ["SCHEMA", "check_document", "check_lines", "github_annotations", "junit_xml"]
-
 SCHEMA: Final = "auditor.check/1"
 #: Rows named per limit.
 SHOWN: Final = 5

@@ -12,8 +12,6 @@ from auditor.core.errors import ConfigError, UnknownNameError
 from auditor.quality.base import SEVERITIES, Severity
 from auditor.quality.registry import CHECKS, check_names
 
-__all__ = ["Policy", "load_policy", "make_policy"]
-
 _NO_LIMITS: Final = ("near_duplicates", "baseline", "run", "store", "embeddings")
 
 

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Concern", "GateResult", "LimitResult", "Status"]
-
 Status = Literal["passed", "failed", "not measured"]
 
 

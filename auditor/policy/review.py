@@ -10,8 +10,6 @@ from auditor.estimation.uniform import uniform_part
 from auditor.policy.result import LimitResult
 from auditor.stats.intervals import Interval, clopper_pearson
 
-__all__ = ["error_rate", "reviewed"]
-
 
 def reviewed(judged: int, known: np.ndarray, state: ReviewState, limit: int) -> LimitResult:
     """Judged rows with a verdict; where there are fewer rows than asked for, all of them.

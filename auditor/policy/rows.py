@@ -11,8 +11,6 @@ from auditor.core.hashing import hash_strings
 from auditor.data.base import Dataset
 from auditor.runs.run import Run
 
-__all__ = ["Rows", "rows_of_dataset", "rows_of_run"]
-
 
 @dataclass(frozen=True, eq=False)
 class Rows:

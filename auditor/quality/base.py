@@ -14,19 +14,6 @@ import numpy as np
 
 from auditor.quality.groups import Group
 
-__all__ = [
-    "SEVERITIES",
-    "Check",
-    "Findings",
-    "NotApplicable",
-    "Outcome",
-    "Severity",
-    "Status",
-    "check",
-    "joined",
-    "share_of",
-]
-
 Severity = Literal["error", "warning", "info"]
 #: ``error``: numbers computed on this data are wrong. ``warning``: somebody should look. ``info``: good to know.
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")

@@ -7,8 +7,6 @@ import numpy as np
 from auditor.quality.base import Findings, NotApplicable, check, joined
 from auditor.quality.subject import Subject
 
-__all__ = ["class_imbalance", "tiny_classes"]
-
 
 @check("DQ401", "warning", "the item's class has far fewer items than an equal share")
 def class_imbalance(subject: Subject, share: float = 0.1) -> Findings | NotApplicable:

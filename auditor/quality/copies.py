@@ -11,16 +11,6 @@ from auditor.quality.groups import Group, groups_of
 from auditor.quality.image_measures import SMALLEST_SIDE
 from auditor.quality.subject import Subject
 
-__all__ = [
-    "conflicting_duplicates",
-    "exact_duplicates",
-    "leakage",
-    "near_duplicates",
-    "near_leakage",
-    "no_reference",
-    "not_comparable",
-]
-
 _NO_ITEMS = NotApplicable("the items themselves are not here, only probabilities")
 
 

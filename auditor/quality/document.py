@@ -17,8 +17,6 @@ from auditor.runs import layout
 from auditor.runs.run import Run
 from auditor.runs.tables import read_table, write_table
 
-__all__ = ["LISTED", "QUALITY_SCHEMA", "document", "item_table", "recorded_outcomes", "write_quality"]
-
 QUALITY_SCHEMA = "auditor.quality/1"
 #: Items and groups of one check in the document; `quality.parquet` has all.
 LISTED = 10_000

@@ -11,8 +11,6 @@ from auditor.quality.copies import no_reference
 from auditor.quality.features import categories, numbers
 from auditor.quality.subject import Subject
 
-__all__ = ["drift"]
-
 #: Fewest items of a part that is compared, and the items drawn for the test on embeddings.
 FEWEST, DRAWN = 30, 4000
 SEED = 0

@@ -24,8 +24,6 @@ from auditor.quality.hashes import (
 )
 from auditor.quality.pair_verification import cut_chains, gradient_correlation, kept_pairs
 
-__all__ = ["Duplicates", "find_duplicates", "near_text_pairs"]
-
 #: Pairs whose hashes differ in more of the 256 bits are not looked at (half the bits differ by chance).
 MOST_BITS = 56
 #: Images are compared at this size; smaller ones than `SMALLEST_SIDE` hold too little to tell a copy from a

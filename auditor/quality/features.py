@@ -6,8 +6,6 @@ import numpy as np
 
 from auditor.quality.subject import Subject
 
-__all__ = ["categories", "numbers"]
-
 
 def numbers(subject: Subject) -> dict[str, np.ndarray]:
     """Name to float64 array (n,), NaN where an item has none.

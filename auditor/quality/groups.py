@@ -8,8 +8,6 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["Group", "components", "equal_pairs", "groups_of"]
-
 
 @dataclass(frozen=True, eq=False)
 class Group:

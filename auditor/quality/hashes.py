@@ -12,18 +12,6 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.fft import dctn
 
-__all__ = [
-    "BITS",
-    "block_rows",
-    "block_sums",
-    "candidate_pairs",
-    "grey_thumbnails",
-    "image_hashes",
-    "normalised_text",
-    "pairs_in_buckets",
-    "text_sketches",
-]
-
 #: Hash length and band width. Photographs of 32 px shifted by a pixel differ in an eighth of the bits (median);
 #: they then agree on one of the 32 bands of 16 bits with probability 0.98, pictures saved anew (a sixteenth of
 #: the bits) practically always.

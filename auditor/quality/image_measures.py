@@ -10,8 +10,6 @@ import numpy as np
 
 from auditor.quality.hashes import BITS, LUMA, grey_thumbnails, image_hashes
 
-__all__ = ["COLUMNS", "HASH_BYTES", "LARGEST", "SMALLEST_SIDE", "THUMBNAIL", "measure_pictures"]
-
 #: Pictures with more pixels are averaged over blocks first; the arrays beside them stay below 100 MB.
 LARGEST = 1 << 22
 #: Side of the brightness picture kept for comparing; smaller pictures than `SMALLEST_SIDE` hold too little to be

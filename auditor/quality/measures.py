@@ -24,8 +24,6 @@ from auditor.data.decode import UndecodableImage, decode_with_mode, image_header
 from auditor.data.sources import ArraySource, Content, Source, Unreadable
 from auditor.quality.image_measures import COLUMNS, HASH_BYTES, SMALLEST_SIDE, THUMBNAIL, measure_pictures
 
-__all__ = ["ImageMeasures", "joined_measures", "measure_images"]
-
 TASK = "measure images"
 #: Items of one task of a worker, and the fewest for which starting workers pays (about a second each).
 CHUNK, LEAST_FOR_WORKERS = 1000, 8000

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["beyond", "decided_by_nature", "robust_fence"]
-
 #: Where more of the items than this lie beyond an absolute limit, it is how this data looks (X-rays are dark,
 #: sketches are white), and only items that are far from the others count.
 NATURE_SHARE = 0.1

@@ -10,8 +10,6 @@ from auditor.quality.measures import ImageMeasures
 from auditor.quality.pair_verification import cut_chains, gradient_correlation, kept_pairs
 from auditor.quality.windows import LEAST_WINDOW, window_correlation
 
-__all__ = ["near_image_pairs"]
-
 
 def near_image_pairs(
     images: ImageMeasures, rows: np.ndarray, proposed: np.ndarray | None

@@ -11,8 +11,6 @@ from auditor.quality.base import Findings, NotApplicable, check
 from auditor.quality.features import numbers
 from auditor.quality.subject import Subject
 
-__all__ = ["non_iid_order"]
-
 #: Fewest items of a part whose order is looked at, and the items of a part that are looked at (from its start).
 FEWEST, MOST = 50, 200_000
 

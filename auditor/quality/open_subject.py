@@ -18,8 +18,6 @@ from auditor.quality.subject import Neighbours, Subject
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["K_NEIGHBOURS", "make_subject", "neighbours_of", "reference_part"]
-
 #: Neighbours of each item that the checks see.
 K_NEIGHBOURS = 10
 

@@ -7,8 +7,6 @@ import numpy as np
 from auditor.quality.base import Findings, NotApplicable, check, share_of
 from auditor.quality.subject import Subject
 
-__all__ = ["outliers"]
-
 #: Fewest items among which one can be far from the others.
 FEWEST = 50
 

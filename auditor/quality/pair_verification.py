@@ -6,8 +6,6 @@ import numpy as np
 
 from auditor.quality.groups import components
 
-__all__ = ["cut_chains", "gradient_correlation", "kept_pairs"]
-
 #: Least correlation of the brightness gradients of two images, over the whole picture and over its middle. Found
 #: on contact sheets of CIFAR-10, 80 random pairs a band: above .75 all show one photograph (recompressed,
 #: recoloured, shifted by a pixel); from .70 to .75 all but two; from .65 to .70 seven are look-alikes (ships).

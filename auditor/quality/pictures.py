@@ -11,8 +11,6 @@ from auditor.quality.base import Findings, NotApplicable, check, share_of
 from auditor.quality.nature import beyond, decided_by_nature, robust_fence
 from auditor.quality.subject import Subject
 
-__all__ = ["blurry", "bright", "dark", "low_information", "odd_aspect", "odd_mode", "odd_size", "undecodable"]
-
 #: Fewest pictures among which one can be stored in an odd way.
 FEWEST = 10
 

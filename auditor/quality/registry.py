@@ -12,8 +12,6 @@ from auditor.core.registry import Registry
 from auditor.quality.base import SEVERITIES, Check, Findings, NotApplicable, Outcome
 from auditor.quality.subject import Subject
 
-__all__ = ["CHECKS", "check_names", "run_checks"]
-
 #: Checks by name, in the order they are reported. Third parties add theirs through the entry-point group
 #: ``auditor.checks``: a `Check`, or a class whose instances have its attributes.
 CHECKS: Registry[Check] = Registry(

@@ -24,8 +24,6 @@ from auditor.quality.document import document, item_table, write_quality
 from auditor.quality.open_subject import make_subject, neighbours_of
 from auditor.quality.registry import check_names, run_checks
 
-__all__ = ["Quality", "quality"]
-
 
 @dataclass(frozen=True, eq=False)
 class Quality:

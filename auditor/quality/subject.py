@@ -17,8 +17,6 @@ from auditor.quality.near import near_image_pairs
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Neighbours", "Subject"]
-
 #: Nearest items by embedding that are proposed. Of planted copies on CIFAR-10 (EfficientNet-Lite0, 48 px) the original
 #: is among them for 99 % of the mirrored, 96 % of the crops of 80 % and 84 % of the crops of 70 % of the width.
 PROPOSED = 3

@@ -7,8 +7,6 @@ import numpy as np
 from auditor.quality.base import Findings, NotApplicable, check, joined, share_of
 from auditor.quality.subject import Subject
 
-__all__ = ["constant_columns", "missing_values", "target_leakage"]
-
 #: Fewest items of each class that is predicted, and items drawn.
 FEWEST, DRAWN = 10, 20_000
 SEED = 0

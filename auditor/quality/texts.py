@@ -13,8 +13,6 @@ from auditor.quality.hashes import normalised_text
 from auditor.quality.nature import decided_by_nature
 from auditor.quality.subject import Subject
 
-__all__ = ["damage_of", "encoding_damage", "near_empty_text", "skeleton", "template_texts"]
-
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: "&amp;", "&#39;", and what is left of them where the ampersand was lost: " #39;".

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-__all__ = ["LEAST_WINDOW", "SCALES", "window_correlation"]
-
 #: Sides to which the smaller picture is reduced before it is slid over the 32 x 32 of the other: parts of 90 % to
 #: 60 % of its width. A whole copy is what `alike.gradient_correlation` looks for.
 SCALES = (30, 29, 28, 27, 26, 25, 24, 22, 20, 19)

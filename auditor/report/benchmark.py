@@ -11,8 +11,6 @@ from typing import Any
 from auditor.core.files import write_text
 from auditor.report.rendering import render
 
-__all__ = ["BenchmarkReport", "render_html", "render_json", "render_markdown", "write_reports"]
-
 
 @dataclass(frozen=True)
 class BenchmarkReport:

@@ -14,8 +14,6 @@ from auditor.core.files import write_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["BLUE", "DARK", "GREEN", "GREY", "PALETTE", "PURPLE", "RED", "YELLOW", "chart_svg", "points", "write_chart"]
-
 #: The colours differ in brightness too, for those who see no colours.
 PALETTE: Final = ("#0b5fa5", "#d1495b", "#e3a018", "#5b8c5a", "#7a4fa3", "#3c3c3c", "#8d8d8d")
 BLUE, RED, YELLOW, GREEN, PURPLE, DARK, GREY = PALETTE

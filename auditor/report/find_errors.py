@@ -17,8 +17,6 @@ from auditor.report.pictures import picture_of
 from auditor.report.rendering import render
 from auditor.runs.run import Run
 
-__all__ = ["SHOWN", "CalibrationBin", "ReportData", "collect", "render_html", "render_markdown", "write_report"]
-
 #: Suspects shown with picture or text, undecodable items, and pairs of classes.
 SHOWN, BAD_SHOWN, PAIRS_SHOWN = 60, 50, 15
 

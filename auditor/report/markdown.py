@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["ABSENT", "interval", "number", "percent", "table"]
-
 #: Shown where there is no figure.
 ABSENT = "-"
 _NUMBER = re.compile(r"[*`]*[+\-−±<>]?\s*\d")

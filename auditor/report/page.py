@@ -12,8 +12,6 @@ from markdown_it.token import Token
 
 from auditor.report.pictures import data_uri
 
-__all__ = ["page_html"]
-
 _STYLE = (
     ".wide { margin:12px 0; max-width:100% } ul { max-width:84ch; padding-left:1.2em } li { margin:5px 0 } "
     "th,td { text-align:left } td { white-space:normal } td code { white-space:nowrap }"

@@ -11,8 +11,6 @@ from typing import Final
 from auditor.core.errors import ResourceError
 from auditor.core.files import atomic_path
 
-__all__ = ["print_pdf"]
-
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 #: Seconds a print may take.
 PATIENCE: Final = 120

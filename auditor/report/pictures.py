@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from auditor.data.base import Dataset
 
-__all__ = ["EXCERPT", "THUMBNAIL", "data_uri", "fitted", "picture_of", "thumbnail_uri"]
-
 #: Longer side of a thumbnail in pixels.
 THUMBNAIL = 96
 #: Characters of a text item shown.

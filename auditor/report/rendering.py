@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-__all__ = ["render"]
-
 _FILTERS: Final[dict[str, Callable[..., str]]] = {
     "thousands": lambda n: "-" if n is None else f"{n:,}",
     "pct": lambda x, digits=2: "-" if x is None else f"{100 * x:.{digits}f}",

@@ -17,8 +17,6 @@ from auditor.review.database import Database
 from auditor.review.events import chunked
 from auditor.review.vocabulary import canonical
 
-__all__ = ["plant", "plant_into", "read_controls", "set_detections", "set_detections_in", "set_fact"]
-
 #: Largest control file in bytes; controls are some dozens or hundreds of items.
 _LARGEST: Final = 16 << 20
 

@@ -13,16 +13,6 @@ from auditor.core.seeds import generator
 from auditor.review.votes import VoteTable
 from auditor.stats.intervals import Interval, clopper_pearson
 
-__all__ = [
-    "Agreement",
-    "ReviewerReport",
-    "Share",
-    "cohen_kappa",
-    "fleiss_kappa",
-    "krippendorff_alpha",
-    "reviewer_reports",
-]
-
 
 @dataclass(frozen=True)
 class Agreement:

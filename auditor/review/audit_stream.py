@@ -19,8 +19,6 @@ from auditor.review.events import chunked
 from auditor.review.votes import objects
 from auditor.stats import sampling
 
-__all__ = ["AuditStream", "draw", "read", "stream_facts"]
-
 #: Key of `schema.meta` that describes a stream drawn by importance.
 _KEY: Final = "audit_stream"
 #: Relative difference of stored and recomputed probabilities that rounding explains.

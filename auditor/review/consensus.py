@@ -19,18 +19,6 @@ from auditor.review.dawid_skene import dawid_skene
 from auditor.review.vocabulary import OTHER, VERDICTS, canonical, label_of, other, outcome
 from auditor.review.votes import VoteTable
 
-__all__ = [
-    "INCOMPLETE",
-    "NO_AGREEMENT",
-    "ErrorCounts",
-    "ItemConsensus",
-    "count_errors",
-    "crowdlab_consensus",
-    "dawid_skene_consensus",
-    "k_of_n",
-    "majority",
-]
-
 #: Enough reviewers, but no verdict reached the number of votes the rule asks for.
 NO_AGREEMENT: Final = "no_agreement"
 #: Not yet as many votes as the rule asks for, and no verdict has won without them.

@@ -10,8 +10,6 @@ import numpy as np
 from auditor.core.errors import ProbabilityError
 from auditor.review.dawid_skene import check_votes, vote_counts
 
-__all__ = ["CrowdlabFit", "Votes", "ask_next", "crowdlab", "majority_labels"]
-
 _LEAST: Final = 1e-6
 
 

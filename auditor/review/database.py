@@ -13,8 +13,6 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModu
 
 from auditor.core.errors import MissingExtraError, ResourceError, RunError, StorageError, UsageError
 
-__all__ = ["HEAD", "REVIEW_FILE", "SQLITE_CACHE", "Database", "alembic_config"]
-
 #: Name of the default store inside a run folder.
 REVIEW_FILE: Final = "review.sqlite"
 #: Pages SQLite keeps per connection: negative, in KiB.

@@ -8,8 +8,6 @@ import numpy as np
 
 from auditor.core.errors import LabelError
 
-__all__ = ["DawidSkeneFit", "check_votes", "dawid_skene", "vote_counts"]
-
 
 @dataclass(frozen=True)
 class DawidSkeneFit:

@@ -15,8 +15,6 @@ from auditor.review import schema
 from auditor.review.database import Database
 from auditor.review.vocabulary import canonical, other
 
-__all__ = ["ORIGINS", "SubmitResult", "checked_reviewer", "chunked", "count", "rewind", "submit"]
-
 #: Where verdicts come from: the review screen, published votes, the person who settles disagreements.
 ORIGINS: Final = ("review", "import", "adjudication")
 

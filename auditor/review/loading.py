@@ -19,8 +19,6 @@ from auditor.review.additions import plant_into, set_detections_in
 from auditor.review.database import SQLITE_CACHE, Database
 from auditor.review.sampling import draw_audit, score_bands
 
-__all__ = ["QueuePlan", "RunTables", "load", "read_meta"]
-
 _CHUNK: Final = 20_000
 
 

@@ -20,24 +20,6 @@ from auditor.core.errors import DataError, LabelError, UnreadableError
 from auditor.core.files import read_json
 from auditor.core.row_lookup import RowLookup, file_numbers
 
-__all__ = [
-    "CATEGORIES",
-    "PublishedItem",
-    "Schema",
-    "category",
-    "check_numbers",
-    "check_rows",
-    "consensus_counts",
-    "label_numbers",
-    "parse_published",
-    "place_published",
-    "published_rows",
-    "published_votes",
-    "read_index",
-    "read_published",
-    "renamed",
-]
-
 Schema = Literal["class", "imagenet", "imdb", "amazon", "audioset"]
 
 #: What an item can turn out to be. ``error`` is audioset's: its errors are not split further.

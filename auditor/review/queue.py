@@ -18,8 +18,6 @@ from auditor.review.database import Database
 from auditor.review.events import chunked, count, rewind
 from auditor.review.loading import QueuePlan
 
-__all__ = ["Reordering", "ask_again", "claim_batch", "last_reordering", "next_ranked", "release", "reorder"]
-
 #: Any fixed number; the schema comes on top, so that runs in one database do not wait for each other.
 _QUEUE_LOCK: Final = 0x61756471
 _STREAMS: Final = ("ranked", "audit", "control")

@@ -9,8 +9,6 @@ import numpy as np
 
 from auditor.core.seeds import generator
 
-__all__ = ["BAND_EDGES", "AuditDraw", "draw_audit", "score_bands"]
-
 #: Bands of the ranking, as shares of the items from the most suspicious on. Errors are densest at the top, so the
 #: bands are narrow there.
 BAND_EDGES: Final = (0.01, 0.05, 0.2, 0.5, 1.0)

@@ -6,23 +6,6 @@ from typing import Final
 
 import sqlalchemy as sa
 
-__all__ = [
-    "CLAIMED",
-    "DONE",
-    "EXPIRED",
-    "assignments",
-    "audit_draws",
-    "controls",
-    "current",
-    "detections",
-    "events",
-    "items",
-    "meta",
-    "metadata",
-    "queue",
-    "reviewers",
-]
-
 #: States of an assignment.
 CLAIMED: Final = 0  # in a reviewer's hand until `claimed_until`
 DONE: Final = 1  # judged

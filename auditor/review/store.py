@@ -16,8 +16,6 @@ from auditor.review.database import Database
 from auditor.review.events import SubmitResult, checked_reviewer, submit
 from auditor.review.loading import QueuePlan, RunTables, load, read_meta
 
-__all__ = ["VerdictStore"]
-
 
 class VerdictStore:
     """Items, queue and verdicts of one run. Safe to share between threads; several processes may open one store.

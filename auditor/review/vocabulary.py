@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-__all__ = ["OTHER", "VERDICTS", "canonical", "label_of", "other", "outcome"]
-
 #: Verdicts without a class of their own; ``other:<class>`` comes on top.
 VERDICTS: Final = ("given", "suggested", "both", "neither", "unsure", "bad_item")
 #: Prefix of the verdict that names a class.

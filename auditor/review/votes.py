@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["VoteTable", "objects", "votes_from"]
-
 
 @dataclass(frozen=True)
 class VoteTable:

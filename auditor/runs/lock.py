@@ -11,8 +11,6 @@ from filelock import FileLock, Timeout
 from auditor.core.errors import RunError, storage_errors
 from auditor.runs.layout import LOCK
 
-__all__ = ["locked"]
-
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:

@@ -17,8 +17,6 @@ from auditor.core.row_lookup import RowLookup
 from auditor.runs import layout
 from auditor.runs.tables import read_table
 
-__all__ = ["Run", "open_run"]
-
 
 @dataclass(frozen=True)
 class Run:

@@ -14,8 +14,6 @@ from auditor.core.files import read_json, write_json
 from auditor.core.hashing import hash_file, hash_json
 from auditor.runs.layout import STAGES
 
-__all__ = ["StageRecord", "Stages"]
-
 
 @dataclass(frozen=True)
 class StageRecord:

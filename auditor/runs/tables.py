@@ -14,8 +14,6 @@ import pyarrow.parquet as pq
 from auditor.core.errors import UnreadableError
 from auditor.core.files import atomic_path, atomic_write
 
-__all__ = ["read_arrow", "read_table", "write_array", "write_arrays", "write_table"]
-
 
 def write_table(path: Path, frame: pd.DataFrame, schema: str) -> None:
     """Write `frame` with its schema name and version in the file's metadata."""

@@ -12,8 +12,6 @@ from auditor.core.errors import DataError
 from auditor.stats.intervals import wilson
 from auditor.stats.logistic import platt_scaling
 
-__all__ = ["ReliabilityBin", "brier_score", "calibrated_probability", "cross_fitted", "match_total", "reliability"]
-
 #: Verdicts from which the shape is learned (isotonic) instead of two numbers (Platt).
 ISOTONIC_FROM = 500
 _FOLDS = 5

@@ -10,8 +10,6 @@ from auditor.core.errors import DataError
 from auditor.core.seeds import generator
 from auditor.stats.ranks import spearman
 
-__all__ = ["Relation", "capacity_relations"]
-
 #: Draws of items handled at once.
 _BLOCK = 200
 

@@ -8,8 +8,6 @@ import numpy as np
 
 from auditor.core.errors import DataError
 
-__all__ = ["Selection", "select_fdr"]
-
 
 @dataclass(frozen=True, eq=False)
 class Selection:

@@ -9,8 +9,6 @@ from scipy.stats import beta, norm
 
 from auditor.core.errors import DataError
 
-__all__ = ["Interval", "clopper_pearson", "wilson"]
-
 
 @dataclass(frozen=True)
 class Interval:

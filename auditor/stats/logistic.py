@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-__all__ = ["Platt", "fit_logistic", "log_loss", "platt_scaling"]
-
 
 def fit_logistic(X: np.ndarray, wrong: np.ndarray, weights: np.ndarray, C: float, penalty: np.ndarray) -> np.ndarray:
     """Minimise ``C sum_i w_i log(1 + exp(-t_i X_i b)) + sum_j penalty_j b_j^2 / 2``, t = +-1.

@@ -9,8 +9,6 @@ from scipy.stats import binom, t
 
 from auditor.core.errors import DataError
 
-__all__ = ["discordant_counts", "holm", "mcnemar", "mcnemar_greater", "seeded_greater", "sign_flip"]
-
 #: Items multiplied at once: float32 sums of 0 and 1 stay exact below 2**24.
 _BLOCK = 1 << 20
 

@@ -10,8 +10,6 @@ from scipy.stats import binom
 from auditor.core.errors import DataError
 from auditor.stats.fdr import Selection
 
-__all__ = ["reviews_for_first_cut", "select_precision"]
-
 #: Cuts tried: 5 % to 100 % of the candidates.
 _GRID = 20
 

@@ -14,8 +14,6 @@ import numpy as np
 from auditor.core.errors import DataError
 from auditor.stats.resampling import row_patterns
 
-__all__ = ["Crossover", "accuracy_at", "benign_left", "crossover", "simulate", "simulated_sd"]
-
 #: Draws held in memory at once.
 _BLOCK = 100
 

@@ -6,8 +6,6 @@ import numpy as np
 
 from auditor.core.errors import DataError
 
-__all__ = ["kendall_tau", "min_ranks", "pair_signs", "rank_bounds", "spearman", "tie_groups"]
-
 
 def min_ranks(values: np.ndarray) -> np.ndarray:
     """Rank of each value, 1 = highest; equal values share the smallest rank.

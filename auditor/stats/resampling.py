@@ -14,8 +14,6 @@ from numba import njit
 from auditor.core.errors import DataError
 from auditor.core.seeds import derive_seed
 
-__all__ = ["resample_weights", "row_patterns"]
-
 #: Bytes of weights handed out at once.
 _BYTES = 64 << 20
 

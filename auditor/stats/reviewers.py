@@ -6,8 +6,6 @@ import math
 
 from auditor.stats.intervals import Interval, clopper_pearson
 
-__all__ = ["accuracy_from_pairs"]
-
 
 def accuracy_from_pairs(differ: int, pairs: int, level: float = 0.95) -> Interval:
     """Share of single verdicts that are right, from pairs of independent verdicts on the same items.

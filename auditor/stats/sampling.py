@@ -9,8 +9,6 @@ from scipy.special import expit
 
 from auditor.core.errors import DataError
 
-__all__ = ["UNIFORM_SHARE", "AuditSample", "audit_probabilities", "draw_audit"]
-
 #: Share of the draws that is uniform. It caps every weight at 1 / UNIFORM_SHARE = 3.33, and it is what finds errors
 #: the model cannot see.
 UNIFORM_SHARE = 0.3

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["mean_interval", "paired"]
-
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
     """Mean, low and high of Student's t interval. Of one value nothing is known about the spread: low and high are the

@@ -12,8 +12,6 @@ from scipy.special import betaln, gammaln
 
 from auditor.core.errors import DataError
 
-__all__ = ["PRIOR", "Remaining", "log_ratio", "remaining_errors"]
-
 #: (a, b) of the default prior: errors are expected to be rare.
 PRIOR = (0.5, 20.0)
 

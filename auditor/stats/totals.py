@@ -18,16 +18,6 @@ from auditor.stats.intervals import Interval, clopper_pearson
 from auditor.stats.logistic import Platt, platt_scaling
 from auditor.stats.sampling import AuditSample
 
-__all__ = [
-    "LEAST_FOR_A_NUMBER",
-    "Total",
-    "allow_for_overlooked",
-    "correct_for_reviewer",
-    "estimate_total",
-    "stratified_total",
-    "uniform_total",
-]
-
 #: Below this many draws the normal interval covers less than it says (measured), and is called approximate.
 APPROXIMATE_BELOW = 200
 #: Below this many draws the single number means next to nothing (one wrong draw of one makes it "all"): only its limits

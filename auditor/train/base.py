@@ -14,8 +14,6 @@ import numpy as np
 
 from auditor.core.progress import Progress
 
-__all__ = ["Dynamics", "FitResult", "FitTask", "Trainer", "TrainingData"]
-
 
 @dataclass(frozen=True)
 class TrainingData:

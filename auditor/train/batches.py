@@ -11,8 +11,6 @@ from torch.nn import functional as F
 from auditor.core.errors import DataError
 from auditor.core.seeds import derive_seed
 
-__all__ = ["ImageTensor", "normalised", "shuffled_batches"]
-
 
 class ImageTensor:
     """All images of a data set as uint8 on one device.

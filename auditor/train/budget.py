@@ -7,8 +7,6 @@ from typing import Any, Literal, TypeVar, get_args
 
 from auditor.core.errors import UnknownNameError
 
-__all__ = ["BudgetClass", "budget_table", "check_budget_class", "reproduction_label"]
-
 T = TypeVar("T")
 
 #: ``smoke``: seconds, for tests. ``cpu``: the smallest honest run on two cores. ``gpu10``: ten minutes of one GPU.

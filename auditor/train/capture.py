@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["DynamicsRecorder", "summarise_logits"]
-
 
 def summarise_logits(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """The three numbers detectors need per item.

@@ -10,8 +10,6 @@ import torch
 
 from auditor.core.files import atomic_path
 
-__all__ = ["load_checkpoint", "random_state", "restore_random_state", "save_checkpoint"]
-
 #: Raise when the meaning of the state changes: older checkpoints are then started over.
 SCHEMA = 1
 

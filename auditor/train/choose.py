@@ -12,8 +12,6 @@ from auditor.core.registry import Registry
 from auditor.models.registry import MODELS, VARIANTS
 from auditor.train.base import Trainer, TrainingData
 
-__all__ = ["TRAINERS", "Budget", "choose_by_size", "choose_trainer", "list_models", "make_trainer"]
-
 Budget = Literal["smoke", "quick", "standard"]
 
 #: Trainers by name. The class is called without arguments, or its ``from_budget(budget)`` where it has one.

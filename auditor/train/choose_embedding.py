@@ -12,8 +12,6 @@ from auditor.train.embeddings import moments
 from auditor.train.encoders import Encoder, encoder_kind, make_encoder, missing
 from auditor.train.frozen import FrozenTrainer
 
-__all__ = ["LOG_PROBABILITIES", "Embedding", "choose_embedding", "fit_for_cosine", "standardised"]
-
 LOG_PROBABILITIES = "log-probabilities"
 #: Encoders whose weights come in a package, by kind of data.
 PACKAGED = {"image": "efficientnet-lite0", "text": "minilm"}

@@ -11,8 +11,6 @@ from auditor.core.progress import Progress, SilentProgress
 from auditor.train.base import FitResult, FitTask, Trainer, TrainingData
 from auditor.train.results import checkpoint_folder, fit_limited, save_result
 
-__all__ = ["Cluster", "fit_on_cluster", "resolve_on_cluster"]
-
 T = TypeVar("T")
 
 

@@ -17,8 +17,6 @@ from auditor.train.cluster import Cluster, fit_on_cluster, resolve_on_cluster
 from auditor.train.results import data_hash, fit_and_store, load_result, task_key
 from auditor.train.workers import run_in_workers
 
-__all__ = ["fit_missing", "run_tasks", "stored_results"]
-
 T = TypeVar("T", bound=Trainer)
 
 

@@ -11,8 +11,6 @@ import torch
 from auditor.core.errors import UsageError
 from auditor.core.machine import cpu_count
 
-__all__ = ["choose_device", "choose_precision", "describe_device", "torch_threads"]
-
 Precision = Literal["fp32", "bf16"]
 
 

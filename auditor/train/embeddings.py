@@ -18,8 +18,6 @@ from auditor.core.hashing import hash_array, hash_json, hash_strings
 from auditor.core.progress import Progress
 from auditor.train.encoders import Encode, Encoder
 
-__all__ = ["embed", "embedding_key", "moments"]
-
 #: Items per chunk file, and per call of the encoder. Constants: both can change the last bit of a feature.
 CHUNK, BATCH = 1024, 64
 WHOLE = "embeddings.npy"

@@ -17,8 +17,6 @@ from auditor.core.errors import AuditorError, OfflineError, UnknownNameError, Us
 from auditor.core.hashing import hash_bytes
 from auditor.core.registry import Registry
 
-__all__ = ["ENCODERS", "Encoder", "LiteEncoder", "TorchvisionEncoder", "encoder_kind", "make_encoder", "missing"]
-
 #: A batch (uint8 images (b, H, W, 3), or b texts) to float32 features (b, width).
 Encode = Callable[[Any], np.ndarray]
 

@@ -14,8 +14,6 @@ from auditor.core.errors import MissingExtraError, UnknownNameError, UnreadableE
 from auditor.core.files import atomic_write
 from auditor.train.encoders import Encode, absent, normalised, ready, weights_identity
 
-__all__ = ["ImageTransformer", "MiniLM", "TextTransformer", "TimmEncoder"]
-
 
 @dataclass(frozen=True)
 class TimmEncoder:

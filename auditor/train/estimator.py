@@ -15,8 +15,6 @@ from auditor.core.errors import EmptyDataError, UsageError
 from auditor.core.progress import Progress
 from auditor.train.base import FitResult, FitTask, TrainingData
 
-__all__ = ["EstimatorTrainer", "check_kind", "constant_result", "widen_probabilities"]
-
 
 def check_kind(trainer: str, wanted: str, data: TrainingData, task: FitTask) -> None:
     """Refuse data a trainer cannot read, and tasks without training items.

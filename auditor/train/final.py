@@ -21,18 +21,6 @@ from auditor.train.held_back import HeldBack
 from auditor.train.image_network import Fitted, ImageNetwork
 from auditor.train.recipe import SGD, Recipe, Stage
 
-__all__ = [
-    "AMOUNTS",
-    "Amount",
-    "FinalNetwork",
-    "accuracy",
-    "benchmark_recipe",
-    "predict_test_once",
-    "slug",
-    "split_training",
-    "without_test",
-]
-
 
 @dataclass(frozen=True)
 class Amount:

@@ -13,8 +13,6 @@ from auditor.core.hashing import hash_strings
 from auditor.core.seeds import derive_seed
 from auditor.train.base import FitTask
 
-__all__ = ["FoldPlan", "NotAuditable", "merge_groups", "plan_folds", "seed_tasks"]
-
 #: Independent members of its class that every training part must hold. Below this a network has seen too little
 #: of the class for its probability to mean anything.
 MIN_PER_CLASS = 5

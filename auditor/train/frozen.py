@@ -25,8 +25,6 @@ from auditor.train.estimator import check_kind, constant_result
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["FrozenTrainer"]
-
 
 @dataclass(frozen=True)
 class FrozenTrainer:

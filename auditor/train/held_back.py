@@ -10,8 +10,6 @@ import numpy as np
 
 from auditor.core.errors import UsageError
 
-__all__ = ["HeldBack"]
-
 
 class HeldBack:
     """Owns features or labels of a test split, opens them when first asked, and hands them out once per network.

@@ -11,8 +11,6 @@ from torch import nn
 
 from auditor.train.recipe import Recipe
 
-__all__ = ["Hooks", "Stepper"]
-
 
 class Stepper(Protocol):
     """Updates all parameters of one network; `auditor.train.optim.Optimiser` is the usual one."""

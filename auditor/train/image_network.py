@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from auditor.train.hooks import Hooks
     from auditor.train.loop import TrainingLoop
 
-__all__ = ["Fitted", "ImageNetwork"]
-
 #: Pixels of training images (3,000 of 32 px) the whitening layer of fastnet is computed from.
 INPUT_PIXELS = 3000 * 32 * 32
 

@@ -15,8 +15,6 @@ from auditor.models.registry import build_model
 from auditor.train.batches import normalised
 from auditor.train.results import weights_path
 
-__all__ = ["KeptNetwork", "kept_tasks", "load_kept"]
-
 
 @dataclass(frozen=True)
 class KeptNetwork:

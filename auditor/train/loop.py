@@ -22,8 +22,6 @@ from auditor.train.hooks import Hooks
 from auditor.train.optim import Optimiser
 from auditor.train.recipe import Recipe, View
 
-__all__ = ["TrainingLoop"]
-
 #: Pixels per forward pass in prediction (500 images of 32 px); bounds memory, and in evaluation mode rows do not
 #: influence each other.
 PREDICT_PIXELS = 500 * 32 * 32

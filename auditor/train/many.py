@@ -19,8 +19,6 @@ from auditor.train.crossval import fit_missing, stored_results
 from auditor.train.final import slug
 from auditor.train.results import data_hash, fit_limited, task_key
 
-__all__ = ["TestRows", "fit_entries", "fit_many", "fit_name", "open_rows", "ready"]
-
 
 @dataclass(frozen=True)
 class TestRows:

@@ -10,8 +10,6 @@ from torch import nn
 
 from auditor.train.recipe import Recipe
 
-__all__ = ["Optimiser", "Steps", "orthogonalise"]
-
 #: Momentum of the filters' buffers.
 FILTER_MOMENTUM = 0.6
 

@@ -16,8 +16,6 @@ from auditor.core.progress import Progress
 from auditor.train.base import FitTask, TrainingData
 from auditor.train.estimator import EstimatorTrainer
 
-__all__ = ["PixelTrainer", "pixel_features"]
-
 
 @dataclass(frozen=True)
 class PixelTrainer(EstimatorTrainer):

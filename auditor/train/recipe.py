@@ -9,8 +9,6 @@ from typing import Any, Literal
 from auditor.core.errors import ConfigError, UnknownNameError
 from auditor.train.budget import budget_table
 
-__all__ = ["BUDGETS", "SGD", "THREADS", "Recipe", "Stage", "View", "recipe_for"]
-
 
 @dataclass(frozen=True)
 class Stage:

@@ -16,17 +16,6 @@ from auditor.core.hashing import hash_array, hash_file, hash_json, hash_strings
 from auditor.core.progress import Progress
 from auditor.train.base import Dynamics, FitResult, FitTask, Trainer, TrainingData
 
-__all__ = [
-    "checkpoint_folder",
-    "data_hash",
-    "fit_and_store",
-    "fit_limited",
-    "load_result",
-    "save_result",
-    "task_key",
-    "weights_path",
-]
-
 #: Layout of a stored result; another number is not read.
 SCHEMA = 1
 _DYNAMICS = tuple(f.name for f in fields(Dynamics))

@@ -13,8 +13,6 @@ from auditor.core.progress import Progress
 from auditor.train.base import FitTask, TrainingData
 from auditor.train.estimator import EstimatorTrainer
 
-__all__ = ["TableTrainer", "prepare_columns"]
-
 #: Most categories a column may have; scikit-learn bins into at most 255.
 MAX_CATEGORIES = 255
 #: Below so many rows a column of distinct values is too likely to be a measurement.

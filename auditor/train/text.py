@@ -17,8 +17,6 @@ from auditor.core.progress import Progress
 from auditor.train.base import FitTask, TrainingData
 from auditor.train.estimator import EstimatorTrainer
 
-__all__ = ["TfidfTrainer"]
-
 
 @dataclass(frozen=True)
 class TfidfTrainer(EstimatorTrainer):

@@ -23,8 +23,6 @@ from auditor.core.progress import Progress
 from auditor.train.base import FitTask, Trainer, TrainingData
 from auditor.train.results import fit_and_store
 
-__all__ = ["SharedData", "run_in_workers"]
-
 #: Seconds a stopped worker gets before it is killed.
 GRACE = 3.0
 

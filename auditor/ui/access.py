@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["AccessGuard", "check_binding", "has_login", "is_allowed", "is_loopback", "user_of"]
-
 #: Paths that show data. The rest of Streamlit's routes must answer before a login: they are the login page.
 GUARDED: Final = ("/auditor/", "/media/", "/_stcore/upload_file")
 

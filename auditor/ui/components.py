@@ -12,8 +12,6 @@ import streamlit as st
 from auditor.core.errors import AuditorError
 from auditor.ui.workspace import Workspace
 
-__all__ = ["error_box", "gallery_grid", "review_card", "table"]
-
 
 @cache
 def _component(name: str, html: str) -> Any:

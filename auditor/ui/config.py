@@ -9,8 +9,6 @@ from typing import Final
 
 from auditor.core.errors import ConfigError
 
-__all__ = ["ReviewConfig", "config_from_environ", "configure", "current_config"]
-
 _TRUE: Final = {"1", "true", "yes", "on"}
 
 

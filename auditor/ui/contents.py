@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from auditor.data.base import Dataset
     from auditor.explain.item import RunNetworks
 
-__all__ = ["WIDTHS", "Contents"]
-
 #: Widths a picture can be asked for, so that the cache on disk cannot be made to grow without end.
 WIDTHS: Final = (96, 192, 384, 768, 1536)
 #: Pictures no longer than this are sent without loss: every pixel counts.

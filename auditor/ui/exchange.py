@@ -15,8 +15,6 @@ from auditor.core.errors import ResourceError
 from auditor.review.readout import ReviewItem
 from auditor.review.store import VerdictStore
 
-__all__ = ["BATCH", "REFILL_AT", "Exchange"]
-
 #: Items in a card's hand, and when it is filled up again.
 BATCH: Final = 50
 REFILL_AT: Final = 20

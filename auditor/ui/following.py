@@ -12,8 +12,6 @@ from auditor.detect.base import Evidence
 from auditor.estimation.adaptive import EVERY, is_due, too_large, update_order
 from auditor.ui.workspace import Workspace
 
-__all__ = ["Follower", "nudge"]
-
 
 class Follower:
     """Learns the order of one workspace, one run of it at a time."""

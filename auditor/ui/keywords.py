@@ -8,8 +8,6 @@ from typing import Final
 
 import numpy as np
 
-__all__ = ["Keywords"]
-
 _WORD: Final = re.compile(r"[^\W_]{2,}")
 #: Texts read for the counts; more change the weights little.
 MOST_TEXTS: Final = 20_000

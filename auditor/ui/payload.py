@@ -10,8 +10,6 @@ from auditor.review.readout import ReviewItem
 from auditor.ui.rows import N_EXEMPLARS
 from auditor.ui.workspace import Workspace
 
-__all__ = ["face", "grid_item", "hand_data", "item_payload", "map_url", "picture_url"]
-
 #: Letters of a text exemplar.
 SNIPPET = 240
 

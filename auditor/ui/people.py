@@ -9,8 +9,6 @@ from auditor.review.events import checked_reviewer
 from auditor.ui.access import has_login, is_allowed
 from auditor.ui.config import current_config
 
-__all__ = ["current_reviewer", "require_login"]
-
 
 def require_login() -> None:
     """Stop the page for people who have not logged in, where a login is configured."""

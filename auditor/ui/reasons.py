@@ -11,8 +11,6 @@ from auditor.runs import layout
 from auditor.ui.payload import face, map_url
 from auditor.ui.workspace import Workspace
 
-__all__ = ["reasons"]
-
 #: The explanation reads whole tables; above this many items only the run's own figures are told.
 MOST_ITEMS: Final = 300_000
 _NOT_COMPUTED: Final = (

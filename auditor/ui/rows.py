@@ -17,8 +17,6 @@ from auditor.runs import layout
 from auditor.runs.run import Run
 from auditor.runs.tables import read_arrow
 
-__all__ = ["RunRows"]
-
 #: ``sha256:`` and 64 hexadecimal digits.
 HASH_LENGTH = 71
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")

@@ -34,8 +34,6 @@ from auditor.ui.config import ReviewConfig, configure, current_config
 from auditor.ui.reasons import reasons
 from auditor.ui.workspace import Workspace, close_workspace, workspace
 
-__all__ = ["SCRIPT", "lifespan", "middleware", "routes", "serve"]
-
 #: The Streamlit script. Absolute: a relative path would be resolved against whoever launches the app.
 SCRIPT: Final = str(Path(__file__).parent / "script.py")
 

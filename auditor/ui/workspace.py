@@ -28,17 +28,6 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtraError(error.name or "sqlalchemy", "ui", "the review app") from error
 
-__all__ = [
-    "Workspace",
-    "choose",
-    "close_workspace",
-    "finished_runs",
-    "follow_detectors",
-    "open_workspace",
-    "take_in",
-    "workspace",
-]
-
 
 @dataclass(frozen=True)
 class Workspace:

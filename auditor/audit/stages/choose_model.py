@@ -11,8 +11,6 @@ from auditor.runs import layout
 from auditor.train.base import Trainer
 from auditor.train.choose import choose_trainer
 
-__all__ = ["choose_model"]
-
 
 def choose_model(context: Context, bad: np.ndarray) -> StageResult[Trainer]:
     """The caller's trainer, the one asked for by name, or what suits the usable items."""

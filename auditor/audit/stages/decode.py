@@ -14,8 +14,6 @@ from auditor.data.base import BadItem
 from auditor.data.kinds import ImageDataset
 from auditor.runs.tables import write_array
 
-__all__ = ["Decoded", "decode"]
-
 
 @dataclass(frozen=True)
 class Decoded:

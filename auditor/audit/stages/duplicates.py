@@ -14,8 +14,6 @@ from auditor.data.kinds import ImageDataset, TextDataset
 from auditor.runs import layout
 from auditor.runs.tables import write_array
 
-__all__ = ["GROUPS", "group_duplicates"]
-
 #: Group number of every item, int64 (n,).
 GROUPS = layout.WORK + "/groups.npy"
 

@@ -16,8 +16,6 @@ from auditor.runs import layout
 from auditor.runs.tables import write_array
 from auditor.train.choose_embedding import Embedding, fit_for_cosine, standardised
 
-__all__ = ["embed"]
-
 
 def embed(context: Context, embedding: Embedding, usable: np.ndarray, audited: np.ndarray) -> StageResult[None]:
     """Write ``embeddings.npy``, one row per audited item, as `embedding` says.

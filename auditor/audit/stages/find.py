@@ -16,8 +16,6 @@ from auditor.runs import layout
 from auditor.runs.run import Run
 from auditor.runs.tables import write_table
 
-__all__ = ["find"]
-
 
 def find(context: Context, run: Run, bad_items: Sequence[BadItem] = ()) -> StageResult[None]:
     """Score, rank and flag by the evidence the run holds so far; undecodable items are listed after the suspects."""

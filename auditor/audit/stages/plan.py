@@ -15,8 +15,6 @@ from auditor.runs import layout
 from auditor.runs.tables import write_table
 from auditor.train.base import Trainer
 
-__all__ = ["plan", "write_items"]
-
 
 def plan(context: Context, trainer: Trainer, groups: np.ndarray, bad: np.ndarray) -> StageResult[AuditPlan]:
     """Plan the models (`auditor.audit.plan`). Errors as `plan_audit`."""

@@ -16,8 +16,6 @@ from auditor.quality.registry import CHECKS, run_checks
 from auditor.runs import layout
 from auditor.runs.run import Run
 
-__all__ = ["check_quality"]
-
 
 def check_quality(context: Context, run: Run) -> StageResult[None]:
     """All checks on the items of the run, with the embeddings it kept.

@@ -11,8 +11,6 @@ from auditor.report.find_errors import write_report
 from auditor.runs import layout
 from auditor.runs.run import Run
 
-__all__ = ["finish"]
-
 
 def finish(context: Context, manifest: dict[str, Any]) -> Run:
     """Write the report of the run and then its manifest, which says that it is finished."""

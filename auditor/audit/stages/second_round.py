@@ -20,8 +20,6 @@ from auditor.runs import layout
 from auditor.runs.tables import write_array
 from auditor.train.base import FitResult, FitTask, Trainer
 
-__all__ = ["clean_and_refit", "reduced_tasks", "second_round"]
-
 
 def second_round(context: Context, trainer: Trainer, plan: AuditPlan) -> StageResult[None]:
     """Where asked for: fit again without the suspects, and go on with that if its guard agrees.

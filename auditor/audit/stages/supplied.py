@@ -12,8 +12,6 @@ from auditor.data.kinds import ProbabilityDataset
 from auditor.runs import layout
 from auditor.runs.tables import write_array, write_table
 
-__all__ = ["take_supplied"]
-
 
 def take_supplied(context: Context, source: ProbabilityDataset) -> StageResult[np.ndarray]:
     """Write the supplied probabilities as those of all items; returns the audited rows, int64 (n,)."""

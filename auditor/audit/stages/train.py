@@ -17,8 +17,6 @@ from auditor.runs.tables import write_array, write_arrays, write_table
 from auditor.train.base import FitResult, FitTask, Trainer, TrainingData
 from auditor.train.crossval import run_tasks
 
-__all__ = ["fit", "merge_dynamics", "merge_probabilities", "train", "training_log"]
-
 
 def train(context: Context, trainer: Trainer, plan: AuditPlan) -> StageResult[None]:
     """Fit the planned models and write the out-of-sample probabilities of the audited items."""

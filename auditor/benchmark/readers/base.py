@@ -13,8 +13,6 @@ import numpy as np
 from auditor.benchmark.given_labels import GivenLabels
 from auditor.core.errors import DataError, ProbabilityError
 
-__all__ = ["Claim", "Prediction", "Reader", "check_length", "first_maximum", "place_rows", "plain_name"]
-
 #: Ends of file names that say what is stored, not who predicted.
 _TAIL: Final = re.compile(
     r"[_\-.](?:test[_\-])?(?:pred[_\-]?probs|probabilities|probs|softmax|logits|predictions|preds|pred|top1)$",

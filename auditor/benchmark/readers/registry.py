@@ -15,8 +15,6 @@ from auditor.benchmark.readers.base import Claim, Prediction, Reader
 from auditor.core.errors import AuditorError, DataError, UnreadableError
 from auditor.core.registry import Registry
 
-__all__ = ["READERS", "read_predictions"]
-
 #: In the order of their claims: pairs before single arrays.
 READERS: Final[Registry[type[Reader]]] = Registry(
     "prediction format",

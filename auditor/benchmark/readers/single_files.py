@@ -19,8 +19,6 @@ from auditor.data.intake import CLASS_NAME_KEYS, ROW_NAME_KEYS, column_order, on
 from auditor.data.tables import read_table
 from auditor.engine.files import ID_KEYS, PROBABILITY_KEYS
 
-__all__ = ["Arrays", "Npz", "Tables"]
-
 _CLASSES: Final = ("predictions", "preds", "pred", "predicted", "pred_labels", "top1")
 _PREDICTED: Final = (
     *("prediction", "pred", "predicted", "predicted_label", "pred_label", "y_pred", "predicted_class"),

@@ -17,8 +17,6 @@ from auditor.benchmark.readers.base import Claim, Prediction, check_length, firs
 from auditor.core.errors import DataError, LabelError
 from auditor.core.files import load_npy
 
-__all__ = ["TopK"]
-
 _PREDS = re.compile(r"^(?P<name>.*?)(?P<between>(?:^|[_\-])(?:top[_\-]?\d+)?[_\-]?)preds\.npy$", re.IGNORECASE)
 _PROBS = re.compile(r"^(.*?)(?:^|[_\-])top[_\-]?\d+[_\-]?probs\.npy$", re.IGNORECASE)
 

@@ -10,19 +10,6 @@ import numpy as np
 
 from auditor.review.dawid_skene import dawid_skene
 
-__all__ = [
-    "AMBIGUOUS",
-    "BOTH",
-    "GIVEN",
-    "GUESSED",
-    "NEITHER",
-    "STATES",
-    "AuditDraws",
-    "Decision",
-    "Judged",
-    "vote_posterior",
-]
-
 #: What a row can be: its label right, another one right, several right, none right, or not decided.
 GIVEN: Final = 0
 GUESSED: Final = 1

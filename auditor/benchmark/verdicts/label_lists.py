@@ -12,8 +12,6 @@ from auditor.core.errors import DataError
 from auditor.core.row_lookup import file_numbers
 from auditor.data.label_lists import load_label_lists
 
-__all__ = ["judge_lists"]
-
 
 def judge_lists(path: Path, given_labels: GivenLabels) -> Judged:
     """One list of right labels for every row; an empty list means that none is.

@@ -15,8 +15,6 @@ from auditor.data.base import Dataset
 from auditor.patch.files import read_patch
 from auditor.patch.records import Patch, PatchRecord
 
-__all__ = ["judge_patch"]
-
 
 def judge_patch(path: Path, given_labels: GivenLabels, dataset: Dataset | None) -> Judged:
     """Corrections of a patch, put on rows by content hash, or, without the data, by their row hints.

@@ -23,8 +23,6 @@ from auditor.review.published import (
     published_rows,
 )
 
-__all__ = ["check_lists", "judge_published", "published_counts", "published_split", "table_1", "votes_for"]
-
 _STATE: Final = {name: k for k, name in enumerate(STATES)}
 _VOTE: Final = {"given": GIVEN, "guessed": GUESSED, "both": BOTH}
 

@@ -26,8 +26,6 @@ from auditor.review.store import VerdictStore
 from auditor.review.votes import VoteTable
 from auditor.runs.run import Run
 
-__all__ = ["judge_run", "labels_of_run"]
-
 _STATE = {"given": GIVEN, "suggested": GUESSED, "both": BOTH, "neither": NEITHER, "bad_item": NEITHER}
 
 

@@ -16,8 +16,6 @@ from auditor.lab.cifake.grid.splits import draw
 from auditor.lab.saliency.maps import StudiedImages, contact_sheet, measure_maps
 from auditor.train.kept import load_kept
 
-__all__ = ["study_final_network"]
-
 
 def study_final_network(
     results: dict[str, Any],

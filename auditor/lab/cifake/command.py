@@ -8,8 +8,6 @@ import typer
 
 from auditor.cli.options import BudgetClass, DataDir, Device, Json, Out, Quiet, Seed, Workers
 
-__all__ = ["grid"]
-
 
 def grid(
     name: Annotated[str, typer.Argument(metavar="GRID", help="Which grid: cifake.")] = "cifake",

@@ -11,8 +11,6 @@ from auditor.core.config import Settings
 from auditor.core.errors import DataError
 from auditor.data.open import open_dataset
 
-__all__ = ["count_copies"]
-
 
 def count_copies(settings: Settings) -> dict[str, Any]:
     """Count exact copies (equal file bytes) of all 120,000 items.

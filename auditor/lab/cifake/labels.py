@@ -19,8 +19,6 @@ from auditor.engine.api import analyze
 from auditor.runs.run import Run
 from auditor.stats.intervals import clopper_pearson, wilson
 
-__all__ = ["audit_by_source", "by_source", "crowd_reference", "fake_not_showing", "twin_names"]
-
 
 def _sources(ids: np.ndarray) -> np.ndarray:
     """``FAKE`` or ``REAL`` of each id, object array."""

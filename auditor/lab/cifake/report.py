@@ -14,8 +14,6 @@ from auditor.lab.saliency.report import conclusion, curves_svg, saliency_lines
 from auditor.report.page import page_html
 from auditor.train.budget import reproduction_label
 
-__all__ = ["GOAL", "cifake_lines", "goal_line", "write_cifake_report"]
-
 #: Test accuracy the chosen topology should reach when trained on the whole train split.
 GOAL = 0.92
 

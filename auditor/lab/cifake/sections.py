@@ -7,8 +7,6 @@ from typing import Any
 
 from auditor.report.markdown import number, percent, table
 
-__all__ = ["copies_lines", "labels_lines", "share_lines"]
-
 
 def copies_lines(results: Mapping[str, Any]) -> list[str]:
     """Exact copies by source, place and class, and what the command finds."""

@@ -21,8 +21,6 @@ from auditor.lab.detectors.summary import Cell, summarise
 from auditor.lab.experiment.shell import Experiment, Workplace
 from auditor.runs.stages import Stages
 
-__all__ = ["REPORT", "DetectionBenchmark", "measure_case"]
-
 REPORT, CELLS = "report.md", "cells"
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["FILTERS", "SCORES", "filter_mask", "quality"]
-
 #: Every ``filter_by`` of cleanlab 2.9, its default first.
 FILTERS = (
     "prune_by_noise_rate",

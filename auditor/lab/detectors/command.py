@@ -9,8 +9,6 @@ import typer
 
 from auditor.cli.options import DataDir, Json, Out, Quiet
 
-__all__ = ["benchmark_detection"]
-
 
 def benchmark_detection(
     sets: Annotated[

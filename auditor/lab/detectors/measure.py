@@ -17,8 +17,6 @@ from auditor.core.seeds import generator
 from auditor.lab.detectors.methods import MethodResult
 from auditor.lab.detectors.metrics import Ranked, flag_counts
 
-__all__ = ["DRAWN", "RANKING", "figures", "resampled"]
-
 #: Figures of a ranking and of a flag mask; all are shares except ``flagged`` and ``seconds``.
 RANKING = ("AP", "AUROC", "P@N", "P@100", "best F1")
 FLAGS = ("F1", "flagged", "precision", "recall")

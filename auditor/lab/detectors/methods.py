@@ -18,8 +18,6 @@ from auditor.detect.margins import LOG_FLOOR
 from auditor.detect.registry import DETECTORS, run_detector
 from auditor.lab.detectors import cleanlab_adapter
 
-__all__ = ["COMBINED", "DEFAULT", "KNN", "OURS", "PEER", "MethodResult", "method_name", "run_methods"]
-
 OURS, PEER, KNN = "auditor", "cleanlab", "kNN"
 #: Names of two rows others are compared with.
 DEFAULT, COMBINED = "default", "combined"

@@ -13,8 +13,6 @@ import numpy as np
 from auditor.core.errors import DataError
 from auditor.detect.margins import rank_order
 
-__all__ = ["FlagCounts", "Ranked", "flag_counts"]
-
 
 @dataclass(frozen=True, eq=False)
 class Ranked:

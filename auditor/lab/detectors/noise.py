@@ -26,8 +26,6 @@ import numpy as np
 from auditor.core.errors import UnknownNameError, UsageError
 from auditor.core.seeds import derive_seed, generator
 
-__all__ = ["KINDS", "inject", "standardised", "uniforms"]
-
 KINDS = ("symmetric", "pair", "instance")
 #: Spread of the items' own rates (Xia et al. 2020).
 RATE_DEVIATION = 0.1

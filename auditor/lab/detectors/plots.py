@@ -11,8 +11,6 @@ from auditor.report.charts import BLUE, DARK, GREY, RED, YELLOW, chart_svg
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plots"]
-
 #: Colour and shape of each mark: shapes for those who see no colours.
 MARKS = {
     "default": (BLUE, "o"),

@@ -10,8 +10,6 @@ from auditor.detect.findings import STREAMED_FLAG_RULE
 from auditor.lab.detectors.methods import COMBINED, DEFAULT, KNN, OURS, PEER, method_name
 from auditor.report.markdown import interval, number, percent, table
 
-__all__ = ["report_text"]
-
 COLUMNS = ("AP", "AUROC", "P@N", "P@100", "best F1", "F1", "flagged", "precision", "recall", "seconds")
 #: Versions named on the page, where they are known.
 PACKAGES = ("auditor", "numpy", "scipy", "scikit-learn", "torch", "cleanlab")

@@ -22,20 +22,6 @@ from auditor.data.locate import search_folders
 from auditor.detect.base import Evidence
 from auditor.lab.experiment.shell import ExperimentOptions
 
-__all__ = [
-    "FAMILIES",
-    "BenchmarkContext",
-    "BenchmarkOptions",
-    "BenchmarkSet",
-    "Case",
-    "Family",
-    "find_data",
-    "label_array",
-    "list_sets",
-    "select_sets",
-    "slug",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkOptions(ExperimentOptions):

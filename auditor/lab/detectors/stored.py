@@ -19,8 +19,6 @@ from auditor.detect.base import Evidence
 from auditor.engine.mixture import normalised
 from auditor.lab.detectors.sets import BenchmarkContext, Case, find_data, label_array
 
-__all__ = ["NETWORKS", "STORED", "StoredProbabilities"]
-
 NETWORKS = ("resnet18", "resnet50d", "efficientnet_b1", "twins_pcpvt_base", "swin_base_patch4_window7_224")
 MIXTURES = ("uniform", "convex")
 CLASSES = 10

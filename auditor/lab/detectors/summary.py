@@ -13,8 +13,6 @@ from auditor.detect.findings import STREAMED_FLAG_RULE
 from auditor.lab.detectors.measure import FLAGS, RANKING
 from auditor.lab.detectors.methods import COMBINED, DEFAULT, KNN, OURS, PEER, method_name
 
-__all__ = ["Cell", "summarise"]
-
 FIGURES = (*RANKING, *FLAGS, "seconds")
 LEVEL = 0.95
 BASE = method_name(OURS, "log_odds_margin")

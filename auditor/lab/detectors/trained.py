@@ -26,8 +26,6 @@ from auditor.lab.detectors.sets import BenchmarkContext, Case, find_data, label_
 from auditor.runs.run import Run, open_run
 from auditor.train.choose import make_trainer
 
-__all__ = ["CIFAR10", "DIGITS", "HUMAN", "TEXTS", "TrainedSet"]
-
 CIFAR10_TRAIN = "cifar10?split=train"
 NEWS = "text/noisy_agnews_10k.csv"
 ENCODED = "linear head on a frozen encoder, neighbours among its embeddings"

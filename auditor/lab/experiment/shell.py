@@ -18,8 +18,6 @@ from auditor.core.progress import Progress, SilentProgress
 from auditor.runs.lock import locked
 from auditor.train.budget import BudgetClass, check_budget_class, reproduction_label
 
-__all__ = ["FITS", "MANIFEST", "PLAN", "RESULTS", "Experiment", "ExperimentOptions", "Workplace", "write_report"]
-
 RESULTS, PLAN, MANIFEST, FITS = "results.json", "plan.json", "manifest.json", "fits"
 
 

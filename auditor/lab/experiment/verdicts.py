@@ -8,8 +8,6 @@ from typing import Any
 from auditor.report.markdown import interval
 from auditor.stats.seeds import mean_interval
 
-__all__ = ["accuracy_cell", "accuracy_row", "conditions_line", "expectation_lines", "points", "verdict"]
-
 
 def accuracy_row(scores: Sequence[float]) -> dict[str, Any]:
     """``accuracy``, its ``interval`` over seeds and ``accuracy_by_seed``."""

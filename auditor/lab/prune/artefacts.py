@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from auditor.train.base import TrainingData
     from auditor.train.image_network import Fitted
 
-__all__ = ["input_facts", "load_network", "save_network"]
-
 
 def input_facts(fitted: Fitted, data: TrainingData) -> dict[str, Any]:
     """What the network must be built and fed with: classes, size of the images, mean and deviation per channel of

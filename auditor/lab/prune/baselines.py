@@ -15,8 +15,6 @@ from auditor.core.registry import Registry
 from auditor.lab.prune.layers import prunable_layers
 from auditor.lab.prune.masks import Masks
 
-__all__ = ["BASELINES", "Baseline", "lamp_scores"]
-
 #: ``(model, masks, budget) -> weights kept per layer``, never more than the masks have now.
 Baseline = Callable[[nn.Module, Masks, int], dict[str, int]]
 

@@ -8,8 +8,6 @@ import typer
 
 from auditor.cli.options import BudgetClass, DataDir, Device, Json, Out, PaperData, Quiet, Workers
 
-__all__ = ["prune"]
-
 
 def prune(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Network, e.g. resnet20 or vgg16_bn:w0.25.")],

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from auditor.train.hooks import Hooks
 
-__all__ = ["Inner", "MadeNetwork", "PaperDense", "dense_for"]
-
 
 @dataclass(frozen=True)
 class PaperDense(FinalNetwork):

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from auditor.lab.prune.ftwt.cost import Cost
     from auditor.lab.prune.ftwt.gated import GatedNetwork
 
-__all__ = ["FTWT_METHODS", "FTWT_NETWORKS", "DynamicNetwork"]
-
 #: FTWT decoupled and joint; controls: a fixed share per layer per image, and one mask for all images.
 FTWT_METHODS = ("ftwt", "ftwt_joint", "ftwt_uniform", "ftwt_static")
 #: Networks whose filters `auditor.lab.prune.ftwt.units` knows how to switch.

@@ -10,19 +10,6 @@ from auditor.lab.prune.pruned import PrunedNetwork
 from auditor.train.budget import BudgetClass
 from auditor.train.final import FinalNetwork
 
-__all__ = [
-    "erk",
-    "ftwt",
-    "ftwt_joint",
-    "ftwt_static",
-    "ftwt_uniform",
-    "global_magnitude",
-    "lamp",
-    "rd",
-    "uniform",
-    "uniform_plus",
-]
-
 
 def _parts(text: str, form: str, kinds: str = "") -> tuple[str, str, float]:
     """Network, kind of level (its first letter, one of `kinds`, where there are kinds) and level."""

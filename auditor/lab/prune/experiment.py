@@ -20,8 +20,6 @@ from auditor.train.base import FitResult, Trainer
 from auditor.train.final import FinalNetwork, accuracy
 from auditor.train.many import fit_entries, open_rows, ready
 
-__all__ = ["PruneExperiment", "PruneOptions", "compare", "verdicts"]
-
 #: Levels without options.
 SPARSITIES, REDUCTIONS = (0.8, 0.9, 0.95), (0.4,)
 

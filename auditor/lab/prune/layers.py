@@ -9,8 +9,6 @@ from torch import nn
 
 from auditor.core.errors import UsageError
 
-__all__ = ["PrunableLayer", "prunable_layers", "steps_of"]
-
 PrunableLayer = nn.Conv2d | nn.Linear
 Step = Callable[[torch.Tensor], torch.Tensor]
 

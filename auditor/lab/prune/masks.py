@@ -10,8 +10,6 @@ from torch import nn
 from auditor.core.errors import UsageError
 from auditor.lab.prune.layers import prunable_layers
 
-__all__ = ["Masks", "magnitude_order", "smallest_removed"]
-
 
 def magnitude_order(weight: torch.Tensor) -> torch.Tensor:
     """Flat positions of `weight` by ascending absolute value, ties by position: int64 (numel,)."""

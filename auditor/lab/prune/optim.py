@@ -14,8 +14,6 @@ from auditor.train.optim import Steps
 if TYPE_CHECKING:
     from auditor.lab.prune.settings import DenseSchedule
 
-__all__ = ["GatedSteps", "MeanAdamW", "dense_optimiser"]
-
 
 class MeanAdamW(Steps):
     """AdamW at a constant rate (RD's fine-tuning), or falling to 0 by a cosine (its dense training).

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from auditor.lab.prune.masks import Masks
 
-__all__ = ["RD_METHODS", "PrunedNetwork"]
-
 #: RD, RD without data (noise in place of calibration images), and the baselines.
 RD_METHODS = ("rd", "rd_noise", "uniform", "uniform_plus", "erk", "lamp", "global")
 

@@ -12,8 +12,6 @@ from auditor.report.markdown import number, percent, table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["FIGURE", "SUMMARY", "rate_accuracy_svg", "results_markdown"]
-
 FIGURE, SUMMARY = "rate-accuracy.svg", "results.md"
 
 

@@ -8,17 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.train.budget import BudgetClass
 
-__all__ = [
-    "FTWT_SETTINGS",
-    "RD_SETTINGS",
-    "DenseSchedule",
-    "FtwtSettings",
-    "RdSettings",
-    "paper_schedule",
-    "rd_settings",
-    "sparsity_path",
-]
-
 
 class RdSettings(BaseModel):
     """Layer-adaptive weight pruning; all methods fine-tune alike.

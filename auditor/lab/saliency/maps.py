@@ -17,8 +17,6 @@ from auditor.explain.measures import Curves, centre_mask, centre_share, curves, 
 from auditor.explain.overlays import overlay
 from auditor.train.kept import KeptNetwork
 
-__all__ = ["StudiedImages", "contact_sheet", "measure_maps"]
-
 #: Side of the square whose greying is compared with greying everything around it: 484 and 540 of 1,024 pixels.
 OCCLUDED_SIDE = 22 / 32
 #: Pictures of the contact sheet by group (source x right or wrong).

@@ -11,8 +11,6 @@ from auditor.report.markdown import ABSENT, interval, table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["conclusion", "curves_svg", "saliency_lines"]
-
 _FIGURES = (
     ("centre_share", "map mass in the central quarter (the rest is border)"),
     ("control_centre_share", "the same, shuffled map"),

@@ -11,8 +11,6 @@ from auditor.core.progress import Progress
 from auditor.lab.search.children import ChildScore
 from auditor.models.genotype import Genotype
 
-__all__ = ["Arm", "SearchLog", "SearchOutcome"]
-
 G = TypeVar("G", bound=Genotype)
 
 

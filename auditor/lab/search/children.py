@@ -25,8 +25,6 @@ from auditor.train.image_network import ImageNetwork
 from auditor.train.recipe import Recipe, Stage
 from auditor.train.results import data_hash
 
-__all__ = ["ChildRecipe", "ChildScore", "Children", "SearchSettings", "child_network"]
-
 
 @dataclass(frozen=True)
 class ChildRecipe:

@@ -8,8 +8,6 @@ import typer
 
 from auditor.cli.options import BudgetClass, DataDir, Device, Json, Out, PaperData, Quiet, Workers
 
-__all__ = ["search"]
-
 
 def search(
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="nasnet, proxyless or eas.")],

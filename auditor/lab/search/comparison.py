@@ -10,8 +10,6 @@ import numpy as np
 from auditor.core.seeds import generator
 from auditor.stats.intervals import wilson
 
-__all__ = ["compare", "pool"]
-
 #: Resamples of the comparison.
 RESAMPLES = 4000
 

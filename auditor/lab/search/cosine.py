@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["CosineSgd"]
-
 
 class CosineSgd:
     """SGD falling to 0 along half a cosine, for gradients summed over a batch.

@@ -14,8 +14,6 @@ from auditor.data.open import open_dataset
 from auditor.train.base import TrainingData
 from auditor.train.final import Amount, split_training
 
-__all__ = ["SearchData", "open_search_data"]
-
 
 @dataclass(frozen=True)
 class SearchData:

@@ -28,8 +28,6 @@ from auditor.train.final import FinalNetwork, accuracy
 from auditor.train.held_back import HeldBack
 from auditor.train.many import fit_entries, fit_many, fit_name, open_rows, ready
 
-__all__ = ["LOG", "SearchExperiment"]
-
 LOG = "log.jsonl"
 #: Said beside every number.
 SPLIT_NOTE = "Validation data come from the training split only."

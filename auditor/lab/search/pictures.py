@@ -21,8 +21,6 @@ from auditor.models.genotype import (
     TreeGenotype,
 )
 
-__all__ = ["architecture_svg"]
-
 #: By the cost of what a box does: nothing, pooling, and convolutions from light to dark.
 FREE, POOL, LIGHT, MIDDLE, DARK, FRAME = "#ffffff", "#e8e8e8", "#d6e6f4", "#9cc3e2", "#5a9bd0", "#f6efe0"
 TREE_NAMES = {

@@ -12,8 +12,6 @@ from auditor.report.markdown import number, percent, table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["CURVE", "SUMMARY", "curve_svg", "results_markdown"]
-
 CURVE, SUMMARY = "search-curve.svg", "results.md"
 _ROLES = {"found": "found", "control": "best random", "start": "start"}
 _ARMS = {"search": "search", "control": "random control"}

@@ -18,8 +18,6 @@ from auditor.models.genotype import Genotype, parse_genotype
 from auditor.train.base import FitResult, FitTask, TrainingData
 from auditor.train.device import choose_device
 
-__all__ = ["SeedSearch", "outcome_of"]
-
 
 @dataclass(frozen=True)
 class SeedSearch:

@@ -15,9 +15,6 @@ from auditor.lab.search.arms import SearchOutcome
 from auditor.lab.search.children import SearchSettings
 from auditor.lab.search.data import SearchData
 
-__all__ = ["PUBLISHED", "SPACES", "SYSTEMS", "SearchOptions"]
-
-
 #: Name -> ``search(found, settings, folder, seed, device, progress) -> SearchOutcome``. Third parties register under
 #: the entry-point group ``auditor.searches``, and their budgets under ``auditor.search_spaces``.
 SYSTEMS: Registry[Callable[[SearchData, Any, Path, int, str, Progress], SearchOutcome]] = Registry(

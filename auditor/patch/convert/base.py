@@ -19,8 +19,6 @@ from auditor.data.base import Dataset
 from auditor.patch.open_target import open_target
 from auditor.patch.records import Patch, PatchHeader, PatchRecord
 
-__all__ = ["FORMATS", "Converter", "Correction", "DataView", "Options", "assemble", "labels_after", "open_view"]
-
 
 @dataclass(frozen=True)
 class Options:

@@ -17,8 +17,6 @@ from auditor.data.sources import ColumnFile
 from auditor.patch.convert.base import Correction, DataView, Options, labels_after
 from auditor.patch.records import REASONS, Patch
 
-__all__ = ["Column"]
-
 
 class Column:
     """The column holds class names or numbers, or lists of them for several labels; null says nothing."""

@@ -16,8 +16,6 @@ from auditor.core.files import read_json, write_json
 from auditor.patch.convert.base import Correction, DataView, Options, labels_after
 from auditor.patch.records import REASONS, Patch
 
-__all__ = ["FiftyOne"]
-
 #: Attribute of the label of an item to be dropped, which FiftyOne has no other place for.
 _DROP = "auditor_drop"
 

@@ -18,8 +18,6 @@ from auditor.core.hashing import hash_bytes
 from auditor.patch.convert.base import Correction, DataView, Options
 from auditor.patch.records import REASONS, Patch, PatchRecord
 
-__all__ = ["LabelStudio"]
-
 #: Second control of the tasks that `auditor` writes: items without a class.
 _VERDICT = "verdict"
 #: Uploaded files get eight hex digits in front.

@@ -12,8 +12,6 @@ from auditor.patch.convert.base import Correction, DataView, Options
 from auditor.patch.records import Patch, PatchRecord
 from auditor.review.published import category, place_published, published_votes, read_index, read_published
 
-__all__ = ["Published"]
-
 _OUTCOMES = {"correctable": "suggested", "multi-label": "both", "neither": "neither", "non-error": "given"}
 
 

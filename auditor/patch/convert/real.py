@@ -16,8 +16,6 @@ from auditor.data.label_lists import load_label_lists
 from auditor.patch.convert.base import Correction, DataView, Options, labels_after
 from auditor.patch.records import Patch
 
-__all__ = ["Real"]
-
 
 class Real:
     """One list of class numbers per row."""

@@ -12,8 +12,6 @@ from auditor.patch.convert.base import FORMATS, DataView, Options, assemble, ope
 from auditor.patch.files import is_patch_name, read_patch, write_patch
 from auditor.patch.records import Patch
 
-__all__ = ["PATCH", "Converted", "convert"]
-
 #: Name of the patch format itself.
 PATCH = "patch"
 

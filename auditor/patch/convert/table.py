@@ -14,8 +14,6 @@ from auditor.core.files import atomic_write
 from auditor.patch.convert.base import Correction, DataView, Options
 from auditor.patch.records import Patch
 
-__all__ = ["COLUMNS", "Table"]
-
 COLUMNS = (
     "hash",
     "id",

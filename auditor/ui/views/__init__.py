@@ -20,8 +20,6 @@ from auditor.ui.views.quality import quality_page
 from auditor.ui.views.review import review_page
 from auditor.ui.workspace import Workspace
 
-__all__ = ["PAGES", "show"]
-
 #: Title, address, icon, function. There is no page for what does not exist.
 PAGES: tuple[tuple[str, str, str, Callable[[Workspace], None]], ...] = (
     ("Overview", "overview", ":material/monitoring:", overview_page),

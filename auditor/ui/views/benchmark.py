@@ -8,8 +8,6 @@ from auditor.benchmark.folder import is_result, read_result
 from auditor.ui.components import table
 from auditor.ui.workspace import Workspace
 
-__all__ = ["benchmark_page", "has_benchmark"]
-
 #: Where `auditor benchmark --run RUN` puts its result.
 FOLDER = "benchmark"
 

@@ -13,8 +13,6 @@ from auditor.ui.exchange import Exchange
 from auditor.ui.payload import hand_data
 from auditor.ui.workspace import Workspace
 
-__all__ = ["card_page"]
-
 Votes = Callable[[list[ReviewItem]], Mapping[str, Mapping[str, str]]]
 
 

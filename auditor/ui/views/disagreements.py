@@ -12,8 +12,6 @@ from auditor.ui.people import current_reviewer
 from auditor.ui.views.card import card_page
 from auditor.ui.workspace import Workspace
 
-__all__ = ["disagreements_page"]
-
 
 def disagreements_page(ws: Workspace) -> None:
     """The card with everybody's verdicts beside the item; a verdict here settles it."""

@@ -20,8 +20,6 @@ from auditor.review.votes import VoteTable
 from auditor.ui.components import error_box
 from auditor.ui.workspace import Workspace
 
-__all__ = ["export_page", "verdict_csv"]
-
 _RULES: Final = {
     "majority": "majority of the verdicts",
     "2-of-3": "2 of 3 agree",

@@ -15,8 +15,6 @@ from auditor.ui.payload import grid_item
 from auditor.ui.people import current_reviewer
 from auditor.ui.workspace import Workspace, follow_detectors
 
-__all__ = ["PAGE_SIZE", "bulk_events", "gallery_page"]
-
 PAGE_SIZE: Final = 50
 _ANY: Final = "any"
 _STATE: Final = {_ANY: None, "judged": True, "not judged": False}

@@ -15,8 +15,6 @@ from auditor.estimation.status import ReviewStatus, review_status
 from auditor.ui.components import table
 from auditor.ui.workspace import Workspace
 
-__all__ = ["numbers_section", "status_of"]
-
 #: Items up to which the numbers follow the verdicts by themselves; above, one asks for them: they read whole tables.
 LIVE_ITEMS: Final = 200_000
 #: Seconds between looks at the store while the page is open.

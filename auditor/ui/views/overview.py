@@ -27,8 +27,6 @@ from auditor.ui.components import table
 from auditor.ui.views.numbers import numbers_section
 from auditor.ui.workspace import Workspace
 
-__all__ = ["audit_share", "confusion_table", "overview_page"]
-
 
 def overview_page(ws: Workspace) -> None:
     """Counts, agreement, reviewers."""

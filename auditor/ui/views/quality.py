@@ -13,8 +13,6 @@ from auditor.ui.components import gallery_grid, table
 from auditor.ui.payload import face
 from auditor.ui.workspace import Workspace
 
-__all__ = ["quality_page"]
-
 #: Groups listed, and members shown of one.
 MOST_GROUPS: Final = 500
 MOST_MEMBERS: Final = 60

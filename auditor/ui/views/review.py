@@ -11,8 +11,6 @@ from auditor.ui.people import current_reviewer
 from auditor.ui.views.card import card_page
 from auditor.ui.workspace import Workspace
 
-__all__ = ["review_page"]
-
 
 def review_page(ws: Workspace) -> None:
     """The card with the reviewer's own queue."""

@@ -8,8 +8,6 @@ from typing import Any
 from auditor.core.errors import UsageError
 from auditor.train.budget import BudgetClass, check_budget_class
 
-__all__ = ["BUDGETS", "GridBudget", "budget_for"]
-
 
 @dataclass(frozen=True)
 class GridBudget:

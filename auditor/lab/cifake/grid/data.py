@@ -14,8 +14,6 @@ from auditor.data.open import open_dataset
 from auditor.lab.cifake.grid.budgets import GridBudget
 from auditor.lab.cifake.grid.splits import cut, draw
 
-__all__ = ["GridData", "open_cifake"]
-
 
 @dataclass(frozen=True)
 class GridData:

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from auditor.models.cifake_cnn import Topology
     from auditor.train.image_network import ImageNetwork
 
-__all__ = ["GridExperiment"]
-
 #: Accuracy of the best of 36 topologies (Bird and Lotfi 2024, abstract). How it was chosen there is not known.
 PUBLISHED = {"accuracy": 0.9298, "source": "Bird and Lotfi 2024, abstract: best of 36 topologies"}
 

@@ -12,8 +12,6 @@ from auditor.core.errors import DataError
 from auditor.core.files import json_value
 from auditor.stats.intervals import Interval, wilson
 
-__all__ = ["BinaryMetrics", "ClassMetrics", "binary_metrics"]
-
 #: Natural logarithm of the smallest probability the loss counts, as float32 softmax can give an exact 0.
 SMALLEST = 1e-12
 

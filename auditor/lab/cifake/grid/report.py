@@ -8,8 +8,6 @@ from typing import Any
 from auditor.lab.experiment.verdicts import expectation_lines
 from auditor.report.markdown import ABSENT, interval, number, table
 
-__all__ = ["REPORT", "grid_lines"]
-
 REPORT = "report.md"
 
 

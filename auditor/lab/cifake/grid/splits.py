@@ -7,8 +7,6 @@ import numpy as np
 from auditor.core.errors import DataError
 from auditor.core.seeds import generator
 
-__all__ = ["cut", "draw"]
-
 
 def cut(cells: np.ndarray, copies: np.ndarray, n: int, seed: int) -> np.ndarray:
     """Choose `n` items, equally many of each cell, so that no copy of a chosen item is left behind.

@@ -11,8 +11,6 @@ from auditor.train.base import FitResult, FitTask, TrainingData
 from auditor.train.image_network import ImageNetwork
 from auditor.train.recipe import Recipe, Stage, recipe_for
 
-__all__ = ["TopologyTrainer", "plain_recipe"]
-
 
 def plain_recipe(epochs: int, batch: int) -> Recipe:
     """Adam at 1e-3 falling linearly to 0, binary cross-entropy, no augmentation: REAL and FAKE are treated alike."""

@@ -12,8 +12,6 @@ from torch import nn
 from auditor.lab.prune.ftwt.gated import GatedNetwork
 from auditor.models.counter import count, evaluating
 
-__all__ = ["Cost", "bisect_share", "measure_cost"]
-
 
 @dataclass(frozen=True)
 class Cost:

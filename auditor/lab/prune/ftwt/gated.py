@@ -13,8 +13,6 @@ from auditor.core.errors import UsageError
 from auditor.lab.prune.ftwt.targets import mass_targets, top_share
 from auditor.lab.prune.ftwt.units import Plan, Unit, plan_of
 
-__all__ = ["GatedNetwork", "Record"]
-
 #: Where masks come from. ``predict``: the predictors. ``truth``: the targets of the activations themselves, to estimate
 #: and to test, never for a result. ``dense``: nothing is masked. ``static``: one mask for all images.
 Mode = Literal["predict", "truth", "dense", "static"]

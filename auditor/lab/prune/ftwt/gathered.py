@@ -11,8 +11,6 @@ from torch.nn import functional as F
 
 from auditor.core.errors import UsageError
 
-__all__ = ["gathered_unit", "time_gathered"]
-
 
 @torch.no_grad()
 def gathered_unit(

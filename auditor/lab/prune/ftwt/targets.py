@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["mass_targets", "top_share"]
-
 #: Added to r, as in the official code.
 SLACK = 1e-5
 

@@ -18,8 +18,6 @@ from auditor.models.mobilenet_v1 import MobileNetV1
 from auditor.models.resnet import CifarResNet, PaddedShortcut
 from auditor.models.vgg import VGG
 
-__all__ = ["Flow", "Plan", "Unit", "plan_of"]
-
 #: Masks of all units, bool (b, channels).
 Masks = dict[str, torch.Tensor]
 

@@ -9,8 +9,6 @@ import numpy as np
 
 from auditor.core.errors import UsageError
 
-__all__ = ["Allocation", "LayerOptions", "allocate"]
-
 #: Budget states above which kept counts are rounded up to a common unit. ResNet-32 (464,432 weights) stays exact.
 MOST_STATES = 500_000
 

@@ -14,8 +14,6 @@ from auditor.lab.prune.layers import prunable_layers, steps_of
 from auditor.lab.prune.masks import magnitude_order, smallest_removed
 from auditor.models.counter import evaluating
 
-__all__ = ["DistortionCurves", "additivity", "measure_curves", "noise_images", "rate_grid"]
-
 Measure = Literal["mean", "worst"]
 #: Calibration images per pass; bounds the memory of the cached inputs of all steps.
 CHUNK = 256

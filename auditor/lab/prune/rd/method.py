@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from auditor.lab.prune.masks import Masks
     from auditor.lab.prune.settings import RdSettings
 
-__all__ = ["choose_rates"]
-
 
 def choose_rates(
     model: nn.Module, masks: Masks, calibration: torch.Tensor, budget: int, settings: RdSettings

@@ -24,8 +24,6 @@ from auditor.lab.search.eas.space import (
 )
 from auditor.models.genotype import EAS_KERNELS
 
-__all__ = ["EasController", "EasDecision", "random_decision", "reinforce_loss", "reward"]
-
 EMBEDDING, HIDDEN = 16, 50
 
 

@@ -11,8 +11,6 @@ from auditor.lab.search.eas.widen import NORM, State, read_inputs, replicate, sh
 from auditor.models.eas import DenseNetwork, build
 from auditor.models.genotype import DenseGenotype
 
-__all__ = ["deeper_dense", "widen_joints", "wider_dense"]
-
 
 def _state(network: DenseNetwork) -> State:
     return {name: value.detach().clone() for name, value in network.state_dict().items()}

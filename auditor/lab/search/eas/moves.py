@@ -14,8 +14,6 @@ from auditor.lab.search.eas.widen import deeper, wider
 from auditor.models.eas import DenseNetwork, PlainNetwork
 from auditor.models.genotype import EAS_KERNELS
 
-__all__ = ["Policy", "grow", "grown", "walk"]
-
 #: Makes one decision of a kind on an architecture.
 Policy = Callable[[Literal["wider", "deeper"], EasGenotype], EasDecision]
 

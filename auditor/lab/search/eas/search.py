@@ -27,8 +27,6 @@ from auditor.stats.intervals import wilson
 from auditor.train.batches import ImageTensor
 from auditor.train.device import torch_threads
 
-__all__ = ["BUDGETS", "DENSE_BUDGETS", "EasSettings", "search"]
-
 #: Images the statistics of a new BatchNorm are measured on, as in the authors' code.
 MEASURED = 64
 

@@ -7,26 +7,6 @@ from dataclasses import dataclass
 from auditor.core.errors import UsageError
 from auditor.models.genotype import EAS_KERNELS, DenseGenotype, PlainGenotype, PlainLayer
 
-__all__ = [
-    "DENSE_SHAPE",
-    "GROWTHS",
-    "MAX_STEPS",
-    "PAD",
-    "PLAIN_SHAPE",
-    "WIDTHS",
-    "EasGenotype",
-    "Places",
-    "deepened",
-    "joints",
-    "new_widths",
-    "next_width",
-    "places",
-    "tokens",
-    "vocabulary",
-    "wide_mask",
-    "widened",
-]
-
 #: Filters and units a layer can have, by list.
 WIDTHS = {
     "large": {

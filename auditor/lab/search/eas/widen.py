@@ -14,8 +14,6 @@ from auditor.models.counter import evaluating
 from auditor.models.eas import PlainNetwork, PlainUnit, build
 from auditor.models.genotype import PlainLayer
 
-__all__ = ["IDENTITY_NOISE", "REPLICA_NOISE", "counts", "deeper", "replicate", "shifted", "wider"]
-
 #: Noise of new filters and of identity kernels, as shares of the weights' standard deviation, in a search.
 REPLICA_NOISE, IDENTITY_NOISE = 1e-2, 1e-3
 NORM = ("weight", "bias", "running_mean", "running_var")

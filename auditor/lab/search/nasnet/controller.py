@@ -8,8 +8,6 @@ from torch.nn import functional as F
 
 from auditor.lab.search.nasnet.space import DECISIONS
 
-__all__ = ["NasnetController", "ppo_loss"]
-
 HIDDEN = 100
 #: Most choices of each kind of decision.
 SIZES = {kind: max(n for k, n in DECISIONS if k == kind) for kind in ("state", "op", "combine")}

@@ -19,8 +19,6 @@ from auditor.models.genotype import NasnetGenotype
 from auditor.models.nasnet import NasnetNetwork
 from auditor.train.device import torch_threads
 
-__all__ = ["BUDGETS", "NasnetSettings", "search"]
-
 
 @dataclass(frozen=True)
 class NasnetSettings(SearchSettings):

@@ -9,8 +9,6 @@ import numpy as np
 from auditor.core.errors import UsageError
 from auditor.models.genotype import NASNET_OPS, NasnetBlock, NasnetGenotype
 
-__all__ = ["BLOCKS", "COMBINES", "DECISIONS", "decode", "random_actions"]
-
 BLOCKS = 5
 COMBINES = ("add", "concat")
 #: ``(kind, number of choices)`` of the 50 decisions, in the order they are made: normal cell, then reduction cell.

@@ -13,8 +13,6 @@ from auditor.lab.search.proxyless.supernet import Supernet
 from auditor.models.counter import count
 from auditor.models.proxyless import network_of
 
-__all__ = ["PathCost", "path_cost"]
-
 
 @dataclass(frozen=True)
 class PathCost:

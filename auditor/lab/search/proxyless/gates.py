@@ -13,8 +13,6 @@ from torch import nn
 
 from auditor.core.errors import UsageError
 
-__all__ = ["GateMode", "MixedEdge", "Zero", "gate_to_alpha", "keep_mass"]
-
 GateMode = Literal["two", "full"]
 
 

@@ -12,8 +12,6 @@ import torch
 from auditor.core.errors import UsageError
 from auditor.lab.search.proxyless.supernet import Supernet
 
-__all__ = ["LatencyTable", "LossKind", "expected_latency", "latency_loss"]
-
 LossKind = Literal["add", "mul#log"]
 
 

@@ -24,8 +24,6 @@ from auditor.models.proxyless import MbBlock, network_of, tree_op
 from auditor.stats.seeds import mean_interval
 from auditor.train.device import describe_device, torch_threads
 
-__all__ = ["Measured", "measure_table", "operation_of", "stored_latencies", "stored_table", "time_modules", "validate"]
-
 SCHEMA = "auditor.latency/1"
 #: In how many turns the passes of a module are made.
 TURNS = 10

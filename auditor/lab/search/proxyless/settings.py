@@ -12,8 +12,6 @@ from auditor.lab.search.proxyless.steps import StepKind
 from auditor.lab.search.proxyless.supernet import MB_BLOCKS
 from auditor.models.genotype import TREE_EDGES, TREE_OPS, MbStage, MobileGenotype, TreeGenotype
 
-__all__ = ["BUDGETS", "MOBILE_BUDGETS", "MobileSize", "ProxylessSettings", "TreeSize"]
-
 
 @dataclass(frozen=True)
 class TreeSize:

@@ -15,8 +15,6 @@ from auditor.lab.search.proxyless.gates import GateMode, keep_mass
 from auditor.lab.search.proxyless.latency import LatencyTable, LossKind, expected_latency, latency_loss
 from auditor.lab.search.proxyless.supernet import Supernet, untouched_statistics
 
-__all__ = ["ArchitectureStepper", "StepKind", "reinforce_gradients", "reinforce_reward"]
-
 StepKind = Literal["two", "full", "reinforce"]
 
 

@@ -12,8 +12,6 @@ from auditor.lab.search.proxyless.gates import GateMode, MixedEdge, Zero
 from auditor.models.genotype import TREE_OPS, MbStage, MobileGenotype, TreeGenotype
 from auditor.models.proxyless import MbBlock, MobileNetwork, TreeNetwork, mb_plan, tree_op, tree_widths
 
-__all__ = ["MB_BLOCKS", "Supernet", "mobile_supernet", "random_path", "tree_supernet", "untouched_statistics"]
-
 #: The blocks of the MBConv space; ``zero`` is added where a block can be left out.
 MB_BLOCKS = tuple(f"e{e}k{k}" for k in (3, 5, 7) for e in (3, 6))
 #: Standard deviation of the architecture parameters at the start.

@@ -27,8 +27,6 @@ from auditor.train.batches import ImageTensor
 from auditor.train.hooks import Hooks
 from auditor.train.recipe import Recipe
 
-__all__ = ["SupernetStepper", "ValidationBatches", "snapshot_steps", "train_supernet"]
-
 
 @dataclass(frozen=True)
 class ValidationBatches:
