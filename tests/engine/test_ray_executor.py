@@ -94,7 +94,7 @@ def test_node_killed_in_the_middle(cluster, executor, tmp_path: Path) -> None:
         cluster.remove_node(victim, allow_graceful=False)
         killed.set()
 
-    killer = threading.Thread(target=kill)
+    killer = threading.Thread(target=kill, daemon=True)  # never outlives a failed test
     killer.start()
     analysis = api.analyze(source, problem.labels, executor=executor, chunk_rows=60)
     killer.join()
