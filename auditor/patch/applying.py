@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from auditor.core.files import atomic_write
 from auditor.patch.copies import Change, CopyState, new_folder
 from auditor.patch.matching import Match, Row, check_header, match_apply, match_revert, refuse
 from auditor.patch.open_target import open_target
-from auditor.patch.records import Patch, primary_label
+from auditor.patch.records import Patch, labels_cell, primary_label
 from auditor.patch.target import Edit, Target
 
 MAPPING_COLUMNS = ("id", "split", "index", "path", "op", "from", "to", "hash")
@@ -250,16 +249,8 @@ def _write_mapping(path: Path, target: Target, match: Match) -> None:
     for row in match.rows:
         k = row_of[row.key]
         path_here = "" if items.paths is None else items.paths[k]
-        to = (
-            ""
-            if row.record.op == "drop"
-            else row.record.to[0]
-            if len(row.record.to) == 1
-            else json.dumps(row.record.to, ensure_ascii=False)
-        )
-        table.writerow(
-            [items.ids[k], items.splits[k], items.index[k], path_here, row.record.op, row.now, to, row.record.id]
-        )
+        to, record = labels_cell(row.record), row.record
+        table.writerow([items.ids[k], items.splits[k], items.index[k], path_here, record.op, row.now, to, record.id])
     with atomic_write(path) as handle:
         handle.write(text.getvalue().encode("utf-8", "backslashreplace"))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from auditor.core.errors import DataError, UsageError
-from auditor.patch.records import Patch, PatchRecord, check_patch, describe, primary_label
+from auditor.patch.records import Patch, PatchRecord, chain, check_patch, describe, primary_label
 
 SHOW_SCHEMA = "auditor.patch-show/1"
 
@@ -82,7 +82,14 @@ def merge_patches(patches: Sequence[Patch], names: Sequence[str]) -> Merged:
                 conflicts.append(
                     f"{before_name} {before.where()}: {describe(before)}; {name} {record.where()}: {describe(record)}"
                 )
-    conflicts += _chains(chosen)
+    outcome = {key: record for key, (record, _) in chosen.items()}
+    for record, name in chosen.values():
+        if (follow := chain(record, outcome)) is not None:
+            after = primary_label(record)
+            conflicts.append(
+                f"{name} {record.where()}: {record.from_label!r} to {after!r}; "
+                f"{chosen[follow.id, after][1]} {follow.where()}: {after!r} to {describe(follow)}"
+            )
     if conflicts:
         more = f"\n    .. and {len(conflicts) - 20:,} more" if len(conflicts) > 20 else ""
         raise DataError(
@@ -102,20 +109,6 @@ def merge_patches(patches: Sequence[Patch], names: Sequence[str]) -> Merged:
     return Merged(Patch(header, records), repeated, tuple(notes))
 
 
-def _chains(chosen: dict[tuple[str, str], tuple[PatchRecord, str]]) -> list[str]:
-    """One patch turns a label into what another patch turns into something else."""
-    found = []
-    for record, name in chosen.values():
-        after = primary_label(record)
-        follow = chosen.get((record.id, after))
-        if after != record.from_label and follow is not None and primary_label(follow[0]) != after:
-            found.append(
-                f"{name} {record.where()}: {record.from_label!r} to {after!r}; {follow[1]} {follow[0].where()}: "
-                f"{after!r} to {describe(follow[0])}"
-            )
-    return found
-
-
 def summary(patch: Patch) -> dict[str, Any]:
     """What a patch holds, as one JSON document (`SHOW_SCHEMA`)."""
     header = patch.header
@@ -126,7 +119,6 @@ def summary(patch: Patch) -> dict[str, Any]:
     for record in patch.records:
         votes.update(record.votes or {})
     by_count = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))
-    human = sum(bool(sum((r.votes or {}).values())) for r in patch.records)
     return {
         "schema": SHOW_SCHEMA,
         "dataset": header.name,
@@ -135,11 +127,7 @@ def summary(patch: Patch) -> dict[str, Any]:
         "hash": header.hash_scheme,
         "fingerprint": header.fingerprint,
         "classes": list(header.classes),
-        "label_column": header.label_column,
-        "created": header.created,
-        "tool": header.tool,
-        "run": header.run,
-        "license": header.license,
+        **{name: getattr(header, name) for name in ("label_column", "created", "tool", "run", "license")},
         "digest": patch.digest,
         "records": len(patch.records),
         "operations": {op: sum(r.op == op for r in patch.records) for op in ("relabel", "multi", "drop")},
@@ -147,7 +135,7 @@ def summary(patch: Patch) -> dict[str, Any]:
         "verdicts": dict(Counter(r.verdict or "not given" for r in patch.records)),
         "votes": dict(votes),
         "reviewers_per_record": dict(sorted(Counter(r.n or 0 for r in patch.records).items())),
-        "with_human_verdict": human,
+        "with_human_verdict": sum(any((r.votes or {}).values()) for r in patch.records),
         "share_of_rows": len(patch.records) / header.n if header.n else None,
         "notes": list(patch.notes),
     }

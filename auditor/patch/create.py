@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,14 +29,7 @@ if TYPE_CHECKING:
 Treatment = Literal["strict", "lenient"]
 
 #: References whose labels are no column, or always in one of this name.
-_FIXED_COLUMNS = {
-    "folder": "label",
-    "cifar10": "label",
-    "cifake": "label",
-    "cifake:class": "class",
-    "probs": "label",
-    "digits": "label",
-}
+_FIXED_COLUMNS = {**dict.fromkeys(("folder", "cifar10", "cifake", "probs", "digits"), "label"), "cifake:class": "class"}
 
 
 @dataclass(frozen=True)
@@ -125,7 +119,7 @@ def create_patch(
     paths = items["path"].to_numpy() if "path" in items else np.full(len(items), None)
     ranks = dict(zip(run.findings["id"], run.findings["rank"], strict=True))
     judged: list[tuple[ItemConsensus, int, PatchRecord | None]] = []
-    left_out: dict[str, int] = {}
+    left_out: Counter[str] = Counter()
     for one in consensus:
         if one.item_id not in row_of:
             raise UnknownNameError("item", one.item_id, [f"{len(items):,} items of {run.path}"], [])
@@ -133,7 +127,7 @@ def create_patch(
         outcome = operation(one, str(given[row]), treatment)
         record = None
         if outcome is None:
-            left_out[one.verdict] = left_out.get(one.verdict, 0) + 1
+            left_out[one.verdict] += 1
         else:
             op, to, reason = outcome
             record = PatchRecord(
@@ -159,9 +153,7 @@ def create_patch(
         )
     contested = {item for text in conflicts for item in text.split(": ")[0].split(" and ")}
     kept = [(row, record) for one, row, record in judged if record is not None and one.item_id not in contested]
-    for _, record in kept:
-        if record.op not in only:
-            left_out[f"{record.verdict} ({record.op})"] = left_out.get(f"{record.verdict} ({record.op})", 0) + 1
+    left_out.update(f"{record.verdict} ({record.op})" for _, record in kept if record.op not in only)
     kept = [(row, record) for row, record in kept if record.op in only]
     require_human_verdicts([(str(splits[row]), record) for row, record in kept])
     header = _header(run, items, sorted({str(splits[row]) for row, _ in kept}), settings, license, created)
@@ -170,7 +162,7 @@ def create_patch(
     for _, record in order:
         records.setdefault((record.id, record.from_label), record)
     check_patch(header, list(records.values()), "the new patch")
-    return Created(Patch(header, tuple(records.values())), left_out, conflicts)
+    return Created(Patch(header, tuple(records.values())), dict(left_out), conflicts)
 
 
 def _conflicts(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.core.errors import DataError, EmptyDataError, UnreadableError
-from auditor.core.files import atomic_write
+from auditor.core.files import write_text
 from auditor.patch.parquet_twin import PARQUET_SUFFIX, read_lines, write_lines
 from auditor.patch.records import (
     Patch,
@@ -122,6 +122,4 @@ def write_patch(patch: Patch, path: Path | str) -> None:
         write_lines(header_to_json(header), [record_to_json(r) for r in records], path)
         return
     lines = [header_to_json(header), *(record_to_json(r) for r in records)]
-    text = "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
-    with atomic_write(path) as handle:
-        handle.write(text.encode("utf-8"))
+    write_text(path, "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ REASONS: Final = ("neither", "bad_item")
 LICENSES: Final = ("CC0-1.0", "CC-BY-4.0")
 #: Verdicts without a class; ``other:<class>`` comes on top.
 VERDICTS: Final = ("given", "suggested", "both", "neither", "unsure", "bad_item")
+#: Fields of a record's JSON object, in the order they are written.
+FIELDS = ("id", "index", "path", "op", "from", "to", "reason", "verdict", "votes", "n", "posterior", "rank", "note")
 #: Item hashes this version can make again, by kind of data.
 SCHEMES: Final = {
     RGB_SCHEME: "image",
@@ -147,6 +150,11 @@ def primary_label(record: PatchRecord) -> str:
     return record.from_label if record.op == "drop" or record.from_label in record.to else record.to[0]
 
 
+def labels_cell(record: PatchRecord) -> str:
+    """The labels after the record in one cell of a table: a name, a JSON list of several, nothing for a drop."""
+    return record.to[0] if len(record.to) == 1 else json.dumps(record.to, ensure_ascii=False) if record.to else ""
+
+
 def header_to_json(header: PatchHeader) -> dict[str, Any]:
     """The header as the JSON object of the first line."""
     return {
@@ -160,34 +168,15 @@ def header_to_json(header: PatchHeader) -> dict[str, Any]:
             "classes": list(header.classes),
         },
         "base_label_column": header.label_column,
-        "created": header.created,
-        "tool": header.tool,
-        "run": header.run,
-        "license": header.license,
+        **{name: getattr(header, name) for name in ("created", "tool", "run", "license")},
     }
 
 
 def record_to_json(record: PatchRecord) -> dict[str, Any]:
     """A record as a JSON object; optional fields that are empty are left out."""
-    out: dict[str, Any] = {
-        "id": record.id,
-        "index": record.index,
-        "path": record.path,
-        "op": record.op,
-        "from": record.from_label,
-    }
-    if record.op != "drop":
-        out["to"] = record.to[0] if record.op == "relabel" else list(record.to)
-    out |= {
-        "reason": record.reason,
-        "verdict": record.verdict,
-        "votes": record.votes and dict(record.votes),
-        "n": record.n,
-        "posterior": record.posterior,
-        "rank": record.rank,
-        "note": record.note,
-    }
-    return {key: value for key, value in out.items() if value is not None}
+    to = None if record.op == "drop" else record.to[0] if record.op == "relabel" else list(record.to)
+    value = {**vars(record), "from": record.from_label, "to": to, "votes": record.votes and dict(record.votes)}
+    return {key: value[key] for key in FIELDS if value[key] is not None}
 
 
 def header_from_json(value: Any, where: str) -> PatchHeader:
@@ -268,7 +257,7 @@ def record_from_json(value: Any, where: str, line: int) -> PatchRecord:
     votes = _maybe(value, "votes", dict, where)
     for count in (votes or {}).values():
         _natural(count, "votes", where)
-    counts: dict[str, int | None] = {}
+    counts: dict[str, Any] = {}
     for name in ("n", "index", "rank"):
         number = _maybe(value, name, int, where)
         counts[name] = None if number is None else _natural(number, name, where)
@@ -284,9 +273,7 @@ def record_from_json(value: Any, where: str, line: int) -> PatchRecord:
         path=_maybe(value, "path", str, where),
         note=_maybe(value, "note", str, where),
         line=line,
-        n=counts["n"],
-        index=counts["index"],
-        rank=counts["rank"],
+        **counts,
     )
 
 
@@ -328,14 +315,20 @@ def check_patch(header: PatchHeader, records: Sequence[PatchRecord], where: str)
                 "Keep one of them.",
             )
     for record in records:
-        after = primary_label(record)
-        follow = outcome.get((record.id, after))
-        if after != record.from_label and follow is not None and primary_label(follow) != after:
+        if (follow := chain(record, outcome)) is not None:
+            after = _short(primary_label(record))
             raise DataError(
-                f"{where}: {record.where()} turns {_short(record.from_label)} into {_short(after)}, which "
+                f"{where}: {record.where()} turns {_short(record.from_label)} into {after}, which "
                 f"{follow.where()} turns into {describe(follow)}; applying the patch twice would differ from once.",
                 "These are copies of one item with different labels: give them one label.",
             )
+
+
+def chain(record: PatchRecord, outcome: Mapping[tuple[str, str], PatchRecord]) -> PatchRecord | None:
+    """The record that would change once more what `record` made of a label, so that applying twice is not once."""
+    after = primary_label(record)
+    follow = outcome.get((record.id, after))
+    return follow if after != record.from_label and follow and primary_label(follow) != after else None
 
 
 def describe(record: PatchRecord) -> str:

@@ -80,12 +80,11 @@ def consensus_of(run: Run, votes: VoteTable, rule: str) -> list[ItemConsensus]:
 
 def probabilities_of(run: Run, votes: VoteTable) -> np.ndarray:
     """The model's probabilities of the judged items, float64 (m, K); equal shares where the model saw nothing."""
-    row_of = {item: k for k, item in enumerate(run.ids.tolist())}
-    k = len(run.class_names)
-    result = np.full((len(votes.item_ids), k), 1 / k)
-    for place, item in enumerate(votes.item_ids.tolist()):
-        if item in row_of:
-            result[place] = run.pred_probs[row_of[item]]
+    import pandas as pd
+
+    rows = pd.Index(run.ids).get_indexer(votes.item_ids)
+    result = np.full((len(rows), len(run.class_names)), 1 / len(run.class_names))
+    result[rows >= 0] = run.pred_probs[rows[rows >= 0]]
     return result
 
 

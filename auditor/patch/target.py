@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from auditor.core.errors import DataError, LabelError, UsageError
-from auditor.core.files import atomic_write
+from auditor.core.files import write_text
 from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset
 from auditor.patch.copies import MULTI_FILE, CopyState
@@ -160,5 +160,4 @@ def write_multi_file(out: Path, multi: Mapping[str, tuple[str, ...]], places: Ma
     if not multi:
         return
     lines = [json.dumps({**places[key], "labels": list(multi[key])}, ensure_ascii=False) for key in sorted(multi)]
-    with atomic_write(out / MULTI_FILE) as handle:
-        handle.write(("\n".join(lines) + "\n").encode())
+    write_text(out / MULTI_FILE, "\n".join(lines) + "\n")

@@ -58,18 +58,15 @@ class Published:
             if votes is None or guess is None or not rows:
                 left_out["no votes" if votes is None else "not in the data" if not rows else "no single guess"] += 1
                 continue
-            for row in rows:
-                written.append(
-                    {
-                        "id": int(data.part.items.index[row]),
-                        "url": record.path or "",
-                        "given_original_label": number[record.from_label],
-                        "given_original_label_name": record.from_label,
-                        "our_guessed_label": number.get(guess, -1),
-                        "our_guessed_label_name": guess,
-                        "mturk": votes,
-                    }
-                )
+            entry = {
+                "url": record.path or "",
+                "given_original_label": number[record.from_label],
+                "given_original_label_name": record.from_label,
+                "our_guessed_label": number.get(guess, -1),
+                "our_guessed_label_name": guess,
+                "mturk": votes,
+            }
+            written += [{"id": int(data.part.items.index[row]), **entry} for row in rows]
         write_json(path, sorted(written, key=lambda one: one["id"]))
         return [f"{n} records were left out: {why}" for why, n in left_out.items()]
 

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from auditor.core.errors import DataError
-from auditor.core.files import atomic_write
+from auditor.core.files import write_text
 from auditor.core.row_lookup import file_numbers
 from auditor.data.label_lists import load_label_lists
 from auditor.patch.convert.base import Correction, DataView, Options, labels_after
@@ -47,8 +47,7 @@ class Real:
         lists: list[list[int]] = [[] for _ in labels]
         for row, entry in enumerate(_entries(data)):
             lists[entry] = [number[name] for name in labels[row]]
-        with atomic_write(path) as handle:
-            handle.write(json.dumps(lists).encode())
+        write_text(path, json.dumps(lists))
         bad = sum(r.reason == "bad_item" for r in changed.values())
         return [f"{bad} broken items are written as empty lists, like items no class fits"] if bad else []
 

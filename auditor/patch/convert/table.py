@@ -10,26 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from auditor.core.errors import DataError, UnreadableError
-from auditor.core.files import atomic_write
+from auditor.core.files import write_text
 from auditor.patch.convert.base import Correction, DataView, Options
-from auditor.patch.records import Patch
+from auditor.patch.records import FIELDS, Patch, labels_cell, record_to_json
 
-COLUMNS = (
-    "hash",
-    "id",
-    "index",
-    "path",
-    "op",
-    "from",
-    "to",
-    "reason",
-    "verdict",
-    "votes",
-    "n",
-    "posterior",
-    "rank",
-    "note",
-)
+COLUMNS = ("hash", *FIELDS)
 #: Other names that are understood.
 _ALIASES = {
     "from": ("from", "given", "given_label", "label"),
@@ -69,31 +54,14 @@ class Table:
 
     def write(self, patch: Patch, path: Path, data: DataView | None, options: Options) -> list[str]:
         out = io.StringIO(newline="")
-        table = csv.writer(out, lineterminator="\n")
-        table.writerow(COLUMNS)
+        table = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+        table.writeheader()
         for r in patch.records:
             rows = [] if data is None else data.rows_of(r)
             item = str(data.part.ids[rows[0]]) if data is not None and rows else ""
-            table.writerow(
-                [
-                    r.id,
-                    item,
-                    r.index,
-                    r.path,
-                    r.op,
-                    r.from_label,
-                    r.to[0] if r.op == "relabel" else json.dumps(list(r.to), ensure_ascii=False) if r.to else "",
-                    r.reason,
-                    r.verdict,
-                    None if r.votes is None else json.dumps(dict(r.votes), ensure_ascii=False),
-                    r.n,
-                    None if r.posterior is None else repr(r.posterior),
-                    r.rank,
-                    r.note,
-                ]
-            )
-        with atomic_write(path) as handle:
-            handle.write(out.getvalue().encode())
+            votes = None if r.votes is None else json.dumps(dict(r.votes), ensure_ascii=False)
+            table.writerow(record_to_json(r) | {"hash": r.id, "id": item, "to": labels_cell(r), "votes": votes})
+        write_text(path, out.getvalue())
         return []
 
 
