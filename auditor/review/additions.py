@@ -59,15 +59,8 @@ def read_controls(path: Path) -> dict[str, str]:
     return found
 
 
-def plant(database: Database, controls: Mapping[str, str], classes: Sequence[str]) -> int:
+def plant(connection: sa.Connection, database: Database, controls: Mapping[str, str], classes: Sequence[str]) -> int:
     """Plant items whose verdict is known into every reviewer's queue; see `VerdictStore.plant`."""
-    return database.write(lambda connection: plant_into(connection, database, controls, classes))
-
-
-def plant_into(
-    connection: sa.Connection, database: Database, controls: Mapping[str, str], classes: Sequence[str]
-) -> int:
-    """`plant` within a transaction."""
     rows = []
     known = _places(connection, list(controls))
     for item_id, verdict in controls.items():
@@ -87,15 +80,10 @@ def plant_into(
     return int(total)
 
 
-def set_detections(database: Database, detections: Mapping[str, np.ndarray], source: str) -> None:
-    """Put what detectors flag in the place of what the store knew; see `VerdictStore.set_detections`."""
-    database.write(lambda connection: set_detections_in(connection, database, detections, source))
-
-
-def set_detections_in(
+def set_detections(
     connection: sa.Connection, database: Database, detections: Mapping[str, np.ndarray], source: str | None
 ) -> None:
-    """`set_detections` within a transaction."""
+    """Put what detectors flag in the place of what the store knew; see `VerdictStore.set_detections`."""
     if not database.is_sqlite:
         # Two servers that notice new detectors at once would both insert.
         connection.execute(sa.text("LOCK TABLE detections IN EXCLUSIVE MODE"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -16,6 +15,7 @@ from auditor.review import schema
 from auditor.review.additions import set_fact
 from auditor.review.database import Database
 from auditor.review.events import chunked
+from auditor.review.loading import read_meta
 from auditor.review.votes import objects
 from auditor.stats import sampling
 
@@ -62,16 +62,10 @@ class AuditStream:
     candidate_share: float = 0.0
 
 
-def stream_facts(connection: sa.Connection) -> dict[str, Any]:
-    """What describes a stream drawn by importance; empty where there is none."""
-    value = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.key == _KEY))
-    return json.loads(value) if value else {}
-
-
 def read(connection: sa.Connection, facts: Mapping[str, Any]) -> AuditStream:
     """The stream of a store with a run; see `VerdictStore.audit_stream`."""
     items, queue, draws = schema.items, schema.queue, schema.audit_draws
-    drawn = stream_facts(connection)
+    drawn = read_meta(connection).get(_KEY)
     ranked = _ranked_done(connection)
     done_ids = objects([row.item_id for row in ranked])
     if drawn:
@@ -131,7 +125,7 @@ def draw(
     margin_of = dict(zip(item_ids, np.asarray(margin, np.float64).tolist(), strict=True))
 
     def work(connection: sa.Connection) -> AuditStream:
-        facts = {key: json.loads(value) for key, value in connection.execute(sa.select(schema.meta))}
+        facts = read_meta(connection)
         if not facts:
             raise RunError("the verdict store is empty.", "Load a run first: store.load_run(run)")
         before = {} if anew else facts.get(_KEY, {})
@@ -154,14 +148,8 @@ def draw(
         if before:
             _refuse_other(connection, frame[chosen], p[chosen])
         _write(connection, frame, p, chosen, before.get("draws", 0))
-        described = {
-            "n_frame": len(frame),
-            "seed": used,
-            "draws": draws,
-            "uniform_share": sampling.UNIFORM_SHARE,
-            "candidate_share": share,
-        }
-        set_fact(connection, _KEY, described)
+        shares = {"uniform_share": sampling.UNIFORM_SHARE, "candidate_share": share}
+        set_fact(connection, _KEY, {"n_frame": len(frame), "seed": used, "draws": draws, **shares})
         return read(connection, facts)
 
     return database.write(work)
@@ -183,11 +171,9 @@ def _refuse_other(connection: sa.Connection, places: np.ndarray, p: np.ndarray) 
     stored = connection.execute(
         sa.select(schema.audit_draws.c.item, schema.audit_draws.c.probability).order_by(schema.audit_draws.c.draw)
     ).all()
+    items, probabilities = np.array([tuple(row) for row in stored]).reshape(-1, 2).T
     n = len(stored)
-    same = np.array_equal(places[:n], [r[0] for r in stored]) and np.allclose(
-        p[:n], [r[1] for r in stored], rtol=_SAME, atol=0
-    )
-    if not same:
+    if not (np.array_equal(places[:n], items) and np.allclose(p[:n], probabilities, rtol=_SAME, atol=0)):
         raise DataError(
             "the audit stream cannot be continued: the probabilities of the run have changed since it was drawn.",
             "Draw a new one with: auditor sample RUN --new",
@@ -202,11 +188,8 @@ def _write(connection: sa.Connection, frame: np.ndarray, p: np.ndarray, chosen: 
         connection.execute(sa.update(items).values(inclusion=None))
         connection.execute(sa.update(queue).where(queue.c.audit.is_not(None)).values(audit=None))
         connection.execute(sa.update(people).values(audit_cursor=0))
-    rows = [
-        {"draw": i + 1, "item": int(frame[k]), "probability": float(p[k])}
-        for i, k in enumerate(chosen.tolist())
-        if i >= done
-    ]
+    numbered = enumerate(chosen[done:].tolist(), done + 1)
+    rows = [{"draw": draw, "item": int(frame[k]), "probability": float(p[k])} for draw, k in numbered]
     connection.execute(sa.insert(table), rows)
     # In at least one of the draws; what is logged with a verdict.
     inclusion = -np.expm1(len(chosen) * np.log1p(-np.minimum(p, 1 - 1e-12)))

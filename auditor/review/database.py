@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,11 @@ HEAD: Final = "0002"
 _MIGRATION_LOCK: Final = 0x61756469
 #: PostgreSQL: serialization failure, deadlock, shutdown, crash, starting up, too many connections.
 _TRANSIENT: Final = {"40001", "40P01", "57P01", "57P02", "57P03", "53300"}
+#: Words of psycopg's messages when the server is gone or not there yet.
+_GONE: Final = re.compile(
+    "connection (refused|reset|is lost|is closed)|server closed|no such file|starting up|shutting down"
+    "|terminating connection|timeout"
+)
 
 T = TypeVar("T")
 
@@ -93,26 +99,21 @@ class Database:
 
     def insert(self, table: sa.Table) -> Any:
         """An INSERT that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
-        if self.is_sqlite:
-            from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+        from sqlalchemy.dialects import postgresql, sqlite
 
-            return sqlite_insert(table)
-        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-
-        return postgresql_insert(table)
+        return (sqlite if self.is_sqlite else postgresql).insert(table)
 
     def close(self) -> None:
         self.engine.dispose()
 
     def revision(self) -> str | None:
         """Revision of the schema; None for an empty database."""
+        return self.read(_revision)
 
-        def work(connection: sa.Connection) -> str | None:
-            if not sa.inspect(connection).has_table("alembic_version"):
-                return None
-            return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-
-        return self.read(work)
+    def lock(self, connection: sa.Connection, key: int) -> None:
+        """Wait until no other transaction holds `key`; SQLite's write transactions are exclusive already."""
+        if not self.is_sqlite:
+            connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({key}, hashtext(current_schema()))"))
 
     def _bring_up_to_date(self) -> None:
         # Alembic is imported only when there is something to do: opening stays quick.
@@ -120,25 +121,28 @@ class Database:
             self.write(self._migrate)
 
     def _migrate(self, connection: sa.Connection) -> None:
-        if not self.is_sqlite:  # SQLite's write transaction is exclusive already
-            connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK}, hashtext(current_schema()))"))
+        self.lock(connection, _MIGRATION_LOCK)
         from alembic import command
         from alembic.script import ScriptDirectory
         from alembic.util import CommandError
 
         config = alembic_config(connection)
+        revision = _revision(connection)
         try:
-            found = None
-            if sa.inspect(connection).has_table("alembic_version"):
-                found = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-            if found is not None:
-                ScriptDirectory.from_config(config).get_revision(found)
+            if revision is not None:
+                ScriptDirectory.from_config(config).get_revision(revision)
             command.upgrade(config, "head")
         except CommandError as error:
             raise RunError(
-                f"the verdict store {_shown(self.url)} has the schema {found!r}, which this version does not know.",
+                f"the verdict store {_shown(self.url)} has the schema {revision!r}, which this version does not know.",
                 "Open it with the version of auditor that wrote it, or a newer one.",
             ) from error
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
 
 
 def alembic_config(connection: sa.Connection) -> Any:
@@ -216,22 +220,10 @@ def _is_transient(error: DBAPIError) -> bool:
     if state is not None:
         return state in _TRANSIENT or state.startswith("08")
     text = str(error.orig).lower()
-    if "database is locked" in text or "database is busy" in text or "database table is locked" in text:
+    if re.search("database (is locked|is busy|table is locked)", text):
         return True
-    # psycopg gives no state when the server is gone or not there yet; a wrong name or password never passes.
-    gone = (
-        "connection refused",
-        "connection reset",
-        "server closed",
-        "no such file",
-        "connection is lost",
-        "connection is closed",
-        "starting up",
-        "shutting down",
-        "terminating connection",
-        "timeout",
-    )
-    return isinstance(error, OperationalError | InterfaceError) and any(word in text for word in gone)
+    # psycopg gives no state then; a wrong name or password never passes.
+    return isinstance(error, OperationalError | InterfaceError) and _GONE.search(text) is not None
 
 
 def _explained(error: DBAPIError, url: sa.URL) -> Exception:

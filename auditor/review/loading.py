@@ -15,7 +15,7 @@ from auditor.core.errors import ConfigError, DataError, RunError
 from auditor.core.hashing import hash_json
 from auditor.core.seeds import generator
 from auditor.review import schema
-from auditor.review.additions import plant_into, set_detections_in
+from auditor.review.additions import plant, set_detections
 from auditor.review.database import SQLITE_CACHE, Database
 from auditor.review.sampling import draw_audit, score_bands
 
@@ -147,8 +147,8 @@ def load(
         _copy(database, connection, schema.queue, queue)
         connection.execute(sa.insert(schema.meta), [{"key": k, "value": json.dumps(v)} for k, v in facts.items()])
         if detections:
-            set_detections_in(connection, database, detections, None)
-        plant_into(connection, database, controls or {}, run.class_names)
+            set_detections(connection, database, detections, None)
+        plant(connection, database, controls or {}, run.class_names)
 
     database.write(work)
     if not database.is_sqlite:

@@ -19,11 +19,13 @@ import numpy as np
 from auditor.core.errors import DataError, LabelError, UnreadableError
 from auditor.core.files import read_json
 from auditor.core.row_lookup import RowLookup, file_numbers
+from auditor.review.vocabulary import other
 
 Schema = Literal["class", "imagenet", "imdb", "amazon", "audioset"]
 
 #: What an item can turn out to be. ``error`` is audioset's: its errors are not split further.
 CATEGORIES: Final = ("non-error", "correctable", "multi-label", "neither", "non-agreement", "error")
+_OUTCOMES: Final = {"given": "non-error", "guessed": "correctable", "both": "multi-label", "neither": "neither"}
 
 _ILSVRC = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
 
@@ -166,15 +168,8 @@ def category(item: PublishedItem, k: int = 3) -> str:
     if item.schema == "audioset":
         agreed = {label for label, votes in item.label_votes.items() if votes >= k}
         return "non-error" if agreed == set(item.given) else "error"
-    for answer, outcome in (
-        ("given", "non-error"),
-        ("guessed", "correctable"),
-        ("both", "multi-label"),
-        ("neither", "neither"),
-    ):
-        if item.votes.get(answer, 0) >= k:
-            return outcome
-    return "non-agreement"
+    won = (outcome for answer, outcome in _OUTCOMES.items() if item.votes.get(answer, 0) >= k)
+    return next(won, "non-agreement")
 
 
 def consensus_counts(items: Sequence[PublishedItem], k: int = 3) -> dict[str, int]:
@@ -202,27 +197,16 @@ def published_votes(item: PublishedItem) -> list[tuple[str, str | None]]:
             "Multi-label verdicts can be counted (consensus_counts), not imported.",
         )
     given, guess = item.given[0], item.guessed[0]
+    verdicts: dict[str, tuple[str, str | None]] = {"given": ("given", given), "guessed": ("suggested", guess)}
+    verdicts |= {"both": ("both", guess), "neither": ("neither", None)}
     result: list[tuple[str, str | None]] = []
     for answer, count in item.votes.items():
         if answer == "guessed" and given == guess:
             continue  # the same votes as for "given"
-        result += [_verdict(item.schema, answer, given, guess)] * count
+        third = item.schema == "amazon" and answer != "off-topic"
+        fallback = (other(answer.capitalize()), answer.capitalize()) if third else ("unsure", None)
+        result += [verdicts.get(answer, fallback)] * count
     return sorted(result, key=lambda pair: pair[0])
-
-
-def _verdict(schema: Schema, answer: str, given: str, guess: str) -> tuple[str, str | None]:
-    fixed: dict[str, tuple[str, str | None]] = {
-        "given": ("given", given),
-        "guessed": ("suggested", guess),
-        "both": ("both", guess),
-        "neither": ("neither", None),
-    }
-    if answer in fixed:
-        return fixed[answer]
-    if schema == "amazon" and answer != "off-topic":
-        name = answer.capitalize()
-        return f"other:{name}", name
-    return "unsure", None
 
 
 def published_rows(items: Sequence[PublishedItem], index: Sequence[str] | None = None) -> np.ndarray:
@@ -252,14 +236,11 @@ def published_rows(items: Sequence[PublishedItem], index: Sequence[str] | None =
             odd = next(name for name in index if file_numbers([name]) is None)
             raise DataError(f"the index names {odd!r}, which is no validation image of ImageNet.")
         keys = numbers
-    rows: dict[int | str, list[int]] = {}
-    for row, key in enumerate(keys):
-        rows.setdefault(key, []).append(row)
+    times, rows = Counter(keys), {key: row for row, key in enumerate(keys)}
     for item in items:
-        found = rows.get(item.id, [])
-        if len(found) != 1:
-            raise DataError(f"the id {item.id!r} is in the index {len(found)} times; exactly one row is needed.")
-    return np.array([rows[item.id][0] for item in items], dtype=np.int64)
+        if times[item.id] != 1:
+            raise DataError(f"the id {item.id!r} is in the index {times[item.id]} times; exactly one row is needed.")
+    return np.array([rows[item.id] for item in items], dtype=np.int64)
 
 
 def read_index(path: Path) -> list[str]:

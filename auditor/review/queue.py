@@ -48,8 +48,10 @@ def claim_batch(database: Database, plan: QueuePlan, reviewer: str, n: int, now:
     """Fill the reviewer's hand up to `n` items, those already in it first; returns their places."""
 
     def work(connection: sa.Connection) -> list[int]:
-        _serialise(database, connection)
-        _expire(connection, now)
+        # One claim at a time: otherwise two reviewers could both read an item as open.
+        database.lock(connection, _QUEUE_LOCK)
+        a = schema.assignments
+        _let_go(connection, sa.and_(a.c.state == schema.CLAIMED, a.c.claimed_until < now))
         person = _reviewer(database, connection, reviewer, now)
         until = now + plan.lease_seconds
         hand = _hand(connection, reviewer, n, until)
@@ -61,12 +63,13 @@ def claim_batch(database: Database, plan: QueuePlan, reviewer: str, n: int, now:
     return database.write(work)
 
 
-def _expire(connection: sa.Connection, now: float) -> None:
+def _let_go(connection: sa.Connection, claims: sa.ColumnElement[bool]) -> int:
+    """End claims; returns how many."""
     a = schema.assignments
-    late = sa.and_(a.c.state == schema.CLAIMED, a.c.claimed_until < now)
-    gone = list(connection.scalars(sa.update(a).where(late).values(state=schema.EXPIRED).returning(a.c.item)))
+    gone = list(connection.scalars(sa.update(a).where(claims).values(state=schema.EXPIRED).returning(a.c.item)))
     # One item may have lost several claims at once.
     count(connection, {item: -lost for item, lost in Counter(gone).items()})
+    return len(gone)
 
 
 def _reviewer(database: Database, connection: sa.Connection, reviewer: str, now: float) -> sa.Row[Any]:
@@ -112,15 +115,9 @@ def _claim(
             index_elements=["item", "reviewer"],
             set_={name: insert.excluded[name] for name in ("stream", "place", "state", "claimed_until")},
         )
+        claim = {"reviewer": person.reviewer, "state": schema.CLAIMED, "claimed_until": until}
         claims = [
-            {
-                "item": item,
-                "reviewer": person.reviewer,
-                "stream": stream,
-                "place": person.served + k,
-                "state": schema.CLAIMED,
-                "claimed_until": until,
-            }
+            claim | {"item": item, "stream": stream, "place": person.served + k}
             for k, (item, stream) in enumerate(taken.items())
         ]
         connection.execute(again, claims)
@@ -160,16 +157,9 @@ def _wishes(plan: QueuePlan, reviewer: str, served: int, need: int) -> Sequence[
 
 def release(database: Database, reviewer: str) -> int:
     """Give everything in the reviewer's hand back; returns how many items that were."""
-
-    def work(connection: sa.Connection) -> int:
-        a = schema.assignments
-        mine = sa.and_(a.c.reviewer == reviewer, a.c.state == schema.CLAIMED)
-        update = sa.update(a).where(mine).values(state=schema.EXPIRED).returning(a.c.item)
-        gone = list(connection.scalars(update))
-        count(connection, dict.fromkeys(gone, -1))
-        return len(gone)
-
-    return database.write(work)
+    a = schema.assignments
+    mine = sa.and_(a.c.reviewer == reviewer, a.c.state == schema.CLAIMED)
+    return database.write(lambda connection: _let_go(connection, mine))
 
 
 def ask_again(database: Database, item_ids: Sequence[str], more: int) -> int:
@@ -199,7 +189,7 @@ def reorder(database: Database, item_ids: Sequence[str] | None, events: int, rea
     """Put the waiting items of the ranked stream into another order; see `VerdictStore.reorder`."""
 
     def work(connection: sa.Connection) -> Reordering:
-        _serialise(database, connection)
+        database.lock(connection, _QUEUE_LOCK)
         q, items = schema.queue, schema.items
         query = sa.select(q.c.item, q.c.ranked, items.c.item_id).join(items, items.c.item == q.c.item)
         rows = connection.execute(query.where(q.c.open == 1, q.c.ranked.is_not(None)).order_by(q.c.item)).all()
@@ -238,9 +228,3 @@ def next_ranked(connection: sa.Connection, limit: int) -> list[str]:
     judged = sa.exists().where(view.c.item == q.c.item)
     query = sa.select(items.c.item_id).join(q, q.c.item == items.c.item).where(q.c.ranked.is_not(None), ~judged)
     return list(connection.scalars(query.order_by(q.c.ranked).limit(limit)))
-
-
-def _serialise(database: Database, connection: sa.Connection) -> None:
-    if not database.is_sqlite:
-        # One claim at a time: otherwise two reviewers could both read an item as open.
-        connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_QUEUE_LOCK}, hashtext(current_schema()))"))

@@ -13,22 +13,6 @@ from auditor.review import schema
 from auditor.review.events import chunked
 from auditor.review.votes import VoteTable, votes_from
 
-__all__ = [
-    "ItemState",
-    "Page",
-    "PageFilter",
-    "ReviewCounts",
-    "ReviewItem",
-    "VoteTable",
-    "control_table",
-    "disagreements",
-    "item_rows",
-    "item_state",
-    "page",
-    "progress",
-    "vote_table",
-]
-
 #: Longest page: a caller that asks for everything would hold the whole run in memory.
 MOST: Final = 1000
 

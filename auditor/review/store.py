@@ -15,6 +15,7 @@ from auditor.review import additions, audit_stream, queue, readout
 from auditor.review.database import Database
 from auditor.review.events import SubmitResult, checked_reviewer, submit
 from auditor.review.loading import QueuePlan, RunTables, load, read_meta
+from auditor.review.votes import VoteTable
 
 
 class VerdictStore:
@@ -106,7 +107,8 @@ class VerdictStore:
         DataError
             For an unknown item or an impossible verdict; nothing is planted then.
         """
-        planted = additions.plant(self.database, controls, self.class_names)
+        names = self.class_names
+        planted = self.database.write(lambda c: additions.plant(c, self.database, controls, names))
         self._facts = {}
         return planted
 
@@ -124,7 +126,7 @@ class VerdictStore:
         DataError
             If a detector flags an unknown item.
         """
-        additions.set_detections(self.database, detections, source)
+        self.database.write(lambda c: additions.set_detections(c, self.database, detections, source))
         self._facts = {}
 
     @property
@@ -283,7 +285,7 @@ class VerdictStore:
         """Items whose reviewers disagree and that nobody has adjudicated, by place; `after` is the last place seen."""
         return self.database.read(partial(readout.disagreements, after=after, limit=limit))
 
-    def votes(self) -> readout.VoteTable:
+    def votes(self) -> VoteTable:
         """All current verdicts as arrays, for the consensus and the agreement."""
         return self.database.read(readout.vote_table)
 
