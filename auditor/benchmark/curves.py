@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from fractions import Fraction
+from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
@@ -18,52 +18,11 @@ from auditor.stats.prevalence import Crossover, accuracy_at, benign_left, crosso
 from auditor.stats.resampling import resample_weights
 
 #: Prevalences every curve is given at, besides N0.
-GRID: Final = (
-    0.001,
-    0.002,
-    0.005,
-    0.01,
-    0.02,
-    0.03,
-    0.04,
-    0.05,
-    0.06,
-    0.08,
-    0.1,
-    0.15,
-    0.2,
-    0.3,
-    0.4,
-    0.5,
-    0.6,
-    0.7,
-    0.8,
-    0.9,
-    1.0,
-)
+GRID: Final = tuple(k / 1000 for k in (1, 2, 5, 10, 20, 30, 40, 50, 60, 80, 100, 150, *range(200, 1001, 100)))
 #: Prevalences the closed form is checked at.
 CHECKED: Final = (0.01, 0.02, 0.05, 0.06, 0.1, 0.2)
 #: Standard errors a simulated mean may be away from the closed form.
 TOLERANCE: Final = 4.0
-
-
-@dataclass(frozen=True, eq=False)
-class Curves:
-    """Accuracies at each prevalence.
-
-    Attributes
-    ----------
-    prevalence : float64 array (g,)
-    corrected, original : float64 arrays (models, g)
-    low, high : float64 arrays (models, g)
-        95 % band of `corrected`.
-    """
-
-    prevalence: np.ndarray
-    corrected: np.ndarray
-    original: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
 
 
 def exact_counts(compared: ComparedModels, right: np.ndarray, rows: np.ndarray) -> list[Fraction]:
@@ -77,16 +36,18 @@ def find_crossovers(compared: ComparedModels, sets: Sets, right: np.ndarray) -> 
     benign = exact_counts(compared, compared.given, sets.benign)
     correctable = exact_counts(compared, right, sets.correctable)
     found = {}
-    for a in range(len(compared.models)):
-        for b in range(a + 1, len(compared.models)):
-            one = crossover((benign[a], benign[b]), sets.n_benign, (correctable[a], correctable[b]), sets.n_correctable)
-            if one is not None:
-                found[a, b] = one
+    for a, b in combinations(range(len(compared.models)), 2):
+        one = crossover((benign[a], benign[b]), sets.n_benign, (correctable[a], correctable[b]), sets.n_correctable)
+        if one is not None:
+            found[a, b] = one
     return found
 
 
-def curves(compared: ComparedModels, sets: Sets, draws: int, seed: int) -> Curves | None:
-    """Curves of all models; None without correctable rows.
+def curves(compared: ComparedModels, sets: Sets, draws: int, seed: int) -> dict[str, Any] | None:
+    """Accuracies of all models at each prevalence; None without correctable rows.
+
+    Keys: ``prevalence`` (g,), and ``models``: by name ``corrected``, ``original``, and the 95 % band of the first,
+    ``low`` and ``high``, all float64 (g,).
 
     Bands: accuracy on B normal with its standard error (items and seeds), on C drawn from Beta(c + 1/2, |C| - c + 1/2),
     so that a handful of rows never looks certain.
@@ -99,20 +60,20 @@ def curves(compared: ComparedModels, sets: Sets, draws: int, seed: int) -> Curve
     right = np.array([float(c) for c in exact_counts(compared, compared.corrected, sets.correctable)])
     original = _shares(compared, compared.given, sets.correctable)
     error = np.sqrt(benign * (1 - benign) / sets.n_benign + _seed_variance(compared, compared.given, sets.benign))
-    low, high = np.empty((len(compared.models), len(grid))), np.empty((len(compared.models), len(grid)))
-    for m in range(len(compared.models)):
+    models = {}
+    for m, name in enumerate(compared.names):
         rng = generator(seed, "band", m)
         on_benign = rng.normal(benign[m], error[m], draws)
         on_correctable = rng.beta(right[m] + 0.5, sets.n_correctable - right[m] + 0.5, draws)
         values = accuracy_at(grid[None, :], on_benign[:, None], on_correctable[:, None])
-        low[m], high[m] = np.percentile(values, [2.5, 97.5], axis=0)
-    return Curves(
-        grid,
-        accuracy_at(grid, benign[:, None], right[:, None] / sets.n_correctable),
-        accuracy_at(grid, benign[:, None], original[:, None]),
-        low,
-        high,
-    )
+        low, high = np.percentile(values, [2.5, 97.5], axis=0)
+        models[name] = {
+            "corrected": accuracy_at(grid, benign[m], right[m] / sets.n_correctable),
+            "original": accuracy_at(grid, benign[m], original[m]),
+            "low": low,
+            "high": high,
+        }
+    return {"prevalence": grid, "models": models}
 
 
 def _shares(compared: ComparedModels, right: np.ndarray, rows: np.ndarray) -> np.ndarray:

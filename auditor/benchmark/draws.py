@@ -78,13 +78,7 @@ def draw(compared: ComparedModels, sets: Sets, judged: Judged, draws: int, seed:
             drawn[0][start:stop] = (shared + (one + two) @ given) / size
             drawn[1][start:stop] = (shared + one @ given + two @ corrected) / size
     mix = _mixer(compared, draws, seed)
-    return Draws(
-        mix(full),
-        mix(before),
-        mix(after),
-        None if drawn is None else mix(drawn[0]),
-        None if drawn is None else mix(drawn[1]),
-    )
+    return Draws(mix(full), mix(before), mix(after), *((None, None) if drawn is None else map(mix, drawn)))
 
 
 def _judged_right(compared: ComparedModels, sets: Sets, judged: Judged) -> tuple[np.ndarray, np.ndarray]:

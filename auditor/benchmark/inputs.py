@@ -29,6 +29,8 @@ from auditor.patch.files import SUFFIX
 from auditor.review.published import PublishedItem, parse_published, read_index, read_published
 from auditor.runs.run import open_run
 
+_SIZES = ("n_benign", "n_correctable", "n_unknown", "n_pruned", "prevalence")
+
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
@@ -200,11 +202,7 @@ def verdict_facts(
         "agreement": k,
         "counts": counts,
         "non_agreement_split": published_split(items, k),
-        "n_benign": None,
-        "n_correctable": None,
-        "n_unknown": None,
-        "n_pruned": None,
-        "prevalence": None,
+        **dict.fromkeys(_SIZES),
         "checked_against_labels": False,
         "notes": [],
     }
@@ -230,10 +228,4 @@ def _add_sets(facts: dict[str, Any], given_labels: GivenLabels, judged: Judged, 
         facts["notes"].append("only a sample of the doubted rows was judged: there are no benign and correctable sets")
         return
     found = count_sets(judged, given_labels, k)
-    facts |= {
-        "n_benign": found.n_benign,
-        "n_correctable": found.n_correctable,
-        "n_unknown": found.n_unknown,
-        "n_pruned": found.n_pruned,
-        "prevalence": found.prevalence,
-    }
+    facts |= {name: getattr(found, name) for name in _SIZES}

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from auditor.benchmark.models import ComparedModels
-from auditor.benchmark.pairs import LEVEL
+from auditor.benchmark.pairs import LEVEL, flip_p
 from auditor.benchmark.sets import Sets
 from auditor.benchmark.verdicts.judged import GIVEN, GUESSED, Judged
 from auditor.core.seeds import generator
-from auditor.stats.paired import mcnemar_greater, sign_flip
+from auditor.stats.paired import mcnemar_greater
 
 #: Draws of the labels of all judged rows.
 DRAWS = 200
@@ -71,5 +71,4 @@ def _declared(first: tuple[int, int], second: tuple[int, int], changes: np.ndarr
         return False
     lead, follow = (first, second[::-1]) if first[0] > first[1] else (first[::-1], second)
     sides = float(mcnemar_greater(*np.array([lead, follow]).T).max()) * n_pairs < LEVEL
-    count = np.bincount(changes + 2, minlength=5).tolist()
-    return sides or sign_flip(count[3], count[1], count[4], count[0]) * n_pairs < LEVEL
+    return sides or flip_p(changes) * n_pairs < LEVEL

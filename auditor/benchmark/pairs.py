@@ -49,8 +49,8 @@ class PairTests:
         """Which differences hold together at `LEVEL` (Holm over the two-sided tests), bool (m, m)."""
         table = np.zeros((n_models, n_models), bool)
         sure = holm(self.p) < LEVEL
-        table[self.a[sure & (self.difference > 0)], self.b[sure & (self.difference > 0)]] = True
-        table[self.b[sure & (self.difference < 0)], self.a[sure & (self.difference < 0)]] = True
+        for winner, loser, ahead in ((self.a, self.b, self.difference > 0), (self.b, self.a, self.difference < 0)):
+            table[winner[sure & ahead], loser[sure & ahead]] = True
         return table
 
 
@@ -77,28 +77,15 @@ def compare_pairs(compared: ComparedModels, right: np.ndarray, rows: np.ndarray)
     only = mixing @ table.astype(np.float64) @ mixing.T  # mean over pairs of seeds
     first, second = only[a, b], only[b, a]
     difference = (first - second) / n
-    if not compared.seeded:
-        at = np.array([model.networks[0] for model in compared.models])
-        wins, losses = table[at[a], at[b]], table[at[b], at[a]]
-        return PairTests(
-            a,
-            b,
-            difference,
-            first,
-            second,
-            mcnemar(wins, losses),
-            mcnemar_greater(wins, losses),
-            mcnemar_greater(losses, wins),
-        )
-    greater, less = _seeded(compared, inside, a, b)
-    exact = [
-        len(compared.models[i].networks) == len(compared.models[j].networks) == 1 for i, j in zip(a, b, strict=True)
-    ]
-    p = np.minimum(1.0, 2 * np.minimum(greater, less))
-    for k in np.flatnonzero(exact):
-        i, j = compared.models[a[k]].networks[0], compared.models[b[k]].networks[0]
-        p[k] = mcnemar(table[i, j], table[j, i])
-        greater[k], less[k] = mcnemar_greater(table[i, j], table[j, i]), mcnemar_greater(table[j, i], table[i, j])
+    at = np.array([model.networks[0] for model in compared.models])
+    wins, losses = table[at[a], at[b]], table[at[b], at[a]]
+    p, greater, less = mcnemar(wins, losses), mcnemar_greater(wins, losses), mcnemar_greater(losses, wins)
+    if compared.seeded:
+        alone = np.array([len(model.networks) == 1 for model in compared.models])
+        exact = alone[a] & alone[b]
+        over_seeds = _seeded(compared, inside, a, b)
+        p = np.where(exact, p, np.minimum(1.0, 2 * np.minimum(*over_seeds)))
+        greater, less = np.where(exact, greater, over_seeds[0]), np.where(exact, less, over_seeds[1])
     return PairTests(a, b, difference, first, second, p, greater, less)
 
 
@@ -138,28 +125,21 @@ def change_p(compared: ComparedModels, rows: np.ndarray) -> np.ndarray:
     change = compared.corrected[:, rows].astype(np.int8) - compared.given[:, rows].astype(np.int8)
     if change.shape[1] == 0:
         return np.ones(len(a))
-    result = np.ones(len(a))
-    greater = less = None
     if compared.seeded:
-        greater, less = _seeded(compared, change, a, b)
+        result = np.minimum(1.0, 2 * np.minimum(*_seeded(compared, change, a, b)))
+    else:
+        result = np.ones(len(a))
     for k, (i, j) in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
         first, second = compared.models[i].networks, compared.models[j].networks
         if len(first) == len(second) == 1:
-            result[k] = _flip_p(change[first[0]] - change[second[0]])
-        elif greater is not None and less is not None:
-            result[k] = min(1.0, 2 * min(greater[k], less[k]))
+            result[k] = flip_p(change[first[0]] - change[second[0]])
     return result
 
 
-def _flip_p(values: np.ndarray) -> float:
-    count = np.bincount(values + 2, minlength=5).tolist()
+def flip_p(changes: np.ndarray) -> float:
+    """Exact p of `sign_flip` for what correcting the labels changes on each row, from -2 to 2."""
+    count = np.bincount(changes + 2, minlength=5).tolist()
     return sign_flip(count[3], count[1], count[4], count[0])
-
-
-def flips_of(before: PairTests, after: PairTests) -> np.ndarray:
-    """Pairs whose order is opposite before and after, positions; a tie on either side is no flip."""
-    tie = (np.abs(before.difference) < 1e-12) | (np.abs(after.difference) < 1e-12)
-    return np.flatnonzero(~tie & (before.difference * after.difference < 0))
 
 
 def real_flips(
@@ -185,7 +165,9 @@ def real_flips(
     first_adjusted, second_adjusted, change_adjusted = adjust(first), adjust(second), adjust(change)
     found: list[dict[str, Any]] = []
     real = 0
-    for k in flips_of(before, after):
+    # A tie on either side is no flip.
+    tie = (np.abs(before.difference) < 1e-12) | (np.abs(after.difference) < 1e-12)
+    for k in np.flatnonzero(~tie & (before.difference * after.difference < 0)):
         sides = bool(first_adjusted[k] < LEVEL and second_adjusted[k] < LEVEL)
         moved = bool(change_adjusted[k] < LEVEL)
         lead, follow = (before.a[k], before.b[k]) if up[k] else (before.b[k], before.a[k])

@@ -141,7 +141,7 @@ def benchmark(
         ),
         kendall_tau=correlation["pruned"]["kendall"],
         rank_correlation=correlation,
-        curves=_curves(compared, sets, draws, seed),
+        curves=curves(compared, sets, draws, seed),
         simulation=check_by_simulation(compared, sets, SIMULATED, seed),
         by_agreement=tuple(_at(judged, given_labels, predictions, k) for k in judged.thresholds),
         selection=agreement_with_guesses(compared, judged),
@@ -354,24 +354,6 @@ def _correlations(compared: ComparedModels, sets: Sets) -> dict[str, Any]:
         one, two = (compared.mixing @ compared.counts(right, rows) for right in (compared.given, compared.corrected))
         found[name] = {"spearman": spearman(one, two), "kendall": float(kendall_tau(pair_signs(one), pair_signs(two)))}
     return found
-
-
-def _curves(compared: ComparedModels, sets: Sets, draws: int, seed: int) -> dict[str, Any] | None:
-    found = curves(compared, sets, draws, seed)
-    if found is None:
-        return None
-    return {
-        "prevalence": found.prevalence,
-        "models": {
-            name: {
-                "corrected": found.corrected[k],
-                "original": found.original[k],
-                "low": found.low[k],
-                "high": found.high[k],
-            }
-            for k, name in enumerate(compared.names)
-        },
-    }
 
 
 def _at(judged: Judged, given_labels: GivenLabels, predictions: Sequence[Prediction], k: int) -> dict[str, Any]:
