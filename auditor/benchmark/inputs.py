@@ -157,11 +157,12 @@ def _with_names(given_labels: GivenLabels, items: list[PublishedItem]) -> GivenL
         return given_labels
     if items[0].schema == "imdb":
         return replace(given_labels, class_names=("Negative", "Positive"))
-    names: dict[int, str] = {}
-    for item in items:
-        for number, name in ((item.given_index, item.given[0]), (item.guessed_index, item.guessed[0])):
-            if number is not None:
-                names[number] = name
+    names = {
+        number: name
+        for item in items
+        for number, name in ((item.given_index, item.given[0]), (item.guessed_index, item.guessed[0]))
+        if number is not None
+    }
     whole = sorted(names) == list(range(len(names))) and len(set(names.values())) == len(names)
     if not whole or int(given_labels.labels.max()) >= len(names):
         return given_labels

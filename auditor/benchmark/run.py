@@ -363,7 +363,6 @@ def _at(judged: Judged, given_labels: GivenLabels, predictions: Sequence[Predict
     one, two = (
         pair_signs(compared.mixing @ compared.counts(r, sets.pruned)) for r in (compared.given, compared.corrected)
     )
-    correlation = _correlations(compared, sets)
     return {
         "agreement": k,
         "counts": judged.counts(k),
@@ -373,7 +372,7 @@ def _at(judged: Judged, given_labels: GivenLabels, predictions: Sequence[Predict
         "prevalence": sets.prevalence,
         "crossovers": len(find_crossovers(compared, sets, compared.corrected)),
         "order_changes": int((one * two < 0).sum()),
-        "rank_correlation": correlation,
+        "rank_correlation": _correlations(compared, sets),
     }
 
 

@@ -9,12 +9,12 @@ from auditor.cli.options import Json
 
 
 def _print(
-    rows: Sequence[Mapping[str, Any]], columns: list[str], command: str, key: str, json: bool, then: str
+    command: str, rows: Sequence[Mapping[str, Any]], columns: list[str], json: bool, then: str, key: str | None = None
 ) -> None:
     from auditor.cli.console import print_json, say, show_table
 
     if json:
-        print_json({"schema": f"auditor.{command}/1", key: rows})
+        print_json({"schema": f"auditor.{command}/1", key or command: rows})
         return
     show_table(columns, ([row.get(c, "") for c in columns] for row in rows))
     say(f"Next: {then}")
@@ -25,23 +25,17 @@ def datasets(json: Json = False) -> None:
     from auditor.core.config import load_settings
     from auditor.data.open import list_datasets
 
-    rows = list_datasets(load_settings())
-    _print(rows, ["name", "description", "where"], "datasets", "datasets", json, "auditor find-errors NAME")
+    _print(
+        "datasets", list_datasets(load_settings()), ["name", "description", "where"], json, "auditor find-errors NAME"
+    )
 
 
 def models(json: Json = False) -> None:
     """List the trainers known by name, and what `auto` picks."""
     from auditor.train.choose import list_models
 
-    rows = list_models()
-    _print(
-        rows,
-        ["name", "for", "description", "state"],
-        "models",
-        "models",
-        json,
-        "auditor find-errors DATASET --model NAME",
-    )
+    columns = ["name", "for", "description", "state"]
+    _print("models", list_models(), columns, json, "auditor find-errors DATASET --model NAME")
 
 
 def doctor(json: Json = False) -> None:
@@ -52,16 +46,16 @@ def doctor(json: Json = False) -> None:
     from auditor.train.device import choose_device, describe_device
 
     settings = load_settings()
-    rows = [{"what": k, "state": v} for k, v in describe_machine().items()]
-    rows.append({"what": "device", "state": describe_device(choose_device("auto"))})
-    rows += [{"what": f"package {k}", "state": v} for k, v in package_versions().items()]
-    for entry in list_datasets(settings):
-        rows.append({"what": f"data set {entry['name']}", "state": f"{entry['status']}: {entry['where']}"})
-    rows += [
-        {"what": "runs folder", "state": str(settings.runs_dir)},
-        {"what": "cache", "state": str(settings.cache_dir)},
-    ]
-    _print(rows, ["what", "state"], "doctor", "facts", json, "auditor find-errors digits")
+    facts = {
+        **describe_machine(),
+        "device": describe_device(choose_device("auto")),
+        **{f"package {name}": version for name, version in package_versions().items()},
+        **{f"data set {one['name']}": f"{one['status']}: {one['where']}" for one in list_datasets(settings)},
+        "runs folder": str(settings.runs_dir),
+        "cache": str(settings.cache_dir),
+    }
+    rows = [{"what": what, "state": state} for what, state in facts.items()]
+    _print("doctor", rows, ["what", "state"], json, "auditor find-errors digits", "facts")
 
 
 def config(json: Json = False) -> None:
@@ -76,7 +70,7 @@ def config(json: Json = False) -> None:
         for f in fields(settings)
         if f.name != "origin"
     ]
-    _print(rows, ["setting", "value", "origin"], "config", "settings", json, "edit auditor.toml, or use flags")
+    _print("config", rows, ["setting", "value", "origin"], json, "edit auditor.toml, or use flags", "settings")
 
 
 def _text(value: Any) -> str:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from auditor.benchmark.draws import draw
-from auditor.benchmark.equal_models import declared, equal_models
 from auditor.benchmark.given_labels import GivenLabels
 from auditor.benchmark.inputs import Inputs
 from auditor.benchmark.models import compare_models
@@ -17,6 +16,7 @@ from auditor.benchmark.selection import agreement_with_guesses, audit_ranking, s
 from auditor.benchmark.sets import Sets, make_sets
 from auditor.benchmark.verdicts.judged import GUESSED, AuditDraws, Decision, Judged
 from auditor.core.errors import DataError
+from benchmarks.corrected_benchmark_equal_models import declared, equal_models
 
 
 @pytest.mark.parametrize(("models", "seeds"), [(2, 1), (6, 1), (4, 3)])

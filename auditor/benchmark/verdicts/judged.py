@@ -83,8 +83,6 @@ class Judged:
         Where `posterior` is None.
     audit : AuditDraws or None
     why_no_audit : str
-    source_counts : callable or None
-        Threshold -> the counts as the source's own rule gives them.
     notes : tuple of str
     """
 

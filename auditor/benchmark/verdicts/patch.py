@@ -30,20 +30,15 @@ def judge_patch(path: Path, given_labels: GivenLabels, dataset: Dataset | None) 
         If a given label differs.
     """
     patch = read_patch(path)
-    header = patch.header
     place = _classes(patch, given_labels)
-    if dataset is not None:
-        found, notes = _by_content(patch, dataset, given_labels, place)
+    notes: list[str] = []
+    if dataset is None:
+        found = _by_hint(patch, given_labels, place)
+        notes.append(f"rows found by the row numbers in the patch; all {len(found):,} given labels fit")
     else:
-        if header.n != len(given_labels):
-            raise DataError(
-                f"the patch is of {header.n:,} rows of {header.name!r}, "
-                f"{given_labels.source} has {len(given_labels):,}.",
-                "Take the labels of the split the patch was made for.",
-            )
-        found, notes = _by_hint(patch, given_labels, place)
-    if dataset is not None and dataset.fingerprint != header.fingerprint:
-        notes.append("the data differs from the data the patch was made for; its items were found all the same")
+        found = _by_content(patch, dataset, given_labels, place)
+        if dataset.fingerprint != patch.header.fingerprint:
+            notes.append("the data differs from the data the patch was made for; its items were found all the same")
     rows = np.array([row for row, _ in found], np.int64)
     unique, counts = np.unique(rows, return_counts=True)
     if len(unique) < len(rows):
@@ -88,7 +83,7 @@ def _classes(patch: Patch, given_labels: GivenLabels) -> dict[str, int]:
 
 def _by_content(
     patch: Patch, dataset: Dataset, given_labels: GivenLabels, place: Mapping[str, int]
-) -> tuple[list[tuple[int, PatchRecord]], list[str]]:
+) -> list[tuple[int, PatchRecord]]:
     if dataset.hash_scheme != patch.header.hash_scheme:
         raise DataError(
             f"the patch names items by {patch.header.hash_scheme!r}, the data by {dataset.hash_scheme!r}.",
@@ -103,12 +98,16 @@ def _by_content(
             why = f"is not labelled {record.from_label!r} there" if copies else "is not in the data"
             raise LabelError(f"the item of {record.where()} {why}.", "Take the data the patch was made for.")
         found += [(row, record) for row in rows]
-    return found, []
+    return found
 
 
-def _by_hint(
-    patch: Patch, given_labels: GivenLabels, place: Mapping[str, int]
-) -> tuple[list[tuple[int, PatchRecord]], list[str]]:
+def _by_hint(patch: Patch, given_labels: GivenLabels, place: Mapping[str, int]) -> list[tuple[int, PatchRecord]]:
+    if patch.header.n != len(given_labels):
+        raise DataError(
+            f"the patch is of {patch.header.n:,} rows of {patch.header.name!r}, "
+            f"{given_labels.source} has {len(given_labels):,}.",
+            "Take the labels of the split the patch was made for.",
+        )
     found: list[tuple[int, PatchRecord]] = []
     for record in patch.records:
         row = record.index
@@ -123,7 +122,7 @@ def _by_hint(
                 "Name the data set, so that items are found by their content.",
             )
         found.append((row, record))
-    return found, [f"rows found by the row numbers in the patch; all {len(found):,} given labels fit"]
+    return found
 
 
 def _state(record: PatchRecord, k: int) -> int:

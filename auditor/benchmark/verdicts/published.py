@@ -33,15 +33,14 @@ def published_counts(items: Sequence[PublishedItem], k: int) -> dict[str, int | 
     A category that the answers of a schema cannot give (multi-label and neither in imdb and amazon) is 0.
     """
     found = consensus_counts(items, k)
-    whole = items[0].schema != "audioset"
     return {
         "checked": found["checked"],
         "non_errors": found["non-error"],
         "errors": found["errors"],
-        "non_agreement": found["non-agreement"] if whole else None,
-        "correctable": found["correctable"] if whole else None,
-        "multi_label": found["multi-label"] if whole else None,
-        "neither": found["neither"] if whole else None,
+        **{
+            name: found[name.replace("_", "-")] if items[0].schema != "audioset" else None
+            for name in ("non_agreement", "correctable", "multi_label", "neither")
+        },
     }
 
 
