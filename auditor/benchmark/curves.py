@@ -82,13 +82,8 @@ def _shares(compared: ComparedModels, right: np.ndarray, rows: np.ndarray) -> np
 
 def _seed_variance(compared: ComparedModels, right: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Variance of each model's mean over seeds."""
-    share = compared.counts(right, rows) / int(rows.sum())
-    return np.array(
-        [
-            np.var(share[list(m.networks)], ddof=1) / len(m.networks) if len(m.networks) > 1 else 0.0
-            for m in compared.models
-        ]
-    )
+    networks = [len(m.networks) for m in compared.models]
+    return compared.seed_variance(compared.counts(right, rows) / int(rows.sum())) / networks
 
 
 def crossovers(

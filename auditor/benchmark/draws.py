@@ -55,7 +55,7 @@ def draw(compared: ComparedModels, sets: Sets, judged: Judged, draws: int, seed:
     u = len(patterns)
     code[rows] = u + np.arange(len(rows))
     table = patterns.astype(np.float32)
-    given, corrected = _judged_right(compared, sets, judged)
+    given, corrected = judged_right(compared, sets, judged)
     keeps = sets.pruned[rows].astype(np.float32)
     fixed = (sets.state[rows] == GUESSED).astype(np.float32)
     shape = (draws, networks)
@@ -72,7 +72,7 @@ def draw(compared: ComparedModels, sets: Sets, judged: Judged, draws: int, seed:
         before[start:stop] = (shared + (own * keeps) @ given) / size
         after[start:stop] = (shared + (own * (keeps - fixed)) @ given + (own * fixed) @ corrected) / size
         if drawn is not None and posterior is not None:
-            benign, guessed = _drawn_states(posterior, start, stop, seed)
+            benign, guessed = drawn_states(posterior, "labels", range(start, stop), seed)
             one, two = own * benign, own * guessed
             size = np.maximum(total + (one + two).sum(axis=1, dtype=np.float64), 1)[:, None]
             drawn[0][start:stop] = (shared + (one + two) @ given) / size
@@ -81,7 +81,7 @@ def draw(compared: ComparedModels, sets: Sets, judged: Judged, draws: int, seed:
     return Draws(mix(full), mix(before), mix(after), *((None, None) if drawn is None else map(mix, drawn)))
 
 
-def _judged_right(compared: ComparedModels, sets: Sets, judged: Judged) -> tuple[np.ndarray, np.ndarray]:
+def judged_right(compared: ComparedModels, sets: Sets, judged: Judged) -> tuple[np.ndarray, np.ndarray]:
     """Right by the given label and by the guess, float32 (judged rows, networks)."""
     given = compared.given[:, judged.rows].T.astype(np.float32)
     top = np.stack([one.top1[judged.rows] for one in compared.predictions])
@@ -90,15 +90,11 @@ def _judged_right(compared: ComparedModels, sets: Sets, judged: Judged) -> tuple
     return given, (top == label).T.astype(np.float32)
 
 
-def _drawn_states(posterior: np.ndarray, start: int, stop: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Benign and corrected marks, float32 (draws, judged rows); the rest of each row's probability removes it."""
-    benign = np.empty((stop - start, len(posterior)), np.float32)
-    guessed = np.empty_like(benign)
+def drawn_states(posterior: np.ndarray, name: str, draws: range, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Benign and corrected marks, bool (draws, judged rows); the rest of each row's probability removes it."""
     low, high = posterior[:, GIVEN], posterior[:, GIVEN] + posterior[:, GUESSED]
-    for k in range(start, stop):
-        u = generator(seed, "labels", k).random(len(posterior))
-        benign[k - start], guessed[k - start] = u < low, (u >= low) & (u < high)
-    return benign, guessed
+    u = np.stack([generator(seed, name, k).random(len(posterior)) for k in draws])
+    return u < low, (u >= low) & (u < high)
 
 
 def _mixer(compared: ComparedModels, draws: int, seed: int):  # type: ignore[no-untyped-def]

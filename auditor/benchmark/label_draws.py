@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from auditor.benchmark.draws import drawn_states, judged_right
 from auditor.benchmark.models import ComparedModels
 from auditor.benchmark.pairs import LEVEL, flip_p
 from auditor.benchmark.sets import Sets
-from auditor.benchmark.verdicts.judged import GIVEN, GUESSED, Judged
-from auditor.core.seeds import generator
+from auditor.benchmark.verdicts.judged import Judged
 from auditor.stats.paired import mcnemar_greater
 
 #: Draws of the labels of all judged rows.
@@ -33,14 +33,10 @@ def drawn_claims(
     if judged.posterior is None or not len(pairs):
         return {}
     a, b = np.triu_indices(len(compared.models), 1)
-    rows, n_pairs = judged.rows, len(a)
     outside = np.ones(compared.given.shape[1], bool)
-    outside[rows] = False
-    label = np.where(sets.correctable[rows], sets.corrected[rows], judged.guess)
-    low = judged.posterior[:, GIVEN]
-    high = low + judged.posterior[:, GUESSED]
-    u = np.stack([generator(seed, "claims", k).random(len(rows)) for k in range(DRAWS)])
-    benign, guessed = u < low, (u >= low) & (u < high)
+    outside[judged.rows] = False
+    given, corrected = (right.astype(int) for right in judged_right(compared, sets, judged))
+    benign, guessed = drawn_states(judged.posterior, "claims", range(DRAWS), seed)
     found = {}
     for pair in pairs:
         one, two = compared.models[a[pair]].networks, compared.models[b[pair]].networks
@@ -48,16 +44,13 @@ def drawn_claims(
             continue
         x, y = compared.given[one[0]], compared.given[two[0]]
         wins, losses = int((x & ~y)[outside].sum()), int((y & ~x)[outside].sum())
-        gap = x[rows].astype(int) - y[rows]
-        moved = (compared.predictions[one[0]].top1[rows] == label).astype(int) - (
-            compared.predictions[two[0]].top1[rows] == label
-        )
+        gap, moved = (right[:, one[0]] - right[:, two[0]] for right in (given, corrected))
         declared = 0
         for k in range(DRAWS):
             kept, changed = benign[k] | guessed[k], guessed[k]
             first = _tally(wins, losses, gap[kept])
             second = _tally(wins, losses, np.where(changed, moved, gap)[kept])
-            declared += _declared(first, second, (moved - gap)[changed], n_pairs)
+            declared += _declared(first, second, (moved - gap)[changed], len(a))
         found[int(pair)] = declared / DRAWS
     return found
 

@@ -84,6 +84,11 @@ class ComparedModels:
         """Whether a model has more than one network."""
         return any(len(model.networks) > 1 for model in self.models)
 
+    def seed_variance(self, values: np.ndarray) -> np.ndarray:
+        """Variance over the seeds of each model of values (networks,), float64 (models,); 0 for one network."""
+        of_models = [values[list(model.networks)] for model in self.models]
+        return np.array([np.var(own, ddof=1) if len(own) > 1 else 0.0 for own in of_models])
+
     def counts(self, right: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Right answers of every network on `rows` (bool (n,)), int64 (networks,)."""
         return np.count_nonzero(right[:, rows], axis=1)

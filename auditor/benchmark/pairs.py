@@ -95,11 +95,8 @@ def _seeded(
     """One-sided p-values both ways from values (networks, n) of any kind."""
     n = values.shape[1]
     mean = compared.mixing @ values.astype(np.float64)
-    per_network = values.mean(axis=1, dtype=np.float64)
-    spread = [
-        (float(np.var(per_network[list(m.networks)], ddof=1)) if len(m.networks) > 1 else 0.0, len(m.networks))
-        for m in compared.models
-    ]
+    variances = compared.seed_variance(values.mean(axis=1, dtype=np.float64)).tolist()
+    spread = [(variance, len(m.networks)) for variance, m in zip(variances, compared.models, strict=True)]
     greater, less = np.empty(len(a)), np.empty(len(a))
     for k, (i, j) in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
         gap = mean[i] - mean[j]
