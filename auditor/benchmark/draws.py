@@ -78,7 +78,8 @@ def draw(compared: ComparedModels, sets: Sets, judged: Judged, draws: int, seed:
             drawn[0][start:stop] = (shared + (one + two) @ given) / size
             drawn[1][start:stop] = (shared + one @ given + two @ corrected) / size
     mix = _mixer(compared, draws, seed)
-    return Draws(mix(full), mix(before), mix(after), *((None, None) if drawn is None else map(mix, drawn)))
+    mixed = (None, None) if drawn is None else (mix(drawn[0]), mix(drawn[1]))
+    return Draws(mix(full), mix(before), mix(after), *mixed)
 
 
 def judged_right(compared: ComparedModels, sets: Sets, judged: Judged) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,12 +138,10 @@ def flip_p(changes: np.ndarray) -> float:
     return sign_flip(count[3], count[1], count[4], count[0])
 
 
-def real_flips(
-    before: PairTests, after: PairTests, change: np.ndarray, adjust: Callable[[np.ndarray], np.ndarray] = holm
-) -> tuple[list[dict[str, Any]], int]:
+def real_flips(before: PairTests, after: PairTests, change: np.ndarray) -> tuple[list[dict[str, Any]], int]:
     """Every flip with its tests, and the number of those that are real.
 
-    Real: both one-sided p, each adjusted over all pairs, are below `LEVEL`; or the adjusted p of the change is.
+    Real: both one-sided p, each adjusted over all pairs (Holm), are below `LEVEL`; or the adjusted p of the change is.
 
     Parameters
     ----------
@@ -152,14 +149,12 @@ def real_flips(
         Given and corrected labels on the same rows.
     change : float64 array (pairs,)
         From `change_p`.
-    adjust : callable
-        Adjustment for the number of pairs.
     """
     if not len(before.a):
         return [], 0
     up = before.difference > 0
     first, second = np.where(up, before.p_greater, before.p_less), np.where(up, after.p_less, after.p_greater)
-    first_adjusted, second_adjusted, change_adjusted = adjust(first), adjust(second), adjust(change)
+    first_adjusted, second_adjusted, change_adjusted = holm(first), holm(second), holm(change)
     found: list[dict[str, Any]] = []
     real = 0
     # A tie on either side is no flip.

@@ -51,16 +51,13 @@ def count_sets(judged: Judged, given_labels: GivenLabels, k: int | None = None) 
     if k not in judged.thresholds and judged.kind in ("published", "run"):
         known = ", ".join(map(str, judged.thresholds))
         raise UsageError(f"--agreement {k}: these verdicts can be read at {known}.")
-    return _counted(judged, given_labels, make_sets(judged, given_labels, k))
-
-
-def _counted(judged: Judged, given_labels: GivenLabels, sets: Sets) -> BenchmarkResult:
-    counts = judged.counts(sets.k)
+    sets = make_sets(judged, given_labels, k)
+    counts = judged.counts(k)
     return BenchmarkResult(
         given_labels.source,
         given_labels.source,
         {"kind": judged.kind, "how": judged.how},
-        sets.k,
+        k,
         counts,
         len(given_labels),
         sets.n_benign,
@@ -290,18 +287,14 @@ def _seeds(compared: ComparedModels, sets: Sets, k: int) -> list[dict[str, Any]]
     model = compared.models[k]
     if len(model.networks) < 2:
         return []
-    full = compared.given[list(model.networks)].mean(axis=1)
-    pruned = [
-        compared.counts(r, sets.pruned)[list(model.networks)] / sets.n_pruned
-        for r in (compared.given, compared.corrected)
-    ]
+    networks = list(model.networks)
+    accuracies = {
+        "full_original": compared.given[networks].mean(axis=1),
+        "pruned_original": compared.counts(compared.given, sets.pruned)[networks] / sets.n_pruned,
+        "pruned_corrected": compared.counts(compared.corrected, sets.pruned)[networks] / sets.n_pruned,
+    }
     return [
-        {
-            "seed": seed,
-            "full_original": float(full[j]),
-            "pruned_original": float(pruned[0][j]),
-            "pruned_corrected": float(pruned[1][j]),
-        }
+        {"seed": seed, **{name: float(values[j]) for name, values in accuracies.items()}}
         for j, seed in enumerate(model.seeds)
     ]
 
