@@ -24,15 +24,6 @@ _FIGURES = {
     "recovered": "corrected minus original accuracy on correctable items",
 }
 
-#: Of the table: title, figure, format of its per cent.
-_COLUMNS = (
-    ("benign %", "benign", ".2f"),
-    ("correctable, original %", "correctable_original", ".1f"),
-    ("corrected %", "correctable_corrected", ".1f"),
-    ("slope, points", "slope", "+.1f"),
-    ("recovered, points", "recovered", "+.1f"),
-)
-
 
 def sizes_of(networks: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """Parameters and MACs by the name a network has among the predictions; means over seeds.
@@ -168,13 +159,26 @@ def capacity_markdown(document: dict[str, Any], reproduction: str) -> str:
         "drawn again, the networks given; p: networks exchanged. A direction is named only where both agree.",
         "",
         *table(
-            ("network", "parameters", "MMAC", *(title for title, _, _ in _COLUMNS)),
+            (
+                "network",
+                "parameters",
+                "MMAC",
+                "benign %",
+                "correctable, original %",
+                "corrected %",
+                "slope, points",
+                "recovered, points",
+            ),
             (
                 (
                     row["name"],
                     f"{row['parameters']:,.0f}",
                     f"{row['macs'] / 1e6:.2f}",
-                    *(percent(row[name], form) for _, name, form in _COLUMNS),
+                    percent(row["benign"]),
+                    percent(row["correctable_original"], ".1f"),
+                    percent(row["correctable_corrected"], ".1f"),
+                    percent(row["slope"], "+.1f"),
+                    percent(row["recovered"], "+.1f"),
                 )
                 for row in document["networks"]
             ),

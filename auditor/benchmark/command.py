@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from auditor.benchmark.examples import examples
 from auditor.benchmark.folder import write_result
-from auditor.benchmark.inputs import countable_only, load_inputs, verdict_facts
+from auditor.benchmark.inputs import Inputs, countable_only, load_inputs, verdict_facts
 from auditor.benchmark.readers.registry import read_predictions
 from auditor.benchmark.result import BenchmarkResult, to_document
 from auditor.benchmark.run import benchmark, count_sets
@@ -80,28 +80,13 @@ def run_benchmark(
     if not ranked:
         result = count_sets(inputs.judged, inputs.given_labels, agreement)
         return BenchmarkDone(result, to_document(result), None)
-    if out is None and run is not None:
-        out = open_run(run, settings.runs_dir).path / "benchmark"
-    folder = out or settings.runs_dir / f"benchmark-{inputs.name}"
+    folder = out or _place(settings, inputs, run)
     conditions: dict[str, Any] = {"command": command}
     if train is not None:
-        from auditor.benchmark.training import parse_names, train_networks
-
         predictions = folder / "predictions"
-        manifest = train_networks(
-            cast(str, reference),
-            parse_names(train),
-            folder,
-            seeds=seeds,
-            budget=cast(Any, budget),
-            device=device,
-            workers=workers,
-            settings=settings,
-            progress=progress,
-            command=command,
+        conditions |= _train(
+            settings, progress, cast(str, reference), train, seeds, budget, device, workers, folder, command
         )
-        conditions |= {name: manifest[name] for name in ("budget", "reproduction", "seeds", "networks")}
-        conditions["trained_on"] = manifest["data"]
     progress.stage("read", str(predictions))
     found = read_predictions(cast(Path, predictions), inputs.given_labels)
     result = benchmark(
@@ -132,3 +117,44 @@ def _counts_alone(path: Path, agreement: int | None, index: Path | None) -> Benc
         notes=("no labels were given: the sets of benign and correctable rows are not known",),
     )
     return BenchmarkDone(result, to_document(result), None)
+
+
+def _place(settings: Settings, inputs: Inputs, run: str | None) -> Path:
+    if run is not None:
+        return open_run(run, settings.runs_dir).path / "benchmark"
+    return settings.runs_dir / f"benchmark-{inputs.name}"
+
+
+def _train(
+    settings: Settings,
+    progress: Progress,
+    reference: str,
+    names: str,
+    seeds: int,
+    budget: str,
+    device: str,
+    workers: int | None,
+    folder: Path,
+    command: str,
+) -> dict[str, Any]:
+    from auditor.benchmark.training import parse_names, train_networks
+
+    manifest = train_networks(
+        reference,
+        parse_names(names),
+        folder,
+        seeds=seeds,
+        budget=cast(Any, budget),
+        device=device,
+        workers=workers,
+        settings=settings,
+        progress=progress,
+        command=command,
+    )
+    return {
+        "budget": manifest["budget"],
+        "reproduction": manifest["reproduction"],
+        "seeds": manifest["seeds"],
+        "networks": manifest["networks"],
+        "trained_on": manifest["data"],
+    }

@@ -75,8 +75,17 @@ class Npz(_SingleFile):
                 f"{where} has neither 'pred_probs' nor 'predictions'; it holds: {', '.join(arrays) or 'nothing'}."
             )
         ids, names = first((*ID_KEYS, "rows", "index")), first(CLASS_NAME_KEYS)
-        named = None if names is None or names.dtype.kind not in "US" else names.tolist()
-        return [_prediction(claim, given_labels, where, scores, named, classes, None if ids is None else ids.tolist())]
+        return [
+            _prediction(
+                claim,
+                given_labels,
+                where,
+                scores,
+                None if names is None or names.dtype.kind not in "US" else names.tolist(),
+                classes,
+                None if ids is None else ids.tolist(),
+            )
+        ]
 
 
 class Tables(_SingleFile):

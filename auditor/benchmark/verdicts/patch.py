@@ -30,15 +30,20 @@ def judge_patch(path: Path, given_labels: GivenLabels, dataset: Dataset | None) 
         If a given label differs.
     """
     patch = read_patch(path)
+    header = patch.header
     place = _classes(patch, given_labels)
-    notes: list[str] = []
-    if dataset is None:
-        found = _by_hint(patch, given_labels, place)
-        notes.append(f"rows found by the row numbers in the patch; all {len(found):,} given labels fit")
+    if dataset is not None:
+        found, notes = _by_content(patch, dataset, given_labels, place)
     else:
-        found = _by_content(patch, dataset, given_labels, place)
-        if dataset.fingerprint != patch.header.fingerprint:
-            notes.append("the data differs from the data the patch was made for; its items were found all the same")
+        if header.n != len(given_labels):
+            raise DataError(
+                f"the patch is of {header.n:,} rows of {header.name!r}, "
+                f"{given_labels.source} has {len(given_labels):,}.",
+                "Take the labels of the split the patch was made for.",
+            )
+        found, notes = _by_hint(patch, given_labels, place)
+    if dataset is not None and dataset.fingerprint != header.fingerprint:
+        notes.append("the data differs from the data the patch was made for; its items were found all the same")
     rows = np.array([row for row, _ in found], np.int64)
     unique, counts = np.unique(rows, return_counts=True)
     if len(unique) < len(rows):
@@ -83,7 +88,7 @@ def _classes(patch: Patch, given_labels: GivenLabels) -> dict[str, int]:
 
 def _by_content(
     patch: Patch, dataset: Dataset, given_labels: GivenLabels, place: Mapping[str, int]
-) -> list[tuple[int, PatchRecord]]:
+) -> tuple[list[tuple[int, PatchRecord]], list[str]]:
     if dataset.hash_scheme != patch.header.hash_scheme:
         raise DataError(
             f"the patch names items by {patch.header.hash_scheme!r}, the data by {dataset.hash_scheme!r}.",
@@ -98,16 +103,12 @@ def _by_content(
             why = f"is not labelled {record.from_label!r} there" if copies else "is not in the data"
             raise LabelError(f"the item of {record.where()} {why}.", "Take the data the patch was made for.")
         found += [(row, record) for row in rows]
-    return found
+    return found, []
 
 
-def _by_hint(patch: Patch, given_labels: GivenLabels, place: Mapping[str, int]) -> list[tuple[int, PatchRecord]]:
-    if patch.header.n != len(given_labels):
-        raise DataError(
-            f"the patch is of {patch.header.n:,} rows of {patch.header.name!r}, "
-            f"{given_labels.source} has {len(given_labels):,}.",
-            "Take the labels of the split the patch was made for.",
-        )
+def _by_hint(
+    patch: Patch, given_labels: GivenLabels, place: Mapping[str, int]
+) -> tuple[list[tuple[int, PatchRecord]], list[str]]:
     found: list[tuple[int, PatchRecord]] = []
     for record in patch.records:
         row = record.index
@@ -122,7 +123,7 @@ def _by_hint(patch: Patch, given_labels: GivenLabels, place: Mapping[str, int]) 
                 "Name the data set, so that items are found by their content.",
             )
         found.append((row, record))
-    return found
+    return found, [f"rows found by the row numbers in the patch; all {len(found):,} given labels fit"]
 
 
 def _state(record: PatchRecord, k: int) -> int:
