@@ -177,7 +177,7 @@ def _matched(
     return opened.target, match_apply(patch, opened.target, opened.split, force_index)
 
 
-def _by_key(rows: tuple[Row, ...]) -> dict[str, Row]:
+def _by_key(rows: list[Row]) -> dict[str, Row]:
     """One row per key.
 
     Raises
@@ -269,5 +269,5 @@ def _result(command: str, patch: Patch, target: Target, match: Match) -> PatchRe
             for r in match.rows
             if r.forced
         ],
-        warnings=list(match.warnings),
+        warnings=match.warnings,
     )

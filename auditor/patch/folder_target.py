@@ -41,34 +41,29 @@ class FolderTarget(Target):
         taken: set[str] = set()
         moved: dict[str, str] = {}
         places: dict[str, dict[str, Any]] = {}
-        stays = [key for key in now if key not in edit.dropped and key not in edit.labels]
-        leaves = [key for key in now if key not in edit.dropped and key in edit.labels]
         # Files that stay keep their names; those that move, or come back, find a free one.
-        for key in [*stays, *leaves]:
+        for key in sorted((key for key in now if key not in edit.dropped), key=edit.labels.__contains__):
             found = now[key]
-            wanted = found.relative
-            if key in edit.labels:
-                wanted = self._destination(key, found, edit.labels[key])
+            wanted = self._destination(key, found, edit.labels[key]) if key in edit.labels else found.relative
             place = _free(wanted, taken)
             taken.add(place)
-            _put(self.folder / found.relative, out / place, link)
+            copy_file(self.folder / found.relative, out / place, link)
             if _text(place) != key:
                 moved[_text(place)] = key
             if key in edit.multi:
                 places[key] = {"path": _text(place)}
         for key in sorted(self.state.dropped if self.state else ()):
             if key in edit.dropped:
-                _put(self.folder / _DROPPED / _raw(key), out / _DROPPED / _raw(key), link)
+                copy_file(self.folder / _DROPPED / _raw(key), out / _DROPPED / _raw(key), link)
             else:
                 place = _free(_raw(key), taken)
                 taken.add(place)
                 if place != _raw(key):
                     moved[_text(place)] = key
-                _put(self.folder / _DROPPED / _raw(key), out / place, link)
-        for key in now:
+                copy_file(self.folder / _DROPPED / _raw(key), out / place, link)
+        for key, found in now.items():
             if key in edit.dropped:
-                found = now[key]
-                _put(self.folder / found.relative, out / _DROPPED / _raw(key), link)
+                copy_file(self.folder / found.relative, out / _DROPPED / _raw(key), link)
         self._copy_the_rest(out, link)
         write_multi_file(out, edit.multi, places)
         return {}, {"moved": moved}
@@ -98,12 +93,7 @@ class FolderTarget(Target):
             for name in names:
                 relative = name if here == "." else f"{here}/{name}"
                 if relative not in images and os.path.isfile(os.path.join(place, name)):
-                    _put(self.folder / relative, out / relative, link)
-
-
-def _put(source: Path, out: Path, link: bool) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    copy_file(source, out, link)
+                    copy_file(self.folder / relative, out / relative, link)
 
 
 def _free(path: str, taken: set[str]) -> str:

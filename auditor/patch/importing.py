@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from auditor.core.errors import DataError, UnknownNameError, UsageError
 from auditor.review.published import consensus_counts, place_published, published_votes, read_index, read_published
 from auditor.runs.run import Run
@@ -87,7 +85,12 @@ def import_verdicts(
         items["index"].tolist(),
     )
     ids = items["id"].to_numpy()[places]
-    _in_the_store(run, ids)
+    known = {*run.scores["id"], *run.findings["id"]}
+    if missing := [item for item in ids.tolist() if item not in known]:
+        raise DataError(
+            f"{len(missing):,} of {len(ids):,} judged items were not audited in this run, e.g. {missing[0]!r}.",
+            "Audit the split the verdicts were given for.",
+        )
     suggested = dict(zip(run.scores["id"], run.scores["suggested"], strict=True))
     batches: dict[int, list[dict[str, Any]]] = {}
     ambiguous = 0
@@ -142,13 +145,3 @@ def judged_split(splits: list[str], wanted: str | None) -> str:
     if "test" in splits:
         return "test"
     raise UsageError(f"the run has the splits {', '.join(splits)}.", "Say which one was judged with --split.")
-
-
-def _in_the_store(run: Run, ids: np.ndarray) -> None:
-    known = {*run.scores["id"], *run.findings["id"]}
-    missing = [item for item in ids.tolist() if item not in known]
-    if missing:
-        raise DataError(
-            f"{len(missing):,} of {len(ids):,} judged items were not audited in this run, e.g. {missing[0]!r}.",
-            "Audit the split the verdicts were given for.",
-        )

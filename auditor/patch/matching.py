@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,9 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a record cannot be used: the number of the refusal rule, and the row."""
+    """Why a record cannot be used: the number of the refusal rule, and the text that names the row."""
 
     rule: int
-    record: PatchRecord
     text: str
 
 
@@ -39,27 +38,27 @@ class Row:
     was: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Match:
     """Rows of a patch in a data set.
 
     Attributes
     ----------
-    rows : tuple of Row
+    warnings : list of str
+    rows : list of Row
         To be changed.
     done : int
         Rows that are as the patch wants them.
-    other : tuple of (PatchRecord, str, str)
+    other : list of (PatchRecord, str, str)
         Copies of an item with a label that is neither before nor after: reported (key, label), left alone.
-    problems : tuple of Problem
-    warnings : tuple of str
+    problems : list of Problem
     """
 
-    rows: tuple[Row, ...]
-    done: int
-    other: tuple[tuple[PatchRecord, str, str], ...]
-    problems: tuple[Problem, ...]
-    warnings: tuple[str, ...]
+    warnings: list[str]
+    rows: list[Row] = field(default_factory=list)
+    done: int = 0
+    other: list[tuple[PatchRecord, str, str]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
 
 def check_header(patch: Patch, target: Target, label_column: str | None) -> None:
@@ -148,10 +147,7 @@ def match_apply(patch: Patch, target: Target, split: str | None, force_index: bo
         Find rows by `PatchRecord.index` where the hash or the label does not fit (rules 1 and 2).
     """
     look = _Lookup(patch, target, split)
-    rows: list[Row] = []
-    other: list[tuple[PatchRecord, str, str]] = []
-    problems: list[Problem] = []
-    done = 0
+    match = Match(_warnings(patch, target, look))
     for record in patch.records:
         remembered = {c.key for c in look.remembered(record)}
         places = look.at(record.id)
@@ -165,14 +161,14 @@ def match_apply(patch: Patch, target: Target, split: str | None, force_index: bo
             elif record.op == "relabel" and name == record.to[0] and key not in look.multi:
                 finished += 1
             else:
-                other.append((record, key, name))
+                match.other.append((record, key, name))
         if not fits and not finished:
             fits, problem = _unmatched(record, places, look, force_index, target)
             if problem is not None:
-                problems.append(problem)
-        rows += fits
-        done += finished
-    return Match(tuple(rows), done, tuple(other), tuple(problems), _warnings(patch, target, look))
+                match.problems.append(problem)
+        match.rows += fits
+        match.done += finished
+    return match
 
 
 def _unmatched(
@@ -181,19 +177,17 @@ def _unmatched(
     """A record whose item is not here, or labelled otherwise: by index if that is forced, else a problem."""
     if places:
         found = sorted({" + ".join(look.multi.get(str(look.keys[k]), (str(look.names[k]),))) for k in places})
-        problem = Problem(
-            2, record, f"{record.where()} is labelled {' or '.join(map(repr, found))}, not {record.from_label!r}"
-        )
+        problem = Problem(2, f"{record.where()} is labelled {' or '.join(map(repr, found))}, not {record.from_label!r}")
     else:
-        problem = Problem(1, record, f"{record.where()}, {record.from_label!r}, is not in the data")
+        problem = Problem(1, f"{record.where()}, {record.from_label!r}, is not in the data")
     if not force_index:
         return [], problem
     if look.aside:
         text = f"{problem.text}; rows cannot be found by index in a copy with rows set aside"
-        return [], Problem(problem.rule, record, text)
+        return [], Problem(problem.rule, text)
     hits = np.flatnonzero(look.index == record.index) if record.index is not None else np.empty(0, dtype=int)
     if len(hits) != 1:
-        return [], Problem(problem.rule, record, f"{problem.text}, and its index {record.index} names {len(hits)} rows")
+        return [], Problem(problem.rule, f"{problem.text}, and its index {record.index} names {len(hits)} rows")
     k = int(hits[0])
     name = str(look.names[k])
     if name == primary_label(record) and record.op == "relabel":
@@ -208,10 +202,7 @@ def match_revert(patch: Patch, target: Target, split: str | None) -> Match:
     labels: every row with the item's hash and the label after.
     """
     look = _Lookup(patch, target, split)
-    rows: list[Row] = []
-    other: list[tuple[PatchRecord, str, str]] = []
-    problems: list[Problem] = []
-    done = 0
+    match = Match(_warnings(patch, target, look))
     for record in patch.records:
         after = primary_label(record)
         if target.state is not None:
@@ -220,26 +211,26 @@ def match_revert(patch: Patch, target: Target, split: str | None) -> Match:
                 problem = _later(change, record, after, look)
                 if problem is None:
                     now = change.was if change.op == "drop" else str(look.names[look.row_of(change.key)])
-                    rows.append(Row(change.key, now, record, raw=change.raw, was=change.was))
+                    match.rows.append(Row(change.key, now, record, raw=change.raw, was=change.was))
                 else:
-                    problems.append(problem)
+                    match.problems.append(problem)
             if changes:
                 continue
         places = look.at(record.id)
         names = [str(look.names[k]) for k in places]
-        done += names.count(record.from_label)
+        match.done += names.count(record.from_label)
         fits = [k for k, name in zip(places, names, strict=True) if name == after and after != record.from_label]
         if target.state is not None:
             fits = []
-        rows += [Row(str(look.keys[k]), after, record, was=record.from_label) for k in fits]
-        other += [
+        match.rows += [Row(str(look.keys[k]), after, record, was=record.from_label) for k in fits]
+        match.other += [
             (record, str(look.keys[k]), n)
             for k, n in zip(places, names, strict=True)
             if n not in (after, record.from_label)
         ]
         if not fits and record.from_label not in names:
-            problems.append(_cannot_revert(record, places, names))
-    return Match(tuple(rows), done, tuple(other), tuple(problems), _warnings(patch, target, look))
+            match.problems.append(_cannot_revert(record, places, names))
+    return match
 
 
 def _later(change: Change, record: PatchRecord, after: str, look: _Lookup) -> Problem | None:
@@ -248,11 +239,10 @@ def _later(change: Change, record: PatchRecord, after: str, look: _Lookup) -> Pr
         return None
     place = look.row_of(change.key)
     if place is None:
-        return Problem(2, record, f"{record.where()} was set aside by a later patch; revert that one first")
+        return Problem(2, f"{record.where()} was set aside by a later patch; revert that one first")
     if str(look.names[place]) != after or (change.op == "multi" and look.multi.get(change.key) != change.to):
         return Problem(
             2,
-            record,
             f"{record.where()} is now labelled {str(look.names[place])!r}, not {after!r}; revert the later patch first",
         )
     return None
@@ -262,17 +252,16 @@ def _cannot_revert(record: PatchRecord, places: list[int], names: list[str]) -> 
     if record.op == "drop":
         return Problem(
             1,
-            record,
             f"{record.where()}, {record.from_label!r}, was dropped, and this data has it not set "
             "aside; give the folder that auditor patch apply made",
         )
     if not places:
-        return Problem(1, record, f"{record.where()} is not in the data")
+        return Problem(1, f"{record.where()} is not in the data")
     found = " or ".join(map(repr, sorted(set(names))))
-    return Problem(2, record, f"{record.where()} is labelled {found}, neither as before nor as after the patch")
+    return Problem(2, f"{record.where()} is labelled {found}, neither as before nor as after the patch")
 
 
-def _warnings(patch: Patch, target: Target, look: _Lookup) -> tuple[str, ...]:
+def _warnings(patch: Patch, target: Target, look: _Lookup) -> list[str]:
     warnings = list(patch.notes)
     header = patch.header
     if target.state is None and look.part.fingerprint != header.fingerprint:
@@ -282,7 +271,7 @@ def _warnings(patch: Patch, target: Target, look: _Lookup) -> tuple[str, ...]:
             else ("as many rows, but other items, ids or labels")
         )
         warnings.append(f"this is not exactly the data the patch was made for ({rows})")
-    return tuple(warnings)
+    return warnings
 
 
 def refuse(match: Match, target: Target, what: str) -> None:

@@ -156,10 +156,6 @@ def _target(parsed: Reference, settings: Settings, root: Path | None, state: Cop
     return build(_Opening(dataset, reference, settings, root, state))
 
 
-def _folder(opening: _Opening) -> Target:
-    return FolderTarget(opening.dataset, opening.reference.path, opening.root, opening.state)
-
-
 def _named(opening: _Opening) -> Target:
     """CIFAR-10 and CIFAKE: image columns; one file per split in the order of the items."""
     dataset, reference = opening.dataset, opening.reference
@@ -228,7 +224,7 @@ def _text_table(opening: _Opening) -> Target:
     rows: CsvRows | JsonlRows
     if is_csv:
         encoding, delimiter = options.get("encoding", "utf8"), csv_delimiter(path, options)
-        rows = CsvRows(path, path.name, encoding, delimiter, roles.label, lambda name: str(value(name)))
+        rows = CsvRows(path, path.name, encoding, roles.label, lambda name: str(value(name)), delimiter=delimiter)
     else:
         owns = state is not None and bool(state.multi)
         spell: Callable[[str], str] = lambda name: json.dumps(value(name), ensure_ascii=False)  # noqa: E731
@@ -309,7 +305,7 @@ def _pinned(options: Any, roles: Roles, folder: Path | None = None) -> dict[str,
 
 
 _BUILDERS: dict[str, Callable[[_Opening], Target]] = {
-    "folder": _folder,
+    "folder": lambda opening: FolderTarget(opening.dataset, opening.reference.path, opening.root, opening.state),
     "cifar10": _named,
     "cifake": _named,
     "cifake:class": _named,

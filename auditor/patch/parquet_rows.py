@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from auditor.patch.rows import FilePlan, RowFile, merge_rows
 _HUB = b"huggingface"
 
 
-class AddedColumn:
+class AddedColumn(NamedTuple):
     """A label column that the source does not have and its copies get.
 
     Parameters
@@ -29,11 +30,11 @@ class AddedColumn:
     class_names : sequence of str
     """
 
-    def __init__(self, codes: np.ndarray, class_names: Sequence[str]) -> None:
-        self.codes = codes
-        self.class_names = tuple(class_names)
+    codes: np.ndarray
+    class_names: Sequence[str]
 
 
+@dataclass(eq=False)
 class ParquetRows(RowFile):
     """One logical data file.
 
@@ -53,28 +54,22 @@ class ParquetRows(RowFile):
     added : AddedColumn, optional
     """
 
-    def __init__(
-        self,
-        sources: Sequence[ColumnFile],
-        name: str,
-        column: str,
-        value: Callable[[str], Any],
-        state_extra: dict[str, Any] | None = None,
-        order: np.ndarray | None = None,
-        added: AddedColumn | None = None,
-    ) -> None:
-        self.sources = tuple(sources)
-        self.name = name
-        self.column = column
-        self.value = value
-        self.n = sum(s.rows for s in sources)
-        self.order = None if order is None or np.array_equal(order, np.arange(self.n)) else order
-        self.added = added
-        self._state_extra = state_extra
+    sources: Sequence[ColumnFile]
+    name: str
+    column: str
+    value: Callable[[str], Any]
+    state_extra: dict[str, Any] | None = None
+    order: np.ndarray | None = None
+    added: AddedColumn | None = None
+
+    def __post_init__(self) -> None:
+        self.n = sum(s.rows for s in self.sources)
+        if self.order is not None and np.array_equal(self.order, np.arange(self.n)):
+            self.order = None
 
     @property
     def _had_multi(self) -> bool:
-        return self._state_extra is not None and f"{self.column}_multi" in schema_of(self.sources[0]).names
+        return self.state_extra is not None and f"{self.column}_multi" in schema_of(self.sources[0]).names
 
     def unchanged(self, plan: FilePlan) -> Path | None:
         single = len(self.sources) == 1 and self.sources[0].is_parquet and self.order is None and self.added is None
@@ -134,7 +129,7 @@ class ParquetRows(RowFile):
 
         name = f"{self.column}_multi"
         if not plan.multi_anywhere:
-            hub = (self._state_extra or {}).get("hub")
+            hub = (self.state_extra or {}).get("hub")
             return table if hub is None else _hub_metadata(table, hub)
         if name in table.column_names:
             raise DataError(

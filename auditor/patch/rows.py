@@ -146,9 +146,7 @@ class RowTarget(Target):
             plan = self._plan(k, edit)
             aside = _aside_path(self.root, k) if self.root is not None and len(plan.before) else None
             target = out / file.name
-            target.parent.mkdir(parents=True, exist_ok=True)
             aside_out = _aside_path(out, k)
-            aside_out.parent.mkdir(parents=True, exist_ok=True)
             if (same := file.unchanged(plan)) is not None:
                 copy_file(same, target, link)
                 if aside is not None:
@@ -208,7 +206,8 @@ def merge_rows(n: int, plan: FilePlan, where: str, aside_rows: int) -> tuple[np.
 
 
 def copy_file(source: Path, out: Path, link: bool) -> None:
-    """Copy a file, or hard-link it where asked for and possible."""
+    """Copy a file, or hard-link it where asked for and possible; the folders above it are made."""
+    out.parent.mkdir(parents=True, exist_ok=True)
     if link:
         try:
             os.link(source, out)

@@ -8,6 +8,7 @@ import json
 import re
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from auditor.patch.rows import FilePlan, RowFile, merge_rows
 _PACKED = {".gz": (gzip.decompress, lambda raw: gzip.compress(raw, mtime=0)), ".bz2": (bz2.decompress, bz2.compress)}
 
 
+@dataclass(eq=False)
 class _TextRows(RowFile):
     """A text file as the text before the first row and one raw text per row.
 
@@ -34,21 +36,20 @@ class _TextRows(RowFile):
         The column ``<label>_multi`` in the file is ours.
     """
 
-    def __init__(
-        self, path: Path, name: str, encoding: str, column: str, spell: Callable[[str], str], owns_multi: bool
-    ) -> None:
-        self.path = path
-        self.name = name
-        self.encoding = encoding
-        self.column = column
-        self.spell = spell
-        self.owns_multi = owns_multi
-        raw = path.read_bytes()
-        unpack = _PACKED.get(path.suffix.lower())
+    path: Path
+    name: str
+    encoding: str
+    column: str
+    spell: Callable[[str], str]
+    owns_multi: bool = False
+
+    def __post_init__(self) -> None:
+        raw = self.path.read_bytes()
+        unpack = _PACKED.get(self.path.suffix.lower())
         try:
-            text = (unpack[0](raw) if unpack else raw).decode(encoding)
+            text = (unpack[0](raw) if unpack else raw).decode(self.encoding)
         except (UnicodeDecodeError, OSError, EOFError) as error:
-            raise UnreadableError(f"cannot read {str(path)!r}: {error}.") from error
+            raise UnreadableError(f"cannot read {str(self.path)!r}: {error}.") from error
         self.head, self.rows = self._split(text)
         self.n = len(self.rows)
 
@@ -91,18 +92,18 @@ class _TextRows(RowFile):
         return replaced
 
 
+@dataclass(eq=False)
 class CsvRows(_TextRows):
     """A CSV file. Several labels go to a file beside it: a further column would become a feature."""
 
-    def __init__(
-        self, path: Path, name: str, encoding: str, delimiter: str, column: str, spell: Callable[[str], str]
-    ) -> None:
-        self.delimiter = delimiter
-        end = re.escape(delimiter)
+    delimiter: str = ","
+
+    def __post_init__(self) -> None:
+        end = re.escape(self.delimiter)
         # A quoted field as RFC 4180 has it, or a plain one; then the delimiter or the end of the record.
         self._field = re.compile(rf'("[^"]*(?:""[^"]*)*"[^{end}\r\n]*|[^{end}\r\n]*)({end}|\r\n|\n|\r|\Z)')
         self._at = -1
-        super().__init__(path, name, encoding, column, spell, owns_multi=False)
+        super().__post_init__()
 
     def _split(self, text: str) -> tuple[str, list[str]]:
         starts: list[int] = []

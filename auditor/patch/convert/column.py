@@ -54,8 +54,7 @@ class Column:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        if data is None:
-            raise DataError("writing a column needs the data: it has every row.")
+        assert data is not None  # `needs_data_to_write`
         labels, changed = labels_after(patch, data)
         one = [
             names[0] if len(names) == 1 else None if not names else _kept(names, data.names[k])

@@ -57,8 +57,7 @@ class FiftyOne:
         return found, notes
 
     def write(self, patch: Patch, path: Path, data: DataView | None, options: Options) -> list[str]:
-        if data is None:
-            raise DataError("writing FiftyOne labels needs the data: they list every image.")
+        assert data is not None  # `needs_data_to_write`
         labels, changed = labels_after(patch, data)
         number = {name: k for k, name in enumerate(patch.header.classes)}
         targets: dict[str, Any] = {}

@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from auditor.core.errors import DataError
 from auditor.core.files import write_json
 from auditor.patch.convert.base import Correction, DataView, Options
 from auditor.patch.records import Patch, PatchRecord
@@ -46,8 +45,7 @@ class Published:
         return found, notes
 
     def write(self, patch: Patch, path: Path, data: DataView | None, options: Options) -> list[str]:
-        if data is None:
-            raise DataError("writing published verdicts needs the data: their ids are its rows.")
+        assert data is not None  # `needs_data_to_write`
         number = {name: k for k, name in enumerate(patch.header.classes)}
         written: list[dict[str, Any]] = []
         left_out: Counter[str] = Counter()

@@ -40,8 +40,7 @@ class Real:
         return found, []
 
     def write(self, patch: Patch, path: Path, data: DataView | None, options: Options) -> list[str]:
-        if data is None:
-            raise DataError("writing ReaL labels needs the data: they list every row.")
+        assert data is not None  # `needs_data_to_write`
         labels, changed = labels_after(patch, data)
         number = {name: k for k, name in enumerate(patch.header.classes)}
         lists: list[list[int]] = [[] for _ in labels]
