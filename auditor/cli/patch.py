@@ -228,7 +228,7 @@ def convert(
     from auditor.cli.console import answer
     from auditor.cli.values import settings_for
     from auditor.patch.convert.base import Options
-    from auditor.patch.convert.run import convert as work
+    from auditor.patch.convert.base import convert as work
 
     done = work(
         source,

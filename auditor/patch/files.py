@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from auditor.core.errors import DataError, EmptyDataError, UnreadableError
-from auditor.core.files import write_text
-from auditor.patch.parquet_twin import PARQUET_SUFFIX, read_lines, write_lines
+from auditor.core.files import atomic_path, write_text
 from auditor.patch.records import (
     Patch,
     PatchRecord,
@@ -20,12 +22,33 @@ from auditor.patch.records import (
     record_from_json,
     record_to_json,
 )
-from auditor.patch.strict_json import strict_json
 
 SUFFIX = ".labelpatch.jsonl"
+PARQUET_SUFFIX: Final = ".labelpatch.parquet"
 #: Longest line in bytes. A header with 100,000 class names of 30 letters fits.
 MAX_LINE = 4 << 20
 _BOM = b"\xef\xbb\xbf"
+#: Key of the file's metadata under which the header stands, as the JSON object of the first line.
+HEADER: Final = b"labelpatch"
+#: Rows read at once.
+_ROWS: Final = 10_000
+_SCHEMA: Final = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        ("index", pa.int64()),
+        ("path", pa.string()),
+        pa.field("op", pa.string(), nullable=False),
+        pa.field("from", pa.string(), nullable=False),
+        ("to", pa.list_(pa.string())),
+        ("reason", pa.string()),
+        ("verdict", pa.string()),
+        ("votes", pa.map_(pa.string(), pa.int64())),
+        ("n", pa.int64()),
+        ("posterior", pa.float64()),
+        ("rank", pa.int64()),
+        ("note", pa.string()),
+    ]
+)
 
 
 def is_patch_name(path: Path) -> bool:
@@ -57,7 +80,7 @@ def read_patch(path: Path | str) -> Patch:
     notes: list[str] = []
     if path.name.endswith(PARQUET_SUFFIX):
         lines: Iterator[tuple[str, int, Any]] = (
-            (f"{where}, row {k}" if k else where, k, value) for k, value in enumerate(read_lines(path))
+            (f"{where}, row {k}" if k else where, k, value) for k, value in enumerate(_read_parquet(path))
         )
     else:
         lines = _lines(path, where, notes)
@@ -119,7 +142,89 @@ def write_patch(patch: Patch, path: Path | str) -> None:
     ]
     check_patch(header, records, "the new patch")
     if path.name.endswith(PARQUET_SUFFIX):
-        write_lines(header_to_json(header), [record_to_json(r) for r in records], path)
+        _write_parquet(header_to_json(header), [record_to_json(r) for r in records], path)
         return
     lines = [header_to_json(header), *(record_to_json(r) for r in records)]
     write_text(path, "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines))
+
+
+def _write_parquet(header: Mapping[str, Any], records: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write the JSON objects of a patch as parquet, atomically. ``to`` is a list in every row, empty for a drop."""
+    rows = [{**r, "to": [r["to"]] if isinstance(r.get("to"), str) else list(r.get("to", ()))} for r in records]
+    for row in rows:
+        row["votes"] = None if row.get("votes") is None else list(row["votes"].items())
+    # Only the header: metadata of a library's version would make equal patches unequal files.
+    about = {HEADER: json.dumps(header, ensure_ascii=False, allow_nan=False).encode()}
+    table = pa.Table.from_pylist(rows, schema=_SCHEMA).replace_schema_metadata(about)
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def _read_parquet(path: Path) -> Iterator[Any]:
+    """The JSON objects that the lines of the text form would hold, the header first; nothing is checked yet.
+
+    Raises
+    ------
+    UnreadableError
+        If it is no parquet file, or its values have no place in JSON.
+    DataError
+        If it has no header or not the columns of a patch.
+    """
+    where = repr(str(path))
+    try:
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            raw = (schema.metadata or {}).get(HEADER)
+            if raw is None:
+                raise DataError(f"{where} has no header of a label patch in its metadata (key {HEADER.decode()!r}).")
+            if missing := [name for name in ("id", "op", "from") if name not in schema.names]:
+                raise DataError(f"{where} has no column {missing[0]!r}; is it a label patch?")
+            yield strict_json(raw, f"{where}, header")
+            # Unknown columns are passed over, as unknown fields of a line are; they are not even read.
+            known = [name for name in schema.names if name in _SCHEMA.names]
+            for batch in file.iter_batches(_ROWS, columns=known):
+                for row in batch.to_pylist():
+                    yield _object(row)
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise UnreadableError(f"cannot read {where}: {str(error)[:200]}.", "Is it a parquet file?") from error
+
+
+def _object(row: dict[str, Any]) -> dict[str, Any]:
+    value = {key: cell for key, cell in row.items() if cell is not None}
+    to, votes = value.get("to"), value.get("votes")
+    if to == []:
+        del value["to"]
+    elif isinstance(to, list) and value.get("op") == "relabel" and len(to) == 1:
+        value["to"] = to[0]
+    if isinstance(votes, list):
+        value["votes"] = dict(votes)
+    return value
+
+
+def strict_json(raw: bytes, where: str) -> Any:
+    """Parse JSON as the standard says: no NaN, no repeated keys, text that can be written as UTF-8.
+
+    Raises
+    ------
+    UnreadableError
+    """
+
+    def refuse_constant(name: str) -> Any:
+        raise ValueError(f"{name} is not JSON")
+
+    def refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        if len(set(keys)) < len(keys):
+            raise ValueError("a key occurs twice in one object")
+        return dict(pairs)
+
+    try:
+        text = raw.decode("utf-8")
+        value = json.loads(text, parse_constant=refuse_constant, object_pairs_hook=refuse_repeats)
+        # A lone surrogate written as \ud800 parses, but cannot be printed or written again.
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeError as error:
+        raise UnreadableError(f"{where} is not UTF-8 text.", "Save the file as UTF-8.") from error
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(f"{where} is not JSON: {str(error)[:200]}.") from error
+    return value

@@ -26,11 +26,10 @@ from auditor.data.roles import Roles, choose_roles
 from auditor.data.sources import ColumnFile, ColumnSource
 from auditor.data.table import read_table_of
 from auditor.data.tables import csv_delimiter
-from auditor.patch.array_rows import ArrayRows
 from auditor.patch.copies import CopyState, copy_state
 from auditor.patch.folder_target import FolderTarget
 from auditor.patch.parquet_rows import AddedColumn, ParquetRows
-from auditor.patch.rows import RowFile, RowTarget
+from auditor.patch.rows import ArrayRows, RowFile, RowTarget
 from auditor.patch.target import Target, Unwritable
 from auditor.patch.text_rows import CsvRows, JsonlRows
 

@@ -16,8 +16,7 @@ from auditor.core.config import Settings
 from auditor.core.errors import DataError, UsageError
 from auditor.data.base import Dataset
 from auditor.data.open import open_dataset
-from auditor.patch.convert.base import FORMATS, Options
-from auditor.patch.convert.run import convert
+from auditor.patch.convert.base import FORMATS, Options, convert
 from auditor.patch.files import read_patch, write_patch
 from auditor.patch.records import Patch, PatchRecord
 from tests.patch.conftest import Source, header_for, patch_for, record_for

@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.core.errors import DataError, EmptyDataError, UnreadableError
-from auditor.patch.files import MAX_LINE, load_schema, read_patch, write_patch
+from auditor.patch.files import MAX_LINE, load_schema, read_patch, strict_json, write_patch
 from auditor.patch.records import Patch, PatchHeader, PatchRecord, header_to_json, record_to_json
-from auditor.patch.strict_json import strict_json
 
 A, B, C = ("sha256:" + c * 64 for c in "abc")
 CLASSES = ("cat", "dog", "<script>alert(1)</script>")

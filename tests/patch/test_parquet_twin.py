@@ -13,7 +13,7 @@ import pytest
 
 from auditor.core.config import Settings
 from auditor.core.errors import AuditorError, DataError, UnreadableError
-from auditor.patch.convert.run import convert
+from auditor.patch.convert.base import convert
 from auditor.patch.files import read_patch, write_patch
 from auditor.patch.records import Patch, header_to_json
 from tests.patch.test_files import CLASSES, HEADER, PATCH, A
