@@ -77,12 +77,9 @@ def import_verdicts(
     published = read_published(path)
     items = run.items
     items = items[items["split"] == judged_split(items["split"].unique().tolist(), split)].sort_values("index")
+    indices = None if index is None else read_index(index)
     published, places, notes = place_published(
-        published,
-        run.class_names,
-        items["given"].tolist(),
-        None if index is None else read_index(index),
-        items["index"].tolist(),
+        published, run.class_names, items["given"].tolist(), indices, items["index"].tolist()
     )
     ids = items["id"].to_numpy()[places]
     known = {*run.scores["id"], *run.findings["id"]}

@@ -246,22 +246,12 @@ def _supplied(opening: _Opening) -> Target:
     values = read_labels(labels).values
     kept = encode_supplied(values, dataset.class_names, "labels").present
     names = split_names(options.get("classes")) or dataset.class_names
-    files = [
-        ArrayRows(
-            labels,
-            "labels.npy",
-            (lambda name: name) if values.dtype.kind == "U" else names.index,
-            (opening.extra("labels.npy") or {}).get("dtype"),
-        ),
-        ArrayRows(path, "pred_probs.npy"),
-    ]
+    value: Callable[[str], Any] = str if values.dtype.kind == "U" else names.index
+    dtype = (opening.extra("labels.npy") or {}).get("dtype")
+    files = [ArrayRows(labels, "labels.npy", value, dtype), ArrayRows(path, "pred_probs.npy")]
     place = np.column_stack([np.zeros_like(kept), kept])
-    opens = {
-        "scheme": "probs",
-        "path": "pred_probs.npy",
-        "options": {**options, "labels": "labels.npy"},
-        "inside": ["labels"],
-    }
+    options = {**options, "labels": "labels.npy"}
+    opens = {"scheme": "probs", "path": "pred_probs.npy", "options": options, "inside": ["labels"]}
     return _Supplied(dataset, "label", opening.root, opening.state, files, place, opens, multi_in_files=False)
 
 

@@ -56,10 +56,12 @@ class Column:
 
         assert data is not None  # `needs_data_to_write`
         labels, changed = labels_after(patch, data)
+        # The given label where it stays, else the first of the new ones.
         one = [
-            names[0] if len(names) == 1 else None if not names else _kept(names, data.names[k])
-            for k, names in enumerate(labels)
+            given if given in names else next(iter(names), None)
+            for names, given in zip(labels, data.names, strict=True)
         ]
+        reasons = [changed[k].reason if k in changed else None for k in range(len(labels))]
         table = pa.table(
             {
                 "id": pa.array(map(str, data.part.ids), pa.string()),
@@ -69,18 +71,12 @@ class Column:
                 "given_label": pa.array(data.names, pa.string()),
                 options.column: pa.array(one, pa.string()),
                 "corrected_labels": pa.array([list(n) if len(n) > 1 else None for n in labels], pa.list_(pa.string())),
-                "drop_reason": pa.array(
-                    [changed[k].reason if k in changed else None for k in range(len(labels))], pa.string()
-                ),
+                "drop_reason": pa.array(reasons, pa.string()),
             }
         )
         with atomic_path(path) as temporary:
             pq.write_table(table, temporary, compression="zstd")
         return []
-
-
-def _kept(names: tuple[str, ...], given: str) -> str:
-    return given if given in names else names[0]
 
 
 def _files(path: Path, split: str | None) -> list[ColumnFile]:

@@ -72,9 +72,8 @@ def _annotations(task: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]
 
 def _results(annotation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     results = annotation.get("result")
-    return (
-        [r for r in results if isinstance(r, dict) and r.get("type") == "choices"] if isinstance(results, list) else []
-    )
+    listed = results if isinstance(results, list) else []
+    return [r for r in listed if isinstance(r, dict) and r.get("type") == "choices"]
 
 
 def _control(tasks: list[Any], where: str) -> str:

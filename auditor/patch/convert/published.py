@@ -22,12 +22,9 @@ class Published:
 
     def read(self, path: Path, data: DataView, options: Options) -> tuple[list[Correction], list[str]]:
         items = read_published(path)
+        places = None if options.index is None else read_index(options.index)
         items, rows, notes = place_published(
-            items,
-            data.part.class_names,
-            data.names,
-            None if options.index is None else read_index(options.index),
-            data.part.items.index.tolist(),
+            items, data.part.class_names, data.names, places, data.part.items.index.tolist()
         )
         found = []
         undecided = 0
