@@ -64,12 +64,12 @@ def test_dense_optimisers_follow_their_schedules() -> None:
         layer(torch.ones(2, 3)).sum().backward()
         cosine.step(done)
         rate = 3e-4 * (1 + math.cos(math.pi * done / 100)) / 2
-        assert cosine._inner.param_groups[0]["lr"] == pytest.approx(rate)
+        assert cosine.parts["adamw"].param_groups[0]["lr"] == pytest.approx(rate)
     falling = dense_optimiser(layer, paper_schedule("vgg16_bn", dynamic=True), 10, 200)
     for done, rate in ((80, 0.1), (81, 0.01), (122, 1e-3), (151, 1e-4)):
         falling.step(done)
-        assert falling._backbone.param_groups[0]["lr"] * 10 == pytest.approx(rate)
-    group = falling._backbone.param_groups[0]
+        assert falling.parts["backbone"].param_groups[0]["lr"] * 10 == pytest.approx(rate)
+    group = falling.parts["backbone"].param_groups[0]
     assert (group["momentum"], group["weight_decay"] / 10, group["nesterov"]) == (0.9, pytest.approx(5e-4), False)
 
 
