@@ -53,4 +53,4 @@ def test_only_the_adapter_imports_cleanlab() -> None:
         for path in root.rglob("*.py")
         if re.search(r"^\s*(from|import) cleanlab\b", path.read_text(), re.MULTILINE)
     ]
-    assert importing == ["detection_benchmark/cleanlab_adapter.py"]
+    assert importing == ["lab/detectors/cleanlab_adapter.py"]
