@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from auditor.ui import workspace as workspaces
 from auditor.ui.config import ReviewConfig, configure
 from auditor.ui.workspace import Workspace
 from tests.conftest import DigitsRun
+
+
+@pytest.fixture(autouse=True)
+def _main_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Streamlit's AppTest leaves its script there, which processes started by later tests would import as their own.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
 @pytest.fixture
