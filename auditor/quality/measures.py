@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import os
-import signal
 import tempfile
-import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from auditor.core.files import load_npy
 from auditor.core.machine import cpu_count
+from auditor.core.processes import in_processes
 from auditor.core.progress import Progress
 from auditor.data.decode import UndecodableImage, decode_with_mode, image_header
 from auditor.data.sources import ArraySource, Content, Source, Unreadable
@@ -128,57 +124,13 @@ def measure_images(
     wanted = workers or cpu_count()
     parallel = wanted > 1 and n >= LEAST_FOR_WORKERS and not isinstance(source, ArraySource)
     done = 0
-    for start, part in _in_processes(source, decoded, wanted) if parallel else _here(source, decoded):
+    for start, part in in_processes(partial(_Chunks, source, decoded), range(0, n, CHUNK), wanted if parallel else 1):
         whole.put(start, part)
         done += len(part)
         progress.advance(TASK, done)
     bad = len(whole.reasons)
     progress.finish(TASK, f"{bad} could not be decoded" if bad else "")
     return whole
-
-
-def _here(source: Source, decoded: Path | None) -> Iterator[tuple[int, ImageMeasures]]:
-    chunk = _Chunks(source, decoded)
-    for start in range(0, len(source), CHUNK):
-        yield start, chunk.measure(start)
-
-
-def _in_processes(source: Source, decoded: Path | None, workers: int) -> Iterator[tuple[int, ImageMeasures]]:
-    context = multiprocessing.get_context("spawn")  # a fork would copy locks held by other threads
-    starts = iter(range(0, len(source), CHUNK))
-    pool = ProcessPoolExecutor(workers, context, _begin_worker, (source, decoded))
-    try:
-        running: dict[Any, int] = {}
-        while True:
-            # A few at a time: results wait in memory until they are taken.
-            for start in starts:
-                running[pool.submit(_work, start)] = start
-                if len(running) > 2 * workers:
-                    break
-            if not running:
-                return
-            for finished in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(finished), finished.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-_worker: dict[str, _Chunks] = {}
-
-
-def _begin_worker(source: Source, decoded: Path | None) -> None:
-    # Ctrl-C reaches the whole group; the parent decides. And no worker outlives its parent.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if (parent := multiprocessing.parent_process()) is not None:
-        from multiprocessing.connection import wait as until
-
-        sentinel = parent.sentinel
-        threading.Thread(target=lambda: (until([sentinel]), os._exit(1)), daemon=True).start()
-    _worker["chunks"] = _Chunks(source, decoded)
-
-
-def _work(start: int) -> ImageMeasures:
-    return _worker["chunks"].measure(start)
 
 
 class _Chunks:
@@ -188,7 +140,7 @@ class _Chunks:
         self.source = source
         self.pixels = None if decoded is None else load_npy(decoded, mmap=True)
 
-    def measure(self, start: int) -> ImageMeasures:
+    def __call__(self, start: int, send: object = None) -> ImageMeasures:
         """The items from `start` to the end of its chunk."""
         positions = np.arange(start, min(start + CHUNK, len(self.source)))
         out = ImageMeasures.empty(len(positions))

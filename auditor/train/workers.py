@@ -1,30 +1,21 @@
-"""Worker processes: each fits one task after the other and reports over its own pipe."""
+"""Fits in worker processes, which share the images of one data set."""
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import os
 import shutil
-import signal
-import threading
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from auditor.core.errors import AuditorError, ResourceError, UsageError
 from auditor.core.files import atomic_path, load_npy
+from auditor.core.processes import in_processes
 from auditor.core.progress import Progress
 from auditor.train.base import FitTask, Trainer, TrainingData
 from auditor.train.results import fit_and_store
-
-#: Seconds a stopped worker gets before it is killed.
-GRACE = 3.0
 
 
 @dataclass(frozen=True)
@@ -67,47 +58,24 @@ def _is_npy(features: np.memmap) -> bool:
     return whole.shape == features.shape and whole.dtype == features.dtype and whole.offset == features.offset
 
 
-class _PipeProgress:
-    """Hands every event of `auditor.core.progress.Progress` to the parent."""
+class _SentProgress:
+    """Sends every event of `auditor.core.progress.Progress` to the parent."""
 
-    def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
+    def __init__(self, send: Callable[[Any], None]) -> None:
+        self._send = send
 
     def __getattr__(self, method: str) -> Callable[..., None]:
-        return lambda *arguments: self._pipe.send(("progress", method, arguments))
+        return lambda *arguments: self._send((method, arguments))
 
 
-def _die_with_parent() -> None:
-    """End this process as soon as the parent is gone: an orphan would go on using the cores."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
+class _Fits:
+    """Fits tasks inside a worker."""
 
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
+    def __init__(self, trainer: Trainer, shared: SharedData, folder: Path) -> None:
+        self.trainer, self.data, self.folder = trainer, shared.open(), folder
 
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _work(pipe: Connection, trainer: Trainer, shared: SharedData, folder: Path) -> None:
-    """Body of a worker: receive (task, key) until None comes."""
-    # Ctrl-C reaches the whole process group; the parent decides, workers would only print tracebacks.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent()
-    try:
-        data = shared.open()
-        pipe.send(("ready",))
-        while (message := pipe.recv()) is not None:
-            task, key = message
-            fit_and_store(trainer, data, task, key, folder, cast(Progress, _PipeProgress(pipe)))
-            pipe.send(("done", task.name))
-    except AuditorError as error:
-        pipe.send(("error", error))
-    except (EOFError, BrokenPipeError):
-        return  # the parent closed the pipe: it is stopping
-    except Exception as error:  # noqa: BLE001  whatever a user's trainer raises must reach the caller with its place
-        pipe.send(("failure", f"{type(error).__name__}: {error}", traceback.format_exc()))
+    def __call__(self, task: tuple[FitTask, str], send: Callable[[Any], None]) -> None:
+        fit_and_store(self.trainer, self.data, *task, self.folder, cast(Progress, _SentProgress(send)))
 
 
 def run_in_workers(
@@ -124,90 +92,15 @@ def run_in_workers(
 
     Raises
     ------
-    AuditorError
-        The first error of a fit, the same object type as raised there.
-    ResourceError
-        If a worker process dies (out of memory, killed).
-    RuntimeError
-        If a trainer raised something else; its traceback is in the notes.
+    AuditorError, ResourceError, RuntimeError
+        As `auditor.core.processes.in_processes`.
     """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise UsageError(
-            "worker processes were started while the main script was being imported.",
-            "Put the call under  if __name__ == '__main__':  or use workers=1.",
-        )
-    # spawn: forking a process that has used torch or OpenMP threads can hang.
-    context = multiprocessing.get_context("spawn")
-    team: dict[Connection, Any] = {}
-    waiting = list(reversed(tasks))
     try:
         shared = SharedData.of(data, content, folder / "shared")
-        for number in range(workers):
-            here, there = context.Pipe()
-            process = context.Process(
-                target=_work, args=(there, trainer, shared, folder), name=f"auditor-fit-{number}", daemon=True
-            )
-            process.start()
-            there.close()
-            team[here] = process
-        while team:
-            for pipe in wait(list(team)):
-                channel = cast(Connection, pipe)
-                if _serve(channel, team[channel], waiting, keys, progress):
-                    process = team.pop(channel)
-                    channel.close()
-                    process.join()
+        todo = [(task, keys[task.name]) for task in tasks]
+        for _ in in_processes(
+            partial(_Fits, trainer, shared, folder), todo, workers, lambda event: getattr(progress, event[0])(*event[1])
+        ):
+            pass
     finally:
-        _stop(team)
         shutil.rmtree(folder / "shared", ignore_errors=True)
-
-
-def _serve(pipe: Connection, process: Any, waiting: list[FitTask], keys: dict[str, str], progress: Progress) -> bool:
-    """Handle one message of a worker; True if the worker is finished."""
-    try:
-        message = pipe.recv()
-    except (EOFError, ConnectionResetError) as error:
-        process.join(GRACE)
-        raise _death(process.exitcode) from error
-    kind = message[0]
-    if kind == "progress":
-        getattr(progress, message[1])(*message[2])
-        return False
-    if kind == "error":
-        raise message[1]
-    if kind == "failure":
-        failure = RuntimeError(f"a fit failed in a worker process: {message[1]}")
-        failure.add_note(message[2])
-        raise failure
-    if not waiting:  # "ready" or "done", and nothing left to do
-        pipe.send(None)
-        return True
-    task = waiting.pop()
-    pipe.send((task, keys[task.name]))
-    return False
-
-
-def _death(code: int | None) -> ResourceError:
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name if -code in {s.value for s in signal.Signals} else str(-code)
-        return ResourceError(
-            f"a training process was ended by {name}.",
-            "If the machine ran out of memory, use fewer workers. Start again: finished parts are kept.",
-        )
-    return ResourceError(
-        f"a training process ended unexpectedly (exit code {code}).",
-        "In a script, put the call under  if __name__ == '__main__':  or use workers=1.",
-    )
-
-
-def _stop(team: dict[Connection, Any]) -> None:
-    """End all workers that are still there, politely first."""
-    for process in team.values():
-        process.terminate()
-    for pipe, process in team.items():
-        process.join(GRACE)
-        if process.is_alive():
-            process.kill()
-            process.join()
-        with contextlib.suppress(OSError):
-            pipe.close()
