@@ -16,7 +16,7 @@ from auditor.engine import api
 from tests.parity.problems import CLEANLAB_RULES, Problem, compare_all, make_problem, reference_masks
 
 #: Cases per rule; every case checks every rule, joint, count and score.
-CASES = int(os.environ.get("AUDITOR_PARITY_CASES", "500"))
+CASES = int(os.environ.get("AUDITOR_PARITY_CASES", "250"))
 
 
 def test_reference_version() -> None:

@@ -45,6 +45,12 @@ def context(stored: Path, tmp_path: Path) -> BenchmarkContext:
     return BenchmarkContext(settings, tmp_path / "work", BenchmarkOptions(folds=3))
 
 
+@pytest.fixture
+def training_context(context: BenchmarkContext, tmp_path_factory: pytest.TempPathFactory) -> BenchmarkContext:
+    """One whose trained runs are kept for the next test."""
+    return replace(context, work=tmp_path_factory.getbasetemp() / "trained-detection-sets")
+
+
 def run_in(folder: Path, context: BenchmarkContext, sets: list[str], draws: int = 20, seeds: int = 3) -> dict[str, Any]:
     """The benchmark with the options of `context`."""
     options = replace(context.options, draws=draws, seeds=seeds)

@@ -22,9 +22,9 @@ from auditor.lab.detectors.summary import Cell, _difference
 from tests.lab.detectors.conftest import run_in
 
 
-def test_digits_end_to_end(context: BenchmarkContext, tmp_path: Path) -> None:
+def test_digits_end_to_end(training_context: BenchmarkContext, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    result = run_in(out, context, ["digits+symmetric", "text"], seeds=2)
+    result = run_in(out, training_context, ["digits+symmetric", "text"], seeds=2)
     one = result["sets"]["digits+symmetric"]
     by_name = {(row["tool"], row["what"]): row for row in one["rows"]}
     assert one["seeds"] == 2

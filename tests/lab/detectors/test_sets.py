@@ -73,8 +73,8 @@ def test_scrambled_truth_on_disk_changes_no_score(name: str, context: BenchmarkC
     assert after["auditor/combined"]["AP"] != before["auditor/combined"]["AP"]  # so it was really read
 
 
-def test_scrambled_truth_of_a_trained_set_changes_no_score(context: BenchmarkContext) -> None:
-    case = case_of("digits+symmetric", context)
+def test_scrambled_truth_of_a_trained_set_changes_no_score(training_context: BenchmarkContext) -> None:
+    case = case_of("digits+symmetric", training_context)
     scrambled = replace(case, truth=np.random.default_rng(9).permutation(case.truth))
     before, after = rows(case), rows(scrambled)
     assert {n: r["scores"] for n, r in before.items()} == {n: r["scores"] for n, r in after.items()}

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from auditor.cli.main import run
@@ -119,35 +121,31 @@ def _check_record(out: Path, found: dict[str, Any]) -> None:
         assert digest == "sha256:" + hashlib.sha256((out / name).read_bytes()).hexdigest()
 
 
-def test_the_command_on_real_images(data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = [
-        "search",
-        "nasnet",
-        "--budget",
-        "smoke",
-        "--train-seeds",
-        "1",
-        "--device",
-        "cpu",
-        "--workers",
-        "1",
-        "--data-dir",
-        str(data_dir),
-        "--out",
-        str(tmp_path),
-        "--json",
-        "--quiet",
-    ]
+@pytest.fixture
+def part_of_cifar10(data_dir: Path, tmp_path: Path) -> Path:
+    """A data folder with the first 600 training and 200 test images of CIFAR-10."""
+    (tmp_path / "data" / "cifar10").mkdir(parents=True)
+    for split, n in (("train", 600), ("test", 200)):
+        name = f"cifar10/{split}-00000-of-00001.parquet"
+        batch = next(pq.ParquetFile(data_dir / name).iter_batches(n))
+        pq.write_table(pa.Table.from_batches([batch]), tmp_path / "data" / name)
+    return tmp_path / "data"
+
+
+def test_the_command_on_real_images(part_of_cifar10: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "search nasnet --budget smoke --train-seeds 1 --device cpu --workers 1 --json --quiet"
+    out = tmp_path / "out"
+    arguments = [*line.split(), "--data-dir", str(part_of_cifar10), "--out", str(out)]
     with pytest.raises(SystemExit) as done:
         run(arguments)
     assert done.value.code == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["schema"] == "auditor.search/1"
-    assert found["data"] == {"name": "cifar10", "train": 100, "validation": 50, "classes": 10}
-    assert all(0 < row["accuracy"] < 1 for row in found["final"]["networks"])
-    assert "one seed" in found["final"]["verdict"][0]
-    assert "NASNet-A" in (tmp_path / SUMMARY).read_text()
-    assert found == read_json(tmp_path / RESULTS)
+    results = json.loads(capsys.readouterr().out)
+    assert results["schema"] == "auditor.search/1"
+    assert results["data"] == {"name": "cifar10", "train": 100, "validation": 50, "classes": 10}
+    assert all(0 < row["accuracy"] < 1 for row in results["final"]["networks"])
+    assert "one seed" in results["final"]["verdict"][0]
+    assert "NASNet-A" in (out / SUMMARY).read_text()
+    assert results == read_json(out / RESULTS)
 
 
 @pytest.mark.parametrize(
