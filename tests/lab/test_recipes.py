@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ CLASSES: tuple[BudgetClass, ...] = ("smoke", "cpu", "gpu10", "paper")
 
 def recipes() -> dict[str, Any]:
     """The recipe of every kind of entry at every budget class."""
-    made: dict[str, Any] = {"child": ChildRecipe(2, 32, 0.05, 5e-4, 5.0, 0.5).as_dict()}
+    made: dict[str, Any] = {"child": asdict(ChildRecipe(2, 32, 0.05, 5e-4, 5.0, 0.5))}
     for budget in CLASSES:
         for name in ("resnet20", "fastnet", "vgg16_bn:w0.25"):
             made[f"{name} {budget}"] = FinalNetwork.of(name, budget, "cpu").recipe()

@@ -11,33 +11,22 @@ import numpy as np
 import torch
 from torch import nn
 
-from auditor.core.registry import Registry
 from auditor.lab.prune.layers import prunable_layers
 from auditor.lab.prune.masks import Masks
 
 #: ``(model, masks, budget) -> weights kept per layer``, never more than the masks have now.
 Baseline = Callable[[nn.Module, Masks, int], dict[str, int]]
 
-BASELINES: Registry[Baseline] = Registry(
-    "pruning baseline",
-    {
-        "uniform": "auditor.lab.prune.baselines:uniform",
-        "uniform_plus": "auditor.lab.prune.baselines:uniform_plus",
-        "erk": "auditor.lab.prune.baselines:erk",
-        "lamp": "auditor.lab.prune.baselines:lamp",
-        "global": "auditor.lab.prune.baselines:global_magnitude",
-    },
-)
-
 #: Least density of the last layer in Unif+.
 LAST_LAYER_LEFT = 0.2
 
 
-def _by_density(density: Callable[[float], np.ndarray], sizes: np.ndarray, now: np.ndarray, budget: int) -> np.ndarray:
+def _by_density(masks: Masks, budget: int, density: Callable[[float], np.ndarray]) -> dict[str, int]:
     """Kept counts of the densest member of a family that stays within the budget, then filled up to it.
 
     `density(scale)` is non-decreasing in the scale, per layer in [0, 1]; the scale is bisected.
     """
+    sizes, now = (np.array(list(counts.values())) for counts in (masks.sizes, masks.kept))
 
     def kept(scale: float) -> np.ndarray:
         return np.minimum(np.floor(density(scale) * sizes).astype(np.int64), now)
@@ -48,7 +37,8 @@ def _by_density(density: Callable[[float], np.ndarray], sizes: np.ndarray, now: 
     for _ in range(100):
         middle = (low + high) / 2
         low, high = (middle, high) if kept(middle).sum() <= budget else (low, middle)
-    return _filled(kept(low), density(high) * sizes, now, budget)
+    filled = _filled(kept(low), density(high) * sizes, now, budget)
+    return dict(zip(masks.sizes, filled.tolist(), strict=True))
 
 
 def _filled(kept: np.ndarray, wanted: np.ndarray, now: np.ndarray, budget: int) -> np.ndarray:
@@ -63,25 +53,17 @@ def _filled(kept: np.ndarray, wanted: np.ndarray, now: np.ndarray, budget: int) 
     return kept
 
 
-def _arrays(model: nn.Module, masks: Masks) -> tuple[list[str], np.ndarray, np.ndarray]:
-    names = list(prunable_layers(model))
-    sizes, now = masks.sizes, masks.kept
-    return names, np.array([sizes[n] for n in names]), np.array([now[n] for n in names])
-
-
 def uniform(model: nn.Module, masks: Masks, budget: int) -> dict[str, int]:
     """The same density in every layer."""
-    names, sizes, now = _arrays(model, masks)
-    ones = np.ones(len(names))
-    return _named(names, _by_density(lambda s: np.minimum(s * ones, 1), sizes, now, budget))
+    return _by_density(masks, budget, lambda scale: np.full(len(masks.masks), min(scale, 1.0)))
 
 
 def uniform_plus(model: nn.Module, masks: Masks, budget: int) -> dict[str, int]:
     """The first convolution stays dense, the last layer keeps at least 20 %, the rest is uniform (Gale et al. 2019)."""
-    names, sizes, now = _arrays(model, masks)
+    sizes = list(masks.sizes.values())
 
     def density(scale: float) -> np.ndarray:
-        found = np.full(len(names), min(scale, 1.0))
+        found = np.full(len(sizes), min(scale, 1.0))
         found[-1] = max(found[-1], LAST_LAYER_LEFT)
         found[0] = 1.0
         return found
@@ -90,18 +72,16 @@ def uniform_plus(model: nn.Module, masks: Masks, budget: int) -> dict[str, int]:
     fixed = sizes[0] + int(LAST_LAYER_LEFT * sizes[-1])
     if fixed > budget:
         return uniform(model, masks, budget)
-    return _named(names, _by_density(density, sizes, now, budget))
+    return _by_density(masks, budget, density)
 
 
 def erk(model: nn.Module, masks: Masks, budget: int) -> dict[str, int]:
     """Erdos-Renyi-Kernel (Evci et al. 2020): density in proportion to the sum of a kernel's sides over their product,
     at most 1."""
-    names, sizes, now = _arrays(model, masks)
-    layers = prunable_layers(model)
-    shapes = [layers[name].weight.shape for name in names]
+    shapes = [layer.weight.shape for layer in prunable_layers(model).values()]
     raw = np.array([sum(shape) / float(np.prod(shape)) for shape in shapes])
     raw /= raw.max()
-    return _named(names, _by_density(lambda s: np.minimum(s * raw, 1), sizes, now, budget))
+    return _by_density(masks, budget, lambda scale: np.minimum(scale * raw, 1))
 
 
 def lamp_scores(weight: torch.Tensor) -> torch.Tensor:
@@ -139,5 +119,10 @@ def global_magnitude(model: nn.Module, masks: Masks, budget: int) -> dict[str, i
     return _by_score(model, masks, budget, torch.abs)
 
 
-def _named(names: list[str], kept: np.ndarray) -> dict[str, int]:
-    return {name: int(value) for name, value in zip(names, kept, strict=True)}
+BASELINES: dict[str, Baseline] = {
+    "uniform": uniform,
+    "uniform_plus": uniform_plus,
+    "erk": erk,
+    "lamp": lamp,
+    "global": global_magnitude,
+}

@@ -157,6 +157,8 @@ def _static_masks(gated: GatedNetwork, sample: torch.Tensor, active: dict[str, f
     """Per layer the filters of largest mean mass on the dense network, as many as the targets keep on average."""
     import torch
 
+    from auditor.lab.prune.ftwt.targets import top_share
+
     mass: dict[str, torch.Tensor] = {}
     handles = []
     for unit in gated.plan.units:
@@ -171,12 +173,7 @@ def _static_masks(gated: GatedNetwork, sample: torch.Tensor, active: dict[str, f
     gated.mode = mode
     for handle in handles:
         handle.remove()
-    masks = {}
-    for name, values in mass.items():
-        k = max(1, round(active[name] * len(values)))
-        masks[name] = torch.zeros(len(values), dtype=torch.bool, device=values.device)
-        masks[name][values.argsort(descending=True, stable=True)[:k]] = True
-    return masks
+    return {name: top_share(values[None, :, None, None], active[name])[0] for name, values in mass.items()}
 
 
 def _mask_facts(gated: GatedNetwork, images: torch.Tensor) -> dict[str, float | None]:

@@ -92,8 +92,8 @@ class PrunedNetwork(MadeNetwork):
     def _prune(self, model: nn.Module, masks: Masks, calibration: torch.Tensor, target: float) -> dict[str, Any]:
         """Remove weights down to `target`; what was decided and measured."""
         from auditor.lab.prune.baselines import BASELINES
+        from auditor.lab.prune.rd.allocate import choose_rates
         from auditor.lab.prune.rd.distortion import additivity
-        from auditor.lab.prune.rd.method import choose_rates
         from auditor.train.device import torch_threads
 
         budget = int((1 - target) * sum(masks.sizes.values()) + 1e-9)
@@ -103,7 +103,7 @@ class PrunedNetwork(MadeNetwork):
                 kept, allocation = choose_rates(model, masks, calibration, budget, self.settings)
                 row |= {"distortion_sum": allocation.distortion, "unit": allocation.unit}
             else:
-                kept = BASELINES.load(self.method)(model, masks, budget)
+                kept = BASELINES[self.method](model, masks, budget)
             if sum(kept.values()) > budget:
                 raise AssertionError(f"{self.method} keeps {sum(kept.values())} weights of {budget}")
             row["additivity"] = additivity(model, calibration, kept, self.settings.measure)

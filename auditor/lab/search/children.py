@@ -63,10 +63,6 @@ class ChildRecipe:
             seeds=1,
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class SearchSettings:
@@ -154,7 +150,7 @@ class Children:
         self.found, self.recipe, self.folder, self.keep = found, recipe, Path(folder), keep
         self.seed = derive_seed(seed, "children")
         self.network = child_network(recipe, "child", device)
-        self._base = hash_json([data_hash(found.data), recipe.as_dict(), self.seed, self.network.recipe()])
+        self._base = hash_json([data_hash(found.data), asdict(recipe), self.seed, self.network.recipe()])
         self._seen: dict[str, ChildScore] = {}
 
     def forget(self) -> None:
@@ -204,7 +200,7 @@ class Children:
             None,
             start=model,
             hooks=Hooks(optimiser=self._optimiser),
-            method=self.recipe.as_dict(),
+            method=asdict(self.recipe),
         )
         details = fitted.result.details
         n = len(task.predict)

@@ -20,16 +20,9 @@ def _best_so_far(rows: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
     for row in rows:
         if best is None or row["accuracy"] > best["accuracy"]:
             best = row
-        low_high = wilson(best["hits"], best["n"])
-        curve.append(
-            {
-                "spent": row["spent"],
-                "accuracy": row["accuracy"],
-                "best": best["accuracy"],
-                "low": low_high.low,
-                "high": low_high.high,
-            }
-        )
+        interval = wilson(best["hits"], best["n"])
+        point = {"spent": row["spent"], "accuracy": row["accuracy"], "best": best["accuracy"]}
+        curve.append({**point, "low": interval.low, "high": interval.high})
     return curve
 
 

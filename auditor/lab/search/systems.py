@@ -32,8 +32,8 @@ SPACES: Registry[Mapping[str, SearchSettings]] = Registry(
     "search space",
     {
         "nasnet": "auditor.lab.search.nasnet.search:BUDGETS",
-        "proxyless": "auditor.lab.search.proxyless.search:BUDGETS",
-        "proxyless-mbconv": "auditor.lab.search.proxyless.search:MOBILE_BUDGETS",
+        "proxyless": "auditor.lab.search.proxyless.settings:BUDGETS",
+        "proxyless-mbconv": "auditor.lab.search.proxyless.settings:MOBILE_BUDGETS",
         "eas": "auditor.lab.search.eas.search:BUDGETS",
         "eas-dense": "auditor.lab.search.eas.search:DENSE_BUDGETS",
     },

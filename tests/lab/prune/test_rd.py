@@ -15,9 +15,8 @@ from auditor.core.errors import UsageError  # noqa: E402
 from auditor.lab.prune.baselines import BASELINES, lamp_scores  # noqa: E402
 from auditor.lab.prune.layers import prunable_layers, steps_of  # noqa: E402
 from auditor.lab.prune.masks import Masks, smallest_removed  # noqa: E402
-from auditor.lab.prune.rd.allocate import LayerOptions, allocate  # noqa: E402
-from auditor.lab.prune.rd.distortion import additivity, measure_curves, noise_images, rate_grid  # noqa: E402
-from auditor.lab.prune.rd.method import choose_rates  # noqa: E402
+from auditor.lab.prune.rd.allocate import LayerOptions, allocate, choose_rates  # noqa: E402
+from auditor.lab.prune.rd.distortion import additivity, measure_curves, noise_images  # noqa: E402
 from auditor.lab.prune.settings import RD_SETTINGS  # noqa: E402
 from auditor.models.registry import build_model  # noqa: E402
 
@@ -29,8 +28,8 @@ def _resnet(seed: int = 0) -> nn.Module:
 def test_rate_zero_costs_exactly_nothing_and_measuring_repeats() -> None:
     model, images = _resnet(), noise_images(8, (8, 8), 0)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    first = measure_curves(model, images, rate_grid(6))
-    again = measure_curves(model, images, rate_grid(6))
+    first = measure_curves(model, images, np.linspace(0, 1, 6))
+    again = measure_curves(model, images, np.linspace(0, 1, 6))
     for name, curve in first.distortion.items():
         assert curve[0] == 0.0
         assert np.array_equal(curve, again.distortion[name])
@@ -44,7 +43,7 @@ def test_prefix_caching_gives_what_the_whole_network_gives(name: str, measure: s
     options = {"width": 4} if name == "resnet20" else {"width": 0.125}
     model = build_model(name, 10, 32, 1, **options).eval().to(memory_format=torch.channels_last)
     images = noise_images(6, (16, 16) if name == "mobilenet_v1" else (8, 8), 1)
-    curves = measure_curves(model, images, rate_grid(4), measure)
+    curves = measure_curves(model, images, np.linspace(0, 1, 4), measure)
     with torch.no_grad():
         reference = model(images)
         for layer_name, layer in list(prunable_layers(model).items())[::6]:
@@ -62,12 +61,12 @@ def test_already_pruned_weights_cost_nothing() -> None:
     masks = Masks(model)
     masks.shrink({name: size - int(0.4 * size) for name, size in masks.sizes.items()})
     images = noise_images(4, (8, 8), 0)
-    curves = measure_curves(model, images, rate_grid(11))
+    curves = measure_curves(model, images, np.linspace(0, 1, 11))
     for curve in curves.distortion.values():
         assert (curve[:5] == 0).all()
         assert curve[8] > 0
     # Over what is left: the same distortions at the same counts, and every point but the first removes something.
-    left = measure_curves(model, images, rate_grid(5), left=masks.kept)
+    left = measure_curves(model, images, np.linspace(0, 1, 5), left=masks.kept)
     for name, now in masks.kept.items():
         assert left.kept[name].tolist() == [now - int(rate * now) for rate in (0, 0.25, 0.5, 0.75, 1)]
         assert left.distortion[name][0] == 0
@@ -85,7 +84,7 @@ def test_one_iteration_of_rd_only_shrinks_and_costs_what_it_says(grid: str) -> N
         kept, found = choose_rates(model, masks, images, budget, settings)
         assert sum(kept.values()) <= budget
         assert all(kept[name] <= now[name] for name in kept)
-        curves = measure_curves(model, images, rate_grid(6), left=now if grid == "left" else None)
+        curves = measure_curves(model, images, np.linspace(0, 1, 6), left=now if grid == "left" else None)
         offered = {n: dict(zip(curves.kept[n].tolist(), curves.distortion[n], strict=True)) for n in kept}
         assert found.distortion == pytest.approx(sum(offered[n].get(k, 0.0) for n, k in kept.items()))
         masks.shrink(kept)
@@ -202,7 +201,7 @@ def test_lamp_by_hand() -> None:
     assert not lamp_scores(torch.zeros(3)).any()
 
 
-@pytest.mark.parametrize("method", BASELINES.names())
+@pytest.mark.parametrize("method", BASELINES)
 def test_baselines_spend_the_budget_and_only_shrink(method: str) -> None:
     model = _resnet(2)
     masks = Masks(model)
@@ -210,7 +209,7 @@ def test_baselines_spend_the_budget_and_only_shrink(method: str) -> None:
     before = masks.kept
     for sparsity in (0.3, 0.8, 0.95, 0.99):
         budget = round((1 - sparsity) * total)
-        kept = BASELINES.load(method)(model, masks, budget)
+        kept = BASELINES[method](model, masks, budget)
         assert list(kept) == list(masks.sizes)
         assert budget - len(kept) <= sum(kept.values()) <= budget
         assert all(kept[name] <= before[name] for name in kept)
@@ -223,7 +222,7 @@ def test_what_sets_the_baselines_apart() -> None:
     masks = Masks(model)
     names, sizes = list(masks.sizes), np.array(list(masks.sizes.values()))
     budget = int(0.2 * sizes.sum())
-    share = {m: np.array(list(BASELINES.load(m)(model, masks, budget).values())) / sizes for m in BASELINES.names()}
+    share = {m: np.array(list(BASELINES[m](model, masks, budget).values())) / sizes for m in BASELINES}
     assert np.ptp(share["uniform"]) < 0.05
     assert share["uniform_plus"][0] == 1.0
     assert share["uniform_plus"][-1] >= 0.2
@@ -240,10 +239,10 @@ def test_what_sets_the_baselines_apart() -> None:
 def test_rd_on_a_single_layer_is_global_magnitude_pruning() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 5, bias=False))
-    curves = measure_curves(model, torch.randn(30, 8), rate_grid(41))
+    curves = measure_curves(model, torch.randn(30, 8), np.linspace(0, 1, 41))
     found = allocate([LayerOptions(curves.kept["0"], curves.distortion["0"])], 12)
     masks = Masks(model)
-    kept = BASELINES.load("global")(model, masks, 12)
+    kept = BASELINES["global"](model, masks, 12)
     assert kept == {"0": int(found.kept[0])} == {"0": 12}
     weight = model[0].weight.detach().clone()
     masks.shrink(kept)

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from auditor.core.errors import UsageError
+from auditor.train.device import torch_threads
 
 
 @torch.no_grad()
@@ -68,8 +69,7 @@ def time_gathered(
     """
     random = torch.Generator().manual_seed(seed)
     conv, norm = nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels).eval()
-    with torch.no_grad():
-        conv.weight.copy_(torch.randn(conv.weight.shape, generator=random) / (3 * channels**0.5))
+    conv.weight.copy_(torch.randn(conv.weight.shape, generator=random) / (3 * channels**0.5))
     on, present = (torch.rand(channels, generator=random) < active for _ in range(2))
     x = torch.randn(1, channels, side, side, generator=random) * present[None, :, None, None]
 
@@ -82,9 +82,7 @@ def time_gathered(
     def gathered() -> torch.Tensor:
         return gathered_unit(conv, norm, x, on, present)
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         ways = {"whole_ms": whole, "masked_ms": masked, "gathered_ms": gathered}
         taken: dict[str, list[float]] = {name: [] for name in ways}
         for run in ways.values():
@@ -97,8 +95,6 @@ def time_gathered(
                 taken[name].append(1000 * (time.perf_counter() - started))
         times = {name: statistics.median(values) for name, values in taken.items()}
         difference = float((masked() - gathered()).abs().max())
-    finally:
-        torch.set_num_threads(before)
     return {
         "channels": channels,
         "side": side,

@@ -19,11 +19,6 @@ Measure = Literal["mean", "worst"]
 CHUNK = 256
 
 
-def rate_grid(points: int) -> np.ndarray:
-    """Rates 0, ..., 1 at equal distances."""
-    return np.linspace(0, 1, points)
-
-
 def noise_images(n: int, size: tuple[int, int], seed: int) -> torch.Tensor:
     """The data-free calibration set: independent normal pixels, float32 (n, 3, *size)."""
     return torch.randn(n, 3, *size, generator=torch.Generator().manual_seed(seed))
@@ -78,7 +73,7 @@ def measure_curves(
     layers = prunable_layers(model)
     chain, owner = steps_of(model)
     sizes = {name: layer.weight.numel() for name, layer in layers.items()} if left is None else left
-    kept = {name: _kept_at(sizes[name], rates) for name in layers}
+    kept = {name: sizes[name] - (rates * sizes[name]).astype(np.int64) for name in layers}
     total = {name: np.zeros(len(rates)) for name in layers}
     with evaluating(model):
         for chunk in images.split(CHUNK):
@@ -91,10 +86,6 @@ def measure_curves(
     if measure == "mean":
         total = {name: values / len(images) for name, values in total.items()}
     return DistortionCurves(rates, total, kept)
-
-
-def _kept_at(size: int, rates: np.ndarray) -> np.ndarray:
-    return np.array([size - int(rate * size) for rate in rates], dtype=np.int64)
 
 
 def _one_layer(

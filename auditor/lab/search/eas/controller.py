@@ -128,7 +128,9 @@ class EasController(nn.Module):
         logs, entropies = [], []
 
         def pick(logits: torch.Tensor, mask: list[bool] | None, counted: bool = True) -> int:
-            log = _masked_log_softmax(logits[0], mask)
+            # Masked choices have probability 0 and receive no gradient.
+            allowed = logits[0] if mask is None else logits[0].masked_fill(~torch.tensor(mask), -torch.inf)
+            log = F.log_softmax(allowed, 0)
             number = len(drawn)
             if choice is not None:
                 action = choice[number]
@@ -160,14 +162,6 @@ class EasController(nn.Module):
         actor = self.wider if decision.kind == "wider" else self.deeper
         _, log_p, entropy = actor(decision.genotype, None, decision.choice)
         return log_p, entropy
-
-
-def _masked_log_softmax(logits: torch.Tensor, mask: list[bool] | None) -> torch.Tensor:
-    """Log probabilities over the allowed choices; the others have probability 0 and receive no gradient."""
-    if mask is None:
-        return F.log_softmax(logits, 0)
-    allowed = torch.tensor(mask)
-    return F.log_softmax(logits.masked_fill(~allowed, -torch.inf), 0)
 
 
 def reinforce_loss(

@@ -7,21 +7,13 @@ import torch
 
 from auditor.core.errors import UsageError
 from auditor.lab.search.eas.space import joints
-from auditor.lab.search.eas.widen import NORM, State, read_inputs, replicate, shifted, take_filters
-from auditor.models.eas import DenseNetwork, build
+from auditor.lab.search.eas.widen import NORM, State, noisy, read_inputs, rebuild, replicate, shifted, take_filters
+from auditor.models.eas import DenseNetwork
 from auditor.models.genotype import DenseGenotype
 
 
 def _state(network: DenseNetwork) -> State:
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
-
-
-def _rebuild(old: DenseNetwork, genotype: DenseGenotype, state: State) -> DenseNetwork:
-    network = build(genotype, old.head.out_features)
-    assert isinstance(network, DenseNetwork)
-    network = network.to(old.head.weight.dtype)
-    network.load_state_dict(state)
-    return network.train(old.training)
 
 
 def _readers(genotype: DenseGenotype, block: int, first: int) -> list[tuple[str, str]]:
@@ -73,13 +65,11 @@ def wider_dense(
     _spread(state, _readers(genotype, block, position + 1), offset, old, idx)
     growths = list(genotype.blocks[block])
     growths[position] = growth
-    return _rebuild(network, _with_block(genotype, block, growths), state)
+    return rebuild(network, state, blocks=_with_block(genotype, block, growths))
 
 
-def _with_block(genotype: DenseGenotype, block: int, growths: list[int]) -> DenseGenotype:
-    blocks = list(genotype.blocks)
-    blocks[block] = tuple(growths)
-    return genotype.model_copy(update={"blocks": tuple(blocks)})
+def _with_block(genotype: DenseGenotype, block: int, growths: list[int]) -> tuple[tuple[int, ...], ...]:
+    return (*genotype.blocks[:block], tuple(growths), *genotype.blocks[block + 1 :])
 
 
 def deeper_dense(
@@ -103,17 +93,13 @@ def deeper_dense(
         copy[f"norm.{part}"] = torch.cat([old, torch.full((growth,), neutral, dtype=old.dtype)])
     squeeze = copy["squeeze.weight"]
     copy["squeeze.weight"] = torch.cat([squeeze, squeeze.new_zeros(len(squeeze), growth, 1, 1)], 1)
-    copy["grow.weight"] = copy["grow.weight"][remap]
-    if noise:
-        weight = copy["grow.weight"]
-        extra = torch.randn(weight.shape, generator=random, dtype=torch.float64).to(weight)
-        copy["grow.weight"] = weight + extra * noise * weight.std()
+    copy["grow.weight"] = noisy(copy["grow.weight"][remap], noise, random)
     idx = torch.cat([torch.arange(growth), remap])
     _spread(state, _readers(genotype, block, position + 1), offset, growth, idx)
     moved = shifted(state, f"blocks.{block}", position)
     moved.update({f"blocks.{block}.{position + 1}.{name}": value for name, value in copy.items()})
     growths.insert(position + 1, growth)
-    return _rebuild(network, _with_block(genotype, block, growths), moved)
+    return rebuild(network, moved, blocks=_with_block(genotype, block, growths))
 
 
 def widen_joints(network: DenseNetwork, random: torch.Generator, noise: float = 0.0) -> DenseNetwork:
@@ -134,7 +120,6 @@ def _widen_source(network: DenseNetwork, block: int, width: int, random: torch.G
     state[name] = take_filters(state[name], idx, noise, random)
     _spread(state, _readers(genotype, block, 0), 0, old, idx)
     if block == 0:
-        return _rebuild(network, genotype.model_copy(update={"stem": width}), state)
-    transitions = list(genotype.transitions)
-    transitions[block - 1] = width
-    return _rebuild(network, genotype.model_copy(update={"transitions": tuple(transitions)}), state)
+        return rebuild(network, state, stem=width)
+    transitions = (*genotype.transitions[: block - 1], width, *genotype.transitions[block:])
+    return rebuild(network, state, transitions=transitions)

@@ -6,12 +6,15 @@ puts an identity convolution behind a ReLU, whose BatchNorm undoes the statistic
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from auditor.core.errors import UsageError
 from auditor.models.counter import evaluating
-from auditor.models.eas import PlainNetwork, PlainUnit, build
+from auditor.models.eas import DenseNetwork, PlainNetwork, PlainUnit, build
 from auditor.models.genotype import PlainLayer
 
 #: Noise of new filters and of identity kernels, as shares of the weights' standard deviation, in a search.
@@ -19,6 +22,7 @@ REPLICA_NOISE, IDENTITY_NOISE = 1e-2, 1e-3
 NORM = ("weight", "bias", "running_mean", "running_var")
 
 State = dict[str, torch.Tensor]
+N = TypeVar("N", PlainNetwork, DenseNetwork)
 
 
 def replicate(old: int, new: int, random: torch.Generator) -> torch.Tensor:
@@ -39,13 +43,20 @@ def counts(idx: torch.Tensor, old: int) -> torch.Tensor:
     return torch.bincount(idx, minlength=old)[idx]
 
 
+def noisy(
+    weight: torch.Tensor, noise: float, random: torch.Generator, deviation: torch.Tensor | None = None
+) -> torch.Tensor:
+    """A weight with noise, a share of `deviation`: by default the weight's own."""
+    if not noise:
+        return weight
+    extra = torch.randn(weight.shape, generator=random, dtype=torch.float64).to(weight)
+    return weight + extra * noise * (weight.std() if deviation is None else deviation)
+
+
 def take_filters(weight: torch.Tensor, idx: torch.Tensor, noise: float, random: torch.Generator) -> torch.Tensor:
     """Filters `idx` of a weight; the repeated ones with noise."""
-    out = weight[idx].clone()
-    if noise:
-        old = len(weight)
-        extra = torch.randn(out[old:].shape, generator=random, dtype=torch.float64).to(out)
-        out[old:] += extra * noise * weight.std()
+    out = weight[idx]
+    out[len(weight) :] = noisy(out[len(weight) :], noise, random, weight.std())
     return out
 
 
@@ -58,10 +69,11 @@ def read_inputs(weight: torch.Tensor, idx: torch.Tensor, old: int, cells: int = 
     return weight[:, idx] / share.reshape(1, -1, *([1] * (weight.ndim - 2)))
 
 
-def _rebuild(old: PlainNetwork, layers: list[PlainLayer], state: State) -> PlainNetwork:
-    genotype = old.genotype.model_copy(update={"layers": tuple(layers)})
-    network = build(genotype, old.head.out_features, old.image_size)
-    assert isinstance(network, PlainNetwork)
+def rebuild(old: N, state: State, **genotype: object) -> N:
+    """A network like `old` but for these fields of its genotype, with the given weights."""
+    changed = old.genotype.model_copy(update=genotype)
+    network = build(changed, old.head.out_features, old.image_size if isinstance(old, PlainNetwork) else 32)
+    assert isinstance(network, type(old))
     network = network.to(old.head.weight.dtype)
     network.load_state_dict(state)
     return network.train(old.training)
@@ -108,20 +120,14 @@ def wider(network: PlainNetwork, layer: int, width: int, random: torch.Generator
     state[f"layers.{layer}.weight.weight"] = take_filters(unit.weight.weight.detach(), idx, noise, random)
     for name in NORM:
         state[f"layers.{layer}.norm.{name}"] = state[f"layers.{layer}.norm.{name}"][idx]
-    reader = next(
-        (
-            f"layers.{j}.weight"
-            for j in range(layer + 1, len(network.layers))
-            if isinstance(network.layers[j], PlainUnit)
-        ),
-        "head",
-    )
+    later = (f"layers.{j}.weight" for j, m in enumerate(network.layers) if j > layer and isinstance(m, PlainUnit))
+    reader = next(later, "head")
     weight = state[f"{reader}.weight"]
     cells = weight.shape[1] // old  # pixels of one channel, where the maps were flattened
     state[f"{reader}.weight"] = read_inputs(weight, idx, old, cells)
     layers = list(network.genotype.layers)
     layers[layer] = layers[layer].model_copy(update={"width": width})
-    return _rebuild(network, layers, state)
+    return rebuild(network, state, layers=tuple(layers))
 
 
 def shifted(state: State, prefix: str, after: int) -> State:
@@ -177,21 +183,14 @@ def deeper(
         )
     unit = _unit(network, layer)
     width = unit.weight.weight.shape[0]
-    dtype = unit.weight.weight.dtype
     wide = isinstance(unit.weight, nn.Conv2d)
-    identity = torch.eye(width, dtype=dtype)
+    weight = torch.eye(width, dtype=unit.weight.weight.dtype)
     if wide:
-        weight = torch.zeros(width, width, kernel, kernel, dtype=dtype)
-        weight[:, :, kernel // 2, kernel // 2] = identity
-    else:
-        weight = identity
-    if noise:
-        extra = torch.randn(weight.shape, generator=random, dtype=torch.float64).to(weight)
-        weight = weight + extra * noise * weight.std()
+        weight = F.pad(weight[:, :, None, None], [kernel // 2] * 4)
     mean, var = _output_statistics(network, layer, images)
     norm = unit.norm
     new = {
-        "weight.weight": weight,
+        "weight.weight": noisy(weight, noise, random),
         "norm.weight": (var + norm.eps).sqrt(),
         "norm.bias": mean,
         "norm.running_mean": mean,
@@ -202,4 +201,5 @@ def deeper(
     state.update({f"layers.{layer + 1}.{name}": value.clone() for name, value in new.items()})
     layers = list(network.genotype.layers)
     kind = PlainLayer(kind="conv", width=width, kernel=kernel) if wide else PlainLayer(kind="fc", width=width)
-    return _rebuild(network, [*layers[: layer + 1], kind, *layers[layer + 1 :]], state)
+    layers.insert(layer + 1, kind)
+    return rebuild(network, state, layers=tuple(layers))

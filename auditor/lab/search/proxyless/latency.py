@@ -4,8 +4,8 @@ parameters."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -49,10 +49,6 @@ class LatencyTable:
             torch.tensor([self.entries[key] for key in keys], dtype=edge.alpha.dtype, device=edge.alpha.device)
             for edge, keys in zip(supernet.edges, supernet.latency_keys, strict=True)
         ]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values; ``LatencyTable(**values)`` is the table again."""
-        return asdict(self)
 
 
 def expected_latency(rows: Sequence[torch.Tensor], alphas: Sequence[torch.Tensor], base: float) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -207,7 +207,7 @@ def stored_table(
         table = measure_table(supernet, n_classes, side, images, repeats, device)
         checked = validate(table, supernet, n_classes, side, nets, seed=1)
     machine = {**describe_machine(), "device": describe_device(device)}
-    write_json(path, {"schema": SCHEMA, "table": table.as_dict(), "validation": checked, "machine": machine})
+    write_json(path, {"schema": SCHEMA, "table": asdict(table), "validation": checked, "machine": machine})
     return Measured(table, checked, machine)
 
 

@@ -16,14 +16,12 @@ from auditor.lab.search.children import Children
 from auditor.lab.search.data import SearchData
 from auditor.lab.search.proxyless.cost import path_cost
 from auditor.lab.search.proxyless.measure import Measured, stored_latencies, stored_table
-from auditor.lab.search.proxyless.settings import BUDGETS, MOBILE_BUDGETS, ProxylessSettings
+from auditor.lab.search.proxyless.settings import ProxylessSettings
 from auditor.lab.search.proxyless.supernet import Supernet, mobile_supernet, random_path, tree_supernet
 from auditor.lab.search.proxyless.training import SupernetStepper, train_supernet
 from auditor.models.genotype import MobileGenotype, TreeGenotype
 from auditor.models.proxyless import MobileNetwork, TreeNetwork, network_of
 from auditor.train.device import choose_device
-
-__all__ = ["BUDGETS", "MOBILE_BUDGETS", "ProxylessSettings", "search"]
 
 
 def make_supernet(settings: ProxylessSettings, n_classes: int, side: int, seed: int) -> Supernet:

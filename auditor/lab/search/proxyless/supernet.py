@@ -10,7 +10,7 @@ from torch import nn
 
 from auditor.lab.search.proxyless.gates import GateMode, MixedEdge, Zero
 from auditor.models.genotype import TREE_OPS, MbStage, MobileGenotype, TreeGenotype
-from auditor.models.proxyless import MbBlock, MobileNetwork, TreeNetwork, mb_plan, tree_op, tree_widths
+from auditor.models.proxyless import MbBlock, MobileNetwork, TreeNetwork, tree_op
 
 #: The blocks of the MBConv space; ``zero`` is added where a block can be left out.
 MB_BLOCKS = tuple(f"e{e}k{k}" for k in (3, 5, 7) for e in (3, 6))
@@ -146,7 +146,6 @@ def tree_supernet(template: TreeGenotype, n_classes: int, image_size: int, snaps
         keys.append(tuple(f"tree/{letter}/{width}/{side}" for letter in TREE_OPS))
         return edges[-1]
 
-    assert tree_widths(template)
     return Supernet(TreeNetwork(template, n_classes, edge), template, edges, keys, snapshots)
 
 
@@ -168,5 +167,4 @@ def mobile_supernet(template: MobileGenotype, n_classes: int, image_size: int, s
         side = -(-side // stride)
         return edges[-1]
 
-    assert mb_plan(template)
     return Supernet(MobileNetwork(template, n_classes, make), template, edges, keys, snapshots)

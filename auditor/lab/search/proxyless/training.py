@@ -3,7 +3,7 @@ validation part."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,10 @@ class SupernetStepper:
     progress : Progress
     """
 
+    #: What a checkpoint holds.
+    _parts = ("warming", "searching", "architecture")
+    _values = ("architecture_steps", "weight_macs", "losses", "history")
+
     def __init__(
         self,
         supernet: Supernet,
@@ -153,23 +157,15 @@ class SupernetStepper:
 
     def state_dict(self) -> dict[str, Any]:
         """State for a checkpoint."""
-        return {
-            "warming": self.warming.state_dict(),
-            "searching": self.searching.state_dict(),
-            "architecture": self.architecture.state_dict(),
-            "architecture_steps": self.architecture_steps,
-            "weight_macs": self.weight_macs,
-            "losses": self.losses,
-            "history": self.history,
-        }
+        parts = {name: getattr(self, name).state_dict() for name in self._parts}
+        return parts | {name: getattr(self, name) for name in self._values}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
-        self.warming.load_state_dict(state["warming"])
-        self.searching.load_state_dict(state["searching"])
-        self.architecture.load_state_dict(state["architecture"])
-        self.architecture_steps, self.weight_macs = state["architecture_steps"], state["weight_macs"]
-        self.losses, self.history = state["losses"], state["history"]
+        for name in self._parts:
+            getattr(self, name).load_state_dict(state[name])
+        for name in self._values:
+            setattr(self, name, state[name])
 
 
 def train_supernet(
@@ -228,7 +224,7 @@ def train_supernet(
         folder,
         start=supernet,
         hooks=hooks,
-        method={"settings": settings.as_dict(), "table": table.as_dict()},
+        method={"settings": settings.as_dict(), "table": asdict(table)},
     )
     progress.finish("supernet")
     return made[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -176,7 +177,7 @@ def test_a_measured_table_is_stored_and_used_again(tmp_path, monkeypatch: pytest
     again = stored_table(tmp_path / "latency.json", supernet, 3, 16, 1, 2, 3, "cpu")
     assert again.table == first.table
     assert again.validation == first.validation
-    assert LatencyTable(**first.table.as_dict()) == first.table
+    assert LatencyTable(**asdict(first.table)) == first.table
 
 
 def test_a_table_of_other_operations_is_refused_not_replaced(tmp_path) -> None:

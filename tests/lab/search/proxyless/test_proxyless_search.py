@@ -18,8 +18,8 @@ from auditor.lab.search.children import ChildRecipe  # noqa: E402
 from auditor.lab.search.data import SearchData  # noqa: E402
 from auditor.lab.search.proxyless.cost import path_cost  # noqa: E402
 from auditor.lab.search.proxyless.measure import stored_table  # noqa: E402
-from auditor.lab.search.proxyless.search import BUDGETS, MOBILE_BUDGETS, ProxylessSettings, make_supernet, search  # noqa: E402
-from auditor.lab.search.proxyless.settings import MobileSize, TreeSize  # noqa: E402
+from auditor.lab.search.proxyless.search import make_supernet, search  # noqa: E402
+from auditor.lab.search.proxyless.settings import BUDGETS, MOBILE_BUDGETS, MobileSize, ProxylessSettings, TreeSize  # noqa: E402
 from auditor.lab.search.proxyless.training import ValidationBatches, snapshot_steps, train_supernet  # noqa: E402
 from auditor.models.genotype import MobileGenotype, TreeGenotype, read_genotype, write_genotype  # noqa: E402
 from auditor.train.base import TrainingData  # noqa: E402
