@@ -31,14 +31,8 @@ class SearchLog:
     def add(self, arm: str, step: int, score: ChildScore, extra_cost: float = 0.0, **facts: Any) -> dict[str, Any]:
         """One evaluated child of an arm (``search`` or ``control``), in step `step` of it."""
         self._spent[arm] = self._spent.get(arm, 0.0) + score.cost + extra_cost
-        row = {
-            "arm": arm,
-            "step": step,
-            **asdict(score),
-            "accuracy": score.accuracy,
-            "spent": self._spent[arm],
-            **facts,
-        }
+        result = {**asdict(score), "accuracy": score.accuracy, "spent": self._spent[arm]}
+        row = {"arm": arm, "step": step, **result, **facts}
         self.rows.append(row)
         self._write({"event": "child", **row})
         return row

@@ -207,17 +207,9 @@ class Children:
         right = accuracy(fitted.result.probabilities, self.found.data.labels[task.predict])
         if self.keep:
             save_checkpoint(self.state_path(name), name, {"model": fitted.model.state_dict()})
-        images = fitted.loop.steps * fitted.loop.batch
-        return ChildScore(
-            key,
-            round(right * n),
-            n,
-            details["parameters"],
-            details["macs_per_image"],
-            3.0 * details["macs_per_image"] * images,
-            fitted.result.seconds,
-            state=name if self.keep else "",
-        )
+        hits, macs, state = round(right * n), details["macs_per_image"], name if self.keep else ""
+        cost = 3.0 * macs * (fitted.loop.steps * fitted.loop.batch)
+        return ChildScore(key, hits, n, details["parameters"], macs, cost, fitted.result.seconds, state=state)
 
     def state_path(self, name: str) -> Path:
         """Where the weights of a child lie."""

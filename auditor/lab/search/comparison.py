@@ -59,15 +59,10 @@ def pool(searches: Sequence[Sequence[dict[str, Any]]], seed: int) -> dict[str, A
     return {
         "difference": difference,
         "improvement": improvement,
-        "verdict": _sentence(difference, "The search", "beats its random control", "is worse than its random control"),
+        "verdict": _sentence(difference, "The search", "its random control"),
         "progress": "One child: whether the search improves cannot be seen."
         if improvement is None
-        else _sentence(
-            improvement,
-            "The later half of the search's children",
-            "beats the earlier half",
-            "is worse than the earlier half",
-        ),
+        else _sentence(improvement, "The later half of the search's children", "the earlier half"),
     }
 
 
@@ -83,12 +78,12 @@ def _arm(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
     }
 
 
-def _sentence(found: dict[str, float], who: str, better: str, worse: str) -> str:
+def _sentence(found: dict[str, float], who: str, other: str) -> str:
     if found["low"] > 0:
-        return f"{who} {better}: the interval of the difference lies above 0."
+        return f"{who} beats {other}: the interval of the difference lies above 0."
     if found["high"] < 0:
-        return f"{who} {worse}: the interval of the difference lies below 0."
-    return f"{who} {better.replace('beats', 'does not beat')}: the interval of the difference holds 0."
+        return f"{who} is worse than {other}: the interval of the difference lies below 0."
+    return f"{who} does not beat {other}: the interval of the difference holds 0."
 
 
 def _means(groups: Sequence[Sequence[dict[str, Any]]], random: np.random.Generator) -> tuple[float, np.ndarray]:

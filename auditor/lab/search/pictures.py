@@ -67,12 +67,10 @@ class Canvas:
             f'stroke="{stroke}"{dashed}/>'
         )
 
-    def line(self, x1: float, y1: float, x2: float, y2: float, stroke: str = "#3c3c3c", width: float = 1.0) -> None:
+    def line(self, x1: float, y1: float, x2: float, y2: float) -> None:
         """A straight line."""
-        self.parts.append(
-            f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{stroke}" '
-            f'stroke-width="{width:g}"/>'
-        )
+        ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
+        self.parts.append(f'<line {ends} stroke="#3c3c3c" stroke-width="1"/>')
 
     def path(self, points: str, stroke: str) -> None:
         """SVG path data."""

@@ -134,14 +134,9 @@ class GatedNetwork(nn.Module):
 
     def predictor_loss(self) -> torch.Tensor:
         """``(1 / layers) sum_l sum_c mean_b BCE(P, target)`` of the last forward pass in training mode."""
-        losses = [
-            F.binary_cross_entropy_with_logits(
-                self.record.logits[u.name].float(), self.record.targets[u.name].float(), reduction="none"
-            )
-            .mean(0)
-            .sum()
-            for u in self.plan.units
-        ]
+        logits, targets = self.record.logits, self.record.targets
+        pairs = [(logits[unit.name].float(), targets[unit.name].float()) for unit in self.plan.units]
+        losses = [F.binary_cross_entropy_with_logits(*pair, reduction="none").mean(0).sum() for pair in pairs]
         return torch.stack(losses).mean()
 
     def fix(self, masks: dict[str, torch.Tensor]) -> None:

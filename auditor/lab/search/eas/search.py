@@ -172,15 +172,9 @@ class Ground:
 
         def make() -> PlainNetwork | DenseNetwork:
             with torch_threads(1):
-                return grow(
-                    self.load(start.genotype, start.state),
-                    decisions,
-                    settings.sizes,
-                    self.images,
-                    random,
-                    settings.replica_noise,
-                    settings.identity_noise,
-                )
+                network = self.load(start.genotype, start.state)
+                noise = settings.replica_noise, settings.identity_noise
+                return grow(network, decisions, settings.sizes, self.images, random, *noise)
 
         return genotype, self.children.score(genotype.key(), make, start.score.state)
 
@@ -321,10 +315,7 @@ def search(
     start = ground.train_start(STARTS[settings.family, settings.sizes])
     described = {
         "network": " ".join(tokens(start.genotype)),
-        "accuracy": start.score.accuracy,
-        "cost": start.score.cost,
-        "parameters": start.score.parameters,
-        "macs": start.score.macs,
+        **{name: getattr(start.score, name) for name in ("accuracy", "cost", "parameters", "macs")},
     }
     ground.log.note("start", **described)
     learner = Learner(settings, seed)

@@ -51,16 +51,8 @@ def search(
     side = max(smallest, round(min(found.data.features.shape[1:3]) * settings.child.scale))
     supernet = make_supernet(settings, classes, side, seed)
     progress.note("measuring the latency of every operation")
-    measured = stored_table(
-        folder / "latency.json",
-        supernet,
-        classes,
-        side,
-        settings.latency_images,
-        settings.latency_repeats,
-        settings.latency_networks,
-        place,
-    )
+    timing = settings.latency_images, settings.latency_repeats, settings.latency_networks
+    measured = stored_table(folder / "latency.json", supernet, classes, side, *timing, place)
     cost = path_cost(supernet, classes, side)
     trained = train_supernet(
         found, settings, supernet, measured.table, cost, folder / "supernet", seed, device, progress

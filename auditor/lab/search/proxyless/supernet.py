@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 import torch
 from torch import nn
 
 from auditor.lab.search.proxyless.gates import GateMode, MixedEdge, Zero
-from auditor.models.genotype import TREE_OPS, MbStage, MobileGenotype, TreeGenotype
+from auditor.models.genotype import TREE_OPS, MobileGenotype, TreeGenotype
 from auditor.models.proxyless import MbBlock, MobileNetwork, TreeNetwork, tree_op
 
 #: The blocks of the MBConv space; ``zero`` is added where a block can be left out.
@@ -102,11 +103,8 @@ class Supernet(nn.Module):
         if isinstance(self.template, TreeGenotype):
             cells = tuple("".join(names[12 * c : 12 * c + 12]) for c in range(len(self.template.cells)))
             return self.template.model_copy(update={"cells": cells})
-        stages, used = [], 0
-        for stage in self.template.stages:
-            blocks = tuple(names[used : used + len(stage.blocks)])
-            used += len(stage.blocks)
-            stages.append(MbStage(width=stage.width, stride=stage.stride, blocks=blocks))
+        rest = iter(names)
+        stages = [s.model_copy(update={"blocks": tuple(islice(rest, len(s.blocks)))}) for s in self.template.stages]
         return self.template.model_copy(update={"stages": tuple(stages)})
 
     def entropy(self) -> float:
