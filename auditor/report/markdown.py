@@ -25,21 +25,22 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     ValueError
         If a row is longer or shorter than the header.
     """
-    cells = [[_cell(value) for value in row] for row in rows]
+    cells = [[cell(value) for value in row] for row in rows]
     rule = ["---:" if _is_numeric(column) else "---" for column in zip(*cells, strict=True)] or ["---"] * len(header)
     if len(rule) != len(header):
         raise ValueError(f"{len(header)} columns in the header, {len(rule)} in the rows")
-    return [_line(map(_cell, header)), f"|{'|'.join(rule)}|", *map(_line, cells)]
+    return [_line(map(cell, header)), f"|{'|'.join(rule)}|", *map(_line, cells)]
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value as text of one cell, as `table` says."""
     text = ABSENT if value is None else str(value)
     return re.sub(r"(?<!\\)\|", r"\\|", text).replace("\r", " ").replace("\n", " ")
 
 
 def _is_numeric(column: Sequence[str]) -> bool:
-    figures = [cell for cell in column if cell not in ("", ABSENT)]
-    return bool(figures) and all(_NUMBER.match(cell) for cell in figures)
+    figures = [figure for figure in column if figure not in ("", ABSENT)]
+    return bool(figures) and all(_NUMBER.match(figure) for figure in figures)
 
 
 def _line(cells: Iterable[str]) -> str:

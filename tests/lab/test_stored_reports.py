@@ -9,9 +9,9 @@ import pytest
 from auditor.core.files import read_json
 from auditor.core.hashing import hash_bytes
 from auditor.lab.cifake.grid.experiment import GridExperiment
-from auditor.lab.cifake.report import cifake_lines
 from auditor.lab.detectors.benchmark import DetectionBenchmark
 from auditor.lab.experiment.shell import MANIFEST, Experiment
+from auditor.lab.experiment.verdicts import page
 from auditor.lab.prune.experiment import PruneExperiment
 from auditor.lab.saliency.report import curves_svg
 from auditor.lab.search.experiment import SearchExperiment
@@ -43,10 +43,10 @@ def test_cifake() -> None:
     folder = REPORTS / "cifake"
     document = read_json(folder / "results.json")
     assert document["grid"]["schema"] == GridExperiment.schema
-    lines = cifake_lines(document)
-    assert "\n".join(lines) + "\n" == (folder / "report.md").read_text()
+    text = page("cifake", document)
+    assert text == (folder / "report.md").read_text()
     assert curves_svg(document["looks"]["curves"]) == (folder / "curves.svg").read_text()
-    assert page_html(lines, folder) == (folder / "report.html").read_text()
+    assert page_html(text.splitlines(), folder) == (folder / "report.html").read_text()
 
 
 @pytest.mark.parametrize("name", [*STORED, "cifake"])

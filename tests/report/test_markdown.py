@@ -6,6 +6,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from auditor.report.markdown import interval, number, percent, table
+from auditor.report.rendering import _FILTERS
 
 
 def test_columns_of_numbers_stand_to_the_right() -> None:
@@ -23,6 +24,12 @@ def test_a_cell_cannot_end_itself(name: str) -> None:
     html = MarkdownIt("commonmark").enable("table").render("\n".join(table(["name", "n"], [(name, 1)])))
     assert html.count("<td") == 2
     assert html.count("<tr>") == 2
+
+
+@pytest.mark.parametrize("name", ["a|b", "a\\|b", "two\nlines", "a\rb", "a\u2028b", "`code | here`", "|||"])
+def test_a_table_of_a_template_is_the_same(name: str) -> None:
+    text = f"name | n | \n{_FILTERS['cell'](name)} | 1 |\n"
+    assert _FILTERS["table"](text) == "\n".join(table(["name", "n", ""], [(name, 1, "")])) + "\n"
 
 
 def test_a_table_without_rows_and_one_with_a_cell_too_many() -> None:

@@ -31,8 +31,7 @@ def grid(
     from auditor.cli.values import settings_for
     from auditor.core.errors import UnknownNameError
     from auditor.lab.cifake.grid.budgets import budget_for
-    from auditor.lab.cifake.grid.experiment import GridExperiment
-    from auditor.lab.cifake.grid.report import REPORT
+    from auditor.lab.cifake.grid.experiment import REPORT, GridExperiment
     from auditor.lab.experiment.shell import Workplace
 
     if name != "cifake":

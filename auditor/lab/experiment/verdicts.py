@@ -1,4 +1,4 @@
-"""What differences over seeds allow to say."""
+"""What differences over seeds allow to say, and the pages that say it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auditor.report.markdown import interval
+from auditor.report.rendering import render
 from auditor.stats.seeds import mean_interval
 
 
@@ -34,17 +35,7 @@ def verdict(subject: str, other: str, less: Mapping[str, Any]) -> str:
     return f"{subject} {relation} {other}: {points(less['difference'], low, high)}, {less['seeds']} seeds"
 
 
-def conditions_line(document: Mapping[str, Any]) -> str:
-    """Machine, versions and command."""
-    machine, versions = document["machine"], document["versions"]
-    return (
-        f"{machine['cpu']}, {machine['cores']} cores; auditor {versions['auditor']}, torch "
-        f"{versions.get('torch', '-')}. Command: `{document['command']}`."
-    )
-
-
-def expectation_lines(document: Mapping[str, Any]) -> list[str]:
-    """What was expected before the run, and beside what; nothing of a document stored before that was kept."""
-    if "expectation" not in document:
-        return []
-    return [f"Expected before the run: {document['expectation']} Compared with: {document['control']}", ""]
+def page(name: str, document: Mapping[str, Any], **values: Any) -> str:
+    """The Markdown page of results, by the template of that name in ``auditor/lab/templates``."""
+    text = render(f"{name}.md.jinja", "auditor.lab", r=document, accuracy=accuracy_cell, points=points, **values)
+    return text.rstrip() + "\n"

@@ -10,11 +10,11 @@ import numpy as np
 
 from auditor.core.errors import UnknownNameError, UsageError
 from auditor.lab.experiment.shell import Experiment, ExperimentOptions, Workplace
-from auditor.lab.experiment.verdicts import accuracy_row, verdict
+from auditor.lab.experiment.verdicts import accuracy_row, page, verdict
 from auditor.lab.prune.dense import dense_for
 from auditor.lab.prune.dynamic import FTWT_METHODS, DynamicNetwork
 from auditor.lab.prune.pruned import RD_METHODS, PrunedNetwork
-from auditor.lab.prune.report import FIGURE, SUMMARY, rate_accuracy_svg, results_markdown
+from auditor.lab.prune.report import FIGURE, SUMMARY, rate_accuracy_svg
 from auditor.stats.seeds import paired
 from auditor.train.base import FitResult, Trainer
 from auditor.train.final import FinalNetwork, accuracy
@@ -126,7 +126,7 @@ class PruneExperiment(Experiment):
 
     @classmethod
     def render(cls, document: Mapping[str, Any]) -> dict[str, str]:
-        return {FIGURE: rate_accuracy_svg(document), SUMMARY: results_markdown(document)}
+        return {FIGURE: rate_accuracy_svg(document), SUMMARY: page("prune", document)}
 
 
 def _row(name: str, results: Sequence[FitResult], scores: list[float], dense: list[float]) -> dict[str, Any]:

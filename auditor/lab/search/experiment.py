@@ -12,12 +12,12 @@ import numpy as np
 
 from auditor.core.files import atomic_write
 from auditor.lab.experiment.shell import Experiment, Workplace
-from auditor.lab.experiment.verdicts import accuracy_row, verdict
+from auditor.lab.experiment.verdicts import accuracy_row, page, verdict
 from auditor.lab.search.arms import SearchOutcome
 from auditor.lab.search.comparison import compare, pool
 from auditor.lab.search.data import SearchData, open_search_data
 from auditor.lab.search.pictures import architecture_svg
-from auditor.lab.search.report import CURVE, SUMMARY, curve_svg, results_markdown
+from auditor.lab.search.report import CURVE, SUMMARY, curve_svg
 from auditor.lab.search.seeded import SeedSearch, outcome_of
 from auditor.lab.search.systems import PUBLISHED, SearchOptions
 from auditor.models.genotype import Genotype, parse_genotype, write_genotype
@@ -98,7 +98,7 @@ class SearchExperiment(Experiment):
 
     @classmethod
     def render(cls, document: Mapping[str, Any]) -> dict[str, str]:
-        texts = {CURVE: curve_svg(document), SUMMARY: results_markdown(document)}
+        texts = {CURVE: curve_svg(document), SUMMARY: page("search", document, curve=CURVE)}
         for role, chosen in document["chosen"].items():
             genotype = parse_genotype(chosen["genotype"], f"the results ({role})")
             title = f"{document['space']}, {role}, budget {document['budget']}: {document['reproduction']}"

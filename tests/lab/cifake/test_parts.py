@@ -16,8 +16,9 @@ from auditor.core.files import read_json
 from auditor.data.open import open_dataset
 from auditor.lab.cifake.copies import count_copies
 from auditor.lab.cifake.labels import audit_by_source, by_source, crowd_reference, fake_not_showing, twin_names
-from auditor.lab.cifake.report import cifake_lines, goal_line, write_cifake_report
+from auditor.lab.cifake.report import write_cifake_report
 from auditor.lab.experiment.shell import MANIFEST, Workplace
+from auditor.lab.experiment.verdicts import page
 from auditor.stats.intervals import clopper_pearson
 
 
@@ -158,7 +159,7 @@ def test_maps_of_a_final_network_and_the_page(settings: Settings, tmp_path: Path
     assert len(curves["share"]) == len(curves["all"]["deletion"]) == len(curves["REAL"]["control_insertion"])
     assert curves["all"]["deletion"][0] == curves["all"]["insertion"][-1] == curves["all"]["control_deletion"][0]
     results = made_results(grid, looks, settings)
-    text = "\n".join(cifake_lines(json.loads(json.dumps(results, allow_nan=False))))
+    text = page("cifake", json.loads(json.dumps(results, allow_nan=False)))
     assert "Nobody has reviewed the FAKE images" in text
     assert "378 of 10,000" in text
     assert "missed by" in text
@@ -167,8 +168,8 @@ def test_maps_of_a_final_network_and_the_page(settings: Settings, tmp_path: Path
     assert "Not said:" in text
     assert "| FAKE airplane (3) |" in text
     folder = sheet.parent
-    page = write_cifake_report(results, folder).read_text()
-    assert page.count('src="data:') == 2
+    html = write_cifake_report(results, folder).read_text()
+    assert html.count('src="data:') == 2
     manifest = read_json(folder / MANIFEST)
     assert manifest["reproduction"] == "not a reproduction"
     assert set(manifest["files"]) == {"results.json", "report.md", "report.html", "curves.svg", "maps.png"}
@@ -214,10 +215,10 @@ def made_grid(mean: float, items: int, train_loss: float, test_loss: float) -> d
 
 
 def test_a_missed_goal_says_by_how_much_and_why() -> None:
-    assert "**reached** (0.9300)" in goal_line(made_grid(0.93, 100_000, 0.1, 0.2))
-    assert "0.9290; with them it is +0.10 points" in goal_line(made_grid(0.93, 100_000, 0.1, 0.2))
-    short = goal_line(made_grid(0.91, 100_000, 0.21, 0.22))
+    assert "**reached** (0.9300)" in page("goal", made_grid(0.93, 100_000, 0.1, 0.2))
+    assert "0.9290; with them it is +0.10 points" in page("goal", made_grid(0.93, 100_000, 0.1, 0.2))
+    short = page("goal", made_grid(0.91, 100_000, 0.21, 0.22))
     assert "missed by 1.00 points" in short
     assert "too short" in short
-    assert "fits the training images better" in goal_line(made_grid(0.91, 100_000, 0.05, 0.3))
-    assert "a part of the 100,000" in goal_line(made_grid(0.91, 20_000, 0.05, 0.3))
+    assert "fits the training images better" in page("goal", made_grid(0.91, 100_000, 0.05, 0.3))
+    assert "a part of the 100,000" in page("goal", made_grid(0.91, 20_000, 0.05, 0.3))

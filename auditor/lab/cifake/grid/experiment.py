@@ -18,8 +18,8 @@ from auditor.core.version import __version__
 from auditor.lab.cifake.grid.budgets import GridBudget
 from auditor.lab.cifake.grid.data import GridData, open_cifake
 from auditor.lab.cifake.grid.metrics import BinaryMetrics, binary_metrics
-from auditor.lab.cifake.grid.report import REPORT, grid_lines
 from auditor.lab.experiment.shell import Experiment, ExperimentOptions, Workplace
+from auditor.lab.experiment.verdicts import page
 from auditor.stats.paired import holm, mcnemar
 from auditor.train.base import FitTask, TrainingData
 from auditor.train.crossval import run_tasks
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from auditor.models.cifake_cnn import Topology
     from auditor.train.image_network import ImageNetwork
 
+REPORT = "report.md"
 #: Accuracy of the best of 36 topologies (Bird and Lotfi 2024, abstract). How it was chosen there is not known.
 PUBLISHED = {"accuracy": 0.9298, "source": "Bird and Lotfi 2024, abstract: best of 36 topologies"}
 
@@ -99,7 +100,7 @@ class GridExperiment(Experiment):
 
     @classmethod
     def render(cls, document: Mapping[str, Any]) -> dict[str, str]:
-        return {REPORT: "\n".join(["# Grid of CIFAKE networks", "", *grid_lines(document), ""])}
+        return {REPORT: "# Grid of CIFAKE networks\n\n" + page("grid", document)}
 
     def _grid(self, network: ImageNetwork, data: GridData, at: Workplace) -> list[GridFit]:
         """Both stages; the second on the extractor that is best on the validation items."""

@@ -17,9 +17,9 @@ from auditor.core.files import read_json
 from auditor.lab.cifake.command import grid
 from auditor.lab.cifake.grid import experiment as cifake
 from auditor.lab.cifake.grid.budgets import budget_for
-from auditor.lab.cifake.grid.experiment import GridExperiment
-from auditor.lab.cifake.grid.report import REPORT, grid_lines
+from auditor.lab.cifake.grid.experiment import REPORT, GridExperiment
 from auditor.lab.experiment.shell import RESULTS, Workplace
+from auditor.lab.experiment.verdicts import page
 from auditor.train.base import FitResult
 from auditor.train.kept import kept_tasks
 
@@ -126,7 +126,7 @@ def test_report(finished: tuple[dict, Path]) -> None:
     assert f"Compared with: {results['control']}" in text
     assert "0.9298" in text
     assert all(f"`{row['topology']}`" in text for row in results["networks"])
-    assert "not a reproduction" not in "\n".join(grid_lines({**results, "reproduction": True})).lower()
+    assert "not a reproduction" not in page("grid", {**results, "reproduction": True}).lower()
 
 
 def test_unknown_names() -> None:
