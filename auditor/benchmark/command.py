@@ -83,10 +83,23 @@ def run_benchmark(
     folder = out or _place(settings, inputs, run)
     conditions: dict[str, Any] = {"command": command}
     if train is not None:
+        from auditor.benchmark.training import parse_names, train_networks
+
         predictions = folder / "predictions"
-        conditions |= _train(
-            settings, progress, cast(str, reference), train, seeds, budget, device, workers, folder, command
+        manifest = train_networks(
+            cast(str, reference),
+            parse_names(train),
+            folder,
+            seeds=seeds,
+            budget=cast(Any, budget),
+            device=device,
+            workers=workers,
+            settings=settings,
+            progress=progress,
+            command=command,
         )
+        conditions |= {key: manifest[key] for key in ("budget", "reproduction", "seeds", "networks")}
+        conditions["trained_on"] = manifest["data"]
     progress.stage("read", str(predictions))
     found = read_predictions(cast(Path, predictions), inputs.given_labels)
     result = benchmark(
@@ -123,38 +136,3 @@ def _place(settings: Settings, inputs: Inputs, run: str | None) -> Path:
     if run is not None:
         return open_run(run, settings.runs_dir).path / "benchmark"
     return settings.runs_dir / f"benchmark-{inputs.name}"
-
-
-def _train(
-    settings: Settings,
-    progress: Progress,
-    reference: str,
-    names: str,
-    seeds: int,
-    budget: str,
-    device: str,
-    workers: int | None,
-    folder: Path,
-    command: str,
-) -> dict[str, Any]:
-    from auditor.benchmark.training import parse_names, train_networks
-
-    manifest = train_networks(
-        reference,
-        parse_names(names),
-        folder,
-        seeds=seeds,
-        budget=cast(Any, budget),
-        device=device,
-        workers=workers,
-        settings=settings,
-        progress=progress,
-        command=command,
-    )
-    return {
-        "budget": manifest["budget"],
-        "reproduction": manifest["reproduction"],
-        "seeds": manifest["seeds"],
-        "networks": manifest["networks"],
-        "trained_on": manifest["data"],
-    }

@@ -22,7 +22,6 @@ from auditor.lab.search.seeded import SeedSearch
 from auditor.lab.search.systems import SPACES
 from auditor.train.budget import BudgetClass
 from auditor.train.final import FinalNetwork
-from auditor.train.image_network import ImageNetwork
 
 #: Entry -> hash of its recipe, made once and then only read.
 PINNED = Path(__file__).parent / "recipes.json"
@@ -49,8 +48,8 @@ def recipes() -> dict[str, Any]:
             made[f"{space} {budget}"] = search.recipe()
             made[f"{space} {budget} child"] = settings.child.loop().as_dict()  # type: ignore[attr-defined]
         grid = BUDGETS[budget]
-        network = ImageNetwork(plain_recipe(grid.epochs, grid.batch), "cifake_cnn", "cpu", keep_weights=False)
-        made[f"grid {budget}"] = TopologyTrainer(network).recipe()
+        trainer = TopologyTrainer(plain_recipe(grid.epochs, grid.batch), device="cpu", keep_weights=False)
+        made[f"grid {budget}"] = trainer.recipe()
         made[f"grid budget {budget}"] = grid.as_dict()
     return made
 

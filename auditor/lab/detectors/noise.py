@@ -81,28 +81,15 @@ def inject(
         raise UsageError(f"noise rate {rate}: a share in [0, 1) is needed.")
     labels = np.asarray(labels, dtype=np.int64)
     flip, choice = uniforms(ids, seed, "flip"), uniforms(ids, seed, "class")
-    if kind == "instance":
-        if features is None or len(features) != len(labels):
-            raise UsageError("instance-dependent noise needs the features of every item.")
-        return _instance(labels, n_classes, rate, seed, features, uniforms(ids, seed, "rate"), flip, choice)
-    step = 1 + np.floor(choice * (n_classes - 1)).astype(np.int64) if kind == "symmetric" else 1
-    return np.where(flip < rate, (labels + step) % n_classes, labels)
-
-
-def _instance(
-    labels: np.ndarray,
-    n_classes: int,
-    rate: float,
-    seed: int,
-    features: np.ndarray,
-    own: np.ndarray,
-    flip: np.ndarray,
-    choice: np.ndarray,
-) -> np.ndarray:
+    if kind != "instance":
+        step = 1 + np.floor(choice * (n_classes - 1)).astype(np.int64) if kind == "symmetric" else 1
+        return np.where(flip < rate, (labels + step) % n_classes, labels)
+    if features is None or len(features) != len(labels):
+        raise UsageError("instance-dependent noise needs the features of every item.")
     from scipy.stats import truncnorm
 
     low, high = (0.0 - rate) / RATE_DEVIATION, (1.0 - rate) / RATE_DEVIATION
-    rates = truncnorm.ppf(own, low, high, loc=rate, scale=RATE_DEVIATION)
+    rates = truncnorm.ppf(uniforms(ids, seed, "rate"), low, high, loc=rate, scale=RATE_DEVIATION)
     maps = generator(seed, "noise", "maps").standard_normal((n_classes, features.shape[1], n_classes))
     noisy = labels.copy()
     for label in range(n_classes):

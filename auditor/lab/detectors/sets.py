@@ -7,7 +7,7 @@ The truth lies beside the evidence, never in it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -136,22 +136,23 @@ class BenchmarkSet(Protocol):
         """Evidence and truth."""
 
 
-class Family(Protocol):
+@dataclass(frozen=True)
+class Family:
     """Sets of one kind, in one module.
 
     Attributes
     ----------
     names : tuple of str
         Those that are run when nothing is chosen.
+    make : callable
+        The set of a name, or None. It may know more than `names`: other labels or networks in the same layout.
+    others : callable
+        Names of the sets that a word means which is no name itself; none by default.
     """
 
     names: tuple[str, ...]
-
-    def make(self, name: str) -> BenchmarkSet | None:
-        """The set of that name, or None."""
-
-    def others(self, word: str) -> tuple[str, ...]:
-        """Names of sets beside `names` that the word means: other labels or networks in the same layout."""
+    make: Callable[[str], BenchmarkSet | None]
+    others: Callable[[str], tuple[str, ...]] = lambda word: ()
 
 
 #: First word of a set's name to its family.
@@ -191,15 +192,17 @@ def select_sets(wanted: Sequence[str]) -> list[BenchmarkSet]:
             names += parts
         elif family in FAMILIES and (others := FAMILIES.load(family).others(word)):
             names += others
+        elif family in FAMILIES and FAMILIES.load(family).make(word):
+            names.append(word)
         else:
             raise UnknownNameError("benchmark set", word, known, [n for n in known if n.startswith(word[:4])][:3])
-    found = []
+    sets = []
     for name in dict.fromkeys(names):
         made = FAMILIES.load(re.split(r"[-+:]", name)[0]).make(name)
         if made is None:
             raise UnknownNameError("benchmark set", name, known, [])
-        found.append(made)
-    return found
+        sets.append(made)
+    return sets
 
 
 def slug(name: str) -> str:

@@ -17,7 +17,7 @@ from auditor.core.files import load_npz
 from auditor.core.hashing import hash_array, hash_file
 from auditor.detect.base import Evidence
 from auditor.engine.mixture import normalised
-from auditor.lab.detectors.sets import BenchmarkContext, Case, find_data, label_array
+from auditor.lab.detectors.sets import BenchmarkContext, Case, Family, find_data, label_array
 
 NETWORKS = ("resnet18", "resnet50d", "efficientnet_b1", "twins_pcpvt_base", "swin_base_patch4_window7_224")
 MIXTURES = ("uniform", "convex")
@@ -106,19 +106,15 @@ def _probabilities(path: Path, labels: np.ndarray) -> np.ndarray:
     return members["pred_probs"]
 
 
-class _Stored:
-    names = tuple(f"oof-aggre:{network}" for network in (*NETWORKS, *MIXTURES))
-
-    def make(self, name: str) -> StoredProbabilities | None:
-        """See `Family.make`."""
-        match = re.fullmatch(r"oof-([^:/]+):([^:/]+)", name)
-        return StoredProbabilities(name, match[1], match[2]) if match else None
-
-    def others(self, word: str) -> tuple[str, ...]:
-        """One network on any labels, or ``oof-<labels>`` for the usual seven."""
-        if re.fullmatch(r"oof-[^:/]+", word):
-            return tuple(f"{word}:{network}" for network in (*NETWORKS, *MIXTURES))
-        return (word,) if self.make(word) else ()
+def _make(name: str) -> StoredProbabilities | None:
+    match = re.fullmatch(r"oof-([^:/]+):([^:/]+)", name)
+    return StoredProbabilities(name, match[1], match[2]) if match else None
 
 
-STORED = _Stored()
+def _usual(labels: str) -> tuple[str, ...]:
+    """The usual seven of ``oof-<labels>``."""
+    known = re.fullmatch(r"oof-[^:/]+", labels)
+    return tuple(f"{labels}:{network}" for network in (*NETWORKS, *MIXTURES)) if known else ()
+
+
+STORED = Family(_usual("oof-aggre"), _make, _usual)

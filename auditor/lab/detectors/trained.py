@@ -22,7 +22,7 @@ from auditor.data.base import Dataset, ItemTable
 from auditor.data.kinds import ImageDataset, TextDataset
 from auditor.data.open import open_dataset
 from auditor.lab.detectors.noise import KINDS, inject, standardised, uniforms
-from auditor.lab.detectors.sets import BenchmarkContext, Case, find_data, label_array, slug
+from auditor.lab.detectors.sets import BenchmarkContext, Case, Family, find_data, label_array, slug
 from auditor.runs.run import Run, open_run
 from auditor.train.choose import make_trainer
 
@@ -240,45 +240,19 @@ def _news(name: str, model: str, how: str) -> TrainedSet:
     )
 
 
-@dataclass(frozen=True)
-class _Listed:
-    """A family whose sets are all listed."""
-
-    sets: dict[str, TrainedSet]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """See `Family.names`."""
-        return tuple(self.sets)
-
-    def make(self, name: str) -> TrainedSet | None:
-        """See `Family.make`."""
-        return self.sets.get(name)
-
-    def others(self, word: str) -> tuple[str, ...]:
-        """None: all are in `names`."""
-        return ()
+def _family(*sets: TrainedSet) -> Family:
+    by_name = {each.name: each for each in sets}
+    return Family(tuple(by_name), by_name.get)
 
 
-def _family(*sets: TrainedSet) -> _Listed:
-    return _Listed({one.name: one for one in sets})
-
-
-class _Human:
-    names = ("cifar10n-aggre", "cifar10n-random1", "cifar10n-aggre-frozen", "cifar10n-random1-frozen")
-
-    def make(self, name: str) -> TrainedSet | None:
-        """See `Family.make`."""
-        match = re.fullmatch(r"cifar10n-(\w+)(-frozen)?", name)
-        if match is None:
-            return None
-        if match[2]:
-            return _human(name, match[1], "frozen", ENCODED)
-        return _human(name, match[1], "fastnet", "network (fastnet) with training dynamics")
-
-    def others(self, word: str) -> tuple[str, ...]:
-        """Any labels that lie beside the two usual ones."""
-        return (word,) if self.make(word) else ()
+def _make_human(name: str) -> TrainedSet | None:
+    """A set of any labels that lie beside the two usual ones."""
+    match = re.fullmatch(r"cifar10n-(\w+)(-frozen)?", name)
+    if match is None:
+        return None
+    if match[2]:
+        return _human(name, match[1], "frozen", ENCODED)
+    return _human(name, match[1], "fastnet", "network (fastnet) with training dynamics")
 
 
 _ON_DIGITS = "scikit-learn digits with {kind} label noise made here; cross-validated kernel classifier on pixels"
@@ -291,4 +265,4 @@ TEXTS = _family(
     _news("text", "tfidf", "TF-IDF and logistic regression"),
     _news("text-sentence", "sentence", "frozen sentence encoder with a linear head"),
 )
-HUMAN = _Human()
+HUMAN = Family(("cifar10n-aggre", "cifar10n-random1", "cifar10n-aggre-frozen", "cifar10n-random1-frozen"), _make_human)

@@ -134,15 +134,7 @@ class DynamicNetwork(MadeNetwork):
         hooks = Hooks(
             loss=loss,
             optimiser=lambda model, recipe, batch, steps, per_epoch: GatedSteps(
-                gated.backbone.parameters(),
-                gated.predictors.parameters() if learnt else (),
-                steps,
-                batch,
-                settings.rate,
-                settings.predictor_rate,
-                settings.decay,
-                settings.milestones,
-                settings.predictors_by,
+                gated.backbone.parameters(), gated.predictors.parameters() if learnt else (), steps, batch, settings
             ),
         )
         method = {"ftwt": self.method, "r": gated.r, "ratio": gated.ratio, **settings.model_dump(mode="json")}

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
+from auditor.lab.prune.settings import DenseSchedule, FtwtSettings
 from auditor.train.optim import Steps
-
-if TYPE_CHECKING:
-    from auditor.lab.prune.settings import DenseSchedule
 
 
 class MeanAdamW(Steps):
@@ -52,14 +49,9 @@ class GatedSteps(Steps):
     ----------
     backbone, predictors : iterables of parameters
     steps, batch : int
-    rate, predictor_rate : float
-        For mean losses.
-    decay : float
-        Of the backbone.
-    milestones : iterable of float
-        Shares of the training after which the backbone's rate falls to a tenth.
-    predictors_by : "sgd" or "adam"
-        SGD with momentum, or Adam, whose steps do not depend on how small a predictor's input is.
+    settings : FtwtSettings or DenseSchedule
+        Rates are for mean losses; the decay is the backbone's. Where there are predictors, `FtwtSettings`: SGD with
+        momentum, or Adam, whose steps do not depend on how small a predictor's input is.
     """
 
     def __init__(
@@ -68,23 +60,22 @@ class GatedSteps(Steps):
         predictors: Iterable[nn.Parameter],
         steps: int,
         batch: int,
-        rate: float,
-        predictor_rate: float,
-        decay: float,
-        milestones: Iterable[float],
-        predictors_by: str = "sgd",
+        settings: FtwtSettings | DenseSchedule,
     ) -> None:
-        self._steps, self._rate = max(1, steps), rate / batch
-        self._milestones = tuple(milestones)
+        self._steps, self._rate, self._milestones = max(1, steps), settings.rate / batch, settings.milestones
         # The gradient is batch times that of the mean: the rate is divided, the decay multiplied by the batch.
+        decay = settings.decay * batch
         parts: dict[str, torch.optim.Optimizer] = {
-            "backbone": torch.optim.SGD(list(backbone), lr=self._rate, momentum=0.9, weight_decay=decay * batch)
+            "backbone": torch.optim.SGD(list(backbone), lr=self._rate, momentum=0.9, weight_decay=decay)
         }
         own = list(predictors)
-        if own and predictors_by == "adam":
-            parts["predictors"] = torch.optim.Adam(own, lr=predictor_rate, eps=1e-8 * batch)
-        elif own:
-            parts["predictors"] = torch.optim.SGD(own, lr=predictor_rate / batch, momentum=0.9)
+        if own and isinstance(settings, FtwtSettings):
+            rate = settings.predictor_rate
+            parts["predictors"] = (
+                torch.optim.Adam(own, lr=rate, eps=1e-8 * batch)
+                if settings.predictors_by == "adam"
+                else torch.optim.SGD(own, lr=rate / batch, momentum=0.9)
+            )
         super().__init__(**parts)
 
     def step(self, done: int) -> None:
@@ -99,4 +90,4 @@ def dense_optimiser(model: nn.Module, schedule: DenseSchedule, batch: int, steps
     if schedule.optimiser == "adamw":
         return MeanAdamW(model, schedule.rate, batch, steps, schedule.decay)
     own = [p for p in model.parameters() if p.requires_grad]
-    return GatedSteps(own, (), steps, batch, schedule.rate, schedule.rate, schedule.decay, schedule.milestones)
+    return GatedSteps(own, (), steps, batch, schedule)

@@ -24,7 +24,7 @@ from auditor.lab.prune.experiment import PruneExperiment, PruneOptions, compare,
 from auditor.lab.prune.ftwt.gated import GatedNetwork
 from auditor.lab.prune.pruned import PrunedNetwork
 from auditor.lab.prune.report import FIGURE, SUMMARY
-from auditor.lab.prune.settings import RD_SETTINGS, sparsity_path
+from auditor.lab.prune.settings import RD_SETTINGS, DenseSchedule, FtwtSettings, sparsity_path
 from auditor.models.registry import build_model
 from auditor.stats.seeds import mean_interval, paired
 from auditor.train.base import FitTask
@@ -183,7 +183,8 @@ def test_a_predictor_stays_as_it_is_after_the_cooldown() -> None:
     from auditor.lab.prune.optim import GatedSteps
 
     backbone, predictor = torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)
-    steps = GatedSteps(backbone.parameters(), predictor.parameters(), 10, 4, 0.1, 0.1, 5e-4, (0.5,))
+    settings = FtwtSettings(epochs=1, rate=0.1, predictor_rate=0.1, predictors_by="sgd", milestones=(0.5,))
+    steps = GatedSteps(backbone.parameters(), predictor.parameters(), 10, 4, settings)
     x = torch.ones(4, 3)
     (backbone(x).sum() + predictor(x).sum()).backward()
     steps.step(0)
@@ -208,7 +209,7 @@ def test_an_optimiser_keeps_zeros_only_with_masks(momentum: bool) -> None:
     masks.shrink({name: size // 2 for name, size in masks.sizes.items()})
     steps: GatedSteps | MeanAdamW = MeanAdamW(model, 0.01, 8)
     if momentum:
-        steps = GatedSteps(model.parameters(), (), 5, 8, 0.1, 0.1, 5e-4, ())
+        steps = GatedSteps(model.parameters(), (), 5, 8, DenseSchedule(milestones=()))
     for done in range(5):
         steps.zero_grad()
         model(torch.randn(8, 6)).square().sum().backward()

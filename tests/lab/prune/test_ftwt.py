@@ -17,6 +17,7 @@ from auditor.lab.prune.ftwt.gathered import gathered_unit, time_gathered  # noqa
 from auditor.lab.prune.ftwt.targets import mass_targets, top_share  # noqa: E402
 from auditor.lab.prune.ftwt.units import plan_of  # noqa: E402
 from auditor.lab.prune.optim import GatedSteps  # noqa: E402
+from auditor.lab.prune.settings import FtwtSettings  # noqa: E402
 from auditor.models.counter import count  # noqa: E402
 from auditor.models.registry import build_model  # noqa: E402
 from auditor.models.resnet import CifarResNet  # noqa: E402
@@ -169,7 +170,8 @@ def test_few_steps_teach_a_predictor_to_tell_inputs_apart() -> None:
     for by, rate in (("sgd", 0.1), ("adam", 0.3)):
         torch.manual_seed(0)
         predictor = torch.nn.Linear(64, 32)
-        steps = GatedSteps([torch.zeros(1, requires_grad=True)], predictor.parameters(), 60, 256, 0.1, rate, 0, (), by)
+        settings = FtwtSettings(epochs=1, decay=0, milestones=(), predictor_rate=rate, predictors_by=by)
+        steps = GatedSteps([torch.zeros(1, requires_grad=True)], predictor.parameters(), 60, 256, settings)
         for done in range(60):
             steps.zero_grad()
             loss = F.binary_cross_entropy_with_logits(predictor(inputs), targets, reduction="none").mean(0).sum()

@@ -15,7 +15,7 @@ from auditor.core.errors import UsageError  # noqa: E402
 from auditor.lab.prune.baselines import BASELINES, lamp_scores  # noqa: E402
 from auditor.lab.prune.layers import prunable_layers, steps_of  # noqa: E402
 from auditor.lab.prune.masks import Masks, smallest_removed  # noqa: E402
-from auditor.lab.prune.rd.allocate import LayerOptions, allocate, choose_rates  # noqa: E402
+from auditor.lab.prune.rd.allocate import allocate, choose_rates  # noqa: E402
 from auditor.lab.prune.rd.distortion import additivity, measure_curves, noise_images  # noqa: E402
 from auditor.lab.prune.settings import RD_SETTINGS  # noqa: E402
 from auditor.models.registry import build_model  # noqa: E402
@@ -30,10 +30,10 @@ def test_rate_zero_costs_exactly_nothing_and_measuring_repeats() -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     first = measure_curves(model, images, np.linspace(0, 1, 6))
     again = measure_curves(model, images, np.linspace(0, 1, 6))
-    for name, curve in first.distortion.items():
-        assert curve[0] == 0.0
-        assert np.array_equal(curve, again.distortion[name])
-        assert curve[-1] > 0
+    for name, curve in first.items():
+        assert curve.distortion[0] == 0.0
+        assert np.array_equal(curve.distortion, again[name].distortion)
+        assert curve.distortion[-1] > 0
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
@@ -48,12 +48,12 @@ def test_prefix_caching_gives_what_the_whole_network_gives(name: str, measure: s
         reference = model(images)
         for layer_name, layer in list(prunable_layers(model).items())[::6]:
             whole = layer.weight.clone()
-            for i, kept in enumerate(curves.kept[layer_name]):
+            for i, kept in enumerate(curves[layer_name].kept):
                 layer.weight.copy_(whole * smallest_removed(whole, int(kept)))
                 each = (model(images) - reference).double().square().mean(1)
                 layer.weight.copy_(whole)
                 expected = each.mean() if measure == "mean" else each.max()
-                assert curves.distortion[layer_name][i] == pytest.approx(float(expected), rel=1e-4, abs=1e-10)
+                assert curves[layer_name].distortion[i] == pytest.approx(float(expected), rel=1e-4, abs=1e-10)
 
 
 def test_already_pruned_weights_cost_nothing() -> None:
@@ -62,15 +62,15 @@ def test_already_pruned_weights_cost_nothing() -> None:
     masks.shrink({name: size - int(0.4 * size) for name, size in masks.sizes.items()})
     images = noise_images(4, (8, 8), 0)
     curves = measure_curves(model, images, np.linspace(0, 1, 11))
-    for curve in curves.distortion.values():
-        assert (curve[:5] == 0).all()
-        assert curve[8] > 0
+    for curve in curves.values():
+        assert (curve.distortion[:5] == 0).all()
+        assert curve.distortion[8] > 0
     # Over what is left: the same distortions at the same counts, and every point but the first removes something.
     left = measure_curves(model, images, np.linspace(0, 1, 5), left=masks.kept)
     for name, now in masks.kept.items():
-        assert left.kept[name].tolist() == [now - int(rate * now) for rate in (0, 0.25, 0.5, 0.75, 1)]
-        assert left.distortion[name][0] == 0
-        assert left.distortion[name][-1] == curves.distortion[name][-1] > 0
+        assert left[name].kept.tolist() == [now - int(rate * now) for rate in (0, 0.25, 0.5, 0.75, 1)]
+        assert left[name].distortion[0] == 0
+        assert left[name].distortion[-1] == curves[name].distortion[-1] > 0
 
 
 @pytest.mark.parametrize("grid", ["all", "left"])
@@ -85,7 +85,7 @@ def test_one_iteration_of_rd_only_shrinks_and_costs_what_it_says(grid: str) -> N
         assert sum(kept.values()) <= budget
         assert all(kept[name] <= now[name] for name in kept)
         curves = measure_curves(model, images, np.linspace(0, 1, 6), left=now if grid == "left" else None)
-        offered = {n: dict(zip(curves.kept[n].tolist(), curves.distortion[n], strict=True)) for n in kept}
+        offered = {n: dict(zip(curves[n].kept.tolist(), curves[n].distortion, strict=True)) for n in kept}
         assert found.distortion == pytest.approx(sum(offered[n].get(k, 0.0) for n, k in kept.items()))
         masks.shrink(kept)
 
@@ -240,7 +240,7 @@ def test_rd_on_a_single_layer_is_global_magnitude_pruning() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 5, bias=False))
     curves = measure_curves(model, torch.randn(30, 8), np.linspace(0, 1, 41))
-    found = allocate([LayerOptions(curves.kept["0"], curves.distortion["0"])], 12)
+    found = allocate([curves["0"]], 12)
     masks = Masks(model)
     kept = BASELINES["global"](model, masks, 12)
     assert kept == {"0": int(found.kept[0])} == {"0": 12}

@@ -26,8 +26,8 @@ from auditor.train.crossval import run_tasks
 from auditor.train.held_back import HeldBack
 
 if TYPE_CHECKING:
+    from auditor.lab.cifake.grid.trainer import TopologyTrainer
     from auditor.models.cifake_cnn import Topology
-    from auditor.train.image_network import ImageNetwork
 
 REPORT = "report.md"
 #: Accuracy of the best of 36 topologies (Bird and Lotfi 2024, abstract). How it was chosen there is not known.
@@ -72,10 +72,10 @@ class GridExperiment(Experiment):
 
     def measure(self, at: Workplace) -> dict[str, Any]:
         started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
-        budget, network = self.budget, _network(self.budget, self.options.device)
+        budget, trainer = self.budget, _trainer(self.budget, self.options.device)
         at.progress.stage("data", "cifake, its validation split cut from train")
         data = open_cifake(at.settings, budget, self.seed)
-        fits = self._grid(network, data, at)
+        fits = self._grid(trainer, data, at)
         grid_seconds = time.perf_counter() - clock
         best = max(fits, key=lambda fit: fit.merit)
         at.progress.stage("final", f"{best.topology.name}, {len(data.final_train):,} items, {budget.seeds} seed(s)")
@@ -91,20 +91,19 @@ class GridExperiment(Experiment):
             "networks": _rows(fits, best),
             "extractor": _best_extractor(fits).topology.name,
             "selected": best.topology.name,
-            "final": self._final(best.topology, data, network, at),
+            "final": self._final(best.topology, data, trainer, at),
             "grid_seconds": round(grid_seconds, 1),
             "fit_seconds": round(sum(fit.seconds for fit in fits), 1),
             "seconds": round(time.perf_counter() - clock, 1),
-            "machine": {**describe_machine(), "device": network.device, "precision": network.precision},
+            "machine": {**describe_machine(), "device": trainer.device, "precision": trainer.precision},
         }
 
     @classmethod
     def render(cls, document: Mapping[str, Any]) -> dict[str, str]:
         return {REPORT: "# Grid of CIFAKE networks\n\n" + page("grid", document)}
 
-    def _grid(self, network: ImageNetwork, data: GridData, at: Workplace) -> list[GridFit]:
+    def _grid(self, trainer: TopologyTrainer, data: GridData, at: Workplace) -> list[GridFit]:
         """Both stages; the second on the extractor that is best on the validation items."""
-        from auditor.lab.cifake.grid.trainer import TopologyTrainer
         from auditor.models.cifake_cnn import extractors, heads
 
         rows = np.concatenate([data.grid_train, data.validation])
@@ -120,12 +119,7 @@ class GridExperiment(Experiment):
                 for t in sorted(topologies, key=lambda t: -(t.macs() + 20 * t.parameters()))
             ]
             results = run_tasks(
-                TopologyTrainer(network),
-                images,
-                tasks,
-                workers=at.processes,
-                progress=at.progress,
-                folder=at.folder / "grid",
+                trainer, images, tasks, workers=at.processes, progress=at.progress, folder=at.folder / "grid"
             )
             by_name = {task.name: result for task, result in zip(tasks, results, strict=True)}
             fits = []
@@ -145,9 +139,9 @@ class GridExperiment(Experiment):
         at.progress.stage("heads", f"{len(second)} networks on {best.filters} filters x {best.convolutions}")
         return fits + fit(second, 2)
 
-    def _final(self, topology: Topology, data: GridData, network: ImageNetwork, at: Workplace) -> dict[str, Any]:
+    def _final(self, topology: Topology, data: GridData, trainer: TopologyTrainer, at: Workplace) -> dict[str, Any]:
         """Train the chosen topology again with every seed; each network predicts the test items once, at its end."""
-        from auditor.lab.cifake.grid.trainer import TopologyTrainer, plain_recipe
+        from auditor.lab.cifake.grid.trainer import plain_recipe
 
         budget = self.budget
         names = [f"{topology.name}@seed-{s}" for s in range(budget.seeds)]
@@ -158,7 +152,7 @@ class GridExperiment(Experiment):
         train, test = np.split(np.arange(len(rows)), [len(data.final_train)])
         recipe = plain_recipe(budget.final_epochs, budget.batch)
         results = run_tasks(
-            TopologyTrainer(replace(network, training=recipe, keep_weights=True)),
+            replace(trainer, training=recipe, keep_weights=True),
             TrainingData("image", pixels, data.dataset.labels[rows], 2),
             [FitTask(name, train, test, derive_seed(self.seed, "final", s)) for s, name in enumerate(names)],
             workers=at.processes,
@@ -175,16 +169,15 @@ class GridExperiment(Experiment):
         }
 
 
-def _network(budget: GridBudget, device: str) -> ImageNetwork:
+def _trainer(budget: GridBudget, device: str) -> TopologyTrainer:
     try:
-        from auditor.lab.cifake.grid.trainer import plain_recipe
+        from auditor.lab.cifake.grid.trainer import TopologyTrainer, plain_recipe
         from auditor.train.device import choose_device, choose_precision
-        from auditor.train.image_network import ImageNetwork
     except ImportError as error:
         raise MissingExtraError("torch", "torch", "the grid") from error
     chosen = choose_device(device)
     recipe = plain_recipe(budget.epochs, budget.batch)
-    return ImageNetwork(recipe, "cifake_cnn", chosen, choose_precision(chosen), keep_weights=False)
+    return TopologyTrainer(recipe, device=chosen, precision=choose_precision(chosen), keep_weights=False)
 
 
 def _best_extractor(fits: Sequence[GridFit]) -> GridFit:

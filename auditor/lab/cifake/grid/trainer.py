@@ -19,36 +19,17 @@ def plain_recipe(epochs: int, batch: int) -> Recipe:
 
 
 @dataclass(frozen=True)
-class TopologyTrainer:
-    """Fits the topology a task is named after.
+class TopologyTrainer(ImageNetwork):
+    """Fits the topology a task is named after (up to ``@``, behind which a seed may stand): a variant of `network`."""
 
-    Attributes
-    ----------
-    network : ImageNetwork
-        Everything but the topology; with nothing left at ``auto``.
-    family : str
-        Registered network of which the task's name (up to ``@``, behind which a seed may stand) is a variant.
-    """
-
-    network: ImageNetwork
-    family: str = "cifake_cnn"
-    name: str = "grid"
-
-    @property
-    def threads(self) -> int:
-        """CPU threads of one fit."""
-        return self.network.threads
-
-    @property
-    def needs_one_process(self) -> bool:
-        """Whether all fits must share one process, because they share one accelerator."""
-        return self.network.needs_one_process
+    network: str = "cifake_cnn"
+    name = "grid"
 
     def recipe(self) -> dict[str, Any]:
         """Everything that can change the result; the topology is the task's name."""
-        return {**self.network.recipe(), "network": f"{self.family}:<task>"}
+        return {**super().recipe(), "network": f"{self.network}:<task>"}
 
     def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
         """See `auditor.train.base.Trainer`."""
-        topology = task.name.partition("@")[0]
-        return replace(self.network, network=f"{self.family}:{topology}").fit(data, task, progress, checkpoint_dir)
+        topology = f"{self.network}:{task.name.partition('@')[0]}"
+        return ImageNetwork(**{**vars(self), "network": topology}).fit(data, task, progress, checkpoint_dir)

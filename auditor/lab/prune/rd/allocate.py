@@ -11,27 +11,11 @@ from torch import nn
 
 from auditor.core.errors import UsageError
 from auditor.lab.prune.masks import Masks
-from auditor.lab.prune.rd.distortion import measure_curves
+from auditor.lab.prune.rd.distortion import LayerOptions, measure_curves
 from auditor.lab.prune.settings import RdSettings
 
 #: Budget states above which kept counts are rounded up to a common unit. ResNet-32 (464,432 weights) stays exact.
 MOST_STATES = 500_000
-
-
-@dataclass(frozen=True)
-class LayerOptions:
-    """What one layer can be pruned to.
-
-    Attributes
-    ----------
-    kept : int array (s,)
-        Weights left.
-    distortion : float array (s,)
-        What that costs; finite, not assumed monotone or convex.
-    """
-
-    kept: np.ndarray
-    distortion: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -121,11 +105,11 @@ def choose_rates(
     left = now if settings.grid == "left" else None
     curves = measure_curves(model, calibration, np.linspace(0, 1, settings.rates), settings.measure, left)
     options = []
-    for name, kept in curves.kept.items():
-        further = kept < now[name]
+    for name, curve in curves.items():
+        further = curve.kept < now[name]
         # "As it is" is an option at no cost: grid points rarely fall on the present rate.
         options.append(
-            LayerOptions(np.append(now[name], kept[further]), np.append(0.0, curves.distortion[name][further]))
+            LayerOptions(np.append(now[name], curve.kept[further]), np.append(0.0, curve.distortion[further]))
         )
-    found = allocate(options, budget)
-    return {name: int(kept) for name, kept in zip(curves.kept, found.kept, strict=True)}, found
+    allocation = allocate(options, budget)
+    return dict(zip(curves, allocation.kept.tolist(), strict=True)), allocation

@@ -25,21 +25,19 @@ def noise_images(n: int, size: tuple[int, int], seed: int) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class DistortionCurves:
-    """Distortion of each layer at each rate.
+class LayerOptions:
+    """What one layer can be pruned to.
 
     Attributes
     ----------
-    rates : float array (s,)
-        Share of the layer's weights that is removed; of those it had left, where `measure_curves` was told them.
-    distortion : dict of str to float64 array (s,)
-        0 at every rate that removes nothing that is not gone already.
-    kept : dict of str to int64 array (s,)
+    kept : int array (s,)
+        Weights left.
+    distortion : float array (s,)
+        What that costs; finite, not assumed monotone or convex.
     """
 
-    rates: np.ndarray
-    distortion: dict[str, np.ndarray]
-    kept: dict[str, np.ndarray]
+    kept: np.ndarray
+    distortion: np.ndarray
 
 
 @torch.no_grad()
@@ -49,7 +47,7 @@ def measure_curves(
     rates: np.ndarray,
     measure: Measure = "mean",
     left: Mapping[str, int] | None = None,
-) -> DistortionCurves:
+) -> dict[str, LayerOptions]:
     """Distortion of the logits, ``E_x (1/K) |f(x; W) - f(x; W with layer i pruned)|^2``, or its largest value.
 
     Evaluation mode, fixed images. The smallest ``int(rate x weights)`` weights of a layer are set to zero, all others
@@ -69,6 +67,11 @@ def measure_curves(
     left : dict of str to int, optional
         Weights each layer has left. With it, rates are shares of those in place of all: as many points of a curve lie
         where a network that is pruned already can still go.
+
+    Returns
+    -------
+    dict of str to LayerOptions
+        The curve of each layer: 0 at every rate that removes nothing that is not gone already.
     """
     layers = prunable_layers(model)
     chain, owner = steps_of(model)
@@ -83,9 +86,8 @@ def measure_curves(
             for name, layer in layers.items():
                 moved = _one_layer(layer, kept[name], chain[owner[name] :], inputs[owner[name]], inputs[-1])
                 total[name] = total[name] + moved.sum(1) if measure == "mean" else np.maximum(total[name], moved.max(1))
-    if measure == "mean":
-        total = {name: values / len(images) for name, values in total.items()}
-    return DistortionCurves(rates, total, kept)
+    share = len(images) if measure == "mean" else 1
+    return {name: LayerOptions(kept[name], values / share) for name, values in total.items()}
 
 
 def _one_layer(

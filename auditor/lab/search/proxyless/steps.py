@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch.nn import functional as F
@@ -12,8 +11,11 @@ from torch.nn import functional as F
 from auditor.lab.search.baseline import Baseline
 from auditor.lab.search.proxyless.cost import PathCost
 from auditor.lab.search.proxyless.gates import GateMode, keep_mass
-from auditor.lab.search.proxyless.latency import LatencyTable, LossKind, expected_latency, latency_loss
+from auditor.lab.search.proxyless.latency import LatencyTable, expected_latency, latency_loss
 from auditor.lab.search.proxyless.supernet import Supernet, untouched_statistics
+
+if TYPE_CHECKING:
+    from auditor.lab.search.proxyless.settings import ProxylessSettings
 
 StepKind = Literal["two", "full", "reinforce"]
 
@@ -36,44 +38,31 @@ def reinforce_gradients(
     return total
 
 
-@dataclass
 class ArchitectureStepper:
-    """Updates the architecture parameters of a supernet; Adam with betas (0, 0.999).
+    """Updates the architecture parameters of a supernet by its settings; Adam with betas (0, 0.999).
 
     Attributes
     ----------
     supernet : Supernet
     table : LatencyTable
     cost : PathCost
-    kind : "two", "full" or "reinforce"
-    rate : float
-    loss : "add" or "mul#log"
-    weight : float
-        Of the latency.
+    settings : ProxylessSettings
     target : float
         Latency aimed at, in milliseconds.
-    samples : int
-        Networks of one REINFORCE step.
     baseline : Baseline
+        Of REINFORCE.
+    spent : float
+        MACs of all steps so far.
     """
 
-    supernet: Supernet
-    table: LatencyTable
-    cost: PathCost
-    kind: StepKind
-    rate: float
-    loss: LossKind
-    weight: float
-    target: float
-    samples: int = 10
-    baseline: Baseline = field(default_factory=lambda: Baseline(decay=0.95))
-
-    def __post_init__(self) -> None:
-        alphas = [edge.alpha for edge in self.supernet.edges]
-        self.adam = torch.optim.Adam(alphas, self.rate, betas=(0.0, 0.999))
-        self.rows = self.table.rows(self.supernet)
-        #: MACs of all steps so far.
-        self.spent = 0.0
+    def __init__(self, supernet: Supernet, table: LatencyTable, cost: PathCost, settings: ProxylessSettings) -> None:
+        self.supernet, self.table, self.cost, self.settings = supernet, table, cost, settings
+        alphas = [edge.alpha for edge in supernet.edges]
+        self.adam = torch.optim.Adam(alphas, settings.architecture_rate, betas=(0.0, 0.999))
+        self.rows, self.spent = table.rows(supernet), 0.0
+        self.baseline = Baseline(0.99 if settings.baseline == "official" else 0.95, settings.baseline)
+        # Set here and not after a checkpoint: it is a share of what the untouched parameters expect.
+        self.target = settings.target * float(self.expected())
 
     def expected(self) -> torch.Tensor:
         """Expected latency now."""
@@ -86,17 +75,17 @@ class ArchitectureStepper:
         """
         self.supernet.train()
         with untouched_statistics(self.supernet):
-            if self.kind == "reinforce":
+            if self.settings.kind == "reinforce":
                 return self._reinforce(images, labels)
-            return self._gradient(images, labels, self.kind)
+            return self._gradient(images, labels, self.settings.kind)
 
     def _gradient(self, images: torch.Tensor, labels: torch.Tensor, mode: GateMode) -> float:
         gates = self.supernet.open_gates(mode)
         self.spent += len(labels) * self.cost.gate_step(self.supernet.edges)
         ce = F.cross_entropy(self.supernet(images), labels)
         found = torch.autograd.grad(ce, gates)
-        latency = float(self.expected())
-        loss, by_ce, by_latency = latency_loss(self.loss, float(ce.detach()), latency, self.target, self.weight)
+        values = float(ce.detach()), float(self.expected()), self.target, self.settings.weight
+        loss, by_ce, by_latency = latency_loss(self.settings.loss, *values)
         before = [edge.alpha.detach().clone() for edge in self.supernet.edges]
         for edge, gradient, row in zip(self.supernet.edges, found, self.rows, strict=True):
             edge.alpha.grad = edge.alpha_gradient(by_ce * gradient, by_latency * row)
@@ -112,7 +101,7 @@ class ArchitectureStepper:
     def _reinforce(self, images: torch.Tensor, labels: torch.Tensor) -> float:
         paths, rewards = [], []
         with torch.no_grad():
-            for _ in range(self.samples):
+            for _ in range(self.settings.samples):
                 self.supernet.draw()
                 path = self.supernet.path()
                 right = float((self.supernet(images).argmax(1) == labels).float().mean())

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,7 +13,6 @@ from torch import nn
 
 from auditor.core.progress import Progress, SilentProgress
 from auditor.core.seeds import derive_seed
-from auditor.lab.search.baseline import Baseline
 from auditor.lab.search.children import ChildRecipe, child_network
 from auditor.lab.search.cosine import CosineSgd
 from auditor.lab.search.data import SearchData
@@ -66,47 +65,41 @@ def snapshot_steps(first: int, steps: int, snapshots: int) -> list[int]:
     return [first + round(k * (steps - first) / snapshots) for k in range(snapshots + 1)]
 
 
+@dataclass
 class SupernetStepper:
     """Stepper of the one loop: a weight step, then an architecture step when it is due.
 
-    Parameters
+    Two optimisers: the search starts a cosine of its own, and with momentum of its own.
+
+    Attributes
     ----------
-    supernet : Supernet
-        Its `snapshots` have room for `settings.snapshots` + 1 states.
-    settings : ProxylessSettings
     architecture : ArchitectureStepper
+        The `snapshots` of its supernet have room for one more state than its settings say.
     batches : ValidationBatches
-    cost : PathCost
     batch, steps, per_epoch : int
         Images of a weight step, steps in all and in an epoch.
     progress : Progress
     """
 
-    #: What a checkpoint holds.
-    _parts = ("warming", "searching", "architecture")
-    _values = ("architecture_steps", "weight_macs", "losses", "history")
+    architecture: ArchitectureStepper
+    batches: ValidationBatches
+    batch: int
+    steps: int
+    per_epoch: int
+    progress: Progress
 
-    def __init__(
-        self,
-        supernet: Supernet,
-        settings: ProxylessSettings,
-        architecture: ArchitectureStepper,
-        batches: ValidationBatches,
-        cost: PathCost,
-        batch: int,
-        steps: int,
-        per_epoch: int,
-        progress: Progress,
-    ) -> None:
-        self.supernet, self.settings, self.architecture, self.batches = supernet, settings, architecture, batches
-        self.cost, self.batch, self.per_epoch, self.progress = cost, batch, per_epoch, progress
-        self.warm = settings.warmup * per_epoch
-        self.first = self.warm + settings.quiet * per_epoch
-        self.marks = snapshot_steps(self.first, steps, settings.snapshots)
-        weights = supernet.weights()
-        # Two optimisers: the search starts a cosine of its own, and with momentum of its own.
-        self.warming = CosineSgd(weights, settings.warmup_rate, settings.decay, batch, self.warm, settings.clip)
-        self.searching = CosineSgd(weights, settings.rate, settings.decay, batch, steps - self.warm, settings.clip)
+    #: What a checkpoint holds.
+    _parts: ClassVar = ("warming", "searching", "architecture")
+    _values: ClassVar = ("architecture_steps", "weight_macs", "losses", "history")
+
+    def __post_init__(self) -> None:
+        self.supernet, settings = self.architecture.supernet, self.architecture.settings
+        self.warm = settings.warmup * self.per_epoch
+        self.first = self.warm + settings.quiet * self.per_epoch
+        self.marks = snapshot_steps(self.first, self.steps, settings.snapshots)
+        weights, own = self.supernet.weights(), (settings.decay, self.batch)
+        self.warming = CosineSgd(weights, settings.warmup_rate, *own, self.warm, settings.clip)
+        self.searching = CosineSgd(weights, settings.rate, *own, self.steps - self.warm, settings.clip)
         self.architecture_steps = 0
         self.weight_macs = 0.0
         self.losses: list[float] = []
@@ -126,8 +119,8 @@ class SupernetStepper:
             self.warming.step(done)
         else:
             self.searching.step(done - self.warm)
-        self.weight_macs += self.batch * self.cost.weight_step(self.supernet.path())
-        if done >= self.first and (done - self.first) % self.settings.every == 0:
+        self.weight_macs += self.batch * self.architecture.cost.weight_step(self.supernet.path())
+        if done >= self.first and (done - self.first) % self.architecture.settings.every == 0:
             self.losses.append(self.architecture.step(*self.batches.take(self.architecture_steps)))
             self.architecture_steps += 1
         while len(self.history) < len(self.marks) and self.history and done + 1 >= self.marks[len(self.history)]:
@@ -194,22 +187,8 @@ def train_supernet(
         rows = torch.from_numpy(found.validation).to(network.device)
         size = images.size_at(settings.child.scale, supernet.min_size)
         batches = ValidationBatches(images, labels, rows, size, settings.batch, derive_seed(seed, "supernet"))
-        decay = 0.99 if settings.baseline == "official" else 0.95
-        architecture = ArchitectureStepper(
-            supernet,
-            table,
-            cost,
-            settings.kind,
-            settings.architecture_rate,
-            settings.loss,
-            settings.weight,
-            0.0,
-            settings.samples,
-            Baseline(decay=decay, kind=settings.baseline),
-        )
-        # Set here and not after a checkpoint: it is a share of what the untouched parameters expect.
-        architecture.target = settings.target * float(architecture.expected())
-        made.append(SupernetStepper(supernet, settings, architecture, batches, cost, batch, steps, per_epoch, progress))
+        architecture = ArchitectureStepper(supernet, table, cost, settings)
+        made.append(SupernetStepper(architecture, batches, batch, steps, per_epoch, progress))
         return made[-1]
 
     # Validation items are named as what is predicted only because a fit must name some: what the most probable path

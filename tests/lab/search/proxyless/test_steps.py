@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -12,6 +14,7 @@ from auditor.lab.search.baseline import Baseline  # noqa: E402
 from auditor.lab.search.cosine import CosineSgd  # noqa: E402
 from auditor.lab.search.proxyless.cost import path_cost  # noqa: E402
 from auditor.lab.search.proxyless.latency import latency_loss  # noqa: E402
+from auditor.lab.search.proxyless.settings import BUDGETS  # noqa: E402
 from auditor.lab.search.proxyless.steps import ArchitectureStepper, reinforce_gradients, reinforce_reward  # noqa: E402
 from auditor.lab.search.proxyless.supernet import Supernet, random_path  # noqa: E402
 from auditor.models.counter import count  # noqa: E402
@@ -21,8 +24,12 @@ from tests.lab.search.proxyless.conftest import batch_for, spread_alphas, table_
 
 def _stepper(supernet: Supernet, kind: str, **changes: object) -> ArchitectureStepper:
     side = 8 if supernet.min_size == 8 else 16
-    values = {"rate": 0.05, "loss": "add", "weight": 0.3, "target": 3.0, "samples": 4, **changes}
-    return ArchitectureStepper(supernet, table_of(supernet), path_cost(supernet, 3, side), kind, **values)
+    values = {"architecture_rate": 0.05, "weight": 0.3, "samples": 4, **changes}
+    stepper = ArchitectureStepper(
+        supernet, table_of(supernet), path_cost(supernet, 3, side), replace(BUDGETS["smoke"], kind=kind, **values)
+    )
+    stepper.target = 3.0
+    return stepper
 
 
 def _operation_of_state(supernet: Supernet) -> dict[str, tuple[int, int]]:
@@ -170,7 +177,8 @@ def test_baselines_of_reinforce() -> None:
 
 
 def test_a_reinforce_step_rewards_accuracy_and_speed(supernet: Supernet) -> None:
-    stepper = _stepper(supernet, "reinforce", samples=3, target=2.5)
+    stepper = _stepper(supernet, "reinforce", samples=3)
+    stepper.target = 2.5
     images, labels = batch_for(supernet)
     torch.manual_seed(5)
     before = [edge.alpha.clone() for edge in supernet.edges]
