@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from auditor.cli.options import BudgetClass, DataDir, Device, Json, Out, Quiet, Seed, Workers
+from auditor.cli.options import BudgetClass, Device, Seed
+from auditor.lab.experiment.command import Prepared, experiment_command
 
 
+@experiment_command
 def grid(
     name: Annotated[str, typer.Argument(metavar="GRID", help="Which grid: cifake.")] = "cifake",
     budget: BudgetClass = "cpu",
@@ -20,41 +23,25 @@ def grid(
     seeds: Annotated[int | None, typer.Option(help="Networks of the chosen topology.")] = None,
     seed: Seed = 0,
     device: Device = "auto",
-    workers: Workers = None,
-    data_dir: DataDir = None,
-    out: Out = None,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
+) -> Prepared:
     """Train a paper's grid of networks, choose on validation items, and test the chosen one once."""
-    from auditor.cli.console import RichProgress, answer, command_line
-    from auditor.cli.values import settings_for
-    from auditor.core.errors import UnknownNameError
+    from auditor.core.errors import UnknownNameError, UsageError
     from auditor.lab.cifake.grid.budgets import budget_for
     from auditor.lab.cifake.grid.experiment import REPORT, GridExperiment
-    from auditor.lab.experiment.shell import Workplace
 
     if name != "cifake":
         raise UnknownNameError("grid", name, ["cifake"], ["cifake"])
-    settings = settings_for(data_dir)
-    items = final_train if final_train in (None, "all") else _number(final_train)
+    if final_train not in (None, "all") and not final_train.isdecimal():
+        raise UsageError(f"--final-train must be a number or all, not {final_train!r}.")
+    items = final_train if final_train in (None, "all") else int(final_train)
     chosen = budget_for(budget).changed(final_train=items, final_epochs=final_epochs, seeds=seeds)
-    folder = out or settings.runs_dir / f"grid-{name}-{budget}"
-    with RichProgress(quiet) as progress:
-        place = Workplace(folder, settings, progress, workers, command_line())
-        results = GridExperiment(chosen, seed, device).run(place)
-    test = results["final"]["tests"][0]
-    lines = [
-        f"{len(results['networks'])} networks; chosen: {results['selected']}; test accuracy "
-        f"{test['mean_accuracy']:.4f} over {len(test['seeds'])} seed(s), published {results['published']['accuracy']}",
-        f"Report: {folder / REPORT}",
-    ]
-    answer(lines, results if json else None, quiet)
 
+    def lines(results: dict[str, Any], folder: Path) -> list[str]:
+        test, published = results["final"]["tests"][0], results["published"]["accuracy"]
+        return [
+            f"{len(results['networks'])} networks; chosen: {results['selected']}; test accuracy "
+            f"{test['mean_accuracy']:.4f} over {len(test['seeds'])} seed(s), published {published}",
+            f"Report: {folder / REPORT}",
+        ]
 
-def _number(text: str) -> int:
-    from auditor.core.errors import UsageError
-
-    if not text.isdecimal():
-        raise UsageError(f"--final-train must be a number or all, not {text!r}.")
-    return int(text)
+    return GridExperiment(chosen, seed, device), f"grid-{name}-{budget}", lines

@@ -46,6 +46,7 @@ class DetectionBenchmark(Experiment):
 
     schema = "auditor.detection-benchmark/1"
     expectation = "The default ranking and flags are ahead of cleanlab's default on every set, by the interval."
+    fits = "work"
     control = "Every filter and score of cleanlab, and a vote of 50 neighbours, on the same evidence."
 
     def __init__(self, options: BenchmarkOptions, sets: Sequence[str] = (), runs: Sequence[Path] = ()) -> None:

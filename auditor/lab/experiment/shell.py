@@ -95,11 +95,14 @@ class Experiment(ABC):
     control : str
         The null or the control that every claim is compared with.
     options : ExperimentOptions
+    fits : str
+        Folder of its stored fits in a new `Workplace`.
     """
 
     schema: ClassVar[str]
     expectation: ClassVar[str]
     control: ClassVar[str]
+    fits: ClassVar[str] = FITS
     options: ExperimentOptions
 
     @abstractmethod

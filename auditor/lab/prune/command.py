@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from auditor.cli.options import BudgetClass, DataDir, Device, Json, Out, PaperData, Quiet, Workers
+from auditor.cli.options import BudgetClass, Device, PaperData
+from auditor.lab.experiment.command import Prepared, experiment_command
 
 
+@experiment_command
 def prune(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Network, e.g. resnet20 or vgg16_bn:w0.25.")],
     method: Annotated[
@@ -30,20 +33,11 @@ def prune(
     seeds: Annotated[int, typer.Option(help="Networks of each kind.")] = 3,
     alone: Annotated[bool, typer.Option("--alone", help="Without the baselines or controls.")] = False,
     device: Device = "auto",
-    workers: Workers = None,
-    out: Out = None,
-    data_dir: DataDir = None,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
+) -> Prepared:
     """Prune a network, beside every baseline at the same budget, with seeds and intervals."""
-    from auditor.cli.console import RichProgress, answer, command_line
-    from auditor.cli.values import settings_for
-    from auditor.lab.experiment.shell import Workplace
     from auditor.lab.prune.experiment import PruneExperiment, PruneOptions
     from auditor.lab.prune.report import FIGURE, SUMMARY
 
-    settings = settings_for(data_dir)
     options = PruneOptions(
         model,
         method,
@@ -56,12 +50,12 @@ def prune(
         seeds=seeds,
         device=device,
     )
-    folder = out or settings.runs_dir / f"prune-{method}-{model.replace(':', '-')}-{budget}"
-    with RichProgress(quiet) as progress:
-        document = PruneExperiment(options).run(Workplace(folder, settings, progress, workers, command_line()))
-    lines = [
-        *(f"{row['name']}: {100 * row['accuracy']:.2f} % ({document['reproduction']})" for row in document["rows"]),
-        *document["verdict"],
-        f"Results: {folder / SUMMARY}   Figure: {folder / FIGURE}",
-    ]
-    answer(lines, document if json else None, quiet)
+
+    def lines(document: dict[str, Any], folder: Path) -> list[str]:
+        return [
+            *(f"{row['name']}: {100 * row['accuracy']:.2f} % ({document['reproduction']})" for row in document["rows"]),
+            *document["verdict"],
+            f"Results: {folder / SUMMARY}   Figure: {folder / FIGURE}",
+        ]
+
+    return PruneExperiment(options), f"prune-{method}-{model.replace(':', '-')}-{budget}", lines

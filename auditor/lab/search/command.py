@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from auditor.cli.options import BudgetClass, DataDir, Device, Json, Out, PaperData, Quiet, Workers
+from auditor.cli.options import BudgetClass, Device, PaperData
+from auditor.lab.experiment.command import Prepared, experiment_command
 
 
+@experiment_command
 def search(
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="nasnet, proxyless or eas.")],
     budget: BudgetClass = "cpu",
@@ -19,21 +22,12 @@ def search(
     kind: Annotated[str | None, typer.Option(help="proxyless: two, full or reinforce.")] = None,
     dataset: PaperData = "cifar10",
     device: Device = "auto",
-    workers: Workers = None,
-    out: Out = None,
-    data_dir: DataDir = None,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
+) -> Prepared:
     """Search an architecture, beside random ones at equal cost; then train and test what both found."""
-    from auditor.cli.console import RichProgress, answer, command_line
-    from auditor.cli.values import settings_for
-    from auditor.lab.experiment.shell import Workplace
     from auditor.lab.search.experiment import SearchExperiment
     from auditor.lab.search.report import SUMMARY
     from auditor.lab.search.systems import SearchOptions
 
-    settings = settings_for(data_dir)
     options = SearchOptions(
         system,
         budget=budget,  # type: ignore[arg-type]
@@ -45,14 +39,14 @@ def search(
         data=dataset,
         device=device,
     )
-    folder = out or settings.runs_dir / f"search-{options.space_name}-{budget}{f'-{kind}' if kind else ''}"
-    with RichProgress(quiet) as progress:
-        document = SearchExperiment(options).run(Workplace(folder, settings, progress, workers, command_line()))
-    final, pooled = document["final"], document["pooled"]
-    lines = [
-        f"{row['role']}: {100 * row['accuracy']:.2f} %, {row['name']} ({document['reproduction']})"
-        for row in final["networks"]
-    ]
-    lines += [pooled["verdict"], pooled["progress"], *final["verdict"]]
-    lines.append(f"Results: {folder / SUMMARY}   Genotype: {folder / 'found.json'}")
-    answer(lines, document if json else None, quiet)
+
+    def lines(document: dict[str, Any], folder: Path) -> list[str]:
+        final, pooled = document["final"], document["pooled"]
+        networks = [
+            f"{row['role']}: {100 * row['accuracy']:.2f} %, {row['name']} ({document['reproduction']})"
+            for row in final["networks"]
+        ]
+        files = f"Results: {folder / SUMMARY}   Genotype: {folder / 'found.json'}"
+        return [*networks, pooled["verdict"], pooled["progress"], *final["verdict"], files]
+
+    return SearchExperiment(options), f"search-{options.space_name}-{budget}{f'-{kind}' if kind else ''}", lines
