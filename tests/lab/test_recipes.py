@@ -50,7 +50,7 @@ def recipes() -> dict[str, Any]:
         grid = BUDGETS[budget]
         trainer = TopologyTrainer(plain_recipe(grid.epochs, grid.batch), device="cpu", keep_weights=False)
         made[f"grid {budget}"] = trainer.recipe()
-        made[f"grid budget {budget}"] = grid.as_dict()
+        made[f"grid budget {budget}"] = asdict(grid)
     return made
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from auditor.core.config import Settings
-from auditor.core.errors import DataError
-from auditor.data.open import open_dataset
+from auditor.lab.cifake.grid.data import both_views
 
 
 def count_copies(settings: Settings) -> dict[str, Any]:
@@ -27,9 +26,7 @@ def count_copies(settings: Settings) -> dict[str, Any]:
     DataError
         If the two views of CIFAKE disagree.
     """
-    binary, classes = open_dataset("cifake", settings), open_dataset("cifake:class", settings)
-    if not np.array_equal(binary.ids, classes.ids):
-        raise DataError("the two views of CIFAKE do not hold the same items.")
+    binary, classes = both_views(settings)
     _, content, size = np.unique(binary.content_hashes, return_inverse=True, return_counts=True)
     order = np.argsort(content, kind="stable")
     groups = [g for g in np.split(order, np.cumsum(size)[:-1]) if len(g) > 1]

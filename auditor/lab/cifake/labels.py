@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from auditor.core.config import Settings
 from auditor.core.files import read_json
@@ -19,10 +20,16 @@ from auditor.engine.api import analyze
 from auditor.runs.run import Run
 from auditor.stats.intervals import clopper_pearson, wilson
 
+#: Below a data folder.
+CROWD = ("label_errors", "cifar10", "mturk.json")
 
-def _sources(ids: np.ndarray) -> np.ndarray:
-    """``FAKE`` or ``REAL`` of each id, object array."""
-    return np.array([item.split("/")[1] for item in ids.tolist()], dtype=object)
+
+def _items(run: Run) -> pd.DataFrame:
+    """Of every item ``id, source`` (FAKE or REAL), ``label``, and whether it is ``flagged`` and the model ``agrees``."""
+    ids, suspects = pd.Series(run.ids), run.findings.loc[run.findings["code"] == "LE001", "id"]
+    agrees = np.asarray(run.pred_probs).argmax(axis=1) == run.labels
+    columns = {"label": run.labels, "flagged": ids.isin(suspects), "agrees": agrees}
+    return pd.DataFrame({"id": ids, "source": ids.str.split("/").str[1], **columns})
 
 
 def audit_by_source(run: Run) -> list[dict[str, Any]]:
@@ -31,44 +38,35 @@ def audit_by_source(run: Run) -> list[dict[str, Any]]:
     The interval of a share is Wilson's over items: it says how well this run's share is known, nothing about how many
     of the flags are right.
     """
-    ids, labels = run.ids, run.labels
-    source = _sources(ids)
-    flagged = np.isin(ids, run.findings.loc[run.findings["code"] == "LE001", "id"].to_numpy())
-    probabilities = np.asarray(run.pred_probs)
-    agrees = probabilities.argmax(axis=1) == labels
-    rows = []
-    for name in ("REAL", "FAKE"):
-        of = source == name
-        if not of.any():
+    items, rows = _items(run), []
+    for source in ("REAL", "FAKE"):
+        own = items[items["source"] == source]
+        if own.empty:
             continue
-        n = int(of.sum())
+        n, flagged = len(own), int(own["flagged"].sum())
+        by_class = [
+            {
+                "class": run.class_names[label],
+                "n": len(of),
+                "flagged": int(of["flagged"].sum()),
+                "agreement": float(of["agrees"].mean()),
+            }
+            for label, of in own.groupby("label")
+        ]
         row = {
-            "source": name,
+            "source": source,
             "n": n,
-            "flagged": int(flagged[of].sum()),
-            "flagged_share": asdict(wilson(int(flagged[of].sum()), n)),
-            "agreement": asdict(wilson(int(agrees[of].sum()), n)),
-            "by_class": _by_class(run, of, flagged, agrees),
+            "flagged": flagged,
+            "flagged_share": asdict(wilson(flagged, n)),
+            "agreement": asdict(wilson(int(own["agrees"].sum()), n)),
+            "by_class": by_class,
         }
-        if len(np.unique(labels[of])) > 1:
-            joint = analyze(np.ascontiguousarray(probabilities[of]), labels[of]).calibrated_joint
+        if len(by_class) > 1:
+            probabilities = np.ascontiguousarray(np.asarray(run.pred_probs)[own.index])
+            joint = analyze(probabilities, own["label"].to_numpy()).calibrated_joint
             row["confident_joint_errors"] = int(joint.sum() - np.trace(joint))
         rows.append(row)
     return rows
-
-
-def _by_class(run: Run, of: np.ndarray, flagged: np.ndarray, agrees: np.ndarray) -> list[dict[str, Any]]:
-    labels = run.labels
-    return [
-        {
-            "class": name,
-            "n": int((of & (labels == k)).sum()),
-            "flagged": int((of & flagged & (labels == k)).sum()),
-            "agreement": float(agrees[of & (labels == k)].mean()),
-        }
-        for k, name in enumerate(run.class_names)
-        if (of & (labels == k)).any()
-    ]
 
 
 def twin_names(labels: np.ndarray) -> list[str]:
@@ -91,11 +89,10 @@ def crowd_reference(settings: Settings) -> dict[str, Any] | None:
         ``checked`` and ``wrong`` (fewer than 3 of 5 votes for the given label), sets of ids; None where the verdicts or
         CIFAR-10 are not here.
     """
-    found = [p for d in settings.data_dirs if (p := Path(d) / "label_errors" / "cifar10" / "mturk.json").is_file()]
-    if not found:
+    verdicts = next((read_json(path) for d in settings.data_dirs if (path := Path(d, *CROWD)).is_file()), None)
+    if verdicts is None:
         return None
     names = twin_names(open_dataset("cifar10?split=test", settings).labels)
-    verdicts = read_json(found[0])
     return {
         "checked": {names[v["id"]] for v in verdicts},
         "wrong": {names[v["id"]] for v in verdicts if v["mturk"]["given"] < 3},
@@ -117,15 +114,13 @@ def fake_not_showing(run: Run, reference: Mapping[str, Any] | None) -> dict[str,
     """
     if reference is None:
         return {"available": False, "reason": "the crowd verdicts on CIFAR-10's test labels are not here"}
-    ids = run.ids
-    source = _sources(ids)
-    flagged = set(run.findings.loc[run.findings["code"] == "LE001", "id"])
-    real_test = {i for i, s in zip(ids.tolist(), source.tolist(), strict=True) if s == "REAL" and i.startswith("test/")}
-    flagged_real, n_fake = flagged & real_test, int((source == "FAKE").sum())
+    items = _items(run)
+    photographs = items[(items["source"] == "REAL") & items["id"].str.startswith("test/")]
+    flagged_real, generated = set(photographs.loc[photographs["flagged"], "id"]), items["source"] == "FAKE"
     judged, wrong = flagged_real & reference["checked"], flagged_real & reference["wrong"]
-    if not real_test or not n_fake or not judged:
+    if photographs.empty or not generated.any() or not judged:
         return {"available": False, "reason": "the run audits no judged REAL test image, or no FAKE image"}
-    n_flagged = sum(s == "FAKE" for i, s in zip(ids.tolist(), source.tolist(), strict=True) if i in flagged)
+    n_fake, n_flagged = int(generated.sum()), int((generated & items["flagged"]).sum())
     low, high = clopper_pearson(len(wrong), len(flagged_real)), clopper_pearson(len(wrong), len(judged))
     share = n_flagged / n_fake
     return {
@@ -138,7 +133,7 @@ def fake_not_showing(run: Run, reference: Mapping[str, Any] | None) -> dict[str,
             "flagged": len(flagged_real),
             "flagged_and_judged": len(judged),
             "flagged_and_judged_wrong": len(wrong),
-            "judged_wrong": len(reference["wrong"] & real_test),
+            "judged_wrong": len(reference["wrong"] & set(photographs["id"])),
             "precision_low": asdict(low),
             "precision_high": asdict(high),
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -31,10 +32,6 @@ class Cell:
     drawn: dict[str, np.ndarray]
 
     @property
-    def set(self) -> str:
-        return str(self.document["set"])
-
-    @property
     def rows(self) -> dict[str, dict[str, Any]]:
         """Method to its figures."""
         return {method_name(row["tool"], row["what"]): row for row in self.document["rows"]}
@@ -46,18 +43,14 @@ class Cell:
 
 def summarise(cells: Sequence[Cell]) -> dict[str, Any]:
     """``sets`` (conditions, rows with mean and spread over seeds), ``comparisons`` and ``seeds`` (rows per seed)."""
-    by_set: dict[str, list[Cell]] = {}
-    for cell in cells:
-        by_set.setdefault(cell.set, []).append(cell)
+    by_set = {name: list(group) for name, group in groupby(cells, key=lambda cell: str(cell.document["set"]))}
     return {
         "sets": {name: _of_set(members) for name, members in by_set.items()},
         "comparisons": [row for name, members in by_set.items() for row in _comparisons(name, members)],
-        "seeds": [{"set": cell.set, "seed": cell.document["seed"], **_short(cell)} for cell in cells],
+        "seeds": [
+            {key: cell.document[key] for key in ("set", "seed", "n", "errors", "facts", "rows")} for cell in cells
+        ],
     }
-
-
-def _short(cell: Cell) -> dict[str, Any]:
-    return {key: cell.document[key] for key in ("n", "errors", "facts", "rows")}
 
 
 def _of_set(cells: Sequence[Cell]) -> dict[str, Any]:
@@ -70,22 +63,19 @@ def _of_set(cells: Sequence[Cell]) -> dict[str, Any]:
             row[figure] = float(np.mean(here)) if len(here) == len(values) else None
             row[f"{figure} sd"] = float(np.std(here, ddof=1)) if len(here) == len(values) > 1 else None
         rows.append(row)
-    first_document = cells[0].document
     trained = [cell.document["facts"].get("training seconds") for cell in cells]
     return {
-        "n": first_document["n"],
+        "n": cells[0].document["n"],
         "errors": float(np.mean([cell.document["errors"] for cell in cells])),
         "seeds": len(cells),
-        "facts": first_document["facts"],
-        "accuracy against given labels": _mean(cells, "accuracy against given labels"),
-        "accuracy against truth": _mean(cells, "accuracy against truth"),
+        "facts": cells[0].document["facts"],
+        **{
+            fact: float(np.mean([cell.document["facts"][fact] for cell in cells]))
+            for fact in ("accuracy against given labels", "accuracy against truth")
+        },
         "training seconds": float(np.mean(trained)) if all(t is not None for t in trained) else None,
         "rows": rows,
     }
-
-
-def _mean(cells: Sequence[Cell], fact: str) -> float:
-    return float(np.mean([cell.document["facts"][fact] for cell in cells]))
 
 
 def _comparisons(name: str, cells: Sequence[Cell]) -> list[dict[str, Any]]:
@@ -109,14 +99,8 @@ def _comparisons(name: str, cells: Sequence[Cell]) -> list[dict[str, Any]]:
         ("F1", USUAL, STREAMED, "flags of larger data"),
     ]
     return [
-        {
-            "set": name,
-            "figure": figure,
-            "first": first,
-            "second": second,
-            "note": note,
-            **_difference(cells, figure, first, second),
-        }
+        {"set": name, "figure": figure, "first": first, "second": second, "note": note}
+        | _difference(cells, figure, first, second)
         for figure, first, second, note in pairs
     ]
 

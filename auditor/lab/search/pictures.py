@@ -6,7 +6,7 @@ Boxes and words at given pixels, no chart: a chart library would add axes to be 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from functools import singledispatch
 from html import escape
 
 from auditor.core.errors import UsageError
@@ -21,6 +21,7 @@ from auditor.models.genotype import (
     TreeGenotype,
 )
 
+Blocks = tuple[NasnetBlock, ...]
 #: By the cost of what a box does: nothing, pooling, and convolutions from light to dark.
 FREE, POOL, LIGHT, MIDDLE, DARK, FRAME = "#ffffff", "#e8e8e8", "#d6e6f4", "#9cc3e2", "#5a9bd0", "#f6efe0"
 TREE_NAMES = {
@@ -58,14 +59,24 @@ class Canvas:
         )
 
     def box(
-        self, x: float, y: float, width: float, height: float, fill: str, stroke: str = "#3c3c3c", dash: str = ""
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        fill: str,
+        *words: tuple[float, str, int],
+        dashed: bool = False,
     ) -> None:
-        """A rectangle with round corners."""
-        dashed = f' stroke-dasharray="{dash}"' if dash else ""
+        """A rectangle with round corners, grey and dashed for what is left out; `words` stand in its middle, each so
+        far below its upper edge and of that size."""
+        stroke = '#8d8d8d" stroke-dasharray="4 4' if dashed else "#3c3c3c"
         self.parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="4" fill="{fill}" '
-            f'stroke="{stroke}"{dashed}/>'
+            f'stroke="{stroke}"/>'
         )
+        for below, text, size in words:
+            self.text(x + width / 2, y + below, text, "middle", size, "#6b6b6b" if dashed else "#000000")
 
     def line(self, x1: float, y1: float, x2: float, y2: float) -> None:
         """A straight line."""
@@ -81,6 +92,7 @@ class Canvas:
         return "\n".join([*self.parts, "</svg>"]) + "\n"
 
 
+@singledispatch
 def architecture_svg(genotype: Genotype, title: str) -> str:
     """The picture of a genotype as SVG text.
 
@@ -89,27 +101,20 @@ def architecture_svg(genotype: Genotype, title: str) -> str:
     UsageError
         For a kind of genotype without a picture.
     """
-    for kind, draw in _DRAWN.items():
-        if isinstance(genotype, kind):
-            return draw(genotype, title)
     raise UsageError(f"there is no picture of a {type(genotype).__name__}.")
 
 
+@architecture_svg.register
 def _nasnet(genotype: NasnetGenotype, title: str) -> str:
     normal, reduction = _depths(genotype.normal), _depths(genotype.reduction)
     columns = 2 + max(*normal, *reduction)
     heights = [90 * max(2, *(depths.count(d) for d in depths)) + 60 for depths in (normal, reduction)]
     canvas = Canvas(180 * columns + 40, sum(heights) + 60, f"{title}; N = {genotype.cells}, F0 = {genotype.filters}")
     top = 40.0
+    halving = "reduction cell (stride 2 on what reads an input)"
     for name, blocks, depths, concat, height in (
         ("normal cell", genotype.normal, normal, genotype.normal_concat, heights[0]),
-        (
-            "reduction cell (stride 2 on what reads an input)",
-            genotype.reduction,
-            reduction,
-            genotype.reduction_concat,
-            heights[1],
-        ),
+        (halving, genotype.reduction, reduction, genotype.reduction_concat, heights[1]),
     ):
         canvas.text(10, top + 12, name)
         _cell(canvas, blocks, depths, concat, top + 20, height - 40, columns)
@@ -117,7 +122,7 @@ def _nasnet(genotype: NasnetGenotype, title: str) -> str:
     return canvas.done()
 
 
-def _depths(blocks: tuple[NasnetBlock, ...]) -> list[int]:
+def _depths(blocks: Blocks) -> list[int]:
     """Longest way from an input to each block."""
     depths = [0, 0]
     for block in blocks:
@@ -126,13 +131,7 @@ def _depths(blocks: tuple[NasnetBlock, ...]) -> list[int]:
 
 
 def _cell(
-    canvas: Canvas,
-    blocks: tuple[NasnetBlock, ...],
-    depths: list[int],
-    concat: tuple[int, ...],
-    top: float,
-    height: float,
-    columns: int,
+    canvas: Canvas, blocks: Blocks, depths: list[int], concat: tuple[int, ...], top: float, height: float, columns: int
 ) -> None:
     width, tall = 120, 62
     places = {1: (20.0, top + height * 0.25), 0: (20.0, top + height * 0.7)}
@@ -155,17 +154,14 @@ def _cell(
         arc(places[state], end, "#e3a018")
     for state, name in ((1, "previous cell"), (0, "this input")):
         x, y = places[state]
-        canvas.box(x, y - 16, width, 32, FRAME)
-        canvas.text(x + width / 2, y + 4, name, "middle")
+        canvas.box(x, y - 16, width, 32, FRAME, (20, name, 13))
     for number, block in enumerate(blocks):
         x, y = places[2 + number]
         canvas.box(x, y - tall / 2, width, tall, "#ffffff")
         for offset, (op, _) in ((-26, block.left), (-4, block.right)):
-            canvas.box(x + 6, y + offset, width - 12, 19, _op_fill(op))
-            canvas.text(x + width / 2, y + offset + 14, op, "middle", 12)
+            canvas.box(x + 6, y + offset, width - 12, 19, _op_fill(op), (14, op, 12))
         canvas.text(x + width / 2, y + 27, block.combine, "middle", 10)
-    canvas.box(end[0], end[1] - 16, width, 32, FRAME)
-    canvas.text(end[0] + width / 2, end[1] + 4, "joined", "middle")
+    canvas.box(end[0], end[1] - 16, width, 32, FRAME, (20, "joined", 13))
 
 
 def _op_fill(op: str) -> str:
@@ -176,6 +172,7 @@ def _op_fill(op: str) -> str:
     return {"sep": MIDDLE, "dil": LIGHT}.get(op[:3], DARK if "7" in op else LIGHT)
 
 
+@architecture_svg.register
 def _tree(genotype: TreeGenotype, title: str) -> str:
     size, left, top = 24, 90, 96
     canvas = Canvas(left + 14 * size + 330, max(top + len(genotype.cells) * (size + 3) + 20, 300), title)
@@ -187,22 +184,20 @@ def _tree(genotype: TreeGenotype, title: str) -> str:
     stage = len(genotype.cells) // 3
     for number, cell in enumerate(genotype.cells):
         y = top + number * (size + 3)
-        canvas.text(
-            left - 8, y + 17, f"{number + 1}{' (stride 2)' if number and not number % stage else ''}", "end", 11
-        )
+        halved = " (stride 2)" if number and not number % stage else ""
+        canvas.text(left - 8, y + 17, f"{number + 1}{halved}", "end", 11)
         for edge, letter in enumerate(cell):
             x = left + edge * size + (0.6 * size if edge >= 6 else 0)
-            canvas.box(x, y, size - 2, size - 2, TREE_FILL[letter])
-            canvas.text(x + size / 2 - 1, y + 16, letter, "middle", 12)
+            canvas.box(x, y, size - 2, size - 2, TREE_FILL[letter], (16, letter, 12))
     for row, letter in enumerate(TREE_OPS):
         x, y = left + 13.6 * size, 56 + 28 * row
-        canvas.box(x, y, size - 2, size - 2, TREE_FILL[letter])
-        canvas.text(x + size / 2 - 1, y + 16, letter, "middle", 12)
+        canvas.box(x, y, size - 2, size - 2, TREE_FILL[letter], (16, letter, 12))
         canvas.text(x + size + 6, y + 16, TREE_NAMES[letter], size=12)
     canvas.text(left + 13.6 * size, 272, f"stem {genotype.stem} channels, last width {genotype.end}", size=12)
     return canvas.done()
 
 
+@architecture_svg.register
 def _mobile(genotype: MobileGenotype, title: str) -> str:
     wide, tall = 92, 64
     most = max(len(stage.blocks) for stage in genotype.stages)
@@ -215,12 +210,10 @@ def _mobile(genotype: MobileGenotype, title: str) -> str:
         for column, block in enumerate(stage.blocks):
             x = 190 + column * (wide + 10)
             if block == "zero":
-                canvas.box(x, y, wide, tall, FREE, "#8d8d8d", "4 4")
-                canvas.text(x + wide / 2, y + 36, "left out", "middle", 12, "#6b6b6b")
+                canvas.box(x, y, wide, tall, FREE, (36, "left out", 12), dashed=True)
                 continue
-            canvas.box(x, y, wide, tall, {"3": LIGHT, "5": MIDDLE, "7": DARK}[block[3]])
-            canvas.text(x + wide / 2, y + 27, f"{block[3]}x{block[3]}", "middle", 15)
-            canvas.text(x + wide / 2, y + 48, f"expands x{block[1]}", "middle", 11)
+            words = (27, f"{block[3]}x{block[3]}", 15), (48, f"expands x{block[1]}", 11)
+            canvas.box(x, y, wide, tall, {"3": LIGHT, "5": MIDDLE, "7": DARK}[block[3]], *words)
     canvas.text(10, 66 + len(genotype.stages) * (tall + 12) + 22, f"1x1 to {genotype.head}, mean, linear")
     return canvas.done()
 
@@ -233,11 +226,10 @@ def _height(width: int) -> float:
 def _bar(canvas: Canvas, x: float, base: float, wide: float, width: int, fill: str, words: str) -> None:
     """A layer of `width` channels or units standing on `base`."""
     tall = _height(width)
-    canvas.box(x, base - tall, wide, tall, fill)
-    canvas.text(x + wide / 2, base - tall - 6, str(width), "middle", 11)
-    canvas.text(x + wide / 2, base + 17, words, "middle", 10)
+    canvas.box(x, base - tall, wide, tall, fill, (-6, str(width), 11), (tall + 17, words, 10))
 
 
+@architecture_svg.register
 def _plain(genotype: PlainGenotype, title: str) -> str:
     wide, gap = 58, 10
     base = 70 + max((_height(layer.width) for layer in genotype.layers), default=0)
@@ -245,8 +237,7 @@ def _plain(genotype: PlainGenotype, title: str) -> str:
     x = 20.0
     for layer in genotype.layers:
         if layer.kind in ("pool", "mean"):
-            canvas.box(x, base - 40, wide, 40, POOL)
-            canvas.text(x + wide / 2, base + 17, "max 2x2" if layer.kind == "pool" else "mean", "middle", 10)
+            canvas.box(x, base - 40, wide, 40, POOL, (57, "max 2x2" if layer.kind == "pool" else "mean", 10))
         else:
             fill = FRAME if layer.kind == "fc" else {1: LIGHT, 3: MIDDLE, 5: DARK}[layer.kernel]
             words = "linear" if layer.kind == "fc" else f"{layer.kernel}x{layer.kernel}"
@@ -257,6 +248,7 @@ def _plain(genotype: PlainGenotype, title: str) -> str:
     return canvas.done()
 
 
+@architecture_svg.register
 def _dense(genotype: DenseGenotype, title: str) -> str:
     wide, gap = 34, 6
     base = 90 + _height(max(genotype.stem, *genotype.transitions, *(g for block in genotype.blocks for g in block)))
@@ -279,12 +271,3 @@ def _dense(genotype: DenseGenotype, title: str) -> str:
     reads = "each 3x3 reads all maps before it through a 1x1 of four times its channels"
     canvas.text(20, base + 56, f"height: new channels, a step per doubling; {reads}", size=11)
     return canvas.done()
-
-
-_DRAWN: dict[type[Genotype], Callable[..., str]] = {
-    NasnetGenotype: _nasnet,
-    TreeGenotype: _tree,
-    MobileGenotype: _mobile,
-    PlainGenotype: _plain,
-    DenseGenotype: _dense,
-}

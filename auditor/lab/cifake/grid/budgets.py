@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from auditor.core.errors import UsageError
@@ -48,10 +48,6 @@ class GridBudget:
         counts = (self.train, self.validation, self.epochs, self.final_train, self.final_epochs, self.seeds, self.batch)
         if any(n is not None and n < 1 for n in (*counts, self.extractors, self.heads, self.test)):
             raise UsageError(f"budget {self.name!r}: every number must be at least 1.")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for results."""
-        return asdict(self)
 
     def changed(self, **values: Any) -> GridBudget:
         """The same with other numbers; ``None`` values are left out. Use "all" for a whole split."""

@@ -9,6 +9,7 @@ import numpy as np
 from auditor.core.config import Settings
 from auditor.core.errors import DataError
 from auditor.core.progress import Progress
+from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset
 from auditor.data.open import open_dataset
 from auditor.lab.cifake.grid.budgets import GridBudget
@@ -65,15 +66,27 @@ class GridData:
         return repeats
 
 
+def both_views(settings: Settings) -> tuple[ImageDataset, Dataset]:
+    """CIFAKE by source, and by class.
+
+    Raises
+    ------
+    DataError
+        If the two disagree.
+    """
+    dataset, classes = open_dataset("cifake", settings), open_dataset("cifake:class", settings)
+    if not isinstance(dataset, ImageDataset) or not np.array_equal(dataset.ids, classes.ids):
+        raise DataError("the two views of CIFAKE do not hold the same items.")
+    return dataset, classes
+
+
 def open_cifake(settings: Settings, budget: GridBudget, seed: int) -> GridData:
     """Open CIFAKE and share its items out.
 
     The validation split and everything the grid is trained on come from the train split; no content lies in both.
     The chosen topology is trained again on `GridBudget.final_train` items of the whole train split.
     """
-    dataset, classes = open_dataset("cifake", settings), open_dataset("cifake:class", settings)
-    if not isinstance(dataset, ImageDataset) or not np.array_equal(dataset.ids, classes.ids):
-        raise DataError("the two views of CIFAKE do not hold the same items.")
+    dataset, classes = both_views(settings)
     _, copies = np.unique(dataset.content_hashes, return_inverse=True)
     cells = dataset.labels * len(classes.class_names) + classes.labels
     is_train = dataset.items.splits == "train"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,7 @@ class GridExperiment(Experiment):
         return {
             "auditor": __version__,
             "started": started,
-            "budget": budget.as_dict(),
+            "budget": asdict(budget),
             "seed": self.seed,
             "published": PUBLISHED,
             "reproduction": budget.name == "paper",

@@ -142,7 +142,7 @@ class EasController(nn.Module):
                 entropies.append(-(log.exp() * log.clamp_min(-1e9)).sum())
             return action
 
-        block = pick(self.block_head(h), where.block_mask())
+        block = pick(self.block_head(h), where.open)
         h, c = self.decoder(self.block_embedding(torch.tensor([block])), (h, c))
         layer = pick(self.layer_head(h), where.layer_mask(block))
         if not self.dense:
@@ -185,7 +185,7 @@ def random_decision(
         bits = [int(torch.rand((), generator=random) < 0.5) if m else 0 for m in mask]
         return EasDecision(kind, genotype, tuple(bits))
     where = _open_places(genotype)
-    block = _uniform(where.block_mask(), random)
+    block = _uniform(where.open, random)
     layer = _uniform(where.layer_mask(block), random)
     kernel = int(torch.randint(len(EAS_KERNELS), (1,), generator=random))
     choice = (block, layer, kernel) if where.shape == PLAIN_SHAPE else (block, layer)
@@ -194,7 +194,7 @@ def random_decision(
 
 def _open_places(genotype: EasGenotype) -> Places:
     where = places(genotype)
-    if not where.room():
+    if not where.room:
         raise UsageError("every block of this network is full: it cannot be deepened.")
     return where
 

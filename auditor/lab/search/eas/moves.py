@@ -33,7 +33,7 @@ def walk(policy: Policy, start: EasGenotype, wider_steps: int, deeper_steps: int
     kinds: list[Literal["wider", "deeper"]] = ["wider"] * wider_steps
     kinds += ["deeper"] * deeper_steps
     for kind in kinds:
-        possible = any(wide_mask(genotype, sizes)) if kind == "wider" else places(genotype).room()
+        possible = any(wide_mask(genotype, sizes)) if kind == "wider" else places(genotype).room
         if possible:
             decisions.append(policy(kind, genotype))
             genotype = grown(decisions[-1], sizes)

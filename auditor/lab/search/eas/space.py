@@ -136,7 +136,8 @@ class Places:
     ----------
     positions : lists of token positions, by block
         A new layer goes behind the chosen one; empty for blocks without layers.
-    full : blocks that can take no more
+    open : bool of each block the actor can name
+        Whether it exists, holds layers and is not full.
     flat : int or None
         The block of fully connected layers, where no kernel is chosen.
     shape : (blocks, layers)
@@ -144,38 +145,31 @@ class Places:
     """
 
     positions: tuple[tuple[int, ...], ...]
-    full: tuple[bool, ...]
+    open: list[bool]
     flat: int | None
     shape: tuple[int, int]
 
-    def block_mask(self) -> list[bool]:
-        """Blocks that exist, hold layers and are not full."""
-        blocks = self.shape[0]
-        known = [bool(p) and not f for p, f in zip(self.positions, self.full, strict=True)]
-        return known + [False] * (blocks - len(known))
-
+    @property
     def room(self) -> bool:
         """Whether any layer can be added."""
-        return any(self.block_mask())
+        return any(self.open)
 
     def layer_mask(self, block: int) -> list[bool]:
         """Layers of a block that exist."""
-        n = len(self.positions[block])
-        return [k < n for k in range(self.shape[1])]
+        return [k < len(self.positions[block]) for k in range(self.shape[1])]
 
 
 def places(genotype: EasGenotype) -> Places:
     """Blocks of a plain network end with its pooling layers, those of a DenseNet with its transitions."""
     names = tokens(genotype)
-    found: list[list[int]] = [[]]
+    blocks: list[list[int]] = [[]]
     for position, token in enumerate(names):
         if token in ("pool", "t"):
-            found.append([])
+            blocks.append([])
         else:
-            found[-1].append(position)
-    plain = isinstance(genotype, PlainGenotype)
-    shape = PLAIN_SHAPE if plain else DENSE_SHAPE
-    found = found[: shape[0]]
-    flat = next((b for b, own in enumerate(found) if own and names[own[0]].startswith("fc")), None)
-    room = len(names) < MAX_STEPS
-    return Places(tuple(map(tuple, found)), tuple(len(own) >= shape[1] or not room for own in found), flat, shape)
+            blocks[-1].append(position)
+    shape = PLAIN_SHAPE if isinstance(genotype, PlainGenotype) else DENSE_SHAPE
+    blocks = blocks[: shape[0]]
+    flat = next((b for b, own in enumerate(blocks) if own and names[own[0]].startswith("fc")), None)
+    free = [0 < len(own) < shape[1] and len(names) < MAX_STEPS for own in blocks]
+    return Places(tuple(map(tuple, blocks)), free + [False] * (shape[0] - len(free)), flat, shape)

@@ -201,10 +201,10 @@ def test_blocks_end_with_pools_and_can_be_full() -> None:
     genotype = plain("c4k3 c4k3 p " + "c4k3 " * 10 + "m f8")
     where = places(genotype)
     assert where.positions == ((0, 1), tuple(range(3, 13)), (14,))
-    assert (where.flat, where.block_mask()) == (2, [True, False, True, False, False])
+    assert (where.flat, where.open) == (2, [True, False, True, False, False])
     longest = plain(" ".join(["c4k3 c4k3 p"] * 16 + ["m", "f8"]))
     assert len(tokens(longest)) == MAX_STEPS
-    assert not places(longest).room()
+    assert not places(longest).room
     for refuse in (
         lambda: make().deeper(longest, draws(0)),
         lambda: random_decision("deeper", longest, "small", draws(0)),
@@ -213,11 +213,7 @@ def test_blocks_end_with_pools_and_can_be_full() -> None:
             refuse()
     done = walk(lambda kind, g: random_decision(kind, g, "small", draws(0)), longest, 0, 3, "small")
     assert done == []
-    assert places(DenseGenotype(stem=8, blocks=((4,) * 20, (4,), (4,)), transitions=(6, 5))).block_mask() == [
-        False,
-        True,
-        True,
-    ]
+    assert places(DenseGenotype(stem=8, blocks=((4,) * 20, (4,), (4,)), transitions=(6, 5))).open == [False, True, True]
 
 
 def test_new_layers_go_behind_the_chosen_one() -> None:
