@@ -58,18 +58,19 @@ class DetectionBenchmark(Experiment):
         context = BenchmarkContext(at.settings, at.fits, options, self.runs, at.workers or 1, at.progress)
         cells: list[Cell] = []
         not_run: list[dict[str, str]] = []
-        for one in self.sets:
-            if why := one.absent(context):
-                at.progress.stage(one.name, f"not run: {why}")
-                not_run.append({"set": one.name, "reason": why})
+        for each in self.sets:
+            if why := each.absent(context):
+                at.progress.stage(each.name, f"not run: {why}")
+                not_run.append({"set": each.name, "reason": why})
                 continue
-            cells += [_cell(one, seed, context, at.folder, stages) for seed in range(one.seeds(context, options.seeds))]
+            seeds = range(each.seeds(context, options.seeds))
+            cells += [_cell(each, seed, context, at.folder, stages) for seed in seeds]
         return {
             "budget": options.audit_budget or "quick",
             "reproduction": "not a reproduction of any paper's networks",
             "options": vars(options),
             "seconds of all parts": round(sum(record.seconds for record in stages.done), 1),
-            "about": {one.name: {"summary": one.summary, "limits": one.limits} for one in self.sets},
+            "about": {each.name: {"summary": each.summary, "limits": each.limits} for each in self.sets},
             "not run": not_run,
             **summarise(cells),
         }
@@ -79,31 +80,28 @@ class DetectionBenchmark(Experiment):
         return {**plots(document), REPORT: report_text(document)}
 
 
-def _cell(one: BenchmarkSet, seed: int, context: BenchmarkContext, out: Path, stages: Stages) -> Cell:
+def _cell(benchmark_set: BenchmarkSet, seed: int, context: BenchmarkContext, out: Path, stages: Stages) -> Cell:
     """Figures of one set and seed, computed or read."""
-    name = f"{slug(one.name)}-{seed}"
+    name = f"{slug(benchmark_set.name)}-{seed}"
     rows, drawn = f"{CELLS}/{name}.json", f"{CELLS}/{name}.npz"
-    context.progress.stage(one.name, f"seed {seed}")
+    context.progress.stage(benchmark_set.name, f"seed {seed}")
 
     def produce() -> None:
-        document, arrays = measure_case(one.case(context, seed), context.options.draws)
+        document, arrays = measure_case(benchmark_set.case(context, seed), context.options.draws)
         with atomic_write(out / drawn) as handle:
             np.savez(handle, **{key: value.astype(np.float32) for key, value in arrays.items()})  # type: ignore[arg-type]
-        write_json(out / rows, {"set": one.name, "seed": seed, **document})
+        write_json(out / rows, {"set": benchmark_set.name, "seed": seed, **document})
 
-    stages.run(name, _inputs(one, seed, context), [rows, drawn], produce)
-    return Cell(read_json(out / rows), load_npz(out / drawn))
-
-
-def _inputs(one: BenchmarkSet, seed: int, context: BenchmarkContext) -> dict[str, Any]:
-    return {
+    inputs = {
         "schema": DetectionBenchmark.schema,
         "version": __version__,
         "code": _code(),
-        "set": one.name,
+        "set": benchmark_set.name,
         "draws": context.options.draws,
-        "data": one.inputs(context, seed),
+        "data": benchmark_set.inputs(context, seed),
     }
+    stages.run(name, inputs, [rows, drawn], produce)
+    return Cell(read_json(out / rows), load_npz(out / drawn))
 
 
 @cache
