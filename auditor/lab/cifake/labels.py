@@ -25,7 +25,7 @@ CROWD = ("label_errors", "cifar10", "mturk.json")
 
 
 def _items(run: Run) -> pd.DataFrame:
-    """``id, source`` (FAKE or REAL) and ``label`` of every item, whether it is ``flagged``, and the model ``agrees``."""
+    """``id, source`` (FAKE or REAL) and ``label`` of every item, if it is ``flagged``, and if the model ``agrees``."""
     ids, suspects = pd.Series(run.ids), run.findings.loc[run.findings["code"] == "LE001", "id"]
     agrees = np.asarray(run.pred_probs).argmax(axis=1) == run.labels
     columns = {"label": run.labels, "flagged": ids.isin(suspects), "agrees": agrees}
