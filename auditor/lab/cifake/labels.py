@@ -45,13 +45,9 @@ def audit_by_source(run: Run) -> list[dict[str, Any]]:
             continue
         n, flagged = len(own), int(own["flagged"].sum())
         by_class = [
-            {
-                "class": run.class_names[label],
-                "n": len(of),
-                "flagged": int(of["flagged"].sum()),
-                "agreement": float(of["agrees"].mean()),
-            }
-            for label, of in own.groupby("label")
+            {"class": name, "n": len(of), "flagged": int(of["flagged"].sum()), "agreement": float(of["agrees"].mean())}
+            for k, name in enumerate(run.class_names)
+            if not (of := own[own["label"] == k]).empty
         ]
         row = {
             "source": source,

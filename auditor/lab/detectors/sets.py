@@ -113,7 +113,9 @@ class Case:
 class BenchmarkSet(Protocol):
     """One set of the benchmark."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Unique; its first word names the family."""
 
     @property
     def summary(self) -> str:
