@@ -6,14 +6,63 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from auditor.core.errors import AuditorError
+from auditor.core.errors import AuditorError, storage_errors
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+class _Forgiving:
+    """A standard stream whose reader may go away (``| head``): the rest is dropped, the command ends as it would."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._dropping():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._dropping():
+            self._stream.flush()
+
+    @contextmanager
+    def _dropping(self) -> Iterator[None]:
+        with storage_errors(getattr(self._stream, "name", "output")):
+            try:
+                yield
+            except OSError as error:
+                # What is still held goes nowhere too, or Python's last flush would end in exit code 120.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+                if not isinstance(error, BrokenPipeError):
+                    raise
+
+
+@contextmanager
+def forgiving_streams() -> Iterator[None]:
+    """Let a command run to its own exit code when whoever reads its output has gone.
+
+    Raises
+    ------
+    StorageError
+        If standard output or error lead to a full disk.
+    """
+    out, err = (cast(TextIO, _Forgiving(s or open(os.devnull, "w"))) for s in (sys.stdout, sys.stderr))  # noqa: SIM115
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            yield
+        finally:
+            out.flush()
+            err.flush()
 
 
 @cache

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+import traceback
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
-from auditor.cli.console import fail, say
+from auditor.cli.console import command_line, fail, forgiving_streams, say
 from auditor.core.errors import AuditorError
 from auditor.core.registry import Registry
 from auditor.core.version import __version__
@@ -39,11 +42,27 @@ COMMANDS: Registry[Any] = Registry(
     },
     "auditor.commands",
 )
-#: Exit code of an interrupted command (128 + SIGINT).
-INTERRUPTED = 130
+#: Exit code of an interrupted command (128 + SIGINT), and of a fault of the program (EX_SOFTWARE).
+INTERRUPTED, CRASHED = 130, 70
+
+
+class _Group(typer.core.TyperGroup):
+    """Keeps Typer from taking an end of file or a lost connection for an abort by the user (exit code 1)."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (EOFError, OSError) as error:
+            raise _Unexpected from error
+
+
+class _Unexpected(Exception):
+    """Carries an error past Typer as its cause."""
+
 
 app = typer.Typer(
     name="auditor",
+    cls=_Group,
     help="Find the wrong labels in a data set, say how many there are, and re-rank models on the corrected labels.",
     no_args_is_help=True,
     add_completion=False,
@@ -75,16 +94,39 @@ def _root(
 def run(arguments: list[str] | None = None) -> None:
     """Entry point of the console script: run, and turn errors into messages and exit codes."""
     try:
+        with forgiving_streams():
+            code = _exit_code(arguments)
+    except AuditorError as error:  # the last of the output met a full disk
+        fail(error)
+        code = error.exit_code
+    sys.exit(code)
+
+
+def _exit_code(arguments: list[str] | None) -> int | str | None:
+    try:
         app(args=arguments, standalone_mode=True)
+    except SystemExit as end:
+        return end.code
     except AuditorError as error:
         fail(error)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except KeyboardInterrupt:
         say("Interrupted. Repeat the command to continue where it was.")
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
-        sys.stderr.close()
-        sys.exit(0)
+        return INTERRUPTED
     except MemoryError:
         say("Error: out of memory.\n  Use a smaller budget, fewer workers, or the streaming `auditor flag`.")
-        sys.exit(4)
+        return 4
+    except Exception as error:  # noqa: BLE001  the last place where a fault of our own can be told
+        _tell_crash(error.__cause__ if isinstance(error, _Unexpected) and error.__cause__ else error)
+        return CRASHED
+    return 0
+
+
+def _tell_crash(error: BaseException) -> None:
+    with tempfile.NamedTemporaryFile("w", prefix="auditor-crash-", suffix=".txt", delete=False) as report:
+        report.write(f"auditor {__version__}, Python {sys.version}\n{command_line()}\n\n")
+        report.write("".join(traceback.format_exception(error)))
+    say(
+        f"Error: auditor itself failed: {type(error).__name__}: {error}.\n"
+        f"  The full trace is in {report.name}; please report it."
+    )

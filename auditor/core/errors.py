@@ -20,8 +20,8 @@
         ├── StorageError      4   no space left, no permission, read-only
         └── MemoryGuardError  4   the request needs more memory than there is
 
-The number is the process's exit code. 1 is kept for a gate that failed (`auditor check`) and 130 for an
-interrupted run. Each message says what is wrong, where, and the way out.
+The number is the process's exit code. 1 is kept for a gate that failed (`auditor check`), 70 for a fault of the
+program and 130 for an interrupted run. Each message says what is wrong, where, and the way out.
 """
 
 from __future__ import annotations
