@@ -7,7 +7,7 @@ import json
 import math
 import os
 import pickle
-import zipfile
+import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -16,7 +16,7 @@ from typing import IO, Any, ClassVar
 
 import numpy as np
 
-from auditor.core.errors import UnreadableError, UnsafeFileError, storage_errors
+from auditor.core.errors import AuditorError, MemoryGuardError, UnreadableError, UnsafeFileError, storage_errors
 
 
 @contextmanager
@@ -108,18 +108,61 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
+def regular_file(path: Path | str) -> Path:
+    """`path`, if a file lies there whose reading ends: no folder, no pipe, no device.
 
     Raises
     ------
     UnreadableError
-        If it is absent or not JSON.
     """
+    path = Path(path)
     try:
-        return json.loads(Path(path).read_bytes())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UnreadableError(f"cannot read {str(path)!r} as JSON: {error}.") from error
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise UnreadableError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from error
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        raise UnreadableError(
+            f"{str(path)!r} is {kinds.get(stat.S_IFMT(mode), 'a device')}, not a regular file.",
+            "Save what it gives in a file first.",
+        )
+    return path
+
+
+@contextmanager
+def reading(path: Path | str, form: str) -> Iterator[Path]:
+    """Parse a file of anybody's: whatever the parser raises is said to be wrong with the file.
+
+    Parameters
+    ----------
+    path : Path or str
+    form : str
+        What it is read as, e.g. ``"JSON"``.
+
+    Raises
+    ------
+    UnreadableError
+        If it is no regular file, cannot be read, or is not what it should be.
+    MemoryGuardError
+        If what it holds does not fit into memory.
+    """
+    path = regular_file(path)
+    try:
+        yield path
+    except AuditorError:
+        raise
+    except MemoryError as error:
+        raise MemoryGuardError(f"{str(path)!r} needs more memory than there is: {error}.") from error
+    except Exception as error:
+        # Parsers fed damaged bytes raise nearly anything: zlib.error, RecursionError, IndexError, NotImplementedError.
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UnreadableError(f"cannot read {str(path)!r} as {form}: {reason.strip().rstrip('.')}.") from error
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; raises `UnreadableError` if it is absent or not JSON."""
+    with reading(path, "JSON") as file:
+        return json.loads(file.read_bytes())
 
 
 def load_npy(path: Path, mmap: bool = False) -> np.ndarray:
@@ -148,16 +191,19 @@ def load_npz(path: Path, names: Collection[str] | None = None) -> dict[str, np.n
 
 @contextmanager
 def _reading_arrays(path: Path) -> Iterator[None]:
-    try:
-        with open(path, "rb") as handle:
+    with reading(path, "a NumPy file") as file:
+        with open(file, "rb") as handle:
             refuse_pickle(path, handle.read(6))
-        yield
-    except OSError as error:
-        raise UnreadableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
-    except zipfile.BadZipFile as error:
-        raise UnreadableError(f"{str(path)!r} is a damaged .npz archive: {error}.") from error
-    except (EOFError, ValueError) as error:
-        raise _array_error(path, error) from error
+        try:
+            yield
+        except ValueError as error:
+            if "pickle" in str(error).lower() or "object" in str(error).lower():
+                raise UnsafeFileError(
+                    f"{str(path)!r} holds Python objects or is a pickle, which can run code when loaded; it was not "
+                    "opened.",
+                    "Save a plain numeric or string array with numpy.save(path, array).",
+                ) from error
+            raise
 
 
 def refuse_pickle(path: Path | str, head: bytes) -> None:
@@ -168,15 +214,6 @@ def refuse_pickle(path: Path | str, head: bytes) -> None:
             f"{str(path)!r} is a Python pickle, which can run code when loaded; it was not opened.",
             "Save the array with numpy.save(path, array) or as parquet.",
         )
-
-
-def _array_error(path: Path, error: Exception) -> UnreadableError | UnsafeFileError:
-    if "pickle" in str(error).lower() or "object" in str(error).lower():
-        return UnsafeFileError(
-            f"{str(path)!r} holds Python objects or is a pickle, which can run code when loaded; it was not opened.",
-            "Save a plain numeric or string array with numpy.save(path, array).",
-        )
-    return UnreadableError(f"{str(path)!r} is not a readable NumPy file: {error}.")
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -207,12 +244,6 @@ class _AsksForMore(pickle.UnpicklingError):
     pass
 
 
-#: What loading a damaged pickle raises.
-_DAMAGED = (
-    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, KeyError, AttributeError, MemoryError),
-)
-
-
 def unpickle_arrays(raw: bytes, where: str, encoding: str = "ASCII") -> Any:
     """Arrays, lists, dictionaries and numbers out of a pickle, without running anything it says.
 
@@ -230,5 +261,5 @@ def unpickle_arrays(raw: bytes, where: str, encoding: str = "ASCII") -> Any:
             f"{where} holds Python objects other than arrays ({error}), which could run code; it was not loaded.",
             "Fetch the published file again, or save it as plain arrays or JSON.",
         ) from error
-    except _DAMAGED as error:
+    except Exception as error:  # damaged pickles raise nearly anything
         raise UnreadableError(f"{where} is damaged: {error}.", "Fetch it again.") from error
