@@ -16,7 +16,7 @@ from auditor.core.files import atomic_write
 from auditor.patch.copies import Change, CopyState, new_folder
 from auditor.patch.matching import Match, Row, check_header, match_apply, match_revert, refuse
 from auditor.patch.open_target import open_target
-from auditor.patch.records import Patch, labels_cell, primary_label
+from auditor.patch.records import OPS, Patch, labels_cell, primary_label
 from auditor.patch.target import Edit, Target
 
 MAPPING_COLUMNS = ("id", "split", "index", "path", "op", "from", "to", "hash")
@@ -78,9 +78,7 @@ def verify_patch(
     DataError
         Refusal rules 1 to 4.
     """
-    target, match = _matched(patch, reference, settings, force_index, label_column)
-    refuse(match, target, "verify")
-    return _result("verify", patch, target, match)
+    return _fit("verify", patch, reference, settings, label_column, force_index)[-1]
 
 
 def apply_patch(
@@ -113,26 +111,18 @@ def apply_patch(
     """
     if (out is None) == (mapping is None):
         raise UsageError("give either a folder for the copy or a mapping file.", "--out FOLDER | --mapping FILE.csv")
-    target, match = _matched(patch, reference, settings, force_index, label_column)
-    refuse(match, target, "apply")
-    if mapping is not None:
-        _write_mapping(mapping, target, match)
-        return replace(_result("apply", patch, target, match), out=str(mapping))
-    assert out is not None
-    changes = [
-        Change(row.key, row.record.id, row.record.op, row.record.from_label, row.record.to, row.now)
-        for row in match.rows
-    ]
-    state = _state(target)
-    changed = _by_key(match.rows)
-    labels = {key: primary_label(row.record) for key, row in changed.items() if primary_label(row.record) != row.now}
+    target, match, result = _fit("apply", patch, reference, settings, label_column, force_index)
+    if out is None:
+        _write_mapping(mapping or Path(), target, match)
+        return replace(result, out=str(mapping))
+    state, labels = target.memory, {}
+    for key, row in _by_key(match.rows).items():
+        if row.record.op != "drop" and primary_label(row.record) != row.now:
+            labels[key] = primary_label(row.record)
+    changes = [Change(r.key, r.record.id, r.record.op, r.record.from_label, r.record.to, r.now) for r in match.rows]
     after = replace(state, changes=[*state.changes, *changes], patches=_with_patch(state, patch, match))
-    edit = Edit(
-        {k: v for k, v in labels.items() if changed[k].record.op != "drop"}, {}, after.multi, frozenset(after.dropped)
-    )
-    _write_copy(out, target, edit, after, settings, link)
-    place = target.multi_place if after.multi else None
-    return replace(_result("apply", patch, target, match), out=str(out), multi_place=place)
+    _write_copy(out, target, labels, {}, after, settings, link)
+    return replace(result, out=str(out), multi_place=target.multi_place if after.multi else None)
 
 
 def revert_patch(
@@ -152,29 +142,41 @@ def revert_patch(
     DataError, UsageError
         As `apply_patch`; also where a later patch changed the same rows, or dropped rows are not there to put back.
     """
-    opened = open_target(reference, settings)
-    target = opened.target
-    check_header(patch, target, label_column)
-    match = match_revert(patch, target, opened.split)
-    refuse(match, target, "revert")
-    state = _state(target)
-    back = _by_key(match.rows)
+    target, match, result = _fit("revert", patch, reference, settings, label_column)
+    state, back = target.memory, _by_key(match.rows)
     taken = {(row.key, row.record.id, row.record.from_label, row.record.op) for row in match.rows}
     changes = [c for c in state.changes if (c.key, c.id, c.from_label, c.op) not in taken]
     after = replace(state, changes=changes, patches=[p for p in state.patches if p["digest"] != patch.digest])
     labels = {k: row.was for k, row in back.items() if row.was is not None and row.was != row.now}
     raws = {k: row.raw for k, row in back.items() if row.raw is not None and k in labels}
-    edit = Edit(labels, raws, after.multi, frozenset(after.dropped))
-    _write_copy(out, target, edit, after, settings, link)
-    return replace(_result("revert", patch, target, match), out=str(out))
+    _write_copy(out, target, labels, raws, after, settings, link)
+    return replace(result, out=str(out))
 
 
-def _matched(
-    patch: Patch, reference: str, settings: Settings, force_index: bool, label_column: str | None
-) -> tuple[Target, Match]:
-    opened = open_target(reference, settings)
-    check_header(patch, opened.target, label_column)
-    return opened.target, match_apply(patch, opened.target, opened.split, force_index)
+def _fit(
+    command: str, patch: Patch, reference: str, settings: Settings, label_column: str | None, force_index: bool = False
+) -> tuple[Target, Match, PatchResult]:
+    """Open the data and find the rows of the patch; what forbids the command stops it here."""
+    target = open_target(reference, settings)
+    check_header(patch, target, label_column)
+    match = match_revert(patch, target) if command == "revert" else match_apply(patch, target, force_index)
+    refuse(match, target, command)
+    counts = Counter(row.record.op for row in match.rows)
+    result = PatchResult(
+        command=command,
+        dataset=target.dataset.name,
+        records=len(patch.records),
+        changed={op: counts[op] for op in OPS},
+        done=match.done,
+        other=[{"line": r.line, "key": key, "label": name, "from": r.from_label} for r, key, name in match.other],
+        forced=[
+            {"key": r.key, "index": r.record.index, "now": r.now, "from": r.record.from_label}
+            for r in match.rows
+            if r.forced
+        ],
+        warnings=match.warnings,
+    )
+    return target, match, result
 
 
 def _by_key(rows: list[Row]) -> dict[str, Row]:
@@ -185,24 +187,14 @@ def _by_key(rows: list[Row]) -> dict[str, Row]:
     DataError
         If two records change one row, which only ``--force-index`` can bring about.
     """
-    found: dict[str, Row] = {}
+    by_key: dict[str, Row] = {}
     for row in rows:
-        if row.key in found:
+        if (first := by_key.setdefault(row.key, row)) is not row:
             raise DataError(
-                f"two records change one row: {found[row.key].record.where()} and {row.record.where()}.",
+                f"two records change one row: {first.record.where()} and {row.record.where()}.",
                 "Their row numbers do not fit this data; leave --force-index out.",
             )
-        found[row.key] = row
-    return found
-
-
-def _state(target: Target) -> CopyState:
-    if target.state is not None:
-        return target.state
-    dataset = target.dataset
-    return CopyState(
-        dataset.reference, target.open_as(), tuple(dataset.class_names), dataset.hash_scheme, target.column
-    )
+    return by_key
 
 
 def _with_patch(state: CopyState, patch: Patch, match: Match) -> list[dict[str, Any]]:
@@ -213,23 +205,27 @@ def _with_patch(state: CopyState, patch: Patch, match: Match) -> list[dict[str, 
     return [*state.patches, {"digest": patch.digest, "name": patch.header.name, "forced": forced}]
 
 
-def _write_copy(out: Path, target: Target, edit: Edit, state: CopyState, settings: Settings, link: bool) -> None:
+def _write_copy(
+    out: Path,
+    target: Target,
+    labels: dict[str, str],
+    raws: dict[str, str],
+    after: CopyState,
+    settings: Settings,
+    link: bool,
+) -> None:
     """Write the copy beside `out`, read it again, compare every label, and only then give it its name."""
-    expected = {
-        str(key): edit.labels.get(str(key), str(name))
-        for key, name in zip(target.keys, target.given_names, strict=True)
-        if str(key) not in edit.dropped
-    }
-    was_aside = target.state.dropped if target.state is not None else set()
-    names = {c.key: c.was for c in (target.state.changes if target.state is not None else []) if c.op == "drop"}
-    expected |= {key: names[key] for key in was_aside - edit.dropped}
+    before, edit = target.memory, Edit(labels, raws, after.multi, frozenset(after.dropped))
+    expected = {change.key: change.was for change in before.changes if change.op == "drop"}
+    expected |= dict(zip(map(str, target.keys), map(str, target.given_names), strict=True)) | labels
+    expected = {key: name for key, name in expected.items() if key not in edit.dropped}
     with new_folder(out) as folder:
-        raws, extra = target.write(folder, edit, link)
+        replaced, extra, open_as = target.write(folder, edit, link)
         # Only the changes made just now can have a spelling that was replaced just now.
-        old = len(target.state.changes) if target.state is not None else 0
-        changes = [*state.changes[:old], *(replace(c, raw=raws.get(c.key)) for c in state.changes[old:])]
-        replace(state, changes=changes, extra=extra, open_as=target.open_as()).write(folder)
-        written = open_target(str(folder), settings).target
+        old = len(before.changes)
+        changes = [*after.changes[:old], *(replace(c, raw=replaced.get(c.key)) for c in after.changes[old:])]
+        replace(after, changes=changes, extra=extra, open_as=open_as).write(folder)
+        written = open_target(str(folder), settings)
         found = dict(zip(map(str, written.keys), map(str, written.given_names), strict=True))
         if found != expected:
             wrong = next((k for k in {**expected, **found} if expected.get(k) != found.get(k)), "")
@@ -253,21 +249,3 @@ def _write_mapping(path: Path, target: Target, match: Match) -> None:
         table.writerow([items.ids[k], items.splits[k], items.index[k], path_here, record.op, row.now, to, record.id])
     with atomic_write(path) as handle:
         handle.write(text.getvalue().encode("utf-8", "backslashreplace"))
-
-
-def _result(command: str, patch: Patch, target: Target, match: Match) -> PatchResult:
-    counts = Counter(row.record.op for row in match.rows)
-    return PatchResult(
-        command=command,
-        dataset=target.dataset.name,
-        records=len(patch.records),
-        changed={op: counts.get(op, 0) for op in ("relabel", "multi", "drop")},
-        done=match.done,
-        other=[{"line": r.line, "key": key, "label": name, "from": r.from_label} for r, key, name in match.other],
-        forced=[
-            {"key": r.key, "index": r.record.index, "now": r.now, "from": r.record.from_label}
-            for r in match.rows
-            if r.forced
-        ],
-        warnings=match.warnings,
-    )

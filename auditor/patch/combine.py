@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from auditor.core.errors import DataError, UsageError
-from auditor.patch.records import Patch, PatchRecord, chain, check_patch, describe, primary_label
+from auditor.patch.records import Patch, check_patch, contradictions, describe, unique_records
 
 SHOW_SCHEMA = "auditor.patch-show/1"
 
@@ -69,27 +69,12 @@ def merge_patches(patches: Sequence[Patch], names: Sequence[str]) -> Merged:
             notes.append(f"{name} lists the classes in another order; they were matched by name")
         if first.split == other.split and first.fingerprint != other.fingerprint:
             notes.append(f"{names[0]} and {name} were made for different states of the data")
-    chosen: dict[tuple[str, str], tuple[PatchRecord, str]] = {}
-    conflicts, repeated = [], 0
-    for patch, name in zip(patches, names, strict=True):
-        for record in patch.records:
-            before, before_name = chosen.setdefault((record.id, record.from_label), (record, name))
-            if before is record:
-                continue
-            if before.outcome == record.outcome:
-                repeated += 1
-            else:
-                conflicts.append(
-                    f"{before_name} {before.where()}: {describe(before)}; {name} {record.where()}: {describe(record)}"
-                )
-    outcome = {key: record for key, (record, _) in chosen.items()}
-    for record, name in chosen.values():
-        if (follow := chain(record, outcome)) is not None:
-            after = primary_label(record)
-            conflicts.append(
-                f"{name} {record.where()}: {record.from_label!r} to {after!r}; "
-                f"{chosen[follow.id, after][1]} {follow.where()}: {after!r} to {describe(follow)}"
-            )
+    every = [record for patch in patches for record in patch.records]
+    name_of = {id(record): name for patch, name in zip(patches, names, strict=True) for record in patch.records}
+    conflicts = [
+        "; ".join(f"{name_of[id(record)]} {record.where()}: {describe(record)}" for record in pair)
+        for pair in contradictions(every)
+    ]
     if conflicts:
         more = f"\n    .. and {len(conflicts) - 20:,} more" if len(conflicts) > 20 else ""
         raise DataError(
@@ -104,9 +89,9 @@ def merge_patches(patches: Sequence[Patch], names: Sequence[str]) -> Merged:
         notes.append("the patches are for different splits; row numbers are hints within their split")
     if any(p.header.license != "CC0-1.0" for p in patches):
         header = replace(header, license="CC-BY-4.0")
-    records = tuple(record for record, _ in chosen.values())
+    records = tuple(unique_records(every).values())
     check_patch(header, records, "the union")
-    return Merged(Patch(header, records), repeated, tuple(notes))
+    return Merged(Patch(header, records), len(every) - len(records), tuple(notes))
 
 
 def summary(patch: Patch) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, UnknownNameError
@@ -17,13 +18,21 @@ from auditor.core.version import __version__
 from auditor.data.open import DATASETS
 from auditor.data.reference import parse_reference
 from auditor.patch.open_target import open_target
-from auditor.patch.records import EVALUATION_SPLITS, OPS, Patch, PatchHeader, PatchRecord, check_patch
+from auditor.patch.records import (
+    EVALUATION_SPLITS,
+    OPS,
+    REASONS,
+    Patch,
+    PatchHeader,
+    PatchRecord,
+    check_patch,
+    disagreements,
+    record_of,
+    unique_records,
+)
 from auditor.review.consensus import ItemConsensus
 from auditor.runs import layout
 from auditor.runs.run import Run
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 #: What becomes of items to which both labels apply: ``strict`` counts them as wrong, ``lenient`` as right.
 Treatment = Literal["strict", "lenient"]
@@ -50,10 +59,8 @@ class Created:
     conflicts: list[str]
 
 
-def operation(
-    consensus: ItemConsensus, given: str, treatment: Treatment
-) -> tuple[str, tuple[str, ...], str | None] | None:
-    """Operation, labels after and reason of a consensus; None where it changes nothing.
+def corrected_labels(consensus: ItemConsensus, given: str, treatment: Treatment) -> tuple[str, ...]:
+    """Labels after a consensus: the given one where it changes nothing, none where the item is to be dropped.
 
     Raises
     ------
@@ -61,17 +68,13 @@ def operation(
         If the consensus names no class although its verdict needs one.
     """
     verdict, label = consensus.verdict, consensus.label
-    if verdict in ("neither", "bad_item"):
-        return "drop", (), verdict
-    if verdict == "both" and treatment == "lenient":
-        return None
-    if verdict != "both" and verdict != "suggested" and not verdict.startswith("other:"):
-        return None
+    if verdict in REASONS:
+        return ()
+    if not verdict.startswith(("suggested", "other:", "both")) or (verdict == "both" and treatment == "lenient"):
+        return (given,)
     if label is None or (verdict == "both" and label == given):
         raise DataError(f"item {consensus.item_id!r}: the consensus is {verdict!r}, but it names no other class.")
-    if label == given:
-        return None
-    return ("multi", (given, label), None) if verdict == "both" else ("relabel", (label,), None)
+    return (given, label) if verdict == "both" else (label,)
 
 
 def create_patch(
@@ -112,73 +115,57 @@ def create_patch(
     UnknownNameError
         If an item is not in the run.
     """
-    items = run.items
-    row_of = {item: k for k, item in enumerate(items["id"].tolist())}
-    given, hashes = items["given"].to_numpy(), items["content_hash"].to_numpy()
-    splits, index = items["split"].to_numpy(), items["index"].to_numpy()
-    paths = items["path"].to_numpy() if "path" in items else np.full(len(items), None)
+    items, consensus = run.items, list(consensus)
+    places = pd.Index(items["id"]).get_indexer([decided.item_id for decided in consensus])
+    if (places < 0).any():
+        unknown = consensus[int(places.argmin())].item_id
+        raise UnknownNameError("item", unknown, [f"{len(items):,} items of {run.path}"], [])
     ranks = dict(zip(run.findings["id"], run.findings["rank"], strict=True))
-    judged: list[tuple[ItemConsensus, int, PatchRecord | None]] = []
+    judged: list[tuple[ItemConsensus, dict[str, Any], PatchRecord | None]] = []
     left_out: Counter[str] = Counter()
-    for one in consensus:
-        if one.item_id not in row_of:
-            raise UnknownNameError("item", one.item_id, [f"{len(items):,} items of {run.path}"], [])
-        row = row_of[one.item_id]
-        outcome = operation(one, str(given[row]), treatment)
-        record = None
-        if outcome is None:
-            left_out[one.verdict] += 1
-        else:
-            op, to, reason = outcome
-            record = PatchRecord(
-                id=str(hashes[row]),
-                op=op,
-                from_label=str(given[row]),
-                to=to,
-                reason=reason,
-                verdict=one.verdict,
-                votes=dict(one.votes),
-                n=one.n,
-                posterior=one.posterior,
-                index=int(index[row]),
-                path=None if paths[row] is None else str(paths[row]),
-                rank=None if one.item_id not in ranks else int(ranks[one.item_id]),
-            )
-        judged.append((one, row, record))
-    conflicts = _conflicts(judged, given, hashes)
+    order = np.argsort(places)
+    for k, row in zip(order, items.iloc[places[order]].to_dict("records"), strict=True):
+        decided = consensus[k]
+        labels = corrected_labels(decided, row["given"], treatment)
+        record = record_of(
+            row["given"],
+            labels,
+            decided.verdict,
+            id=row["content_hash"],
+            verdict=decided.verdict,
+            votes=dict(decided.votes),
+            n=decided.n,
+            posterior=decided.posterior,
+            index=row["index"],
+            path=row.get("path"),
+            rank=ranks.get(decided.item_id),
+        )
+        left_out.update([decided.verdict] if record is None else [])
+        judged.append((decided, row, record))
+    # An item found right beside a corrected copy disagrees with it too.
+    conflicts = list(
+        disagreements(
+            ((row["content_hash"], row["given"]), record, decided)
+            for decided, row, record in judged
+            if record is not None or decided.verdict == "given"
+        )
+    )
+    words = [f"{a.item_id} and {b.item_id}: {a.verdict} and {b.verdict}" for _, a, b in conflicts]
     if conflicts and not leave_out_conflicts:
         raise DataError(
-            "exact copies of one item were judged differently:\n    " + "\n    ".join(conflicts[:10]),
+            "exact copies of one item were judged differently:\n    " + "\n    ".join(words[:10]),
             "Judge them again in the review, or leave them out with --leave-out-conflicts.",
         )
-    contested = {item for text in conflicts for item in text.split(": ")[0].split(" and ")}
-    kept = [(row, record) for one, row, record in judged if record is not None and one.item_id not in contested]
-    left_out.update(f"{record.verdict} ({record.op})" for _, record in kept if record.op not in only)
-    kept = [(row, record) for row, record in kept if record.op in only]
-    require_human_verdicts([(str(splits[row]), record) for row, record in kept])
-    header = _header(run, items, sorted({str(splits[row]) for row, _ in kept}), settings, license, created)
-    order = sorted(kept, key=lambda pair: (pair[1].rank is None, pair[1].rank or 0, pair[0]))
-    records: dict[tuple[str, str], PatchRecord] = {}
-    for _, record in order:
-        records.setdefault((record.id, record.from_label), record)
-    check_patch(header, list(records.values()), "the new patch")
-    return Created(Patch(header, tuple(records.values())), dict(left_out), conflicts)
-
-
-def _conflicts(
-    judged: Sequence[tuple[ItemConsensus, int, PatchRecord | None]], given: np.ndarray, hashes: np.ndarray
-) -> list[str]:
-    """Copies with one label and two outcomes; an item found right beside a corrected copy is one too."""
-    seen: dict[tuple[str, str], tuple[ItemConsensus, Any]] = {}
-    found = []
-    for one, row, record in judged:
-        if record is None and one.verdict != "given":
-            continue
-        outcome = None if record is None else record.outcome
-        first, before = seen.setdefault((str(hashes[row]), str(given[row])), (one, outcome))
-        if before != outcome:
-            found.append(f"{first.item_id} and {one.item_id}: {first.verdict} and {one.verdict}")
-    return found
+    contested = {key for key, _, _ in conflicts}
+    agreed = [(row["split"], r) for _, row, r in judged if r is not None and (r.id, r.from_label) not in contested]
+    left_out.update(f"{record.verdict} ({record.op})" for _, record in agreed if record.op not in only)
+    chosen = [(split, record) for split, record in agreed if record.op in only]
+    require_human_verdicts(chosen)
+    header = _header(run, items, sorted({split for split, _ in chosen}), settings, license, created)
+    ranked = sorted((record for _, record in chosen), key=lambda record: (record.rank is None, record.rank))
+    records = tuple(unique_records(ranked).values())
+    check_patch(header, records, "the new patch")
+    return Created(Patch(header, records), dict(left_out), words)
 
 
 def require_human_verdicts(records: Iterable[tuple[str | None, PatchRecord]]) -> None:
@@ -228,4 +215,4 @@ def label_column_of(reference: str, settings: Settings) -> str:
     parsed = parse_reference(reference, DATASETS.names())
     if parsed.scheme in _FIXED_COLUMNS:
         return _FIXED_COLUMNS[parsed.scheme]
-    return parsed.options.get("label") or open_target(reference, settings).target.column
+    return parsed.options.get("label") or open_target(reference, settings).column

@@ -15,12 +15,12 @@ from auditor.core.errors import DataError, EmptyDataError, UnreadableError
 from auditor.core.files import atomic_path, write_text
 from auditor.patch.records import (
     Patch,
-    PatchRecord,
     check_patch,
     header_from_json,
     header_to_json,
     record_from_json,
     record_to_json,
+    unique_records,
 )
 
 SUFFIX = ".labelpatch.jsonl"
@@ -78,24 +78,17 @@ def read_patch(path: Path | str) -> Patch:
     where = repr(str(path))
     header, records = None, []
     notes: list[str] = []
-    if path.name.endswith(PARQUET_SUFFIX):
-        lines: Iterator[tuple[str, int, Any]] = (
-            (f"{where}, row {k}" if k else where, k, value) for k, value in enumerate(_read_parquet(path))
-        )
-    else:
-        lines = _lines(path, where, notes)
-    for place, number, value in lines:
+    in_parquet = path.name.endswith(PARQUET_SUFFIX)
+    for line, number, value in _read_parquet(path, where) if in_parquet else _lines(path, where, notes):
         if header is None:
             header = header_from_json(value, where)
         else:
-            records.append(record_from_json(value, place, number))
+            records.append(record_from_json(value, line, number))
     if header is None:
         raise EmptyDataError(f"{where} is empty.", "Make a patch with: auditor patch create RUN")
     check_patch(header, records, where)
-    # The same outcome said twice (check_patch refuses two different ones): the first is kept.
-    unique: dict[tuple[str, str], PatchRecord] = {}
-    for record in records:
-        unique.setdefault((record.id, record.from_label), record)
+    # The same outcome said twice (check_patch refuses two different ones): the first stays.
+    unique = unique_records(records)
     if len(unique) < len(records):
         notes.append(f"{len(records) - len(unique)} records occur twice; read once")
     return Patch(header, tuple(unique.values()), tuple(notes))
@@ -137,15 +130,15 @@ def write_patch(patch: Patch, path: Path | str) -> None:
             f"Use {path.stem}{SUFFIX}.",
         )
     header = header_from_json(header_to_json(patch.header), "the new patch")
-    records: list[PatchRecord] = [
+    records = [
         record_from_json(record_to_json(r), f"the new patch, record {k}", 0) for k, r in enumerate(patch.records)
     ]
     check_patch(header, records, "the new patch")
+    lines = [header_to_json(header), *map(record_to_json, records)]
     if path.name.endswith(PARQUET_SUFFIX):
-        _write_parquet(header_to_json(header), [record_to_json(r) for r in records], path)
-        return
-    lines = [header_to_json(header), *(record_to_json(r) for r in records)]
-    write_text(path, "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines))
+        _write_parquet(lines[0], lines[1:], path)
+    else:
+        write_text(path, "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines))
 
 
 def _write_parquet(header: Mapping[str, Any], records: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -160,8 +153,8 @@ def _write_parquet(header: Mapping[str, Any], records: Sequence[Mapping[str, Any
         pq.write_table(table, temporary, compression="zstd")
 
 
-def _read_parquet(path: Path) -> Iterator[Any]:
-    """The JSON objects that the lines of the text form would hold, the header first; nothing is checked yet.
+def _read_parquet(path: Path, where: str) -> Iterator[tuple[str, int, Any]]:
+    """As `_lines`: the JSON objects that the text form would hold, the header first; nothing is checked yet.
 
     Raises
     ------
@@ -170,7 +163,6 @@ def _read_parquet(path: Path) -> Iterator[Any]:
     DataError
         If it has no header or not the columns of a patch.
     """
-    where = repr(str(path))
     try:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
@@ -179,12 +171,12 @@ def _read_parquet(path: Path) -> Iterator[Any]:
                 raise DataError(f"{where} has no header of a label patch in its metadata (key {HEADER.decode()!r}).")
             if missing := [name for name in ("id", "op", "from") if name not in schema.names]:
                 raise DataError(f"{where} has no column {missing[0]!r}; is it a label patch?")
-            yield strict_json(raw, f"{where}, header")
+            yield where, 0, strict_json(raw, f"{where}, header")
             # Unknown columns are passed over, as unknown fields of a line are; they are not even read.
             known = [name for name in schema.names if name in _SCHEMA.names]
-            for batch in file.iter_batches(_ROWS, columns=known):
-                for row in batch.to_pylist():
-                    yield _object(row)
+            rows = (row for batch in file.iter_batches(_ROWS, columns=known) for row in batch.to_pylist())
+            for number, row in enumerate(rows, 1):
+                yield f"{where}, row {number}", number, _object(row)
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise UnreadableError(f"cannot read {where}: {str(error)[:200]}.", "Is it a parquet file?") from error
 

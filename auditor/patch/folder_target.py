@@ -11,11 +11,10 @@ from urllib.parse import quote, unquote_to_bytes
 import numpy as np
 
 from auditor.core.errors import DataError
-from auditor.data.base import Dataset
 from auditor.data.folder import FoundFile, printable, scan
-from auditor.patch.copies import ASIDE, MULTI_FILE, CopyState
+from auditor.patch.copies import ASIDE, MULTI_FILE
 from auditor.patch.rows import copy_file
-from auditor.patch.target import Edit, Target, write_multi_file
+from auditor.patch.target import Edit, Opening, Target, write_multi_file
 
 _DROPPED = f"{ASIDE}/dropped"
 _PLAIN = "".join(c for c in string.printable if c not in "%\t\n\r\x0b\x0c")
@@ -24,19 +23,16 @@ _PLAIN = "".join(c for c in string.printable if c not in "%\t\n\r\x0b\x0c")
 class FolderTarget(Target):
     """A folder of class folders. The key of an item is its path before any patch."""
 
-    def __init__(self, dataset: Dataset, folder: Path, root: Path | None, state: CopyState | None) -> None:
-        self.folder = folder
-        self.found = scan(folder, [])
-        self._home: dict[str, str] = dict(state.extra.get("moved", {})) if state is not None else {}
-        keys = np.array([self._home.get(_text(f.relative), _text(f.relative)) for f in self.found])
+    def __init__(self, opening: Opening) -> None:
+        super().__init__(opening, "label")
+        self.folder = opening.reference.path
+        self.found = scan(self.folder, [])
+        home = self.memory.extra.get("moved", {})
+        self.keys = np.array([home.get(_text(f.relative), _text(f.relative)) for f in self.found])
         #: Class name as shown -> folder name as it is on disk, which need not be valid Unicode.
         self._folder_of = {printable(f.label): f.label for f in self.found}
-        super().__init__(dataset, keys, "label", root, state)
 
-    def open_as(self) -> dict[str, Any]:
-        return {"scheme": "folder", "path": ".", "options": {}}
-
-    def write(self, out: Path, edit: Edit, link: bool) -> tuple[dict[str, str], dict[str, Any]]:
+    def write(self, out: Path, edit: Edit, link: bool) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
         now = dict(zip(self.keys.tolist(), self.found, strict=True))
         taken: set[str] = set()
         moved: dict[str, str] = {}
@@ -52,7 +48,7 @@ class FolderTarget(Target):
                 moved[_text(place)] = key
             if key in edit.multi:
                 places[key] = {"path": _text(place)}
-        for key in sorted(self.state.dropped if self.state else ()):
+        for key in sorted(self.memory.dropped):
             if key in edit.dropped:
                 copy_file(self.folder / _DROPPED / _raw(key), out / _DROPPED / _raw(key), link)
             else:
@@ -66,7 +62,7 @@ class FolderTarget(Target):
                 copy_file(self.folder / found.relative, out / _DROPPED / _raw(key), link)
         self._copy_the_rest(out, link)
         write_multi_file(out, edit.multi, places)
-        return {}, {"moved": moved}
+        return {}, {"moved": moved}, {"scheme": "folder", "path": ".", "options": {}}
 
     def _destination(self, key: str, found: FoundFile, label: str) -> str:
         """Path of a moved image: home if it goes back there, else the same place below the other class."""

@@ -100,8 +100,8 @@ def _names(names: list[str]) -> str:
 class _Lookup:
     """Rows of the patched split by content hash, and what the copy remembers by record."""
 
-    def __init__(self, patch: Patch, target: Target, split: str | None) -> None:
-        dataset = target.dataset
+    def __init__(self, patch: Patch, target: Target) -> None:
+        dataset, split = target.dataset, target.split
         splits = dataset.items.splits
         wanted = split or patch.header.split
         known = wanted is not None and bool((splits == wanted).any())
@@ -118,12 +118,9 @@ class _Lookup:
         rows = RowLookup(len(self.part), ids=self.keys, hashes=lambda: self.part.content_hashes)
         self.at, self.row_of = rows.by_hash, rows.by_id
         self.changes: dict[Any, list[Change]] = defaultdict(list)
-        self.multi: dict[str, tuple[str, ...]] = {}
-        self.aside: set[str] = set()
-        if target.state is not None:
-            for change in target.state.changes:
-                self.changes[_outcome(change)].append(change)
-            self.multi, self.aside = target.state.multi, target.state.dropped
+        for change in target.memory.changes:
+            self.changes[_outcome(change)].append(change)
+        self.multi, self.aside = target.memory.multi, target.memory.dropped
 
     def remembered(self, record: PatchRecord) -> list[Change]:
         """What the copy remembers of this very record."""
@@ -134,19 +131,17 @@ def _outcome(change: Change) -> tuple[Any, ...]:
     return change.id, change.from_label, change.op, tuple(sorted(change.to)) if change.op == "multi" else change.to
 
 
-def match_apply(patch: Patch, target: Target, split: str | None, force_index: bool) -> Match:
+def match_apply(patch: Patch, target: Target, force_index: bool) -> Match:
     """Rows that `patch` changes.
 
     Parameters
     ----------
     patch : Patch
     target : Target
-    split : str or None
-        The split of the data reference.
     force_index : bool
         Find rows by `PatchRecord.index` where the hash or the label does not fit (rules 1 and 2).
     """
-    look = _Lookup(patch, target, split)
+    look = _Lookup(patch, target)
     match = Match(_warnings(patch, target, look))
     for record in patch.records:
         remembered = {c.key for c in look.remembered(record)}
@@ -163,7 +158,7 @@ def match_apply(patch: Patch, target: Target, split: str | None, force_index: bo
             else:
                 match.other.append((record, key, name))
         if not fits and not finished:
-            fits, problem = _unmatched(record, places, look, force_index, target)
+            fits, problem = _unmatched(record, places, look, force_index)
             if problem is not None:
                 match.problems.append(problem)
         match.rows += fits
@@ -172,7 +167,7 @@ def match_apply(patch: Patch, target: Target, split: str | None, force_index: bo
 
 
 def _unmatched(
-    record: PatchRecord, places: list[int], look: _Lookup, force_index: bool, target: Target
+    record: PatchRecord, places: list[int], look: _Lookup, force_index: bool
 ) -> tuple[list[Row], Problem | None]:
     """A record whose item is not here, or labelled otherwise: by index if that is forced, else a problem."""
     if places:
@@ -195,13 +190,13 @@ def _unmatched(
     return [Row(str(look.keys[k]), name, record, forced=True)], None
 
 
-def match_revert(patch: Patch, target: Target, split: str | None) -> Match:
+def match_revert(patch: Patch, target: Target) -> Match:
     """Rows that taking `patch` back changes.
 
     A corrected copy remembers its changes, so exactly these rows are taken back. Other data is taken back by its
     labels: every row with the item's hash and the label after.
     """
-    look = _Lookup(patch, target, split)
+    look = _Lookup(patch, target)
     match = Match(_warnings(patch, target, look))
     for record in patch.records:
         after = primary_label(record)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import DataError
-from auditor.data.base import Dataset
 from auditor.data.build import FileTable, MemoryTable, encode_label_column
 from auditor.data.columns import SplitFiles, parquet_file
 from auditor.data.hub import local_splits, remote_splits
@@ -30,20 +29,12 @@ from auditor.patch.copies import CopyState, copy_state
 from auditor.patch.folder_target import FolderTarget
 from auditor.patch.parquet_rows import AddedColumn, ParquetRows
 from auditor.patch.rows import ArrayRows, RowFile, RowTarget
-from auditor.patch.target import Target, Unwritable
+from auditor.patch.target import Opening, Target, Unwritable
 from auditor.patch.text_rows import CsvRows, JsonlRows
 
 
-@dataclass(frozen=True)
-class OpenedTarget:
-    """A target and the split that was asked for in the reference, if any."""
-
-    target: Target
-    split: str | None
-
-
-def open_target(reference: str, settings: Settings) -> OpenedTarget:
-    """Open what a patch shall be applied to.
+def open_target(reference: str, settings: Settings) -> Target:
+    """Open what a patch is to be applied to.
 
     Parameters
     ----------
@@ -60,7 +51,7 @@ def open_target(reference: str, settings: Settings) -> OpenedTarget:
     if copy is not None:
         root, state = copy
         parsed, settings = _reference_of(root, state, settings)
-        return OpenedTarget(_target(parsed, settings, root, state), None)
+        return _target(parsed, settings, None, root, state)
     parsed = parse_reference(reference, DATASETS.names())
     split = parsed.options.get("split")
     # Named sets read only the files of their split; elsewhere all rows are needed to keep the files whole.
@@ -69,7 +60,7 @@ def open_target(reference: str, settings: Settings) -> OpenedTarget:
         # Still check that the split exists, with the message of open_dataset.
         if split is not None:
             open_dataset(reference, settings)
-    return OpenedTarget(_target(parsed, settings, None, None), split)
+    return _target(parsed, settings, split)
 
 
 def _as_copy(reference: str) -> tuple[Path, CopyState] | None:
@@ -102,65 +93,50 @@ def _reference_of(root: Path, state: CopyState, settings: Settings) -> tuple[Ref
     return Reference(about["scheme"], str(place), options), settings
 
 
-@dataclass(frozen=True)
-class _Opening:
-    """What every builder of a target is given: the data set, what opened it, and the memory of a copy."""
-
-    dataset: Dataset
-    reference: Reference
-    settings: Settings
-    root: Path | None
-    state: CopyState | None
-
-    def extra(self, name: str) -> dict[str, Any] | None:
-        """What a copy remembers of its file `name`."""
-        return None if self.state is None else self.state.extra.get("files", {}).get(name)
-
-    def rows(
-        self,
-        column: str,
-        files: Sequence[RowFile],
-        place: np.ndarray,
-        opens: dict[str, Any],
-        multi_in_files: bool = True,
-    ) -> RowTarget:
-        """The target in files of rows."""
-        return RowTarget(self.dataset, column, self.root, self.state, files, place, opens, multi_in_files)
-
-    def columns(self, table: MemoryTable | FileTable, where: str) -> tuple[Roles, Callable[[str], Any], np.ndarray]:
-        """The roles, how a class name is stored in the label column, and the row of the files behind each item: rows
-        without a label are no items."""
-        options = self.reference.options
-        roles = choose_roles(table, options, where)
-        encoded = encode_label_column(table, roles.label, options, where)
-        if not np.array_equal(encoded.codes[encoded.present], self.dataset.labels):
-            raise DataError(f"the files of {self.dataset.name!r} changed while they were read.", "Try again.")
-        described = split_names(options.get("classes")) or table.features.classes.get(roles.label)
-        sample = next(iter(table.head(roles.label, 1)), None)
-        value: Callable[[str], Any] = str
-        if isinstance(sample, bool):
-            value = lambda name: name == "True"  # noqa: E731
-        elif isinstance(sample, int | float):
-            number = type(sample)
-            value = lambda name: number(name if described is None else described.index(name))  # noqa: E731
-        return roles, value, encoded.present
+def _columns(
+    opening: Opening, table: MemoryTable | FileTable, where: str
+) -> tuple[Roles, Callable[[str], Any], np.ndarray]:
+    """The roles, how a class name is stored in the label column, and the row of the files behind each item: rows
+    without a label are no items."""
+    options = opening.reference.options
+    roles = choose_roles(table, options, where)
+    encoded = encode_label_column(table, roles.label, options, where)
+    if not np.array_equal(encoded.codes[encoded.present], opening.dataset.labels):
+        raise DataError(f"the files of {opening.dataset.name!r} changed while they were read.", "Try again.")
+    described = split_names(options.get("classes")) or table.features.classes.get(roles.label)
+    sample = next(iter(table.head(roles.label, 1)), None)
+    value: Callable[[str], Any] = str
+    if isinstance(sample, bool):
+        value = lambda name: name == "True"  # noqa: E731
+    elif isinstance(sample, int | float):
+        number = type(sample)
+        value = lambda name: number(name if described is None else described.index(name))  # noqa: E731
+    return roles, value, encoded.present
 
 
-def _target(parsed: Reference, settings: Settings, root: Path | None, state: CopyState | None) -> Target:
+def _remembered(opening: Opening, name: str) -> dict[str, Any] | None:
+    """What a copy remembers of its file `name`."""
+    return None if opening.state is None else opening.state.extra.get("files", {}).get(name)
+
+
+def _target(
+    parsed: Reference, settings: Settings, split: str | None, root: Path | None = None, state: CopyState | None = None
+) -> Target:
     dataset = open_dataset(str(parsed), settings)
     reference = parse_reference(dataset.reference, DATASETS.names())
+    opening = Opening(dataset, reference, settings, split, root, state)
     build = _BUILDERS.get(reference.scheme)
     if build is None:
-        return Unwritable(dataset, f"there are no files behind {reference.scheme!r} that could be copied")
-    return build(_Opening(dataset, reference, settings, root, state))
+        return Unwritable(opening, f"there are no files behind {reference.scheme!r} that could be copied")
+    return build(opening)
 
 
-def _named(opening: _Opening) -> Target:
+def _named(opening: Opening) -> Target:
     """CIFAR-10 and CIFAKE: image columns; one file per split in the order of the items."""
     dataset, reference = opening.dataset, opening.reference
     source = dataset.source if isinstance(dataset, ImageDataset) else None
     if not isinstance(source, ColumnSource):
-        return Unwritable(dataset, "it lies in another form than parquet files")
+        return Unwritable(opening, "it lies in another form than parquet files")
     splits = list(dict.fromkeys(dataset.items.splits.tolist()))
     cifar, column = reference.scheme == "cifar10", "class" if reference.scheme == "cifake:class" else "label"
     names = dataset.class_names
@@ -174,17 +150,17 @@ def _named(opening: _Opening) -> Target:
         order = rows - int(source.starts[used[0]])
         added = AddedColumn(dataset.labels[here], names) if column == "class" else None
         name = f"{'cifar10/' if cifar else ''}{split}-00000-of-00001.parquet"
-        files.append(ParquetRows(physical, name, column, names.index, opening.extra(name), order, added))
+        files.append(ParquetRows(physical, name, column, names.index, _remembered(opening, name), order, added))
         place[here, 0], place[here, 1] = k, np.arange(len(here))
     opens: dict[str, Any] = {"scheme": "cifar10", "path": "cifar10", "options": dict(reference.options)}
     if not cifar:
         # CIFAKE takes its labels from file names, which a corrected copy keeps; so it is read by its columns.
         options = {"image": source.column, "label": column, "classes": ",".join(names)}
         opens = {"scheme": "hf", "path": ".", "options": options}
-    return opening.rows(column, files, place, opens)
+    return RowTarget(opening, column, files, place, opens)
 
 
-def _hub(opening: _Opening) -> Target:
+def _hub(opening: Opening) -> Target:
     reference, settings = opening.reference, opening.settings
     splits, folder = None, None
     for base in (reference.path, *(b / reference.location for b in search_folders(settings))):
@@ -194,31 +170,33 @@ def _hub(opening: _Opening) -> Target:
     if splits is None:
         name = reference.location if folder is None else str(folder.absolute())
         splits = remote_splits(name, reference.options, settings)
-    roles, value, kept = opening.columns(FileTable(splits), repr(opening.dataset.name))
+    roles, value, kept = _columns(opening, FileTable(splits), repr(opening.dataset.name))
     files = []
     for split in splits:
         for number, file in enumerate(split.files):
             name = f"data/{split.split}-{number:05d}-of-{len(split.files):05d}.parquet"
             if file.is_parquet and folder is not None:
                 name = Path(file.path).relative_to(folder.absolute()).as_posix()
-            files.append(ParquetRows([file], name, roles.label, value, opening.extra(name)))
+            files.append(ParquetRows([file], name, roles.label, value, _remembered(opening, name)))
     opens = {"scheme": "hf", "path": ".", "options": _pinned(reference.options, roles)}
-    return opening.rows(roles.label, files, _place(kept, [file for split in splits for file in split.files]), opens)
+    return RowTarget(
+        opening, roles.label, files, _place(kept, [file for split in splits for file in split.files]), opens
+    )
 
 
-def _parquet(opening: _Opening) -> Target:
+def _parquet(opening: Opening) -> Target:
     path = opening.reference.path.absolute()
     file = parquet_file(path)
-    roles, value, kept = opening.columns(FileTable([SplitFiles("all", (file,))]), repr(str(path)))
-    rows = ParquetRows([file], path.name, roles.label, value, opening.extra(path.name))
+    roles, value, kept = _columns(opening, FileTable([SplitFiles("all", (file,))]), repr(str(path)))
+    rows = ParquetRows([file], path.name, roles.label, value, _remembered(opening, path.name))
     opens = _opens(opening.reference, roles)
-    return opening.rows(roles.label, [rows], _place(kept, [file]), opens)
+    return RowTarget(opening, roles.label, [rows], _place(kept, [file]), opens)
 
 
-def _text_table(opening: _Opening) -> Target:
+def _text_table(opening: Opening) -> Target:
     path, options, state = opening.reference.path.absolute(), opening.reference.options, opening.state
     table = MemoryTable(read_table_of(path, options))
-    roles, value, kept = opening.columns(table, repr(str(path)))
+    roles, value, kept = _columns(opening, table, repr(str(path)))
     is_csv = opening.reference.scheme == "csv"
     rows: CsvRows | JsonlRows
     if is_csv:
@@ -235,24 +213,24 @@ def _text_table(opening: _Opening) -> Target:
             "Write the corrections to a table instead, with --mapping FILE.csv.",
         )
     place = np.column_stack([np.zeros_like(kept), kept])
-    return opening.rows(roles.label, [rows], place, _opens(opening.reference, roles), multi_in_files=not is_csv)
+    return RowTarget(opening, roles.label, [rows], place, _opens(opening.reference, roles), multi_in_files=not is_csv)
 
 
-def _supplied(opening: _Opening) -> Target:
+def _supplied(opening: Opening) -> Target:
     dataset, options, path = opening.dataset, opening.reference.options, opening.reference.path
     labels = Path(options["labels"]) if "labels" in options else None
     if labels is None or labels.suffix != ".npy" or path.suffix != ".npy":
-        return Unwritable(dataset, "labels and probabilities must be two .npy files")
+        return Unwritable(opening, "labels and probabilities must be two .npy files")
     values = read_labels(labels).values
     kept = encode_supplied(values, dataset.class_names, "labels").present
     names = split_names(options.get("classes")) or dataset.class_names
     value: Callable[[str], Any] = str if values.dtype.kind == "U" else names.index
-    dtype = (opening.extra("labels.npy") or {}).get("dtype")
+    dtype = (_remembered(opening, "labels.npy") or {}).get("dtype")
     files = [ArrayRows(labels, "labels.npy", value, dtype), ArrayRows(path, "pred_probs.npy")]
     place = np.column_stack([np.zeros_like(kept), kept])
     options = {**options, "labels": "labels.npy"}
     opens = {"scheme": "probs", "path": "pred_probs.npy", "options": options, "inside": ["labels"]}
-    return _Supplied(dataset, "label", opening.root, opening.state, files, place, opens, multi_in_files=False)
+    return _Supplied(opening, "label", files, place, opens, multi_in_files=False)
 
 
 class _Supplied(RowTarget):
@@ -293,8 +271,8 @@ def _pinned(options: Any, roles: Roles, folder: Path | None = None) -> dict[str,
     return pinned
 
 
-_BUILDERS: dict[str, Callable[[_Opening], Target]] = {
-    "folder": lambda opening: FolderTarget(opening.dataset, opening.reference.path, opening.root, opening.state),
+_BUILDERS: dict[str, Callable[[Opening], Target]] = {
+    "folder": FolderTarget,
     "cifar10": _named,
     "cifake": _named,
     "cifake:class": _named,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import AfterValidator, AliasPath, BeforeValidator, Field, Strict, TypeAdapter, ValidationError
 
 from auditor.core.errors import DataError
 from auditor.core.hashing import hash_json
@@ -15,9 +16,6 @@ from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME
 VERSION: Final = "1"
 OPS: Final = ("relabel", "multi", "drop")
 REASONS: Final = ("neither", "bad_item")
-LICENSES: Final = ("CC0-1.0", "CC-BY-4.0")
-#: Verdicts without a class; ``other:<class>`` comes on top.
-VERDICTS: Final = ("given", "suggested", "both", "neither", "unsure", "bad_item")
 #: Fields of a record's JSON object, in the order they are written.
 FIELDS = ("id", "index", "path", "op", "from", "to", "reason", "verdict", "votes", "n", "posterior", "rank", "note")
 #: Item hashes this version can make again, by kind of data.
@@ -31,7 +29,31 @@ SCHEMES: Final = {
 #: Splits models are judged on: no record without a human verdict.
 EVALUATION_SPLITS: Final = frozenset({"test", "testing", "val", "valid", "validation", "dev"})
 
-_HASH = re.compile(r"sha256:[0-9a-f]{64}")
+T = TypeVar("T")
+_Text = Annotated[str, Strict()]
+_Hash = Annotated[_Text, Field(pattern="^sha256:[0-9a-f]{64}$")]
+_Count = Annotated[int, Strict(), Field(ge=0)]
+
+
+def _known_scheme(name: str) -> str:
+    if name not in SCHEMES:
+        raise ValueError(f"the hash scheme is unknown; known are {', '.join(SCHEMES)}, others may take a newer auditor")
+    return name
+
+
+def _class_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(names) < 2 or not all(names):
+        raise ValueError("two or more class names are needed")
+    if len(set(names)) < len(names):
+        raise ValueError("a name occurs twice")
+    return names
+
+
+def _in_data_set(name: str) -> Any:
+    return Field(validation_alias=AliasPath("dataset", name))
+
+
+_OrEmpty = Annotated[_Text, BeforeValidator(lambda text: "" if text is None else text)]
 
 
 @dataclass(frozen=True)
@@ -56,18 +78,18 @@ class PatchHeader:
     version : str
     """
 
-    name: str
-    split: str | None
-    n: int
-    fingerprint: str
-    hash_scheme: str
-    classes: tuple[str, ...]
-    label_column: str = "label"
-    created: str = ""
-    tool: str = ""
-    run: str | None = None
-    license: str = "CC0-1.0"
-    version: str = VERSION
+    name: Annotated[_Text, _in_data_set("name")]
+    split: Annotated[_Text | None, _in_data_set("split")]
+    n: Annotated[_Count, _in_data_set("n")]
+    fingerprint: Annotated[_Hash, _in_data_set("fingerprint")]
+    hash_scheme: Annotated[_Text, AfterValidator(_known_scheme), _in_data_set("hash")]
+    classes: Annotated[tuple[_Text, ...], AfterValidator(_class_names), _in_data_set("classes")]
+    label_column: Annotated[_Text, Field(validation_alias="base_label_column")] = "label"
+    created: _OrEmpty = ""
+    tool: _OrEmpty = ""
+    run: _Text | None = None
+    license: Annotated[_Text, Field(pattern=r"^(CC0-1\.0|CC-BY-4\.0)$")] = "CC0-1.0"
+    version: Annotated[_Text, Field(validation_alias="labelpatch")] = VERSION
 
 
 @dataclass(frozen=True)
@@ -95,19 +117,21 @@ class PatchRecord:
         Line in the file, for messages; 0 for records that were not read.
     """
 
-    id: str
-    op: str
-    from_label: str
-    to: tuple[str, ...] = ()
-    reason: str | None = None
-    verdict: str | None = None
-    votes: Mapping[str, int] | None = None
-    n: int | None = None
-    posterior: float | None = None
-    index: int | None = None
-    path: str | None = None
-    rank: int | None = None
-    note: str | None = None
+    id: _Hash
+    op: Annotated[_Text, Field(pattern=f"^({'|'.join(OPS)})$")]
+    from_label: Annotated[_Text, Field(validation_alias="from")]
+    to: tuple[_Text, ...] = ()
+    reason: Annotated[_Text, Field(pattern=f"^({'|'.join(REASONS)})$")] | None = None
+    verdict: Annotated[_Text, Field(pattern="(?s)^(given|suggested|both|neither|unsure|bad_item|other:.+)$")] | None = (
+        None
+    )
+    votes: Mapping[str, _Count] | None = None
+    n: _Count | None = None
+    posterior: Annotated[float, Strict(), Field(ge=0, le=1)] | None = None
+    index: _Count | None = None
+    path: _Text | None = None
+    rank: _Count | None = None
+    note: _Text | None = None
     line: int = field(default=0, compare=False)
 
     @property
@@ -141,6 +165,48 @@ class Patch:
     def digest(self) -> str:
         """``sha256:<hex>`` over header and records, independent of how the file is spelled."""
         return hash_json([header_to_json(self.header), [record_to_json(r) for r in self.records]])
+
+
+def record_of(given: str, labels: tuple[str, ...], reason: str | None, **fields: Any) -> PatchRecord | None:
+    """The record that puts `labels` in the place of the given one; None where they say the same.
+
+    Parameters
+    ----------
+    given : str
+    labels : tuple of str
+        None: the item is dropped, for `reason` (``"neither"`` where it is None).
+    reason : str or None
+    **fields :
+        All other fields of the record.
+    """
+    if labels == (given,):
+        return None
+    op = "drop" if not labels else "relabel" if len(labels) == 1 else "multi"
+    return PatchRecord(
+        op=op, from_label=given, to=labels, reason=(reason or "neither") if op == "drop" else None, **fields
+    )
+
+
+def disagreements(
+    said: Iterable[tuple[tuple[str, str], PatchRecord | None, T]],
+) -> Iterator[tuple[tuple[str, str], T, T]]:
+    """Where sources say different things about exact copies with one label.
+
+    Parameters
+    ----------
+    said : iterable of (key, record, source)
+        Key is content hash and label before; the record None where the label stays.
+
+    Yields
+    ------
+    key, first source, source that differs from it
+    """
+    first: dict[tuple[str, str], tuple[Any, T]] = {}
+    for key, record, source in said:
+        outcome = record and record.outcome
+        before, earlier = first.setdefault(key, (outcome, source))
+        if before != outcome:
+            yield key, earlier, source
 
 
 def primary_label(record: PatchRecord) -> str:
@@ -197,95 +263,48 @@ def header_from_json(value: Any, where: str) -> PatchHeader:
             f"{where}: format version {_short(version)} is unknown; this version of auditor reads {VERSION!r}.",
             "Update auditor, or ask the sender for a patch of version 1.",
         )
-    about = _get(value, "dataset", dict, where)
-    classes = _get(about, "classes", list, where)
-    if len(classes) < 2 or not all(isinstance(name, str) and name for name in classes):
-        raise DataError(f"{where}: 'dataset.classes' must be two or more class names.")
-    if len(set(classes)) != len(classes):
-        raise DataError(f"{where}: a name occurs twice in 'dataset.classes'.")
-    scheme = _get(about, "hash", str, where)
-    if scheme not in SCHEMES:
-        raise DataError(
-            f"{where}: hash scheme {_short(scheme)} is unknown.", f"Known: {', '.join(SCHEMES)}. Update auditor."
-        )
-    fingerprint = _get(about, "fingerprint", str, where)
-    if not _HASH.fullmatch(fingerprint):
-        raise DataError(f"{where}: 'dataset.fingerprint' {_short(fingerprint)} is not sha256:<64 hex digits>.")
-    given_license = _get(value, "license", str, where)
-    if given_license not in LICENSES:
-        raise DataError(f"{where}: license {_short(given_license)} is unknown.", f"Known: {', '.join(LICENSES)}.")
-    return PatchHeader(
-        name=_get(about, "name", str, where),
-        split=_maybe(about, "split", str, where),
-        n=_natural(_get(about, "n", int, where), "dataset.n", where),
-        fingerprint=fingerprint,
-        hash_scheme=scheme,
-        classes=tuple(classes),
-        label_column=_get(value, "base_label_column", str, where),
-        created=_maybe(value, "created", str, where) or "",
-        tool=_maybe(value, "tool", str, where) or "",
-        run=_maybe(value, "run", str, where),
-        license=given_license,
-        version=version,
-    )
+    # What a header made here may leave out, one of a file must say.
+    return _parsed(TypeAdapter(PatchHeader), {"base_label_column": None, "license": None} | value, where)
 
 
 def record_from_json(value: Any, where: str, line: int) -> PatchRecord:
     """Check and read one record. Errors as `header_from_json`."""
+    return _parsed(_RECORD, {**value, "line": line} if isinstance(value, dict) else value, where)
+
+
+def _labels_listed(value: Any) -> Any:
+    """The one name after a relabel as a list; the others have a list, or nothing, already."""
     if not isinstance(value, dict):
-        raise DataError(f"{where}: a record must be a JSON object.")
-    item, op = _get(value, "id", str, where), _get(value, "op", str, where)
-    if not _HASH.fullmatch(item):
-        raise DataError(f"{where}: id {_short(item)} is not sha256:<64 hex digits>.")
-    if op not in OPS:
-        raise DataError(f"{where}: operation {_short(op)} is unknown.", f"Known: {', '.join(OPS)}.")
-    if op == "drop" and "to" in value:
-        raise DataError(f"{where}: a drop has no 'to'.")
-    reason = _maybe(value, "reason", str, where)
-    if (op == "drop") != (reason is not None) or (reason is not None and reason not in REASONS):
-        raise DataError(f"{where}: 'reason' must be {' or '.join(REASONS)} for a drop, and absent otherwise.")
-    verdict = _maybe(value, "verdict", str, where)
-    if verdict is not None and verdict not in VERDICTS and not re.fullmatch(r"other:.+", verdict, re.DOTALL):
-        raise DataError(
-            f"{where}: verdict {_short(verdict)} is unknown.", f"Known: {', '.join(VERDICTS)}, other:CLASS."
-        )
-    posterior = value.get("posterior")
-    if posterior is not None and (
-        isinstance(posterior, bool) or not isinstance(posterior, int | float) or not 0 <= posterior <= 1
-    ):
-        raise DataError(f"{where}: 'posterior' {_short(posterior)} is not a number from 0 to 1.")
-    votes = _maybe(value, "votes", dict, where)
-    for count in (votes or {}).values():
-        _natural(count, "votes", where)
-    counts: dict[str, Any] = {}
-    for name in ("n", "index", "rank"):
-        number = _maybe(value, name, int, where)
-        counts[name] = None if number is None else _natural(number, name, where)
-    return PatchRecord(
-        id=item,
-        op=op,
-        from_label=_get(value, "from", str, where),
-        to=_to(value, op, where),
-        reason=reason,
-        verdict=verdict,
-        votes=votes,
-        posterior=None if posterior is None else float(posterior),
-        path=_maybe(value, "path", str, where),
-        note=_maybe(value, "note", str, where),
-        line=line,
-        **counts,
-    )
+        raise ValueError("a record must be a JSON object")
+    if value.get("op") == "drop" and "to" in value:
+        raise ValueError("a drop has no 'to'")
+    if value.get("op") != "relabel":
+        return value
+    if not isinstance(value.get("to"), str):
+        raise ValueError("'to' of a relabel must be a string")
+    return {**value, "to": [value["to"]]}
 
 
-def _to(value: Mapping[str, Any], op: str, where: str) -> tuple[str, ...]:
-    if op == "drop":
-        return ()
-    if op == "relabel":
-        return (_get(value, "to", str, where),)
-    names = _get(value, "to", list, where)
-    if len(names) < 2 or not all(isinstance(n, str) for n in names) or len(set(names)) != len(names):
-        raise DataError(f"{where}: 'to' of a multi must be two or more different class names.")
-    return tuple(names)
+def _consistent(record: PatchRecord) -> PatchRecord:
+    if (record.op == "drop") != (record.reason is not None):
+        raise ValueError(f"'reason' must be {' or '.join(REASONS)} for a drop, and absent otherwise")
+    if record.op == "multi" and len(set(record.to)) < max(2, len(record.to)):
+        raise ValueError("'to' of a multi must be two or more different class names")
+    return record
+
+
+_RECORD = TypeAdapter(Annotated[PatchRecord, BeforeValidator(_labels_listed), AfterValidator(_consistent)])
+
+
+def _parsed(form: TypeAdapter[T], value: Any, where: str) -> T:
+    try:
+        return form.validate_python(value)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_context=False)[0]
+        message = wrong["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+        name = ".".join(map(str, wrong["loc"]))
+        holds = "is missing" if wrong["type"] == "missing" else f"holds {_short(wrong['input'])}: {message}"
+        raise DataError(f"{where}: {f'the field {name!r} {holds}' if name else message}.") from error
 
 
 def check_patch(header: PatchHeader, records: Sequence[PatchRecord], where: str) -> None:
@@ -297,7 +316,6 @@ def check_patch(header: PatchHeader, records: Sequence[PatchRecord], where: str)
         Refusal rule 5, naming the rows.
     """
     known = set(header.classes)
-    outcome: dict[tuple[str, str], PatchRecord] = {}
     for record in records:
         for name, what in [(record.from_label, "from"), *((n, "to") for n in record.to)]:
             if name not in known:
@@ -307,59 +325,44 @@ def check_patch(header: PatchHeader, records: Sequence[PatchRecord], where: str)
                 )
         if record.to == (record.from_label,):
             raise DataError(f"{where}, {record.where()}: 'to' equals 'from', {_short(record.from_label)}.")
-        first = outcome.setdefault((record.id, record.from_label), record)
-        if first.outcome != record.outcome:
-            raise DataError(
-                f"{where}: two outcomes for one item labelled {_short(record.from_label)}: {first.where()} says "
-                f"{describe(first)}, {record.where()} says {describe(record)}.",
-                "Keep one of them.",
-            )
+    for first, second in contradictions(records):
+        raise DataError(
+            f"{where}: {first.where()} says {describe(first)}, {second.where()} says {describe(second)}: "
+            + ("two outcomes for one item." if first.from_label == second.from_label else "twice differs from once."),
+            "Keep one of them; copies of one item with different labels need one label.",
+        )
+
+
+def unique_records(records: Iterable[PatchRecord]) -> dict[tuple[str, str], PatchRecord]:
+    """The first record of each item with each label before."""
+    unique: dict[tuple[str, str], PatchRecord] = {}
     for record in records:
-        if (follow := chain(record, outcome)) is not None:
-            after = _short(primary_label(record))
-            raise DataError(
-                f"{where}: {record.where()} turns {_short(record.from_label)} into {after}, which "
-                f"{follow.where()} turns into {describe(follow)}; applying the patch twice would differ from once.",
-                "These are copies of one item with different labels: give them one label.",
-            )
+        unique.setdefault((record.id, record.from_label), record)
+    return unique
 
 
-def chain(record: PatchRecord, outcome: Mapping[tuple[str, str], PatchRecord]) -> PatchRecord | None:
-    """The record that would change once more what `record` made of a label, so that applying twice is not once."""
-    after = primary_label(record)
-    follow = outcome.get((record.id, after))
-    return follow if after != record.from_label and follow and primary_label(follow) != after else None
+def contradictions(records: Sequence[PatchRecord]) -> Iterator[tuple[PatchRecord, PatchRecord]]:
+    """Pairs that cannot both hold: two outcomes for one item, or a second record that would change once more what the
+    first made of the label, so that applying the patch twice would differ from applying it once."""
+    unique = unique_records(records)
+    for record in records:
+        first = unique[record.id, record.from_label]
+        if first.outcome != record.outcome:
+            yield first, record
+    for record in unique.values():
+        after = primary_label(record)
+        follow = unique.get((record.id, after))
+        if after != record.from_label and follow and primary_label(follow) != after:
+            yield record, follow
 
 
 def describe(record: PatchRecord) -> str:
-    """The outcome of a record for messages."""
-    if record.op == "drop":
-        return f"drop ({record.reason})"
-    return " + ".join(map(_short, record.to))
+    """What a record says, for messages."""
+    after = f"drop ({record.reason})" if record.op == "drop" else " + ".join(map(_short, record.to))
+    return f"{_short(record.from_label)} -> {after}"
 
 
 def _short(value: Any) -> str:
     """A value of somebody else's file for a message: quoted, control characters escaped, not longer than a line."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _get(value: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
-    if key not in value:
-        raise DataError(f"{where}: the field {key!r} is missing.")
-    if not isinstance(value[key], kind) or isinstance(value[key], bool):
-        raise DataError(f"{where}: the field {key!r} holds {_short(value[key])}, not a {_KINDS[kind]}.")
-    return value[key]
-
-
-def _maybe(value: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
-    return None if value.get(key) is None else _get(value, key, kind, where)
-
-
-_KINDS = {str: "string", int: "whole number", dict: "object", list: "list"}
-
-
-def _natural(value: Any, name: str, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise DataError(f"{where}: {name!r} {_short(value)} is not a whole number from 0.")
-    return value

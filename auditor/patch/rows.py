@@ -9,19 +9,20 @@ from __future__ import annotations
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from auditor.core.errors import DataError
 from auditor.core.files import load_npy
-from auditor.data.base import Dataset
-from auditor.patch.copies import ASIDE, CopyState
-from auditor.patch.target import Edit, Target, write_multi_file
+from auditor.patch.copies import ASIDE
+from auditor.patch.target import Edit, Opening, Target, write_multi_file
 from auditor.runs.tables import write_array
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -107,42 +108,35 @@ class RowTarget(Target):
 
     Parameters
     ----------
-    dataset, column, root, state :
+    opening, column :
         As in `Target`.
     files : sequence of RowFile
     place : int64 array (n, 2)
         File and current row of each item.
-    opens : dict
-        `open_as` of a copy.
+    open_as : dict
+        How a copy is opened; see `CopyState.open_as`.
     multi_in_files : bool
         Whether the files take the column ``<label>_multi`` themselves.
     """
 
     def __init__(
         self,
-        dataset: Dataset,
+        opening: Opening,
         column: str,
-        root: Path | None,
-        state: CopyState | None,
         files: Sequence[RowFile],
         place: np.ndarray,
-        opens: dict[str, Any],
-        multi_in_files: bool,
+        open_as: dict[str, Any],
+        multi_in_files: bool = True,
     ) -> None:
-        self.files = tuple(files)
-        self._aside = [_rows_of(state, k) for k in range(len(files))]
+        super().__init__(opening, column)
+        self.files, self._open_as, self._multi_in_files = tuple(files), open_as, multi_in_files
+        self._aside = [_rows_in_file(k, self.memory.dropped) for k in range(len(files))]
         originals = [original_rows(f.n, a) for f, a in zip(self.files, self._aside, strict=True)]
-        keys = np.array([f"{f}:{originals[f][r]}" for f, r in place.tolist()])
-        super().__init__(dataset, keys, column, root, state)
-        self._opens = opens
-        self._multi_in_files = multi_in_files
+        self.keys = np.array([f"{f}:{originals[f][r]}" for f, r in place.tolist()])
         if multi_in_files:
-            self.multi_place = f"column {column}_multi"  # type: ignore[misc]
+            self.multi_place = f"column {column}_multi"
 
-    def open_as(self) -> dict[str, Any]:
-        return self._opens
-
-    def write(self, out: Path, edit: Edit, link: bool) -> tuple[dict[str, str], dict[str, Any]]:
+    def write(self, out: Path, edit: Edit, link: bool) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
         raws: dict[str, str] = {}
         for k, file in enumerate(self.files):
             plan = self._plan(k, edit)
@@ -158,25 +152,26 @@ class RowTarget(Target):
             raws |= {f"{k}:{row}": raw for row, raw in replaced.items()}
         if not self._multi_in_files:
             places = {
-                key: {"file": self.files[int(key.split(":")[0])].name, "row": int(key.split(":")[1])}
-                for key in edit.multi
+                f"{k}:{row}": {"file": file.name, "row": row}
+                for k, file in enumerate(self.files)
+                for row in _in_file(k, edit.multi)
             }
             write_multi_file(out, edit.multi, places)
-        old = self.state.extra if self.state is not None else {}
-        return raws, old or {"files": {f.name: f.extra() for f in self.files}}
+        return raws, self.memory.extra or {"files": {f.name: f.extra() for f in self.files}}, self._open_as
 
     def _plan(self, k: int, edit: Edit) -> FilePlan:
-        def here(mapping: Any) -> dict[int, Any]:
-            head = f"{k}:"
-            return {int(key[len(head) :]): value for key, value in mapping.items() if key.startswith(head)}
-
-        after = np.array(sorted(here(dict.fromkeys(edit.dropped))), dtype=np.int64)
-        return FilePlan(self._aside[k], after, here(edit.labels), here(edit.raws), here(edit.multi), bool(edit.multi))
+        labels, raws, multi = _in_file(k, edit.labels), _in_file(k, edit.raws), _in_file(k, edit.multi)
+        return FilePlan(self._aside[k], _rows_in_file(k, edit.dropped), labels, raws, multi, bool(edit.multi))
 
 
-def _rows_of(state: CopyState | None, file: int) -> np.ndarray:
-    keys = [] if state is None else [key.split(":") for key in state.dropped]
-    return np.array(sorted(int(row) for f, row in keys if int(f) == file), dtype=np.int64)
+def _in_file(file: int, values: Mapping[str, T]) -> dict[int, T]:
+    """Values by key as values by row of one file."""
+    pairs = ((key.split(":"), value) for key, value in values.items())
+    return {int(row): value for (number, row), value in pairs if int(number) == file}
+
+
+def _rows_in_file(file: int, keys: Collection[str]) -> np.ndarray:
+    return np.array(sorted(_in_file(file, dict.fromkeys(keys))), dtype=np.int64)
 
 
 def _aside_path(root: Path, file: int) -> Path:

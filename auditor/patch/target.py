@@ -7,14 +7,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
+from auditor.core.config import Settings
 from auditor.core.errors import DataError, LabelError, UsageError
 from auditor.core.files import write_text
 from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset
+from auditor.data.reference import Reference
 from auditor.patch.copies import MULTI_FILE, CopyState
 from auditor.patch.records import SCHEMES
 
@@ -41,37 +43,62 @@ class Edit:
     dropped: frozenset[str] = frozenset()
 
 
-class Target(ABC):
-    """A data set whose labels can be corrected.
+@dataclass(frozen=True)
+class Opening:
+    """What a target is made from.
 
     Attributes
     ----------
     dataset : Dataset
         All items of all splits that the reference opens, except those set aside.
-    keys : str array (n,)
-        Row of each item in the data before any patch.
-    column : str
-        Label column.
+    reference : Reference
+    settings : Settings
+    split : str or None
+        The split that was asked for.
     root : Path or None
         The copy's folder where this is a corrected copy.
     state : CopyState or None
         Its memory.
     """
 
-    #: For messages: how multi labels are written.
-    multi_place: ClassVar[str] = MULTI_FILE
+    dataset: Dataset
+    reference: Reference
+    settings: Settings
+    split: str | None = None
+    root: Path | None = None
+    state: CopyState | None = None
 
-    def __init__(
-        self, dataset: Dataset, keys: np.ndarray, column: str, root: Path | None, state: CopyState | None
-    ) -> None:
-        self.dataset = dataset
-        self.keys = keys
-        self.column = column
-        self.root = root
-        self.state = state
-        if state is not None:
-            _keep_classes(dataset, state.class_names)
-            self.use_scheme(state.hash_scheme)
+
+class Target(ABC):
+    """A data set whose labels can be corrected.
+
+    Attributes
+    ----------
+    dataset, split, root, state :
+        As in `Opening`.
+    keys : str array (n,)
+        Row of each item in the data before any patch.
+    column : str
+        Label column.
+    multi_place : str
+        For messages: where several labels are written.
+    """
+
+    keys: np.ndarray
+    multi_place = MULTI_FILE
+
+    def __init__(self, opening: Opening, column: str) -> None:
+        self.dataset, self.split, self.column = opening.dataset, opening.split, column
+        self.root, self.state = opening.root, opening.state
+        if self.state is not None:
+            _keep_classes(self.dataset, self.state.class_names)
+            self.use_scheme(self.state.hash_scheme)
+
+    @property
+    def memory(self) -> CopyState:
+        """What a copy remembers; for data that is no copy, a memory without changes."""
+        data = self.dataset
+        return self.state or CopyState(data.reference, {}, tuple(data.class_names), data.hash_scheme, self.column)
 
     @property
     def given_names(self) -> np.ndarray:
@@ -98,11 +125,7 @@ class Target(ABC):
                 self.dataset.__dict__.pop(cached, None)
 
     @abstractmethod
-    def open_as(self) -> dict[str, Any]:
-        """How a copy written by `write` is opened; see `CopyState.open_as`."""
-
-    @abstractmethod
-    def write(self, out: Path, edit: Edit, link: bool) -> tuple[dict[str, str], dict[str, Any]]:
+    def write(self, out: Path, edit: Edit, link: bool) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
         """Write a corrected copy.
 
         Parameters
@@ -117,26 +140,21 @@ class Target(ABC):
         -------
         raws : dict
             Key to the spelling that was replaced, for text files.
-        extra : dict
-            `CopyState.extra` of the copy.
+        extra, open_as : dict
+            `CopyState.extra` and `CopyState.open_as` of the copy.
         """
 
 
 class Unwritable(Target):
     """Data that has no files a copy could be made of; a mapping file can be."""
 
-    def __init__(self, dataset: Dataset, why: str) -> None:
-        super().__init__(dataset, np.arange(len(dataset)).astype(str), "label", None, None)
+    def __init__(self, opening: Opening, why: str) -> None:
+        super().__init__(opening, "label")
+        self.keys = np.arange(len(self.dataset)).astype(str)
         self.why = why
 
-    def open_as(self) -> dict[str, Any]:
-        raise self._error()
-
-    def write(self, out: Path, edit: Edit, link: bool) -> tuple[dict[str, str], dict[str, Any]]:
-        raise self._error()
-
-    def _error(self) -> UsageError:
-        return UsageError(
+    def write(self, out: Path, edit: Edit, link: bool) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
+        raise UsageError(
             f"no corrected copy of {self.dataset.reference!r} can be written: {self.why}.",
             "Write the corrections to a table instead, with --mapping FILE.csv.",
         )

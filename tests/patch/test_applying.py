@@ -53,7 +53,7 @@ def _content(tree: dict[str, bytes], root: Path) -> dict[str, object]:
 
 
 def _labels(where: str | Path, settings: Settings) -> dict[str, str]:
-    target = open_target(str(where), settings).target
+    target = open_target(str(where), settings)
     return dict(zip(map(str, target.keys), map(str, target.given_names), strict=True))
 
 
@@ -73,7 +73,7 @@ def test_apply_then_revert_is_the_identity(form: str, make: Make, settings: Sett
     assert _tree(source.root) == before_bytes, "the data itself was changed"
 
     after = _labels(tmp_path / "copy", settings)
-    hashes = dict(zip(open_target(source.reference, settings).target.keys.tolist(), data.content_hashes, strict=True))
+    hashes = dict(zip(open_target(source.reference, settings).keys.tolist(), data.content_hashes, strict=True))
     wanted = {(r.id, r.from_label): r for r in patch.records}
     expected = {
         key: primary_label(wanted[hashes[key], name]) if (hashes[key], name) in wanted else name

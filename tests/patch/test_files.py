@@ -126,7 +126,7 @@ BAD_HEADERS = {
     "repeated class": ({"dataset": {**header_to_json(HEADER)["dataset"], "classes": ["a", "a"]}}, "twice"),
     "no column": ({"base_label_column": None}, "base_label_column"),
     "unknown licence": ({"license": "mine"}, "license"),
-    "n is a truth value": ({"dataset": {**header_to_json(HEADER)["dataset"], "n": True}}, "'n'"),
+    "n is a truth value": ({"dataset": {**header_to_json(HEADER)["dataset"], "n": True}}, r"'dataset\.n'"),
     "no data set": ({"dataset": "cifar10"}, "dataset"),
 }
 

@@ -19,7 +19,7 @@ from auditor.core.version import __version__
 from auditor.data.base import Dataset
 from auditor.patch.files import is_patch_name, read_patch, write_patch
 from auditor.patch.open_target import open_target
-from auditor.patch.records import Patch, PatchHeader, PatchRecord
+from auditor.patch.records import Patch, PatchHeader, PatchRecord, disagreements, record_of, unique_records
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,9 @@ class Converter(Protocol):
     def read(self, path: Path, data: DataView, options: Options) -> tuple[list[Correction], list[str]]:
         """Corrections by row, and notes. Raises `DataError` for what is not of this format or not of this data."""
 
-    def write(self, patch: Patch, path: Path, data: DataView | None, options: Options) -> list[str]:
-        """Write atomically; returns notes on what has no place in the format."""
+    def write(self, patch: Patch, path: Path, data: Any, options: Options) -> list[str]:
+        """Write atomically; returns notes on what has no place in the format. `data` is a `DataView`, or None where
+        none was given and none is needed."""
 
 
 FORMATS: Registry[type[Converter]] = Registry(
@@ -158,16 +159,16 @@ def open_view(reference: str, settings: Settings, split: str | None = None) -> D
     UsageError
         If the data has several splits and none is named; `split` is the one of the patch that is written.
     """
-    opened = open_target(reference, settings)
-    data = opened.target.dataset
+    target = open_target(reference, settings)
+    data = target.dataset
     splits = list(dict.fromkeys(map(str, data.items.splits)))
-    wanted = opened.split or (split if split in splits else None)
+    wanted = target.split or (split if split in splits else None)
     if wanted is None and len(splits) > 1:
         raise UsageError(f"{reference!r} has the splits {', '.join(splits)}.", "Name one, for example ?split=test.")
     if wanted is not None:
         data = data.subset(np.flatnonzero(data.items.splits == wanted))
     only = wanted or (splits[0] if splits[0] != "all" else None)
-    return DataView(data, opened.target.column, only)
+    return DataView(data, target.column, only)
 
 
 def assemble(data: DataView, corrections: Sequence[Correction], created: str) -> tuple[Patch, list[str]]:
@@ -180,43 +181,31 @@ def assemble(data: DataView, corrections: Sequence[Correction], created: str) ->
     patch : Patch
     notes : list of str
     """
-    records: dict[tuple[str, str], PatchRecord | None] = {}
-    outcomes: dict[tuple[str, str], Any] = {}
-    contradicted: dict[tuple[str, str], int] = {}
-    for one in corrections:
-        record = _record(data, one)
-        key = data.hashes[one.row], data.names[one.row]
-        outcome = None if record is None else record.outcome
-        if outcomes.setdefault(key, outcome) != outcome:
-            contradicted.setdefault(key, one.row)
-        records.setdefault(key, record)
+    items = data.part.items
+    said: list[tuple[tuple[str, str], PatchRecord | None, int]] = []
+    for correction in corrections:
+        row = correction.row
+        record = record_of(
+            data.names[row],
+            correction.labels,
+            correction.reason,
+            id=data.hashes[row],
+            index=int(items.index[row]),
+            path=None if items.paths is None else str(items.paths[row]),
+            **correction.more,
+        )
+        said.append(((data.hashes[row], data.names[row]), record, row))
+    conflicts = list(disagreements(said))
+    contested = {key for key, _, _ in conflicts}
     notes = []
-    if contradicted:
-        first = min(contradicted.values())
+    if contested:
+        first = min(row for _, _, row in conflicts)
         notes.append(
-            f"{len(contradicted)} items were left out: their exact copies are labelled differently by the source "
+            f"{len(contested)} items were left out: their exact copies are labelled differently by the source "
             f"(the first: row {first})"
         )
-    kept = tuple(r for key, r in records.items() if r is not None and key not in contradicted)
-    return Patch(replace(data.header(), created=created), kept), notes
-
-
-def _record(data: DataView, one: Correction) -> PatchRecord | None:
-    given = data.names[one.row]
-    if one.labels == (given,):
-        return None
-    op = "drop" if not one.labels else "relabel" if len(one.labels) == 1 else "multi"
-    paths = data.part.items.paths
-    return PatchRecord(
-        id=data.hashes[one.row],
-        op=op,
-        from_label=given,
-        to=one.labels,
-        reason=(one.reason or "neither") if op == "drop" else None,
-        index=int(data.part.items.index[one.row]),
-        path=None if paths is None else str(paths[one.row]),
-        **one.more,
-    )
+    records = unique_records(record for key, record, _ in said if record is not None and key not in contested)
+    return Patch(replace(data.header(), created=created), tuple(records.values())), notes
 
 
 def labels_after(patch: Patch, data: DataView) -> tuple[list[tuple[str, ...]], dict[int, PatchRecord]]:
@@ -289,17 +278,11 @@ def convert(
         As the reader and writer of the format.
     """
     options = options or Options()
-    read_as = read_as or (PATCH if is_patch_name(source) else None)
-    write_as = write_as or (PATCH if is_patch_name(out) else None)
-    for name, option in ((read_as, "--from"), (write_as, "--to")):
-        if name is None:
-            raise UsageError(f"the format is not clear; name it with {option}.", f"Known: patch, {', '.join(FORMATS)}.")
-    assert read_as is not None and write_as is not None  # noqa: PT018
+    read_as, write_as = _format(source, read_as, "--from"), _format(out, write_as, "--to")
     view: DataView | None = None
-    notes: list[str] = []
     if read_as == PATCH:
         patch = read_patch(source)
-        notes += patch.notes
+        notes = list(patch.notes)
     else:
         reader = FORMATS.load(read_as)()
         if reference is None:
@@ -308,17 +291,22 @@ def convert(
                 "Name it with --data DATASET.",
             )
         view = open_view(reference, settings)
-        corrections, told = reader.read(source, view, options)
-        stamp = created or datetime.now(UTC).isoformat(timespec="seconds")
-        patch, more = assemble(view, corrections, stamp)
-        notes += [*told, *more]
+        corrections, notes = reader.read(source, view, options)
+        patch, left_out = assemble(view, corrections, created or datetime.now(UTC).isoformat(timespec="seconds"))
+        notes = [*notes, *left_out]
     if write_as == PATCH:
         write_patch(patch, out)
-        return Converted(patch, tuple(notes), read_as, write_as)
-    writer = FORMATS.load(write_as)()
-    if view is None and reference is not None:
-        view = open_view(reference, settings, patch.header.split)
-    if view is None and writer.needs_data_to_write:
-        raise UsageError(f"writing {write_as!r} needs the data.", "Name it with --data DATASET.")
-    notes += writer.write(patch, out, view, options)
+    else:
+        writer = FORMATS.load(write_as)()
+        if view is None and reference is not None:
+            view = open_view(reference, settings, patch.header.split)
+        if view is None and writer.needs_data_to_write:
+            raise UsageError(f"writing {write_as!r} needs the data.", "Name it with --data DATASET.")
+        notes += writer.write(patch, out, view, options)
     return Converted(patch, tuple(notes), read_as, write_as)
+
+
+def _format(path: Path, name: str | None, option: str) -> str:
+    if name is None and not is_patch_name(path):
+        raise UsageError(f"the format is not clear; name it with {option}.", f"Known: patch, {', '.join(FORMATS)}.")
+    return name or PATCH

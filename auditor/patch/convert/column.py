@@ -50,11 +50,10 @@ class Column:
             found.append(Correction(row, tuple(dict.fromkeys(names))))
         return found, []
 
-    def write(self, patch: Patch, path: Path, data: DataView | None, options: Options) -> list[str]:
+    def write(self, patch: Patch, path: Path, data: DataView, options: Options) -> list[str]:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        assert data is not None  # `needs_data_to_write`
         labels, changed = labels_after(patch, data)
         # The given label where it stays, else the first of the new ones.
         one = [

@@ -56,8 +56,7 @@ class FiftyOne:
         notes += [f"{absent} samples that are not in the data were passed over"] * bool(absent)
         return found, notes
 
-    def write(self, patch: Patch, path: Path, data: DataView | None, options: Options) -> list[str]:
-        assert data is not None  # `needs_data_to_write`
+    def write(self, patch: Patch, path: Path, data: DataView, options: Options) -> list[str]:
         labels, changed = labels_after(patch, data)
         number = {name: k for k, name in enumerate(patch.header.classes)}
         targets: dict[str, Any] = {}

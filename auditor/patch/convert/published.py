@@ -41,8 +41,7 @@ class Published:
             notes.append(f"{undecided} items without {options.k} equal votes are left as they are")
         return found, notes
 
-    def write(self, patch: Patch, path: Path, data: DataView | None, options: Options) -> list[str]:
-        assert data is not None  # `needs_data_to_write`
+    def write(self, patch: Patch, path: Path, data: DataView, options: Options) -> list[str]:
         number = {name: k for k, name in enumerate(patch.header.classes)}
         written: list[dict[str, Any]] = []
         left_out: Counter[str] = Counter()

@@ -39,8 +39,7 @@ class Real:
             found.append(Correction(row, names, "neither"))
         return found, []
 
-    def write(self, patch: Patch, path: Path, data: DataView | None, options: Options) -> list[str]:
-        assert data is not None  # `needs_data_to_write`
+    def write(self, patch: Patch, path: Path, data: DataView, options: Options) -> list[str]:
         labels, changed = labels_after(patch, data)
         number = {name: k for k, name in enumerate(patch.header.classes)}
         lists: list[list[int]] = [[] for _ in labels]
