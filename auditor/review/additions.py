@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from auditor.core.errors import DataError, UnreadableError
 from auditor.review import schema
-from auditor.review.database import Database
+from auditor.review.database import is_sqlite, upsert
 from auditor.review.events import chunked
 from auditor.review.vocabulary import canonical
 
@@ -59,7 +59,7 @@ def read_controls(path: Path) -> dict[str, str]:
     return found
 
 
-def plant(connection: sa.Connection, database: Database, controls: Mapping[str, str], classes: Sequence[str]) -> int:
+def plant(connection: sa.Connection, controls: Mapping[str, str], classes: Sequence[str]) -> int:
     """Plant items whose verdict is known into every reviewer's queue; see `VerdictStore.plant`."""
     rows = []
     known = _places(connection, list(controls))
@@ -72,19 +72,15 @@ def plant(connection: sa.Connection, database: Database, controls: Mapping[str, 
         except ValueError as error:
             raise DataError(f"control {item_id!r}: {error}.") from error
     if rows:
-        insert = database.insert(schema.controls)
-        again = insert.on_conflict_do_update(index_elements=["item"], set_={"expected": insert.excluded["expected"]})
-        connection.execute(again, rows)
+        connection.execute(upsert(connection, schema.controls, ["item"], ["expected"]), rows)
     total = connection.scalar(sa.select(sa.func.count()).select_from(schema.controls)) or 0
     set_fact(connection, "n_controls", total)
     return int(total)
 
 
-def set_detections(
-    connection: sa.Connection, database: Database, detections: Mapping[str, np.ndarray], source: str | None
-) -> None:
+def set_detections(connection: sa.Connection, detections: Mapping[str, np.ndarray], source: str | None) -> None:
     """Put what detectors flag in the place of what the store knew; see `VerdictStore.set_detections`."""
-    if not database.is_sqlite:
+    if not is_sqlite(connection):
         # Two servers that notice new detectors at once would both insert.
         connection.execute(sa.text("LOCK TABLE detections IN EXCLUSIVE MODE"))
     wanted = sorted({str(i) for ids in detections.values() for i in ids})

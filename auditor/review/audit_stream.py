@@ -13,10 +13,8 @@ from auditor.core.errors import DataError, RunError
 from auditor.core.seeds import generator
 from auditor.review import schema
 from auditor.review.additions import set_fact
-from auditor.review.database import Database
 from auditor.review.events import chunked
 from auditor.review.loading import read_meta
-from auditor.review.votes import objects
 from auditor.stats import sampling
 
 #: Key of `schema.meta` that describes a stream drawn by importance.
@@ -67,35 +65,28 @@ def read(connection: sa.Connection, facts: Mapping[str, Any]) -> AuditStream:
     items, queue, draws = schema.items, schema.queue, schema.audit_draws
     drawn = read_meta(connection).get(_KEY)
     ranked = _ranked_done(connection)
-    done_ids = objects([row.item_id for row in ranked])
+    inclusion = np.array([row.inclusion or 0.0 for row in ranked], np.float64)
     if drawn:
         query = sa.select(items.c.item_id, draws.c.probability).join(items, items.c.item == draws.c.item)
         rows = connection.execute(query.order_by(draws.c.draw)).all()
         left_out = sa.select(items.c.item_id).where(items.c.band.is_not(None), items.c.inclusion.is_(None))
-        outside = objects(list(connection.scalars(left_out.order_by(items.c.item))))
-        return AuditStream(
-            "importance",
-            objects([r[0] for r in rows]),
-            np.array([r[1] for r in rows], np.float64),
-            drawn["n_frame"],
-            outside,
-            done_ids,
-            np.full(len(ranked), np.nan),
-            drawn["seed"],
-            drawn.get("candidate_share", 0.0),
-        )
-    query = sa.select(items.c.item_id, items.c.inclusion).join(queue, queue.c.item == items.c.item)
-    rows = connection.execute(query.where(queue.c.audit.is_not(None)).order_by(queue.c.audit)).all()
-    size = max(1, len(rows))
+        outside, size = list(connection.scalars(left_out.order_by(items.c.item))), 1
+        inclusion[:] = np.nan
+    else:
+        query = sa.select(items.c.item_id, items.c.inclusion).join(queue, queue.c.item == items.c.item)
+        rows = connection.execute(query.where(queue.c.audit.is_not(None)).order_by(queue.c.audit)).all()
+        outside, size = [], max(1, len(rows))
+    about = drawn or facts["plan"]
     return AuditStream(
-        "strata",
-        objects([r[0] for r in rows]),
-        np.array([r[1] / size for r in rows], np.float64),
-        facts["n_frame"],
-        objects([]),
-        done_ids,
-        np.array([(row.inclusion or 0.0) / size for row in ranked], np.float64),
-        facts["plan"]["seed"],
+        "importance" if drawn else "strata",
+        item_ids=np.array([row[0] for row in rows], object),
+        probability=np.array([row[1] for row in rows], np.float64) / size,
+        frame_items=(drawn or facts)["n_frame"],
+        outside=np.array(outside, object),
+        ranked_done=np.array([row.item_id for row in ranked], object),
+        ranked_probability=inclusion / size,
+        seed=about["seed"],
+        candidate_share=about.get("candidate_share", 0.0),
     )
 
 
@@ -113,7 +104,7 @@ def _ranked_done(connection: sa.Connection) -> Sequence[Any]:
 
 
 def draw(
-    database: Database,
+    connection: sa.Connection,
     item_ids: Sequence[str],
     margin: np.ndarray,
     draws: int,
@@ -122,37 +113,32 @@ def draw(
     candidate_share: float = 0.0,
 ) -> AuditStream:
     """Draw or continue; see `VerdictStore.draw_audit`."""
-    margin_of = dict(zip(item_ids, np.asarray(margin, np.float64).tolist(), strict=True))
-
-    def work(connection: sa.Connection) -> AuditStream:
-        facts = read_meta(connection)
-        if not facts:
-            raise RunError("the verdict store is empty.", "Load a run first: store.load_run(run)")
-        before = {} if anew else facts.get(_KEY, {})
-        if before and draws <= before["draws"]:
-            return read(connection, facts)
-        frame, ids = _frame(connection, continued=bool(before))
-        if len(frame) == 0:
-            raise DataError("every item has a verdict: there is nothing left to draw.")
-        try:
-            margins = np.array([margin_of[i] for i in ids])
-        except KeyError as error:
-            raise DataError(f"no margin for the item {error.args[0]!r} of the store.") from error
-        # A stream goes on as it began: other probabilities would need other weights for the draws there are.
-        share = before.get("candidate_share", 0.0) if before else candidate_share
-        p = sampling.audit_probabilities(margins, candidate_share=share)
-        # Independent of the seed of the stream before, whose outcomes are known by now.
-        used = before.get("seed", seed)
-        rng = generator(used, "review", "importance", len(frame))
-        chosen = sampling.draw_audit(p, draws, rng).positions
-        if before:
-            _refuse_other(connection, frame[chosen], p[chosen])
-        _write(connection, frame, p, chosen, before.get("draws", 0))
-        shares = {"uniform_share": sampling.UNIFORM_SHARE, "candidate_share": share}
-        set_fact(connection, _KEY, {"n_frame": len(frame), "seed": used, "draws": draws, **shares})
+    facts = read_meta(connection)
+    if not facts:
+        raise RunError("the verdict store is empty.", "Load a run first: store.load_run(run)")
+    before = {} if anew else facts.get(_KEY, {})
+    if before and draws <= before["draws"]:
         return read(connection, facts)
-
-    return database.write(work)
+    frame, ids = _frame(connection, continued=bool(before))
+    if len(frame) == 0:
+        raise DataError("every item has a verdict: there is nothing left to draw.")
+    margin_of = dict(zip(item_ids, np.asarray(margin, np.float64).tolist(), strict=True))
+    try:
+        margins = np.array([margin_of[i] for i in ids])
+    except KeyError as error:
+        raise DataError(f"no margin for the item {error.args[0]!r} of the store.") from error
+    # A stream goes on as it began: other probabilities would need other weights for the draws there are.
+    share = before.get("candidate_share", 0.0) if before else candidate_share
+    p = sampling.audit_probabilities(margins, candidate_share=share)
+    # Independent of the seed of the stream before, whose outcomes are known by now.
+    used = before.get("seed", seed)
+    chosen = sampling.draw_audit(p, draws, generator(used, "review", "importance", len(frame))).positions
+    if before:
+        _refuse_other(connection, frame[chosen], p[chosen])
+    _write(connection, frame, p, chosen, before.get("draws", 0))
+    shares = {"uniform_share": sampling.UNIFORM_SHARE, "candidate_share": share}
+    set_fact(connection, _KEY, {"n_frame": len(frame), "seed": used, "draws": draws, **shares})
+    return read(connection, facts)
 
 
 def _frame(connection: sa.Connection, continued: bool) -> tuple[np.ndarray, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 
 from auditor.core.errors import MissingExtraError, ResourceError, RunError, StorageError, UsageError
+from auditor.review import schema
 
 #: Name of the default store inside a run folder.
 REVIEW_FILE: Final = "review.sqlite"
@@ -59,7 +60,6 @@ class Database:
         self.url = _url(where)
         self.patience = patience
         self.engine = _engine(self.url)
-        self.is_sqlite = self.engine.dialect.name == "sqlite"
         try:
             self._bring_up_to_date()
         except BaseException:
@@ -86,22 +86,13 @@ class Database:
                     connection = plain.execution_options(auditor_read_only=read_only)
                     with connection.begin():
                         return work(connection)
-            except (OperationalError, InterfaceError, DBAPIError) as error:
-                if not _is_transient(error):
+            except (DBAPIError, sa.exc.TimeoutError) as error:  # the latter: every pooled connection is busy
+                if isinstance(error, DBAPIError) and not _is_transient(error):
                     raise _explained(error, self.url) from error
-                if time.monotonic() + wait > deadline:
-                    raise _unreachable(error, self.url) from error
-            except sa.exc.TimeoutError as error:  # every pooled connection is busy
                 if time.monotonic() + wait > deadline:
                     raise _unreachable(error, self.url) from error
             time.sleep(wait * (0.5 + random.random()))
             wait = min(2 * wait, 0.5)
-
-    def insert(self, table: sa.Table) -> Any:
-        """An INSERT that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
-        from sqlalchemy.dialects import postgresql, sqlite
-
-        return (sqlite if self.is_sqlite else postgresql).insert(table)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -110,18 +101,13 @@ class Database:
         """Revision of the schema; None for an empty database."""
         return self.read(_revision)
 
-    def lock(self, connection: sa.Connection, key: int) -> None:
-        """Wait until no other transaction holds `key`; SQLite's write transactions are exclusive already."""
-        if not self.is_sqlite:
-            connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({key}, hashtext(current_schema()))"))
-
     def _bring_up_to_date(self) -> None:
         # Alembic is imported only when there is something to do: opening stays quick.
         if self.revision() != HEAD:
             self.write(self._migrate)
 
     def _migrate(self, connection: sa.Connection) -> None:
-        self.lock(connection, _MIGRATION_LOCK)
+        lock(connection, _MIGRATION_LOCK)
         from alembic import command
         from alembic.script import ScriptDirectory
         from alembic.util import CommandError
@@ -129,14 +115,37 @@ class Database:
         config = alembic_config(connection)
         revision = _revision(connection)
         try:
-            if revision is not None:
+            if revision is None:
+                schema.create(connection)
+                command.stamp(config, "head")
+            else:
                 ScriptDirectory.from_config(config).get_revision(revision)
-            command.upgrade(config, "head")
+                command.upgrade(config, "head")
         except CommandError as error:
             raise RunError(
                 f"the verdict store {_shown(self.url)} has the schema {revision!r}, which this version does not know.",
                 "Open it with the version of auditor that wrote it, or a newer one.",
             ) from error
+
+
+def is_sqlite(connection: sa.Connection) -> bool:
+    return connection.dialect.name == "sqlite"
+
+
+def upsert(connection: sa.Connection, table: sa.Table, keys: Sequence[str], changed: Sequence[str]) -> Any:
+    """An INSERT that leaves a row with the same `keys` as it is, but for the columns `changed`."""
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    insert = (sqlite if is_sqlite(connection) else postgresql).insert(table)
+    if not changed:
+        return insert.on_conflict_do_nothing()
+    return insert.on_conflict_do_update(index_elements=keys, set_={name: insert.excluded[name] for name in changed})
+
+
+def lock(connection: sa.Connection, key: int) -> None:
+    """Wait until no other transaction holds `key`; SQLite's write transactions are exclusive already."""
+    if not is_sqlite(connection):
+        connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({key}, hashtext(current_schema()))"))
 
 
 def _revision(connection: sa.Connection) -> str | None:

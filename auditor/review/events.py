@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from auditor.core.errors import UsageError
 from auditor.review import schema
-from auditor.review.database import Database
+from auditor.review.database import Database, upsert
 from auditor.review.vocabulary import canonical, other
 
 #: Where verdicts come from: the review screen, published votes, the person who settles disagreements.
@@ -84,7 +84,6 @@ class _Event(BaseModel):
 class _Batch:
     """One try to store the events of a reviewer: the store's record of everything they speak of, and the new rows."""
 
-    database: Database
     connection: sa.Connection
     reviewer: str
     origin: str
@@ -184,7 +183,7 @@ class _Batch:
                 waves.append([])
             waves[seen[row["item"]]].append(row)
             seen[row["item"]] += 1
-        insert = self.database.insert(schema.events).on_conflict_do_nothing().returning(schema.events.c.event_uuid)
+        insert = upsert(self.connection, schema.events, (), ()).returning(schema.events.c.event_uuid)
         return {uuid for wave in waves for uuid in self.connection.scalars(insert, wave)}
 
     def settle(self, accepted: Sequence[dict[str, Any]], claimed_until: float) -> None:
@@ -211,12 +210,8 @@ class _Batch:
                 taken[item] = change
             place = old.place if old is not None else 0
             rows.append({"item": item, "stream": stream, "place": place, "state": state})
-        insert = self.database.insert(schema.assignments)
-        upsert = insert.on_conflict_do_update(
-            index_elements=["item", "reviewer"],
-            set_={"state": insert.excluded.state, "claimed_until": insert.excluded.claimed_until},
-        )
-        self.connection.execute(upsert, [r | {"reviewer": self.reviewer, "claimed_until": claimed_until} for r in rows])
+        insert = upsert(self.connection, schema.assignments, ("item", "reviewer"), ("state", "claimed_until"))
+        self.connection.execute(insert, [r | {"reviewer": self.reviewer, "claimed_until": claimed_until} for r in rows])
         count(self.connection, taken)
 
 
@@ -246,7 +241,7 @@ def submit(
         return SubmitResult((), (), tuple(malformed))
 
     def work(connection: sa.Connection) -> SubmitResult:
-        known = _Batch(database, connection, reviewer, origin, classes)
+        known = _Batch(connection, reviewer, origin, classes)
         known.look_up(parsed)
         new: list[dict[str, Any]] = []
         repeated: list[str] = []

@@ -16,7 +16,7 @@ from auditor.core.hashing import hash_json
 from auditor.core.seeds import generator
 from auditor.review import schema
 from auditor.review.additions import plant, set_detections
-from auditor.review.database import SQLITE_CACHE, Database
+from auditor.review.database import SQLITE_CACHE, Database, is_sqlite
 from auditor.review.sampling import draw_audit, score_bands
 
 _CHUNK: Final = 20_000
@@ -143,15 +143,15 @@ def load(
     def work(connection: sa.Connection) -> None:
         if read_meta(connection):  # another process was quicker
             return
-        _copy(database, connection, schema.items, table)
-        _copy(database, connection, schema.queue, queue)
+        _copy(connection, schema.items, table)
+        _copy(connection, schema.queue, queue)
         connection.execute(sa.insert(schema.meta), [{"key": k, "value": json.dumps(v)} for k, v in facts.items()])
         if detections:
-            set_detections(connection, database, detections, None)
-        plant(connection, database, controls or {}, run.class_names)
+            set_detections(connection, detections, None)
+        plant(connection, controls or {}, run.class_names)
 
     database.write(work)
-    if not database.is_sqlite:
+    if database.engine.dialect.name != "sqlite":
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sa.text("ANALYZE items, queue, detections"))
 
@@ -198,14 +198,14 @@ def _rows(table: pd.DataFrame, into: sa.Table) -> Iterator[tuple[Any, ...]]:
         yield from part.where(part.notna(), None).itertuples(index=False, name=None)
 
 
-def _copy(database: Database, connection: sa.Connection, table: sa.Table, frame: pd.DataFrame) -> None:
+def _copy(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame) -> None:
     """Bulk insert through the driver: several times quicker than one statement per chunk."""
     names, rows = [c.name for c in table.columns], _rows(frame, table)
     quoted = ", ".join(f'"{name}"' for name in names)
     driver = connection.connection.driver_connection
     if driver is None:
         raise RuntimeError("the connection has no driver connection")
-    if database.is_sqlite:
+    if is_sqlite(connection):
         # Hashes arrive in no order: an index on them that does not fit the cache is read and written again and again.
         driver.execute("PRAGMA cache_size=-512000")
         driver.executemany(f"INSERT INTO {table.name} ({quoted}) VALUES ({', '.join('?' * len(names))})", rows)

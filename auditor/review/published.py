@@ -27,6 +27,8 @@ Schema = Literal["class", "imagenet", "imdb", "amazon", "audioset"]
 CATEGORIES: Final = ("non-error", "correctable", "multi-label", "neither", "non-agreement", "error")
 _OUTCOMES: Final = {"given": "non-error", "guessed": "correctable", "both": "multi-label", "neither": "neither"}
 
+#: Number of each class in IMDB's label file.
+_IMDB: Final = {"Negative": 0, "Positive": 1}
 _ILSVRC = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
 
 
@@ -109,12 +111,17 @@ def _parse_item(value: Any, where: str) -> PublishedItem:
         own = {"given": votes[_of(given, votes, where)], "guessed": votes[_of(guessed, votes, where)]}
         rest = {k: n for k, n in votes.items() if k not in (given.lower(), guessed.lower())}
         return PublishedItem(**common, schema="amazon", given=(given,), guessed=(guessed,), votes={**own, **rest})
-    if keys == {"given", "guessed", "neutral", "off-topic"} and _texts(given, guessed):
+    if (
+        keys == {"given", "guessed", "neutral", "off-topic"}
+        and _texts(given, guessed)
+        and {given, guessed} <= _IMDB.keys()
+    ):
+        common |= {"given_index": _IMDB[given], "guessed_index": _IMDB[guessed]}
         return PublishedItem(**common, schema="imdb", given=(given,), guessed=(guessed,), votes=votes)
     names = value.get("given_original_label_name"), value.get("our_guessed_label_name")
-    numbers = [n for n in (given, guessed) if isinstance(n, int) and not isinstance(n, bool)]
+    numbered = all(isinstance(n, int) and not isinstance(n, bool) for n in (given, guessed))
     plain = {"given", "guessed", "neither"} <= keys <= {"given", "guessed", "neither", "both"}
-    if plain and _texts(*names) and len(numbers) == 2 and isinstance(common["id"], int):
+    if plain and _texts(*names) and numbered and isinstance(common["id"], int):
         return PublishedItem(
             **common,
             schema="imagenet" if _ILSVRC.search(common["url"]) else "class",
@@ -275,14 +282,12 @@ def renamed(items: Sequence[PublishedItem], class_names: Sequence[str]) -> tuple
     names = {n for item in items for n in (*item.given, *item.guessed) if n}
     if names <= set(class_names):
         return list(items), []
-    table: dict[str, str] = {}
-    if items[0].schema in ("class", "imagenet"):
-        for item in items:
-            for name, number in ((item.given[0], item.given_index), (item.guessed[0], item.guessed_index)):
-                if number is not None and 0 <= number < len(class_names):
-                    table[name] = class_names[number]
-    elif items[0].schema == "imdb" and len(class_names) == 2:
-        table = dict(zip(("Negative", "Positive"), class_names, strict=True))
+    table = {
+        shown[0]: class_names[number]
+        for item in items
+        for shown, number in ((item.given, item.given_index), (item.guessed, item.guessed_index))
+        if number is not None and 0 <= number < len(class_names)
+    }
     missing = sorted(names - set(table))
     if missing or len(set(table.values())) < len(table):
         raise DataError(
@@ -338,7 +343,9 @@ def place_published(
     return placed, rows, notes
 
 
-def check_rows(items: Sequence[PublishedItem], rows: np.ndarray, given_names: Sequence[str]) -> None:
+def check_rows(
+    items: Sequence[PublishedItem], rows: np.ndarray, here: Sequence[object], judged: Sequence[object] | None = None
+) -> None:
     """Every item must carry, at its row, the label that the verdicts were given for.
 
     Parameters
@@ -346,15 +353,31 @@ def check_rows(items: Sequence[PublishedItem], rows: np.ndarray, given_names: Se
     items : sequence of PublishedItem
     rows : int array (n,)
         From `published_rows`.
-    given_names : sequence of str
-        Class name of every row of the data.
+    here : sequence
+        Label of every row of the data: its class name, or its number.
+    judged : sequence, optional
+        Label each item was judged with, in the same form; by default its class name. Class names may repeat
+        (ImageNet's do), numbers do not.
 
     Raises
     ------
     LabelError
         For the first item whose label differs; one failure means that the rows are not those of this data.
     """
-    _refuse_misfits(items, rows, given_names, [item.given[0] for item in items])
+    judged = [item.given[0] for item in items] if judged is None else judged
+    wrong = [
+        (item, int(row), label)
+        for item, row, label in zip(items, rows, judged, strict=True)
+        if not 0 <= row < len(here) or here[row] != label
+    ]
+    if wrong:
+        item, row, label = wrong[0]
+        value = repr(here[row]) if 0 <= row < len(here) else "no row"
+        raise LabelError(
+            f"{len(wrong):,} of {len(items):,} verdicts do not fit this data; the first: id {item.id!r} was judged as "
+            f"{label!r}, row {row} is {value}.",
+            "Take the data and the split the verdicts were given for; imagenet and imdb need their index file.",
+        )
 
 
 def label_numbers(items: Sequence[PublishedItem]) -> tuple[np.ndarray, np.ndarray]:
@@ -365,51 +388,8 @@ def label_numbers(items: Sequence[PublishedItem]) -> tuple[np.ndarray, np.ndarra
     DataError
         For amazon, which has no label file to count by, and audioset, whose items have several labels.
     """
-    schema = items[0].schema
-    if schema in ("amazon", "audioset"):
-        raise DataError(f"the labels of {schema} have no published numbers.", "Its verdicts can only be counted.")
-    if schema == "imdb":
-        number = {"Negative": 0, "Positive": 1}
-        unknown = [n for item in items for n in (*item.given, *item.guessed) if n not in number]
-        if unknown:
-            raise DataError(f"the label {unknown[0]!r} is neither 'Negative' nor 'Positive'.")
-        pairs = [(number[item.given[0]], number[item.guessed[0]]) for item in items]
-    else:
-        pairs = [
-            (-1 if i.given_index is None else i.given_index, -1 if i.guessed_index is None else i.guessed_index)
-            for i in items
-        ]
-    given, guessed = np.array(pairs, np.int64).reshape(-1, 2).T
+    if items[0].schema in ("amazon", "audioset"):
+        what = f"the labels of {items[0].schema} have no published numbers."
+        raise DataError(what, "Its verdicts can only be counted.")
+    given, guessed = np.array([(item.given_index, item.guessed_index) for item in items], np.int64).T
     return given, guessed
-
-
-def check_numbers(items: Sequence[PublishedItem], rows: np.ndarray, given: np.ndarray, labels: np.ndarray) -> None:
-    """As `check_rows`, by label numbers: class names may repeat (ImageNet's do), numbers do not.
-
-    Parameters
-    ----------
-    given : int array (n,)
-        Number each item was judged with.
-    labels : int array
-        Number of every row of the data.
-    """
-    _refuse_misfits(items, rows, labels.tolist(), given.tolist())
-
-
-def _refuse_misfits(
-    items: Sequence[PublishedItem], rows: np.ndarray, here: Sequence[object], judged: Sequence[object]
-) -> None:
-    wrong = [
-        (item, int(row), label)
-        for item, row, label in zip(items, rows, judged, strict=True)
-        if not 0 <= row < len(here) or here[row] != label
-    ]
-    if wrong:
-        item, row, label = wrong[0]
-        value = here[row] if 0 <= row < len(here) else None
-        found = "no row" if value is None else repr(str(value)) if isinstance(value, str) else value
-        raise LabelError(
-            f"{len(wrong):,} of {len(items):,} verdicts do not fit this data; the first: id {item.id!r} was judged as "
-            f"{label!r}, row {row} is {found}.",
-            "Take the data and the split the verdicts were given for; imagenet and imdb need their index file.",
-        )

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from auditor.core.seeds import generator
 from auditor.review import schema
 from auditor.review.additions import set_fact
-from auditor.review.database import Database
+from auditor.review.database import lock, upsert
 from auditor.review.events import chunked, count, rewind
 from auditor.review.loading import QueuePlan
 
@@ -44,23 +44,16 @@ class Reordering:
     moved: int
 
 
-def claim_batch(database: Database, plan: QueuePlan, reviewer: str, n: int, now: float) -> list[int]:
+def claim_batch(connection: sa.Connection, plan: QueuePlan, reviewer: str, n: int, now: float) -> list[int]:
     """Fill the reviewer's hand up to `n` items, those already in it first; returns their places."""
-
-    def work(connection: sa.Connection) -> list[int]:
-        # One claim at a time: otherwise two reviewers could both read an item as open.
-        database.lock(connection, _QUEUE_LOCK)
-        a = schema.assignments
-        _let_go(connection, sa.and_(a.c.state == schema.CLAIMED, a.c.claimed_until < now))
-        person = _reviewer(database, connection, reviewer, now)
-        until = now + plan.lease_seconds
-        hand = _hand(connection, reviewer, n, until)
-        need = n - len(hand)
-        if need > 0:
-            hand += _claim(database, connection, plan, person, need, until)
-        return hand
-
-    return database.write(work)
+    # One claim at a time: otherwise two reviewers could both read an item as open.
+    lock(connection, _QUEUE_LOCK)
+    a = schema.assignments
+    _let_go(connection, sa.and_(a.c.state == schema.CLAIMED, a.c.claimed_until < now))
+    person = _reviewer(connection, reviewer, now)
+    until = now + plan.lease_seconds
+    hand = _hand(connection, reviewer, n, until)
+    return hand + _claim(connection, plan, person, n - len(hand), until) if len(hand) < n else hand
 
 
 def _let_go(connection: sa.Connection, claims: sa.ColumnElement[bool]) -> int:
@@ -72,9 +65,9 @@ def _let_go(connection: sa.Connection, claims: sa.ColumnElement[bool]) -> int:
     return len(gone)
 
 
-def _reviewer(database: Database, connection: sa.Connection, reviewer: str, now: float) -> sa.Row[Any]:
+def _reviewer(connection: sa.Connection, reviewer: str, now: float) -> sa.Row[Any]:
     new = {"reviewer": reviewer, "since": now, "served": 0, "ranked_cursor": 0, "audit_cursor": 0}
-    connection.execute(database.insert(schema.reviewers).values(new).on_conflict_do_nothing())
+    connection.execute(upsert(connection, schema.reviewers, (), ()), new)
     # Locked, so that cursors set back meanwhile by another transaction are not overwritten.
     query = sa.select(schema.reviewers).where(schema.reviewers.c.reviewer == reviewer).with_for_update()
     return connection.execute(query).one()
@@ -89,9 +82,7 @@ def _hand(connection: sa.Connection, reviewer: str, n: int, until: float) -> lis
     return hand
 
 
-def _claim(
-    database: Database, connection: sa.Connection, plan: QueuePlan, person: sa.Row[Any], need: int, until: float
-) -> list[int]:
+def _claim(connection: sa.Connection, plan: QueuePlan, person: sa.Row[Any], need: int, until: float) -> list[int]:
     cursors = {"ranked": person.ranked_cursor, "audit": person.audit_cursor}
     waiting: dict[str, list[tuple[int, int]]] = {
         stream: _candidates(connection, stream, person.reviewer, cursor, need) for stream, cursor in cursors.items()
@@ -110,17 +101,13 @@ def _claim(
                 cursors[stream] = max(cursors.get(stream, 0), position)
                 break
     if taken:
-        insert = database.insert(schema.assignments)
-        again = insert.on_conflict_do_update(
-            index_elements=["item", "reviewer"],
-            set_={name: insert.excluded[name] for name in ("stream", "place", "state", "claimed_until")},
-        )
+        changed = ("stream", "place", "state", "claimed_until")
         claim = {"reviewer": person.reviewer, "state": schema.CLAIMED, "claimed_until": until}
         claims = [
             claim | {"item": item, "stream": stream, "place": person.served + k}
             for k, (item, stream) in enumerate(taken.items())
         ]
-        connection.execute(again, claims)
+        connection.execute(upsert(connection, schema.assignments, ("item", "reviewer"), changed), claims)
         count(connection, dict.fromkeys(taken, 1))
     people = schema.reviewers
     connection.execute(
@@ -155,64 +142,51 @@ def _wishes(plan: QueuePlan, reviewer: str, served: int, need: int) -> Sequence[
     return [_STREAMS[1] if u < audit else _STREAMS[2] if u < audit + control else _STREAMS[0] for u in draws]
 
 
-def release(database: Database, reviewer: str) -> int:
+def release(connection: sa.Connection, reviewer: str) -> int:
     """Give everything in the reviewer's hand back; returns how many items that were."""
     a = schema.assignments
-    mine = sa.and_(a.c.reviewer == reviewer, a.c.state == schema.CLAIMED)
-    return database.write(lambda connection: _let_go(connection, mine))
+    return _let_go(connection, sa.and_(a.c.reviewer == reviewer, a.c.state == schema.CLAIMED))
 
 
-def ask_again(database: Database, item_ids: Sequence[str], more: int) -> int:
+def ask_again(connection: sa.Connection, item_ids: Sequence[str], more: int) -> int:
     """Want `more` further verdicts on items, from other reviewers; returns how many items were found."""
-
-    def work(connection: sa.Connection) -> int:
-        places: list[int] = []
-        for part in chunked(list(dict.fromkeys(item_ids))):
-            places += connection.scalars(sa.select(schema.items.c.item).where(schema.items.c.item_id.in_(part)))
-        queue = schema.queue
-        for known in chunked(sorted(places)):
-            wanted = sa.case((queue.c.taken > queue.c.wanted, queue.c.taken), else_=queue.c.wanted) + more
-            # An item of neither stream is put into the ranked one, at its own place of the list.
-            ranked = sa.case(
-                (queue.c.audit.is_(None), sa.func.coalesce(queue.c.ranked, queue.c.item)), else_=queue.c.ranked
-            )
-            update = sa.update(queue).where(queue.c.item.in_(known))
-            connection.execute(update.values(wanted=wanted, open=1, ranked=ranked))
-        if places:
-            rewind(connection, places)
-        return len(places)
-
-    return database.write(work)
+    places: list[int] = []
+    for part in chunked(list(dict.fromkeys(item_ids))):
+        places += connection.scalars(sa.select(schema.items.c.item).where(schema.items.c.item_id.in_(part)))
+    queue = schema.queue
+    for known in chunked(sorted(places)):
+        wanted = sa.case((queue.c.taken > queue.c.wanted, queue.c.taken), else_=queue.c.wanted) + more
+        # An item of neither stream is put into the ranked one, at its own place of the list.
+        listed = sa.func.coalesce(queue.c.ranked, queue.c.item)
+        ranked = sa.case((queue.c.audit.is_(None), listed), else_=queue.c.ranked)
+        update = sa.update(queue).where(queue.c.item.in_(known))
+        connection.execute(update.values(wanted=wanted, open=1, ranked=ranked))
+    if places:
+        rewind(connection, places)
+    return len(places)
 
 
-def reorder(database: Database, item_ids: Sequence[str] | None, events: int, reason: str) -> Reordering:
+def reorder(connection: sa.Connection, item_ids: Sequence[str] | None, events: int, reason: str) -> Reordering:
     """Put the waiting items of the ranked stream into another order; see `VerdictStore.reorder`."""
-
-    def work(connection: sa.Connection) -> Reordering:
-        database.lock(connection, _QUEUE_LOCK)
-        q, items = schema.queue, schema.items
-        query = sa.select(q.c.item, q.c.ranked, items.c.item_id).join(items, items.c.item == q.c.item)
-        rows = connection.execute(query.where(q.c.open == 1, q.c.ranked.is_not(None)).order_by(q.c.item)).all()
-        if item_ids is None:
-            wanted = rows
-        else:
-            place = {item_id: k for k, item_id in enumerate(item_ids)}
-            # Stable: items the order does not name keep their own, at the end.
-            wanted = sorted(rows, key=lambda row: place.get(row.item_id, len(place)))
-        # Only the places of waiting items are dealt out again: nobody's hand and nothing judged changes its place.
-        free = sorted(row.ranked for row in rows)
-        moves = [(row.item, new) for row, new in zip(wanted, free, strict=True) if row.ranked != new]
-        if moves:
-            change = sa.update(q).where(q.c.item == sa.bindparam("at")).values(ranked=sa.bindparam("place"))
-            for part in chunked(sorted(moves), 20_000):
-                connection.execute(change, [{"at": item, "place": new} for item, new in part])
-            # What stands before a cursor may be new to that reviewer now.
-            connection.execute(sa.update(schema.reviewers).values(ranked_cursor=0))
-        done = Reordering(events, reason, len(moves))
-        set_fact(connection, _REORDERED, asdict(done))
-        return done
-
-    return database.write(work)
+    lock(connection, _QUEUE_LOCK)
+    q, items = schema.queue, schema.items
+    query = sa.select(q.c.item, q.c.ranked, items.c.item_id).join(items, items.c.item == q.c.item)
+    rows = connection.execute(query.where(q.c.open == 1, q.c.ranked.is_not(None)).order_by(q.c.item)).all()
+    rank = {item_id: k for k, item_id in enumerate(item_ids or ())}
+    # Stable: items the order does not name keep their own, at the end.
+    wanted = sorted(rows, key=lambda row: rank.get(row.item_id, len(rank)))
+    # Only the places of waiting items are dealt out again: nobody's hand and nothing judged changes its place.
+    free = sorted(row.ranked for row in rows)
+    moves = [(row.item, new) for row, new in zip(wanted, free, strict=True) if row.ranked != new]
+    if moves:
+        change = sa.update(q).where(q.c.item == sa.bindparam("at")).values(ranked=sa.bindparam("place"))
+        for part in chunked(sorted(moves), 20_000):
+            connection.execute(change, [{"at": item, "place": new} for item, new in part])
+        # What stands before a cursor may be new to that reviewer now.
+        connection.execute(sa.update(schema.reviewers).values(ranked_cursor=0))
+    done = Reordering(events, reason, len(moves))
+    set_fact(connection, _REORDERED, asdict(done))
+    return done
 
 
 def last_reordering(connection: sa.Connection) -> tuple[Reordering | None, int]:

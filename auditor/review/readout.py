@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -217,10 +217,11 @@ def progress(connection: sa.Connection, facts: Mapping[str, Any]) -> ReviewCount
     """Counts; the cost grows with the number of verdicts, not of items."""
     view, queue = schema.current, schema.queue
     total = sa.func.count()
-    by_verdict, by_reviewer = (
-        _pairs(connection.execute(sa.select(column, total).group_by(column)))
-        for column in (view.c.verdict, view.c.reviewer)
-    )
+
+    def counted(column: sa.ColumnElement[str]) -> dict[str, int]:
+        return {value: n for value, n in connection.execute(sa.select(column, total).group_by(column))}  # noqa: C416
+
+    by_verdict, by_reviewer = counted(view.c.verdict), counted(view.c.reviewer)
     per_item = sa.select(view.c.item, total.label("n")).group_by(view.c.item).subquery()
     sums = sa.select(
         total,
@@ -258,18 +259,11 @@ def vote_table(connection: sa.Connection) -> VoteTable:
         .join(items, items.c.item == view.c.item)
         .order_by(view.c.item, view.c.reviewer)
     )
-    rows = connection.execute(query).all()
-    columns = list(zip(*rows, strict=True)) or [()] * 9
-    return votes_from(*columns)
+    return votes_from(connection.execute(query).all())
 
 
 def control_table(connection: sa.Connection) -> dict[str, str]:
     """Planted controls: item id to the verdict known to be right."""
-    query = sa.select(schema.items.c.item_id, schema.controls.c.expected).join(
-        schema.controls, schema.controls.c.item == schema.items.c.item
-    )
-    return _pairs(connection.execute(query))
-
-
-def _pairs(rows: Iterable[Any]) -> dict[str, Any]:
-    return {row[0]: row[1] for row in rows}
+    items, controls = schema.items, schema.controls
+    query = sa.select(items.c.item_id, controls.c.expected).join(controls, controls.c.item == items.c.item)
+    return {item_id: expected for item_id, expected in connection.execute(query)}  # noqa: C416

@@ -108,7 +108,7 @@ class VerdictStore:
             For an unknown item or an impossible verdict; nothing is planted then.
         """
         names = self.class_names
-        planted = self.database.write(lambda c: additions.plant(c, self.database, controls, names))
+        planted = self.database.write(lambda c: additions.plant(c, controls, names))
         self._facts = {}
         return planted
 
@@ -126,7 +126,7 @@ class VerdictStore:
         DataError
             If a detector flags an unknown item.
         """
-        self.database.write(lambda c: additions.set_detections(c, self.database, detections, source))
+        self.database.write(lambda c: additions.set_detections(c, detections, source))
         self._facts = {}
 
     @property
@@ -166,8 +166,8 @@ class VerdictStore:
         else gets them before the lease runs out, but for items that want several reviewers. Fewer than `n` come when
         the queue is empty.
         """
-        reviewer = checked_reviewer(reviewer)
-        places = queue.claim_batch(self.database, self.plan, reviewer, n, self.clock())
+        reviewer, plan, now = checked_reviewer(reviewer), self.plan, self.clock()
+        places = self.database.write(lambda c: queue.claim_batch(c, plan, reviewer, n, now))
         return self.database.read(lambda c: readout.item_rows(c, places, with_verdicts=False))
 
     def submit(self, reviewer: str, events: Iterable[Mapping[str, Any]], origin: str = "review") -> SubmitResult:
@@ -195,11 +195,11 @@ class VerdictStore:
 
     def release(self, reviewer: str) -> int:
         """Give back what is in a reviewer's hand; returns how many items."""
-        return queue.release(self.database, checked_reviewer(reviewer))
+        return self.database.write(partial(queue.release, reviewer=checked_reviewer(reviewer)))
 
     def ask_again(self, item_ids: Sequence[str], more: int = 1) -> int:
         """Want `more` verdicts on items from reviewers who have not judged them; returns how many items are known."""
-        return queue.ask_again(self.database, item_ids, more)
+        return self.database.write(partial(queue.ask_again, item_ids=item_ids, more=more))
 
     def reorder(self, item_ids: Sequence[str] | None, events: int, reason: str) -> queue.Reordering:
         """Put the items of the ranked stream that wait for a reviewer into another order, in one transaction.
@@ -217,7 +217,7 @@ class VerdictStore:
         reason : str
             In words, for people.
         """
-        return queue.reorder(self.database, item_ids, events, reason)
+        return self.database.write(partial(queue.reorder, item_ids=item_ids, events=events, reason=reason))
 
     def reordering(self) -> tuple[queue.Reordering | None, int]:
         """The last `reorder`, and the number of the last event there is."""
@@ -262,7 +262,8 @@ class VerdictStore:
         DataError
             Unknown items, nothing left to draw from, or margins other than those of the stream to be continued.
         """
-        return audit_stream.draw(self.database, item_ids, margin, draws, seed, anew, candidate_share)
+        drawn = (item_ids, margin, draws, seed, anew, candidate_share)
+        return self.database.write(lambda c: audit_stream.draw(c, *drawn))
 
     # --- reading -------------------------------------------------------------------------------------------------
 

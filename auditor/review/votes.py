@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
+
+_COLUMNS = ("place", "reviewer", "verdict", "stream", "ms", "server_time", "item_id", "given", "suggested")
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,6 @@ class VoteTable:
         Seconds since 1970.
     item_ids, given, suggested : object arrays (m,)
         The judged items; `suggested` is the class a vote for "suggested" or "both" speaks of, or None.
-    places : int64 array (m,)
-        Place of each item in the run's list.
     reviewer_names : tuple of str
     """
 
@@ -40,7 +41,6 @@ class VoteTable:
     item_ids: np.ndarray
     given: np.ndarray
     suggested: np.ndarray
-    places: np.ndarray
     reviewer_names: tuple[str, ...]
 
     def ratings(self) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -59,39 +59,22 @@ class VoteTable:
         return table, tuple(str(name) for name in names)
 
 
-def votes_from(
-    places: Sequence[int],
-    reviewers: Sequence[str],
-    verdicts: Sequence[str],
-    streams: Sequence[str],
-    ms: Sequence[float | None],
-    server_time: Sequence[float],
-    item_ids: Sequence[str],
-    given: Sequence[str],
-    suggested: Sequence[str | None],
-) -> VoteTable:
-    """Make the table from columns with one entry per verdict; items are told apart by their place."""
-    order = np.lexsort((np.array(reviewers, dtype=object).astype(str), np.array(places, dtype=np.int64)))
-    place = np.array(places, dtype=np.int64)[order]
-    unique, first, item = np.unique(place, return_index=True, return_inverse=True)
-    names, person = np.unique(np.array(reviewers, dtype=object).astype(str)[order], return_inverse=True)
+def votes_from(rows: Iterable[Sequence[Any]]) -> VoteTable:
+    """Make the table from one row per verdict: ``place, reviewer, verdict, stream, ms, server_time, item_id, given,
+    suggested``. Items are told apart by their place; `ms` may be None."""
+    table = pd.DataFrame(list(rows), columns=_COLUMNS, dtype=object).sort_values(["place", "reviewer"])
+    _, first, item = np.unique(table["place"].to_numpy(np.int64), return_index=True, return_inverse=True)
+    names, person = np.unique(table["reviewer"].to_numpy(object).astype(str), return_inverse=True)
+    column = {name: table[name].to_numpy(object) for name in _COLUMNS}
     return VoteTable(
         items=item.astype(np.int64).reshape(-1),
         reviewers=person.astype(np.int64).reshape(-1),
-        verdicts=objects(verdicts)[order],
-        streams=objects(streams)[order],
-        ms=np.array([np.nan if m is None else m for m in ms], dtype=np.float64)[order],
-        server_time=np.array(server_time, dtype=np.float64)[order],
-        item_ids=objects(item_ids)[order][first],
-        given=objects(given)[order][first],
-        suggested=objects(suggested)[order][first],
-        places=unique,
-        reviewer_names=tuple(str(name) for name in names),
+        verdicts=column["verdict"],
+        streams=column["stream"],
+        ms=column["ms"].astype(np.float64),
+        server_time=column["server_time"].astype(np.float64),
+        item_ids=column["item_id"][first],
+        given=column["given"][first],
+        suggested=column["suggested"][first],
+        reviewer_names=tuple(names.tolist()),
     )
-
-
-def objects(values: Sequence[Any]) -> np.ndarray:
-    """An object array, also of values NumPy would like to unpack."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = list(values)
-    return array

@@ -171,7 +171,7 @@ def test_unknown_rules(run: Run) -> None:
     from auditor.patch.rules import consensus_of
     from auditor.review.votes import votes_from
 
-    votes = votes_from([1], ["a"], ["given"], ["direct"], [None], [0.0], ["test/0"], ["cat"], ["dog"])
+    votes = votes_from([(1, "a", "given", "direct", None, 0.0, "test/0", "cat", "dog")])
     assert [c.verdict for c in consensus_of(run, votes, "1-of-1")] == ["given"]
     assert [c.verdict for c in consensus_of(run, votes, "majority")] == ["given"]
     assert [c.verdict for c in consensus_of(run, votes, "dawid-skene")] == ["given"]

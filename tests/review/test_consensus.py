@@ -29,15 +29,7 @@ def table(*items: list[str], streams: dict[tuple[int, int], str] | None = None) 
     """Votes per item; reviewer names by position. Given cat, suggested dog."""
     rows = [(i, f"r{a}", v) for i, votes in enumerate(items) for a, v in enumerate(votes)]
     return votes_from(
-        [i for i, _, _ in rows],
-        [a for _, a, _ in rows],
-        [v for _, _, v in rows],
-        [(streams or {}).get((i, int(a[1:])), "ranked") for i, a, _ in rows],
-        [None] * len(rows),
-        [0.0] * len(rows),
-        [f"id{i}" for i, _, _ in rows],
-        ["cat"] * len(rows),
-        ["dog"] * len(rows),
+        (i, a, v, (streams or {}).get((i, int(a[1:])), "ranked"), None, 0.0, f"id{i}", "cat", "dog") for i, a, v in rows
     )
 
 
@@ -58,9 +50,7 @@ def _published(data_dir: Path) -> VoteTable:
                     item["our_guessed_label_name"],
                 )
             )
-    place, who, vote, name, given, guess = zip(*rows, strict=True)
-    n = len(rows)
-    return votes_from(place, who, vote, ["import"] * n, [None] * n, [0.0] * n, name, given, guess)
+    return votes_from((p, who, vote, "import", None, 0.0, *about) for p, who, vote, *about in rows)
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,7 @@ ROWS = [
 
 
 def _table() -> object:
-    place, who, verdict, ms = zip(*ROWS, strict=True)
-    n = len(ROWS)
-    return votes_from(
-        place, who, verdict, ["ranked"] * n, ms, [0.0] * n, [f"id{p}" for p in place], ["cat"] * n, ["dog"] * n
-    )
+    return votes_from((p, a, v, "ranked", ms, 0.0, f"id{p}", "cat", "dog") for p, a, v, ms in ROWS)
 
 
 def test_reports_by_hand() -> None:
@@ -54,4 +50,4 @@ def test_share_has_the_exact_interval() -> None:
 
 
 def test_nobody_no_report() -> None:
-    assert reviewer_reports(votes_from([], [], [], [], [], [], [], [], [])) == []
+    assert reviewer_reports(votes_from([])) == []

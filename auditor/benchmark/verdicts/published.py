@@ -16,7 +16,7 @@ from auditor.data.label_lists import load_label_lists
 from auditor.review.published import (
     PublishedItem,
     category,
-    check_numbers,
+    check_rows,
     consensus_counts,
     label_numbers,
     place_published,
@@ -101,7 +101,7 @@ def judge_published(items: Sequence[PublishedItem], given_labels: GivenLabels) -
     else:
         rows = published_rows(items, index)
         given, guess = label_numbers(items)
-        check_numbers(items, rows, given, given_labels.labels)
+        check_rows(items, rows, given_labels.labels.tolist(), given.tolist())
     unique, counts = np.unique(rows, return_counts=True)
     if len(unique) < len(rows):
         raise DataError(f"row {int(unique[counts > 1][0])} was judged twice.", "Keep one verdict per row.")
