@@ -47,7 +47,9 @@ def estimate(
     if plot is not None:
         _write_plot(plot, result)
         lines.append(f"written to {plot}")
-    more = f"auditor sample {run} --budget 300" if result.judged == result.planned else f"auditor review {run}"
+    more = (
+        f"auditor sample {run} --budget 300" if result.state.judged == result.state.planned else f"auditor review {run}"
+    )
     lines.append(f"Next: {more}, or auditor flag {run} --precision 0.9")
     answer(lines, estimate_document(result) if json else None)
 

@@ -46,13 +46,17 @@ def _part(part: PartEstimate) -> dict[str, Any]:
 
 def estimate_document(found: ErrorEstimate) -> dict[str, Any]:
     """``auditor.estimate/1``."""
-    calibration = found.calibration
+    calibration, state = found.calibration, found.state
     return _document(
         "auditor.estimate/1",
-        **_picked(found, "run", "design", "items", "known", "bad_items", "notes"),
-        draws_planned=found.planned,
-        draws_judged=found.judged,
-        draws_used=found.draws,
+        **_picked(state, "run", "design"),
+        items=len(state),
+        known=int(state.known.sum()),
+        bad_items=state.bad_items,
+        notes=found.notes,
+        draws_planned=state.planned,
+        draws_judged=state.judged,
+        draws_used=len(state.draws),
         strict=_treated(found.strict),
         lenient=_treated(found.lenient),
         classes=[_part(p) for p in found.classes],

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -12,11 +11,9 @@ from auditor.core.errors import DataError
 from auditor.core.seeds import generator
 from auditor.estimation.probability import Calibration, calibrate
 from auditor.estimation.reviewer_error import NOT_CORRECTED, ReviewerError, reviewer_error
-from auditor.estimation.state import BAD, ReviewState, Treatment, read_state
+from auditor.estimation.state import ReviewState, Treatment
 from auditor.estimation.uniform import uniform_part
 from auditor.review.sampling import score_bands
-from auditor.review.store import VerdictStore
-from auditor.runs.run import Run
 from auditor.stats.intervals import Interval
 from auditor.stats.totals import (
     LEAST_FOR_A_NUMBER,
@@ -84,12 +81,8 @@ class ErrorEstimate:
 
     Attributes
     ----------
-    items : int
-        Audited items: what the totals speak of.
-    known, bad_items : int
-        Items counted exactly; items found broken, which are no wrong labels.
-    planned, judged, draws : int
-        Draws of the audit stream, those with a verdict, and those the estimate uses.
+    state : ReviewState
+        What it rests on.
     strict, lenient : TreatedTotals or None
         None without a usable draw, and `notes` say so.
     classes, pairs : tuple of PartEstimate
@@ -100,14 +93,7 @@ class ErrorEstimate:
     notes : tuple of str
     """
 
-    run: str
-    design: str
-    items: int
-    known: int
-    bad_items: int
-    planned: int
-    judged: int
-    draws: int
+    state: ReviewState
     strict: TreatedTotals | None
     lenient: TreatedTotals | None
     classes: tuple[PartEstimate, ...]
@@ -115,11 +101,6 @@ class ErrorEstimate:
     pairs_without: int
     calibration: Calibration | None
     notes: tuple[str, ...]
-
-
-def estimate_errors(run: Run, store: VerdictStore, seed: int = 0) -> ErrorEstimate:
-    """Estimate from the audit stream of a store; see `estimate`."""
-    return estimate(read_state(run, store), seed)
 
 
 def estimate(state: ReviewState, seed: int = 0) -> ErrorEstimate:
@@ -141,17 +122,15 @@ def estimate(state: ReviewState, seed: int = 0) -> ErrorEstimate:
             f"the verdicts on {unknown} item(s) outside the frame were taken back: they are counted as possibly wrong"
         )
     strict = lenient = calibration = None
-    classes: tuple[PartEstimate, ...] = ()
+    classes: list[PartEstimate] = []
     pairs: list[PartEstimate] = []
-    pairs_without = 0
     if len(state.draws) or not len(state.frame):
-        strict, lenient = (_treated(state, t, unknown, seed) for t in ("strict", "lenient"))
-        classes = tuple(_classes(state, seed))
-        for part in _pairs(state, seed):
-            if part.estimate is None:
-                pairs_without += 1
-            else:
-                pairs.append(part)
+        strict, lenient = (_treated(state, t, seed) for t in ("strict", "lenient"))
+        classes = [_part(state, name, None, state.given == name, seed) for name in state.class_names]
+        drawn = zip(state.given[state.draws], state.suggested[state.draws], strict=True)
+        for given, suggested in sorted({(str(g), str(s)) for g, s in drawn}):
+            domain = (state.given == given) & (state.suggested == suggested)
+            pairs.append(_part(state, given, suggested, domain, seed))
         calibration = calibrate(state, frame_total(state, state.wrong("strict"), seed).estimate.value, seed)
     else:
         notes.append("no estimate yet: the audit stream has no verdicts it can use (auditor sample, then review)")
@@ -160,22 +139,9 @@ def estimate(state: ReviewState, seed: int = 0) -> ErrorEstimate:
             f"{state.judged - len(state.draws)} judged draw(s) are not used: they are known exactly, or come after "
             "one that is still open"
         )
+    told = tuple(part for part in pairs if part.estimate is not None)
     return ErrorEstimate(
-        state.run,
-        state.design,
-        len(state),
-        int(state.known.sum()),
-        int((state.outcome == BAD).sum()),
-        state.planned,
-        state.judged,
-        len(state.draws),
-        strict,
-        lenient,
-        classes,
-        tuple(pairs),
-        pairs_without,
-        calibration,
-        tuple(notes),
+        state, strict, lenient, tuple(classes), told, len(pairs) - len(told), calibration, tuple(notes)
     )
 
 
@@ -208,39 +174,31 @@ def _with_blind_spot(state: ReviewState, total: Total, wrong: np.ndarray, domain
     return allow_for_overlooked(total, int(trusted.sum()), draws, float(domain.sum() - right))
 
 
-def _plus(total: Total, exact: int, unknown: int = 0) -> Total:
-    """Add items known exactly, and items that may be either."""
-    e = total.estimate
+def with_known(state: ReviewState, total: Total, wrong: np.ndarray, domain: np.ndarray) -> Total:
+    """Add what lies in `domain`, bool (n,), but outside the frame: items known exactly, those that may be either."""
+    e, exact = total.estimate, int((wrong & domain & state.known).sum())
+    unknown = int((domain & ~state.in_frame & ~state.known).sum())
     interval = Interval(e.value + exact, e.low + exact, e.high + exact + unknown, e.level)
-    return Total(interval, total.method, total.draws, total.found + exact, total.notes)
+    return replace(total, estimate=interval, found=total.found + exact)
 
 
-def _treated(state: ReviewState, treatment: Treatment, unknown: int, seed: int) -> TreatedTotals:
-    wrong = state.wrong(treatment)
-    exact = int((wrong & state.known).sum())
-    total = _plus(frame_total(state, wrong, seed), exact, unknown)
-    uniform, stratified = _exact_totals(state, wrong)
-    found = reviewer_error(state, treatment)
-    corrected, note = None, found if isinstance(found, str) else found.basis
-    if isinstance(found, ReviewerError):
+def _treated(state: ReviewState, treatment: Treatment, seed: int) -> TreatedTotals:
+    everything, wrong = np.ones(len(state), bool), state.wrong(treatment)
+    total = with_known(state, frame_total(state, wrong, seed), wrong, everything)
+    uniform, stratified = (t and with_known(state, t, wrong, everything) for t in _exact_totals(state, wrong))
+    error = reviewer_error(state, treatment)
+    corrected, note = None, error if isinstance(error, str) else error.basis
+    if isinstance(error, ReviewerError):
         # One verdict per item: sensitivity and specificity are those of a single verdict, not of a majority.
         first = state.wrong(treatment, state.first)
-        seen = _plus(frame_total(state, first, seed), int((first & state.known).sum()), unknown)
+        seen = with_known(state, frame_total(state, first, seed), first, everything)
+        specificity = None if error.same else error.specificity
         try:
-            corrected = correct_for_reviewer(
-                seen, len(state), found.sensitivity, None if found.same else found.specificity
-            )
-        except DataError as error:
-            note = f"{NOT_CORRECTED}: {error.what}"
-    return TreatedTotals(
-        treatment,
-        total,
-        _plus(uniform, exact, unknown) if uniform else None,
-        _plus(stratified, exact, unknown) if stratified else None,
-        corrected,
-        found if isinstance(found, ReviewerError) else None,
-        note,
-    )
+            corrected = correct_for_reviewer(seen, len(state), error.sensitivity, specificity)
+        except DataError as refusal:
+            note = f"{NOT_CORRECTED}: {refusal.what}"
+    known_error = None if isinstance(error, str) else error
+    return TreatedTotals(treatment, total, uniform, stratified, corrected, known_error, note)
 
 
 def _exact_totals(state: ReviewState, wrong: np.ndarray) -> tuple[Total | None, Total | None]:
@@ -263,20 +221,7 @@ def _part(state: ReviewState, given: str, suggested: str | None, domain: np.ndar
     wrong = state.wrong("strict")
     draws = int(domain[state.draws].sum())
     errors = int((wrong & domain)[state.draws].sum())
-    found = None
+    interval = None
     if draws >= LEAST_DRAWS and errors >= LEAST_ERRORS:
-        exact = int((wrong & domain & state.known).sum())
-        unknown = int((domain & ~state.in_frame & ~state.known).sum())
-        found = _plus(frame_total(state, wrong, seed, domain), exact, unknown).estimate
-    return PartEstimate(given, suggested, int(domain.sum()), draws, errors, found)
-
-
-def _classes(state: ReviewState, seed: int) -> Iterator[PartEstimate]:
-    for name in state.class_names:
-        yield _part(state, name, None, state.given == name, seed)
-
-
-def _pairs(state: ReviewState, seed: int) -> Iterator[PartEstimate]:
-    drawn = zip(state.given[state.draws], state.suggested[state.draws], strict=True)
-    for given, suggested in sorted({(str(g), str(s)) for g, s in drawn}):
-        yield _part(state, given, suggested, (state.given == given) & (state.suggested == suggested), seed)
+        interval = with_known(state, frame_total(state, wrong, seed, domain), wrong, domain).estimate
+    return PartEstimate(given, suggested, int(domain.sum()), draws, errors, interval)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -70,18 +71,15 @@ def flag_at_fdr(state: ReviewState, q: float, treatment: Treatment = "strict") -
     """
     if not 0 < q < 1:
         raise UsageError(f"--fdr is {q}; it must lie between 0 and 1.")
+
+    def select(place: np.ndarray, wrong: np.ndarray) -> Selection:
+        try:
+            return select_fdr(state.score[state.frame], place, wrong, q)
+        except DataError as error:
+            raise DataError(f"cannot select a list: {error.what}", error.way_out) from error
+
     part = _required(state, state.in_frame)
-    reviewed, frame = part.distinct, state.frame
-    if not len(frame):
-        return _list(state, "fdr", np.empty(0, np.int64), Selection(np.zeros(0, bool), "", 0), part, 0, 0)
-    place = np.cumsum(state.in_frame) - 1
-    wrong = state.wrong(treatment)[reviewed]
-    try:
-        found = select_fdr(state.score[frame], place[reviewed], wrong, q)
-    except DataError as error:
-        raise DataError(f"cannot select a list: {error.what}", error.way_out) from error
-    more = 0 if found.flagged.any() else found.more_reviews
-    return _list(state, "fdr", frame[found.flagged], found, part, len(frame), more)
+    return _list(state, "fdr", state.in_frame, part, part.distinct, select, treatment)
 
 
 def flag_at_precision(
@@ -99,18 +97,15 @@ def flag_at_precision(
     """
     if not (0 < precision < 1 and 0 < confidence < 1):
         raise UsageError(f"--precision {precision} and --confidence {confidence} must lie between 0 and 1.")
-    pool = (state.margin > 0) & state.in_frame
+    pool = (state.margin > 0) & state.in_frame  # in the order of the ranking
+
+    def select(place: np.ndarray, wrong: np.ndarray) -> Selection:
+        return select_precision(np.arange(pool.sum()), place, wrong, precision, confidence)
+
     part = _required(state, pool)
-    candidates = np.flatnonzero(pool)  # in the order of the ranking
-    if not len(candidates):
-        return _list(state, "precision", candidates, Selection(pool, "", 0), part, 0, 0)
-    place = np.cumsum(pool) - 1
-    wrong = state.wrong(treatment)[part.draws]
-    found = select_precision(np.arange(len(candidates)), place[part.draws], wrong, precision, confidence)
     # Below the least number with which any cut can pass, that number is what is missing.
     least = reviews_for_first_cut(1 - precision, 1 - confidence)
-    more = 0 if found.flagged.any() else max(found.more_reviews, least - len(part.draws))
-    return _list(state, "precision", candidates[found.flagged], found, part, len(candidates), more)
+    return _list(state, "precision", pool, part, part.draws, select, treatment, least)
 
 
 def _required(state: ReviewState, pool: np.ndarray) -> UniformPart:
@@ -126,21 +121,26 @@ def _required(state: ReviewState, pool: np.ndarray) -> UniformPart:
 def _list(
     state: ReviewState,
     kind: Literal["fdr", "precision"],
-    positions: np.ndarray,
-    found: Selection,
+    pool: np.ndarray,
     part: UniformPart,
-    candidates: int,
-    more: int,
+    reviewed: np.ndarray,
+    select: Callable[[np.ndarray, np.ndarray], Selection],
+    treatment: Treatment,
+    least: int = 0,
 ) -> FlagList:
+    candidates, place = np.flatnonzero(pool), np.cumsum(pool) - 1
+    selection = select(place[reviewed], state.wrong(treatment)[reviewed])
+    positions = candidates[selection.flagged]
+    missing = 0 if len(positions) or not len(candidates) else max(selection.more_reviews, least - len(part.draws))
+    draws = part.stream_draws(missing) if missing else 0
     right = state.outcome[positions] == RIGHT
-    draws = part.stream_draws(more) if more else 0
     return FlagList(
         kind,
         positions[~right],
-        found.guarantee,
+        selection.guarantee,
         len(part.draws),
-        candidates,
-        more,
-        more if draws is None else draws,
+        len(candidates),
+        missing,
+        missing if draws is None else draws,
         int(right.sum()),
     )

@@ -49,13 +49,15 @@ def _treated_lines(found: TreatedTotals, items: int) -> Iterator[str]:
 
 def estimate_lines(found: ErrorEstimate) -> Iterator[str]:
     """The whole estimate."""
+    state = found.state
     yield (
-        f"{found.run}: {found.judged:,} of {found.planned:,} draws of the audit stream judged, {found.draws:,} used; "
-        f"{found.known:,} items counted exactly; {found.bad_items:,} broken items, which are no wrong labels"
+        f"{state.run}: {state.judged:,} of {state.planned:,} draws of the audit stream judged, "
+        f"{len(state.draws):,} used; {state.known.sum():,} items counted exactly; "
+        f"{state.bad_items:,} broken items, which are no wrong labels"
     )
     for treated in (found.strict, found.lenient):
         if treated is not None:
-            yield from _treated_lines(treated, found.items)
+            yield from _treated_lines(treated, len(state))
     shown = [p for p in found.classes if p.estimate is not None]
     for part in (*shown, *found.pairs):
         name = part.given if part.suggested is None else f"{part.given} -> {part.suggested}"

@@ -115,6 +115,11 @@ class ReviewState:
         """Whether each item has a verdict, bool (n,)."""
         return self.outcome != UNREVIEWED
 
+    @property
+    def bad_items(self) -> int:
+        """Items found broken, which are no wrong labels."""
+        return int((self.outcome == BAD).sum())
+
     @cached_property
     def frame(self) -> np.ndarray:
         """Items of the frame, int64."""

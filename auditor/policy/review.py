@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from auditor.estimation.estimate import LEAST_DRAWS, estimate, frame_total
+from auditor.estimation.estimate import LEAST_DRAWS, estimate, frame_total, with_known
 from auditor.estimation.state import ReviewState
 from auditor.estimation.uniform import uniform_part
 from auditor.policy.result import LimitResult
-from auditor.stats.intervals import Interval, clopper_pearson
+from auditor.stats.intervals import Interval
+from auditor.stats.totals import uniform_total
 
 
 def reviewed(judged: int, known: np.ndarray, state: ReviewState, limit: int) -> LimitResult:
@@ -68,15 +69,12 @@ def _total(known: np.ndarray, state: ReviewState) -> tuple[Interval, str] | None
         if strict.corrected is not None:
             return strict.corrected.estimate, "corrected for reviewer error"
         return strict.total.estimate, f"{strict.total.draws:,} draws, not corrected for reviewer error"
-    exact = int((wrong & known & state.known).sum())
-    missing = int((known & ~state.in_frame & ~state.known).sum())
-    draws = int(known[state.draws].sum())
+    draws, part = int(known[state.draws].sum()), uniform_part(state, known).distinct
     if draws >= LEAST_DRAWS:
-        e = frame_total(state, wrong, domain=known).estimate
-        return Interval(e.value + exact, e.low + exact, e.high + exact + missing, e.level), f"{draws:,} draws"
-    part = uniform_part(state, known).distinct
-    if not len(part):
+        total, how = frame_total(state, wrong, domain=known), f"{draws:,} draws"
+    elif len(part):
+        total = uniform_total(wrong[part], int((known & state.in_frame).sum()))
+        how = f"{len(part):,} uniform draws, exact"
+    else:
         return None
-    share = clopper_pearson(int(wrong[part].sum()), len(part)).scaled(float((known & state.in_frame).sum()))
-    interval = Interval(share.value + exact, share.low + exact, share.high + exact + missing, share.level)
-    return interval, f"{len(part):,} uniform draws, exact"
+    return with_known(state, total, wrong, known).estimate, how

@@ -12,7 +12,7 @@ import pytest
 
 from auditor.core.errors import DataError
 from auditor.estimation.documents import estimate_document
-from auditor.estimation.estimate import estimate, estimate_errors
+from auditor.estimation.estimate import estimate
 from auditor.estimation.expectation import expect
 from auditor.estimation.probability import write_probabilities
 from auditor.estimation.reliability_plot import reliability_svg
@@ -31,8 +31,8 @@ def test_a_full_audit_stream_gives_the_total(case: Case, opened: Opened) -> None
     assert drawn.design == "importance"
     assert len(drawn.item_ids) == 400
     review(store, case, "ann", perfect, store.progress().audit_total)
-    found = estimate_errors(case.run, store)
-    assert (found.planned, found.judged) == (400, 400)
+    found = estimate(read_state(case.run, store))
+    assert (found.state.planned, found.state.judged) == (400, 400)
     assert found.strict is not None
     assert found.lenient is not None
     e = found.strict.total.estimate
@@ -46,7 +46,7 @@ def test_a_full_audit_stream_gives_the_total(case: Case, opened: Opened) -> None
     assert found.calibration is not None
     assert found.calibration.p_wrong.sum() == pytest.approx(e.value, rel=0.02)
     assert 0 <= found.calibration.brier < 0.08
-    assert sum(b.n for b in found.calibration.bins) == found.draws
+    assert sum(b.n for b in found.calibration.bins) == len(found.state.draws)
     classes = [p for p in found.classes if p.estimate is not None]
     assert classes
     for part in classes:
@@ -144,11 +144,11 @@ def test_the_stream_drawn_at_loading_is_used_too(case: Case, opened: Opened) -> 
     store = opened(case, None)
     assert store.audit_stream().design == "strata"
     review(store, case, "ann", perfect, store.progress().audit_total)
-    found = estimate_errors(case.run, store)
+    found = estimate(read_state(case.run, store))
     truth = int(case.wrong.sum())
     assert found.strict is not None
     assert found.strict.total.estimate.low <= truth <= found.strict.total.estimate.high
-    assert found.design == "strata"
+    assert found.state.design == "strata"
 
 
 def _simulated(state: ReviewState, case: Case, margin: np.ndarray, draws: int, seed: int) -> ReviewState:
@@ -251,7 +251,7 @@ def test_a_changed_run_is_refused(case: Case, opened: Opened, tmp_path: Path) ->
 def test_the_reliability_plot_says_what_it_shows(case: Case, opened: Opened) -> None:
     store = opened(case, 300)
     review(store, case, "ann", perfect, store.progress().audit_total)
-    calibration = estimate_errors(case.run, store).calibration
+    calibration = estimate(read_state(case.run, store)).calibration
     assert calibration is not None
     root = ElementTree.fromstring(reliability_svg(calibration.bins))
     svg = "{http://www.w3.org/2000/svg}"

@@ -285,7 +285,7 @@ def test_a_reviewer_who_never_decides(case: Case, opened: Opened, word: str) -> 
     assert found.lenient is not None
     assert found.lenient.total.found == 0
     assert found.strict.total.found == (state.reviewed.sum() if word == "unsure" else 0)
-    assert found.bad_items == (state.reviewed.sum() if word == "bad_item" else 0)
+    assert found.state.bad_items == (state.reviewed.sum() if word == "bad_item" else 0)
 
 
 def test_a_class_that_is_all_wrong(tmp_path: Path, opened: Opened) -> None:

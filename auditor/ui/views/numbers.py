@@ -96,7 +96,7 @@ def _live(ws: Workspace, tolerated: int | None) -> None:
             table(rows)
         if found.calibration is not None and found.calibration.bins:
             st.image(reliability_svg(found.calibration.bins))
-    if status.estimate.design != "importance":
+    if status.estimate.state.design != "importance":
         st.caption(f"For lists with a guarantee, draw a sample: auditor sample {ws.run.id} --budget 300")
 
 
