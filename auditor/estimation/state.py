@@ -242,15 +242,13 @@ def _mask(place: pd.Series, ids: np.ndarray, n: int) -> np.ndarray:
 def _outcomes(votes: VoteTable, place: pd.Series, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Codes per item by the majority, and by the verdict that came first."""
     codes, first = np.full(n, UNREVIEWED, np.int8), np.full(n, UNREVIEWED, np.int8)
-    at = place.reindex(votes.item_ids)
-    inside = at.notna().to_numpy()
-    positions = at.fillna(0).to_numpy(np.int64)
+    positions = place.reindex(votes.item_ids).fillna(-1).to_numpy(np.int64)
+    inside = positions >= 0
     codes[positions[inside]] = majority_codes(votes)[inside]
     # From the latest to the earliest, so that the first verdict is what remains.
     for row in np.argsort(-votes.server_time, kind="stable"):
-        i = int(votes.items[row])
-        if inside[i]:
-            first[positions[i]] = _CODES[outcome(str(votes.verdicts[row]))]
+        if (at := positions[votes.items[row]]) >= 0:
+            first[at] = _CODES[outcome(str(votes.verdicts[row]))]
     return codes, first
 
 

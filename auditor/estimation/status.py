@@ -126,9 +126,9 @@ def _remaining(state: ReviewState, p: np.ndarray | None) -> RemainingErrors:
     others = pool & state.reviewed
     others[looked] = False
     elsewhere, n_open = int((others & wrong).sum()), int(open_items.sum())
-    low = min(max(0, bound.low - elsewhere), n_open)
-    high = min(max(low, bound.high - elsewhere), n_open)
-    expected = max(0.0, bound.expected - elsewhere) if p is None else float(p[open_items].sum())
+    low = min(max(0, int(bound.low) - elsewhere), n_open)
+    high = min(max(low, int(bound.high) - elsewhere), n_open)
+    expected = max(0.0, bound.value - elsewhere) if p is None else float(p[open_items].sum())
     return RemainingErrors(
         min(max(expected, float(low)), float(high)), low, high, size, n_open, len(looked), found, part.exact
     )

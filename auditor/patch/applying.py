@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, UsageError
@@ -112,9 +112,10 @@ def apply_patch(
     if (out is None) == (mapping is None):
         raise UsageError("give either a folder for the copy or a mapping file.", "--out FOLDER | --mapping FILE.csv")
     target, match, result = _fit("apply", patch, reference, settings, label_column, force_index)
-    if out is None:
-        _write_mapping(mapping or Path(), target, match)
+    if mapping is not None:
+        _write_mapping(mapping, target, match)
         return replace(result, out=str(mapping))
+    assert out is not None
     state, labels = target.memory, {}
     for key, row in _by_key(match.rows).items():
         if row.record.op != "drop" and primary_label(row.record) != row.now:
@@ -239,13 +240,12 @@ def _write_copy(
 def _write_mapping(path: Path, target: Target, match: Match) -> None:
     items = target.dataset.items
     row_of = {str(key): k for k, key in enumerate(target.keys)}
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(MAPPING_COLUMNS)
+    rows = []
     for row in match.rows:
-        k = row_of[row.key]
+        k, record = row_of[row.key], row.record
         path_here = "" if items.paths is None else items.paths[k]
-        to, record = labels_cell(row.record), row.record
-        table.writerow([items.ids[k], items.splits[k], items.index[k], path_here, record.op, row.now, to, record.id])
+        where = (items.ids[k], items.splits[k], items.index[k], path_here)
+        rows.append([*where, record.op, row.now, labels_cell(record), record.id])
     with atomic_write(path) as handle:
-        handle.write(text.getvalue().encode("utf-8", "backslashreplace"))
+        table = pd.DataFrame(rows, columns=MAPPING_COLUMNS, dtype=object)
+        handle.write(table.to_csv(index=False, lineterminator="\n").encode("utf-8", "backslashreplace"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
+from pydantic import TypeAdapter, ValidationError
 
 from auditor.core.errors import DataError, UsageError, storage_errors
 from auditor.core.files import read_json, sync_to_disk, write_json
@@ -107,11 +108,10 @@ def copy_state(folder: Path) -> CopyState | None:
     if schema != STATE_SCHEMA:
         raise DataError(f"{str(path)!r} has the layout {schema!r}; this version reads {STATE_SCHEMA!r}.")
     try:
-        changes = [Change(**{**c, "to": tuple(c["to"])}) for c in value.pop("changes")]
-        return CopyState(**{**value, "changes": changes, "class_names": tuple(value["class_names"])})
-    except (TypeError, KeyError) as error:
+        return TypeAdapter(CopyState).validate_python(value)
+    except ValidationError as error:
         raise DataError(
-            f"{str(path)!r} is damaged: {error}.", "Make the copy again with auditor patch apply."
+            f"{str(path)!r} is damaged: {error.errors()[0]['msg']}.", "Make the copy again with auditor patch apply."
         ) from error
 
 

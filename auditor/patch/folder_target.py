@@ -34,32 +34,29 @@ class FolderTarget(Target):
 
     def write(self, out: Path, edit: Edit, link: bool) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
         now = dict(zip(self.keys.tolist(), self.found, strict=True))
+        source = {key: found.relative for key, found in now.items()}
+        source |= {key: f"{_DROPPED}/{_raw(key)}" for key in sorted(self.memory.dropped)}
         taken: set[str] = set()
         moved: dict[str, str] = {}
         places: dict[str, dict[str, Any]] = {}
         # Files that stay keep their names; those that move, or come back, find a free one.
-        for key in sorted((key for key in now if key not in edit.dropped), key=edit.labels.__contains__):
-            found = now[key]
-            wanted = self._destination(key, found, edit.labels[key]) if key in edit.labels else found.relative
+        staying = [key for key in source if key not in edit.dropped]
+        for key in sorted(staying, key=lambda key: (key not in now, key in edit.labels)):
+            if key not in now:
+                wanted = _raw(key)
+            elif key in edit.labels:
+                wanted = self._destination(key, now[key], edit.labels[key])
+            else:
+                wanted = source[key]
             place = _free(wanted, taken)
             taken.add(place)
-            copy_file(self.folder / found.relative, out / place, link)
+            copy_file(self.folder / source[key], out / place, link)
             if _text(place) != key:
                 moved[_text(place)] = key
             if key in edit.multi:
                 places[key] = {"path": _text(place)}
-        for key in sorted(self.memory.dropped):
-            if key in edit.dropped:
-                copy_file(self.folder / _DROPPED / _raw(key), out / _DROPPED / _raw(key), link)
-            else:
-                place = _free(_raw(key), taken)
-                taken.add(place)
-                if place != _raw(key):
-                    moved[_text(place)] = key
-                copy_file(self.folder / _DROPPED / _raw(key), out / place, link)
-        for key, found in now.items():
-            if key in edit.dropped:
-                copy_file(self.folder / found.relative, out / _DROPPED / _raw(key), link)
+        for key in edit.dropped:
+            copy_file(self.folder / source[key], out / _DROPPED / _raw(key), link)
         self._copy_the_rest(out, link)
         write_multi_file(out, edit.multi, places)
         return {}, {"moved": moved}, {"scheme": "folder", "path": ".", "options": {}}

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditor.core.errors import DataError, UnknownNameError, UsageError
+from auditor.review.events import chunked
 from auditor.review.published import consensus_counts, place_published, published_votes, read_index, read_published
 from auditor.runs.run import Run
 
 if TYPE_CHECKING:
     from auditor.review.store import VerdictStore
-
-_BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -97,20 +96,17 @@ def import_verdicts(
             if verdict == "both" and guess != suggested.get(item_id):
                 # "Both" would otherwise speak of the given and the run's own suggestion.
                 verdict, ambiguous = "unsure", ambiguous + 1
-            event = {
-                "uuid": _uuid(reviewer, run.id, item_id, person),
-                "item_id": item_id,
-                "verdict": verdict,
-                "shown_label": item.given[0],
-                "shown_suggested": guess,
-            }
-            batches.setdefault(person, []).append(event)
+            # The same vote has the same uuid, so that it is stored once however often the file is imported.
+            uuid = hashlib.sha256("\0".join([reviewer, run.id, item_id, str(person)]).encode()).hexdigest()[:32]
+            event = {"uuid": uuid, "item_id": item_id, "verdict": verdict}
+            shown = {"shown_label": item.given[0], "shown_suggested": guess}
+            batches.setdefault(person, []).append(event | shown)
     if ambiguous:
         notes.append(f"{ambiguous} votes for 'both' were cast on another suggestion than this run's: stored as unsure")
     accepted = repeated = 0
     for person, events in sorted(batches.items()):
-        for start in range(0, len(events), _BATCH):
-            result = store.submit(f"{reviewer}-{person}", events[start : start + _BATCH], origin="import")
+        for part in chunked(events, 1000):
+            result = store.submit(f"{reviewer}-{person}", part, origin="import")
             accepted, repeated = accepted + len(result.accepted), repeated + len(result.repeated)
             if result.refused:
                 raise DataError(
@@ -118,11 +114,6 @@ def import_verdicts(
                     "Other votes of these people are stored already: give this file another --reviewer name.",
                 )
     return Imported(len(published), accepted + repeated, accepted, repeated, consensus_counts(published), tuple(notes))
-
-
-def _uuid(reviewer: str, run: str, item_id: str, person: int) -> str:
-    """The same vote has the same uuid, so that it is stored once however often the file is imported."""
-    return hashlib.sha256("\0".join([reviewer, run, item_id, str(person)]).encode()).hexdigest()[:32]
 
 
 def judged_split(splits: list[str], wanted: str | None) -> str:

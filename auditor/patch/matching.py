@@ -18,12 +18,8 @@ from auditor.patch.target import Target
 _SHOWN = 5
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Why a record cannot be used: the number of the refusal rule, and the text that names the row."""
-
-    rule: int
-    text: str
+#: Why a record cannot be used: the number of the refusal rule, and the text that names the row.
+Problem = tuple[int, str]
 
 
 @dataclass(frozen=True)
@@ -170,24 +166,22 @@ def _unmatched(
     record: PatchRecord, places: list[int], look: _Lookup, force_index: bool
 ) -> tuple[list[Row], Problem | None]:
     """A record whose item is not here, or labelled otherwise: by index if that is forced, else a problem."""
+    rule, text = 1, f"{record.where()}, {record.from_label!r}, is not in the data"
     if places:
-        found = sorted({" + ".join(look.multi.get(str(look.keys[k]), (str(look.names[k]),))) for k in places})
-        problem = Problem(2, f"{record.where()} is labelled {' or '.join(map(repr, found))}, not {record.from_label!r}")
-    else:
-        problem = Problem(1, f"{record.where()}, {record.from_label!r}, is not in the data")
+        labelled = sorted({" + ".join(look.multi.get(str(look.keys[k]), (str(look.names[k]),))) for k in places})
+        text = f"{record.where()} is labelled {' or '.join(map(repr, labelled))}, not {record.from_label!r}"
+        rule = 2
     if not force_index:
-        return [], problem
+        return [], (rule, text)
     if look.aside:
-        text = f"{problem.text}; rows cannot be found by index in a copy with rows set aside"
-        return [], Problem(problem.rule, text)
+        return [], (rule, f"{text}; rows cannot be found by index in a copy with rows set aside")
     hits = np.flatnonzero(look.index == record.index) if record.index is not None else np.empty(0, dtype=int)
     if len(hits) != 1:
-        return [], Problem(problem.rule, f"{problem.text}, and its index {record.index} names {len(hits)} rows")
-    k = int(hits[0])
-    name = str(look.names[k])
+        return [], (rule, f"{text}, and its index {record.index} names {len(hits)} rows")
+    key, name = str(look.keys[hits[0]]), str(look.names[hits[0]])
     if name == primary_label(record) and record.op == "relabel":
         return [], None
-    return [Row(str(look.keys[k]), name, record, forced=True)], None
+    return [Row(key, name, record, forced=True)], None
 
 
 def match_revert(patch: Patch, target: Target) -> Match:
@@ -234,39 +228,30 @@ def _later(change: Change, record: PatchRecord, after: str, look: _Lookup) -> Pr
         return None
     place = look.row_of(change.key)
     if place is None:
-        return Problem(2, f"{record.where()} was set aside by a later patch; revert that one first")
-    if str(look.names[place]) != after or (change.op == "multi" and look.multi.get(change.key) != change.to):
-        return Problem(
-            2,
-            f"{record.where()} is now labelled {str(look.names[place])!r}, not {after!r}; revert the later patch first",
-        )
+        return 2, f"{record.where()} was set aside by a later patch; revert that one first"
+    now = str(look.names[place])
+    if now != after or (change.op == "multi" and look.multi.get(change.key) != change.to):
+        return 2, f"{record.where()} is now labelled {now!r}, not {after!r}; revert the later patch first"
     return None
 
 
 def _cannot_revert(record: PatchRecord, places: list[int], names: list[str]) -> Problem:
     if record.op == "drop":
-        return Problem(
-            1,
-            f"{record.where()}, {record.from_label!r}, was dropped, and this data has it not set "
-            "aside; give the folder that auditor patch apply made",
-        )
+        way_out = "this data has it not set aside; give the folder that auditor patch apply made"
+        return 1, f"{record.where()}, {record.from_label!r}, was dropped, and {way_out}"
     if not places:
-        return Problem(1, f"{record.where()} is not in the data")
-    found = " or ".join(map(repr, sorted(set(names))))
-    return Problem(2, f"{record.where()} is labelled {found}, neither as before nor as after the patch")
+        return 1, f"{record.where()} is not in the data"
+    labelled = " or ".join(map(repr, sorted(set(names))))
+    return 2, f"{record.where()} is labelled {labelled}, neither as before nor as after the patch"
 
 
 def _warnings(patch: Patch, target: Target, look: _Lookup) -> list[str]:
-    warnings = list(patch.notes)
-    header = patch.header
-    if target.state is None and look.part.fingerprint != header.fingerprint:
-        rows = (
-            f"{len(look.scope):,} rows, the patch was made for {header.n:,}"
-            if len(look.scope) != header.n
-            else ("as many rows, but other items, ids or labels")
-        )
-        warnings.append(f"this is not exactly the data the patch was made for ({rows})")
-    return warnings
+    n, made_for = len(look.scope), patch.header
+    if target.state is not None or look.part.fingerprint == made_for.fingerprint:
+        return list(patch.notes)
+    others = "as many rows, but other items, ids or labels"
+    rows = others if n == made_for.n else f"{n:,} rows, the patch was made for {made_for.n:,}"
+    return [*patch.notes, f"this is not exactly the data the patch was made for ({rows})"]
 
 
 def refuse(match: Match, target: Target, what: str) -> None:
@@ -279,10 +264,10 @@ def refuse(match: Match, target: Target, what: str) -> None:
     """
     if not match.problems:
         return
-    shown = "\n".join(f"    rule {p.rule}: {p.text}" for p in match.problems[:_SHOWN])
+    shown = "\n".join(f"    rule {rule}: {text}" for rule, text in match.problems[:_SHOWN])
     more = len(match.problems) - _SHOWN
     tail = f"\n    .. and {more:,} more" if more > 0 else ""
-    wrong_hash = sum(p.rule == 1 for p in match.problems)
+    wrong_hash = sum(rule == 1 for rule, _ in match.problems)
     way_out = (
         "Take the data the patch was made for, or leave these records out of the patch. "
         "--force-index finds such rows by their row number and marks the copy."

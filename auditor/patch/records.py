@@ -12,6 +12,7 @@ from pydantic import AfterValidator, AliasPath, BeforeValidator, Field, Strict, 
 from auditor.core.errors import DataError
 from auditor.core.hashing import hash_json
 from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME
+from auditor.review.vocabulary import OTHER, VERDICTS
 
 VERSION: Final = "1"
 OPS: Final = ("relabel", "multi", "drop")
@@ -122,9 +123,7 @@ class PatchRecord:
     from_label: Annotated[_Text, Field(validation_alias="from")]
     to: tuple[_Text, ...] = ()
     reason: Annotated[_Text, Field(pattern=f"^({'|'.join(REASONS)})$")] | None = None
-    verdict: Annotated[_Text, Field(pattern="(?s)^(given|suggested|both|neither|unsure|bad_item|other:.+)$")] | None = (
-        None
-    )
+    verdict: Annotated[_Text, Field(pattern=f"(?s)^({'|'.join(VERDICTS)}|{OTHER}.+)$")] | None = None
     votes: Mapping[str, _Count] | None = None
     n: _Count | None = None
     posterior: Annotated[float, Strict(), Field(ge=0, le=1)] | None = None

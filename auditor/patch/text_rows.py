@@ -58,8 +58,8 @@ class _TextRows(RowFile):
         """The text before the first row, and each row with its line end."""
 
     @abstractmethod
-    def _edited(self, row: str, spelling: str) -> tuple[str, str]:
-        """The row with another label spelling, and the one it had."""
+    def _span(self, row: str) -> tuple[int, int]:
+        """Where the label's spelling begins and ends in the row."""
 
     @abstractmethod
     def _spelled(self, row: str, label: str) -> str:
@@ -80,7 +80,9 @@ class _TextRows(RowFile):
         replaced: dict[int, str] = {}
         for row, name in plan.labels.items():
             spelling = plan.raws.get(row) or self._spelled(rows[row], name)
-            rows[row], replaced[row] = self._edited(rows[row], spelling)
+            start, end = self._span(rows[row])
+            replaced[row] = rows[row][start:end]
+            rows[row] = rows[row][:start] + spelling + rows[row][end:]
         if plan.multi or self.owns_multi:
             rows = [self._with_multi(text, plan.multi.get(k)) for k, text in enumerate(rows)]
         if len(plan.after):
@@ -144,10 +146,6 @@ class CsvRows(_TextRows):
             return '"' + value.replace('"', '""') + '"'
         return value
 
-    def _edited(self, row: str, spelling: str) -> tuple[str, str]:
-        start, end = self._span(row)
-        return row[:start] + spelling + row[end:], row[start:end]
-
 
 def _unquoted(field: str) -> str:
     return field[1:-1].replace('""', '"') if len(field) > 1 and field[0] == field[-1] == '"' else field
@@ -170,9 +168,8 @@ class JsonlRows(_TextRows):
     def _spelled(self, row: str, label: str) -> str:
         return self.spell(label)
 
-    def _edited(self, row: str, spelling: str) -> tuple[str, str]:
-        _, start, end = self._spans(row)[self.column]
-        return row[:start] + spelling + row[end:], row[start:end]
+    def _span(self, row: str) -> tuple[int, int]:
+        return self._spans(row)[self.column][1:]
 
     def _with_multi(self, row: str, labels: tuple[str, ...] | None) -> str:
         name = f"{self.column}_multi"

@@ -23,17 +23,15 @@ class Agreement:
     value : float
         NaN where it is not defined: no item with two ratings, or only one category in use.
     low, high : float
-        Bootstrap percentile interval over items; NaN where `value` is, or where there are fewer than two items.
+        95 % bootstrap percentile interval over items; NaN where `value` is, or where there are fewer than two items.
     n_items : int
         Items with enough ratings to count.
-    confidence : float
     """
 
     value: float
     low: float
     high: float
     n_items: int
-    confidence: float = 0.95
 
 
 def cohen_kappa(

@@ -131,21 +131,35 @@ def majority(table: VoteTable) -> list[ItemConsensus]:
 
 def _most(votes: Counter[str]) -> str:
     ranked = votes.most_common(2)
-    return NO_AGREEMENT if len(ranked) > 1 and ranked[0][1] == ranked[1][1] else ranked[0][0]
+    tied = len(ranked) > 1 and ranked[0][1] == ranked[1][1]
+    return NO_AGREEMENT if tied or not ranked else ranked[0][0]
 
 
-def _counted(table: VoteTable, decide: Callable[[Counter[str]], str]) -> list[ItemConsensus]:
+def _consensus(
+    table: VoteTable, decide: Callable[[int, Counter[str]], tuple[str, float | None]]
+) -> list[ItemConsensus]:
+    """Verdict and posterior of every item by its number and votes, and the adjudicators' in their place."""
+    result = [_item(table, i, *decide(i, votes), votes) for i, votes in enumerate(_votes(table))]
+    settled = np.flatnonzero(table.streams == "adjudication")
+    # The last adjudicator has the last word.
+    for row in settled[np.argsort(table.server_time[settled], kind="stable")]:
+        i = int(table.items[row])
+        result[i] = _item(table, i, str(table.verdicts[row]), None, Counter(result[i].votes))
+    return result
+
+
+def _counted(table: VoteTable, rule: Callable[[Counter[str]], str]) -> list[ItemConsensus]:
     posterior, categories = _category_posterior(table)
     enough = len(table.item_ids) > 0 and len(table.items) / len(table.item_ids) >= ENOUGH_VOTES
-    result = []
-    for i, votes in enumerate(_votes(table)):
-        verdict = decide(votes)
-        sure = None
+
+    def decide(i: int, votes: Counter[str]) -> tuple[str, float | None]:
+        verdict = rule(votes)
         # A share of votes is no probability; with enough votes the model of the reviewers gives one.
-        if enough and verdict not in (NO_AGREEMENT, INCOMPLETE):
-            sure = _share(table, i, verdict, votes, posterior[i, categories.index(_category(verdict))])
-        result.append(_item(table, i, verdict, votes, sure))
-    return _adjudicated(table, result)
+        if not enough or verdict in (NO_AGREEMENT, INCOMPLETE):
+            return verdict, None
+        return verdict, _share(verdict, votes, posterior[i, categories.index(_category(verdict))])
+
+    return _consensus(table, decide)
 
 
 def dawid_skene_consensus(table: VoteTable) -> list[ItemConsensus]:
@@ -155,16 +169,15 @@ def dawid_skene_consensus(table: VoteTable) -> list[ItemConsensus]:
     votes per item to beat the majority.
     """
     posterior, categories = _category_posterior(table)
-    result = []
-    for i, votes in enumerate(_votes(table)):
+
+    def decide(i: int, votes: Counter[str]) -> tuple[str, float | None]:
         best = int(posterior[i].argmax())
-        verdict, sure = categories[best], float(posterior[i, best])
+        verdict = categories[best]
         if verdict == OTHER:
-            named = Counter({name: count for name, count in votes.items() if name.startswith(OTHER)})
-            verdict = _most(named) if named else NO_AGREEMENT
-            sure = _share(table, i, verdict, votes, sure) if verdict != NO_AGREEMENT else 0.0
-        result.append(_item(table, i, verdict, votes, sure if verdict != NO_AGREEMENT else None))
-    return _adjudicated(table, result)
+            verdict = _most(Counter({name: count for name, count in votes.items() if name.startswith(OTHER)}))
+        return verdict, None if verdict == NO_AGREEMENT else _share(verdict, votes, posterior[i, best])
+
+    return _consensus(table, decide)
 
 
 def crowdlab_consensus(table: VoteTable, probabilities: np.ndarray, class_names: Sequence[str]) -> list[ItemConsensus]:
@@ -201,17 +214,17 @@ def crowdlab_consensus(table: VoteTable, probabilities: np.ndarray, class_names:
     if len(judged):
         fit = crowdlab(rows, table.reviewers[votes], labels[votes], p[judged], len(table.reviewer_names))
     row_of = {int(item): row for row, item in enumerate(judged)}
-    result = []
-    for i, count in enumerate(_votes(table)):
+
+    def decide(i: int, count: Counter[str]) -> tuple[str, float | None]:
         unnamed = Counter({v: c for v, c in count.items() if label_of(v, table.given[i], table.suggested[i]) is None})
         if fit is None or i not in row_of or 2 * unnamed.total() > count.total():
-            result.append(_item(table, i, _most(unnamed), count, None))
-            continue
+            return _most(unnamed), None
         row = row_of[i]
         name = class_names[int(fit.labels[row])]
         verdict = canonical(other(name), table.given[i], table.suggested[i], class_names)
-        result.append(_item(table, i, verdict, count, float(fit.posterior[row, fit.labels[row]])))
-    return _adjudicated(table, result)
+        return verdict, float(fit.posterior[row, fit.labels[row]])
+
+    return _consensus(table, decide)
 
 
 def _category(verdict: str) -> str:
@@ -227,7 +240,7 @@ def _category_posterior(table: VoteTable) -> tuple[np.ndarray, list[str]]:
     return dawid_skene(table.items, table.reviewers, codes, shape).posterior, categories
 
 
-def _share(table: VoteTable, i: int, verdict: str, votes: Counter[str], posterior: float) -> float:
+def _share(verdict: str, votes: Counter[str], posterior: float) -> float:
     """Posterior of one class among those voted for as "other", in proportion to their votes."""
     if not verdict.startswith(OTHER):
         return float(posterior)
@@ -241,17 +254,8 @@ def _votes(table: VoteTable) -> list[Counter[str]]:
     return counts
 
 
-def _item(table: VoteTable, i: int, verdict: str, votes: Counter[str], posterior: float | None) -> ItemConsensus:
+def _item(table: VoteTable, i: int, verdict: str, posterior: float | None, votes: Counter[str]) -> ItemConsensus:
     label = table.suggested[i] if verdict == "both" else label_of(verdict, table.given[i], table.suggested[i])
     # Most votes first; ties by name, so that equal votes give equal files.
     ordered = dict(sorted(votes.items(), key=lambda pair: (-pair[1], pair[0])))
     return ItemConsensus(table.item_ids[i], verdict, label, ordered, votes.total(), posterior)
-
-
-def _adjudicated(table: VoteTable, result: list[ItemConsensus]) -> list[ItemConsensus]:
-    settled = np.flatnonzero(table.streams == "adjudication")
-    # The last adjudicator has the last word.
-    for row in settled[np.argsort(table.server_time[settled], kind="stable")]:
-        i = int(table.items[row])
-        result[i] = _item(table, i, str(table.verdicts[row]), Counter(result[i].votes), None)
-    return result

@@ -83,22 +83,21 @@ def _hand(connection: sa.Connection, reviewer: str, n: int, until: float) -> lis
 
 
 def _claim(connection: sa.Connection, plan: QueuePlan, person: sa.Row[Any], need: int, until: float) -> list[int]:
-    cursors = {"ranked": person.ranked_cursor, "audit": person.audit_cursor}
-    waiting: dict[str, list[tuple[int, int]]] = {
+    cursors = {"ranked": person.ranked_cursor, "audit": person.audit_cursor, "control": 0}
+    waiting = {
         stream: _candidates(connection, stream, person.reviewer, cursor, need) for stream, cursor in cursors.items()
     }
-    waiting["control"] = _control_candidates(connection, person.reviewer, need)
     taken: dict[int, str] = {}
     for wish in _wishes(plan, person.reviewer, person.served, need):
         # A stream that has run dry gives its places to the others; controls never fill up a queue.
         for stream in dict.fromkeys((wish, "ranked", "audit")):
             rows = waiting[stream]
             while rows and rows[0][0] in taken:  # drawn for the audit and flagged as well
-                cursors[stream] = max(cursors.get(stream, 0), rows.pop(0)[1])
+                cursors[stream] = max(cursors[stream], rows.pop(0)[1])
             if rows:
                 item, position = rows.pop(0)
                 taken[item] = stream
-                cursors[stream] = max(cursors.get(stream, 0), position)
+                cursors[stream] = max(cursors[stream], position)
                 break
     if taken:
         changed = ("stream", "place", "state", "claimed_until")
@@ -121,18 +120,13 @@ def _claim(connection: sa.Connection, plan: QueuePlan, person: sa.Row[Any], need
 def _candidates(
     connection: sa.Connection, stream: str, reviewer: str, cursor: int, limit: int
 ) -> list[tuple[int, int]]:
-    """Open items of a stream that this reviewer has not had, in order: (item, position)."""
-    q, a = schema.queue, schema.assignments
-    position = q.c[stream]
-    had = sa.exists().where(a.c.item == q.c.item, a.c.reviewer == reviewer, a.c.state != schema.EXPIRED)
-    query = sa.select(q.c.item, position).where(q.c.open == 1, position > cursor, ~had).order_by(position).limit(limit)
+    """Open items of a stream, or planted controls, that this reviewer has not had, in order: (item, position)."""
+    table, a = schema.controls if stream == "control" else schema.queue, schema.assignments
+    had = sa.exists().where(a.c.item == table.c.item, a.c.reviewer == reviewer, a.c.state != schema.EXPIRED)
+    position = table.c.item if stream == "control" else table.c[stream]
+    query = sa.select(table.c.item, position).where(position > cursor, ~had).order_by(position).limit(limit)
+    query = query if stream == "control" else query.where(table.c.open == 1)
     return [(item, place) for item, place in connection.execute(query)]
-
-
-def _control_candidates(connection: sa.Connection, reviewer: str, limit: int) -> list[tuple[int, int]]:
-    c, a = schema.controls, schema.assignments
-    had = sa.exists().where(a.c.item == c.c.item, a.c.reviewer == reviewer, a.c.state != schema.EXPIRED)
-    return [(item, 0) for item in connection.scalars(sa.select(c.c.item).where(~had).order_by(c.c.item).limit(limit))]
 
 
 def _wishes(plan: QueuePlan, reviewer: str, served: int, need: int) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -15,6 +15,15 @@ metadata = sa.MetaData()
 #: SQLite numbers rows itself only for INTEGER keys.
 Big = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
+
+def _key(name: str) -> sa.Column[int]:
+    return sa.Column(name, Big, primary_key=True, autoincrement=False)
+
+
+def _filled(name: str, kind: Any) -> sa.Column[Any]:
+    return sa.Column(name, kind, nullable=False)
+
+
 meta = sa.Table("meta", metadata, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text))
 
 #: What the store knows about every item. Never changed once loaded, but for `inclusion` when an audit
@@ -22,18 +31,18 @@ meta = sa.Table("meta", metadata, sa.Column("key", sa.Text, primary_key=True), s
 items = sa.Table(
     "items",
     metadata,
-    sa.Column("item", Big, primary_key=True, autoincrement=False),
-    sa.Column("item_id", sa.Text, nullable=False),
+    _key("item"),
+    _filled("item_id", sa.Text),
     sa.Column("content_hash", sa.Text),
     sa.Column("index", Big),
     sa.Column("split", sa.Text),
     sa.Column("code", sa.Text),
-    sa.Column("given", sa.Text, nullable=False),
+    _filled("given", sa.Text),
     sa.Column("suggested", sa.Text),
     sa.Column("p_given", sa.Double),
     sa.Column("p_suggested", sa.Double),
     sa.Column("score", sa.Double),
-    sa.Column("flagged", sa.SmallInteger, nullable=False),
+    _filled("flagged", sa.SmallInteger),
     sa.Column("message", sa.Text),
     sa.Column("band", sa.SmallInteger),
     sa.Column("inclusion", sa.Double),
@@ -43,64 +52,48 @@ items = sa.Table(
     *(sa.Index(f"items_{name}", name, "item") for name in ("suggested", "score", "code", "split")),
 )
 
-detections = sa.Table(
-    "detections",
-    metadata,
-    sa.Column("detector", sa.Text, primary_key=True),
-    sa.Column("item", Big, primary_key=True, autoincrement=False),
-)
+detections = sa.Table("detections", metadata, sa.Column("detector", sa.Text, primary_key=True), _key("item"))
 
 #: Where an item stands in the streams, how many reviewers it wants and has. `open` = taken < wanted.
 queue = sa.Table(
     "queue",
     metadata,
-    sa.Column("item", Big, primary_key=True, autoincrement=False),
+    _key("item"),
     sa.Column("ranked", Big),
     sa.Column("audit", Big),
-    sa.Column("wanted", sa.SmallInteger, nullable=False),
-    sa.Column("taken", sa.Integer, nullable=False),
-    sa.Column("open", sa.SmallInteger, nullable=False),
+    _filled("wanted", sa.SmallInteger),
+    _filled("taken", sa.Integer),
+    _filled("open", sa.SmallInteger),
 )
 for _stream in (queue.c.ranked, queue.c.audit):
     _present = _stream.is_not(None)
     sa.Index(f"queue_{_stream.name}", queue.c.open, _stream, sqlite_where=_present, postgresql_where=_present)
 
 #: Draws of the audit stream with replacement, in order; empty where the stream is the one drawn at loading.
-audit_draws = sa.Table(
-    "audit_draws",
-    metadata,
-    sa.Column("draw", Big, primary_key=True, autoincrement=False),
-    sa.Column("item", Big, nullable=False),
-    sa.Column("probability", sa.Double, nullable=False),
-)
+audit_draws = sa.Table("audit_draws", metadata, _key("draw"), _filled("item", Big), _filled("probability", sa.Double))
 
-controls = sa.Table(
-    "controls",
-    metadata,
-    sa.Column("item", Big, primary_key=True, autoincrement=False),
-    sa.Column("expected", sa.Text, nullable=False),
-)
+controls = sa.Table("controls", metadata, _key("item"), _filled("expected", sa.Text))
 
 #: Before the cursor of a stream there is no open item this reviewer could still get.
 reviewers = sa.Table(
     "reviewers",
     metadata,
     sa.Column("reviewer", sa.Text, primary_key=True),
-    sa.Column("since", sa.Double, nullable=False),
-    sa.Column("served", Big, nullable=False),
-    sa.Column("ranked_cursor", Big, nullable=False),
-    sa.Column("audit_cursor", Big, nullable=False),
+    _filled("since", sa.Double),
+    _filled("served", Big),
+    _filled("ranked_cursor", Big),
+    _filled("audit_cursor", Big),
 )
 
 assignments = sa.Table(
     "assignments",
     metadata,
-    sa.Column("item", Big, primary_key=True, autoincrement=False),
+    _key("item"),
     sa.Column("reviewer", sa.Text, primary_key=True),
-    sa.Column("stream", sa.Text, nullable=False),
-    sa.Column("place", Big, nullable=False),
-    sa.Column("state", sa.SmallInteger, nullable=False),
-    sa.Column("claimed_until", sa.Double, nullable=False),
+    _filled("stream", sa.Text),
+    _filled("place", Big),
+    _filled("state", sa.SmallInteger),
+    _filled("claimed_until", sa.Double),
     sa.Index("assignments_hand", "reviewer", "state", "place"),
     sa.Index("assignments_expiry", "state", "claimed_until"),
 )
@@ -110,18 +103,18 @@ events = sa.Table(
     "events",
     metadata,
     sa.Column("event", Big, primary_key=True, autoincrement=True),
-    sa.Column("event_uuid", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
+    _filled("event_uuid", sa.Text),
+    _filled("kind", sa.Text),
     sa.Column("target_uuid", sa.Text),
     sa.Column("item", Big, sa.ForeignKey("items.item"), nullable=False),
-    sa.Column("reviewer", sa.Text, nullable=False),
+    _filled("reviewer", sa.Text),
     sa.Column("verdict", sa.Text),
     sa.Column("shown_label", sa.Text),
     sa.Column("shown_suggested", sa.Text),
     sa.Column("ms", Big),
     sa.Column("client_time", sa.Double),
-    sa.Column("server_time", sa.Double, nullable=False),
-    sa.Column("stream", sa.Text, nullable=False),
+    _filled("server_time", sa.Double),
+    _filled("stream", sa.Text),
     sa.Column("inclusion", sa.Double),
     sa.UniqueConstraint("event_uuid", name="events_uuid"),
     sa.CheckConstraint(

@@ -70,17 +70,12 @@ def select_fdr(score: np.ndarray, reviewed: np.ndarray, wrong: np.ndarray, q: fl
 
 def _select(score: np.ndarray, calibration: np.ndarray, wrong: np.ndarray, q: float) -> np.ndarray:
     """The selection without sorting n p-values: they take m + 1 values at most."""
-    above = _right_above(score, calibration, wrong)
+    right = np.sort(calibration[~wrong])
+    above = len(right) - np.searchsorted(right, score, side="left")  # right calibration items that score as high
     counts = np.cumsum(np.bincount(above, minlength=int((~wrong).sum()) + 1))
     passed = np.flatnonzero((1 + np.arange(len(counts))) / (len(wrong) + 1) <= q * counts / len(score))
     # A level that no item has adds nothing to the count below it, so the last level that passes may be an empty one.
     return above <= passed[-1] if len(passed) else np.zeros(len(score), bool)
-
-
-def _right_above(score: np.ndarray, calibration: np.ndarray, wrong: np.ndarray) -> np.ndarray:
-    """How many right calibration items score at least as high, int64 (n,)."""
-    right = np.sort(np.asarray(calibration, np.float64)[~wrong])
-    return len(right) - np.searchsorted(right, score, side="left")
 
 
 def _missing(score: np.ndarray, rest: np.ndarray, reviewed: np.ndarray, wrong: np.ndarray, q: float) -> int:

@@ -5,37 +5,14 @@ Prior-posterior ratio for sampling without replacement from a finite pool (Waudb
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.special import betaln, gammaln
 
 from auditor.core.errors import DataError
+from auditor.stats.intervals import Interval
 
 #: (a, b) of the default prior: errors are expected to be rare.
 PRIOR = (0.5, 20.0)
-
-
-@dataclass(frozen=True)
-class Remaining:
-    """Errors left in a pool that is audited in random order.
-
-    Attributes
-    ----------
-    expected : float
-        Posterior mean of the errors among the items not yet looked at.
-    low, high : int
-        Limits of the confidence sequence: with the stated level, the truth is inside at every look.
-    looked, pool : int
-    level : float
-    """
-
-    expected: float
-    low: int
-    high: int
-    looked: int
-    pool: int
-    level: float
 
 
 def _log_beta_binomial(k: np.ndarray, n: int | np.ndarray, a: float | np.ndarray, b: float | np.ndarray) -> np.ndarray:
@@ -67,7 +44,7 @@ def log_ratio(
 
 def remaining_errors(
     pool: int, looked: int, found: int, level: float = 0.95, prior: tuple[float, float] = PRIOR
-) -> Remaining:
+) -> Interval:
     """Bound on the errors that remain in a pool.
 
     With k errors in the pool of M and a beta-binomial prior on k, after t looks with s errors
@@ -82,6 +59,12 @@ def remaining_errors(
     level : float
     prior : (a, b)
         Fixed before looking. It decides the width, never the validity; the default expects few errors.
+
+    Returns
+    -------
+    Interval
+        Posterior mean of the errors among the items not yet looked at, and the limits of the confidence sequence: with
+        the stated level, the truth is inside at every look.
     """
     if not 0 <= found <= looked <= pool:
         raise DataError(f"{found} errors in {looked} looks at a pool of {pool} items cannot be.")
@@ -92,4 +75,4 @@ def remaining_errors(
     k = np.arange(found, pool - (looked - found) + 1, dtype=np.float64)
     inside = k[log_ratio(k, pool, looked, found, prior) < -np.log1p(-level)]
     expected = rest * (a + found) / (a + b + looked)
-    return Remaining(float(expected), int(inside.min()) - found, int(inside.max()) - found, looked, pool, level)
+    return Interval(float(expected), float(inside.min()) - found, float(inside.max()) - found, level)

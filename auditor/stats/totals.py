@@ -8,7 +8,7 @@ unbiased whatever the model is worth; a good model makes it narrow.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import t as student
@@ -55,7 +55,7 @@ class Total:
     method: str
     draws: int
     found: int
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     exact: bool = False
 
     @property
@@ -220,7 +220,7 @@ def allow_for_overlooked(total: Total, trusted: int, uniform_draws: int, most: f
         f"no wrong label was drawn among the {trusted:,} items the model trusts: the upper limit allows for up to "
         f"{hidden:,.0f} there"
     )
-    return Total(Interval(e.value, e.low, high, e.level), total.method, total.draws, total.found, (*total.notes, note))
+    return replace(total, estimate=replace(e, high=high), notes=(*total.notes, note))
 
 
 def uniform_total(wrong: np.ndarray, n_items: int, level: float = 0.95) -> Total:
@@ -306,14 +306,14 @@ def correct_for_reviewer(
 
     seen = total.estimate
     value = corrected(seen.value, se.value, sp.value)
-    pairs = [tuple(corrected(s, se.value, sp.value) for s in (seen.low, seen.high))]
+    pairs = [[corrected(s, se.value, sp.value) for s in (seen.low, seen.high)]]
     if specificity is None:
-        pairs.append((corrected(seen.value, se.low, se.low), corrected(seen.value, se.high, se.high)))
+        pairs.append([corrected(seen.value, both, both) for both in (se.low, se.high)])
     else:
-        pairs.append((corrected(seen.value, se.low, sp.value), corrected(seen.value, se.high, sp.value)))
-        pairs.append((corrected(seen.value, se.value, sp.low), corrected(seen.value, se.value, sp.high)))
+        pairs.append([corrected(seen.value, s, sp.value) for s in (se.low, se.high)])
+        pairs.append([corrected(seen.value, se.value, s) for s in (sp.low, sp.high)])
     below = math.sqrt(sum(max(0.0, value - min(pair)) ** 2 for pair in pairs))
     above = math.sqrt(sum(max(0.0, max(pair) - value) ** 2 for pair in pairs))
     value, low, high = (min(max(x, 0.0), float(n_items)) for x in (value, value - below, value + above))
-    interval = Interval(value, low, high, seen.level)
-    return Total(interval, f"{total.method}, corrected for reviewers", total.draws, total.found, total.notes)
+    method = f"{total.method}, corrected for reviewers"
+    return replace(total, estimate=Interval(value, low, high, seen.level), method=method)

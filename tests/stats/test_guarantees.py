@@ -134,7 +134,7 @@ def test_the_ratio_of_the_truth_is_a_supermartingale(prior: tuple[float, float])
 
 def test_the_stop_rule_at_the_ends() -> None:
     done = remaining_errors(50, 50, 7)
-    assert (done.low, done.high, done.expected) == (0, 0, 0)
+    assert (done.low, done.high, done.value) == (0, 0, 0)
     start = remaining_errors(50, 0, 0)
     assert start.low == 0
     assert start.high <= 50
