@@ -11,9 +11,10 @@ from auditor.core.errors import DataError
 from auditor.core.seeds import generator
 from auditor.estimation.probability import Calibration, calibrate
 from auditor.estimation.reviewer_error import NOT_CORRECTED, ReviewerError, reviewer_error
-from auditor.estimation.state import ReviewState, Treatment
+from auditor.estimation.state import ReviewState
 from auditor.estimation.uniform import uniform_part
 from auditor.review.sampling import score_bands
+from auditor.review.vocabulary import Treatment
 from auditor.stats.intervals import Interval
 from auditor.stats.totals import (
     LEAST_FOR_A_NUMBER,

@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 
 from auditor.core.errors import DataError, UsageError
-from auditor.estimation.state import RIGHT, ReviewState, Treatment
+from auditor.estimation.state import RIGHT, ReviewState
 from auditor.estimation.uniform import UniformPart, uniform_part
+from auditor.review.vocabulary import Treatment
 from auditor.stats.fdr import Selection, select_fdr
 from auditor.stats.precision import reviews_for_first_cut, select_precision
 

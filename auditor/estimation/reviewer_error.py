@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.estimation.state import ReviewState, Treatment
-from auditor.review.vocabulary import outcome
+from auditor.estimation.state import ReviewState
+from auditor.review.vocabulary import Treatment, outcome
 from auditor.stats.intervals import Interval, clopper_pearson
 from auditor.stats.reviewers import accuracy_from_pairs
 

@@ -16,13 +16,10 @@ from auditor.estimation.expectation import candidate_share
 from auditor.review.consensus import majority
 from auditor.review.readout import ReviewCounts
 from auditor.review.store import VerdictStore
-from auditor.review.vocabulary import outcome
+from auditor.review.vocabulary import Treatment, outcome
 from auditor.review.votes import VoteTable
 from auditor.runs.run import Run
 from auditor.stats.sampling import AuditSample, audit_probabilities
-
-#: How ambiguous verdicts (both, unsure, no agreement) count: strict = wrong, lenient = right.
-Treatment = Literal["strict", "lenient"]
 
 UNREVIEWED: Final = -1
 RIGHT: Final = 0
@@ -180,8 +177,7 @@ def read_state(run: Run, store: VerdictStore) -> ReviewState:
     place = pd.Series(np.arange(len(ids)), index=ids)
     codes, first = _outcomes(votes, place, len(ids))
     margin = margins(run)
-    outside = _mask(place, stream.outside, len(ids))
-    ranked = _mask(place, stream.ranked_done, len(ids))
+    outside, ranked = place.index.isin(stream.outside), place.index.isin(stream.ranked_done)
     drawn = place.reindex(stream.item_ids).to_numpy(np.int64)
     judged = codes[drawn] != UNREVIEWED
     usable = len(drawn) if judged.all() else int(np.argmin(judged))
@@ -230,13 +226,6 @@ def read_state(run: Run, store: VerdictStore) -> ReviewState:
 def majority_codes(votes: VoteTable) -> np.ndarray:
     """What the majority says of each judged item, int8 (m,) in the order of ``votes.item_ids``; see `ReviewState`."""
     return np.array([_CODES[outcome(item.verdict)] for item in majority(votes)], np.int8)
-
-
-def _mask(place: pd.Series, ids: np.ndarray, n: int) -> np.ndarray:
-    found = place.reindex(ids).dropna().to_numpy(np.int64)  # undecodable items have no place
-    mask = np.zeros(n, bool)
-    mask[found] = True
-    return mask
 
 
 def _outcomes(votes: VoteTable, place: pd.Series, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -133,7 +134,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     temporary = out.with_name(f".{out.name}.tmp-{os.getpid()}")
     with storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        for stale in out.parent.glob(f".{_glob_safe(out.name)}.tmp-*"):
+        for stale in out.parent.glob(f".{glob.escape(out.name)}.tmp-*"):
             pid = int(stale.suffix.rpartition("-")[2] or 0)
             if pid == os.getpid() or not psutil.pid_exists(pid):
                 shutil.rmtree(stale, ignore_errors=True)
@@ -145,10 +146,6 @@ def new_folder(out: Path) -> Iterator[Path]:
             sync_to_disk(out.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _glob_safe(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 def _sync(folder: Path) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,11 +31,9 @@ from auditor.patch.records import (
     unique_records,
 )
 from auditor.review.consensus import ItemConsensus
+from auditor.review.vocabulary import Treatment
 from auditor.runs import layout
 from auditor.runs.run import Run
-
-#: What becomes of items to which both labels apply: ``strict`` counts them as wrong, ``lenient`` as right.
-Treatment = Literal["strict", "lenient"]
 
 #: References whose labels are no column, or always in one of this name.
 _FIXED_COLUMNS = {**dict.fromkeys(("folder", "cifar10", "cifake", "probs", "digits"), "label"), "cifake:class": "class"}
@@ -137,7 +135,7 @@ def create_patch(
             n=decided.n,
             posterior=decided.posterior,
             index=row["index"],
-            path=row.get("path"),
+            path=row["path"] if isinstance(row.get("path"), str) else None,
             rank=ranks.get(decided.item_id),
         )
         left_out.update([decided.verdict] if record is None else [])

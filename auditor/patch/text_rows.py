@@ -9,7 +9,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 from auditor.core.errors import DataError, UnreadableError
@@ -109,21 +109,18 @@ class CsvRows(_TextRows):
 
     def _split(self, text: str) -> tuple[str, list[str]]:
         starts: list[int] = []
-        place, begin, fields = 0, 0, 0
+        begin, fields = 0, 0
         header: list[str] = []
-        while place < len(text):
-            match = self._field.match(text, place)
-            if match is None:  # cannot happen: the plain alternative matches the empty text
-                raise DataError(f"{str(self.path)!r} is not readable as CSV at character {place}.")
+        for match in self._field.finditer(text):  # without gaps: the plain alternative matches the empty text
             if not starts:
                 header.append(match[1])
-            fields, place = fields + 1, match.end()
-            if match[2] != self.delimiter or place == len(text):
+            fields += 1
+            if match[2] != self.delimiter or match.end() == len(text):
                 if fields > 1 or match[1]:  # empty lines are no records
                     starts.append(begin)
                 elif not starts:
                     header.clear()
-                begin, fields = place, 0
+                begin, fields = match.end(), 0
         names = [_unquoted(h.removeprefix("\ufeff")) for h in header]
         if self.column not in names:
             raise DataError(f"{str(self.path)!r} has no column {self.column!r} in its first line.")
@@ -132,12 +129,8 @@ class CsvRows(_TextRows):
         return text[: bounds[0]], [text[a:b] for a, b in pairwise(bounds)]
 
     def _span(self, row: str) -> tuple[int, int]:
-        place = 0
-        for _ in range(self._at):
-            match = self._field.match(row, place)
-            place = len(row) if match is None else match.end()
-        match = self._field.match(row, place)
-        return (place, place) if match is None else match.span(1)
+        match = next(islice(self._field.finditer(row), self._at, None), None)
+        return (len(row), len(row)) if match is None else match.span(1)
 
     def _spelled(self, row: str, label: str) -> str:
         start, end = self._span(row)
@@ -193,9 +186,9 @@ class JsonlRows(_TextRows):
         decoder, spans = json.JSONDecoder(), {}
         try:
             place = last = row.index("{") + 1
-            while (place := _after_blanks(row, place)) < len(row) and row[place] != "}":
-                key, place = decoder.raw_decode(row, place + (row[place] == ",") * _comma(row, place))
-                start = _after_blanks(row, _after_blanks(row, place) + 1)
+            while (place := _after(row, place, ",")) < len(row) and row[place] != "}":
+                key, place = decoder.raw_decode(row, place)
+                start = _after(row, place, ":")
                 _, place = decoder.raw_decode(row, start)
                 spans[key] = (last, start, place)
                 last = place
@@ -206,12 +199,6 @@ class JsonlRows(_TextRows):
         return spans
 
 
-def _after_blanks(text: str, place: int) -> int:
-    while place < len(text) and text[place] in " \t\r\n":
-        place += 1
-    return place
-
-
-def _comma(row: str, place: int) -> int:
-    """Characters from a comma to the key after it."""
-    return _after_blanks(row, place + 1) - place
+def _after(text: str, place: int, sign: str) -> int:
+    """Where blanks and `sign` end."""
+    return len(text) - len(text[place:].lstrip(" \t\r\n" + sign))

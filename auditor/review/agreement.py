@@ -58,8 +58,7 @@ def cohen_kappa(
     def kappa(counts: np.ndarray) -> np.ndarray:
         total = counts.sum(axis=1)
         observed = counts[:, pairs[:, 0] == pairs[:, 1]].sum(axis=1) / total
-        left = np.stack([counts[:, pairs[:, 0] == k].sum(axis=1) for k in range(n_categories)], axis=1)
-        right = np.stack([counts[:, pairs[:, 1] == k].sum(axis=1) for k in range(n_categories)], axis=1)
+        left, right = (counts @ (pairs[:, side, None] == np.arange(n_categories)) for side in (0, 1))
         expected = (left * right).sum(axis=1) / total**2
         return _beyond(observed, expected)
 
@@ -119,8 +118,6 @@ def krippendorff_alpha(ratings: np.ndarray, n_categories: int, draws: int = 2000
     """
     table = _category_counts(ratings, n_categories)
     table = table[table.sum(axis=1) > 1]
-    if not len(table):
-        return Agreement(np.nan, np.nan, np.nan, 0)
     patterns, weights = np.unique(table, axis=0, return_counts=True)
     m = patterns.sum(axis=1)
     # Pairs of different ratings within an item, each rating counted once.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
+from typing import Final, Literal
 
 #: Verdicts without a class of their own; ``other:<class>`` comes on top.
 VERDICTS: Final = ("given", "suggested", "both", "neither", "unsure", "bad_item")
 #: Prefix of the verdict that names a class.
 OTHER: Final = "other:"
+
+#: How ambiguous verdicts (both, unsure, no agreement) count: ``strict`` = label wrong, ``lenient`` = label right.
+Treatment = Literal["strict", "lenient"]
 
 _OUTCOME: Final = {
     "given": "right",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,10 +103,10 @@ def _drawn(b: np.ndarray, old: np.ndarray, new: np.ndarray, draws: int, seed: in
 def _relation(size: np.ndarray, figure: np.ndarray, drawn: np.ndarray, items: int, draws: int, seed: int) -> Relation:
     value = spearman(size, figure)
     if not np.isfinite(value):
-        return Relation(float("nan"), float("nan"), float("nan"), float("nan"), len(size), items)
+        return Relation(math.nan, math.nan, math.nan, math.nan, len(size), items)
     again = np.array([spearman(size, row) for row in drawn])
     defined = again[np.isfinite(again)]
-    low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) > draws / 2 else (float("nan"), float("nan"))
+    low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) > draws / 2 else (math.nan, math.nan)
     random = generator(seed, "capacity", "networks")
     exchanged = np.array([spearman(random.permutation(size), figure) for _ in range(draws)])
     p = (1 + np.count_nonzero(np.abs(exchanged) >= abs(value) - 1e-12)) / (1 + draws)

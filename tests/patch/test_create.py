@@ -114,6 +114,13 @@ def test_copies_judged_differently_are_refused_or_left_out(run: Run, settings: S
     assert len(create_patch(run, agreed, settings).patch.records) == 1
 
 
+def test_no_copy_of_a_contested_item_is_corrected(run: Run, settings: Settings) -> None:
+    run.items.loc[3, "content_hash"] = run.items.loc[0, "content_hash"]
+    contested = [_say(0, "suggested", "dog"), _say(3, "suggested", "dog"), _say(6, "given", "cat")]
+    made = create_patch(run, contested, settings, leave_out_conflicts=True)
+    assert not made.patch.records, "the record of one copy would change all of them"
+
+
 def test_no_record_of_a_test_split_without_a_human_verdict(run: Run, settings: Settings) -> None:
     with pytest.raises(DataError, match="no human verdict") as caught:
         create_patch(run, [_say(1, "suggested", "horse", n=0)], settings)

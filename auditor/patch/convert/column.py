@@ -36,19 +36,19 @@ class Column:
         rows = _rows(files, schema.names, data, len(values), str(path))
         several = _optional(files, schema.names, "corrected_labels", len(values))
         reasons = _optional(files, schema.names, "drop_reason", len(values))
-        found = []
+        corrections = []
         for k, (row, value) in enumerate(zip(rows, values, strict=True)):
             where = f"{str(path)!r}, row {k}"
             if reasons[k] in REASONS:
-                found.append(Correction(row, (), reasons[k]))
+                corrections.append(Correction(row, (), reasons[k]))
                 continue
             answer = several[k] if several[k] else value
             listed = answer if isinstance(answer, list) else [answer]
             if answer is None or not listed:
                 continue
-            names = [_name(one, described, data, where) for one in listed]
-            found.append(Correction(row, tuple(dict.fromkeys(names))))
-        return found, []
+            names = [_name(label, described, data, where) for label in listed]
+            corrections.append(Correction(row, tuple(dict.fromkeys(names))))
+        return corrections, []
 
     def write(self, patch: Patch, path: Path, data: DataView, options: Options) -> list[str]:
         import pyarrow as pa
@@ -56,7 +56,7 @@ class Column:
 
         labels, changed = labels_after(patch, data)
         # The given label where it stays, else the first of the new ones.
-        one = [
+        single = [
             given if given in names else next(iter(names), None)
             for names, given in zip(labels, data.names, strict=True)
         ]
@@ -68,7 +68,7 @@ class Column:
                 "index": pa.array(map(int, data.part.items.index), pa.int64()),
                 "content_hash": pa.array(data.hashes, pa.string()),
                 "given_label": pa.array(data.names, pa.string()),
-                options.column: pa.array(one, pa.string()),
+                options.column: pa.array(single, pa.string()),
                 "corrected_labels": pa.array([list(n) if len(n) > 1 else None for n in labels], pa.list_(pa.string())),
                 "drop_reason": pa.array(reasons, pa.string()),
             }

@@ -34,7 +34,7 @@ class FiftyOne:
         classes = value.get("classes")
         if classes is not None and (not isinstance(classes, list) or not all(isinstance(c, str) for c in classes)):
             raise DataError(f"{str(path)!r}: 'classes' is not a list of names.")
-        found, unlabelled, absent = [], 0, 0
+        corrections, unlabelled, absent = [], 0, 0
         for key, target in labels.items():
             where = f"{str(path)!r}, {key[:80]!r}"
             if target is None:
@@ -46,15 +46,15 @@ class FiftyOne:
                 absent += 1
                 continue
             several = target if isinstance(target, list) else [target]
-            dropped = [d for one in several if (d := _dropped(one)) is not None]
-            names = [data.class_name(_class(one, classes, where), where) for one in several]
+            dropped = [reason for label in several if (reason := _dropped(label)) is not None]
+            names = [data.class_name(_class(label, classes, where), where) for label in several]
             ordered = sorted(set(names), key=lambda n: (n != data.names[row], names.index(n)))
-            found.append(Correction(row, () if dropped else tuple(ordered), dropped[0] if dropped else None))
-        if absent and not found:
+            corrections.append(Correction(row, () if dropped else tuple(ordered), dropped[0] if dropped else None))
+        if absent and not corrections:
             raise DataError(f"{str(path)!r}: none of its {absent:,} samples is in {data.part.name!r}.")
         notes = [f"{unlabelled} unlabelled samples were passed over"] * bool(unlabelled)
         notes += [f"{absent} samples that are not in the data were passed over"] * bool(absent)
-        return found, notes
+        return corrections, notes
 
     def write(self, patch: Patch, path: Path, data: DataView, options: Options) -> list[str]:
         labels, changed = labels_after(patch, data)

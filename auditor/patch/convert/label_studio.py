@@ -37,10 +37,12 @@ class LabelStudio:
         if not isinstance(tasks, list) or not all(isinstance(t, dict) for t in tasks):
             raise DataError(f"{str(path)!r} is not a JSON export of Label Studio.", "Export as JSON, not JSON-MIN.")
         control = _control(tasks, str(path))
-        found, unanswered, split_votes = [], 0, 0
+        corrections, unanswered, split_votes = [], 0, 0
         for number, task in enumerate(tasks):
             where = f"{str(path)!r}, task {task.get('id', number)}"
-            answers = [a for a in (_answer(one, control, data, where) for one in _annotations(task, where)) if a]
+            answers = [
+                a for a in (_answer(annotation, control, data, where) for annotation in _annotations(task, where)) if a
+            ]
             if not answers:
                 unanswered += 1
                 continue
@@ -53,10 +55,10 @@ class LabelStudio:
                 continue
             votes = dict(sorted(Counter(_word(a, data.names[row]) for a in answers).items()))
             more = {"verdict": _word(answer, data.names[row]), "votes": votes, "n": n}
-            found.append(Correction(row, answer[0], answer[1], more))
+            corrections.append(Correction(row, answer[0], answer[1], more))
         notes = [f"{unanswered} tasks without an annotation were left out"] * bool(unanswered)
         notes += [f"{split_votes} tasks on which no answer has more than half were left out"] * bool(split_votes)
-        return found, notes
+        return corrections, notes
 
     def write(self, patch: Patch, path: Path, data: DataView | None, options: Options) -> list[str]:
         write_json(path, [_task(number, record) for number, record in enumerate(patch.records, start=1)])

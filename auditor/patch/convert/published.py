@@ -26,7 +26,7 @@ class Published:
         items, rows, notes = place_published(
             items, data.part.class_names, data.names, places, data.part.items.index.tolist()
         )
-        found = []
+        corrections = []
         undecided = 0
         for item, row in zip(items, rows.tolist(), strict=True):
             outcome = _OUTCOMES.get(category(item, options.k))
@@ -36,10 +36,10 @@ class Published:
             labels = {"suggested": item.guessed, "both": (*item.given, *item.guessed), "given": item.given}
             votes = dict(sorted(Counter(v for v, _ in published_votes(item)).items()))
             more = {"verdict": outcome, "votes": votes, "n": item.n}
-            found.append(Correction(row, labels.get(outcome, ()), "neither", more))
+            corrections.append(Correction(row, labels.get(outcome, ()), "neither", more))
         if undecided:
             notes.append(f"{undecided} items without {options.k} equal votes are left as they are")
-        return found, notes
+        return corrections, notes
 
     def write(self, patch: Patch, path: Path, data: DataView, options: Options) -> list[str]:
         number = {name: k for k, name in enumerate(patch.header.classes)}
@@ -61,7 +61,7 @@ class Published:
                 "mturk": votes,
             }
             written += [{"id": int(data.part.items.index[row]), **entry} for row in rows]
-        write_json(path, sorted(written, key=lambda one: one["id"]))
+        write_json(path, sorted(written, key=lambda entry: entry["id"]))
         return [f"{n} records were left out: {why}" for why, n in left_out.items()]
 
 

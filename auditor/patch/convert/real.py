@@ -30,14 +30,14 @@ class Real:
             raise DataError(
                 f"{str(path)!r} has {len(value):,} entries, the data {len(entry_of):,} rows.", "Take the right split."
             )
-        found = []
+        corrections = []
         for row, entry in enumerate(entry_of):
             numbers = value[entry]
             names = tuple(dict.fromkeys(data.class_name(k, f"{str(path)!r}, entry {entry}") for k in numbers))
             if len(names) > 1 and data.names[row] in names:  # the given label first: it stays in the column
                 names = (data.names[row], *(n for n in names if n != data.names[row]))
-            found.append(Correction(row, names, "neither"))
-        return found, []
+            corrections.append(Correction(row, names, "neither"))
+        return corrections, []
 
     def write(self, patch: Patch, path: Path, data: DataView, options: Options) -> list[str]:
         labels, changed = labels_after(patch, data)

@@ -46,11 +46,11 @@ class Table:
                 f"{str(path)!r} has the columns {', '.join(map(str, rows[0]))}.",
                 f"Needed: one of hash, id, path, index; and {' or '.join(_ALIASES['to'])}.",
             )
-        found: list[Correction] = []
+        corrections: list[Correction] = []
         for line, row in enumerate(rows, start=2):
             cell = {key: (row.get(name) or "") if name else "" for key, name in known.items()}
-            found += _corrections(row, cell, data, f"{str(path)!r}, line {line}")
-        return found, []
+            corrections += _corrections(row, cell, data, f"{str(path)!r}, line {line}")
+        return corrections, []
 
     def write(self, patch: Patch, path: Path, data: DataView | None, options: Options) -> list[str]:
         out = io.StringIO(newline="")
