@@ -66,9 +66,10 @@ def test_links_between_documents_lead_somewhere() -> None:
 
 def test_ci_runs_the_test_command_of_the_readme_and_the_checks_of_the_contributing_page() -> None:
     done = subprocess.run([ROOT / ".ci" / "run", "--list"], capture_output=True, text=True, check=True, cwd="/")
-    tests, *checks = done.stdout.splitlines()
+    pinned, tests, *checks = done.stdout.splitlines()
+    assert pinned.endswith("--require-hashes -r .ci/requirements.txt")
     assert f"\n{tests}\n" in (ROOT / "README.md").read_text()
-    assert re.search(r" -m pytest( -n 2 --dist \w+)?$", tests), "all tests, nothing left out"
+    assert re.search(r" -m pytest( -n \d --dist \w+)?$", tests), "all tests, nothing left out"
     assert [command.split()[0] for command in checks] == [
         f".venv/bin/{tool}" for tool in ("ruff", "ruff", "lint-imports", "mypy")
     ]
