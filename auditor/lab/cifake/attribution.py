@@ -40,7 +40,7 @@ def study_final_network(
     labels, objects, ids = data.dataset.labels[rows], data.cells[rows] % len(CLASSES), data.dataset.ids[rows]
     images = StudiedImages(data.pixels(rows, progress), labels, objects, ids, ("FAKE", "REAL"), CLASSES)
     task = results["final"]["tasks"][0]
-    found = measure_maps(load_kept(folder / "final", task), images, seed)
-    shown = contact_sheet(found, images, seed, sheet)
-    figures = {k: v for k, v in found.items() if k not in ("values", "predicted", "right")}
+    measured = measure_maps(load_kept(folder / "final", task), images, seed)
+    shown = contact_sheet(measured, images, seed, sheet)
+    figures = {k: v for k, v in measured.items() if k not in ("values", "predicted", "right")}
     return {"network": task, **figures, "sheet": shown}

@@ -78,8 +78,8 @@ def resampled(results: Sequence[MethodResult], wrong: np.ndarray, ids: np.ndarra
     for draw, weights in enumerate(_resamples(len(wrong), draws)):
         for row, (result, ranking) in enumerate(zip(results, ranked, strict=True)):
             if ranking is not None:
-                found = _one_pass(ranking.order, ranking.truth, ranking.ends, weights)
-                drawn["AP"][row, draw], drawn["P@N"][row, draw] = found
+                pair = _one_pass(ranking.order, ranking.truth, ranking.ends, weights)
+                drawn["AP"][row, draw], drawn["P@N"][row, draw] = pair
             if result.flagged is not None:
                 drawn["F1"][row, draw] = flag_counts(wrong, result.flagged, weights).f1
     return drawn

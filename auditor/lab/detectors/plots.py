@@ -30,7 +30,7 @@ def plots(result: Mapping[str, Any]) -> dict[str, str]:
         ("AP", "average-precision", "Average precision of the ranking, %"),
         ("F1", "f1", "F1 of the flags, each tool's own rule, %"),
     ):
-        sets = {name: _values(one, figure) for name, one in result["sets"].items()}
+        sets = {name: _values(of_set, figure) for name, of_set in result["sets"].items()}
 
         def draw(axes: Axes, sets: dict[str, dict[str, float]] = sets) -> None:
             # Ours last, so that they lie on top.
@@ -47,9 +47,9 @@ def plots(result: Mapping[str, Any]) -> dict[str, str]:
     return charts
 
 
-def _values(one: dict[str, Any], figure: str) -> dict[str, float]:
+def _values(of_set: dict[str, Any], figure: str) -> dict[str, float]:
     """Mark to its figure on one set."""
-    by_name = {(row["tool"], row["what"]): row[figure] for row in one["rows"]}
+    by_name = {(row["tool"], row["what"]): row[figure] for row in of_set["rows"]}
     usual = "score self_confidence" if figure == "AP" else "filter prune_by_noise_rate"
     values = {
         "default": by_name[OURS, DEFAULT],

@@ -54,9 +54,9 @@ class StoredProbabilities:
 
     def _files(self, context: BenchmarkContext) -> dict[str, Path | None]:
         folder = f"oof/cifar10n_{self.labels}"
-        found = find_data(context.settings, folder)
+        stored = find_data(context.settings, folder)
         if self.network in MIXTURES:
-            here = sorted(path.stem for path in found.glob("*.npz")) if found else []
+            here = sorted(path.stem for path in stored.glob("*.npz")) if stored else []
             # The usual five first: the order decides nothing but the last bit.
             names = [n for n in NETWORKS if n in here] + [n for n in here if n not in NETWORKS] or list(NETWORKS)
         else:

@@ -173,14 +173,8 @@ def _noisy(name: str, kind: str, model: str | None, summary: str, limits: str) -
         given = inject(kind, dataset.ids, truth, n_classes, context.options.noise_rate, seed, features)
         return _relabelled(dataset, given, name), truth
 
-    return TrainedSet(
-        name,
-        f"{summary.format(kind=kind)}",
-        f"Injected noise; not a reproduction of any paper's networks or sizes.{limits}",
-        model,
-        source,
-        label,
-    )
+    limits = f"Injected noise; not a reproduction of any paper's networks or sizes.{limits}"
+    return TrainedSet(name, summary.format(kind=kind), limits, model, source, label)
 
 
 def _human(name: str, kind: str, model: str, how: str) -> TrainedSet:
@@ -195,16 +189,12 @@ def _human(name: str, kind: str, model: str, how: str) -> TrainedSet:
         given, clean = (label_array(path, len(dataset)) for path in paths)
         return _relabelled(dataset, given, f"cifar10n-{kind}"), clean
 
-    return TrainedSet(
-        name,
-        f"CIFAR-10N {kind} labels; cross-validated {how}",
+    summary = f"CIFAR-10N {kind} labels; cross-validated {how}"
+    limits = (
         "One realisation of annotators. The truth is itself wrong for about 0.5 % of the items. The networks are small "
-        "ones trained on a CPU: not a reproduction of any paper's.",
-        model,
-        source,
-        label,
-        large=True,
+        "ones trained on a CPU: not a reproduction of any paper's."
     )
+    return TrainedSet(name, summary, limits, model, source, label, large=True)
 
 
 def _news(name: str, model: str, how: str) -> TrainedSet:
@@ -230,14 +220,9 @@ def _news(name: str, model: str, how: str) -> TrainedSet:
         number = {text: k for k, text in enumerate(dataset.class_names)}
         return dataset, table(context)["gt"].astype(str).map(number).to_numpy(dtype=np.int64)
 
-    return TrainedSet(
-        name,
-        f"NoisyAG-News, human labels, 4 classes; cross-validated here: {how}",
-        "One realisation of annotators, whose errors are systematic: the model learns them. Seeds change folds.",
-        model,
-        source,
-        label,
-    )
+    summary = f"NoisyAG-News, human labels, 4 classes; cross-validated here: {how}"
+    limits = "One realisation of annotators, whose errors are systematic: the model learns them. Seeds change folds."
+    return TrainedSet(name, summary, limits, model, source, label)
 
 
 def _family(*sets: TrainedSet) -> Family:

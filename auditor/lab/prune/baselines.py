@@ -63,10 +63,10 @@ def uniform_plus(model: nn.Module, masks: Masks, budget: int) -> dict[str, int]:
     sizes = list(masks.sizes.values())
 
     def density(scale: float) -> np.ndarray:
-        found = np.full(len(sizes), min(scale, 1.0))
-        found[-1] = max(found[-1], LAST_LAYER_LEFT)
-        found[0] = 1.0
-        return found
+        densities = np.full(len(sizes), min(scale, 1.0))
+        densities[-1] = max(densities[-1], LAST_LAYER_LEFT)
+        densities[0] = 1.0
+        return densities
 
     # At sparsities where even these two layers are too much, nothing else is left to give: plain uniform.
     fixed = sizes[0] + int(LAST_LAYER_LEFT * sizes[-1])

@@ -151,21 +151,12 @@ def _static_masks(gated: GatedNetwork, sample: torch.Tensor, active: dict[str, f
 
     from auditor.lab.prune.ftwt.targets import top_share
 
-    mass: dict[str, torch.Tensor] = {}
-    handles = []
-    for unit in gated.plan.units:
-
-        def keep(_: Any, __: Any, output: torch.Tensor, name: str = unit.name) -> None:
-            mass[name] = output.abs().amax((2, 3)).mean(0)
-
-        handles.append(unit.end.register_forward_hook(keep))
     mode, gated.mode = gated.mode, "dense"
     with torch.no_grad():
         gated(sample)
     gated.mode = mode
-    for handle in handles:
-        handle.remove()
-    return {name: top_share(values[None, :, None, None], active[name])[0] for name, values in mass.items()}
+    mass = {name: values.mean(0)[None, :, None, None] for name, values in gated.record.mass.items()}
+    return {name: top_share(values, active[name])[0] for name, values in mass.items()}
 
 
 def _mask_facts(gated: GatedNetwork, images: torch.Tensor) -> dict[str, float | None]:
@@ -181,12 +172,12 @@ def _mask_facts(gated: GatedNetwork, images: torch.Tensor) -> dict[str, float | 
         for part in images.split(256):
             gated(part)
             for name, mask in gated.record.masks.items():
-                seen[name].append(torch.stack([mask.any(0), mask.all(0)]))
+                seen[name].append(mask)
             for name, target in gated.record.targets.items():
                 right += int((gated.record.masks[name] == target).sum())
                 total += target.numel()
     gated.keep_targets = False
-    varying = [torch.stack(v)[:, 0].any(0) & ~torch.stack(v)[:, 1].all(0) for v in seen.values()]
+    varying = [(masks := torch.cat(parts)).any(0) & ~masks.all(0) for parts in seen.values()]
     return {
         "mask_accuracy": right / total if total else None,
         "varying_filters": float(torch.cat(varying).double().mean()),

@@ -21,12 +21,12 @@ def prunable_layers(model: nn.Module) -> dict[str, PrunableLayer]:
     UsageError
         If there is none.
     """
-    found: dict[str, PrunableLayer] = {
+    layers: dict[str, PrunableLayer] = {
         name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)
     }
-    if not found:
+    if not layers:
         raise UsageError(f"{type(model).__name__} has no convolution and no linear layer to prune.")
-    return found
+    return layers
 
 
 def steps_of(model: nn.Module) -> tuple[list[Step], dict[str, int]]:

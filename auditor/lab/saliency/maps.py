@@ -112,13 +112,12 @@ def measure_maps(network: KeptNetwork, images: StudiedImages, seed: int) -> dict
 
 def _mean_curves(own: Curves, control: Curves, of: np.ndarray) -> dict[str, list[float]]:
     """Mean over items of each curve, by ``deletion``, ``insertion`` and the same of the control."""
-    rows = {
-        "deletion": own.deletion,
-        "insertion": own.insertion,
-        "control_deletion": control.deletion,
-        "control_insertion": control.insertion,
+    figures = {"": own, "control_": control}
+    return {
+        f"{prefix}{kind}": getattr(measured, kind)[of].mean(axis=0).round(4).tolist()
+        for prefix, measured in figures.items()
+        for kind in ("deletion", "insertion")
     }
-    return {name: values[of].mean(axis=0).round(4).tolist() for name, values in rows.items()}
 
 
 def _summary(figures: dict[str, np.ndarray], of: np.ndarray) -> dict[str, Any]:
@@ -136,8 +135,8 @@ def _summary(figures: dict[str, np.ndarray], of: np.ndarray) -> dict[str, Any]:
     return summary
 
 
-def contact_sheet(found: Mapping[str, Any], images: StudiedImages, seed: int, path: Path) -> list[dict[str, Any]]:
-    """Pictures drawn by seed, right and wrong predictions of every source, each beside its overlay; `found` is of
+def contact_sheet(measured: Mapping[str, Any], images: StudiedImages, seed: int, path: Path) -> list[dict[str, Any]]:
+    """Pictures drawn by seed, right and wrong predictions of every source, each beside its overlay; `measured` is of
     `measure_maps`.
 
     Returns
@@ -147,11 +146,11 @@ def contact_sheet(found: Mapping[str, Any], images: StudiedImages, seed: int, pa
     """
     rows, strips = [], []
     for k, source in enumerate(images.sources):
-        for word, members in (("right", found["right"]), ("wrong", ~found["right"])):
+        for word, members in (("right", measured["right"]), ("wrong", ~measured["right"])):
             among = np.flatnonzero((images.labels == k) & members)
             chosen = generator(seed, "sheet", source, word).permutation(among)[:SHOWN]
             rows.append({"group": f"{source}, {word}", "ids": [str(images.ids[i]) for i in chosen]})
-            strips.append([(images.pixels[i], found["values"][i]) for i in chosen])
+            strips.append([(images.pixels[i], measured["values"][i]) for i in chosen])
     side, gap = 96, 4
     sheet = Image.new("RGB", (SHOWN * (2 * side + 3 * gap), len(strips) * (side + 2 * gap)), "white")
     for r, strip in enumerate(strips):

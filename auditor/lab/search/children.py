@@ -124,8 +124,8 @@ class ChildScore:
 
 def child_network(recipe: ChildRecipe, label: str, device: str, threads: int = 1) -> ImageNetwork:
     """Trainer of one child, with nothing left at ``auto``."""
-    place = choose_device(device)
-    return ImageNetwork(recipe.loop(), label, place, choose_precision(place), threads, keep_weights=False)
+    chosen = choose_device(device)
+    return ImageNetwork(recipe.loop(), label, chosen, choose_precision(chosen), threads, keep_weights=False)
 
 
 class Children:
@@ -133,7 +133,7 @@ class Children:
 
     Parameters
     ----------
-    found : SearchData
+    split : SearchData
     recipe : ChildRecipe
     folder : Path
         Of the stored scores and states.
@@ -145,12 +145,12 @@ class Children:
     """
 
     def __init__(
-        self, found: SearchData, recipe: ChildRecipe, folder: Path, seed: int, device: str, keep: bool = False
+        self, split: SearchData, recipe: ChildRecipe, folder: Path, seed: int, device: str, keep: bool = False
     ) -> None:
-        self.found, self.recipe, self.folder, self.keep = found, recipe, Path(folder), keep
+        self.split, self.recipe, self.folder, self.keep = split, recipe, Path(folder), keep
         self.seed = derive_seed(seed, "children")
         self.network = child_network(recipe, "child", device)
-        self._base = hash_json([data_hash(found.data), asdict(recipe), self.seed, self.network.recipe()])
+        self._base = hash_json([data_hash(split.data), asdict(recipe), self.seed, self.network.recipe()])
         self._seen: dict[str, ChildScore] = {}
 
     def forget(self) -> None:
@@ -192,9 +192,9 @@ class Children:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(self.seed, "weights", key))
             model = build()
-        task = FitTask(name, self.found.train, self.found.validation, self.seed)
+        task = FitTask(name, self.split.train, self.split.validation, self.seed)
         fitted = self.network.fit_network(
-            self.found.data,
+            self.split.data,
             task,
             SilentProgress(),
             None,
@@ -204,7 +204,7 @@ class Children:
         )
         details = fitted.result.details
         n = len(task.predict)
-        right = accuracy(fitted.result.probabilities, self.found.data.labels[task.predict])
+        right = accuracy(fitted.result.probabilities, self.split.data.labels[task.predict])
         if self.keep:
             save_checkpoint(self.state_path(name), name, {"model": fitted.model.state_dict()})
         hits, macs, state = round(right * n), details["macs_per_image"], name if self.keep else ""

@@ -78,10 +78,10 @@ def _arm(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
     }
 
 
-def _sentence(found: dict[str, float], who: str, other: str) -> str:
-    if found["low"] > 0:
+def _sentence(difference: dict[str, float], who: str, other: str) -> str:
+    if difference["low"] > 0:
         return f"{who} beats {other}: the interval of the difference lies above 0."
-    if found["high"] < 0:
+    if difference["high"] < 0:
         return f"{who} is worse than {other}: the interval of the difference lies below 0."
     return f"{who} does not beat {other}: the interval of the difference holds 0."
 

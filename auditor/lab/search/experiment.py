@@ -62,8 +62,8 @@ class SearchExperiment(Experiment):
     def measure(self, at: Workplace) -> dict[str, Any]:
         options, settings = self.options, self.options.settings()
         at.progress.stage("data", options.data)
-        found = open_search_data(options.data, settings.train, settings.validation, at.settings, at.progress)
-        outcomes = self._search(found, at)
+        split = open_search_data(options.data, settings.train, settings.validation, at.settings, at.progress)
+        outcomes = self._search(split, at)
         chosen = self._choose(outcomes, at.folder)
         lines = [json.dumps({"seed": k, **row}, sort_keys=True) for k, o in enumerate(outcomes) for row in o.rows]
         with atomic_write(at.folder / LOG) as handle:
@@ -78,9 +78,9 @@ class SearchExperiment(Experiment):
             "train_seeds": options.train_seeds,
             "data": {
                 "name": options.data,
-                "train": len(found.train),
-                "validation": len(found.validation),
-                "classes": found.data.n_classes,
+                "train": len(split.train),
+                "validation": len(split.validation),
+                "classes": split.data.n_classes,
             },
             "split_note": SPLIT_NOTE,
             "searches": [
@@ -109,15 +109,15 @@ class SearchExperiment(Experiment):
     def files(cls, document: Mapping[str, Any]) -> list[str]:
         return [LOG, *(chosen["file"] for chosen in document["chosen"].values())]
 
-    def _search(self, found: SearchData, at: Workplace) -> list[SearchOutcome]:
+    def _search(self, split: SearchData, at: Workplace) -> list[SearchOutcome]:
         options, name = self.options, self.options.space_name
-        search = SeedSearch(options.system, options.settings(), at.folder, found.ids, options.device)
+        search = SeedSearch(options.system, options.settings(), at.folder, split.ids, options.device)
         tasks = {
-            f"search-seed{k}": (name, FitTask(f"search-seed{k}", found.train, found.validation, k))
+            f"search-seed{k}": (name, FitTask(f"search-seed{k}", split.train, split.validation, k))
             for k in range(options.seeds)
         }
-        trainers = {name: ready(search, found.data, at.folder)}
-        results = fit_many(trainers, tasks, found.data, at.folder / "searches", at.processes, at.progress)
+        trainers = {name: ready(search, split.data, at.folder)}
+        results = fit_many(trainers, tasks, split.data, at.folder / "searches", at.processes, at.progress)
         return [outcome_of(results[task]) for task in tasks]
 
     def _choose(self, outcomes: Sequence[SearchOutcome], folder: Path) -> dict[str, _Chosen]:

@@ -64,9 +64,9 @@ class SeedSearch:
     def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
         """Search with ``task.seed``; children that are stored already are not trained again."""
         started = time.perf_counter()
-        found = SearchData(data, task.train, task.predict, self.ids)
-        place = Path(self.folder) / f"seed-{task.seed}"
-        outcome = SYSTEMS.load(self.system)(found, self.settings, place, task.seed, self.device, progress)
+        split = SearchData(data, task.train, task.predict, self.ids)
+        folder = Path(self.folder) / f"seed-{task.seed}"
+        outcome = SYSTEMS.load(self.system)(split, self.settings, folder, task.seed, self.device, progress)
         nothing = np.zeros((0, data.n_classes), np.float32)
         details = {
             "found": outcome.found.model_dump(mode="json"),

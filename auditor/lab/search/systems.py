@@ -15,7 +15,7 @@ from auditor.lab.search.arms import SearchOutcome
 from auditor.lab.search.children import SearchSettings
 from auditor.lab.search.data import SearchData
 
-#: Name -> ``search(found, settings, folder, seed, device, progress) -> SearchOutcome``. Third parties register under
+#: Name -> ``search(split, settings, folder, seed, device, progress) -> SearchOutcome``. Third parties register under
 #: the entry-point group ``auditor.searches``, and their budgets under ``auditor.search_spaces``.
 SYSTEMS: Registry[Callable[[SearchData, Any, Path, int, str, Progress], SearchOutcome]] = Registry(
     "search system",
@@ -109,9 +109,9 @@ class SearchOptions(ExperimentOptions):
         table = SPACES.load(self.space_name)
         if self.budget not in table:
             raise UsageError(f"{self.space_name} has no budget {self.budget!r}.", f"Known: {', '.join(table)}.")
-        found: Any = table[self.budget]
+        settings: Any = table[self.budget]
         if self.kind is None:
-            return found
-        if "kind" not in {f.name for f in fields(found)}:
+            return settings
+        if "kind" not in {f.name for f in fields(settings)}:
             raise UsageError(f"{self.space_name} has no --kind.")
-        return replace(found, kind=self.kind)
+        return replace(settings, kind=self.kind)

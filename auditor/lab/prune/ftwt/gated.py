@@ -21,8 +21,9 @@ Training = Literal["decoupled", "joint"]
 
 @dataclass
 class Record:
-    """What the last forward pass decided; all tensors have a row per image."""
+    """What the last forward pass decided; all tensors have a row per image. `mass` is that of ``dense`` mode."""
 
+    mass: dict[str, torch.Tensor] = field(default_factory=dict)
     masks: dict[str, torch.Tensor] = field(default_factory=dict)
     targets: dict[str, torch.Tensor] = field(default_factory=dict)
     logits: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -107,6 +108,7 @@ class GatedNetwork(nn.Module):
         def hook(_: nn.Module, __: Any, output: torch.Tensor) -> torch.Tensor:
             record = self.record
             if self.mode == "dense":
+                record.mass[unit.name] = output.detach().abs().amax((2, 3))
                 record.masks[unit.name] = torch.ones(output.shape[:2], dtype=torch.bool, device=output.device)
                 return output
             if self.mode == "static":

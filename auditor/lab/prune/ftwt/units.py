@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import singledispatch
 from typing import cast
 
 import torch
@@ -67,6 +68,7 @@ class Plan:
     flow: Callable[[Masks], Flow]
 
 
+@singledispatch
 def plan_of(model: nn.Module) -> Plan:
     """Units of a network.
 
@@ -75,12 +77,6 @@ def plan_of(model: nn.Module) -> Plan:
     UsageError
         For a family that FTWT is not described for here.
     """
-    if isinstance(model, VGG):
-        return _vgg(model)
-    if isinstance(model, MobileNetV1):
-        return _mobilenet(model)
-    if isinstance(model, CifarResNet):
-        return _resnet(model)
     raise UsageError(
         f"FTWT is not described for {type(model).__name__}.",
         "Known: vgg11_bn to vgg19_bn, resnet20, resnet32, resnet56, mobilenet_v1.",
@@ -101,6 +97,7 @@ def _in_line(units: list[Unit]) -> Plan:
     return Plan(tuple(units), flow)
 
 
+@plan_of.register
 def _vgg(model: VGG) -> Plan:
     layers = list(model.body)
     units = [
@@ -111,6 +108,7 @@ def _vgg(model: VGG) -> Plan:
     return _in_line(units)
 
 
+@plan_of.register
 def _mobilenet(model: MobileNetV1) -> Plan:
     units = []
     for i, block in enumerate(model.body):
@@ -119,6 +117,7 @@ def _mobilenet(model: MobileNetV1) -> Plan:
     return _in_line(units)
 
 
+@plan_of.register
 def _resnet(model: CifarResNet) -> Plan:
     opening, relu = cast(nn.Sequential, model.stem)
     conv, norm = cast(nn.Sequential, opening)

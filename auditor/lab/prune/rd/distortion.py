@@ -96,23 +96,23 @@ def _one_layer(
     """Distortion per rate and image, float64 (s, n)."""
     whole = layer.weight.detach().clone()
     order = magnitude_order(whole)
-    found = np.zeros((len(kept), len(x)))
+    distortion = np.zeros((len(kept), len(x)))
     before = whole
     for i, left in enumerate(kept):
         pruned = whole.masked_fill(~smallest_removed(whole, int(left), order), 0)
         if torch.equal(pruned, whole):
             continue  # nothing that counts is removed: exactly zero
         if i and torch.equal(pruned, before):
-            found[i] = found[i - 1]
+            distortion[i] = distortion[i - 1]
             continue
         before = pruned
         layer.weight.copy_(pruned)
         y = x
         for step in suffix:
             y = step(y)
-        found[i] = (y - reference).double().square().mean(1).cpu().numpy()
+        distortion[i] = (y - reference).double().square().mean(1).cpu().numpy()
     layer.weight.copy_(whole)
-    return found
+    return distortion
 
 
 @torch.no_grad()

@@ -18,12 +18,12 @@ def _state(network: DenseNetwork) -> State:
 
 def _readers(genotype: DenseGenotype, block: int, first: int) -> list[tuple[str, str]]:
     """``(BatchNorm, weight)`` of all layers that read block `block` from its miniblock `first` on."""
-    found = [
+    readers = [
         (f"blocks.{block}.{k}.norm", f"blocks.{block}.{k}.squeeze") for k in range(first, len(genotype.blocks[block]))
     ]
     if block < len(genotype.transitions):
-        return [*found, (f"transitions.{block}.norm", f"transitions.{block}.squeeze")]
-    return [*found, ("norm", "head")]
+        return [*readers, (f"transitions.{block}.norm", f"transitions.{block}.squeeze")]
+    return [*readers, ("norm", "head")]
 
 
 def _inputs(genotype: DenseGenotype, block: int) -> int:

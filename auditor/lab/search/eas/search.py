@@ -134,19 +134,19 @@ class Ground:
     """
 
     def __init__(
-        self, found: SearchData, settings: EasSettings, folder: Path, seed: int, device: str, progress: Progress
+        self, split: SearchData, settings: EasSettings, folder: Path, seed: int, device: str, progress: Progress
     ) -> None:
         self.settings, self.seed, self.progress = settings, seed, progress
         self.log = SearchLog(folder / "log.jsonl")
         # The weights of children are wanted again only where one becomes a new start.
         keep = len(settings.episodes) > 1
-        self.children = Children(found, settings.child, folder / "children", seed, device, keep)
-        self.starts = Children(found, settings.start, folder / "children", seed, device, keep=True)
-        images = ImageTensor(found.data.features, "cpu", found.train)
+        self.children = Children(split, settings.child, folder / "children", seed, device, keep)
+        self.starts = Children(split, settings.start, folder / "children", seed, device, keep=True)
+        images = ImageTensor(split.data.features, "cpu", split.train)
         size = images.size_at(settings.child.scale, build(STARTS[settings.family, settings.sizes], 2).min_size)
         random = torch.Generator().manual_seed(derive_seed(seed, "statistics"))
-        rows = torch.from_numpy(found.train)[torch.randperm(len(found.train), generator=random)[:MEASURED]]
-        self.classes, self.size, self.images = found.data.n_classes, min(size), images.plain(rows, size)
+        rows = torch.from_numpy(split.train)[torch.randperm(len(split.train), generator=random)[:MEASURED]]
+        self.classes, self.size, self.images = split.data.n_classes, min(size), images.plain(rows, size)
 
     def load(self, genotype: EasGenotype, state: dict[str, torch.Tensor]) -> PlainNetwork | DenseNetwork:
         """The network of an architecture with given weights, on the processor."""
@@ -252,7 +252,7 @@ def _gain(start: StartNetwork, longer: ChildScore, scores: list[ChildScore]) -> 
     favours it, ``mean_gain`` is not.
     """
     best = max(scores, key=lambda score: score.accuracy)
-    one, two = wilson(best.hits, best.n), wilson(longer.hits, longer.n)
+    interval, other = wilson(best.hits, best.n), wilson(longer.hits, longer.n)
     value = best.accuracy - longer.accuracy
     return {
         "start": " ".join(tokens(start.genotype)),
@@ -263,8 +263,8 @@ def _gain(start: StartNetwork, longer: ChildScore, scores: list[ChildScore]) -> 
         "mean_gain": float(np.mean([score.accuracy for score in scores])) - longer.accuracy,
         "best_gain": {
             "value": value,
-            "low": value - math.hypot(best.accuracy - one.low, two.high - longer.accuracy),
-            "high": value + math.hypot(one.high - best.accuracy, longer.accuracy - two.low),
+            "low": value - math.hypot(best.accuracy - interval.low, other.high - longer.accuracy),
+            "high": value + math.hypot(interval.high - best.accuracy, longer.accuracy - other.low),
         },
     }
 
@@ -304,14 +304,14 @@ class Learner:
 
 
 def search(
-    found: SearchData, settings: EasSettings, folder: Path, seed: int, device: str, progress: Progress
+    split: SearchData, settings: EasSettings, folder: Path, seed: int, device: str, progress: Progress
 ) -> SearchOutcome:
     """Search, then as many networks of the random policy from the same start; see `auditor.lab.search.experiment`.
 
     ``facts["start"]`` describes the start network, ``facts["gains"]`` holds, by arm and start, the children beside the
     start trained on for equally long.
     """
-    ground = Ground(found, settings, folder, seed, device, progress)
+    ground = Ground(split, settings, folder, seed, device, progress)
     start = ground.train_start(STARTS[settings.family, settings.sizes])
     described = {
         "network": " ".join(tokens(start.genotype)),

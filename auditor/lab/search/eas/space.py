@@ -28,23 +28,23 @@ EasGenotype = PlainGenotype | DenseGenotype
 
 def vocabulary() -> list[str]:
     """Every token, PAD first."""
-    found = [PAD, "pool", "t"]
+    known = [PAD, "pool", "t"]
     convs = sorted({w for sizes in WIDTHS.values() for w in sizes["conv"]})
     units = sorted({w for sizes in WIDTHS.values() for w in sizes["fc"]})
-    found += [f"conv-{w}-{k}" for w in convs for k in EAS_KERNELS]
-    found += [f"fc-{w}" for w in units]
-    return found + [f"g{g}" for g in GROWTHS]
+    known += [f"conv-{w}-{k}" for w in convs for k in EAS_KERNELS]
+    known += [f"fc-{w}" for w in units]
+    return known + [f"g{g}" for g in GROWTHS]
 
 
 def tokens(genotype: EasGenotype) -> list[str]:
     """One token a layer or miniblock."""
     if isinstance(genotype, PlainGenotype):
         return [layer.token() for layer in genotype.layers]
-    found: list[str] = []
+    names: list[str] = []
     for number, block in enumerate(genotype.blocks):
-        found += ["t"] if number else []
-        found += [f"g{growth}" for growth in block]
-    return found
+        names += ["t"] if number else []
+        names += [f"g{growth}" for growth in block]
+    return names
 
 
 def next_width(genotype: EasGenotype, position: int, sizes: str) -> int | None:
@@ -85,14 +85,14 @@ def new_widths(genotype: EasGenotype, bits: tuple[int, ...], sizes: str) -> dict
     UsageError
         If a bit asks for a layer that cannot grow.
     """
-    found: dict[int, int] = {}
+    widths: dict[int, int] = {}
     for position, bit in enumerate(bits):
         width = next_width(genotype, position, sizes)
         if bit and width is None:
             raise UsageError(f"{tokens(genotype)[position]} has no next width in the list {sizes!r}.")
         if bit and width is not None:
-            found[position] = width
-    return found
+            widths[position] = width
+    return widths
 
 
 def widened(genotype: EasGenotype, bits: tuple[int, ...], sizes: str) -> EasGenotype:

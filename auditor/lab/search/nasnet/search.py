@@ -90,17 +90,17 @@ def update(
 
 
 def search(
-    found: SearchData, settings: NasnetSettings, folder: Path, seed: int, device: str, progress: Progress
+    split: SearchData, settings: NasnetSettings, folder: Path, seed: int, device: str, progress: Progress
 ) -> SearchOutcome:
     """Search, then as many uniform random children, trained alike; see `auditor.lab.search.experiment`."""
     log = SearchLog(folder / "log.jsonl")
-    children = Children(found, settings.child, folder / "children", seed, device)
+    children = Children(split, settings.child, folder / "children", seed, device)
     total = settings.minibatches * settings.minibatch
 
     def play(arm: Arm[NasnetGenotype], actions: list[int], step: int) -> ChildScore:
         """Train and score one child."""
         genotype = decode(actions, settings.cells, settings.filters)
-        score = children.score(genotype.key(), lambda: NasnetNetwork(genotype, found.data.n_classes))
+        score = children.score(genotype.key(), lambda: NasnetNetwork(genotype, split.data.n_classes))
         arm.add(genotype, score, step, actions=actions)
         return score
 

@@ -42,7 +42,7 @@ def decode(actions: Sequence[int], cells: int, filters: int) -> NasnetGenotype:
     """
     if len(actions) != len(DECISIONS) or any(not 0 <= a < n for a, (_, n) in zip(actions, DECISIONS, strict=True)):
         raise UsageError(f"{list(actions)} are not {len(DECISIONS)} decisions of NASNet's space.")
-    found: list[tuple[NasnetBlock, ...]] = []
+    both: list[tuple[NasnetBlock, ...]] = []
     for start in (0, 5 * BLOCKS):
         blocks = []
         for k in range(BLOCKS):
@@ -51,12 +51,12 @@ def decode(actions: Sequence[int], cells: int, filters: int) -> NasnetGenotype:
             blocks.append(
                 NasnetBlock(left=(NASNET_OPS[a[2]], a[0]), right=(NASNET_OPS[a[3]], a[1]), combine=combine)  # type: ignore[arg-type]
             )
-        found.append(tuple(blocks))
+        both.append(tuple(blocks))
     return NasnetGenotype(
-        normal=found[0],
-        reduction=found[1],
-        normal_concat=_concat(found[0]),
-        reduction_concat=_concat(found[1]),
+        normal=both[0],
+        reduction=both[1],
+        normal_concat=_concat(both[0]),
+        reduction_concat=_concat(both[1]),
         cells=cells,
         filters=filters,
     )

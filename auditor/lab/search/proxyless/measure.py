@@ -195,14 +195,18 @@ def stored_table(
     wanted = {"keys": sorted({k for keys in supernet.latency_keys for k in keys}), "images": images, "device": device}
     if path.is_file():
         row = read_json(path)
-        found = row.get("table", {}) if isinstance(row, dict) and row.get("schema") == SCHEMA else {}
-        same = {"keys": sorted(found.get("entries", {})), "images": found.get("images"), "device": found.get("device")}
+        stored = row.get("table", {}) if isinstance(row, dict) and row.get("schema") == SCHEMA else {}
+        same = {
+            "keys": sorted(stored.get("entries", {})),
+            "images": stored.get("images"),
+            "device": stored.get("device"),
+        }
         if same != wanted:
             raise UnreadableError(
                 f"{str(path)!r} holds no latencies for this search's operations on {device}.",
                 "Delete it to measure again, or search in another folder.",
             )
-        return Measured(LatencyTable(**found), row["validation"], row["machine"])
+        return Measured(LatencyTable(**stored), row["validation"], row["machine"])
     with torch.random.fork_rng(devices=[]):
         table = measure_table(supernet, n_classes, side, images, repeats, device)
         checked = validate(table, supernet, n_classes, side, nets, seed=1)
@@ -241,7 +245,7 @@ def stored_latencies(
     less = {role: mean_interval((turns["found"] - row).tolist()) for role, row in turns.items() if role != "found"}
     latencies = {
         "ms": {role: float(np.median(row)) for role, row in times.items()},
-        "found_less": {role: dict(zip(("value", "low", "high"), found, strict=True)) for role, found in less.items()},
+        "found_less": {role: dict(zip(("value", "low", "high"), limits, strict=True)) for role, limits in less.items()},
         "turns": TURNS,
         "passes": passes,
     }

@@ -35,7 +35,7 @@ def make_supernet(settings: ProxylessSettings, n_classes: int, side: int, seed: 
 
 
 def search(
-    found: SearchData, settings: ProxylessSettings, folder: Path, seed: int, device: str, progress: Progress
+    split: SearchData, settings: ProxylessSettings, folder: Path, seed: int, device: str, progress: Progress
 ) -> SearchOutcome:
     """Search, then random paths until they have cost as much; see `auditor.lab.search.experiment`.
 
@@ -45,20 +45,20 @@ def search(
     again, and with a given table the whole search is such a function. At the end start, found network and best random
     one are timed in turns.
     """
-    place = choose_device(device)
-    classes = found.data.n_classes
+    chosen_device = choose_device(device)
+    classes = split.data.n_classes
     smallest = TreeNetwork.min_size if settings.space == "tree" else MobileNetwork.min_size
-    side = max(smallest, round(min(found.data.features.shape[1:3]) * settings.child.scale))
+    side = max(smallest, round(min(split.data.features.shape[1:3]) * settings.child.scale))
     supernet = make_supernet(settings, classes, side, seed)
     progress.note("measuring the latency of every operation")
     timing = settings.latency_images, settings.latency_repeats, settings.latency_networks
-    measured = stored_table(folder / "latency.json", supernet, classes, side, *timing, place)
+    measured = stored_table(folder / "latency.json", supernet, classes, side, *timing, chosen_device)
     cost = path_cost(supernet, classes, side)
     trained = train_supernet(
-        found, settings, supernet, measured.table, cost, folder / "supernet", seed, device, progress
+        split, settings, supernet, measured.table, cost, folder / "supernet", seed, device, progress
     )
     log = SearchLog(folder / "log.jsonl")
-    children = Children(found, settings.child, folder / "children", seed, device)
+    children = Children(split, settings.child, folder / "children", seed, device)
 
     def play(arm: Arm[TreeGenotype | MobileGenotype], path: Sequence[int], step: int, extra_cost: float = 0.0) -> None:
         """Train and score one path; what it cost to find goes on the account."""

@@ -83,11 +83,11 @@ class ArchitectureStepper:
         gates = self.supernet.open_gates(mode)
         self.spent += len(labels) * self.cost.gate_step(self.supernet.edges)
         ce = F.cross_entropy(self.supernet(images), labels)
-        found = torch.autograd.grad(ce, gates)
+        gradients = torch.autograd.grad(ce, gates)
         values = float(ce.detach()), float(self.expected()), self.target, self.settings.weight
         loss, by_ce, by_latency = latency_loss(self.settings.loss, *values)
         before = [edge.alpha.detach().clone() for edge in self.supernet.edges]
-        for edge, gradient, row in zip(self.supernet.edges, found, self.rows, strict=True):
+        for edge, gradient, row in zip(self.supernet.edges, gradients, self.rows, strict=True):
             edge.alpha.grad = edge.alpha_gradient(by_ce * gradient, by_latency * row)
         self._update()
         for edge, old in zip(self.supernet.edges, before, strict=True):

@@ -53,9 +53,9 @@ class ValidationBatches:
     def take(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Images and labels of batch `number`; all items pass before one comes again."""
         batch = min(self.batch, len(self.rows))
-        turn, place = divmod(number, len(self.rows) // batch)
+        turn, rank = divmod(number, len(self.rows) // batch)
         random = torch.Generator().manual_seed(derive_seed(self.seed, "validation batches", turn))
-        order = torch.randperm(len(self.rows), generator=random)[place * batch : (place + 1) * batch]
+        order = torch.randperm(len(self.rows), generator=random)[rank * batch : (rank + 1) * batch]
         rows = self.rows[order.to(self.rows.device)]
         return self.images.plain(rows, self.size), self.labels[rows]
 
@@ -162,7 +162,7 @@ class SupernetStepper:
 
 
 def train_supernet(
-    found: SearchData,
+    split: SearchData,
     settings: ProxylessSettings,
     supernet: Supernet,
     table: LatencyTable,
@@ -182,9 +182,9 @@ def train_supernet(
     made: list[SupernetStepper] = []
 
     def make(model: nn.Module, _: Recipe, batch: int, steps: int, per_epoch: int) -> SupernetStepper:
-        images = ImageTensor(found.data.features, network.device, found.train)
-        labels = torch.from_numpy(np.ascontiguousarray(found.data.labels, dtype=np.int64)).to(network.device)
-        rows = torch.from_numpy(found.validation).to(network.device)
+        images = ImageTensor(split.data.features, network.device, split.train)
+        labels = torch.from_numpy(np.ascontiguousarray(split.data.labels, dtype=np.int64)).to(network.device)
+        rows = torch.from_numpy(split.validation).to(network.device)
         size = images.size_at(settings.child.scale, supernet.min_size)
         batches = ValidationBatches(images, labels, rows, size, settings.batch, derive_seed(seed, "supernet"))
         architecture = ArchitectureStepper(supernet, table, cost, settings)
@@ -193,11 +193,11 @@ def train_supernet(
 
     # Validation items are named as what is predicted only because a fit must name some: what the most probable path
     # says with the supernet's weights and statistics is not used.
-    task = FitTask("supernet", found.train, found.validation, derive_seed(seed, "supernet"))
+    task = FitTask("supernet", split.train, split.validation, derive_seed(seed, "supernet"))
     hooks = Hooks(before_step=lambda _: supernet.draw(), optimiser=make)
     progress.start("supernet", epochs, "epoch")
     network.fit_network(
-        found.data,
+        split.data,
         task,
         SilentProgress(),
         folder,
