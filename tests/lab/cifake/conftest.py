@@ -9,7 +9,7 @@ import pytest
 from auditor.core.config import Settings
 from auditor.data import open as opening
 from auditor.data.base import Dataset
-from auditor.lab.cifake import copies, labels
+from auditor.lab.cifake import labels
 from auditor.lab.cifake.grid import data
 
 
@@ -24,6 +24,6 @@ def _one_opening() -> Iterator[None]:
         return opened[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (copies, labels, data):
+        for module in (labels, data):
             patch.setattr(module, "open_dataset", open_dataset)
         yield
