@@ -1,4 +1,4 @@
-"""House rules that no linter checks: circles of files, modules without a test, imports at start-up, licences.
+"""House rules that no linter checks: circles of files, modules without a test, imports at start-up, dangerous calls.
 
 Style, types and import directions have commands of their own: `.ci/run --list`.
 """
@@ -6,7 +6,6 @@ Style, types and import directions have commands of their own: `.ci/run --list`.
 from __future__ import annotations
 
 import ast
-import importlib.metadata
 import re
 import subprocess
 import sys
@@ -148,50 +147,17 @@ def test_start_up_imports_nothing_heavy(code: str) -> None:
     assert imported <= _LIGHT
 
 
-#: Licences that must not come in (NOTICE and the package are Apache-2.0). LGPL is allowed for dynamic linking.
-FORBIDDEN = re.compile(
-    r"\bAGPL|Affero|(?<!L)(?<!Lesser )GPL|GNU General Public|NonCommercial|CC[- ]BY[- ]NC", re.IGNORECASE
-)
+def _calls(path: Path) -> set[str]:
+    """What a module calls, by its written name."""
+    return {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
 
 
-def _closure(name: str) -> set[str]:
-    """Installed distributions that `name` needs, with the extras of this project."""
-    from packaging.requirements import Requirement
-
-    seen: set[str] = set()
-    queue = [(name, {"all"})]
-    while queue:
-        current, extras = queue.pop()
-        for text in importlib.metadata.requires(current) or []:
-            requirement = Requirement(text)
-            wanted = [{"extra": e} for e in extras or {""}] or [{"extra": ""}]
-            if requirement.marker and not any(requirement.marker.evaluate(e) for e in wanted):
-                continue
-            try:
-                importlib.metadata.distribution(requirement.name)
-            except importlib.metadata.PackageNotFoundError:
-                continue
-            key = requirement.name.lower()
-            if key not in seen:
-                seen.add(key)
-                queue.append((requirement.name, set(requirement.extras)))
-    return seen
+#: Calls that need care, and the one module that takes it. Pillow with all its plug-ins runs PostScript.
+_CAREFUL = {r"(Image\.open|ImageFile\.Parser|\bimread|read_image|decode_image)$": "data/decode.py"}
 
 
-def test_no_dependency_has_a_forbidden_licence() -> None:
-    found = {}
-    for name in _closure("auditor"):
-        meta = importlib.metadata.metadata(name)
-        texts = [meta.get("License-Expression") or "", (meta.get("License") or "")[:200]]
-        texts += [c for c in meta.get_all("Classifier") or [] if c.startswith("License")]
-        text = " | ".join(texts)
-        # "OR" leaves the choice to us; a classifier list that also names a permissive licence does too.
-        if FORBIDDEN.search(text) and not re.search(r"\bOR\b|MIT|BSD|Apache", text):
-            found[name] = text
-    assert len(_closure("auditor")) > 20
-    assert not found
-
-
-def test_cleanlab_is_of_the_apache_line() -> None:
-    version = tuple(map(int, importlib.metadata.version("cleanlab").split(".")[:2]))
-    assert version >= (2, 9)
+@pytest.mark.parametrize(("call", "home"), _CAREFUL.items())
+def test_what_is_dangerous_is_called_in_one_place(call: str, home: str) -> None:
+    package = ROOT / "auditor"
+    paths = [path for path in package.rglob("*.py") if any(re.search(call, name) for name in _calls(path))]
+    assert [path.relative_to(package).as_posix() for path in paths] == [home]

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+#: The package is Apache-2.0; the LGPL is allowed for dynamic linking.
 REFUSED = re.compile(
     r"\bA?GPL|Affero|(?<!Lesser )(?<!Library or Lesser )General Public License|non-?commercial|\bNC\b", re.I
 )
@@ -106,3 +107,8 @@ def test_the_sbom_command_of_the_security_page_lists_the_environment(tmp_path: P
     subprocess.run([Path(sys.executable).parent / program, *arguments], cwd=tmp_path, check=True, capture_output=True)
     names = {part["name"] for part in json.loads((tmp_path / "sbom.json").read_text())["components"]}
     assert {"numpy", "torch", "auditor"} <= names
+
+
+def test_cleanlab_is_of_the_apache_line() -> None:
+    release = tuple(map(int, version("cleanlab").split(".")[:2]))
+    assert release >= (2, 9)

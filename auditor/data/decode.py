@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -18,6 +19,10 @@ T = TypeVar("T")
 
 #: Images with more pixels are refused before decoding: 268 MB of RGB. A 100-kilobyte PNG can claim 10 gigapixels.
 MAX_PIXELS = 89_478_485
+
+#: Pillow's names of the formats that are decoded, AVIF and HEIF where their plug-ins are installed. Its others are
+#: never asked: one of them hands PostScript to Ghostscript, which runs it.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "HEIF")
 
 #: Files whose decoded pixels do not depend on the decoder.
 LOSSLESS_SUFFIXES = frozenset({".png", ".bmp", ".ppm", ".pgm", ".pnm", ".tif", ".tiff", ".gif"})
@@ -30,7 +35,7 @@ class UndecodableImage(Exception):
 
 
 def _format_of(head: bytes) -> str | None:
-    """Pillow's format name from the first 16 bytes, or None where only trying all of them helps.
+    """Pillow's format name from the first 16 bytes, or None where only trying those of `FORMATS` helps.
 
     Naming it saves Pillow from trying its plug-ins one after the other, which costs more than decoding a
     32x32 image (measured: 350 us against 130 us a file).
@@ -50,6 +55,12 @@ def _format_of(head: bytes) -> str | None:
     return None
 
 
+@cache
+def _installed_formats() -> list[str]:
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
 def is_lossless(data: bytes) -> bool:
     """Whether an image file keeps pixels exactly, judged by its first bytes."""
     name = _format_of(data[:16])
@@ -64,7 +75,7 @@ def _opened(data: bytes, use: Callable[[Image.Image], T]) -> T:
         raise UndecodableImage("the file is empty (0 bytes)")
     name = _format_of(data[:16])
     try:
-        with Image.open(io.BytesIO(data), formats=None if name is None else [name]) as image:
+        with Image.open(io.BytesIO(data), formats=[name] if name else _installed_formats()) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UndecodableImage(
                     f"the image claims {image.width}x{image.height} pixels, more than the limit of "
@@ -76,7 +87,8 @@ def _opened(data: bytes, use: Callable[[Image.Image], T]) -> T:
     except Image.DecompressionBombError as error:
         raise UndecodableImage(f"the image is too large: {error}") from error
     except Image.UnidentifiedImageError as error:
-        raise UndecodableImage("not an image file, or damaged at its start") from error
+        known = ", ".join(_installed_formats())
+        raise UndecodableImage(f"not an image file ({known}), or damaged at its start") from error
     except Exception as error:
         # Decoders fed damaged bytes raise nearly anything (SyntaxError, struct.error, IndexError); it is reported.
         raise UndecodableImage(f"damaged or truncated: {error or type(error).__name__}") from error

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import io
 import struct
 import zlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from auditor.data.decode import MAX_PIXELS, UndecodableImage, decode_rgb, image_size, is_lossless
+from auditor.data.decode import FORMATS, MAX_PIXELS, UndecodableImage, decode_rgb, image_size, is_lossless
 from tests.data.conftest import encode, noise
 
 
@@ -132,3 +136,49 @@ def test_any_cut_of_a_file_decodes_or_gives_a_reason() -> None:
                 outcomes.add(())
         assert outcomes <= {(), (20, 20, 3)}
         assert () in outcomes
+
+
+def _saved(name: str) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(out, name)
+    return out.getvalue()
+
+
+FOREIGN = {
+    "PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 16\n(/tmp/x) (w) file closefile\nshowpage\n%%EOF\n",
+    "PostScript behind a DOS header": struct.pack("<4sII", b"\xc5\xd0\xd3\xc6", 30, 80)
+    + bytes(18)
+    + b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 16\nshowpage\n%%EOF\n",
+    "EPS by Pillow": _saved("EPS"),
+    "PDF": _saved("PDF"),
+    "Windows metafile": b"\xd7\xcd\xc6\x9a\x00\x00" + bytes(40),
+    "icon": _saved("ICO"),
+    "Targa": _saved("TGA"),
+    "FITS": b"SIMPLE  =                    T" + bytes(2900),
+}
+
+
+def _watched(asked: list[str], name: str, factory: Callable[..., Image.Image], *arguments: Any) -> Image.Image:
+    asked.append(name)
+    return factory(*arguments)
+
+
+@pytest.mark.parametrize("data", FOREIGN.values(), ids=FOREIGN)
+def test_plug_ins_for_other_formats_are_never_asked(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.init()
+    asked: list[str] = []
+    for name, (factory, accepts) in list(Image.OPEN.items()):
+        if name not in FORMATS:
+            watched = partial(_watched, asked, name, factory)
+            monkeypatch.setitem(Image.OPEN, name, (watched, accepts))
+    for read in (decode_rgb, image_size):
+        with pytest.raises(UndecodableImage, match="not an image file"):
+            read(data)
+    assert asked == []
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF"])
+def test_every_format_that_is_promised_is_read(name: str) -> None:
+    if name not in Image.SAVE:
+        pytest.skip(f"this Pillow writes no {name}")
+    assert decode_rgb(_saved(name)).shape == (16, 16, 3)
