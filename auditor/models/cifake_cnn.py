@@ -67,10 +67,10 @@ class Topology:
         UnknownNameError
             If it has another form.
         """
-        found = _NAME.fullmatch(name)
-        if found is None:
+        match = _NAME.fullmatch(name)
+        if match is None:
             raise UnknownNameError("topology", name, ["f32-c2-d64-n1 and the like"], ["f32-c2-d64-n1"])
-        return cls(*(int(number) for number in found.groups()))
+        return cls(*(int(number) for number in match.groups()))
 
     def flat(self, image_size: int = 32) -> int:
         """Length of the vector between convolutions and dense layers: ``filters x (image_size / 2^convolutions)^2``."""

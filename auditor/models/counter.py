@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from auditor.core.errors import UsageError
+#: Layers whose multiply-accumulates are counted.
+Counted = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 
 @contextmanager
@@ -49,15 +49,6 @@ class Count:
     layers: dict[str, int] = field(default_factory=dict)
 
 
-def _macs(layer: nn.Module, output: torch.Tensor) -> int:
-    """MACs of one call: (outputs) x (products per output)."""
-    if isinstance(layer, nn.Linear):
-        return output.numel() * layer.in_features
-    if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-        return output.numel() * (layer.in_channels // layer.groups) * math.prod(layer.kernel_size)
-    raise UsageError(f"the counter does not know layers of type {type(layer).__name__}.")
-
-
 def count(model: nn.Module, input_shape: Sequence[int] = (3, 32, 32)) -> Count:
     """Count parameters and MACs of `model` for one input of `input_shape` (without the batch axis).
 
@@ -68,14 +59,14 @@ def count(model: nn.Module, input_shape: Sequence[int] = (3, 32, 32)) -> Count:
     layers: dict[str, int] = {}
     hooks = []
 
-    def watch(name: str, layer: nn.Module) -> None:
-        def hook(module: nn.Module, _: object, output: torch.Tensor) -> None:
-            layers[name] = layers.get(name, 0) + _macs(module, output)
+    def watch(name: str, layer: Counted) -> None:
+        def hook(_: nn.Module, __: object, output: torch.Tensor) -> None:
+            layers[name] = layers.get(name, 0) + output.numel() * layer.weight[0].numel()  # products per output
 
         hooks.append(layer.register_forward_hook(hook))
 
     for name, layer in model.named_modules():
-        if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        if isinstance(layer, Counted):
             watch(name, layer)
     example = next(model.parameters())
     try:

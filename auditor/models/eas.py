@@ -14,13 +14,9 @@ def _plain(text: str) -> PlainGenotype:
     """``"c4k3 p m f8"``: convolution, pool, mean over pixels, fully connected."""
     layers = []
     for word in text.split():
-        if word[0] == "c":
-            width, kernel = word[1:].split("k")
-            layers.append(PlainLayer(kind="conv", width=int(width), kernel=int(kernel)))
-        elif word[0] == "f":
-            layers.append(PlainLayer(kind="fc", width=int(word[1:])))
-        else:
-            layers.append(PlainLayer(kind="pool" if word == "p" else "mean"))
+        width, _, kernel = word[1:].partition("k")
+        kind = {"c": "conv", "p": "pool", "m": "mean", "f": "fc"}[word[0]]
+        layers.append(PlainLayer.model_validate({"kind": kind, "width": width or 0, "kernel": kernel or 0}))
     return PlainGenotype(layers=tuple(layers))
 
 
@@ -40,11 +36,8 @@ class PlainUnit(nn.Module):
     def __init__(self, weight: nn.Conv2d | nn.Linear, activation: str) -> None:
         super().__init__()
         self.weight = weight
-        self.norm: nn.BatchNorm1d | nn.BatchNorm2d
-        if isinstance(weight, nn.Conv2d):
-            self.norm = nn.BatchNorm2d(weight.out_channels)
-        else:
-            self.norm = nn.BatchNorm1d(weight.out_features)
+        norm = nn.BatchNorm2d if isinstance(weight, nn.Conv2d) else nn.BatchNorm1d
+        self.norm = norm(len(weight.weight))
         self.activation = _ACTIVATIONS[activation]()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -180,14 +173,9 @@ def eas(n_classes: int, image_size: int = 32, variant: str = "") -> nn.Module:
     ------
     UnreadableError, UsageError
     """
-    named = {
-        "": SMALL_PLAIN,
-        "start": SMALL_PLAIN,
-        "start-paper": PAPER_PLAIN,
-        "start-dense": SMALL_DENSE,
-        "start-dense-paper": PAPER_DENSE,
-    }
-    genotype = named.get(variant) or read_genotype(variant, "eas")
+    plain = {"": SMALL_PLAIN, "start": SMALL_PLAIN, "start-paper": PAPER_PLAIN}
+    dense = {"start-dense": SMALL_DENSE, "start-dense-paper": PAPER_DENSE}
+    genotype = plain.get(variant) or dense.get(variant) or read_genotype(variant, "eas")
     if not isinstance(genotype, PlainGenotype | DenseGenotype):
         raise UsageError(f"{variant!r} is no network of EAS.")
     return build(genotype, n_classes, image_size)

@@ -14,17 +14,8 @@ from auditor.core.files import read_json, write_json
 SCHEMA = "auditor.genotype/1"
 
 #: The 13 operations of NASNet's space; ``dil`` has dilation 2, ``sep`` is applied twice.
-NASNET_OPS = (
-    "identity",
-    "conv1x3_3x1",
-    "conv1x7_7x1",
-    "dil3x3",
-    "avg3x3",
-    *(f"max{side}x{side}" for side in (3, 5, 7)),
-    "conv1x1",
-    "conv3x3",
-    *(f"sep{side}x{side}" for side in (3, 5, 7)),
-)
+_POOLS, _SEPARABLE = ("avg3x3", "max3x3", "max5x5", "max7x7"), ("sep3x3", "sep5x5", "sep7x7")
+NASNET_OPS = ("identity", "conv1x3_3x1", "conv1x7_7x1", "dil3x3", *_POOLS, "conv1x1", "conv3x3", *_SEPARABLE)
 #: The 7 operations of ProxylessNAS's CIFAR space by letter: identity, depthwise-separable 3x3, 5x5, 7x7, the 3x3 with
 #: dilation 2, average and max pooling 3x3.
 TREE_OPS = "i357dam"
@@ -267,12 +258,12 @@ def parse_genotype(body: Any, where: str) -> Genotype:
     UnreadableError
         If they describe no network.
     """
-    found = body if isinstance(body, dict) else {}
-    kind = _KINDS.get((str(found.get("system")), str(found.get("space") or found.get("family") or "")))
+    values = body if isinstance(body, dict) else {}
+    kind = _KINDS.get((str(values.get("system")), str(values.get("space") or values.get("family") or "")))
     if kind is None:
         raise UnreadableError(f"{where} describes no network of nasnet, proxyless or eas.")
     try:
-        return kind.model_validate(found)
+        return kind.model_validate(values)
     except ValidationError as error:
         reason = error.errors()[0]
         raise UnreadableError(f"{where}: {'.'.join(map(str, reason['loc']))} {reason['msg']}.") from error
@@ -286,13 +277,13 @@ def read_genotype(path: Path | str, system: str) -> Genotype:
     UnreadableError
         If the file is absent, of another schema or system, or describes no network of it.
     """
-    found = read_json(Path(path))
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA or not isinstance(found.get("genotype"), dict):
+    document = read_json(Path(path))
+    genotype = document.get("genotype") if isinstance(document, dict) else None
+    if not isinstance(genotype, dict) or document.get("schema") != SCHEMA:
         raise UnreadableError(f"{str(path)!r} is not a genotype ({SCHEMA}).", "Make one with auditor search.")
-    if found["genotype"].get("system") != system:
-        other = found["genotype"].get("system")
-        raise UnreadableError(f"{str(path)!r} holds a genotype of {other!r}, not of {system!r}.")
-    return parse_genotype(found["genotype"], repr(str(path)))
+    if genotype.get("system") != system:
+        raise UnreadableError(f"{str(path)!r} holds a genotype of {genotype.get('system')!r}, not of {system!r}.")
+    return parse_genotype(genotype, repr(str(path)))
 
 
 def file_hash(path: Path | str) -> str:

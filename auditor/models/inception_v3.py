@@ -13,6 +13,16 @@ from auditor.models.googlenet import Branches
 _unit = partial(conv_unit, eps=1e-3)
 
 
+def _path(inputs: int, *units: tuple[int, int | tuple[int, int]], halve: bool = False) -> nn.Sequential:
+    """Units one after the other, each ``(outputs, size)``; with `halve` the last one has stride 2 and no padding."""
+    steps = []
+    for number, (outputs, size) in enumerate(units, start=1):
+        last = halve and number == len(units)
+        steps.append(_unit(inputs, outputs, size, 2 if last else 1, pad=not last))
+        inputs = outputs
+    return nn.Sequential(*steps)
+
+
 def _mean_pool(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.AvgPool2d(3, 1, 1), _unit(inputs, outputs, 1))
 
@@ -33,17 +43,15 @@ def _module_a(inputs: int, pooled: int) -> Branches:
     """1x1, 5x5, double 3x3, pooled: 64 + 64 + 96 + `pooled` channels."""
     return Branches(
         _unit(inputs, 64, 1),
-        nn.Sequential(_unit(inputs, 48, 1), _unit(48, 64, 5)),
-        nn.Sequential(_unit(inputs, 64, 1), _unit(64, 96, 3), _unit(96, 96, 3)),
+        _path(inputs, (48, 1), (64, 5)),
+        _path(inputs, (64, 1), (96, 3), (96, 3)),
         _mean_pool(inputs, pooled),
     )
 
 
 def _halve_b(inputs: int) -> Branches:
     return Branches(
-        _unit(inputs, 384, 3, 2, pad=False),
-        nn.Sequential(_unit(inputs, 64, 1), _unit(64, 96, 3), _unit(96, 96, 3, 2, pad=False)),
-        nn.MaxPool2d(3, 2),
+        _unit(inputs, 384, 3, 2, pad=False), _path(inputs, (64, 1), (96, 3), (96, 3), halve=True), nn.MaxPool2d(3, 2)
     )
 
 
@@ -52,24 +60,16 @@ def _module_c(inputs: int, mid: int) -> Branches:
     across, down = (1, 7), (7, 1)
     return Branches(
         _unit(inputs, 192, 1),
-        nn.Sequential(_unit(inputs, mid, 1), _unit(mid, mid, across), _unit(mid, 192, down)),
-        nn.Sequential(
-            _unit(inputs, mid, 1),
-            _unit(mid, mid, down),
-            _unit(mid, mid, across),
-            _unit(mid, mid, down),
-            _unit(mid, 192, across),
-        ),
+        _path(inputs, (mid, 1), (mid, across), (192, down)),
+        _path(inputs, (mid, 1), (mid, down), (mid, across), (mid, down), (192, across)),
         _mean_pool(inputs, 192),
     )
 
 
 def _halve_d(inputs: int) -> Branches:
     return Branches(
-        nn.Sequential(_unit(inputs, 192, 1), _unit(192, 320, 3, 2, pad=False)),
-        nn.Sequential(
-            _unit(inputs, 192, 1), _unit(192, 192, (1, 7)), _unit(192, 192, (7, 1)), _unit(192, 192, 3, 2, pad=False)
-        ),
+        _path(inputs, (192, 1), (320, 3), halve=True),
+        _path(inputs, (192, 1), (192, (1, 7)), (192, (7, 1)), (192, 3), halve=True),
         nn.MaxPool2d(3, 2),
     )
 
@@ -79,7 +79,7 @@ def _module_e(inputs: int) -> Branches:
     return Branches(
         _unit(inputs, 320, 1),
         Forked(_unit(inputs, 384, 1), 384),
-        Forked(nn.Sequential(_unit(inputs, 448, 1), _unit(448, 384, 3)), 384),
+        Forked(_path(inputs, (448, 1), (384, 3)), 384),
         _mean_pool(inputs, 192),
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -14,25 +13,19 @@ from auditor.models.genotype import NasnetBlock, NasnetGenotype, read_genotype
 from auditor.models.nasnet_ops import DropPath, FactorisedReduction, SameConv, keep_probability, make_op, unit
 
 
-def _add(left: tuple[str, int], right: tuple[str, int]) -> NasnetBlock:
-    return NasnetBlock(left=left, right=right)
+def _blocks(text: str) -> tuple[NasnetBlock, ...]:
+    """``"sep5x5 0 + sep3x3 1, ..."``: operation and state of the two sides of each block."""
+    words = (block.replace("+", " ").split() for block in text.split(","))
+    return tuple(NasnetBlock(left=(left, int(a)), right=(right, int(b))) for left, a, right, b in words)
 
 
 #: The cells of NASNet-A at 6 @ 768.
 NASNET_A = NasnetGenotype(
-    normal=(
-        _add(("sep5x5", 0), ("sep3x3", 1)),
-        _add(("sep5x5", 1), ("sep3x3", 1)),
-        _add(("avg3x3", 0), ("identity", 1)),
-        _add(("avg3x3", 1), ("avg3x3", 1)),
-        _add(("sep3x3", 0), ("identity", 0)),
+    normal=_blocks(
+        "sep5x5 0 + sep3x3 1, sep5x5 1 + sep3x3 1, avg3x3 0 + identity 1, avg3x3 1 + avg3x3 1, sep3x3 0 + identity 0"
     ),
-    reduction=(
-        _add(("sep5x5", 0), ("sep7x7", 1)),
-        _add(("max3x3", 0), ("sep7x7", 1)),
-        _add(("avg3x3", 0), ("sep5x5", 1)),
-        _add(("identity", 3), ("avg3x3", 2)),
-        _add(("sep3x3", 2), ("max3x3", 0)),
+    reduction=_blocks(
+        "sep5x5 0 + sep7x7 1, max3x3 0 + sep7x7 1, avg3x3 0 + sep5x5 1, identity 3 + avg3x3 2, sep3x3 2 + max3x3 0"
     ),
     normal_concat=(1, 2, 3, 4, 5, 6),
     reduction_concat=(3, 4, 5, 6),
@@ -40,43 +33,42 @@ NASNET_A = NasnetGenotype(
     filters=32,
 )
 
+#: (channels, halvings) of a map.
+Shape = tuple[int, int]
+
 
 class Cell(nn.Module):
     """One cell.
 
     Parameters
     ----------
-    blocks, concat : the genotype's
+    genotype : NasnetGenotype
+    reduction : bool
+        Its reduction cell: operations that read one of the two inputs have stride 2.
     current, previous : (channels, halvings)
         Of the two inputs; halvings counts the reductions before them.
     filters : int
-    stride : int
-        2 for a reduction cell: of operations that read one of the two inputs.
-    raw_previous : bool
+    first : bool
         The first cell: its previous input is the stem's output as it is.
     """
 
     def __init__(
-        self,
-        blocks: Sequence[NasnetBlock],
-        concat: Sequence[int],
-        current: tuple[int, int],
-        previous: tuple[int, int],
-        filters: int,
-        stride: int,
-        raw_previous: bool,
+        self, genotype: NasnetGenotype, reduction: bool, current: Shape, previous: Shape, filters: int, first: bool
     ) -> None:
         super().__init__()
-        self.blocks, self.concat = tuple(blocks), tuple(concat)
+        blocks, concat, stride = genotype.normal, genotype.normal_concat, 1
+        if reduction:
+            blocks, concat, stride = genotype.reduction, genotype.reduction_concat, 2
+        self.blocks, self.concat = blocks, concat
         read = {s for b in blocks for _, s in (b.left, b.right)} | set(concat)
         self.current = unit(current[0], filters) if 0 in read else nn.Identity()
         self.previous: nn.Module = nn.Identity()
-        if 1 in read and not raw_previous:
+        if 1 in read and not first:
             if previous[1] != current[1]:
                 self.previous = FactorisedReduction(previous[0], filters)
             elif previous[0] != filters:
                 self.previous = unit(previous[0], filters)
-        channels = [filters, previous[0] if raw_previous or isinstance(self.previous, nn.Identity) else filters]
+        channels = [filters, previous[0] if first or isinstance(self.previous, nn.Identity) else filters]
         self.ops = nn.ModuleList()
         self.drops = nn.ModuleList()
         for block in blocks:
@@ -88,23 +80,20 @@ class Cell(nn.Module):
         width = 0
         for state in concat:
             match = state >= 2 or channels[state] == filters
-            fit = (
-                nn.Identity()
-                if match
-                else nn.Sequential(SameConv(channels[state], filters, (1, 1)), nn.BatchNorm2d(filters))
-            )
-            self.fits.append(fit)
+            fit = [] if match else [SameConv(channels[state], filters, (1, 1)), nn.BatchNorm2d(filters)]
+            self.fits.append(nn.Sequential(*fit))
             width += channels[state] if match else filters
         self.channels = width
 
     def forward(self, current: torch.Tensor, previous: torch.Tensor) -> torch.Tensor:
         """Output of the cell; both inputs as the cells before gave them."""
         states = [self.current(current), self.previous(previous)]
-        for number, block in enumerate(self.blocks):
+        steps = zip(self.ops, self.drops, strict=True)
+        for block in self.blocks:
             sides = []
-            for half, (_, state) in enumerate((block.left, block.right)):
-                k = 2 * number + half
-                sides.append(self.drops[k](self.ops[k](states[state])))
+            for _, state in (block.left, block.right):
+                op, drop = next(steps)
+                sides.append(drop(op(states[state])))
             states.append(torch.cat(sides, 1) if block.combine == "concat" else sides[0] + sides[1])
         return torch.cat([fit(states[s]) for s, fit in zip(self.concat, self.fits, strict=True)], 1)
 
@@ -158,17 +147,8 @@ class NasnetNetwork(nn.Module):
         shapes, halvings, middle = [(3 * filters, 0)], 0, 0
         for stack in range(3):
             for reduction in ([True] if stack else []) + [False] * n:
-                blocks = genotype.reduction if reduction else genotype.normal
-                concat = genotype.reduction_concat if reduction else genotype.normal_concat
-                cell = Cell(
-                    blocks,
-                    concat,
-                    shapes[-1],
-                    shapes[max(0, len(shapes) - 2)],
-                    filters << stack,
-                    2 if reduction else 1,
-                    raw_previous=len(shapes) == 1,
-                )
+                previous, first = shapes[max(0, len(shapes) - 2)], len(shapes) == 1
+                cell = Cell(genotype, reduction, shapes[-1], previous, filters << stack, first)
                 halvings += reduction
                 self.cells.append(cell)
                 shapes.append((cell.channels, halvings))
@@ -189,17 +169,17 @@ class NasnetNetwork(nn.Module):
 
     def states(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Output of the stem and of every cell."""
-        found = [self.stem(images)]
+        states = [self.stem(images)]
         for cell in self.cells:
-            found.append(cell(found[-1], found[max(0, len(found) - 2)]))
-        return found
+            states.append(cell(states[-1], states[max(0, len(states) - 2)]))
+        return states
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (n, n_classes) of normalised images (n, 3, H, W)."""
-        found = self.states(images)
+        states = self.states(images)
         if self.auxiliary is not None and self.training:
-            self.auxiliary_logits = self.auxiliary(found[self.middle + 1])
-        return self.head(torch.relu(found[-1]).mean((2, 3)))
+            self.auxiliary_logits = self.auxiliary(states[self.middle + 1])
+        return self.head(torch.relu(states[-1]).mean((2, 3)))
 
 
 def nasnet_a(
@@ -212,11 +192,11 @@ def nasnet_a(
     UsageError
         For a variant of another form.
     """
-    found = re.fullmatch(r"n([1-9]\d?)-f([1-9]\d{0,2})", variant)
-    if found is None:
+    size = re.fullmatch(r"n([1-9]\d?)-f([1-9]\d{0,2})", variant)
+    if size is None:
         raise UsageError(f"nasnet_a has no variant {variant!r}.", "Write nasnet_a:n6-f32 for N = 6 and F0 = 32.")
-    size = {"cells": int(found[1]), "filters": int(found[2])}
-    return NasnetNetwork(NASNET_A.model_copy(update=size), n_classes, auxiliary, final_keep)
+    genotype = NASNET_A.model_copy(update={"cells": int(size[1]), "filters": int(size[2])})
+    return NasnetNetwork(genotype, n_classes, auxiliary, final_keep)
 
 
 def nasnet(n_classes: int, image_size: int = 32, variant: str = "") -> NasnetNetwork:

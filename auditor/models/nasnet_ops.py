@@ -46,12 +46,8 @@ def _separable(inputs: int, outputs: int, size: int, stride: int) -> nn.Module:
     """[ReLU, depthwise, pointwise, BatchNorm] twice; the stride in the first."""
     steps: list[nn.Module] = []
     for a, s in ((inputs, stride), (outputs, 1)):
-        steps += [
-            nn.ReLU(),
-            SameConv(a, a, (size, size), s, groups=a),
-            SameConv(a, outputs, (1, 1)),
-            nn.BatchNorm2d(outputs),
-        ]
+        spatial, mixing = SameConv(a, a, (size, size), s, groups=a), SameConv(a, outputs, (1, 1))
+        steps += [nn.ReLU(), spatial, mixing, nn.BatchNorm2d(outputs)]
     return nn.Sequential(*steps)
 
 
@@ -141,5 +137,5 @@ class DropPath(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training or self.keep >= 1.0:
             return x
-        kept = torch.rand(len(x), 1, 1, 1, device=x.device, dtype=torch.float32) < self.keep
-        return x * kept.to(x.dtype) / self.keep
+        survives = torch.rand(len(x), 1, 1, 1, device=x.device, dtype=torch.float32) < self.keep
+        return x * survives.to(x.dtype) / self.keep

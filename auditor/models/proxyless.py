@@ -66,15 +66,13 @@ class TreeCell(nn.Module):
         x = self.widen(torch.relu(self.norm(x)))
         n, c, h, w = x.shape
         x = x.reshape(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w)
-        total: torch.Tensor | None = None
+        branches = []
         for number, half in enumerate(x.chunk(2, 1)):
             e = list(self.edges[6 * number : 6 * number + 6])
             first, second = e[0](half), e[1](half)
             leaves = e[2](first) + e[3](first) + e[4](second) + e[5](second)
-            branch = self.branch_norms[number](leaves) + half
-            total = branch if total is None else total + branch
-        assert total is not None
-        return total
+            branches.append(self.branch_norms[number](leaves) + half)
+        return branches[0] + branches[1]
 
 
 class TreeBlock(nn.Module):

@@ -26,12 +26,12 @@ CIFAR = TreeGenotype(cells=tuple(_CIFAR_CELLS.split()))
 
 def _mobile(stem: int, first: int, head: int, stages: str) -> MobileGenotype:
     """``"32/2:e3k5 ..."``: width, stride, blocks; zeros at the end of a stage are left out."""
-    found = []
+    parsed = []
     for stage in stages.split(";"):
         size, _, blocks = stage.strip().partition(":")
         width, stride = size.split("/")
-        found.append(MbStage(width=int(width), stride=int(stride), blocks=tuple(blocks.split())))
-    return MobileGenotype(stem=stem, first=first, head=head, stages=tuple(found))
+        parsed.append(MbStage(width=int(width), stride=int(stride), blocks=tuple(blocks.split())))
+    return MobileGenotype(stem=stem, first=first, head=head, stages=tuple(parsed))
 
 
 #: ImageNet networks: 4.08 and 7.12 million parameters, 320.4 and 465.3 million MACs at 224 px.

@@ -87,7 +87,7 @@ def short_name(name: str) -> str:
     UnreadableError
         If the file is absent.
     """
-    return _FILE.sub(lambda found: _short(found[1], found[2]), name)
+    return _FILE.sub(lambda match: _short(match[1], match[2]), name)
 
 
 def _short(base: str, file: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 
 from torch import nn
 
@@ -42,31 +43,13 @@ class VGG(Classifier):
         super().__init__(n_classes, inputs, layers, min_size=16)
 
 
-def _width(name: str, variant: str) -> float:
-    """Width of ``name:wNUMBER``, e.g. ``vgg16_bn:w0.25``; 1 without a variant."""
-    if not variant:
-        return 1.0
-    match = re.fullmatch(r"w(\d*\.?\d+)", variant)
+def _vgg(depth: int, n_classes: int, image_size: int = 32, variant: str = "") -> VGG:
+    """`variant` is a width, e.g. ``w0.25`` for a quarter of the channels."""
+    match = re.fullmatch(r"w(\d*\.?\d+)", variant or "w1")
     if match is None or not 0 < float(match[1]) <= 8:
-        raise UsageError(f"{name!r} has no variant {variant!r}.", f"Write a width, e.g. {name}:w0.25.")
-    return float(match[1])
+        raise UsageError(f"'vgg{depth}_bn' has no variant {variant!r}.", f"Write a width, e.g. vgg{depth}_bn:w0.25.")
+    return VGG(DEPTHS[depth], n_classes, float(match[1]))
 
 
-def vgg11_bn(n_classes: int, image_size: int = 32, variant: str = "") -> VGG:
-    """VGG-11 with BatchNorm."""
-    return VGG(DEPTHS[11], n_classes, _width("vgg11_bn", variant))
-
-
-def vgg13_bn(n_classes: int, image_size: int = 32, variant: str = "") -> VGG:
-    """VGG-13 with BatchNorm."""
-    return VGG(DEPTHS[13], n_classes, _width("vgg13_bn", variant))
-
-
-def vgg16_bn(n_classes: int, image_size: int = 32, variant: str = "") -> VGG:
-    """VGG-16 with BatchNorm: 14,728,266 parameters, 313,201,664 MACs at 10 classes and 32 px."""
-    return VGG(DEPTHS[16], n_classes, _width("vgg16_bn", variant))
-
-
-def vgg19_bn(n_classes: int, image_size: int = 32, variant: str = "") -> VGG:
-    """VGG-19 with BatchNorm."""
-    return VGG(DEPTHS[19], n_classes, _width("vgg19_bn", variant))
+#: With BatchNorm. VGG-16 has 14,728,266 parameters and 313,201,664 MACs at 10 classes and 32 px.
+vgg11_bn, vgg13_bn, vgg16_bn, vgg19_bn = (partial(_vgg, depth) for depth in DEPTHS)

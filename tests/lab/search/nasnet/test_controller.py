@@ -129,9 +129,9 @@ def test_an_update_makes_better_decisions_more_likely() -> None:
 
 def _cells(genotype: NasnetGenotype) -> nn.Module:
     """Its normal cell, then its reduction cell."""
-    normal = Cell(genotype.normal, genotype.normal_concat, (6, 0), (6, 0), 2, 1, raw_previous=True)
+    normal = Cell(genotype, False, (6, 0), (6, 0), 2, first=True)
     end = (normal.channels, 0)
-    return nn.ModuleList([normal, Cell(genotype.reduction, genotype.reduction_concat, end, (6, 0), 4, 2, False)])
+    return nn.ModuleList([normal, Cell(genotype, True, end, (6, 0), 4, False)])
 
 
 def test_200_random_genotypes_build_and_train_a_step() -> None:
