@@ -31,14 +31,10 @@ class ImageTensor:
     """
 
     def __init__(self, features: np.ndarray, device: str, statistics_from: np.ndarray | ImageTensor) -> None:
-        if (
-            not isinstance(features, np.ndarray)
-            or features.dtype != np.uint8
-            or features.ndim != 4
-            or features.shape[3] != 3
-        ):
-            found = f"{features.dtype} {features.shape}" if isinstance(features, np.ndarray) else type(features)
-            raise DataError(f"an image network needs uint8 images of shape (n, H, W, 3), not {found}.")
+        array = isinstance(features, np.ndarray)
+        if not (array and features.dtype == np.uint8 and features.ndim == 4 and features.shape[3] == 3):
+            given = f"{features.dtype} {features.shape}" if array else type(features)
+            raise DataError(f"an image network needs uint8 images of shape (n, H, W, 3), not {given}.")
         self.device = device
         self.height, self.width = features.shape[1:3]
         if not features.flags.writeable:

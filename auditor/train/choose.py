@@ -10,7 +10,8 @@ from typing import Any, Literal, get_args
 from auditor.core.errors import UnknownNameError, UsageError, require
 from auditor.core.registry import Registry
 from auditor.models.registry import MODELS, VARIANTS
-from auditor.train.base import Trainer, TrainingData
+from auditor.train import encoders
+from auditor.train.base import Trainer
 
 Budget = Literal["smoke", "quick", "standard"]
 
@@ -28,16 +29,19 @@ TRAINERS: Registry[Callable[..., Trainer]] = Registry(
     "auditor.trainers",
 )
 
-_KINDS = {"frozen": "image", "sentence": "text", "pixels": "image", "tfidf": "text", "boosting": "table"}
-_DESCRIPTIONS = {
-    "frozen": "pretrained encoder, embeddings once, linear head per fold; frozen:ENCODER names another encoder",
-    "sentence": "sentence encoder, embeddings once, linear head per fold",
-    "pixels": "kernel classifier on pixels, for tiny images; needs no torch",
-    "tfidf": "words and character n-grams with logistic regression",
-    "boosting": "histogram gradient boosting for numeric and categorical columns",
+#: Kind of data and description; networks and third parties' trainers are not in it.
+_ABOUT = {
+    "frozen": ("image", "pretrained encoder, embeddings once, linear head per fold; frozen:ENCODER names another"),
+    "sentence": ("text", "sentence encoder, embeddings once, linear head per fold"),
+    "pixels": ("image", "kernel classifier on pixels, for tiny images; needs no torch"),
+    "tfidf": ("text", "words and character n-grams with logistic regression"),
+    "boosting": ("table", "histogram gradient boosting for numeric and categorical columns"),
+}
+_NETWORKS = {
     "cifake_cnn": "network of the CIFAKE paper; cifake_cnn:f32-c2-d64-n1 names a topology",
     "fastnet": "small convolutional network for images around 32 px; the fastest from scratch",
 }
+_ENCODER = {"frozen": "efficientnet-lite0", "sentence": "minilm"}
 #: Images up to this height and width go to `pixels`; a network gains nothing on so few of them.
 TINY_SIDE = 16
 #: A kernel classifier's time grows with the square of the number of items.
@@ -55,12 +59,13 @@ MOST_SENTENCES_ON_CPU = 10_000
 def choose_trainer(
     name: str,
     budget: str,
-    data: TrainingData,
-    n_train: int | None = None,
+    kind: str,
+    n_items: int,
+    image_shape: tuple[int, int] | None = None,
     device: str = "auto",
     cache_dir: Path | None = None,
 ) -> tuple[Trainer, str]:
-    """The trainer called `name` for `data`, or the one that suits it, and one sentence saying why.
+    """The trainer called `name`, or the one that suits the data, and one sentence saying why.
 
     Parameters
     ----------
@@ -68,9 +73,11 @@ def choose_trainer(
         A name of `list_models`, or ``"auto"``.
     budget : str
         ``"smoke"``, ``"quick"`` or ``"standard"``.
-    data : TrainingData
-    n_train : int, optional
-        Items a model will be trained on, by default all; it decides what counts as a small set.
+    kind : str
+        Of the data, as in `TrainingData`.
+    n_items : int
+        Items a model will be trained on; it decides what counts as a small set.
+    image_shape : (height, width), optional
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     cache_dir : Path, optional
@@ -85,35 +92,22 @@ def choose_trainer(
     MissingExtraError, OfflineError
         If the trainer's library or weights are not here.
     """
-    shape = data.features.shape[1:3] if data.kind == "image" else None
-    return choose_by_size(name, budget, data.kind, len(data) if n_train is None else n_train, shape, device, cache_dir)
-
-
-def choose_by_size(
-    name: str,
-    budget: str,
-    kind: str,
-    n_items: int,
-    image_shape: tuple[int, int] | None,
-    device: str = "auto",
-    cache_dir: Path | None = None,
-) -> tuple[Trainer, str]:
-    """`choose_trainer` from sizes alone: `n_items` items to train on, images of `image_shape` pixels."""
-    _check_budget(budget)
     reason = "named by the caller"
     if name == "auto":
         name, reason = _pick(kind, n_items, image_shape, device, budget)
     elif (reads := _kind_of(name)) is not None and reads != kind:
+        known = [row["name"] for row in list_models()[1:] if row["for"] in (kind, "own")]
         raise UsageError(
             f"model {name!r} reads {reads} data; this data set holds {kind} data.",
-            f"For {kind} data: auto, {', '.join(_names_for(kind))}.",
+            f"For {kind} data: auto, {', '.join(known)}.",
         )
     return make_trainer(name, budget, device, cache_dir), reason
 
 
 def make_trainer(name: str, budget: str = "standard", device: str = "auto", cache_dir: Path | None = None) -> Trainer:
     """Build the trainer called `name`. Errors as `choose_trainer`."""
-    _check_budget(budget)
+    if budget not in get_args(Budget):
+        raise UnknownNameError("budget", budget, get_args(Budget))
     base, _, argument = name.partition(":")
     if base in ("image", "network") and argument.partition(":")[0] in MODELS:
         base, _, argument = argument.partition(":")
@@ -142,41 +136,25 @@ def make_trainer(name: str, budget: str = "standard", device: str = "auto", cach
     return made
 
 
-_ENCODER = {"frozen": "efficientnet-lite0", "sentence": "minilm"}
-
-
 def list_models() -> list[dict[str, Any]]:
     """Every name `choose_trainer` takes: rows ``name, for, description, state``. Imports nothing heavy."""
     rows = [("auto", "all", "picks by kind of data, number of items, image size and hardware, and says why", "ready")]
     for name in _known():
-        network = name in MODELS
-        kind = "image" if network else _KINDS.get(name, "own")
-        rows.append((name, kind, _DESCRIPTIONS.get(name) or _describe(name, network), _state(name, network)))
+        if name in MODELS:
+            kind, description = "image", _NETWORKS.get(name, "network trained from scratch")
+        elif name in _ABOUT:
+            kind, description = _ABOUT[name]
+        else:
+            text = (TRAINERS.load(name).__doc__ or "").strip()
+            kind, description = "own", text.splitlines()[0] if text else f"registered as {TRAINERS.target(name)}"
+        state = None
+        if name in MODELS or name in _ENCODER:
+            if find_spec("torch") is None:
+                state = "not installed: pip install 'auditor[torch]'"
+            elif name in _ENCODER:
+                state = encoders.missing(_ENCODER[name])
+        rows.append((name, kind, description, state or "ready"))
     return [dict(zip(("name", "for", "description", "state"), row, strict=True)) for row in rows]
-
-
-def _describe(name: str, network: bool) -> str:
-    if network:
-        return "network trained from scratch"
-    text = (TRAINERS.load(name).__doc__ or "").strip()
-    return text.splitlines()[0] if text else f"registered as {TRAINERS.target(name)}"
-
-
-def _state(name: str, network: bool) -> str:
-    if not network and name not in ("frozen", "sentence"):
-        return "ready"
-    if find_spec("torch") is None:
-        return "not installed: pip install 'auditor[torch]'"
-    if name in _ENCODER:
-        from auditor.train.encoders import missing
-
-        return missing(_ENCODER[name]) or "ready"
-    return "ready"
-
-
-def _check_budget(budget: str) -> None:
-    if budget not in get_args(Budget):
-        raise UnknownNameError("budget", budget, get_args(Budget))
 
 
 def _known() -> Registry[Any]:
@@ -190,17 +168,9 @@ def _known() -> Registry[Any]:
 def _kind_of(name: str) -> str | None:
     """Kind of data a named trainer reads; None where only the trainer knows."""
     base, _, argument = name.partition(":")
-    if base in ("image", "network"):
-        return "image"
     if base == "frozen" and argument:
-        from auditor.train.encoders import encoder_kind
-
-        return encoder_kind(argument)
-    return "image" if base in MODELS else _KINDS.get(base)
-
-
-def _names_for(kind: str) -> list[str]:
-    return [row["name"] for row in list_models()[1:] if row["for"] in (kind, "own")]
+        return encoders.encoder_kind(argument)
+    return "image" if base in MODELS or base in ("image", "network") else _ABOUT.get(base, (None,))[0]
 
 
 def _network(name: str, budget: str, device: str) -> Trainer:
@@ -215,41 +185,31 @@ def _network(name: str, budget: str, device: str) -> Trainer:
 
 def _pick(kind: str, n_items: int, image_shape: tuple[int, int] | None, device: str, budget: str) -> tuple[str, str]:
     """Name and reason of the trainer for this much data of a kind."""
-    if kind == "text":
-        return _pick_for_texts(n_items, device, budget)
     if kind == "table":
         return "boosting", "table data: gradient boosting takes numbers, categories and missing values as they are"
+    if kind == "text":
+        size = f"text data, {n_items:,} to train on"
+        if budget == "standard" and encoders.missing(_ENCODER["sentence"]) is None:
+            from auditor.train.device import choose_device
+
+            if n_items <= MOST_SENTENCES_ON_CPU or choose_device(device) == "cuda":
+                return "sentence", f"{size}: the sentence encoder is installed, and it understands more than words"
+        return "tfidf", f"{size}: TF-IDF with logistic regression needs no pretrained weights and takes seconds"
     if kind != "image" or image_shape is None:
         raise UsageError(f"there is no trainer for {kind} data.", "Supply probabilities: --pred-probs.")
-    return _pick_for_images(n_items, max(image_shape), device)
-
-
-def _pick_for_texts(n_items: int, device: str, budget: str) -> tuple[str, str]:
-    from auditor.train.encoders import missing
-
-    size = f"text data, {n_items:,} to train on"
-    if missing(_ENCODER["sentence"]) is None and budget == "standard":
-        from auditor.train.device import choose_device
-
-        if n_items <= MOST_SENTENCES_ON_CPU or choose_device(device) == "cuda":
-            return "sentence", f"{size}: the sentence encoder is installed, and it understands more than words"
-    return "tfidf", f"{size}: TF-IDF with logistic regression needs no pretrained weights and takes seconds"
-
-
-def _pick_for_images(n_items: int, side: int, device: str) -> tuple[str, str]:
+    side = max(image_shape)
     size = f"{n_items:,} images of {side} px to train on"
     if side <= TINY_SIDE and n_items <= MOST_FOR_PIXELS:
         return "pixels", f"{size}: at this size a kernel classifier on pixels is as good as a network, in seconds"
     if find_spec("torch") is None:
         return "pixels", f"{size}: torch is not installed, so no network (pip install 'auditor[torch]')"
     from auditor.train.device import choose_device
-    from auditor.train.encoders import missing
 
     device = choose_device(device)
-    encoder_here = missing(_ENCODER["frozen"]) is None
-    if n_items < FEWEST_FOR_NETWORK and encoder_here:
+    few, encoder_here = n_items < FEWEST_FOR_NETWORK, encoders.missing(_ENCODER["frozen"]) is None
+    if few and encoder_here:
         return "frozen", f"{size}: too few for a network from scratch; pretrained features with a linear head"
     if side > LARGE_SIDE and encoder_here:
         return "frozen", f"{size}: a network from scratch would take hours; pretrained features once, on {device}"
-    lacking = "" if encoder_here or n_items >= FEWEST_FOR_NETWORK else "; with auditor[encoders] this would do better"
+    lacking = "; with auditor[encoders] this would do better" if few else ""
     return "fastnet", f"{size}: the small network trains from scratch in minutes on {device}{lacking}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -66,31 +67,18 @@ def run_tasks(
     names = [task.name for task in tasks]
     if len(set(names)) != len(names):
         raise UsageError(f"task names repeat: {sorted(n for n in set(names) if names.count(n) > 1)}.")
-    if folder is None:
-        with tempfile.TemporaryDirectory(prefix="auditor-train-") as temporary:
-            return _run(trainer, data, tasks, workers, progress, Path(temporary), cluster)
-    return _run(trainer, data, tasks, workers, progress, Path(folder), cluster)
-
-
-def _run(
-    trainer: Trainer,
-    data: TrainingData,
-    tasks: Sequence[FitTask],
-    workers: int,
-    progress: Progress,
-    folder: Path,
-    cluster: Cluster | None,
-) -> list[FitResult]:
-    content = data_hash(data)
-    trainer = _resolve(trainer, data, content, folder, cluster)
-    keys = {task.name: task_key(trainer, content, task) for task in tasks}
-    results = stored_results(keys, folder)
-    for name in results:
-        progress.start(name, 1)
-        progress.finish(name, "stored")
-    todo = [task for task in tasks if task.name not in results]
-    results |= fit_missing(trainer, data, content, todo, keys, workers, progress, folder, cluster)
-    return [results[task.name] for task in tasks]
+    temporary = tempfile.TemporaryDirectory(prefix="auditor-train-") if folder is None else nullcontext(folder)
+    with temporary as opened:
+        home, content = Path(opened), data_hash(data)
+        trainer = _resolve(trainer, data, content, home, cluster)
+        keys = {task.name: task_key(trainer, content, task) for task in tasks}
+        results = stored_results(keys, home)
+        for name in results:
+            progress.start(name, 1)
+            progress.finish(name, "stored")
+        todo = [task for task in tasks if task.name not in results]
+        results |= fit_missing(trainer, data, content, todo, keys, workers, progress, home, cluster)
+        return [results[task.name] for task in tasks]
 
 
 def stored_results(keys: dict[str, str], folder: Path) -> dict[str, FitResult]:
@@ -144,9 +132,9 @@ def _resolve(trainer: T, data: TrainingData, content: str, folder: Path, cluster
     asked = hash_json([trainer.recipe(), content])
     path = folder / "choices.json"
     if path.is_file():
-        kept = read_json(path)
-        if isinstance(kept, dict) and kept.get("asked") == asked:
-            return cast(T, replace(cast(Any, trainer), **kept["choices"]))
+        stored = read_json(path)
+        if isinstance(stored, dict) and stored.get("asked") == asked:
+            return cast(T, replace(cast(Any, trainer), **stored["choices"]))
     resolved = trainer.resolved(data) if cluster is None else resolve_on_cluster(cluster, trainer, data)
     before, after = trainer.recipe(), resolved.recipe()
     choices = {name: value for name, value in after.items() if before.get(name) != value}

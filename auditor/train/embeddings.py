@@ -13,9 +13,10 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from auditor.core.errors import UnreadableError, UnsafeFileError, storage_errors
-from auditor.core.files import atomic_path, atomic_write, load_npy
+from auditor.core.files import atomic_path, load_npy
 from auditor.core.hashing import hash_array, hash_json, hash_strings
 from auditor.core.progress import Progress
+from auditor.runs.tables import write_array
 from auditor.train.encoders import Encode, Encoder
 
 #: Items per chunk file, and per call of the encoder. Constants: both can change the last bit of a feature.
@@ -67,14 +68,14 @@ def embed(
         return np.concatenate([done[start] for start in starts])
     home = Path(folder) / "embeddings" / embedding_key(encoder, features).removeprefix("sha256:")[:32]
     whole = home / WHOLE
-    if not (found := _stored(whole, n)):
+    if not (stored := _stored(whole, n)):
         with storage_errors(home):
             home.mkdir(parents=True, exist_ok=True)
         _run(encoder, features, starts, home, device, threads, progress, task)
         with _lock(home / "whole.lock"):
             if not _stored(whole, n):
                 _assemble(home, whole, starts, n)
-    progress.finish(task, "stored" if found else "")
+    progress.finish(task, "stored" if stored else "")
     return load_npy(whole, mmap=True)
 
 
@@ -101,11 +102,13 @@ def _run(
     """Compute the chunks that are not stored. Returns them where nothing is stored (`home` is None)."""
     import torch
 
+    from auditor.train.device import torch_threads
+
     done: dict[int, np.ndarray] = {}
     finished, guard = set[int](), threading.Lock()
     opened = threading.local()
 
-    def one(start: int, wait: bool) -> None:
+    def encode_chunk(start: int, wait: bool) -> None:
         size = min(CHUNK, len(features) - start)
         path = None if home is None else home / f"chunk-{start:09d}.npy"
         with _lock(None if path is None else path.with_suffix(".lock"), wait) as mine:
@@ -120,21 +123,17 @@ def _run(
                 if path is None:
                     done[start] = rows
                 else:
-                    with atomic_write(path) as out:
-                        np.save(out, rows, allow_pickle=False)
+                    write_array(path, rows)
         with guard:
             finished.add(start)
             progress.advance(task, min(len(features), len(finished) * CHUNK))
 
-    before = torch.get_num_threads()
-    try:
+    with torch_threads(torch.get_num_threads()):
         # First what nobody works on, then wait for what others had begun (and do it if they died).
         for wait in (False, True):
             todo = [start for start in starts if start not in finished]
             with ThreadPoolExecutor(max_workers=max(1, threads if device == "cpu" else 1)) as pool:
-                list(pool.map(lambda start, wait=wait: one(start, wait), todo))
-    finally:
-        torch.set_num_threads(before)
+                list(pool.map(lambda start, wait=wait: encode_chunk(start, wait), todo))
     return done
 
 

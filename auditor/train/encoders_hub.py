@@ -43,11 +43,8 @@ class TimmEncoder:
         path = Path(given) if given else _in_hub_cache(str(config.get("hf_hub_id") or ""))
         if path is None or not path.is_file():
             wanted = given or f"{config.get('hf_hub_id')}/model.safetensors (Hub cache)"
-            raise absent(
-                f"timm:{name}",
-                wanted,
-                f"Download it on a connected machine, or name a file: timm:{name}@/path/to/model.safetensors.",
-            )
+            way_out = f"Download it on a connected machine, or name a file: timm:{name}@/path/to/model.safetensors."
+            raise absent(f"timm:{name}", wanted, way_out)
         return name, config, path
 
     def recipe(self) -> dict[str, Any]:
@@ -72,9 +69,9 @@ def _in_hub_cache(repository: str) -> Path | None:
     if not repository:
         return None
     for name in ("model.safetensors", "pytorch_model.bin"):
-        found = try_to_load_from_cache(repository, name)
-        if isinstance(found, str):
-            return Path(found)
+        cached = try_to_load_from_cache(repository, name)
+        if isinstance(cached, str):
+            return Path(cached)
     return None
 
 
@@ -86,18 +83,12 @@ class _Transformer:
 
     def _folder(self) -> Path:
         require("transformers", "sentences", f"the encoder {self.model!r}")
-        folder = Path(self.model)
-        if folder.is_dir():
-            weights = folder / "model.safetensors"
-        else:
-            weights = _in_hub_cache(self.model) or Path()
+        local = Path(self.model)
+        weights = local / "model.safetensors" if local.is_dir() else _in_hub_cache(self.model) or Path()
         if not weights.is_file():
-            raise absent(
-                self.model,
-                f"{self.model}/model.safetensors",
-                "Name a local folder that holds config.json and model.safetensors, or fill the Hub cache on a "
-                "connected machine: huggingface-cli download " + self.model,
-            )
+            way_out = "Name a local folder that holds config.json and model.safetensors, or fill the Hub cache on a "
+            way_out += f"connected machine: huggingface-cli download {self.model}"
+            raise absent(self.model, f"{self.model}/model.safetensors", way_out)
         return weights.parent
 
     def _identity(self) -> str:
@@ -159,12 +150,8 @@ class TextTransformer(_Transformer):
 
     def recipe(self) -> dict[str, Any]:
         """See `Encoder.recipe`."""
-        return {
-            "encoder": "transformers-text",
-            "version": 1,
-            "max_tokens": self.max_tokens,
-            "weights": self._identity(),
-        }
+        weights = self._identity()
+        return {"encoder": "transformers-text", "version": 1, "max_tokens": self.max_tokens, "weights": weights}
 
     def open(self, device: str) -> Encode:
         """See `Encoder.open`."""

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from auditor.core.errors import DataError, EmptyDataError, LabelError, UsageError
 from auditor.core.hashing import hash_strings
@@ -116,30 +119,21 @@ def merge_groups(n: int, *columns: Sequence[object] | np.ndarray | None) -> np.n
     UsageError
         If a column has another length.
     """
-    parent = np.arange(n)
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = int(parent[i])
-        return i
-
+    nodes, rows, shared = n, [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]  # one more node for each value
     for column in columns:
         if column is None:
             continue
         if len(column) != n:
             raise UsageError(f"a group column has {len(column)} values for {n} items.")
-        first: dict[object, int] = {}
-        values = column.tolist() if isinstance(column, np.ndarray) else list(column)
-        for i, value in enumerate(values):
-            if value is None or value == "" or value != value:
-                continue
-            j = first.setdefault(value, i)
-            if j != i:
-                a, b = root(j), root(i)
-                if a != b:
-                    parent[max(a, b)] = min(a, b)
-    return np.array([root(i) for i in range(n)], dtype=np.int64)
+        values = pd.Series(list(column), dtype=object)
+        codes, names = pd.factorize(values.mask(values == ""))
+        rows.append(np.flatnonzero(codes >= 0))
+        shared.append(nodes + codes[codes >= 0])
+        nodes += len(names)
+    edges = (np.concatenate(rows), np.concatenate(shared))
+    _, group = connected_components(coo_array((np.ones(len(edges[0])), edges), (nodes, nodes)), directed=False)
+    _, first, inverse = np.unique(group[:n], return_index=True, return_inverse=True)
+    return first[inverse].astype(np.int64)
 
 
 def plan_folds(
@@ -204,7 +198,13 @@ def plan_folds(
     home[order] = home_sorted
     fold = home.copy()
     fold[np.isin(labels, [m.label for m in missing])] = -1
-    _check_result(fold, labels, missing, min_per_class)
+    if len(classes := np.unique(labels[fold >= 0])) < 2:
+        detail = "; ".join(f"class {m.label}: {m.reason}" for m in missing[:3])
+        raise EmptyDataError(
+            f"{'only one class is' if len(classes) else 'no class is'} large enough to audit"
+            f" ({detail or 'there is one class only'}).",
+            f"Give more items per class, or fewer folds; min_per_class is {min_per_class}.",
+        )
     header = f"{n_classes}/{n_folds}/{seed}/{min_per_class}"
     first_id = ids[order[members]][group]  # a group is named by its smallest id
     key = hash_strings([header, *ids[order], *sorted_labels.astype(str), *first_id])
@@ -232,27 +232,16 @@ def _check(ids: np.ndarray, labels: np.ndarray, n_classes: int, n_folds: int, gr
 
 def _canonical_groups(order: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Group number of each sorted row, and the first sorted row of each group (numbered by that row)."""
-    n = len(order)
-    if groups is None:
-        return np.arange(n), np.arange(n)
-    _, first, inverse = np.unique(np.asarray(groups)[order], return_index=True, return_inverse=True)
-    by_row = np.argsort(first)
-    number = np.empty(len(first), np.int64)
-    number[by_row] = np.arange(len(first))
-    return number[inverse.reshape(-1)], first[by_row]
+    number = (
+        np.arange(len(order)) if groups is None else pd.factorize(np.asarray(groups)[order], use_na_sentinel=False)[0]
+    )
+    return number, np.unique(number, return_index=True)[1]
 
 
 def _hash_rank(names: np.ndarray, salt: str) -> np.ndarray:
     """Random-looking rank of each name, a function of (name, salt) and of the set of names only."""
-    key = salt.encode()
-    digests = np.array(
-        [hashlib.blake2b(name.encode(), key=key, digest_size=8).digest() for name in names.tolist()], dtype="S8"
-    )
-    # Bytes of dtype S lose trailing zeros in comparisons; as integers they do not.
-    values = np.frombuffer(digests.tobytes(), dtype=">u8")
-    rank = np.empty(len(names), np.int64)
-    rank[np.lexsort((np.arange(len(names)), values))] = np.arange(len(names))
-    return rank
+    digests = (hashlib.blake2b(name.encode(), key=salt.encode(), digest_size=8).digest() for name in names.tolist())
+    return np.argsort(np.argsort(np.frombuffer(b"".join(digests), dtype=">u8"), kind="stable"))
 
 
 def _assign(labels: np.ndarray, group: np.ndarray, rank: np.ndarray, n_classes: int, n_folds: int) -> np.ndarray:
@@ -310,14 +299,12 @@ def _not_auditable(
     labels: np.ndarray, group: np.ndarray, home: np.ndarray, n_classes: int, n_folds: int, least: int
 ) -> list[NotAuditable]:
     """Classes of which some training part would hold fewer than `least` independent members."""
-    # One row per (class, group): a group counts once for each class it has members in.
-    pairs = np.unique(np.stack([labels, group], axis=1), axis=0)
-    home_of_group = np.empty(group.max() + 1, np.int64)
-    home_of_group[group] = home
+    # A group counts once for each class it has members in.
+    classes, homes, _ = np.unique(np.stack([labels, home, group]), axis=1)
     units = np.zeros((n_classes, n_folds), np.int64)
-    np.add.at(units, (pairs[:, 0], home_of_group[pairs[:, 1]]), 1)
+    np.add.at(units, (classes, homes), 1)
     items = np.bincount(labels, minlength=n_classes)
-    found = []
+    missing = []
     for c in np.flatnonzero(items):
         n_units = int(units[c].sum())
         weakest = n_units - int(units[c].max())
@@ -325,27 +312,9 @@ def _not_auditable(
             held = f"{items[c]} item{'s' if items[c] != 1 else ''}"
             if n_units != items[c]:
                 held += f" in {n_units} independent group{'s' if n_units != 1 else ''}"
-            found.append(
-                NotAuditable(
-                    int(c),
-                    int(items[c]),
-                    n_units,
-                    f"{held}: a training part would hold {weakest}, and {max(1, least)} are needed",
-                )
-            )
-    return found
-
-
-def _check_result(fold: np.ndarray, labels: np.ndarray, missing: Sequence[NotAuditable], min_per_class: int) -> None:
-    classes = np.unique(labels[fold >= 0])
-    if len(classes) >= 2:
-        return
-    detail = "; ".join(f"class {m.label}: {m.reason}" for m in missing[:3])
-    raise EmptyDataError(
-        f"{'only one class is' if len(classes) else 'no class is'} large enough to audit"
-        f" ({detail or 'there is one class only'}).",
-        f"Give more items per class, or fewer folds; min_per_class is {min_per_class}.",
-    )
+            reason = f"{held}: a training part would hold {weakest}, and {max(1, least)} are needed"
+            missing.append(NotAuditable(int(c), int(items[c]), n_units, reason))
+    return missing
 
 
 def seed_tasks(
@@ -375,7 +344,6 @@ def seed_tasks(
     if np.intersect1d(train, predict).size:
         raise UsageError("the training split and the predicted split share items.")
     if groups is not None:
-        groups = np.asarray(groups)
         train = train[~np.isin(groups[train], groups[predict])]
     if not len(train) or not len(predict):
         raise EmptyDataError(f"{len(train)} items to train on and {len(predict)} to predict; both are needed.")

@@ -107,13 +107,10 @@ class FrozenTrainer:
         started = time.perf_counter()
         if (constant := constant_result(data, task, started)) is not None:
             return constant
-        encoder, device = self._encoder(), choose_device(self.device)
-        features = embed(
-            encoder, data.features, self.cache_dir, device, self.threads, progress, f"{task.name} embeddings"
-        )
+        encoder, device, name = self._encoder(), choose_device(self.device), f"{task.name} embeddings"
+        features = embed(encoder, data.features, self.cache_dir, device, self.threads, progress, name)
         embedded = time.perf_counter()
-        head = _Head(self, data, task, features, device)
-        probabilities, dynamics, history = head.run(progress)
+        probabilities, dynamics, history = _Head(self, data, task, features, device).run(progress)
         details = {
             "encoder": encoder.recipe(),
             "features": int(features.shape[1]),
@@ -163,14 +160,16 @@ class _Head:
             hidden = hidden * (self.torch.rand(hidden.shape, generator=dropout).to(self.device) < keep) / keep
         return hidden @ self.weights[2] + self.weights[3]
 
-    def _held_out(self) -> np.ndarray:
+    def _held_out(self) -> torch.Tensor:
         """Logits of the predicted items, float32 (n, K)."""
         with self.torch.inference_mode():
             predict = self.task.predict
             parts = [self._logits(self._rows(predict[at : at + 4096])).cpu() for at in range(0, len(predict), 4096)]
-            return self.torch.cat(parts).numpy() if parts else np.empty((0, self.weights[-1].shape[0]), np.float32)
+            return self.torch.cat(parts) if parts else self.torch.empty(0, self.weights[-1].shape[0])
 
     def run(self, progress: Progress) -> tuple[np.ndarray, Dynamics, list[dict[str, Any]]]:
+        from auditor.train.capture import summarise_logits
+
         torch, trainer, task = self.torch, self.trainer, self.task
         order = np.random.default_rng(derive_seed(task.seed, "batches"))
         dropout = torch.Generator().manual_seed(derive_seed(task.seed, "dropout"))
@@ -179,8 +178,8 @@ class _Head:
         seen = np.full((3, trainer.epochs, len(task.train)), np.nan, np.float16)
         held = np.empty((3, trainer.epochs, len(task.predict)), np.float16)
         history: list[dict[str, Any]] = []
-        given = self.labels.numpy()
-        logits, step = np.empty(0), 0
+        given = self.labels[task.predict]
+        logits, step = torch.empty(0), 0
         progress.start(task.name, trainer.epochs, "epoch")
         for epoch in range(trainer.epochs):
             started, loss_sum = time.perf_counter(), 0.0
@@ -196,10 +195,10 @@ class _Head:
                 optimiser.step()
                 step += 1
                 loss_sum += float(loss.detach()) * len(chosen)
-                seen[:, epoch, chosen] = _summary(out.detach().cpu().numpy(), given[task.train[chosen]])
+                seen[:, epoch, chosen] = summarise_logits(out.detach(), labels).cpu().numpy()
             logits = self._held_out()
-            held[:, epoch] = _summary(logits, given[task.predict])
-            accuracy = float(np.mean(logits.argmax(1) == given[task.predict])) if len(logits) else None
+            held[:, epoch] = summarise_logits(logits, given).numpy()
+            accuracy = float(np.mean(logits.argmax(1).numpy() == given.numpy())) if len(logits) else None
             seconds, loss_mean = time.perf_counter() - started, loss_sum / len(task.train)
             row = {"epoch": epoch + 1, "seconds": seconds, "train_loss": loss_mean, "heldout_accuracy": accuracy}
             history.append(row)
@@ -207,21 +206,9 @@ class _Head:
         progress.finish(task.name)
         return self._probabilities(logits), Dynamics(*seen, *held), history
 
-    def _probabilities(self, logits: np.ndarray) -> np.ndarray:
+    def _probabilities(self, logits: torch.Tensor) -> np.ndarray:
         from scipy.special import softmax
 
-        logits = logits.astype(np.float64)
-        logits[:, self.absent] = -np.inf  # a class absent from the training part cannot have been learned
-        return softmax(logits, axis=1).astype(np.float32)
-
-
-def _summary(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Logit of the given class, largest other logit, log-sum-exp: float16 (3, n)."""
-    from scipy.special import logsumexp
-
-    rows = np.arange(len(labels))
-    given = logits[rows, labels]
-    other = logits.copy()
-    other[rows, labels] = -np.inf
-    largest = other.max(axis=1, initial=-np.inf)
-    return np.stack([given, largest, logsumexp(logits, axis=1)]).astype(np.float16)
+        values = logits.numpy().astype(np.float64)
+        values[:, self.absent] = -np.inf  # a class absent from the training part cannot have been learned
+        return softmax(values, axis=1).astype(np.float32)

@@ -98,17 +98,9 @@ class ImageNetwork:
 
     def recipe(self) -> dict[str, Any]:
         """Everything that can change the result."""
-        return {
-            "trainer": "image-network",
-            "version": 1,
-            "network": short_name(self.network),
-            "device": self.device,
-            "precision": self.precision,
-            "threads": self.threads,
-            "compile": self.compile,
-            **self.training.as_dict(),
-            **genotype_facts(self.network),
-        }
+        own = {name: getattr(self, name) for name in ("device", "precision", "threads", "compile")}
+        named = {"trainer": "image-network", "version": 1, "network": short_name(self.network)}
+        return {**named, **own, **self.training.as_dict(), **genotype_facts(self.network)}
 
     def resolved(self, data: TrainingData) -> ImageNetwork:
         """The same trainer with ``auto`` replaced by what this machine offers.
@@ -133,19 +125,14 @@ class ImageNetwork:
 
         from auditor.models.registry import build_model
 
-        model = build_model(
-            self.network,
-            data.n_classes,
-            self._image_size(images),
-            derive_seed(seed, "weights"),
-            **self.training.model_options(),
-        )
+        size, options = self._image_size(images), self.training.model_options()
+        model = build_model(self.network, data.n_classes, size, derive_seed(seed, "weights"), **options)
         model = model.to(images.device).to(memory_format=torch.channels_last)
         fit_input: Any = getattr(model, "fit_input", None)
         if fit_input is not None:
-            size = images.size_at(self.training.stages[0].scale, getattr(model, "min_size", 1))
+            shape = images.size_at(self.training.stages[0].scale, getattr(model, "min_size", 1))
             rows = torch.from_numpy(train[: max(64, INPUT_PIXELS // (images.height * images.width))]).to(images.device)
-            fit_input(images.plain(rows, size))
+            fit_input(images.plain(rows, shape))
         return model
 
     def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
@@ -207,32 +194,17 @@ class ImageNetwork:
                 model = start.to(ready.device).to(memory_format=torch.channels_last)
             size = images.size_at(ready.training.stages[-1].scale, getattr(model, "min_size", 1))
             cost = count(model, (3, *size))
-            loop = TrainingLoop(
-                model=cast("nn.Module", torch.compile(model)) if ready.compile else model,
-                images=images,
-                labels=torch.from_numpy(np.ascontiguousarray(data.labels, dtype=np.int64)).to(ready.device),
-                task=task,
-                recipe=ready.training,
-                device=ready.device,
-                precision=ready.precision,
-                progress=progress,
-                key=key,
-                checkpoint=None if checkpoint_dir is None else Path(checkpoint_dir) / f"{task.name}.pt",
-                hooks=hooks or Hooks(),
-            )
+            compiled = cast("nn.Module", torch.compile(model)) if ready.compile else model
+            labels = torch.from_numpy(np.ascontiguousarray(data.labels, dtype=np.int64)).to(ready.device)
+            state = None if checkpoint_dir is None else Path(checkpoint_dir) / f"{task.name}.pt"
+            where, recipe = (ready.device, ready.precision), ready.training
+            loop = TrainingLoop(compiled, images, labels, task, recipe, *where, progress, key, state, hooks or Hooks())
             probabilities, dynamics, history = loop.run()
-        details = {
-            "network": short_name(ready.network),
-            "device": describe_device(ready.device),
-            "precision": ready.precision,
-            "threads": ready.threads,
-            "parameters": cost.parameters,
-            "macs_per_image": cost.macs,
-            "epochs": len(loop.scales),
-            "batch": loop.batch,
-            "views": len(ready.training.views()) * (2 if ready.training.mirror else 1),
-            "torch": torch.__version__,
-        }
+        machine = {"device": describe_device(ready.device), "precision": ready.precision, "threads": ready.threads}
+        details = {"network": short_name(ready.network), **machine}
+        details |= {"parameters": cost.parameters, "macs_per_image": cost.macs, "epochs": len(loop.scales)}
+        views = len(recipe.views()) * (2 if recipe.mirror else 1)
+        details |= {"batch": loop.batch, "views": views, "torch": torch.__version__}
         result = FitResult(probabilities, dynamics, history, time.perf_counter() - started, details)
         return Fitted(result, model, ready, loop)
 
@@ -268,14 +240,9 @@ class Fitted:
 
     def kept(self, n_classes: int) -> FitResult:
         """The result with the weights, and in its details how to rebuild the network (`auditor.train.kept`)."""
-        images = self.loop.images
-        rebuild = {
-            "network": self.trainer.network,
-            "options": self.trainer.training.model_options(),
-            "n_classes": n_classes,
-            "image_size": self.trainer._image_size(images),
-            "size": list(self.size),
-        }
+        images, trainer = self.loop.images, self.trainer
+        rebuild = {"network": trainer.network, "options": trainer.training.model_options(), "n_classes": n_classes}
+        rebuild |= {"image_size": trainer._image_size(images), "size": list(self.size)}
         weights = {f"model.{name}": value.cpu().numpy() for name, value in self.model.state_dict().items()}
         weights |= {"input.mean": images.mean.cpu().numpy(), "input.std": images.std.cpu().numpy()}
         return replace(self.result, weights=weights, details={**self.result.details, "rebuild": rebuild})
@@ -319,18 +286,10 @@ def _fit_key(trainer: ImageNetwork, data: TrainingData, task: FitTask) -> str:
     """Hash of what one result depends on. The pixels enter through a sample of rows; the caller's folder is
     named by a hash of all of them (`auditor.train.crossval`)."""
     rows = np.linspace(0, len(data) - 1, min(len(data), 256)).astype(np.int64)
-    return hash_json(
-        {
-            "recipe": trainer.recipe(),
-            "classes": data.n_classes,
-            "labels": hash_array(np.asarray(data.labels)),
-            "shape": list(data.features.shape),
-            "pixels": hash_array(data.features[rows]),
-            "train": hash_array(task.train),
-            "predict": hash_array(task.predict),
-            "seed": task.seed,
-        }
-    )
+    arrays = {"labels": np.asarray(data.labels), "pixels": data.features[rows], "train": task.train}
+    arrays["predict"] = task.predict
+    values = {"recipe": trainer.recipe(), "classes": data.n_classes, "shape": list(data.features.shape)}
+    return hash_json({**values, "seed": task.seed, **{name: hash_array(array) for name, array in arrays.items()}})
 
 
 @contextmanager

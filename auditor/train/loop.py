@@ -107,7 +107,8 @@ class TrainingLoop:
             self.progress.advance(name, epoch + 1, self._note(row))
         probabilities = self.probabilities(self.images, self.predict)
         self.progress.finish(name, self._note(self.history[-1]))
-        return probabilities, self._dynamics(), self.history
+        dynamics = Dynamics(*self.recorder.train.numpy(), *self.recorder.heldout.numpy())
+        return probabilities, dynamics, self.history
 
     @staticmethod
     def _note(row: dict[str, Any]) -> str:
@@ -193,10 +194,6 @@ class TrainingLoop:
         """Probabilities, float32 (len(positions), n_classes), of images of `source` with the recipe's views."""
         logits = self._logits(source, positions, self.recipe.views(), self.recipe.mirror)
         return logits.double().softmax(1).float().cpu().numpy()
-
-    def _dynamics(self) -> Dynamics:
-        train, heldout = self.recorder.train.numpy(), self.recorder.heldout.numpy()
-        return Dynamics(*(train[i] for i in range(3)), *(heldout[i] for i in range(3)))
 
     def _save(self, epochs_done: int) -> None:
         if self.checkpoint is None:

@@ -129,8 +129,8 @@ def fit_many(
     keys = {stem: task_key(trainers[name], content, task) for stem, (name, task) in tasks.items()}
     results = stored_results(keys, fits)
     todo = [task for stem, (_, task) in tasks.items() if stem not in results]
-    kept = len(tasks) - len(todo)
-    progress.stage("train", f"{len(todo)} network(s)" + (f", {kept} stored" if kept else ""))
+    stored = len(tasks) - len(todo)
+    progress.stage("train", f"{len(todo)} network(s)" + (f", {stored} stored" if stored else ""))
     zoo = _Zoo({stem: trainers[name] for stem, (name, _) in tasks.items()})
     results |= fit_missing(zoo, data, content, todo, keys, workers, progress, fits)
     return {stem: results[stem] for stem in tasks}

@@ -82,38 +82,43 @@ class Optimiser(Steps):
         self.input_steps = max(1.0, min(recipe.input_bias_epochs * steps_per_epoch, steps))
         self.filters: list[nn.Parameter] = []
         self.filter_rate = recipe.filter_rate
+        groups = [
+            {"params": params, "lr": rate, "peak": rate, "weight_decay": decay, "first": first}
+            for params, rate, decay, first in self._groups(model, recipe, batch)
+            if params
+        ]
         if recipe.optimiser == "adam":
-            super().__init__(sgd=_adam(model, recipe, batch))
+            # Its step does not change with the scale of the loss, except through eps: with eps times the batch, the sum
+            # over a batch takes the very steps its mean would take.
+            super().__init__(sgd=torch.optim.Adam(groups, eps=1e-8 * batch, fused=True))
         else:
-            sgd = recipe.optimiser == "sgd"
-            groups = _sgd_groups(model, recipe, batch) if sgd else self._split(model, recipe, batch)
             super().__init__(sgd=torch.optim.SGD(groups, momentum=recipe.momentum, nesterov=True))
         self.buffers = [torch.zeros_like(p) for p in self.filters]
 
-    def _split(self, model: nn.Module, recipe: Recipe, batch: int) -> list[dict[str, Any]]:
-        """Convolution filters to the orthogonalised update; input bias, biases and head to SGD."""
-        first_bias, biases, head = [], [], []
-        for name, parameter in model.named_parameters():
-            if not parameter.requires_grad:
-                continue
-            if parameter.ndim == 4:
-                self.filters.append(parameter)
-            elif name == "whiten.bias":
-                first_bias.append(parameter)
-            elif parameter.ndim == 1:
-                biases.append(parameter)
-            else:
-                head.append(parameter)
-        decay = recipe.weight_decay * batch
-        return [
-            {"params": params, "lr": rate, "peak": rate, "weight_decay": decay / rate, "first": first}
-            for params, rate, first in (
-                (first_bias, recipe.bias_rate, True),
-                (biases, recipe.bias_rate, False),
-                (head, recipe.head_rate, False),
-            )
-            if params
-        ]
+    def _groups(
+        self, model: nn.Module, recipe: Recipe, batch: int
+    ) -> list[tuple[list[nn.Parameter], float, float, bool]]:
+        """Parameters with their peak rate, weight decay, and whether they are trained over the first epochs only."""
+        named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        rate, decay = recipe.filter_rate, recipe.weight_decay * batch
+        if recipe.optimiser == "adam":
+            return [([p for _, p in named], rate, decay, False)]
+        if recipe.optimiser == "sgd":
+            # Weights with decay, biases and BatchNorm without. Rates are for a mean loss, so divided by the batch; SGD
+            # multiplies the decay by the rate, which takes the batch out of it again.
+            matrices, vectors = ([p for _, p in named if (p.ndim > 1) == matrix] for matrix in (True, False))
+            return [(matrices, rate / batch, decay, False), (vectors, rate / batch, 0.0, False)]
+        # Convolution filters get the orthogonalised update; input bias, biases and head SGD.
+        self.filters = [p for _, p in named if p.ndim == 4]
+        first_bias = [p for name, p in named if name == "whiten.bias"]
+        biases = [p for name, p in named if p.ndim == 1 and name != "whiten.bias"]
+        head = [p for _, p in named if p.ndim not in (1, 4)]
+        rates = (
+            (first_bias, recipe.bias_rate, True),
+            (biases, recipe.bias_rate, False),
+            (head, recipe.head_rate, False),
+        )
+        return [(params, rate, decay / rate, first) for params, rate, first in rates]
 
     def step(self, done: int) -> None:
         """Update all parameters; `done` steps lie behind."""
@@ -146,29 +151,3 @@ class Optimiser(Steps):
         with torch.no_grad():
             for buffer, saved in zip(self.buffers, state["buffers"], strict=True):
                 buffer.copy_(saved)
-
-
-def _adam(model: nn.Module, recipe: Recipe, batch: int) -> torch.optim.Adam:
-    """Adam for everything. Its step does not change with the scale of the loss, except through eps: with eps times
-    the batch, the sum over a batch takes the very steps its mean would take."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    group = {
-        "params": parameters,
-        "lr": recipe.filter_rate,
-        "peak": recipe.filter_rate,
-        "weight_decay": recipe.weight_decay * batch,
-        "first": False,
-    }
-    return torch.optim.Adam([group], eps=1e-8 * batch, fused=True)
-
-
-def _sgd_groups(model: nn.Module, recipe: Recipe, batch: int) -> list[dict[str, Any]]:
-    """Weights with decay, biases and BatchNorm without. Rates for a mean loss, divided by the batch."""
-    matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.requires_grad and p.ndim == 1]
-    rate = recipe.filter_rate / batch
-    return [
-        # Decay x batch: SGD multiplies the decay by the rate, which holds the 1 / batch already.
-        {"params": matrices, "lr": rate, "peak": rate, "weight_decay": recipe.weight_decay * batch, "first": False},
-        {"params": vectors, "lr": rate, "peak": rate, "weight_decay": 0.0, "first": False},
-    ]

@@ -70,8 +70,8 @@ class PixelTrainer(EstimatorTrainer):
         margins: list[np.ndarray] = []
         for number, (_, held) in enumerate(splitter.split(common, labels[common]), start=1):
             held_out = common[held]
-            kept = np.setdiff1d(np.arange(len(labels)), held_out)
-            classes, scores = _fit_and_score(train[kept], labels[kept], train[held_out], self.C)
+            rest = np.setdiff1d(np.arange(len(labels)), held_out)
+            classes, scores = _fit_and_score(train[rest], labels[rest], train[held_out], self.C)
             given = np.searchsorted(classes, labels[held_out])
             margins.append(scores - scores[np.arange(len(held_out)), given][:, None])
             progress.advance(task.name, number, "calibration")

@@ -11,9 +11,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from auditor.core.errors import UnreadableError, UnsafeFileError
-from auditor.core.files import atomic_path, load_npz, read_json, write_json
+from auditor.core.files import load_npz, read_json, write_json
 from auditor.core.hashing import hash_array, hash_file, hash_json, hash_strings
 from auditor.core.progress import Progress
+from auditor.runs.tables import write_arrays
 from auditor.train.base import Dynamics, FitResult, FitTask, Trainer, TrainingData
 
 #: Layout of a stored result; another number is not read.
@@ -25,10 +26,8 @@ def data_hash(data: TrainingData) -> str:
     """Content hash of features, labels and number of classes."""
     if isinstance(data.features, np.ndarray):
         content = hash_array(data.features)
-    elif isinstance(data.features, list):
-        content = hash_strings(data.features)
     else:
-        content = _frame_hash(data.features)
+        content = hash_strings(data.features) if isinstance(data.features, list) else _frame_hash(data.features)
     return hash_json([data.kind, content, hash_array(np.asarray(data.labels)), data.n_classes])
 
 
@@ -51,17 +50,9 @@ def task_key(trainer: Trainer, data: str, task: FitTask) -> str:
         `data_hash` of the training data.
     task : FitTask
     """
-    return hash_json(
-        {
-            "schema": SCHEMA,
-            "recipe": trainer.recipe(),
-            "data": data,
-            "name": task.name,
-            "train": hash_array(np.asarray(task.train, dtype=np.int64)),
-            "predict": hash_array(np.asarray(task.predict, dtype=np.int64)),
-            "seed": int(task.seed),
-        }
-    )
+    rows = {part: hash_array(np.asarray(getattr(task, part), dtype=np.int64)) for part in ("train", "predict")}
+    named = {"schema": SCHEMA, "recipe": trainer.recipe(), "data": data, "name": task.name}
+    return hash_json({**named, **rows, "seed": int(task.seed)})
 
 
 def save_result(folder: Path, task: str, key: str, result: FitResult) -> None:
@@ -71,17 +62,12 @@ def save_result(folder: Path, task: str, key: str, result: FitResult) -> None:
     if result.dynamics is not None:
         arrays.update({name: getattr(result.dynamics, name) for name in _DYNAMICS})
     target = Path(folder) / f"{task}.npz"
-    with atomic_path(target) as temporary, open(temporary, "wb") as handle:
-        # np.savez stamps no time into the archive: equal arrays give equal bytes.
-        np.savez(handle, **arrays)  # type: ignore[arg-type]
+    write_arrays(target, arrays)
     if result.weights is not None:
-        kept = weights_path(folder, task)
-        with atomic_path(kept) as temporary, open(temporary, "wb") as handle:
-            np.savez(handle, **result.weights)  # type: ignore[arg-type]
+        write_arrays(weights_path(folder, task), result.weights)
     row = {"history": result.history, "seconds": result.seconds, "details": result.details}
-    write_json(
-        target.with_suffix(".json"), {"schema": SCHEMA, "task": task, "key": key, "arrays": hash_file(target), **row}
-    )
+    described = {"schema": SCHEMA, "task": task, "key": key, "arrays": hash_file(target), **row}
+    write_json(target.with_suffix(".json"), described)
 
 
 def weights_path(folder: Path, task: str) -> Path:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from pandas.api import types
 
 from auditor.core.errors import DataError
 from auditor.core.progress import Progress
@@ -91,7 +92,7 @@ def prepare_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     DataError
         If no column is left.
     """
-    kept: dict[str, pd.Series] = {}
+    features: dict[str, pd.Series] = {}
     notes: list[str] = []
     for position, column in enumerate(map(str, table.columns)):
         values = table.iloc[:, position]
@@ -102,25 +103,17 @@ def prepare_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         elif _is_identifier(values):
             notes.append(f"column {column!r} left out: nearly every value is different, it names the rows")
         else:
-            kept[column] = _as_feature(values)
-    if not kept:
+            features[column] = _as_feature(values)
+    if not features:
         raise DataError(
             f"the table has no column a model could learn from ({'; '.join(notes) or 'it is empty'}).",
             "Give at least one numeric or categorical column besides the label.",
         )
-    return pd.DataFrame(kept).reset_index(drop=True), notes
-
-
-def _is_text(values: pd.Series) -> bool:
-    return (
-        isinstance(values.dtype, pd.CategoricalDtype)
-        or pd.api.types.is_object_dtype(values.dtype)
-        or pd.api.types.is_string_dtype(values.dtype)
-    )
+    return pd.DataFrame(features).reset_index(drop=True), notes
 
 
 def _is_row_number(values: pd.Series) -> bool:
-    if not pd.api.types.is_integer_dtype(values.dtype) or len(values) < MIN_ROWS_FOR_ID or values.hasnans:
+    if not types.is_integer_dtype(values.dtype) or len(values) < MIN_ROWS_FOR_ID or values.hasnans:
         return False
     # A tenth of gaps is allowed: files lose rows on their way here.
     span = int(values.max()) - int(values.min()) + 1
@@ -128,22 +121,18 @@ def _is_row_number(values: pd.Series) -> bool:
 
 
 def _is_identifier(values: pd.Series) -> bool:
-    if not _is_text(values) or len(values) < MIN_ROWS_FOR_ID:
-        return False
-    return values.nunique() > 0.9 * len(values)
+    kind = values.dtype
+    text = isinstance(kind, pd.CategoricalDtype) or types.is_object_dtype(kind) or types.is_string_dtype(kind)
+    return text and len(values) >= MIN_ROWS_FOR_ID and values.nunique() > 0.9 * len(values)
 
 
 def _as_feature(values: pd.Series) -> pd.Series:
     """One column as float64 or ``category``; infinities and unparsed dates become missing."""
-    if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_numeric_dtype(values.dtype):
-        numbers = values.astype("Float64" if values.dtype.kind not in "fiub" else np.float64)
-        floats = np.array(numbers.to_numpy(dtype=np.float64, na_value=np.nan), copy=True)
-        floats[~np.isfinite(floats)] = np.nan
-        return pd.Series(floats)
-    if pd.api.types.is_datetime64_any_dtype(values.dtype) or pd.api.types.is_timedelta64_dtype(values.dtype):
-        ticks = values.astype("int64").to_numpy().astype(np.float64)
-        ticks[values.isna().to_numpy()] = np.nan
-        return pd.Series(ticks)
+    if types.is_bool_dtype(values.dtype) or types.is_numeric_dtype(values.dtype):
+        floats = pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan))
+        return floats.where(np.isfinite(floats))
+    if types.is_datetime64_any_dtype(values.dtype) or types.is_timedelta64_dtype(values.dtype):
+        return pd.Series(values.astype("int64").to_numpy(np.float64)).where(values.notna().to_numpy())
     texts = pd.Series(values.astype(object).to_numpy())
     # Sorted text categories: the codes, and with them the splits, must not depend on the order of the rows.
     return texts.where(texts.isna(), texts.astype(str)).astype("category")
@@ -165,11 +154,7 @@ def _cap_categories(train: pd.DataFrame, predict: pd.DataFrame, notes: list[str]
             rename = {name: name if name in keep else RARE for name in seen}
             train[column], predict[column] = train[column].map(rename), predict[column].map(rename)
             seen = sorted({*keep, RARE})
-        dtype = pd.CategoricalDtype(seen)
-        train[column], predict[column] = _as_category(train[column], dtype), _as_category(predict[column], dtype)
+        for table in (train, predict):
+            texts = table[column].astype(object)
+            table[column] = pd.Categorical(texts.where(texts.isin(seen)), categories=seen)
     return train, predict
-
-
-def _as_category(values: pd.Series, dtype: pd.CategoricalDtype) -> pd.Series:
-    texts = values.astype(object)
-    return texts.where(texts.isin(list(dtype.categories))).astype(dtype)

@@ -70,14 +70,14 @@ def _tfidf(counts: sparse.csr_matrix, task: FitTask, min_count: int) -> tuple[An
 
     train = counts[task.train]
     occurrences = np.bincount(train.indices, minlength=counts.shape[1])
-    kept = np.flatnonzero(occurrences >= min_count)
-    if not len(kept):  # very few or very short texts
-        kept = np.flatnonzero(occurrences)
-    if not len(kept):  # not one word in the training texts: the class frequencies are all there is to learn
+    frequent = np.flatnonzero(occurrences >= min_count)
+    if not len(frequent):  # very few or very short texts
+        frequent = np.flatnonzero(occurrences)
+    if not len(frequent):  # not one word in the training texts: the class frequencies are all there is to learn
         return tuple(sparse.csr_matrix((len(rows), 1), dtype=np.float32) for rows in (task.train, task.predict))
     weights = TfidfTransformer()
-    fitted = weights.fit_transform(train[:, kept])
-    return fitted, weights.transform(counts[task.predict][:, kept])
+    fitted = weights.fit_transform(train[:, frequent])
+    return fitted, weights.transform(counts[task.predict][:, frequent])
 
 
 #: Term counts of the data last seen. A cache only: counts depend on the texts and the n-gram ranges alone.

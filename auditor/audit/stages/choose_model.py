@@ -17,14 +17,10 @@ def choose_model(context: Context, bad: np.ndarray) -> StageResult[Trainer]:
     config = context.config
     trainer, reason = context.trainer, "given by the caller"
     if trainer is None:
-        trainer, reason = choose_trainer(
-            config.model,
-            config.budget,
-            context.training_data(np.flatnonzero(~bad)),
-            training_size(context.dataset, bad, config),
-            config.device,
-            context.folder / layout.WORK,
-        )
+        data, work = context.training_data(np.flatnonzero(~bad)), context.folder / layout.WORK
+        shape = data.features.shape[1:3] if data.kind == "image" else None
+        n_items = training_size(context.dataset, bad, config)
+        trainer, reason = choose_trainer(config.model, config.budget, data.kind, n_items, shape, config.device, work)
     context.progress.stage("model", f"{trainer.name}: {reason}")
     model = {"name": trainer.name, "reason": reason, "recipe": trainer.recipe()}
     return StageResult(trainer, sections={"model": model})
