@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 
 from auditor.benchmark.inputs import Inputs
 from auditor.benchmark.models import compare_models
@@ -19,9 +20,18 @@ from auditor.report.markdown import percent, table
 from auditor.stats.capacity import Relation, capacity_relations
 
 SCHEMA = "auditor.benchmark-capacity/1"
+_MEASURES = {"parameters": "parameters", "macs": "MACs"}
 _FIGURES = {
     "slope": "slope of the accuracy over the share of corrected items",
     "recovered": "corrected minus original accuracy on correctable items",
+}
+#: Column of the table: its heading, and how its figures are written.
+_COLUMNS = {
+    "benign": ("benign %", ".2f"),
+    "correctable_original": ("correctable, original %", ".1f"),
+    "correctable_corrected": ("corrected %", ".1f"),
+    "slope": ("slope, points", "+.1f"),
+    "recovered": ("recovered, points", "+.1f"),
 }
 
 
@@ -35,16 +45,16 @@ def sizes_of(networks: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
     networks : sequence of dict
         ``networks`` of the manifest of `auditor.benchmark.training.train_networks`.
     """
-    found: dict[str, list[tuple[float, float]]] = {}
-    for row in networks:
-        zero = row["weights"] - row["nonzero_weights"] if "nonzero_weights" in row else 0
-        name = Path(row["file"]).stem.rpartition("__seed")[0]
-        macs = row.get("macs_executable", row["macs_per_image"])
-        found.setdefault(name, []).append((float(row["parameters"] - zero), float(macs)))
-    return {
-        name: {"parameters": sum(p for p, _ in rows) / len(rows), "macs": sum(m for _, m in rows) / len(rows)}
-        for name, rows in found.items()
-    }
+    sizes = pd.DataFrame(
+        {
+            "parameters": row["parameters"]
+            - (row["weights"] - row["nonzero_weights"] if "nonzero_weights" in row else 0),
+            "macs": row.get("macs_executable", row["macs_per_image"]),
+        }
+        for row in networks
+    )
+    names = [Path(row["file"]).stem.rpartition("__seed")[0] for row in networks]
+    return cast("dict[str, dict[str, float]]", sizes.groupby(names).mean().to_dict("index"))
 
 
 def relate_capacity(
@@ -87,25 +97,17 @@ def relate_capacity(
         )
         for measure in ("parameters", "macs")
     }
-    on_benign, on_original, on_corrected = (right.mean(1) for right in (benign, before, after))
-    rows = [
-        {
-            "name": name,
-            **sizes[name],
-            "benign": float(on_benign[k]),
-            "correctable_original": float(on_original[k]),
-            "correctable_corrected": float(on_corrected[k]),
-            "slope": float(on_corrected[k] - on_benign[k]),
-            "recovered": float(on_corrected[k] - on_original[k]),
-        }
-        for k, name in enumerate(compared.names)
-    ]
+    table = pd.DataFrame({name: sizes[name] for name in compared.names}).T.rename_axis("name")
+    table["benign"] = benign.mean(1)
+    table["correctable_original"], table["correctable_corrected"] = before.mean(1), after.mean(1)
+    table["slope"] = table["correctable_corrected"] - table["benign"]
+    table["recovered"] = table["correctable_corrected"] - table["correctable_original"]
     return {
         "schema": SCHEMA,
         "n_correctable": sets.n_correctable,
         "n_benign": sets.n_benign,
         "draws": draws,
-        "networks": sorted(rows, key=lambda row: row["parameters"]),
+        "networks": table.sort_values("parameters", kind="stable").reset_index().to_dict("records"),
         "relations": json_value(relations),
         "answer": capacity_answer(relations),
     }
@@ -114,16 +116,17 @@ def relate_capacity(
 def capacity_answer(relations: dict[str, dict[str, Relation]]) -> list[str]:
     """The answer in sentences: one for each capacity and figure, then one for all."""
     lines, verdicts = [], set()
-    for measure, found in relations.items():
-        for name, one in found.items():
-            word = _word(one)
+    for measure, by_figure in relations.items():
+        for name, relation in by_figure.items():
+            word = _word(relation)
             verdicts.add(word)
-            what = {"parameters": "parameters", "macs": "MACs"}[measure]
-            limits = f"[{one.low:+.2f}, {one.high:+.2f}]" if math.isfinite(one.low) else "[not defined]"
-            value = f"{one.value:+.2f} {limits}, p = {one.p:.3f}" if math.isfinite(one.value) else "not defined"
+            defined = math.isfinite(relation.low)
+            limits = f"[{relation.low:+.2f}, {relation.high:+.2f}]" if defined else "[not defined]"
+            value = f"{relation.value:+.2f} {limits}, p = {relation.p:.3f}"
+            value = value if math.isfinite(relation.value) else "not defined"
             lines.append(
-                f"{what} with the {_FIGURES[name]}: Spearman {value}, {one.networks} networks, {one.items} "
-                f"correctable items: {word}."
+                f"{_MEASURES[measure]} with the {_FIGURES[name]}: Spearman {value}, "
+                f"{relation.networks} networks, {relation.items} correctable items: {word}."
             )
     if verdicts == {"lower capacity does better"}:
         lines.append("Yes: among these networks lower capacity wins as noise grows.")
@@ -134,11 +137,11 @@ def capacity_answer(relations: dict[str, dict[str, Relation]]) -> list[str]:
     return lines
 
 
-def _word(one: Relation) -> str:
+def _word(relation: Relation) -> str:
     """A direction needs both: the interval over items and the exchange of networks."""
-    if not math.isfinite(one.low) or not one.low * one.high > 0 or one.p >= 0.05:
+    if not math.isfinite(relation.low) or not relation.low * relation.high > 0 or relation.p >= 0.05:
         return "no relation can be told"
-    return "lower capacity does better" if one.value < 0 else "higher capacity does better"
+    return "lower capacity does better" if relation.value < 0 else "higher capacity does better"
 
 
 def capacity_markdown(document: dict[str, Any], reproduction: str) -> str:
@@ -159,26 +162,13 @@ def capacity_markdown(document: dict[str, Any], reproduction: str) -> str:
         "drawn again, the networks given; p: networks exchanged. A direction is named only where both agree.",
         "",
         *table(
-            (
-                "network",
-                "parameters",
-                "MMAC",
-                "benign %",
-                "correctable, original %",
-                "corrected %",
-                "slope, points",
-                "recovered, points",
-            ),
+            ("network", "parameters", "MMAC", *(heading for heading, _ in _COLUMNS.values())),
             (
                 (
                     row["name"],
                     f"{row['parameters']:,.0f}",
                     f"{row['macs'] / 1e6:.2f}",
-                    percent(row["benign"]),
-                    percent(row["correctable_original"], ".1f"),
-                    percent(row["correctable_corrected"], ".1f"),
-                    percent(row["slope"], "+.1f"),
-                    percent(row["recovered"], "+.1f"),
+                    *(percent(row[key], form) for key, (_, form) in _COLUMNS.items()),
                 )
                 for row in document["networks"]
             ),

@@ -35,12 +35,12 @@ def find_crossovers(compared: ComparedModels, sets: Sets, right: np.ndarray) -> 
     """All pairs a < b whose curves cross between N0 and 1, with the labels that made `right`."""
     benign = exact_counts(compared, compared.given, sets.benign)
     correctable = exact_counts(compared, right, sets.correctable)
-    found = {}
+    crossed = {}
     for a, b in combinations(range(len(compared.models)), 2):
-        one = crossover((benign[a], benign[b]), sets.n_benign, (correctable[a], correctable[b]), sets.n_correctable)
-        if one is not None:
-            found[a, b] = one
-    return found
+        at = crossover((benign[a], benign[b]), sets.n_benign, (correctable[a], correctable[b]), sets.n_correctable)
+        if at is not None:
+            crossed[a, b] = at
+    return crossed
 
 
 def curves(compared: ComparedModels, sets: Sets, draws: int, seed: int) -> dict[str, Any] | None:
@@ -94,10 +94,10 @@ def crossovers(
     `a` leads above the crossover, `b` below. Interval: paired differences resampled on C, normal on B (variance over
     items and seeds); conditional on the draws that have a crossover, whose share is given.
     """
-    found = find_crossovers(compared, sets, compared.corrected)
-    if not found:
+    crossed = find_crossovers(compared, sets, compared.corrected)
+    if not crossed:
         return []
-    place = {pair: k for k, pair in enumerate(zip(on_benign.a.tolist(), on_benign.b.tolist(), strict=True))}
+    position = {pair: k for k, pair in enumerate(zip(on_benign.a.tolist(), on_benign.b.tolist(), strict=True))}
     n_c, n_b = sets.n_correctable, sets.n_benign
     right = compared.corrected[:, sets.correctable].astype(np.float32)
     sums = [w @ right.T for _, w in resample_weights(np.arange(n_c), n_c, draws, seed)]
@@ -105,11 +105,12 @@ def crossovers(
     spread = _seed_variance(compared, compared.given, sets.benign)
     p_benign, p_correctable = holm(on_benign.p), holm(on_correctable.p)
     rows = []
-    for (i, j), one in found.items():
-        k = place[i, j]
+    for (i, j), at in crossed.items():
+        k = position[i, j]
         a, b = (i, j) if on_benign.difference[k] < 0 else (j, i)
         gap = -abs(float(on_benign.difference[k]))
-        wins, losses = float(on_benign.a_only[k]), float(on_benign.b_only[k])
+        only = ((float(tests.a_only[k]), float(tests.b_only[k])) for tests in (on_benign, on_correctable))
+        (wins, losses), (wins_c, losses_c) = (pair if a == i else pair[::-1] for pair in only)
         error = math.sqrt(max(0.0, (wins + losses) / n_b - gap**2) / n_b + spread[i] + spread[j])
         below = generator(seed, "crossover", compared.models[a].name, compared.models[b].name).normal(gap, error, draws)
         above = share[:, a] - share[:, b]
@@ -117,23 +118,21 @@ def crossovers(
         stars = below[crossing] / (below[crossing] - above[crossing])
         limits = np.percentile(stars, [2.5, 50, 97.5]).tolist() if len(stars) else [None, None, None]
         interval = dict(zip(("low", "median", "high"), limits, strict=True))
-        only = (on_correctable.a_only[k], on_correctable.b_only[k])
-        a_only, b_only = only if a == i else only[::-1]
         rows.append(
             {
                 "a": compared.models[a].name,
                 "b": compared.models[b].name,
-                "prevalence": float(one.prevalence),
-                "exact": f"{one.prevalence.numerator}/{one.prevalence.denominator}",
-                "increase_points": 100 * float(one.increase),
-                "benign_left": float(one.benign_left),
-                "benign_removed": 1 - float(one.benign_left) / n_b,
+                "prevalence": float(at.prevalence),
+                "exact": f"{at.prevalence.numerator}/{at.prevalence.denominator}",
+                "increase_points": 100 * float(at.increase),
+                "benign_left": float(at.benign_left),
+                "benign_removed": 1 - float(at.benign_left) / n_b,
                 "n_correctable": n_c,
                 "interval": {**interval, "share_of_draws": float(crossing.mean())},
-                "correctable_a_only": float(a_only),
-                "correctable_b_only": float(b_only),
-                "benign_a_only": wins if a == i else losses,
-                "benign_b_only": losses if a == i else wins,
+                "correctable_a_only": wins_c,
+                "correctable_b_only": losses_c,
+                "benign_a_only": wins,
+                "benign_b_only": losses,
                 "p_correctable": float(on_correctable.p[k]),
                 "p_benign": float(on_benign.p[k]),
                 "p_correctable_holm": float(p_correctable[k]),
@@ -155,15 +154,15 @@ def check_by_simulation(compared: ComparedModels, sets: Sets, draws: int, seed: 
     for wanted in CHECKED:
         if wanted <= sets.prevalence:
             continue
-        kept = benign_left(wanted, sets.n_benign, sets.n_correctable)
-        if not kept:
+        left = benign_left(wanted, sets.n_benign, sets.n_correctable)
+        if not left:
             continue
-        found = simulate(right, on_c, sets.n_correctable, kept, draws, generator(seed, "simulation", str(wanted)))
-        share = sets.n_correctable / (sets.n_correctable + kept)
+        simulated = simulate(right, on_c, sets.n_correctable, left, draws, generator(seed, "simulation", str(wanted)))
+        share = sets.n_correctable / (sets.n_correctable + left)
         closed = accuracy_at(np.array(share), benign, on_c / sets.n_correctable)
-        error = [simulated_sd(float(b), sets.n_benign, sets.n_correctable, kept) / math.sqrt(draws) for b in benign]
-        away = np.abs(found.mean(axis=0) - closed)
+        error = [simulated_sd(float(b), sets.n_benign, sets.n_correctable, left) / math.sqrt(draws) for b in benign]
+        away = np.abs(simulated.mean(axis=0) - closed)
         z = float(np.max(np.divide(away, error, out=np.zeros_like(away), where=np.array(error) > 0)))
         worst = max(worst, z)
-        points.append({"prevalence": share, "benign_kept": kept, "largest_deviation_in_standard_errors": z})
+        points.append({"prevalence": share, "benign_kept": left, "largest_deviation_in_standard_errors": z})
     return {"draws": draws, "points": points, "largest": worst, "tolerance": TOLERANCE, "agrees": worst <= TOLERANCE}

@@ -58,10 +58,9 @@ def draw(compared: ComparedModels, sets: Sets, judged: Judged, draws: int, seed:
     given, corrected = judged_right(compared, sets, judged)
     keeps = sets.pruned[rows].astype(np.float32)
     fixed = (sets.state[rows] == GUESSED).astype(np.float32)
-    shape = (draws, networks)
-    full, before, after = np.empty(shape), np.empty(shape), np.empty(shape)
+    full, before, after = np.empty((3, draws, networks))
     posterior = judged.posterior
-    drawn = None if posterior is None else (np.empty(shape), np.empty(shape))
+    drawn = None if posterior is None else np.empty((2, draws, networks))
     for start, weights in resample_weights(code, u + len(rows), draws, seed):
         stop = start + len(weights)
         shared, own = weights[:, :u] @ table, weights[:, u:]
@@ -73,10 +72,10 @@ def draw(compared: ComparedModels, sets: Sets, judged: Judged, draws: int, seed:
         after[start:stop] = (shared + (own * (keeps - fixed)) @ given + (own * fixed) @ corrected) / size
         if drawn is not None and posterior is not None:
             benign, guessed = drawn_states(posterior, "labels", range(start, stop), seed)
-            one, two = own * benign, own * guessed
-            size = np.maximum(total + (one + two).sum(axis=1, dtype=np.float64), 1)[:, None]
-            drawn[0][start:stop] = (shared + (one + two) @ given) / size
-            drawn[1][start:stop] = (shared + one @ given + two @ corrected) / size
+            right, wrong = own * benign, own * guessed
+            size = np.maximum(total + (right + wrong).sum(axis=1, dtype=np.float64), 1)[:, None]
+            drawn[0][start:stop] = (shared + (right + wrong) @ given) / size
+            drawn[1][start:stop] = (shared + right @ given + wrong @ corrected) / size
     mix = _mixer(compared, draws, seed)
     mixed = (None, None) if drawn is None else (mix(drawn[0]), mix(drawn[1]))
     return Draws(mix(full), mix(before), mix(after), *mixed)
@@ -85,7 +84,7 @@ def draw(compared: ComparedModels, sets: Sets, judged: Judged, draws: int, seed:
 def judged_right(compared: ComparedModels, sets: Sets, judged: Judged) -> tuple[np.ndarray, np.ndarray]:
     """Right by the given label and by the guess, float32 (judged rows, networks)."""
     given = compared.given[:, judged.rows].T.astype(np.float32)
-    top = np.stack([one.top1[judged.rows] for one in compared.predictions])
+    top = np.stack([prediction.top1[judged.rows] for prediction in compared.predictions])
     # A correction may be another label than the guess (a reviewer named a third class): what is corrected, counts.
     label = np.where(sets.correctable[judged.rows], sets.corrected[judged.rows], judged.guess)
     return given, (top == label).T.astype(np.float32)
@@ -135,7 +134,7 @@ def summary_of_signs(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray,
     opposite = np.zeros(before.shape[1] * (before.shape[1] - 1) // 2)
     taus = []
     for k in range(0, len(before), _BLOCK):
-        one, two = pair_signs(before[k : k + _BLOCK]), pair_signs(after[k : k + _BLOCK])
-        opposite += (one * two < 0).sum(axis=0)
-        taus.append(kendall_tau(one, two))
+        first, second = pair_signs(before[k : k + _BLOCK]), pair_signs(after[k : k + _BLOCK])
+        opposite += (first * second < 0).sum(axis=0)
+        taus.append(kendall_tau(first, second))
     return opposite / len(before), np.concatenate(taus)

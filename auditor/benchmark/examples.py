@@ -24,9 +24,9 @@ def examples(inputs: Inputs, predictions: list[Prediction], k: int) -> list[dict
     """
     given_labels, judged, dataset = inputs.given_labels, inputs.judged, inputs.dataset
     sets = make_sets(judged, given_labels, k)
-    place = {int(row): j for j, row in enumerate(judged.rows)}
+    position = {int(row): j for j, row in enumerate(judged.rows)}
     rows = np.flatnonzero(sets.correctable).tolist()
-    votes = {row: dict(judged.votes[place[row]]) if judged.votes else {} for row in rows}
+    votes = {row: dict(judged.votes[position[row]]) if judged.votes else {} for row in rows}
     # Votes that were not for the correction, fewest first; then by row, so that equal ones keep an order.
     rows.sort(key=lambda row: (votes[row].get("given", 0), -max(votes[row].values(), default=0), row))
     compared = compare_models(predictions, given_labels, sets)

@@ -98,8 +98,8 @@ def load_given_labels(path: Path, index: Path | None = None, class_names: Sequen
     """
     where = repr(str(path))
     column = read_labels(path)
-    ids = None if column.row_names is None else [str(one) for one in column.row_names]
-    if ids is not None and all(whole_number(one) == k for k, one in enumerate(ids)):
+    ids = None if column.row_names is None else [str(name) for name in column.row_names]
+    if ids is not None and all(whole_number(name) == k for k, name in enumerate(ids)):
         ids = None  # plain row numbers
     names = read_index(index) if index is not None else ids
     encoded = encode_supplied(one_column(column.values, where), class_names, where)
@@ -110,16 +110,10 @@ def load_given_labels(path: Path, index: Path | None = None, class_names: Sequen
 
 def labels_of_dataset(dataset: Dataset) -> GivenLabels:
     """Labels and names of a data set of one split, in the order of its rows."""
-    order = np.argsort(dataset.items.index, kind="stable")
-    if not np.array_equal(dataset.items.index[order], np.arange(len(order))):
-        raise DataError(f"the rows of {dataset.name!r} are not numbered from 0 to {len(order) - 1}.", "Name one split.")
-    if not np.array_equal(order, np.arange(len(order))):
-        raise DataError(f"the rows of {dataset.name!r} are not in their order.", "Name one split.")
+    if not np.array_equal(dataset.items.index, np.arange(len(dataset))):
+        last = len(dataset) - 1
+        raise DataError(f"the rows of {dataset.name!r} are not numbered from 0 to {last} in order.", "Name one split.")
     ids, paths = tuple(map(str, dataset.items.ids)), dataset.items.paths
-    return GivenLabels(
-        np.asarray(dataset.labels, np.int64),
-        repr(dataset.name),
-        tuple(dataset.class_names),
-        ids,
-        None if paths is None else tuple(map(str, paths)),
-    )
+    other = None if paths is None else tuple(map(str, paths))
+    labels = np.asarray(dataset.labels, np.int64)
+    return GivenLabels(labels, repr(dataset.name), tuple(dataset.class_names), ids, other)

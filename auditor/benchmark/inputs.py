@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.benchmark.given_labels import GivenLabels, labels_of_dataset, load_given_labels
+from auditor.benchmark.run import count_sets
 from auditor.benchmark.verdicts.judged import Judged
 from auditor.benchmark.verdicts.label_lists import judge_lists
 from auditor.benchmark.verdicts.patch import judge_patch
@@ -55,10 +56,10 @@ def open_split(reference: str, split: str | None, settings: Settings) -> Dataset
     """One split of a data set: the one named, the only one, or ``test``."""
     if split is not None:
         return open_dataset(reference, settings, split=split)
-    found = open_dataset(reference, settings)
-    splits = sorted(set(found.items.splits.tolist()))
+    dataset = open_dataset(reference, settings)
+    splits = sorted(set(dataset.items.splits.tolist()))
     if len(splits) == 1:
-        return found
+        return dataset
     if "test" not in splits:
         raise UsageError(f"{reference!r} has the splits {', '.join(splits)}.", "Name one with --split.")
     return open_dataset(reference, settings, split="test")
@@ -110,16 +111,24 @@ def load_inputs(
             given_labels = replace(given_labels, other_names=tuple(read_index(index)))
     else:
         raise UsageError("no labels.", "Give them with --labels FILE, or name a data set.")
+    path = patch or verdicts
+    assert path is not None
     if patch is not None:
         if not patch.is_file():
             raise UnreadableError(f"no patch at {str(patch)!r}.", "Check the path.")
-        return Inputs(given_labels, judge_patch(patch, given_labels, dataset), dataset, _name(dataset, patch))
-    assert verdicts is not None
-    kind, content = _kind(verdicts)
-    if kind == "lists":
-        return Inputs(given_labels, judge_lists(verdicts, given_labels), dataset, _name(dataset, verdicts))
-    judged = judge_published(content, given_labels)
-    return Inputs(_with_names(given_labels, content), judged, dataset, _name(dataset, verdicts))
+        judged = judge_patch(patch, given_labels, dataset)
+    elif (content := _published(path)) is None:
+        judged = judge_lists(path, given_labels)
+    else:
+        judged = judge_published(content, given_labels)
+        given_labels = _with_names(given_labels, content)
+    if dataset is not None:
+        name = dataset.name
+    elif path.name == "mturk.json":  # as all published files are called: their folder says more
+        name = path.parent.name or path.stem
+    else:
+        name = path.name.removesuffix(SUFFIX)
+    return Inputs(given_labels, judged, dataset, name)
 
 
 def _of_run(
@@ -131,24 +140,16 @@ def _of_run(
         given = load_given_labels(labels, None, given_labels.class_names)
         if given.labels.tolist() != given_labels.labels.tolist():
             raise DataError(f"{given.source} are not the labels of the run {opened.id!r}.", "Leave --labels out.")
-    return Inputs(
-        given_labels, judge_run(opened, given_labels, ids, store), dataset, str(opened.manifest["data"]["name"])
-    )
+    judged = judge_run(opened, given_labels, ids, store)
+    return Inputs(given_labels, judged, dataset, str(opened.manifest["data"]["name"]))
 
 
-def _name(dataset: Dataset | None, path: Path) -> str:
-    if dataset is not None:
-        return dataset.name
-    # Published files are all called mturk.json: their folder says more.
-    return path.parent.name or path.stem if path.name == "mturk.json" else path.name.removesuffix(SUFFIX)
-
-
-def _kind(path: Path) -> tuple[str, Any]:
-    """Published verdicts, or lists of accepted labels?"""
+def _published(path: Path) -> list[PublishedItem] | None:
+    """The items of published verdicts; None for lists of accepted labels."""
     value = read_json(path)
-    if isinstance(value, list) and value and all(isinstance(one, list) for one in value):
-        return "lists", value
-    return "published", parse_published(value, repr(str(path)))
+    if isinstance(value, list) and value and all(isinstance(labels, list) for labels in value):
+        return None
+    return parse_published(value, repr(str(path)))
 
 
 def _with_names(given_labels: GivenLabels, items: list[PublishedItem]) -> GivenLabels:
@@ -173,8 +174,8 @@ def countable_only(path: Path, without_labels: bool) -> bool:
     """Whether these are published verdicts that can be counted but not put on rows: no labels, or several per item."""
     if path.name.endswith(".jsonl"):
         return False
-    kind, content = _kind(path)
-    return kind == "published" and (without_labels or content[0].schema in ("audioset", "amazon"))
+    items = _published(path)
+    return items is not None and (without_labels or items[0].schema in ("audioset", "amazon"))
 
 
 def verdict_facts(
@@ -216,17 +217,12 @@ def verdict_facts(
             raise DataError("amazon has no label file to check against.", "Leave --labels out.")
         else:
             given_labels = load_given_labels(labels, index)
-            _add_sets(facts, given_labels, judge_published(items, given_labels), k, flagged)
-            size = len(given_labels)
+            judged, size = judge_published(items, given_labels), len(given_labels)
+            if flagged is not None and flagged > len(judged.rows):
+                only_some = "only a sample of the doubted rows was judged: there are no benign and correctable sets"
+                facts["notes"].append(only_some)
+            else:
+                sizes = count_sets(judged, given_labels, k)
+                facts |= {name: getattr(sizes, name) for name in _SIZES}
         facts["checked_against_labels"] = True
     return {**facts, "table_1": table_1(errors, checked, size, flagged)}
-
-
-def _add_sets(facts: dict[str, Any], given_labels: GivenLabels, judged: Judged, k: int, flagged: int | None) -> None:
-    from auditor.benchmark.run import count_sets
-
-    if flagged is not None and flagged > len(judged.rows):
-        facts["notes"].append("only a sample of the doubted rows was judged: there are no benign and correctable sets")
-        return
-    found = count_sets(judged, given_labels, k)
-    facts |= {name: getattr(found, name) for name in _SIZES}

@@ -37,22 +37,22 @@ def drawn_claims(
     outside[judged.rows] = False
     given, corrected = (right.astype(int) for right in judged_right(compared, sets, judged))
     benign, guessed = drawn_states(judged.posterior, "claims", range(DRAWS), seed)
-    found = {}
+    shares = {}
     for pair in pairs:
-        one, two = compared.models[a[pair]].networks, compared.models[b[pair]].networks
-        if len(one) > 1 or len(two) > 1:
+        (i, *more), (j, *others) = (compared.models[model[pair]].networks for model in (a, b))
+        if more or others:
             continue
-        x, y = compared.given[one[0]], compared.given[two[0]]
+        x, y = compared.given[i], compared.given[j]
         wins, losses = int((x & ~y)[outside].sum()), int((y & ~x)[outside].sum())
-        gap, moved = (right[:, one[0]] - right[:, two[0]] for right in (given, corrected))
+        gap, moved = (right[:, i] - right[:, j] for right in (given, corrected))
         declared = 0
         for k in range(DRAWS):
-            kept, changed = benign[k] | guessed[k], guessed[k]
-            first = _tally(wins, losses, gap[kept])
-            second = _tally(wins, losses, np.where(changed, moved, gap)[kept])
+            stays, changed = benign[k] | guessed[k], guessed[k]
+            first = _tally(wins, losses, gap[stays])
+            second = _tally(wins, losses, np.where(changed, moved, gap)[stays])
             declared += _declared(first, second, (moved - gap)[changed], len(a))
-        found[int(pair)] = declared / DRAWS
-    return found
+        shares[int(pair)] = declared / DRAWS
+    return shares
 
 
 def _tally(wins: int, losses: int, gaps: np.ndarray) -> tuple[int, int]:

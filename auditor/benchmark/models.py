@@ -102,16 +102,16 @@ def compare_models(predictions: Sequence[Prediction], given_labels: GivenLabels,
     DataError
         If a seed of a model is there twice, or a model with and without seed.
     """
-    top = np.stack([one.top1 for one in predictions])
+    top = np.stack([prediction.top1 for prediction in predictions])
     given = top == given_labels.labels
     corrected = np.where(sets.correctable, top == sets.corrected, given)
     accepted = corrected.copy()
     for row, labels in sets.several.items():
         accepted[:, row] = np.isin(top[:, row], labels)
     groups: dict[str, list[tuple[int | None, int]]] = {}
-    for k, one in enumerate(predictions):
-        match = _SEED.match(one.name)
-        name, seed = (match["name"], int(match["seed"])) if match else (one.name, None)
+    for k, prediction in enumerate(predictions):
+        match = _SEED.match(prediction.name)
+        name, seed = (match["name"], int(match["seed"])) if match else (prediction.name, None)
         groups.setdefault(name, []).append((seed, k))
     models = []
     for name, members in groups.items():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from auditor.benchmark.models import ComparedModels
+from auditor.benchmark.result import records
 from auditor.stats.paired import discordant_counts, holm, mcnemar, mcnemar_greater, seeded_greater, sign_flip
 
 #: Family-wise level of every claim.
@@ -69,8 +72,8 @@ def compare_pairs(compared: ComparedModels, right: np.ndarray, rows: np.ndarray)
     n = inside.shape[1]
     a, b = np.triu_indices(len(compared.models), 1)
     if n == 0:
-        zero, one = np.zeros(len(a)), np.ones(len(a))
-        return PairTests(a, b, zero, zero, zero, one, one, one)
+        zeros, ones = np.zeros(len(a)), np.ones(len(a))
+        return PairTests(a, b, zeros, zeros, zeros, ones, ones, ones)
     table = discordant_counts(inside)
     mixing = compared.mixing
     only = mixing @ table.astype(np.float64) @ mixing.T  # mean over pairs of seeds
@@ -154,31 +157,47 @@ def real_flips(before: PairTests, after: PairTests, change: np.ndarray) -> tuple
         return [], 0
     up = before.difference > 0
     first, second = np.where(up, before.p_greater, before.p_less), np.where(up, after.p_less, after.p_greater)
-    first_adjusted, second_adjusted, change_adjusted = holm(first), holm(second), holm(change)
-    found: list[dict[str, Any]] = []
-    real = 0
+    tests = with_holm(original=first, corrected=second, change=change)
+    sides = np.maximum(tests["p_original_holm"], tests["p_corrected_holm"]) < LEVEL
+    moved = tests["p_change_holm"] < LEVEL
+    table = pd.DataFrame(
+        {
+            "pair": np.arange(len(up)),
+            "a": np.where(up, before.a, before.b),
+            "b": np.where(up, before.b, before.a),
+            "difference_original": np.abs(before.difference),
+            "difference_corrected": -np.abs(after.difference),
+            **tests,
+            "real": sides | moved,
+            "reason": np.select([sides, moved], [BOTH_SIDES, CHANGE], "not significant"),
+        }
+    )
     # A tie on either side is no flip.
     tie = (np.abs(before.difference) < 1e-12) | (np.abs(after.difference) < 1e-12)
-    for k in np.flatnonzero(~tie & (before.difference * after.difference < 0)):
-        sides = bool(first_adjusted[k] < LEVEL and second_adjusted[k] < LEVEL)
-        moved = bool(change_adjusted[k] < LEVEL)
-        lead, follow = (before.a[k], before.b[k]) if up[k] else (before.b[k], before.a[k])
-        found.append(
-            {
-                "pair": int(k),
-                "a": int(lead),
-                "b": int(follow),
-                "difference_original": float(abs(before.difference[k])),
-                "difference_corrected": -float(abs(after.difference[k])),
-                "p_original": float(first[k]),
-                "p_original_holm": float(first_adjusted[k]),
-                "p_corrected": float(second[k]),
-                "p_corrected_holm": float(second_adjusted[k]),
-                "p_change": float(change[k]),
-                "p_change_holm": float(change_adjusted[k]),
-                "real": sides or moved,
-                "reason": BOTH_SIDES if sides else CHANGE if moved else "not significant",
-            }
-        )
-        real += sides or moved
-    return found, real
+    flips = table[~tie & (before.difference * after.difference < 0)]
+    return flips.to_dict("records"), int(flips["real"].sum())
+
+
+def pair_rows(
+    names: Sequence[str], before: PairTests, after: PairTests, change: np.ndarray, p_flip: np.ndarray
+) -> list[dict[str, Any]]:
+    """Every pair with its tests; arguments as in `real_flips`, and the share of draws with opposite orders."""
+    if not len(before.a):
+        return []
+    labels, sides = np.array(names, dtype=object), (("original", before), ("corrected", after))
+    return records(
+        a=labels[before.a],
+        b=labels[before.b],
+        **{f"difference_{side}": tests.difference for side, tests in sides},
+        **{f"discordant_{side}": np.stack([tests.a_only, tests.b_only], 1).tolist() for side, tests in sides},
+        **with_holm(original=before.p, corrected=after.p, change=change),
+        p_flip=p_flip,
+    )
+
+
+def with_holm(**tests: np.ndarray) -> dict[str, np.ndarray]:
+    """``p_NAME`` of each test of all pairs, and ``p_NAME_holm``, adjusted."""
+    columns: dict[str, np.ndarray] = {}
+    for name, p in tests.items():
+        columns |= {f"p_{name}": p, f"p_{name}_holm": holm(p)}
+    return columns

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
+
+import pandas as pd
 
 from auditor.core.files import json_value
 
@@ -101,6 +103,11 @@ class BenchmarkResult:
     caveats: tuple[str, ...] = ()
     conditions: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+
+def records(**columns: Any) -> list[dict[str, Any]]:
+    """Rows of a table that is given by its columns, each value one of Python's own."""
+    return cast("list[dict[str, Any]]", pd.DataFrame(columns).to_dict("records"))
 
 
 def to_document(result: BenchmarkResult) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,9 @@ from auditor.benchmark.draws import Draws, draw, interval, rank_interval, summar
 from auditor.benchmark.given_labels import GivenLabels
 from auditor.benchmark.label_draws import drawn_claims
 from auditor.benchmark.models import ComparedModels, compare_models
-from auditor.benchmark.pairs import PairTests, change_p, compare_pairs, real_flips
+from auditor.benchmark.pairs import PairTests, change_p, compare_pairs, pair_rows, real_flips
 from auditor.benchmark.readers.base import Prediction
-from auditor.benchmark.result import BenchmarkResult, ModelResult
+from auditor.benchmark.result import BenchmarkResult, ModelResult, records
 from auditor.benchmark.selection import agreement_with_guesses, audit_ranking
 from auditor.benchmark.sentences import caveats, headline
 from auditor.benchmark.sets import Sets, make_sets
@@ -25,7 +25,6 @@ from auditor.core.errors import UsageError
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.progress import Progress, SilentProgress
 from auditor.stats.intervals import clopper_pearson
-from auditor.stats.paired import holm
 from auditor.stats.ranks import kendall_tau, min_ranks, pair_signs, rank_bounds, spearman, tie_groups
 
 #: Draws of the simulation that checks the closed form.
@@ -60,13 +59,10 @@ def count_sets(judged: Judged, given_labels: GivenLabels, k: int | None = None) 
         k,
         counts,
         len(given_labels),
-        sets.n_benign,
-        sets.n_correctable,
-        len(given_labels) - sets.n_pruned,
-        sets.n_pruned,
-        int(sets.lenient.sum()),
-        sets.prevalence,
-        100 * counts["errors"] / len(given_labels),
+        **sets.sizes(),
+        n_unknown=len(given_labels) - sets.n_pruned,
+        n_lenient=int(sets.lenient.sum()),
+        percent_error=100 * counts["errors"] / len(given_labels),
         notes=tuple(judged.notes),
     )
 
@@ -118,7 +114,7 @@ def benchmark(
     tell.stage(
         "compare", f"{len(compared.models)} models, {len(given_labels):,} rows, {sets.n_correctable:,} correctable"
     )
-    tests = _test(compared, sets)
+    tests = _Tests(compared, sets)
     tell.stage("resample", f"{draws:,} draws")
     resampled = draw(compared, sets, judged, draws, seed)
     result = replace(
@@ -133,8 +129,8 @@ def benchmark(
         result,
         crossovers=tuple(crossovers(compared, sets, tests.on_benign, tests.after_on_correctable, draws, seed)),
         crossovers_original=tuple(
-            {"a": compared.names[i], "b": compared.names[j], "prevalence": float(one.prevalence)}
-            for (i, j), one in find_crossovers(compared, sets, compared.given).items()
+            {"a": compared.names[i], "b": compared.names[j], "prevalence": float(at.prevalence)}
+            for (i, j), at in find_crossovers(compared, sets, compared.given).items()
         ),
         kendall_tau=correlation["pruned"]["kendall"],
         rank_correlation=correlation,
@@ -145,39 +141,23 @@ def benchmark(
         audit=audit_ranking(compared, sets, judged, draws, seed),
         label_uncertainty=_uncertainty(resampled, judged, len(compared.models)),
     )
-    more = {
-        "draws": draws,
-        "seed": seed,
-        "machine": describe_machine(),
-        "versions": package_versions(),
-        "seconds": round(time.perf_counter() - began, 2),
-    }
-    return replace(
-        result, headline=headline(result), caveats=tuple(caveats(result)), conditions={**(conditions or {}), **more}
-    )
+    environment = {"machine": describe_machine(), "versions": package_versions()}
+    spent = {"seconds": round(time.perf_counter() - began, 2)}
+    conditions = {**(conditions or {}), "draws": draws, "seed": seed, **environment, **spent}
+    return replace(result, headline=headline(result), caveats=tuple(caveats(result)), conditions=conditions)
 
 
-@dataclass(frozen=True, eq=False)
 class _Tests:
     """Tests of all pairs: on pruned rows with both labels, on benign and on correctable rows, and of the change."""
 
-    before: PairTests
-    after: PairTests
-    on_benign: PairTests
-    before_on_correctable: PairTests
-    after_on_correctable: PairTests
-    change: np.ndarray
-
-
-def _test(compared: ComparedModels, sets: Sets) -> _Tests:
-    return _Tests(
-        compare_pairs(compared, compared.given, sets.pruned),
-        compare_pairs(compared, compared.corrected, sets.pruned),
-        compare_pairs(compared, compared.given, sets.benign),
-        compare_pairs(compared, compared.given, sets.correctable),
-        compare_pairs(compared, compared.corrected, sets.correctable),
-        change_p(compared, sets.correctable),
-    )
+    def __init__(self, compared: ComparedModels, sets: Sets) -> None:
+        given, corrected = compared.given, compared.corrected
+        self.before = compare_pairs(compared, given, sets.pruned)
+        self.after = compare_pairs(compared, corrected, sets.pruned)
+        self.on_benign = compare_pairs(compared, given, sets.benign)
+        self.before_on_correctable = compare_pairs(compared, given, sets.correctable)
+        self.after_on_correctable = compare_pairs(compared, corrected, sets.correctable)
+        self.change = change_p(compared, sets.correctable)
 
 
 def _order_changes(
@@ -191,12 +171,12 @@ def _order_changes(
     uncertain = drawn_claims(compared, sets, judged, [f["pair"] for f in flips], seed)
     defined = taus[np.isfinite(taus)]
     return {
-        "flips": tuple(_told(f, names, probability, uncertain) for f in flips),
+        "flips": tuple(_flip_row(f, names, probability, uncertain) for f in flips),
         "n_flips_real": real,
-        "flips_correctable": tuple(_told(f, names, None, {}) for f in flips_c),
+        "flips_correctable": tuple(_flip_row(f, names, None, {}) for f in flips_c),
         "n_flips_correctable_real": real_c,
         "n_pairs": len(tests.before.a),
-        "pairs": tuple(_pairs(compared, tests.before, tests.after, tests.change, probability)),
+        "pairs": tuple(pair_rows(names, tests.before, tests.after, tests.change, probability)),
         "kendall_tau_interval": tuple(interval(defined).tolist()) if len(defined) else None,
         "tie_groups": {
             "original": _ties(compared, compared.given, sets, tests.before),
@@ -217,7 +197,7 @@ def _models(
         "correctable_original": exact_counts(compared, compared.given, sets.correctable),
         "correctable_corrected": exact_counts(compared, compared.corrected, sets.correctable),
     }
-    whole = {key: [int(c) if c.denominator == 1 else float(c) for c in found] for key, found in counts.items()}
+    whole = {key: [int(c) if c.denominator == 1 else float(c) for c in of_models] for key, of_models in counts.items()}
     pruned = {
         side: np.array([float((b + c) / sets.n_pruned) for b, c in zip(counts["benign"], counts[key], strict=True)])
         for side, key in (("original", "correctable_original"), ("corrected", "correctable_corrected"))
@@ -234,12 +214,11 @@ def _models(
         side: compared.mixing @ (compared.counts(right, sets.lenient) / max(1, int(sets.lenient.sum())))
         for side, right in (("original", compared.given), ("corrected", compared.accepted))
     }
+    on_correctable = ("correctable_original", "correctable_corrected")
     rows = []
     for k, model in enumerate(compared.models):
-        on_c = {
-            key: whole[key][k] / n["correctable"] if n["correctable"] else None
-            for key in ("correctable_original", "correctable_corrected")
-        }
+        shares = [whole[key][k] / n["correctable"] if n["correctable"] else None for key in on_correctable]
+        exact = {key: _exact_limits(counts[key][k], n["correctable"], len(model.networks)) for key in on_correctable}
         rows.append(
             ModelResult(
                 model.name,
@@ -248,14 +227,11 @@ def _models(
                 float(counts["full"][k] / n["full"]),
                 float(pruned["original"][k]),
                 float(pruned["corrected"][k]),
-                on_c["correctable_original"],
-                on_c["correctable_corrected"],
+                shares[0],
+                shares[1],
                 float(counts["benign"][k] / n["benign"]) if n["benign"] else 0.0,
                 {key: whole[key][k] for key in counts},
-                {
-                    **{key: tuple(v[:, k].tolist()) for key, v in limits.items()},
-                    **{key: _exact_limits(counts[key][k], n["correctable"], len(model.networks)) for key in on_c},
-                },
+                {**{key: tuple(v[:, k].tolist()) for key, v in limits.items()}, **exact},
                 {side: int(r[k]) for side, r in ranks.items()},
                 {side: (int(low[k]), int(high[k])) for side, (low, high) in bounds.items()},
                 {side: (int(b[0, k]), int(b[1, k])) for side, b in boot.items()},
@@ -272,8 +248,8 @@ def _exact_limits(count: Any, n: int, networks: int) -> tuple[float, float] | No
     """Clopper-Pearson for one network; means over seeds are no counts and get none."""
     if not n or networks > 1:
         return None
-    found = clopper_pearson(int(count), n)
-    return found.low, found.high
+    limits = clopper_pearson(int(count), n)
+    return limits.low, limits.high
 
 
 def _top_k(compared: ComparedModels, networks: tuple[int, ...]) -> dict[str, int] | None:
@@ -288,51 +264,22 @@ def _seeds(compared: ComparedModels, sets: Sets, k: int) -> list[dict[str, Any]]
     if len(model.networks) < 2:
         return []
     networks = list(model.networks)
-    accuracies = {
-        "full_original": compared.given[networks].mean(axis=1),
-        "pruned_original": compared.counts(compared.given, sets.pruned)[networks] / sets.n_pruned,
-        "pruned_corrected": compared.counts(compared.corrected, sets.pruned)[networks] / sets.n_pruned,
-    }
-    return [
-        {"seed": seed, **{name: float(values[j]) for name, values in accuracies.items()}}
-        for j, seed in enumerate(model.seeds)
-    ]
+    return records(
+        seed=model.seeds,
+        full_original=compared.given[networks].mean(axis=1),
+        pruned_original=compared.counts(compared.given, sets.pruned)[networks] / sets.n_pruned,
+        pruned_corrected=compared.counts(compared.corrected, sets.pruned)[networks] / sets.n_pruned,
+    )
 
 
-def _told(
+def _flip_row(
     flip: dict[str, Any], names: list[str], probability: np.ndarray | None, uncertain: Mapping[int, float]
 ) -> dict[str, Any]:
     k = flip.pop("pair")
-    told = {**flip, "a": names[flip["a"]], "b": names[flip["b"]]}
+    row = {**flip, "a": names[flip["a"]], "b": names[flip["b"]]}
     if probability is not None:
-        told |= {"p_flip": float(probability[k]), "share_of_label_draws_declared": uncertain.get(k)}
-    return told
-
-
-def _pairs(
-    compared: ComparedModels, before: PairTests, after: PairTests, change: np.ndarray, probability: np.ndarray
-) -> list[dict[str, Any]]:
-    if not len(before.a):
-        return []
-    adjusted = [holm(before.p), holm(after.p), holm(change)]
-    return [
-        {
-            "a": compared.names[i],
-            "b": compared.names[j],
-            "difference_original": float(before.difference[k]),
-            "difference_corrected": float(after.difference[k]),
-            "discordant_original": [float(before.a_only[k]), float(before.b_only[k])],
-            "discordant_corrected": [float(after.a_only[k]), float(after.b_only[k])],
-            "p_original": float(before.p[k]),
-            "p_original_holm": float(adjusted[0][k]),
-            "p_corrected": float(after.p[k]),
-            "p_corrected_holm": float(adjusted[1][k]),
-            "p_change": float(change[k]),
-            "p_change_holm": float(adjusted[2][k]),
-            "p_flip": float(probability[k]),
-        }
-        for k, (i, j) in enumerate(zip(before.a.tolist(), before.b.tolist(), strict=True))
-    ]
+        row |= {"p_flip": float(probability[k]), "share_of_label_draws_declared": uncertain.get(k)}
+    return row
 
 
 def _ties(compared: ComparedModels, right: np.ndarray, sets: Sets, tests: PairTests) -> list[list[str]]:
@@ -342,29 +289,25 @@ def _ties(compared: ComparedModels, right: np.ndarray, sets: Sets, tests: PairTe
 
 
 def _correlations(compared: ComparedModels, sets: Sets) -> dict[str, Any]:
-    found = {}
+    correlations = {}
     for name, rows in (("pruned", sets.pruned), ("correctable", sets.correctable)):
-        one, two = (compared.mixing @ compared.counts(right, rows) for right in (compared.given, compared.corrected))
-        found[name] = {"spearman": spearman(one, two), "kendall": float(kendall_tau(pair_signs(one), pair_signs(two)))}
-    return found
+        first, second = (compared.mixing @ compared.counts(r, rows) for r in (compared.given, compared.corrected))
+        tau = float(kendall_tau(pair_signs(first), pair_signs(second)))
+        correlations[name] = {"spearman": spearman(first, second), "kendall": tau}
+    return correlations
 
 
 def _at(judged: Judged, given_labels: GivenLabels, predictions: Sequence[Prediction], k: int) -> dict[str, Any]:
     """Sets and rankings at another threshold: how far the result rests on the choice."""
     sets = make_sets(judged, given_labels, k)
     compared = compare_models(predictions, given_labels, sets)
-    one, two = (
-        pair_signs(compared.mixing @ compared.counts(r, sets.pruned)) for r in (compared.given, compared.corrected)
-    )
+    before, after = (compared.mixing @ compared.counts(r, sets.pruned) for r in (compared.given, compared.corrected))
     return {
         "agreement": k,
         "counts": judged.counts(k),
-        "n_benign": sets.n_benign,
-        "n_correctable": sets.n_correctable,
-        "n_pruned": sets.n_pruned,
-        "prevalence": sets.prevalence,
+        **sets.sizes(),
         "crossovers": len(find_crossovers(compared, sets, compared.corrected)),
-        "order_changes": int((one * two < 0).sum()),
+        "order_changes": int((pair_signs(before) * pair_signs(after) < 0).sum()),
         "rank_correlation": _correlations(compared, sets),
     }
 

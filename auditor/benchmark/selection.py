@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from auditor.benchmark.models import ComparedModels
+from auditor.benchmark.result import records
 from auditor.benchmark.sets import Sets
 from auditor.benchmark.verdicts.judged import GUESSED, Judged
 from auditor.core.files import json_value
@@ -56,28 +57,17 @@ def agreement_with_guesses(compared: ComparedModels, judged: Judged) -> dict[str
     n = int(known.sum())
     if not n:
         return {"applicable": False, "reason": "the source does not say which label was guessed"}
-    top = np.stack([one.top1[judged.rows[known]] for one in compared.predictions])
+    top = np.stack([prediction.top1[judged.rows[known]] for prediction in compared.predictions])
     hits = (top == judged.guess[known]).sum(axis=1)
     shares = compared.mixing @ (hits / n)
     flagged, z = stands_out(shares)
-    rows = []
-    for m, model in enumerate(compared.models):
-        limits = wilson(round(float(shares[m]) * n), n)
-        rows.append(
-            {
-                "name": model.name,
-                "agreement": float(shares[m]),
-                "low": limits.low,
-                "high": limits.high,
-                "z": float(z[m]),
-                "circular": bool(flagged[m]),
-            }
-        )
+    limits = [wilson(round(float(share) * n), n) for share in shares]
+    low, high = [limit.low for limit in limits], [limit.high for limit in limits]
     return {
         "applicable": True,
         "rows_with_a_guess": n,
         "median": float(np.median(shares)),
-        "models": rows,
+        "models": records(name=compared.names, agreement=shares, low=low, high=high, z=z, circular=flagged),
         "circular": [compared.models[m].name for m in np.flatnonzero(flagged)],
         "rule": f"robust z above {OUTLYING} and at least {100 * LEAST:.0f} points above the median",
     }
@@ -112,27 +102,18 @@ def audit_ranking(compared: ComparedModels, sets: Sets, judged: Judged, draws: i
         second = base + after[:, exact].sum(axis=1) + after[:, at[chosen]] @ w
         return first / size, second / size
 
-    original, found = accuracies(np.arange(len(at)))
+    original, estimated = accuracies(np.arange(len(at)))
     rng = generator(seed, "audit")
     drawn = np.array([accuracies(rng.integers(0, len(at), len(at)))[1] for _ in range(min(draws, 2000))])
-    limits = np.percentile(drawn, [2.5, 97.5], axis=0)
+    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
     everything = compared.mixing @ (compared.counts(compared.corrected, sets.pruned) / max(1, sets.n_pruned))
-    ranks = min_ranks(found)
     return {
         "applicable": True,
         "draws": len(at),
         "corrections_drawn": int(np.unique(at[inside & (fixed[at] > 0)]).size),
-        "kendall_tau_with_all_corrections": json_value(kendall_tau(pair_signs(found), pair_signs(everything))),
-        "same_first": bool(np.argmax(found) == np.argmax(everything)),
-        "models": [
-            {
-                "name": model.name,
-                "original": float(original[m]),
-                "corrected": float(found[m]),
-                "low": float(limits[0, m]),
-                "high": float(limits[1, m]),
-                "rank": int(ranks[m]),
-            }
-            for m, model in enumerate(compared.models)
-        ],
+        "kendall_tau_with_all_corrections": json_value(kendall_tau(pair_signs(estimated), pair_signs(everything))),
+        "same_first": bool(np.argmax(estimated) == np.argmax(everything)),
+        "models": records(
+            name=compared.names, original=original, corrected=estimated, low=low, high=high, rank=min_ranks(estimated)
+        ),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -68,6 +69,10 @@ class Sets:
     def prevalence(self) -> float:
         """N0 = |C| / |P|; 0 where nothing is left."""
         return self.n_correctable / self.n_pruned if self.n_pruned else 0.0
+
+    def sizes(self) -> dict[str, Any]:
+        """``n_benign, n_correctable, n_pruned, prevalence``."""
+        return {name: getattr(self, name) for name in ("n_benign", "n_correctable", "n_pruned", "prevalence")}
 
 
 def make_sets(judged: Judged, given_labels: GivenLabels, k: int) -> Sets:

@@ -12,12 +12,13 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import UnreadableError, UsageError
-from auditor.core.files import atomic_path, read_json, write_json
+from auditor.core.files import read_json, write_json
 from auditor.core.hashing import hash_strings
 from auditor.core.machine import cpu_count, describe_machine, package_versions
 from auditor.core.progress import Progress
 from auditor.core.registry import Registry
 from auditor.models.registry import MODELS
+from auditor.runs.tables import write_arrays
 from auditor.train.base import FitResult, Trainer
 from auditor.train.budget import BudgetClass, check_budget_class, reproduction_label
 from auditor.train.many import fit_entries, fit_name, open_rows, ready
@@ -142,8 +143,8 @@ def train_networks(
 def _store(folder: Path, name: str, seed: int, result: FitResult, ids: np.ndarray) -> dict[str, Any]:
     """Write the predictions of one network; its row of the manifest."""
     target = folder / f"{fit_name(name, seed)}.npz"
-    with atomic_path(target) as temporary, open(temporary, "wb") as handle:
-        np.savez(handle, pred_probs=result.probabilities.astype(np.float32), ids=np.asarray(ids, dtype=np.str_))
+    arrays = {"pred_probs": result.probabilities.astype(np.float32), "ids": np.asarray(ids, dtype=np.str_)}
+    write_arrays(target, arrays)
     return {
         "name": name,
         "seed": seed,
@@ -163,7 +164,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     UnreadableError
         If there is none, or of another schema.
     """
-    found = read_json(Path(folder) / MANIFEST)
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+    manifest = read_json(Path(folder) / MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
         raise UnreadableError(f"{str(Path(folder) / MANIFEST)!r} is not a list of trained networks.")
-    return found
+    return manifest

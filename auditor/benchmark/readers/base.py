@@ -76,11 +76,8 @@ class Reader(Protocol):
 
 def plain_name(stem: str) -> str:
     """Name of the model in the name of a file: without what says that these are predictions."""
-    found = _TAIL.sub("", stem)
-    if found != stem:
-        return found
-    whole = _TAIL.fullmatch(f"_{stem}")
-    return "" if whole else stem
+    name = _TAIL.sub("", stem)
+    return "" if name == stem and _TAIL.fullmatch(f"_{stem}") else name
 
 
 def check_length(n: int, given_labels: GivenLabels, where: str) -> None:
@@ -100,16 +97,16 @@ def first_maximum(values: np.ndarray, where: str) -> np.ndarray:
     ProbabilityError
         If a value is not finite.
     """
-    found = np.asarray(values)
-    if found.dtype.kind not in "fiu":
-        raise ProbabilityError(f"{where} holds {found.dtype}, not numbers.")
-    if found.dtype.kind == "f" and not np.isfinite(found).all():
-        row = int(np.argmax(~np.isfinite(found).all(axis=1)))
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiu":
+        raise ProbabilityError(f"{where} holds {array.dtype}, not numbers.")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        row = int(np.argmax(~np.isfinite(array).all(axis=1)))
         raise ProbabilityError(
-            f"{where}: row {row} holds {found[row][~np.isfinite(found[row])][0]}; probabilities must be finite.",
+            f"{where}: row {row} holds {array[row][~np.isfinite(array[row])][0]}; probabilities must be finite.",
             "Predict that item again; a model is not ranked on rows it failed on.",
         )
-    return found.argmax(axis=1)
+    return array.argmax(axis=1)
 
 
 def place_rows(ids: Sequence[object] | None, values: np.ndarray, given_labels: GivenLabels, where: str) -> np.ndarray:

@@ -6,7 +6,7 @@ To add a format: one file here with a class that fulfils `Reader`, and one line 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -51,32 +51,24 @@ def read_predictions(path: Path, given_labels: GivenLabels) -> list[Prediction]:
         hidden = any(part.startswith(".") for part in file.relative_to(base).parts)
         if file.is_file() and not hidden and not _ASIDE.match(file.name):
             by_folder.setdefault(file.parent, []).append(file)
-    found: list[tuple[str, Prediction]] = []
+    predictions: list[tuple[str, Prediction]] = []
     for folder, files in by_folder.items():
-        place = "" if folder == base else folder.relative_to(base).as_posix()
-        for reader, claim in _claims(files):
-            found += [(place, one) for one in _read(reader, claim, given_labels)]
-    if not found:
+        where = "" if folder == base else folder.relative_to(base).as_posix()
+        for name in READERS:
+            reader = READERS.load(name)()
+            for claim in reader.claim(files):
+                files = [file for file in files if file not in claim.files]
+                predictions += [(where, prediction) for prediction in _read(reader, claim, given_labels)]
+    if not predictions:
         forms = "; ".join(READERS.load(name).summary for name in READERS)
         raise DataError(f"there are no stored predictions in {str(path)!r}.", f"Formats read: {forms}.")
-    return _named(found)
+    return _named(predictions)
 
 
 def _with_partner(path: Path) -> list[Path]:
     """One file, and the one that makes a pair with it."""
     other = path.with_name(re.sub(r"preds(\.npy)$", r"probs\1", path.name))
     return [path] if other == path or not other.is_file() else [path, other]
-
-
-def _claims(files: Sequence[Path]) -> list[tuple[Reader, Claim]]:
-    left, found = list(files), []
-    for name in READERS:
-        reader = READERS.load(name)()
-        claims = reader.claim(left)
-        taken = {file for claim in claims for file in claim.files}
-        left = [file for file in left if file not in taken]
-        found += [(reader, claim) for claim in claims]
-    return found
 
 
 def _read(reader: Reader, claim: Claim, given_labels: GivenLabels) -> list[Prediction]:
@@ -88,22 +80,21 @@ def _read(reader: Reader, claim: Claim, given_labels: GivenLabels) -> list[Predi
         raise DataError(f"{str(claim.files[0])!r} cannot be read as predictions: {error}.") from error
 
 
-def _named(found: list[tuple[str, Prediction]]) -> list[Prediction]:
+def _named(predictions: list[tuple[str, Prediction]]) -> list[Prediction]:
     """Unique names, by folder where needed."""
-    places: dict[str, set[str]] = {}
-    for place, one in found:
-        places.setdefault(one.name, set()).add(place)
+    folders: dict[str, set[str]] = {}
+    for folder, prediction in predictions:
+        folders.setdefault(prediction.name, set()).add(folder)
     named: dict[str, Prediction] = {}
-    for place, one in found:
-        name = one.name
-        if place and (not name or len(places[name]) > 1):
-            name = f"{place}/{name}" if name else place
-        if not name:
-            name = Path(one.source).stem
+    for folder, prediction in predictions:
+        name = prediction.name
+        if folder and (not name or len(folders[name]) > 1):
+            name = f"{folder}/{name}" if name else folder
+        name = name or Path(prediction.source).stem
         if name in named:
             raise DataError(
-                f"the model {name!r} occurs twice: {named[name].source!r} and {one.source!r}.",
+                f"the model {name!r} occurs twice: {named[name].source!r} and {prediction.source!r}.",
                 "Name every model once; platform and model together make a name.",
             )
-        named[name] = Prediction(name, one.top1, one.source, one.top)
+        named[name] = replace(prediction, name=name)
     return list(named.values())

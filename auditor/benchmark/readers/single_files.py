@@ -75,17 +75,9 @@ class Npz(_SingleFile):
                 f"{where} has neither 'pred_probs' nor 'predictions'; it holds: {', '.join(arrays) or 'nothing'}."
             )
         ids, names = first((*ID_KEYS, "rows", "index")), first(CLASS_NAME_KEYS)
-        return [
-            _prediction(
-                claim,
-                given_labels,
-                where,
-                scores,
-                None if names is None or names.dtype.kind not in "US" else names.tolist(),
-                classes,
-                None if ids is None else ids.tolist(),
-            )
-        ]
+        class_names = None if names is None or names.dtype.kind not in "US" else names.tolist()
+        row_names = None if ids is None else ids.tolist()
+        return [_prediction(claim, given_labels, where, scores, class_names, classes, row_names)]
 
 
 class Tables(_SingleFile):

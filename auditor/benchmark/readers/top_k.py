@@ -30,26 +30,26 @@ class TopK:
 
     def claim(self, files: Sequence[Path]) -> list[Claim]:
         by_name = {path.name: path for path in files}
-        found = []
+        claims = []
         for path in files:
             match = _PREDS.match(path.name)
             if match is None:
                 continue
             partner = by_name.get(path.name[:-9] + ("PROBS.npy" if path.name[-9:-4].isupper() else "probs.npy"))
             if partner is not None:
-                found.append(Claim(match["name"], (path, partner)))
+                claims.append(Claim(match["name"], (path, partner)))
             elif "top" in match["between"].lower():
                 raise DataError(
                     f"{str(path)!r} has no file of probabilities beside it; its columns may be in any order.",
                     f"Put {path.name[:-9]}probs.npy beside it.",
                 )
-        taken = {path for claim in found for path in claim.files}
+        taken = {path for claim in claims for path in claim.files}
         alone = [path for path in files if _PROBS.match(path.name) and path not in taken]
         if alone:
             raise DataError(
                 f"{str(alone[0])!r} has no file of classes beside it.", f"Put {alone[0].name[:-9]}preds.npy beside it."
             )
-        return found
+        return claims
 
     def read(self, claim: Claim, given_labels: GivenLabels) -> list[Prediction]:
         first, second = claim.files

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from auditor.core.errors import DataError
 from auditor.review.dawid_skene import dawid_skene
 
 #: What a row can be: its label right, another one right, several right, none right, or not decided.
@@ -100,18 +101,18 @@ class Judged:
     why_no_audit: str = "the corrections come with no random audit stream"
     notes: tuple[str, ...] = field(default=())
 
+    def __post_init__(self) -> None:
+        rows, times = np.unique(self.rows, return_counts=True)
+        if (times > 1).any():
+            raise DataError(f"row {int(rows[times > 1][0])} was judged twice.", "Keep one verdict per row.")
+
     def counts(self, k: int) -> dict[str, Any]:
         """``checked, non_errors, errors, non_agreement, correctable, multi_label, neither``."""
-        found = np.bincount(self.decide(k).state, minlength=len(STATES))
-        return {
-            "checked": len(self.rows),
-            "non_errors": int(found[GIVEN]),
-            "errors": len(self.rows) - int(found[GIVEN]),
-            "non_agreement": int(found[AMBIGUOUS]),
-            "correctable": int(found[GUESSED]),
-            "multi_label": int(found[BOTH]),
-            "neither": int(found[NEITHER]),
-        }
+        n = len(self.rows)
+        by_state = np.bincount(self.decide(k).state, minlength=len(STATES)).tolist()
+        right, correctable, multi_label, neither, non_agreement = by_state
+        counts = {"checked": n, "non_errors": right, "errors": n - right, "non_agreement": non_agreement}
+        return {**counts, "correctable": correctable, "multi_label": multi_label, "neither": neither}
 
 
 def vote_posterior(items: np.ndarray, people: np.ndarray, states: np.ndarray, n_items: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,8 @@ def judge_lists(path: Path, given_labels: GivenLabels) -> Judged:
         lists = [lists[number - 1] for number in numbers]
     state, label = np.empty(n, np.int8), np.full(n, -1, np.int64)
     accepted: dict[int, tuple[int, ...]] = {}
-    for row, found in enumerate(lists):
-        given, several = int(given_labels.labels[row]), sorted(set(found))
+    for row, labels in enumerate(lists):
+        given, several = int(given_labels.labels[row]), sorted(set(labels))
         if len(several) > 1:
             state[row], accepted[row] = BOTH, tuple(several)
         elif several:
@@ -41,13 +42,7 @@ def judge_lists(path: Path, given_labels: GivenLabels) -> Judged:
         else:
             state[row] = NEITHER
     decision = Decision(state, label)
-    return Judged(
-        "lists",
-        "Every row has a list of labels that are right; rows whose list is empty are left out.",
-        np.arange(n),
-        np.full(n, -1, np.int64),
-        lambda k: decision,
-        accepted,
-        why_no_posterior="lists of labels have no votes",
-        why_no_audit="every row was judged: nothing was selected",
-    )
+    how = "Every row has a list of labels that are right; rows whose list is empty are left out."
+    no_votes, all_judged = "lists of labels have no votes", "every row was judged: nothing was selected"
+    judged = Judged("lists", how, np.arange(n), np.full(n, -1, np.int64), lambda k: decision, accepted)
+    return replace(judged, why_no_posterior=no_votes, why_no_audit=all_judged)

@@ -30,49 +30,30 @@ def judge_patch(path: Path, given_labels: GivenLabels, dataset: Dataset | None) 
         If a given label differs.
     """
     patch = read_patch(path)
-    header = patch.header
-    place = _classes(patch, given_labels)
+
+    number = _classes(patch, given_labels)
     if dataset is not None:
-        found, notes = _by_content(patch, dataset, given_labels, place)
+        placed, notes = _by_content(patch, dataset, given_labels, number)
     else:
-        if header.n != len(given_labels):
-            raise DataError(
-                f"the patch is of {header.n:,} rows of {header.name!r}, "
-                f"{given_labels.source} has {len(given_labels):,}.",
-                "Take the labels of the split the patch was made for.",
-            )
-        found, notes = _by_hint(patch, given_labels, place)
-    if dataset is not None and dataset.fingerprint != header.fingerprint:
-        notes.append("the data differs from the data the patch was made for; its items were found all the same")
-    rows = np.array([row for row, _ in found], np.int64)
-    unique, counts = np.unique(rows, return_counts=True)
-    if len(unique) < len(rows):
-        raise DataError(f"the patch corrects row {int(unique[counts > 1][0])} twice.", "Keep one record per row.")
-    records = [record for _, record in found]
-    voted = [r for r in records if r.votes]
+        placed, notes = _by_hint(patch, given_labels, number)
+    rows = np.array([row for row, _ in placed], np.int64)
+
+    records = [record for _, record in placed]
     notes.append("a patch holds corrections only: rows that people left undecided count as right here")
 
     def decide(k: int) -> Decision:
         state = np.array([_state(record, k) for record in records], np.int8)
         label = np.array(
-            [place[r.to[0]] if s == GUESSED else -1 for r, s in zip(records, state, strict=True)], np.int64
+            [number[r.to[0]] if s == GUESSED else -1 for r, s in zip(records, state, strict=True)], np.int64
         )
         return Decision(state, label)
 
-    posterior, why = _posterior(records)
-    return Judged(
-        "patch",
-        f"Labels were corrected by a label patch ({path.name}).",
-        rows,
-        np.array([place[r.to[0]] if r.op == "relabel" else -1 for r in records], np.int64),
-        decide,
-        {j: tuple(place[n] for n in r.to) for j, r in enumerate(records) if r.op == "multi"},
-        (3, 4, 5) if voted else (3,),
-        [dict(r.votes or {}) for r in records],
-        posterior,
-        why,
-        notes=(*patch.notes, *notes),
-    )
+    how = f"Labels were corrected by a label patch ({path.name})."
+    guess = np.array([number[r.to[0]] if r.op == "relabel" else -1 for r in records], np.int64)
+    several = {j: tuple(number[n] for n in r.to) for j, r in enumerate(records) if r.op == "multi"}
+    thresholds, votes = (3, 4, 5) if any(r.votes for r in records) else (3,), [dict(r.votes or {}) for r in records]
+    said = (*patch.notes, *notes)
+    return Judged("patch", how, rows, guess, decide, several, thresholds, votes, *_posterior(records), notes=said)
 
 
 def _classes(patch: Patch, given_labels: GivenLabels) -> dict[str, int]:
@@ -87,7 +68,7 @@ def _classes(patch: Patch, given_labels: GivenLabels) -> dict[str, int]:
 
 
 def _by_content(
-    patch: Patch, dataset: Dataset, given_labels: GivenLabels, place: Mapping[str, int]
+    patch: Patch, dataset: Dataset, given_labels: GivenLabels, number: Mapping[str, int]
 ) -> tuple[list[tuple[int, PatchRecord]], list[str]]:
     if dataset.hash_scheme != patch.header.hash_scheme:
         raise DataError(
@@ -95,21 +76,29 @@ def _by_content(
             "Take the data the patch was made for.",
         )
     lookup = RowLookup(len(dataset), hashes=lambda: dataset.content_hashes)
-    found: list[tuple[int, PatchRecord]] = []
+    placed: list[tuple[int, PatchRecord]] = []
     for record in patch.records:
         copies = lookup.by_hash(record.id)
-        rows = [row for row in copies if given_labels.labels[row] == place[record.from_label]]
+        rows = [row for row in copies if given_labels.labels[row] == number[record.from_label]]
         if not rows:
             why = f"is not labelled {record.from_label!r} there" if copies else "is not in the data"
             raise LabelError(f"the item of {record.where()} {why}.", "Take the data the patch was made for.")
-        found += [(row, record) for row in rows]
-    return found, []
+        placed += [(row, record) for row in rows]
+    if dataset.fingerprint == patch.header.fingerprint:
+        return placed, []
+    return placed, ["the data differs from the data the patch was made for; its items were found all the same"]
 
 
 def _by_hint(
-    patch: Patch, given_labels: GivenLabels, place: Mapping[str, int]
+    patch: Patch, given_labels: GivenLabels, number: Mapping[str, int]
 ) -> tuple[list[tuple[int, PatchRecord]], list[str]]:
-    found: list[tuple[int, PatchRecord]] = []
+    header = patch.header
+    if header.n != len(given_labels):
+        raise DataError(
+            f"the patch is of {header.n:,} rows of {header.name!r}, {given_labels.source} has {len(given_labels):,}.",
+            "Take the labels of the split the patch was made for.",
+        )
+    placed: list[tuple[int, PatchRecord]] = []
     for record in patch.records:
         row = record.index
         if row is None or not 0 <= row < len(given_labels):
@@ -117,13 +106,13 @@ def _by_hint(
                 f"{record.where()}: without the data a record needs the row it belongs to.", "Name the data set."
             )
         label = int(given_labels.labels[row])
-        if label != place[record.from_label]:
+        if label != number[record.from_label]:
             raise LabelError(
                 f"{record.where()} is from {record.from_label!r}, row {row} has the label {label}.",
                 "Name the data set, so that items are found by their content.",
             )
-        found.append((row, record))
-    return found, [f"rows found by the row numbers in the patch; all {len(found):,} given labels fit"]
+        placed.append((row, record))
+    return placed, [f"rows found by the row numbers in the patch; all {len(placed):,} given labels fit"]
 
 
 def _state(record: PatchRecord, k: int) -> int:

@@ -32,28 +32,24 @@ def published_counts(items: Sequence[PublishedItem], k: int) -> dict[str, int | 
 
     A category that the answers of a schema cannot give (multi-label and neither in imdb and amazon) is 0.
     """
-    found = consensus_counts(items, k)
-    return {
-        "checked": found["checked"],
-        "non_errors": found["non-error"],
-        "errors": found["errors"],
-        **{
-            name: found[name.replace("_", "-")] if items[0].schema != "audioset" else None
-            for name in ("non_agreement", "correctable", "multi_label", "neither")
-        },
-    }
+    counts = consensus_counts(items, k)
+    table: dict[str, int | None] = {"checked": counts["checked"], "non_errors": counts["non-error"]}
+    table["errors"] = counts["errors"]
+    for name in ("non_agreement", "correctable", "multi_label", "neither"):
+        table[name] = None if items[0].schema == "audioset" else counts[name.replace("_", "-")]
+    return table
 
 
 def published_split(items: Sequence[PublishedItem], k: int) -> dict[str, int]:
     """Items without agreement by what a majority said instead: nothing, another answer, or off-topic."""
-    found: Counter[str] = Counter({"no_majority": 0, "other_class_or_neutral": 0, "off_topic": 0})
+    split: Counter[str] = Counter({"no_majority": 0, "other_class_or_neutral": 0, "off_topic": 0})
     for item in items:
         if item.schema == "audioset" or category(item, k) != "non-agreement":
             continue
         rest = [a for a, n in item.votes.items() if a not in ("given", "guessed", "both", "neither") and n >= k]
         kind = "no_majority" if not rest else "off_topic" if "off-topic" in rest else "other_class_or_neutral"
-        found[kind] += 1
-    return dict(found)
+        split[kind] += 1
+    return dict(split)
 
 
 def check_lists(items: Sequence[PublishedItem], path: Path, index: Sequence[str] | None) -> int:
@@ -102,29 +98,19 @@ def judge_published(items: Sequence[PublishedItem], given_labels: GivenLabels) -
         rows = published_rows(items, index)
         given, guess = label_numbers(items)
         check_rows(items, rows, given_labels.labels.tolist(), given.tolist())
-    unique, counts = np.unique(rows, return_counts=True)
-    if len(unique) < len(rows):
-        raise DataError(f"row {int(unique[counts > 1][0])} was judged twice.", "Keep one verdict per row.")
 
     def decide(k: int) -> Decision:
         state = np.array([_STATE[category(item, k)] for item in items], np.int8)
         label = np.where(state == GIVEN, given, np.where(state == GUESSED, guess, -1))
         return Decision(state, label)
 
-    pairs = {j: (int(given[j]), int(guess[j])) for j in range(len(items))}
-    return Judged(
-        "published",
+    how = (
         "Items whose given label a model doubted were shown to people, five for each; a label counts as wrong unless "
-        "enough of them kept it, and is corrected to the model's guess where enough of them chose it.",
-        rows,
-        np.where(guess == given, -1, guess),
-        decide,
-        pairs,
-        (3, 4, 5),
-        [votes_for(item) for item in items],
-        _posterior(items),
-        notes=tuple(notes),
+        "enough of them kept it, and is corrected to the model's guess where enough of them chose it."
     )
+    pairs = {j: (int(given[j]), int(guess[j])) for j in range(len(items))}
+    votes, shown = [votes_for(item) for item in items], np.where(guess == given, -1, guess)
+    return Judged("published", how, rows, shown, decide, pairs, (3, 4, 5), votes, _posterior(items), notes=tuple(notes))
 
 
 def votes_for(item: PublishedItem) -> dict[str, int]:

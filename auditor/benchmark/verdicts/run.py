@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 
@@ -60,45 +62,35 @@ def judge_run(run: Run, given_labels: GivenLabels, ids: np.ndarray, store: str |
     stored_consensus(run, "majority", store)  # for its errors
     with open_store(store or run.path) as opened:
         votes = opened.votes()
-        place = pd.Series(np.arange(len(ids)), index=ids)
-        at = place.reindex(votes.item_ids)
-        kept = np.flatnonzero(at.notna().to_numpy())
-        rows = at.to_numpy()[kept].astype(np.int64)
-        audit, why = _audit(run, opened, place, rows, len(ids))
+        row_of = pd.Series(np.arange(len(ids)), index=ids)
+        at = row_of.reindex(votes.item_ids)
+        judged = np.flatnonzero(at.notna().to_numpy())
+        rows = at.to_numpy()[judged].astype(np.int64)
+        audit, why = _audit(run, opened, row_of, rows, len(ids))
     if not len(rows):
         raise DataError(f"no judged item of the run {run.id!r} is in this split.", "Name the split with --split.")
     number = {name: k for k, name in enumerate(run.class_names)}
-    per_item = np.bincount(votes.items, minlength=len(votes.item_ids))[kept]
+    per_item = np.bincount(votes.items, minlength=len(votes.item_ids))[judged]
     default = int(np.median(per_item)) // 2 + 1
 
     def decide(k: int) -> Decision:
-        found = k_of_n(votes, k, max(k, int(per_item.max())))
-        chosen = [found[i] for i in kept]
-        state = np.array([_state(one) for one in chosen], np.int8)
-        label = [
-            number[one.label] if one.label is not None and s in (GIVEN, GUESSED) else -1
-            for one, s in zip(chosen, state, strict=True)
-        ]
-        return Decision(state, np.array(label, np.int64))
+        of_votes = k_of_n(votes, k, max(k, int(per_item.max())))
+        consensus = [of_votes[i] for i in judged]
+        state = np.array([_state(item) for item in consensus], np.int8)
+        known = [item.label if s in (GIVEN, GUESSED) else None for item, s in zip(consensus, state, strict=True)]
+        return Decision(state, np.array([-1 if name is None else number[name] for name in known], np.int64))
 
-    suggested = [votes.suggested[i] for i in kept]
+    suggested = [votes.suggested[i] for i in judged]
     guess = np.array([number.get(s, -1) if s is not None else -1 for s in suggested], np.int64)
     guess[guess == given_labels.labels[rows]] = -1
     pairs = {j: (int(given_labels.labels[rows[j]]), int(g)) for j, g in enumerate(guess) if g >= 0}
-    return Judged(
-        "run",
+    how = (
         f"People judged items of the run {run.id!r} without seeing which label is the given one; a verdict "
-        "holds where enough of them agree.",
-        rows,
-        guess,
-        decide,
-        pairs,
-        tuple(dict.fromkeys((default, 3, 4, 5))) if default > 1 else (1,),
-        _answers(votes, kept),
-        _posterior(votes)[kept],
-        audit=audit,
-        why_no_audit=why,
+        "holds where enough of them agree."
     )
+    thresholds = tuple(dict.fromkeys((default, 3, 4, 5))) if default > 1 else (1,)
+    answers, posterior = _answers(votes, judged), _posterior(votes)[judged]
+    return Judged("run", how, rows, guess, decide, pairs, thresholds, answers, posterior, "", audit, why)
 
 
 def _state(item: ItemConsensus) -> int:
@@ -107,11 +99,11 @@ def _state(item: ItemConsensus) -> int:
     return _STATE.get(item.verdict, AMBIGUOUS)
 
 
-def _answers(votes: VoteTable, kept: np.ndarray) -> list[dict[str, int]]:
-    found: list[dict[str, int]] = [{} for _ in votes.item_ids]
+def _answers(votes: VoteTable, judged: np.ndarray) -> list[dict[str, int]]:
+    counts: list[Counter[str]] = [Counter() for _ in votes.item_ids]
     for item, verdict in zip(votes.items.tolist(), votes.verdicts.tolist(), strict=True):
-        found[item][verdict] = found[item].get(verdict, 0) + 1
-    return [found[i] for i in kept]
+        counts[item][verdict] += 1
+    return [dict(counts[i]) for i in judged]
 
 
 def _posterior(votes: VoteTable) -> np.ndarray:
@@ -124,16 +116,16 @@ def _posterior(votes: VoteTable) -> np.ndarray:
     return posterior
 
 
-def _audit(run: Run, store: VerdictStore, place: pd.Series, rows: np.ndarray, n: int) -> tuple[AuditDraws | None, str]:
+def _audit(run: Run, store: VerdictStore, row_of: pd.Series, rows: np.ndarray, n: int) -> tuple[AuditDraws | None, str]:
     """The usable draws, as far as they hit this split; draws elsewhere keep their part of the sample size."""
     state = read_state(run, store)
     if not len(state.draws):
         return None, "no verdict of the run belongs to a random audit stream (auditor sample)"
-    at = place.reindex(state.ids[state.draws])
+    at = row_of.reindex(state.ids[state.draws])
     inside = at.notna().to_numpy()
     position = np.full(len(state.draws), -1, np.int64)
     judged = pd.Series(np.arange(len(rows)), index=rows)
     position[inside] = judged.reindex(at[inside].astype(np.int64)).fillna(-1).to_numpy(np.int64)
     frame = np.zeros(n, bool)
-    frame[place.reindex(state.ids[state.in_frame]).dropna().to_numpy(np.int64)] = True
+    frame[row_of.reindex(state.ids[state.in_frame]).dropna().to_numpy(np.int64)] = True
     return AuditDraws(position, 1 / state.probability, frame), ""
