@@ -75,12 +75,15 @@ def detector_scores(run: Run, progress: Progress | None = None) -> DetectorScore
         If the run folder cannot be written.
     """
     progress = progress or SilentProgress()
+    # Hashes of the arrays the detectors read, as the stages that wrote them recorded them.
+    recorded = {file: digest for stage in run.manifest["stages"] for file, digest in stage["outputs"].items()}
+    read = (run.pred_probs_path.name, layout.DYNAMICS, layout.EMBEDDINGS)
     inputs = {
         "schema": DETECTORS_SCHEMA,
         "version": __version__,
         "detectors": [[name, DETECTORS.target(name)] for name in DETECTORS.names()],
         "items": hash_file(run.path / layout.ITEMS),
-        "files": _inputs_of(run),
+        "files": {file: recorded[file] for file in read if file in recorded},
         "audited": hash_array(run.audited),
     }
 
@@ -90,22 +93,10 @@ def detector_scores(run: Run, progress: Progress | None = None) -> DetectorScore
 
     with storage_errors(run.path):
         record = Stages(run.path).run("detectors", inputs, [layout.DETECTORS, layout.NEIGHBOURS], produce)
-    arrays = load_npz(run.path / layout.NEIGHBOURS)
-    return DetectorScores(
-        read_table(run.path / layout.DETECTORS),
-        dict(record.info["not_applicable"]),
-        arrays.get("neighbours"),
-        arrays.get("cosines"),
-        bool(record.info["exact_neighbours"]),
-        arrays["confident_joint"],
-    )
-
-
-def _inputs_of(run: Run) -> dict[str, str]:
-    """Hashes of the arrays the detectors read, as the stages that wrote them recorded them."""
-    wanted = (run.pred_probs_path.name, layout.DYNAMICS, layout.EMBEDDINGS)
-    recorded = {file: digest for stage in run.manifest["stages"] for file, digest in stage["outputs"].items()}
-    return {file: recorded[file] for file in wanted if file in recorded}
+    table, arrays = read_table(run.path / layout.DETECTORS), load_npz(run.path / layout.NEIGHBOURS)
+    reasons, exact = dict(record.info["not_applicable"]), bool(record.info["exact_neighbours"])
+    near, cosines = arrays.get("neighbours"), arrays.get("cosines")
+    return DetectorScores(table, reasons, near, cosines, exact, arrays["confident_joint"])
 
 
 def _compute(run: Run) -> dict[str, Any]:
@@ -141,10 +132,10 @@ def score_table(evidence: Evidence) -> tuple[pd.DataFrame, dict[str, Any]]:
         if isinstance(detection, NotApplicable):
             reasons[name] = detection.reason
             continue
-        found = findings_of(evidence, name, detection)
+        findings = findings_of(evidence, name, detection)
         rank = np.empty(len(evidence), dtype=np.int64)
-        rank[found.order] = np.arange(1, len(evidence) + 1)
-        columns |= {f"score_{name}": found.score, f"rank_{name}": rank, f"suggested_{name}": found.suggested()}
-        if found.flag_rule is not None:
-            columns[f"flagged_{name}"] = found.flagged
+        rank[findings.order] = np.arange(1, len(evidence) + 1)
+        columns |= {f"score_{name}": findings.score, f"rank_{name}": rank, f"suggested_{name}": findings.suggested()}
+        if findings.flag_rule is not None:
+            columns[f"flagged_{name}"] = findings.flagged
     return pd.DataFrame(columns), {"not_applicable": reasons, "seconds": seconds}

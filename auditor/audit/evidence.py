@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from auditor.detect.base import Evidence
 from auditor.detect.item_dynamics import ItemDynamics
 from auditor.runs.run import Run
@@ -13,15 +15,10 @@ def run_evidence(run: Run) -> Evidence:
     Probabilities always; dynamics and embeddings where the run kept them; duplicate groups as the folds had them,
     so that copies are no neighbours of each other. Never a truth: a run holds none.
     """
+    names, groups = run.class_names, run.items["group"].to_numpy()[run.audited]
+    dynamics, embeddings, p = run_dynamics(run), run.embeddings, (run.pred_probs,)
     return Evidence(
-        ids=run.ids,
-        labels=run.labels,
-        n_classes=len(run.class_names),
-        class_names=run.class_names,
-        probabilities=(run.pred_probs,),
-        dynamics=run_dynamics(run),
-        embeddings=run.embeddings,
-        duplicate_groups=run.items["group"].to_numpy()[run.audited],
+        run.ids, run.labels, len(names), names, p, dynamics=dynamics, embeddings=embeddings, duplicate_groups=groups
     )
 
 
@@ -33,14 +30,12 @@ def run_dynamics(run: Run) -> ItemDynamics | None:
     fits = []
     # The names of the tasks in the order they were written: folds, then seeds.
     for task in dict.fromkeys(key.rpartition("/")[0] for key in arrays):
-        rows = {}
+        rows: list[np.ndarray] = []
+        columns: dict[str, np.ndarray] = {}
         for part in ("train", "heldout"):
             positions = run.positions[arrays[f"{task}/{part}_rows"]]
-            rows[part] = (positions[positions >= 0], positions >= 0)
-        columns = {
-            f"{part}_{kind}": arrays[f"{task}/{part}_{kind}"][:, rows[part][1]]
-            for part in ("train", "heldout")
-            for kind in ("given", "other", "logsumexp")
-        }
-        fits.append((rows["train"][0], rows["heldout"][0], columns))
+            rows.append(positions[positions >= 0])
+            for name in (f"{part}_given", f"{part}_other", f"{part}_logsumexp"):
+                columns[name] = arrays[f"{task}/{name}"][:, positions >= 0]
+        fits.append((rows[0], rows[1], columns))
     return ItemDynamics.merge(len(run.audited), fits)

@@ -20,23 +20,27 @@ from auditor.audit.stages.embed import embed
 from auditor.audit.stages.find import find
 from auditor.audit.stages.plan import plan
 from auditor.audit.stages.quality import check_quality
-from auditor.audit.stages.report import finish
 from auditor.audit.stages.second_round import second_round
 from auditor.audit.stages.supplied import take_supplied
 from auditor.audit.stages.train import train
-from auditor.audit.supplied import ArrayOrPath, supplied_for
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import UsageError
+from auditor.core.files import write_json
 from auditor.core.progress import Progress, SilentProgress
 from auditor.data.base import Dataset
 from auditor.data.intake import open_probabilities
 from auditor.data.kinds import ProbabilityDataset
 from auditor.data.open import open_dataset
+from auditor.explain.opening import report_maps
+from auditor.report.find_errors import write_report
+from auditor.runs import layout
 from auditor.runs.run import Run
 from auditor.runs.stages import Stages
 from auditor.train.base import Trainer
 from auditor.train.choose_embedding import choose_embedding
 from auditor.train.cluster import Cluster
+
+ArrayOrPath = str | Path | np.ndarray
 
 
 def find_errors(
@@ -109,7 +113,11 @@ def find_errors(
             _trained(context, manifest)
         else:
             _supplied(context, supplied, manifest)
-        return finish(context, manifest.document(context))
+        run = Run(folder, manifest.document(context))
+        progress.stage("report")
+        write_report(run, dataset, report_maps(run, dataset))
+        write_json(folder / layout.MANIFEST, run.manifest)
+        return run
 
 
 def _trained(context: Context, manifest: Manifest) -> None:
@@ -159,6 +167,16 @@ def _open(
         if labels is not None or class_names is not None:
             raise UsageError("--labels and --class-names go with --pred-probs.", "A data set brings its own.")
         return dataset, None
+    if labels is not None:
+        raise UsageError("--labels goes with --pred-probs alone.", "A named data set brings its own labels.")
     # Supplied rows are those of the audited split, in its order.
     dataset = dataset.subset(np.flatnonzero(wanted_rows(dataset, audit)))
-    return dataset, supplied_for(dataset, pred_probs, labels, class_names)
+    if class_names is not None and tuple(class_names) != dataset.class_names:
+        raise UsageError(
+            f"--class-names {','.join(class_names)!r} are not the classes of {dataset.name!r}.",
+            f"Its classes, in order: {', '.join(dataset.class_names)}.",
+        )
+    supplied = open_probabilities(pred_probs, dataset.labels, dataset.class_names, name=dataset.name)
+    # The rows are the data set's items: they carry its ids, splits and places.
+    supplied.items = dataset.items
+    return dataset, supplied

@@ -43,12 +43,7 @@ class FindingTables:
 
 
 def make_findings(
-    dataset: Dataset,
-    audited: np.ndarray,
-    probabilities: np.ndarray,
-    rule: str,
-    bad_items: Sequence[BadItem] = (),
-    evidence: Evidence | None = None,
+    dataset: Dataset, audited: np.ndarray, evidence: Evidence, rule: str, bad_items: Sequence[BadItem] = ()
 ) -> FindingTables:
     """Rank the audited items and flag the suspicious ones.
 
@@ -57,27 +52,17 @@ def make_findings(
     dataset : Dataset
     audited : int64 array (m,)
         Rows of the data set that have probabilities.
-    probabilities : float array (m, K)
-        Out-of-sample probabilities of those rows, in the same order.
+    evidence : Evidence
+        Of those rows, in the same order.
     rule : str
         As in `auditor.detect.findings.find`.
     bad_items : sequence of BadItem
         Items that could not be decoded; they become ``DQ001`` findings after the label findings.
-    evidence : Evidence, optional
-        On the audited items; default: the probabilities alone.
     """
-    if evidence is None:
-        evidence = Evidence(
-            ids=dataset.ids[audited],
-            labels=dataset.labels[audited],
-            n_classes=len(dataset.class_names),
-            class_names=dataset.class_names,
-            probabilities=(np.asarray(probabilities),),
-        )
-    found = find(evidence, rule)
-    scores = _score_table(dataset, audited, np.asarray(probabilities), found)
+    result = find(evidence, rule)
+    scores = _score_table(dataset, audited, result)
     findings = _finding_table(scores[scores["flagged"]], dataset, bad_items)
-    return FindingTables(scores, findings, found.ranking, found.flag_rule or "nothing")
+    return FindingTables(scores, findings, result.ranking, result.flag_rule or "nothing")
 
 
 def weak_model_note(labels: np.ndarray, agreement: float, n_flagged: int) -> str | None:
@@ -105,57 +90,55 @@ def weak_model_note(labels: np.ndarray, agreement: float, n_flagged: int) -> str
     return None
 
 
-def _score_table(dataset: Dataset, audited: np.ndarray, probabilities: np.ndarray, found: Findings) -> pd.DataFrame:
-    names = np.array(dataset.class_names, dtype=object)
-    labels, rows, suggested = found.evidence.labels, np.arange(len(audited)), found.suggested()
+def _identity(dataset: Dataset, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns that say which items stand at `rows`."""
+    items = dataset.items.take(rows)
+    return {"id": items.ids.astype(object), "index": items.index, "split": items.splits.astype(object)}
+
+
+def _score_table(dataset: Dataset, audited: np.ndarray, result: Findings) -> pd.DataFrame:
+    evidence, names, rows = result.evidence, np.array(dataset.class_names, dtype=object), np.arange(len(audited))
+    probabilities, suggested = evidence.source.read(0, len(audited)), result.suggested()
     table = pd.DataFrame(
         {
-            "id": dataset.ids[audited].astype(object),
-            "index": dataset.items.index[audited],
-            "split": dataset.items.splits[audited].astype(object),
+            **_identity(dataset, audited),
             "row": audited,
-            "given": names[labels],
+            "given": names[evidence.labels],
             "suggested": names[suggested],
-            "p_given": probabilities[rows, labels].astype(np.float64),
+            "p_given": probabilities[rows, evidence.labels].astype(np.float64),
             "p_suggested": probabilities[rows, suggested].astype(np.float64),
-            "score": found.score,
-            "flagged": found.flagged,
+            "score": result.score,
+            "flagged": result.flagged,
         }
     )
     for name in EXTRA_SCORES:
-        outcome = run_detector(name, found.evidence)
+        outcome = run_detector(name, evidence)
         if not isinstance(outcome, NotApplicable):
             table[f"score_{name}"] = outcome.score
-    table = table.iloc[found.order].reset_index(drop=True)
+    table = table.iloc[result.order].reset_index(drop=True)
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     return table
 
 
 def _finding_table(flagged: pd.DataFrame, dataset: Dataset, bad_items: Sequence[BadItem]) -> pd.DataFrame:
-    found = flagged.reset_index(drop=True).copy()
+    table = flagged.reset_index(drop=True).copy()
     # Place in this list; the place among all audited items is in the score table.
-    found["rank"] = np.arange(1, len(found) + 1)
-    found["code"] = "LE001"
-    found["message"] = [
-        f"labelled {g}, the model sees {s}" for g, s in zip(found["given"], found["suggested"], strict=True)
-    ]
-    found = found[list(FINDING_COLUMNS)]
+    table["rank"] = np.arange(1, len(table) + 1)
+    table["code"] = "LE001"
+    classes = zip(table["given"], table["suggested"], strict=True)
+    table["message"] = [f"labelled {given}, the model sees {suggested}" for given, suggested in classes]
+    table = table[list(FINDING_COLUMNS)]
     if not bad_items:
-        return found
+        return table
     rows = np.array([b.position for b in bad_items])
     undecodable = pd.DataFrame(
         {
-            "rank": np.arange(len(rows)) + len(found) + 1,
-            "id": dataset.ids[rows].astype(object),
-            "index": dataset.items.index[rows],
-            "split": dataset.items.splits[rows].astype(object),
+            **_identity(dataset, rows),
+            "rank": np.arange(len(rows)) + len(table) + 1,
             "code": "DQ001",
             "given": np.array(dataset.class_names, dtype=object)[dataset.labels[rows]],
             "suggested": None,
-            "p_given": np.nan,
-            "p_suggested": np.nan,
-            "score": np.nan,
             "message": [b.reason for b in bad_items],
         }
     )
-    return pd.concat([found, undecodable[list(FINDING_COLUMNS)]], ignore_index=True)
+    return pd.concat([table, undecodable.reindex(columns=list(FINDING_COLUMNS))], ignore_index=True)

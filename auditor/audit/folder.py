@@ -59,16 +59,14 @@ def taken(folder: Path, dataset: Dataset, config: AuditConfig, fresh: bool) -> I
     with locked(folder):
         if fresh:
             with storage_errors(folder):
-                _clear(folder)
-        data = {
-            "name": dataset.name,
-            "reference": dataset.reference,
-            "modality": dataset.modality,
-            "fingerprint": dataset.fingerprint,
-            "hash_scheme": dataset.hash_scheme,
-            "n_items": len(dataset),
-            "class_names": list(dataset.class_names),
-        }
+                for entry in folder.iterdir():
+                    if entry.is_dir():
+                        shutil.rmtree(entry)
+                    elif entry.name != layout.LOCK:
+                        entry.unlink()
+        identity = ("name", "reference", "modality", "fingerprint", "hash_scheme")
+        data = {name: getattr(dataset, name) for name in identity}
+        data |= {"n_items": len(dataset), "class_names": list(dataset.class_names)}
         if path.is_file():
             _refuse_other_data(path, dataset, folder)
         sweep_temporary(folder)
@@ -89,11 +87,3 @@ def _refuse_other_data(path: Path, dataset: Dataset, folder: Path) -> None:
             f"({stored.get('n_items')} items), not {dataset.reference!r} ({len(dataset)} items) as it is now.",
             "Choose another folder with --out, or start anew with --fresh.",
         )
-
-
-def _clear(folder: Path) -> None:
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        elif entry.name != layout.LOCK:
-            entry.unlink()

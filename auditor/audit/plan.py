@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -78,14 +79,18 @@ def plan_audit(dataset: Dataset, groups: np.ndarray, bad: np.ndarray, config: Au
         If no item is left to audit.
     """
     wanted = wanted_rows(dataset, config.audit)
-    splits = dataset.items.splits
-    has_train = bool(((splits == "train") & ~wanted).any())
-    if has_train and config.train_on_test_folds:
-        plan = _folds_plan(dataset, groups, bad, wanted, ~wanted & (splits == "train"), config)
-    elif has_train:
-        plan = _train_to_test(dataset, groups, bad, wanted, config.seeds or seeds, config.seed)
+    split = (dataset.items.splits == "train") & ~wanted
+    to_test = bool(split.any()) and not config.train_on_test_folds
+    predict, split = wanted & ~bad, split & ~bad
+    # Copies of predicted items are dropped here rather than in `seed_tasks`, so that they are counted.
+    train = split & ~np.isin(groups, groups[predict])
+    position = np.cumsum(~bad) - 1  # of a usable row among the usable ones
+    left_out = int(split.sum() - train.sum())
+    if to_test:
+        fields = _train_to_test(dataset, train, predict, position, config.seeds or seeds, config.seed)
     else:
-        plan = _folds_plan(dataset, groups, bad, wanted, np.zeros(len(dataset), bool), config)
+        fields = _folds_plan(dataset, train, predict, position, groups, config)
+    plan = AuditPlan(**fields, usable=np.flatnonzero(~bad), left_out=left_out)
     if not len(plan.audited):
         reasons = "; ".join(f"{c.name}: {c.reason}" for c in plan.not_auditable[:5])
         raise EmptyDataError(
@@ -126,14 +131,10 @@ def training_size(dataset: Dataset, bad: np.ndarray, config: AuditConfig) -> int
 
 
 def _train_to_test(
-    dataset: Dataset, groups: np.ndarray, bad: np.ndarray, wanted: np.ndarray, seeds: int, seed: int
-) -> AuditPlan:
+    dataset: Dataset, train: np.ndarray, predict: np.ndarray, position: np.ndarray, seeds: int, seed: int
+) -> dict[str, Any]:
     """Models trained on the train split predict the audited split; a few seeds are averaged."""
     labels, names = dataset.labels, dataset.class_names
-    predict = wanted & ~bad
-    split = (dataset.items.splits == "train") & ~wanted & ~bad
-    # Copies of predicted items are dropped here rather than in `seed_tasks`, so that they are counted.
-    train = split & ~np.isin(groups, np.unique(groups[predict]))
     counts = np.bincount(labels[train], minlength=len(names))
     # A class is learnt from the train split here, so only its train count matters.
     small = [int(k) for k in np.unique(labels[predict]) if counts[k] < MIN_PER_CLASS]
@@ -143,64 +144,39 @@ def _train_to_test(
         )
         for k in small
     )
-    predict &= ~np.isin(labels, small)
-    usable = np.flatnonzero(~bad)
-    position = _positions(usable, len(dataset))
-    rows = np.flatnonzero(predict)
-    tasks = seed_tasks(position[np.flatnonzero(train)], position[rows], seeds, seed) if len(rows) else []
-    return AuditPlan(
-        "train-to-test",
-        f"{seeds} model(s) trained on the train split ({int(train.sum()):,} items), averaged",
-        rows,
-        _no_fold(dataset),
-        tuple(tasks),
-        usable,
-        not_auditable,
-        int(split.sum() - train.sum()),
-    )
+    rows = np.flatnonzero(predict & ~np.isin(labels, small))
+    return {
+        "scheme": "train-to-test",
+        "description": f"{seeds} model(s) trained on the train split ({int(train.sum()):,} items), averaged",
+        "audited": rows,
+        "fold": np.full(len(dataset), -1),
+        "tasks": tuple(seed_tasks(position[train], position[rows], seeds, seed)) if len(rows) else (),
+        "not_auditable": not_auditable,
+    }
 
 
 def _folds_plan(
-    dataset: Dataset, groups: np.ndarray, bad: np.ndarray, wanted: np.ndarray, always: np.ndarray, config: AuditConfig
-) -> AuditPlan:
-    """Cross-validation over the audited items; `always` are added to every training part (as in the paper)."""
-    rows = np.flatnonzero(wanted & ~bad)
-    if not len(rows):
+    dataset: Dataset,
+    train: np.ndarray,
+    predict: np.ndarray,
+    position: np.ndarray,
+    groups: np.ndarray,
+    config: AuditConfig,
+) -> dict[str, Any]:
+    """Cross-validation over the audited items; `train` are added to every training part (as in the paper)."""
+    names, ids, labels = dataset.class_names, dataset.ids[predict], dataset.labels[predict]
+    if not len(ids):
         raise EmptyDataError(f"no item of {dataset.name!r} can be decoded.")
-    folds = plan_folds(
-        dataset.ids[rows],
-        dataset.labels[rows],
-        len(dataset.class_names),
-        config.folds,
-        config.seed,
-        groups=groups[rows],
-    )
-    fold = _no_fold(dataset)
-    fold[rows] = folds.fold
-    usable = np.flatnonzero(~bad)
-    position = _positions(usable, len(dataset))
-    extra = always & ~bad
-    added = extra & ~np.isin(groups, np.unique(groups[rows]))
-    tasks = folds.tasks(config.seed, position[rows], position[np.flatnonzero(added)])
-    more = f", with {int(added.sum()):,} train items added to each" if added.any() else ""
-    return AuditPlan(
-        "test-folds" if added.any() else "cross-validation",
-        f"{len(tasks)}-fold cross-validation over {int((fold >= 0).sum()):,} items{more}",
-        np.flatnonzero(fold >= 0),
-        fold,
-        tuple(tasks),
-        usable,
-        tuple(NotAuditableClass(dataset.class_names[c.label], c.items, c.reason) for c in folds.not_auditable),
-        int(extra.sum() - added.sum()),
-    )
-
-
-def _no_fold(dataset: Dataset) -> np.ndarray:
-    return np.full(len(dataset), -1, dtype=np.int64)
-
-
-def _positions(usable: np.ndarray, n: int) -> np.ndarray:
-    """Row of the data set -> row of the training data."""
-    position = np.full(n, -1, dtype=np.int64)
-    position[usable] = np.arange(len(usable))
-    return position
+    folds = plan_folds(ids, labels, len(names), config.folds, config.seed, groups=groups[predict])
+    fold = np.full(len(dataset), -1)
+    fold[predict] = folds.fold
+    tasks = folds.tasks(config.seed, position[predict], position[train])
+    more = f", with {int(train.sum()):,} train items added to each" if train.any() else ""
+    return {
+        "scheme": "test-folds" if train.any() else "cross-validation",
+        "description": f"{len(tasks)}-fold cross-validation over {int((fold >= 0).sum()):,} items{more}",
+        "audited": np.flatnonzero(fold >= 0),
+        "fold": fold,
+        "tasks": tuple(tasks),
+        "not_auditable": tuple(NotAuditableClass(names[c.label], c.items, c.reason) for c in folds.not_auditable),
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -49,19 +50,15 @@ class Explainer:
             return error.what
 
     @cached_property
-    def _dynamics(self) -> dict[str, np.ndarray] | None:
-        return self.run.dynamics() or None
+    def _dynamics(self) -> dict[str, np.ndarray]:
+        return self.run.dynamics() or {}
 
     @cached_property
     def _judged(self) -> tuple[np.ndarray, np.ndarray]:
         """Per audited item, in the order of `pred_probs`: class suggested by the run, and its flag."""
-        scores = self.run.scores
+        scores = self.run.scores.iloc[np.argsort(self.run.positions[self.run.scores["row"].to_numpy()])]
         number = {name: k for k, name in enumerate(self.run.class_names)}
-        suggested, flagged = np.empty(len(scores), np.int64), np.empty(len(scores), bool)
-        positions = self.run.positions[scores["row"].to_numpy()]
-        suggested[positions] = scores["suggested"].map(number).to_numpy()
-        flagged[positions] = scores["flagged"].to_numpy()
-        return suggested, flagged
+        return scores["suggested"].map(number).to_numpy(), scores["flagged"].to_numpy()
 
     def explain(self, item: str) -> dict[str, Any]:
         """Everything known about the suspicion of one item, as JSON values.
@@ -114,28 +111,22 @@ class Explainer:
         computed = self._detectors
         if isinstance(computed, str):
             return [{"detector": name, **_not_applicable(computed)} for name in DETECTORS.names()]
-        n, names = len(computed.table), self.run.class_names
-        values = computed.table.iloc[position]
-        rows: list[dict[str, Any]] = []
-        for column in computed.table.columns:
-            if not column.startswith("score_"):
-                continue
-            name = column.removeprefix("score_")
-            rank = int(values[f"rank_{name}"])
-            rows.append(
-                {
-                    "detector": name,
-                    "applicable": True,
-                    "score": float(values[column]),
-                    "rank": rank,
-                    "of": n,
-                    "percentile": round(100 * (n - rank) / n, 3),
-                    "flagged": bool(values[f"flagged_{name}"]) if f"flagged_{name}" in values else None,
-                    "suggested": names[int(values[f"suggested_{name}"])],
-                }
-            )
-        rows += [{"detector": name, **_not_applicable(why)} for name, why in computed.not_applicable.items()]
-        return rows
+        n, values = len(computed.table), computed.table.iloc[position]
+        applicable = [c.removeprefix("score_") for c in computed.table.columns if c.startswith("score_")]
+        rows = [
+            {
+                "detector": name,
+                "applicable": True,
+                "score": float(values[f"score_{name}"]),
+                "rank": int(values[f"rank_{name}"]),
+                "of": n,
+                "percentile": round(100 * (n - int(values[f"rank_{name}"])) / n, 3),
+                "flagged": bool(values[f"flagged_{name}"]) if f"flagged_{name}" in values else None,
+                "suggested": self.run.class_names[int(values[f"suggested_{name}"])],
+            }
+            for name in applicable
+        ]
+        return rows + [{"detector": name, **_not_applicable(why)} for name, why in computed.not_applicable.items()]
 
     def _neighbours(self, position: int) -> dict[str, Any]:
         computed = self._detectors
@@ -163,26 +154,23 @@ class Explainer:
         }
 
     def _learning_curve(self, row: int) -> dict[str, Any]:
-        arrays = self._dynamics
-        if arrays is None:
+        if not self._dynamics:
             return _not_applicable(NO_DYNAMICS)
-        parts = {part: _margins(arrays, part, row) for part in ("train", "heldout")}
+        in_sample, held_out = (_margins(self._dynamics, part, row) for part in ("train", "heldout"))
         return {
             "applicable": True,
             "value": "logit of the given class - largest other logit, per epoch, mean over the models",
-            "in_sample": _mean_curve(parts["train"]),
-            "models_in_sample": len(parts["train"]),
-            "held_out": _mean_curve(parts["heldout"]),
-            "models_held_out": len(parts["heldout"]),
+            "in_sample": _mean_curve(in_sample),
+            "models_in_sample": len(in_sample),
+            "held_out": _mean_curve(held_out),
+            "models_held_out": len(held_out),
         }
 
     def _class_pair(self, given: int, suggested: int) -> dict[str, Any]:
-        names, labels = self.run.class_names, self.run.labels
         if suggested == given:
             return _not_applicable("no other class is suggested")
-        to, flagged = self._judged
-        computed = self._detectors
-        joint = None if isinstance(computed, str) else computed.confident_joint
+        names, labels, (to, flagged) = self.run.class_names, self.run.labels, self._judged
+        joint = None if isinstance(self._detectors, str) else self._detectors.confident_joint
         return {
             "applicable": True,
             "given": names[given],
@@ -197,13 +185,8 @@ class Explainer:
 
     def _same_group(self, row: int) -> list[dict[str, Any]]:
         items = self.run.items
-        group = items["group"].to_numpy()
-        others = np.flatnonzero(group == group[row]).tolist()
-        return [
-            {"id": items["id"].iat[i], "given": items["given"].iat[i], "status": items["status"].iat[i]}
-            for i in others
-            if i != row
-        ]
+        others = (items["group"] == items["group"].iat[row]).to_numpy() & (np.arange(len(items)) != row)
+        return items.loc[others, ["id", "given", "status"]].to_dict("records")
 
 
 def inspect_item(run: Run, item: str, progress: Progress | None = None) -> dict[str, Any]:
@@ -229,9 +212,7 @@ def inspect_item(run: Run, item: str, progress: Progress | None = None) -> dict[
         "schema": ITEM_SCHEMA,
         "id": item,
         "index": int(record["index"]),
-        "split": record["split"],
-        "given": record["given"],
-        "status": record["status"],
+        **{name: record[name] for name in ("split", "given", "status")},
         "fold": int(record["fold"]),
         "content_hash": record["content_hash"],
         "duplicates": [copy["id"] for copy in explanation["same_group"]],
@@ -273,35 +254,27 @@ def _not_applicable(reason: str) -> dict[str, Any]:
 
 def _margins(arrays: dict[str, np.ndarray], part: str, row: int) -> list[np.ndarray]:
     """The item's margin per epoch in every model that had it in this part; NaN where it was not visited."""
-    curves = []
-    for key, rows in arrays.items():
-        task, _, kind = key.rpartition("/")
-        if kind != f"{part}_rows":
-            continue
-        for at in np.flatnonzero(rows == row):
-            given, other = (arrays[f"{task}/{part}_{name}"][:, at].astype(np.float64) for name in ("given", "other"))
-            curves.append(given - other)
-    return curves
+    end = f"/{part}_rows"
+    return [
+        arrays[f"{task}/{part}_given"][:, at].astype(np.float64) - arrays[f"{task}/{part}_other"][:, at]
+        for task in (key.removesuffix(end) for key in arrays if key.endswith(end))
+        for at in np.flatnonzero(arrays[task + end] == row)
+    ]
 
 
 def _mean_curve(curves: list[np.ndarray]) -> list[float | None]:
     """Mean over the models that visited the item in an epoch; models of fewer epochs are aligned at their end."""
-    epochs = max((len(curve) for curve in curves), default=0)
-    table = np.full((len(curves), epochs), np.nan)
-    for line, curve in zip(table, curves, strict=True):
-        line[epochs - len(curve) :] = curve
-    means: list[float | None] = []
-    for column in table.T:
-        visited = column[np.isfinite(column)]
-        means.append(round(float(visited.mean()), 4) if len(visited) else None)
-    return means
+    last_first = zip_longest(*(curve[::-1] for curve in curves), fillvalue=np.nan)
+    visited = [[margin for margin in epoch if np.isfinite(margin)] for epoch in last_first]
+    return [round(float(np.mean(margins)), 4) if margins else None for margins in visited[::-1]]
 
 
 def explanation_lines(document: dict[str, Any]) -> list[str]:
     """The explanation for people."""
-    lines = []
+    lines, silent = [], dict[str, list[str]]()
     for entry in document["detectors"]:
         if not entry["applicable"]:
+            silent.setdefault(entry["reason"], []).append(entry["detector"])
             continue
         word = {True: "flags", False: "does not flag", None: "ranks only"}[entry["flagged"]]
         lines.append(
@@ -309,10 +282,6 @@ def explanation_lines(document: dict[str, Any]) -> list[str]:
         )
     if lines:
         lines.insert(0, f"detectors ({len(document['fired'])} flag it):")
-    silent: dict[str, list[str]] = {}
-    for entry in document["detectors"]:
-        if not entry["applicable"]:
-            silent.setdefault(entry["reason"], []).append(entry["detector"])
     lines += [f"  not applicable: {', '.join(names)}: {reason}" for reason, names in silent.items()]
     near, curve, pair = document["neighbours"], document["learning_curve"], document["class_pair"]
     if near["applicable"]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
-from auditor.audit.findings import make_findings, weak_model_note
-from auditor.data.base import BadItem
+from auditor.audit.findings import FindingTables, make_findings, weak_model_note
+from auditor.data.base import BadItem, Dataset
 from auditor.data.intake import open_probabilities
+from auditor.detect.base import Evidence
 from auditor.runs.layout import FINDING_COLUMNS
 
 
@@ -22,11 +25,18 @@ def _problem(n: int = 300, k: int = 4, wrong: int = 20, seed: int = 0) -> tuple[
     return p / p.sum(axis=1, keepdims=True), labels, rows
 
 
+def _tables(dataset: Dataset, p: np.ndarray, rule: str, bad: Sequence[BadItem] = ()) -> FindingTables:
+    """Of the first items, as many as there are probabilities."""
+    rows = np.arange(len(p))
+    evidence = Evidence(dataset.ids[rows], dataset.labels[rows], p.shape[1], dataset.class_names, (p,))
+    return make_findings(dataset, rows, evidence, rule, bad)
+
+
 @pytest.mark.parametrize("rule", ["default", "prune_by_noise_rate", "predicted_neq_given", "paper"])
 def test_planted_errors_come_first(rule: str) -> None:
     p, labels, wrong = _problem()
     dataset = open_probabilities(p, labels)
-    tables = make_findings(dataset, np.arange(300), p, rule)
+    tables = _tables(dataset, p, rule)
     assert set(tables.scores["row"].head(20)) == set(wrong)
     assert list(tables.findings.columns) == list(FINDING_COLUMNS)
     found = tables.findings
@@ -42,17 +52,16 @@ def test_order_and_flags_do_not_depend_on_row_order() -> None:
     p /= p.sum(axis=1, keepdims=True)
     dataset = open_probabilities(p, labels)
     shuffled = np.random.default_rng(2).permutation(300)
-    one = make_findings(dataset, np.arange(300), p, "default").findings
-    two = make_findings(dataset.subset(shuffled), np.arange(300), p[shuffled], "default").findings
+    one = _tables(dataset, p, "default").findings
+    two = _tables(dataset.subset(shuffled), p[shuffled], "default").findings
     assert one["id"].tolist() == two["id"].tolist()
 
 
 def test_undecodable_items_follow_the_label_findings() -> None:
     p, labels, _ = _problem()
     dataset = open_probabilities(p, labels)
-    audited = np.arange(298)
     bad = [BadItem(298, "truncated"), BadItem(299, "empty file")]
-    found = make_findings(dataset, audited, p[:298], "default", bad).findings
+    found = _tables(dataset, p[:298], "default", bad).findings
     assert found["code"].tolist()[-2:] == ["DQ001", "DQ001"]
     assert found["id"].tolist()[-2:] == ["298", "299"]
     assert found["message"].tolist()[-1] == "empty file"

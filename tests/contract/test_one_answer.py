@@ -57,7 +57,8 @@ class Echo(ClassifierMixin, BaseEstimator):
 
 def by_find_errors(p: np.ndarray, labels: np.ndarray, rule: str) -> Answer:
     dataset = open_probabilities(p, labels)
-    table = make_findings(dataset, np.arange(len(p)), p, rule)
+    evidence = Evidence(dataset.ids, dataset.labels, p.shape[1], dataset.class_names, (p,))
+    table = make_findings(dataset, np.arange(len(p)), evidence, rule)
     rows = table.scores["row"].to_numpy()
     column = lambda name: table.scores.set_index("row")[name].reindex(range(len(p))).to_numpy()  # noqa: E731
     assert table.findings["id"].tolist() == [str(r) for r, f in zip(rows, table.scores["flagged"], strict=True) if f]

@@ -23,7 +23,7 @@ def find(context: Context, run: Run, bad_items: Sequence[BadItem] = ()) -> Stage
     context.progress.stage("find", f"{len(run.audited):,} audited items")
 
     def produce() -> dict[str, Any]:
-        tables = make_findings(dataset, run.audited, run.pred_probs, rule, bad_items, run_evidence(run))
+        tables = make_findings(dataset, run.audited, run_evidence(run), rule, bad_items)
         write_table(context.folder / layout.SCORES, tables.scores, "auditor.scores/1")
         write_table(context.folder / layout.FINDINGS, tables.findings, "auditor.findings/1")
         n_flagged = int((tables.findings["code"] == "LE001").sum())
@@ -38,12 +38,8 @@ def find(context: Context, run: Run, bad_items: Sequence[BadItem] = ()) -> Stage
     )
     info = context.stages.run("findings", inputs, [layout.SCORES, layout.FINDINGS], produce).info
     agreement = float((run.pred_probs.argmax(axis=1) == run.labels).mean())
-    counts = {
-        "n_items": len(dataset),
-        "n_audited": len(run.audited),
-        "n_flagged": info["n_flagged"],
-        "n_undecodable": len(bad_items),
-    }
+    counts = {"n_items": len(dataset), "n_audited": len(run.audited)}
+    counts |= {"n_flagged": info["n_flagged"], "n_undecodable": len(bad_items)}
     caution = weak_model_note(run.labels, agreement, info["n_flagged"])
     return StageResult(
         None,

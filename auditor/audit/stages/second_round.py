@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -89,12 +90,10 @@ def clean_and_refit(
         ``fit_seconds`` of the additional models by task.
     """
     seconds: dict[str, float] = {}
-    rounds = 0
+    number = count(1)
 
-    def refit(kept: np.ndarray) -> np.ndarray:
-        nonlocal rounds
-        rounds += 1
-        tasks = reduced_tasks(plan, kept, rounds)
+    def refit(stays: np.ndarray) -> np.ndarray:
+        tasks = reduced_tasks(plan, stays, next(number))
         results = fit(tasks)
         seconds.update({t.name: round(r.seconds, 2) for t, r in zip(tasks, results, strict=True)})
         return merge_probabilities(replace(plan, tasks=tasks), results, probabilities.shape[1])

@@ -44,25 +44,17 @@ def train(context: Context, trainer: Trainer, plan: AuditPlan) -> StageResult[No
     )
     outputs = [layout.PRED_PROBS, layout.AUDITED, layout.FOLDS, layout.DYNAMICS]
     info = context.stages.run("train", inputs, outputs, produce).info
-    dynamics = (
-        done("dynamics", "logits per epoch kept")
-        if info["has_dynamics"]
-        else not_applicable("dynamics", "the trainer has no epochs")
-    )
+    dynamics = not_applicable("dynamics", "the trainer has no epochs")
+    if info["has_dynamics"]:
+        dynamics = done("dynamics", "logits per epoch kept")
     return StageResult(None, [done("training", plan.description), dynamics], sections={"model": info})
 
 
 def fit(context: Context, trainer: Trainer, data: TrainingData, tasks: Sequence[FitTask]) -> list[FitResult]:
     """Fit tasks of one run, with its workers or cluster; finished ones are read from its folder."""
-    return run_tasks(
-        trainer,
-        data,
-        list(tasks),
-        workers=context.workers_for(trainer),
-        progress=context.progress,
-        folder=context.folder / layout.TASKS,
-        cluster=context.cluster,
-    )
+    workers, folder, cluster = context.workers_for(trainer), context.folder / layout.TASKS, context.cluster
+    progress = context.progress
+    return run_tasks(trainer, data, tasks, workers=workers, progress=progress, folder=folder, cluster=cluster)
 
 
 def merge_probabilities(plan: AuditPlan, results: Sequence[FitResult], n_classes: int) -> np.ndarray:
@@ -93,12 +85,9 @@ def merge_dynamics(plan: AuditPlan, results: Sequence[FitResult]) -> dict[str, n
     """
     arrays: dict[str, np.ndarray] = {}
     for task, result in zip(plan.tasks, results, strict=True):
-        if result.dynamics is None:
-            continue
-        arrays[f"{task.name}/train_rows"] = plan.usable[task.train]
-        arrays[f"{task.name}/heldout_rows"] = plan.usable[task.predict]
-        for name, values in vars(result.dynamics).items():
-            arrays[f"{task.name}/{name}"] = values
+        if result.dynamics is not None:
+            rows = {"train_rows": plan.usable[task.train], "heldout_rows": plan.usable[task.predict]}
+            arrays |= {f"{task.name}/{name}": values for name, values in {**rows, **vars(result.dynamics)}.items()}
     return arrays
 
 
@@ -108,14 +97,7 @@ def training_log(plan: AuditPlan, results: Sequence[FitResult], labels: np.ndarr
     for task, result in zip(plan.tasks, results, strict=True):
         rows += [{"task": task.name, **entry} for entry in result.history]
         agree = result.probabilities.argmax(axis=1) == labels[task.predict]
-        rows.append(
-            {
-                "task": task.name,
-                "epoch": -1,
-                "seconds": result.seconds,
-                "heldout_accuracy": float(agree.mean()) if len(agree) else float("nan"),
-                "n_train": len(task.train),
-                "n_predict": len(task.predict),
-            }
-        )
+        accuracy = float(agree.mean()) if len(agree) else float("nan")
+        sizes = {"n_train": len(task.train), "n_predict": len(task.predict)}
+        rows.append({"task": task.name, "epoch": -1, "seconds": result.seconds, "heldout_accuracy": accuracy, **sizes})
     return pd.DataFrame(rows)
