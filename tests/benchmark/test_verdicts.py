@@ -16,6 +16,7 @@ from auditor.benchmark.inputs import load_inputs, verdict_facts
 from auditor.benchmark.readers.base import Prediction
 from auditor.benchmark.run import benchmark, count_sets
 from auditor.benchmark.sets import make_sets
+from auditor.benchmark.verdicts.judged import Decision, Judged
 from auditor.core.config import Settings
 from auditor.core.errors import AuditorError, DataError, LabelError, UnsafeFileError, UsageError
 from auditor.data.label_lists import load_label_lists
@@ -229,6 +230,18 @@ def test_a_patch_without_the_data_needs_rows_that_fit(tmp_path: Path) -> None:
     np.save(tmp_path / "short.npy", np.arange(7) % 4)
     with pytest.raises(DataError, match="8 rows"):
         load_inputs(Settings(), labels=tmp_path / "short.npy", patch=path)
+
+
+def test_a_row_is_judged_once_whatever_the_source(tmp_path: Path) -> None:
+    np.save(tmp_path / "labels.npy", np.arange(4))
+    records = [PatchRecord("sha256:" + f"{k:064x}", "relabel", "c1", ("c2",), index=1) for k in range(2)]
+    path = patch_of(records, 4, tmp_path / "p.labelpatch.jsonl")
+    with pytest.raises(DataError, match="row 1 was judged twice"):
+        load_inputs(Settings(), labels=tmp_path / "labels.npy", patch=path)
+    decision = Decision(np.zeros(3, np.int8), np.zeros(3, np.int64))
+    for kind in ("published", "run", "lists"):
+        with pytest.raises(DataError, match="row 7 was judged twice"):
+            Judged(kind, "", np.array([7, 2, 7]), np.full(3, -1), lambda k: decision, {})
 
 
 @pytest.mark.parametrize("given", [{}, {"verdicts": Path("a"), "run": "b"}])
