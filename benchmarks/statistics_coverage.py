@@ -29,9 +29,8 @@ from auditor.estimation.expectation import candidate_share
 from auditor.estimation.flag_lists import flag_at_fdr, flag_at_precision
 from auditor.stats.fdr import select_fdr
 from auditor.stats.precision import select_precision
-from auditor.stats.reviewers import accuracy_from_pairs
 from auditor.stats.stopping import log_ratio, remaining_errors
-from auditor.stats.totals import correct_for_reviewer, uniform_total
+from auditor.stats.totals import accuracy_from_pairs, correct_for_reviewer, uniform_total
 
 DRAWS = (200, 500, 1000)
 Row = dict[str, Any]

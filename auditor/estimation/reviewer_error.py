@@ -9,7 +9,7 @@ import numpy as np
 from auditor.estimation.state import ReviewState
 from auditor.review.vocabulary import Treatment, outcome
 from auditor.stats.intervals import Interval, clopper_pearson
-from auditor.stats.reviewers import accuracy_from_pairs
+from auditor.stats.totals import accuracy_from_pairs
 
 NOT_CORRECTED = "not corrected for reviewer error"
 #: Fewer items judged twice, or answered controls of a kind, say too little.
@@ -33,7 +33,7 @@ class ReviewerError:
 def reviewer_error(state: ReviewState, treatment: Treatment) -> ReviewerError | str:
     """Sensitivity and specificity of a single verdict; a sentence where there is too little to know them.
 
-    Controls of both kinds come first. Else items judged by two or more, see `stats.reviewers.accuracy_from_pairs`.
+    Controls of both kinds come first. Else items judged by two or more, see `stats.totals.accuracy_from_pairs`.
     """
     return (
         _from_controls(state, treatment)

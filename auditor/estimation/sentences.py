@@ -40,5 +40,5 @@ def expectation_lines(found: Expected) -> list[str]:
 
 
 def _lines(template: str, **values: Any) -> list[str]:
-    words = {"interval": interval_words, "number": number_words, "share": "{:.2%}".format, "count": "{:,.0f}".format}
-    return render(f"{template}.txt.jinja", **words, **values).rstrip("\n").split("\n")
+    values |= {"interval": interval_words, "number": number_words, "share": "{:.2%}".format, "count": "{:,.0f}".format}
+    return render(f"{template}.txt.jinja", **values).rstrip("\n").split("\n")

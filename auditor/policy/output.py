@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from auditor.policy.result import GateResult
+from auditor.report.rendering import render
 
 SCHEMA: Final = "auditor.check/1"
 #: Rows named per limit.
@@ -24,17 +25,9 @@ def check_document(result: GateResult) -> dict[str, Any]:
     return {"schema": SCHEMA, "passed": result.passed, "outcomes": fields.pop("limits"), **fields}
 
 
-def check_lines(result: GateResult) -> Iterator[str]:
+def check_lines(result: GateResult) -> list[str]:
     """Every limit with what was found, then the first rows behind it."""
-    yield f"{result.data}: {result.what}, by {result.policy_file}"
-    for limit in result.limits:
-        yield f"  {'pass' if limit.status == 'passed' else 'FAIL'}  {limit.name}: {limit.words}"
-        if limit.status != "passed":
-            yield from (f"        {concern.message}" for concern in limit.concerns[:SHOWN])
-            if len(limit.concerns) > SHOWN:
-                yield f"        and {len(limit.concerns) - SHOWN:,} more in the JSON document"
-    yield from (f"Note: {note}" for note in result.notes)
-    yield "The gate passes." if result.passed else "The gate fails."
+    return render("check.txt.jinja", result=result, most=SHOWN).rstrip("\n").split("\n")
 
 
 def github_annotations(result: GateResult) -> Iterator[str]:

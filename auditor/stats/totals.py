@@ -267,6 +267,30 @@ def stratified_total(stratum: np.ndarray, positions: np.ndarray, wrong: np.ndarr
     return Total(Interval(value, low, high, level), "stratified, exact", len(wrong), found, notes)
 
 
+def accuracy_from_pairs(differ: int, pairs: int, level: float = 0.95) -> Interval:
+    """Share of single verdicts that are right, from pairs of independent verdicts on the same items.
+
+    With the same share of mistakes e on right and on wrong labels, two verdicts differ on ``2 e (1 - e)`` of the items;
+    solved for ``1 - e`` at the observed share and at its exact limits (Clopper and Pearson). It then is sensitivity and
+    specificity alike, as `correct_for_reviewer` takes them. That mistakes in both directions are equally
+    frequent is an assumption: agreement alone cannot tell them apart.
+
+    Parameters
+    ----------
+    differ, pairs : int
+        Pairs that differ, of all; at least one pair.
+    level : float
+
+    Returns
+    -------
+    Interval
+        In [0.5, 1]; 0.5 where two verdicts agree no more than coins do.
+    """
+    share = clopper_pearson(differ, pairs, level)
+    value, low, high = (1 - (1 - math.sqrt(max(0.0, 1 - 2 * s))) / 2 for s in (share.value, share.high, share.low))
+    return Interval(value, low, high, level)
+
+
 def correct_for_reviewer(
     total: Total, n_items: int, sensitivity: Interval, specificity: Interval | None = None
 ) -> Total:
@@ -286,7 +310,7 @@ def correct_for_reviewer(
         Share of wrong labels that one verdict calls wrong.
     specificity : Interval, optional
         Share of right labels that one verdict calls right; None if it is the same unknown number as the sensitivity
-        (`stats.reviewers.accuracy_from_pairs`).
+        (`accuracy_from_pairs`).
 
     Raises
     ------

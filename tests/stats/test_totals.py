@@ -7,10 +7,10 @@ import pytest
 
 from auditor.core.errors import DataError
 from auditor.stats.intervals import Interval
-from auditor.stats.reviewers import accuracy_from_pairs
 from auditor.stats.sampling import AuditSample, audit_probabilities, draw_audit
 from auditor.stats.totals import (
     Total,
+    accuracy_from_pairs,
     allow_for_overlooked,
     correct_for_reviewer,
     estimate_total,
