@@ -59,15 +59,8 @@ class ItemTable:
 
     def take(self, positions: np.ndarray) -> ItemTable:
         """The items at `positions`, in that order."""
-        pick = lambda a: None if a is None else a[positions]  # noqa: E731
-        return ItemTable(
-            self.ids[positions],
-            self.labels[positions],
-            self.splits[positions],
-            self.index[positions],
-            pick(self.groups),
-            pick(self.paths),
-        )
+        columns: dict[str, Any] = vars(self)
+        return ItemTable(**{name: None if a is None else a[positions] for name, a in columns.items()})
 
 
 @dataclass(eq=False)

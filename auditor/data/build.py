@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,7 +206,7 @@ def _image_paths(
         )
     names = np.array([str(values[row] or "") for row in keep])
     items: ItemTable = common["items"]
-    common["items"] = ItemTable(items.ids, items.labels, items.splits, items.index, items.groups, names)
+    common["items"] = replace(items, paths=names)
     lossless = all(os.path.splitext(n)[1].lower() in LOSSLESS_SUFFIXES for n in names)
     return ImageDataset(
         **common, source=FileSource(paths, refused), hash_scheme=RGB_SCHEME if lossless else FILE_SCHEME
@@ -217,9 +218,7 @@ def _texts(table: _Table, name: str, keep: np.ndarray, notes: list[str]) -> np.n
     gone = sum(v is None for v in values)
     if gone:
         notes.append(f"{gone} rows without a text are kept as empty texts")
-    texts = np.empty(len(values), dtype=object)
-    texts[:] = [v or "" for v in values]
-    return texts
+    return np.array([v or "" for v in values], dtype=object)
 
 
 def _frame(table: _Table, columns: Sequence[str]) -> pd.DataFrame:

@@ -60,14 +60,8 @@ class Cifake:
             index=index_in_split(splits_column),
             paths=ids,
         )
-        return ImageDataset(
-            name=self.name.replace(":", "-"),
-            reference=str(reference),
-            class_names=self.class_names,
-            items=items,
-            source=source,
-            hash_scheme=FILE_SCHEME,
-        )
+        name = self.name.replace(":", "-")
+        return ImageDataset(name, str(reference), self.class_names, items, source=source, hash_scheme=FILE_SCHEME)
 
     def status(self, settings: Settings) -> tuple[str, str]:
         """Where the files are."""

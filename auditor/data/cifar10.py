@@ -15,8 +15,8 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import MissingExtraError, OfflineError, UnreadableError
+from auditor.core.files import unpickle_arrays
 from auditor.data.base import ItemTable
-from auditor.data.cifar_batches import BATCHES, read_batches
 from auditor.data.columns import int_labels, parquet_file, schema_of
 from auditor.data.hub import remote_splits
 from auditor.data.kinds import RGB_SCHEME, ImageDataset
@@ -26,6 +26,8 @@ from auditor.data.sources import ArraySource, ColumnFile, ColumnSource, Source
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SPLITS = ("train", "test")
+#: Files of the folder ``cifar-10-batches-py``.
+BATCHES = {"train": tuple(f"data_batch_{k}" for k in range(1, 6)), "test": ("test_batch",)}
 HUB_ID = "uoft-cs/cifar10"
 PARQUET = NamedFiles("cifar10", ("cifar10", "cifar-10", HUB_ID), "{split}-*.parquet", "{split}-00000-of-00001.parquet")
 #: sha256 of the label column as uint8 in the usual order; computed from the published files.
@@ -102,27 +104,48 @@ def from_batches(folder: Path, splits: tuple[str, ...], reference: Reference) ->
     return _dataset(splits, [labels for _, labels in parts], ArraySource(pixels), reference, [])
 
 
+def read_batches(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels uint8 (n, 32, 32, 3) and labels int64 (n,) of one split, in the usual order.
+
+    Raises
+    ------
+    UnsafeFileError
+        If a file asks for anything but plain arrays.
+    UnreadableError
+        If a file is absent, damaged or not a batch of CIFAR-10.
+    """
+    parts = [_read_batch(folder / name) for name in BATCHES[split]]
+    return np.concatenate([p for p, _ in parts]), np.concatenate([y for _, y in parts])
+
+
+def _read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UnreadableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
+    # A pickle, of which plain arrays only are resolved. Python 2 wrote it: byte strings everywhere.
+    batch = unpickle_arrays(raw, repr(str(path)), encoding="bytes")
+    data = batch.get(b"data", batch.get("data")) if isinstance(batch, dict) else None
+    labels = batch.get(b"labels", batch.get("labels")) if isinstance(batch, dict) else None
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
+        raise UnreadableError(f"{str(path)!r} is no CIFAR-10 batch: it has no uint8 array of rows of 3,072.")
+    if not isinstance(labels, list) or len(labels) != len(data):
+        raise UnreadableError(f"{str(path)!r} is no CIFAR-10 batch: {len(data)} images without as many labels.")
+    pixels = data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(pixels), np.array(labels, dtype=np.int64)
+
+
 def _dataset(
     splits: tuple[str, ...], labels: list[np.ndarray], source: Source, reference: Reference, notes: list[str]
 ) -> ImageDataset:
-    return ImageDataset(
-        name="cifar10",
-        reference=str(reference),
-        class_names=CLASSES,
-        source=source,
-        notes=notes,
-        items=_items(splits, [len(part) for part in labels], np.concatenate(labels)),
-        hash_scheme=RGB_SCHEME,
-    )
-
-
-def _items(splits: tuple[str, ...], sizes: list[int], labels: np.ndarray) -> ItemTable:
-    return ItemTable(
+    sizes = [len(part) for part in labels]
+    items = ItemTable(
         ids=np.array([f"{s}/{i}" for s, n in zip(splits, sizes, strict=True) for i in range(n)]),
-        labels=labels.astype(np.int64),
+        labels=np.concatenate(labels).astype(np.int64),
         splits=np.repeat(np.array(splits), sizes),
         index=np.concatenate([np.arange(n) for n in sizes]),
     )
+    return ImageDataset("cifar10", str(reference), CLASSES, items, notes, source=source, hash_scheme=RGB_SCHEME)
 
 
 def _image_column(file: ColumnFile) -> str:

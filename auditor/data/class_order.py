@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from auditor.core.errors import ClassOrderError
+from auditor.data.labels import listed
 
 #: A refused order must fit at least this share of the items of the classes it moves.
 _MIN_FIT = 0.5
@@ -80,15 +81,10 @@ def check_class_order(probabilities: np.ndarray, labels: np.ndarray, class_names
     better = overall - given + other
     raise ClassOrderError(
         "the columns of the probabilities stand in another order than the class names.\n"
-        f"  Class names given:      {_listed(class_names, range(len(order)))}\n"
-        f"  Order that fits:        {_listed(class_names, order)}\n"
+        f"  Class names given:      {listed(class_names[: len(order)], 20)}\n"
+        f"  Order that fits:        {listed([class_names[k] for k in order], 20)}\n"
         f"  Highest probability equals the label in {overall / n:.1%} of {n:,} rows in the given order, and in "
         f"{better / n:.1%} in the other.",
         "Reorder the columns (or the class names) and try again. If the labels really are that wrong, "
         "pass check_order=False (in a reference: check_order=false).",
     )
-
-
-def _listed(names: Sequence[str], order: Sequence[int] | np.ndarray | range, limit: int = 20) -> str:
-    shown = ", ".join(names[int(k)] for k in order[:limit])
-    return shown if len(order) <= limit else f"{shown}, .. {len(order) - limit} more"

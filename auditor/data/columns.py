@@ -175,8 +175,4 @@ def _field(table: Any, column: str) -> Any:
 
 def int_labels(files: Sequence[ColumnFile], column: str) -> np.ndarray:
     """An integer column as int64, nulls as -1."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    values = read_column(files, column).cast(pa.int64())
-    return pc.fill_null(values, -1).to_numpy()
+    return read_column(files, column).cast("int64").fill_null(-1).to_numpy()

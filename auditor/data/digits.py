@@ -32,14 +32,8 @@ class Digits:
             splits=np.full(n, "all"),
             index=np.arange(n),
         )
-        return ImageDataset(
-            name="digits",
-            reference="digits",
-            class_names=tuple("0123456789"),
-            items=items,
-            source=ArraySource(np.repeat(grey[..., None], 3, axis=3)),
-            hash_scheme=RGB_SCHEME,
-        )
+        source = ArraySource(np.repeat(grey[..., None], 3, axis=3))
+        return ImageDataset("digits", "digits", tuple("0123456789"), items, source=source, hash_scheme=RGB_SCHEME)
 
     def status(self, settings: Settings) -> tuple[str, str]:
         """Always there."""

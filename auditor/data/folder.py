@@ -46,13 +46,13 @@ class Folder(FormOfReference):
                 "Give the folder that holds at least two class folders.",
             )
         position = {name: k for k, name in enumerate(names)}
-        splits = np.array([one.split for one in found])
+        ids, splits = np.array([printable(one.relative) for one in found]), np.array([one.split for one in found])
         items = ItemTable(
-            ids=np.array([printable(one.relative) for one in found]),
+            ids=ids,
             labels=np.array([position[one.label] for one in found], dtype=np.int64),
             splits=splits,
             index=index_in_split(splits),
-            paths=np.array([printable(one.relative) for one in found]),
+            paths=ids,
         )
         suffixes = {Path(one.relative).suffix.lower() for one in found}
         return ImageDataset(

@@ -22,6 +22,7 @@ from auditor.data.folder import printable
 from auditor.data.locate import offline_reason, search_folders
 from auditor.data.reference import Reference
 from auditor.data.roles import ROLE_OPTIONS
+from auditor.data.tables import one_line
 
 #: Seconds to wait for the Hub before saying that there is no network. The Hub's client would retry for 25 s.
 _PATIENCE = 5
@@ -116,11 +117,11 @@ def remote_splits(name: str, options: Mapping[str, str], settings: Settings) -> 
                     f"{', '.join(map(str, search_folders(settings)))}.",
                 ) from error
             raise UnreadableError(
-                f"cannot load {name!r}: {_short(error)}", "Check the name and the network."
+                f"cannot load {name!r}: {one_line(error)}", "Check the name and the network."
             ) from error
         except (ValueError, datasets.exceptions.DatasetGenerationError) as error:
             raise UnreadableError(
-                f"cannot load {name!r}: {_short(error)}", "Try config=NAME or revision=REV."
+                f"cannot load {name!r}: {one_line(error)}", "Try config=NAME or revision=REV."
             ) from error
     return [_split_files(split, part, name) for split, part in loaded.items()]
 
@@ -130,10 +131,6 @@ def _split_files(split: str, part: Any, name: str) -> SplitFiles:
     if not files:
         raise DataError(f"split {split!r} of {name!r} is empty or was not cached by the datasets package.")
     return SplitFiles(str(split), tuple(arrow_file(Path(f)) for f in files))
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def _hub_answers() -> bool:

@@ -59,9 +59,7 @@ class ImageDataset(Dataset):
 
     def file_bytes(self, position: int) -> bytes | None:
         """The image file as stored, or None where pixels only are kept. Errors as `item`."""
-        content = self.source.get(position)
-        if isinstance(content, Unreadable):
-            raise self._unreadable(position, content.reason)
+        content = self._content(position)
         return None if isinstance(content, np.ndarray) else content
 
     def load_images(
@@ -113,10 +111,14 @@ class ImageDataset(Dataset):
             self.__dict__["content_hashes"] = self._hashes_of(loaded.pixels, loaded.bad)
         return loaded.pixels, bad
 
-    def _decode(self, position: int) -> np.ndarray:
+    def _content(self, position: int) -> bytes | np.ndarray:
         content = self.source.get(position)
         if isinstance(content, Unreadable):
             raise self._unreadable(position, content.reason)
+        return content
+
+    def _decode(self, position: int) -> np.ndarray:
+        content = self._content(position)
         try:
             return content if isinstance(content, np.ndarray) else decode_rgb(content)
         except UndecodableImage as error:

@@ -148,7 +148,7 @@ def _refuse_outside(
     if outside:
         cell = given[outside[0]]
         raise LabelError(
-            f"{where}: label {cell!r} in row {outside[0]} is outside the {len(names)} classes ({_listed(names)}); "
+            f"{where}: label {cell!r} in row {outside[0]} is outside the {len(names)} classes ({listed(names)}); "
             f"{len(outside)} such rows.",
             "Labels are 0-based positions in the list of class names."
             if isinstance(places, range)
@@ -171,6 +171,7 @@ def _look_alikes(names: tuple[str, ...]) -> list[str]:
     return notes
 
 
-def _listed(names: Sequence[str], limit: int = 12) -> str:
+def listed(names: Sequence[str], limit: int = 12) -> str:
+    """Names in a message, the first `limit` of them."""
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown}, .. {len(names) - limit} more"

@@ -11,7 +11,6 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -227,8 +226,3 @@ def _bytes_of(column: Any) -> Any:
 
         return pc.struct_field(column, "bytes")  # unlike .field(), nulls of the struct itself stay null
     return column
-
-
-def absolute(path: Path) -> str:
-    """Absolute path without following links, as text."""
-    return os.path.abspath(path)

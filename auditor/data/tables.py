@@ -96,7 +96,7 @@ def read_csv(path: Path, strings: Sequence[str] = (), delimiter: str = ",", enco
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         if "UTF8" in str(error) or isinstance(error, UnicodeDecodeError):
             raise _not_utf8(path, encoding) from error
-        raise UnreadableError(f"{str(path)!r} is not a readable CSV file: {_one_line(error)}.") from error
+        raise UnreadableError(f"{str(path)!r} is not a readable CSV file: {one_line(error)}.") from error
     if any(pa.types.is_binary(field.type) for field in table.schema):
         raise _not_utf8(path, encoding)
     return table
@@ -141,10 +141,11 @@ def read_jsonl(path: Path) -> Any:
                 f"{'' if row is None else f' in row {row}'}.",
                 "Write all its values as strings or all as numbers.",
             ) from error
-        raise UnreadableError(f"{str(path)!r} is not readable as JSON Lines: {_one_line(error)}.") from error
+        raise UnreadableError(f"{str(path)!r} is not readable as JSON Lines: {one_line(error)}.") from error
     except OSError as error:
         raise UnreadableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """The start of a message without its line breaks."""
     return " ".join(str(error).split())[:300]

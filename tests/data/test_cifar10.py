@@ -12,8 +12,7 @@ import pytest
 from auditor.core.config import Settings
 from auditor.core.errors import OfflineError, UnreadableError, UnsafeFileError
 from auditor.data import cifar10
-from auditor.data.cifar10 import CLASSES, usual_order
-from auditor.data.cifar_batches import read_batches
+from auditor.data.cifar10 import CLASSES, read_batches, usual_order
 from auditor.data.columns import SplitFiles, parquet_file
 from auditor.data.kinds import ImageDataset
 from auditor.data.open import open_dataset
