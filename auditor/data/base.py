@@ -59,8 +59,8 @@ class ItemTable:
 
     def take(self, positions: np.ndarray) -> ItemTable:
         """The items at `positions`, in that order."""
-        columns: dict[str, Any] = vars(self)
-        return ItemTable(**{name: None if a is None else a[positions] for name, a in columns.items()})
+        columns: dict[str, Any] = {k: None if a is None else a[positions] for k, a in vars(self).items()}
+        return ItemTable(**columns)
 
 
 @dataclass(eq=False)

@@ -42,24 +42,21 @@ class Cifake:
         """Open from parquet or the unpacked archive; ids are the published file names in both."""
         wanted = reference.options.get("split")
         splits = (wanted,) if wanted in SPLITS else SPLITS
+        source: Source
         if (folder := find_folder(PARQUET, splits, settings)) is not None:
-            names, source = _from_parquet(folder, splits)
+            files = [parquet_file(path) for split in splits for path in PARQUET.files(folder, split)]
+            names, source = list(map(str, read_column(files, "image.path").to_pylist())), ColumnSource(files, "image")
         elif (folder := find_folder(UNPACKED, splits, settings)) is not None:
-            names, source = _from_folder(folder, splits)
+            names = _unpacked_names(folder, splits)
+            source = FileSource([str((folder / name).absolute()) for name in names])
         else:
             raise missing_error(
                 PARQUET, splits, settings, "it is not on the Hub with its file names; fetch the published archive"
             )
         matches = [_match(name, folder) for name in names]
-        ids = np.array(names)
-        splits_column = np.array([match[1] for match in matches])
-        items = ItemTable(
-            ids=ids,
-            labels=np.array([self.label(match) for match in matches], dtype=np.int64),
-            splits=splits_column,
-            index=index_in_split(splits_column),
-            paths=ids,
-        )
+        ids, split_of_item = np.array(names), np.array([match[1] for match in matches])
+        labels = np.array([self.label(match) for match in matches], dtype=np.int64)
+        items = ItemTable(ids, labels, split_of_item, index_in_split(split_of_item), paths=ids)
         name = self.name.replace(":", "-")
         return ImageDataset(name, str(reference), self.class_names, items, source=source, hash_scheme=FILE_SCHEME)
 
@@ -101,19 +98,12 @@ def _match(name: str, folder: Path) -> re.Match[str]:
     return match
 
 
-def _from_parquet(folder: Path, splits: tuple[str, ...]) -> tuple[list[str], Source]:
-    files = [parquet_file(path) for split in splits for path in PARQUET.files(folder, split)]
-    names = read_column(files, "image.path").to_pylist()
-    return [str(name) for name in names], ColumnSource(files, "image")
-
-
-def _from_folder(folder: Path, splits: tuple[str, ...]) -> tuple[list[str], Source]:
+def _unpacked_names(folder: Path, splits: tuple[str, ...]) -> list[str]:
     """Names in the order of the parquet files: train first, then by number, suffix, FAKE before REAL."""
-    found = []
+    entries = []
     for split in splits:
         for path in folder.glob(f"{split}/*/*.jpg"):
             name = path.relative_to(folder).as_posix()
             match = _match(name, folder)
-            found.append((splits.index(split), int(match[3]), int(match[4] or 1), match[2], name))
-    names = [entry[-1] for entry in sorted(found)]
-    return names, FileSource([str((folder / name).absolute()) for name in names])
+            entries.append((splits.index(split), int(match[3]), int(match[4] or 1), match[2], name))
+    return [entry[-1] for entry in sorted(entries)]

@@ -17,7 +17,7 @@ from auditor.core.config import Settings
 from auditor.core.errors import MissingExtraError, OfflineError, UnreadableError
 from auditor.core.files import unpickle_arrays
 from auditor.data.base import ItemTable
-from auditor.data.columns import int_labels, parquet_file, schema_of
+from auditor.data.columns import parquet_file, read_column, schema_of
 from auditor.data.hub import remote_splits
 from auditor.data.kinds import RGB_SCHEME, ImageDataset
 from auditor.data.locate import NamedFiles, find_folder, missing_error, offline_reason, search_folders
@@ -55,10 +55,10 @@ class Cifar10:
             return from_batches(folder, splits, reference)
         try:
             # Offline as well: an earlier download may be in the Hub's cache.
-            found = {part.split: list(part.files) for part in remote_splits(HUB_ID, {}, settings)}
+            files = {part.split: list(part.files) for part in remote_splits(HUB_ID, {}, settings)}
         except (OfflineError, MissingExtraError, UnreadableError) as error:
             raise missing_error(PARQUET, splits, settings, offline_reason(settings) or error.what) from error
-        return from_columns({split: found[split] for split in splits}, reference)
+        return from_columns({split: files[split] for split in splits}, reference)
 
     def status(self, settings: Settings) -> tuple[str, str]:
         """Where the files are."""
@@ -72,8 +72,7 @@ class Cifar10:
 
 def _batches_folder(splits: tuple[str, ...], settings: Settings) -> Path | None:
     for base in search_folders(settings):
-        for place in (base, base / "cifar10"):
-            folder = place / "cifar-10-batches-py"
+        for folder in (base / "cifar-10-batches-py", base / "cifar10" / "cifar-10-batches-py"):
             if all((folder / name).is_file() for split in splits for name in BATCHES[split]):
                 return folder
     return None
@@ -84,7 +83,7 @@ def from_columns(parts: Mapping[str, Sequence[ColumnFile]], reference: Reference
     notes: list[str] = []
     files, rows, labels, base = [], [], [], 0
     for split, given_files in parts.items():
-        given = int_labels(given_files, "label")
+        given = read_column(given_files, "label").cast("int64").fill_null(-1).to_numpy()
         order = usual_order(given, split)
         if order is None:
             notes.append(f"{split}: the labels are not those of CIFAR-10 in any known order; rows kept as found")
@@ -93,7 +92,11 @@ def from_columns(parts: Mapping[str, Sequence[ColumnFile]], reference: Reference
         rows.append(base + order)
         labels.append(given[order])
         base += len(given)
-    source = ColumnSource(files, _image_column(files[0]), np.concatenate(rows))
+    names = schema_of(files[0]).names
+    image = next((name for name in ("img", "image") if name in names), None)
+    if image is None:
+        raise UnreadableError(f"{files[0].path!r} has no image column 'img' or 'image'; columns: {', '.join(names)}.")
+    source = ColumnSource(files, image, np.concatenate(rows))
     return _dataset(tuple(parts), labels, source, reference, notes)
 
 
@@ -125,8 +128,8 @@ def _read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise UnreadableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
     # A pickle, of which plain arrays only are resolved. Python 2 wrote it: byte strings everywhere.
     batch = unpickle_arrays(raw, repr(str(path)), encoding="bytes")
-    data = batch.get(b"data", batch.get("data")) if isinstance(batch, dict) else None
-    labels = batch.get(b"labels", batch.get("labels")) if isinstance(batch, dict) else None
+    batch = batch if isinstance(batch, dict) else {}
+    data, labels = (batch.get(name.encode(), batch.get(name)) for name in ("data", "labels"))
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
         raise UnreadableError(f"{str(path)!r} is no CIFAR-10 batch: it has no uint8 array of rows of 3,072.")
     if not isinstance(labels, list) or len(labels) != len(data):
@@ -146,14 +149,6 @@ def _dataset(
         index=np.concatenate([np.arange(n) for n in sizes]),
     )
     return ImageDataset("cifar10", str(reference), CLASSES, items, notes, source=source, hash_scheme=RGB_SCHEME)
-
-
-def _image_column(file: ColumnFile) -> str:
-    names = schema_of(file).names
-    for name in ("img", "image"):
-        if name in names:
-            return name
-    raise UnreadableError(f"{file.path!r} has no image column 'img' or 'image'; columns: {', '.join(names)}.")
 
 
 def usual_order(labels: np.ndarray, split: str) -> np.ndarray | None:

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from auditor.core.errors import UnreadableError, UsageError
+from auditor.data.sources import ColumnFile, ColumnSource, Source
 
-from auditor.core.errors import UnreadableError
-from auditor.data.sources import ColumnFile
-
-_SPLIT = re.compile(r"^(?P<split>.+?)-\d{5}-of-\d{5}(?:-[0-9a-f]+)?$")
+_SPLIT = re.compile(r"(?<=.)-\d{5}-of-\d{5}(?:-[0-9a-f]+)?$")
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,52 @@ class Features:
     classes: Mapping[str, tuple[str, ...]]
 
 
+class MemoryTable:
+    """Columns over one or several splits; here of an Arrow table in memory (CSV, JSON Lines).
+
+    Attributes
+    ----------
+    features : Features
+    splits : list of (str, int)
+        Split name and number of rows, in order.
+    """
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self.features = features_of(table.schema)
+        self.splits: list[tuple[str, int]] = [("all", table.num_rows)]
+
+    def column(self, name: str) -> Any:
+        """A column as an Arrow chunked array."""
+        return self._table.column(name)
+
+    def source(self, name: str) -> Source:
+        """A bytes or image column as a source of contents."""
+        raise UsageError(f"column {name!r}: text files hold no images.", "Give the column of paths with image=NAME.")
+
+    def head(self, column: str, n: int) -> list[Any]:
+        """The first `n` values that are not null."""
+        return self.column(column).drop_null().slice(0, n).to_pylist()
+
+    def __len__(self) -> int:
+        return sum(rows for _, rows in self.splits)
+
+
+class FileTable(MemoryTable):
+    """Parquet or Arrow files, read column by column when asked for."""
+
+    def __init__(self, files: Sequence[SplitFiles]) -> None:
+        self._files = [file for split in files for file in split.files]
+        self.features = features_of(schema_of(self._files[0]))
+        self.splits = [(split.split, split.rows) for split in files]
+
+    def column(self, name: str) -> Any:
+        return read_column(self._files, name)
+
+    def source(self, name: str) -> Source:
+        return ColumnSource(self._files, name)
+
+
 @dataclass(frozen=True)
 class SplitFiles:
     """The files of one split, in order."""
@@ -48,8 +92,7 @@ class SplitFiles:
 
 def split_of(path: Path) -> str:
     """Split name from a file name: ``train-00000-of-00002.parquet`` and ``train.parquet`` are ``train``."""
-    match = _SPLIT.match(path.stem)
-    return match["split"] if match else path.stem
+    return _SPLIT.sub("", path.stem)
 
 
 def parquet_file(path: Path) -> ColumnFile:
@@ -96,14 +139,11 @@ def schema_of(file: ColumnFile) -> Any:
 
 def features_of(schema: Any) -> Features:
     """Read Arrow types and the Hub's own description (``huggingface`` metadata) from a schema."""
-    described: dict[str, Any] = {}
-    if schema.metadata and b"huggingface" in schema.metadata:
-        info = json.loads(schema.metadata[b"huggingface"])
-        described = info.get("info", {}).get("features") or {}
+    info = json.loads((schema.metadata or {}).get(b"huggingface", "{}")).get("info", {})
+    described: dict[str, Any] = info.get("features") or {}
     types, classes = {}, {}
     for column in schema:
-        about = described.get(column.name)
-        about = about if isinstance(about, dict) else {}
+        about = about if isinstance(about := described.get(column.name), dict) else {}
         kind = about.get("_type")
         if kind == "ClassLabel" and about.get("names"):
             types[column.name] = "class"
@@ -143,11 +183,15 @@ def read_column(files: Sequence[ColumnFile], column: str) -> Any:
         If a file is damaged.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     parts = []
+    name, _, inner = column.partition(".")
     for file in files:
         try:
-            parts.append(_field(read_rows(file, [column]), column))
+            rows = read_rows(file, [column])
+            whole = column in rows.column_names
+            parts.append(rows.column(column) if whole else pc.struct_field(rows.column(name), inner))
         except (OSError, pa.ArrowException) as error:
             raise UnreadableError(f"cannot read column {column!r} of {file.path!r}: {error}.") from error
     return pa.chunked_array([chunk for part in parts for chunk in part.chunks], type=parts[0].type)
@@ -162,17 +206,3 @@ def read_rows(file: ColumnFile, columns: Sequence[str] | None = None) -> Any:
         # ParquetFile, not read_table: the latter guesses partitions from folder names.
         return pq.ParquetFile(file.path).read(columns=columns)
     return pa.ipc.open_stream(pa.memory_map(file.path)).read_all()
-
-
-def _field(table: Any, column: str) -> Any:
-    import pyarrow.compute as pc
-
-    if column in table.column_names:
-        return table.column(column)
-    name, _, inner = column.partition(".")
-    return pc.struct_field(table.column(name), inner)
-
-
-def int_labels(files: Sequence[ColumnFile], column: str) -> np.ndarray:
-    """An integer column as int64, nulls as -1."""
-    return read_column(files, column).cast("int64").fill_null(-1).to_numpy()

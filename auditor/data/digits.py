@@ -26,12 +26,8 @@ class Digits:
         n = len(bunch.target)
         # 0..16 -> 0..255; 16 is full ink. round() keeps the 17 levels evenly spaced.
         grey = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
-        items = ItemTable(
-            ids=np.array([f"digit-{i:04d}" for i in range(n)]),
-            labels=bunch.target.astype(np.int64),
-            splits=np.full(n, "all"),
-            index=np.arange(n),
-        )
+        ids = np.array([f"digit-{i:04d}" for i in range(n)])
+        items = ItemTable(ids, bunch.target.astype(np.int64), np.full(n, "all"), np.arange(n))
         source = ArraySource(np.repeat(grey[..., None], 3, axis=3))
         return ImageDataset("digits", "digits", tuple("0123456789"), items, source=source, hash_scheme=RGB_SCHEME)
 

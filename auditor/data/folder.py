@@ -30,38 +30,35 @@ class Folder(FormOfReference):
     def open(self, reference: Reference, settings: Settings) -> ImageDataset:
         """Scan the folder; ids are paths relative to it, with forward slashes."""
         root = reference.path
-        _check_root(root)
+        if not root.exists():
+            raise UnreadableError(f"folder {str(root)!r} does not exist.", "Check the path.")
+        if not root.is_dir():
+            raise UnreadableError(f"{str(root)!r} is a file, not a folder of class folders.")
         notes: list[str] = []
-        found = scan(root, notes)
-        if not found:
+        images = scan(root, notes)
+        if not images:
             raise EmptyDataError(
                 f"no images in class folders below {str(root)!r}.",
                 "Expected root/CLASS/image.png or root/train/CLASS/image.png; "
                 f"suffixes: {', '.join(sorted(IMAGE_SUFFIXES))}.",
             )
-        names = sorted({one.label for one in found})
+        names = sorted({image.label for image in images})
         if len(names) < 2:
             raise LabelError(
                 f"{str(root)!r} has one class folder with images only: {names[0]!r}.",
                 "Give the folder that holds at least two class folders.",
             )
-        position = {name: k for k, name in enumerate(names)}
-        ids, splits = np.array([printable(one.relative) for one in found]), np.array([one.split for one in found])
-        items = ItemTable(
-            ids=ids,
-            labels=np.array([position[one.label] for one in found], dtype=np.int64),
-            splits=splits,
-            index=index_in_split(splits),
-            paths=ids,
-        )
-        suffixes = {Path(one.relative).suffix.lower() for one in found}
+        ids, splits = np.array([printable(i.relative) for i in images]), np.array([i.split for i in images])
+        labels = np.searchsorted(names, [image.label for image in images]).astype(np.int64)
+        items = ItemTable(ids, labels, splits, index_in_split(splits), paths=ids)
+        suffixes = {Path(image.relative).suffix.lower() for image in images}
         return ImageDataset(
             name=printable(root.absolute().name) or "folder",
             reference=str(reference.with_path(root)),
             class_names=tuple(map(printable, names)),
             items=items,
             notes=notes,
-            source=FileSource([os.path.join(root.absolute(), one.relative) for one in found]),
+            source=FileSource([os.path.join(root.absolute(), image.relative) for image in images]),
             hash_scheme=RGB_SCHEME if suffixes <= LOSSLESS_SUFFIXES else FILE_SCHEME,
         )
 
@@ -89,21 +86,21 @@ def scan(root: Path, notes: list[str]) -> list[FoundFile]:
     as_splits = bool(tops) and all(name.lower() in SPLIT_NAMES for name in tops)
     if as_splits:
         tops.sort(key=lambda name: (not name.lower().startswith("train"), not name.lower().startswith("test"), name))
-    places = [(name, os.path.join(root, name)) for name in tops] if as_splits else [("all", str(root))]
-    found: list[FoundFile] = []
+    splits = [(name, os.path.join(root, name)) for name in tops] if as_splits else [("all", str(root))]
+    images: list[FoundFile] = []
     skipped, empty = 0, []
-    for split, place in places:
-        for label in _folders(Path(place)):
-            files, others = _files_below(os.path.join(place, label))
+    for split, folder in splits:
+        for label in _folders(Path(folder)):
+            files, others = _files_below(os.path.join(folder, label))
             skipped += others
             if not files:
                 empty.append(f"{split}/{label}" if as_splits else label)
-            found += [FoundFile(split, label, os.path.relpath(path, root).replace(os.sep, "/")) for path in files]
+            images += [FoundFile(split, label, os.path.relpath(path, root).replace(os.sep, "/")) for path in files]
     if skipped:
         notes.append(f"{skipped} files that are not images by their suffix were passed over")
     if empty:
         notes.append(f"class folders without images: {', '.join(map(printable, empty[:10]))}")
-    return found
+    return images
 
 
 def printable(name: str) -> str:
@@ -118,13 +115,6 @@ def index_in_split(splits: np.ndarray) -> np.ndarray:
         where = np.flatnonzero(splits == split)
         index[where] = np.arange(len(where))
     return index
-
-
-def _check_root(root: Path) -> None:
-    if not root.exists():
-        raise UnreadableError(f"folder {str(root)!r} does not exist.", "Check the path.")
-    if not root.is_dir():
-        raise UnreadableError(f"{str(root)!r} is a file, not a folder of class folders.")
 
 
 def _folders(place: Path) -> list[str]:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from auditor.core.config import Settings
-from auditor.core.errors import DataError, EmptyDataError, MissingExtraError, OfflineError, UnreadableError, UsageError
+from auditor.core.errors import DataError, EmptyDataError, OfflineError, UnreadableError, UsageError, require
 from auditor.data.base import Dataset
-from auditor.data.build import FileTable, build_dataset
-from auditor.data.columns import SplitFiles, arrow_file, parquet_file, split_of
+from auditor.data.build import build_dataset
+from auditor.data.columns import FileTable, SplitFiles, arrow_file, parquet_file, split_of
 from auditor.data.folder import printable
 from auditor.data.locate import offline_reason, search_folders
 from auditor.data.reference import Reference
@@ -37,26 +37,26 @@ class Hub:
 
     def open(self, reference: Reference, settings: Settings) -> Dataset:
         """Open all splits, or the one asked for; ids are ``split/row`` or the id column."""
-        place = _local_place(reference, settings)
-        options = reference.options
-        if place is not None:
-            splits = local_splits(place)
-            name, kept = printable(place.name), str(reference.with_path(place)) if place == reference.path else None
-            if splits is None:
-                splits = remote_splits(str(place.absolute()), options, settings)
+        folder, options = _local_folder(reference, settings), reference.options
+        name, canonical = reference.location, str(reference)
+        if folder is not None:
+            splits = local_splits(folder) or remote_splits(str(folder.absolute()), options, settings)
+            name = printable(folder.name)
+            if folder == reference.path:
+                canonical = str(reference.with_path(folder))
+        elif not name or name.count("/") > 1:
+            raise UsageError(
+                f"{canonical!r} names no data set of the Hub and no folder of this machine.",
+                "Write hf://org/name or hf:///folder.",
+            )
         else:
-            if not reference.location or reference.location.count("/") > 1:
-                raise UsageError(
-                    f"{str(reference)!r} names no data set of the Hub and no folder of this machine.",
-                    "Write hf://org/name or hf:///folder.",
-                )
-            splits, name, kept = remote_splits(reference.location, options, settings), reference.location, None
+            splits = remote_splits(name, options, settings)
         if not splits:
             raise EmptyDataError(f"{str(reference)!r} has no files.")
         wanted = options.get("split")
         if wanted and any(s.split == wanted for s in splits):
             splits = [s for s in splits if s.split == wanted]
-        return build_dataset(FileTable(splits), options, name.rsplit("/", 1)[-1], kept or str(reference), repr(name))
+        return build_dataset(FileTable(splits), options, name.rsplit("/", 1)[-1], canonical, repr(name))
 
     def status(self, settings: Settings) -> tuple[str, str]:
         """A form of reference, not a set."""
@@ -64,7 +64,7 @@ class Hub:
         return "form", f"local folders and the cache only: {why}" if why else "any Hub id or folder"
 
 
-def _local_place(reference: Reference, settings: Settings) -> Path | None:
+def _local_folder(reference: Reference, settings: Settings) -> Path | None:
     path = reference.path
     if path.is_absolute() or reference.location.startswith((".", "~")):
         if not path.is_dir():
@@ -76,16 +76,11 @@ def _local_place(reference: Reference, settings: Settings) -> Path | None:
     return path if path.is_dir() else None
 
 
-def local_splits(folder: Path) -> list[SplitFiles] | None:
-    """Parquet files of a folder by split, or None where there are none: train, test, then by name."""
+def local_splits(folder: Path) -> list[SplitFiles]:
+    """Parquet files of a folder by split: train, test, then by name."""
     paths = sorted(folder.glob("*.parquet")) or sorted(folder.glob("data/*.parquet"))
-    if not paths:
-        return None
-    by_split: dict[str, list[Path]] = {}
-    for path in paths:
-        by_split.setdefault(split_of(path), []).append(path)
-    order = sorted(by_split, key=lambda s: (s != "train", s != "test", s))
-    return [SplitFiles(s, tuple(parquet_file(p) for p in by_split[s])) for s in order]
+    splits = sorted(set(map(split_of, paths)), key=lambda s: (s != "train", s != "test", s))
+    return [SplitFiles(s, tuple(parquet_file(p) for p in paths if split_of(p) == s)) for s in splits]
 
 
 def remote_splits(name: str, options: Mapping[str, str], settings: Settings) -> list[SplitFiles]:
@@ -100,10 +95,9 @@ def remote_splits(name: str, options: Mapping[str, str], settings: Settings) -> 
     UnreadableError
         If the Hub has no such data set or it cannot be parsed.
     """
-    try:
-        import datasets
-    except ImportError as error:
-        raise MissingExtraError("datasets", "hf", f"reading {name!r}") from error
+    require("datasets", "hf", f"reading {name!r}")
+    import datasets
+
     local = Path(name).is_absolute()
     why = offline_reason(settings) or (None if local or _hub_answers() else "the Hub does not answer")
     with _offline(datasets, why is not None):
@@ -116,21 +110,17 @@ def remote_splits(name: str, options: Mapping[str, str], settings: Settings) -> 
                     f"Fetch it once with network, or put its parquet files into {name}/ below one of: "
                     f"{', '.join(map(str, search_folders(settings)))}.",
                 ) from error
-            raise UnreadableError(
-                f"cannot load {name!r}: {one_line(error)}", "Check the name and the network."
-            ) from error
+            what, way_out = f"cannot load {name!r}: {one_line(error)}", "Check the name and the network."
+            raise UnreadableError(what, way_out) from error
         except (ValueError, datasets.exceptions.DatasetGenerationError) as error:
-            raise UnreadableError(
-                f"cannot load {name!r}: {one_line(error)}", "Try config=NAME or revision=REV."
-            ) from error
-    return [_split_files(split, part, name) for split, part in loaded.items()]
-
-
-def _split_files(split: str, part: Any, name: str) -> SplitFiles:
-    files = [entry["filename"] for entry in part.cache_files]
-    if not files:
-        raise DataError(f"split {split!r} of {name!r} is empty or was not cached by the datasets package.")
-    return SplitFiles(str(split), tuple(arrow_file(Path(f)) for f in files))
+            what, way_out = f"cannot load {name!r}: {one_line(error)}", "Try config=NAME or revision=REV."
+            raise UnreadableError(what, way_out) from error
+    splits = []
+    for split, part in loaded.items():
+        if not part.cache_files:
+            raise DataError(f"split {split!r} of {name!r} is empty or was not cached by the datasets package.")
+        splits.append(SplitFiles(str(split), tuple(arrow_file(Path(f["filename"])) for f in part.cache_files)))
+    return splits
 
 
 def _hub_answers() -> bool:
@@ -138,10 +128,8 @@ def _hub_answers() -> bool:
 
     try:
         urllib.request.urlopen(urllib.request.Request(constants.ENDPOINT, method="HEAD"), timeout=_PATIENCE)
-    except urllib.error.HTTPError:
-        return True  # an answer, whatever it says
-    except (OSError, ValueError):
-        return False
+    except (OSError, ValueError) as error:
+        return isinstance(error, urllib.error.HTTPError)  # an answer, whatever it says
     return True
 
 

@@ -28,7 +28,7 @@ from auditor.engine.files import ID_KEYS, LABEL_KEYS, NpySource, ParquetSource, 
 from auditor.engine.files import open_probabilities as open_source
 from auditor.engine.semantics import MAX_CLIP
 from auditor.engine.sources import ArraySource, ProbabilitySource, ReorderedSource, as_source
-from auditor.engine.validate import check_rows
+from auditor.engine.validate import check_columns, check_rows
 
 #: Columns that name the rows of a table, best first.
 ROW_NAME_KEYS = (
@@ -128,14 +128,14 @@ def open_supplied(pred_probs: Sequence[Any], labels: Any = None, class_names: Se
     UnsafeFileError
         For a pickle. It is never loaded.
     """
-    contents = [_contents(place) for place in pred_probs]
+    contents = [_contents(given) for given in pred_probs]
     first = contents[0]
     where, (n_rows, n_classes) = first.source.name, first.source.shape
-    for one in contents:
-        _check_form(one.source)
+    for content in contents:
+        _check_form(content.source)
     labels_path = None
     if labels is None:
-        labels = next((one.labels for one in contents if one.labels is not None), None)
+        labels = next((content.labels for content in contents if content.labels is not None), None)
         if labels is None:
             raise UsageError(
                 f"{where} holds no labels.",
@@ -161,14 +161,16 @@ def open_supplied(pred_probs: Sequence[Any], labels: Any = None, class_names: Se
     encoded = encode_supplied(values, names, f"labels of {where}", n_classes)
     if names is None:
         names = encoded.names
-        told = f"called 0 to {n_classes - 1}" if names[0] == "0" else f"the labels in sorted order: {', '.join(names)}"
-        notes.append(f"no class names given: the {n_classes} classes are {told}")
+        called = (
+            f"called 0 to {n_classes - 1}" if names[0] == "0" else f"the labels in sorted order: {', '.join(names)}"
+        )
+        notes.append(f"no class names given: the {n_classes} classes are {called}")
     if not ((encoded.codes >= 0) & (encoded.codes != encoded.codes.max())).any():
         raise LabelError(
             f"labels of {where} are all of one class: there is nothing a label could be confused with.",
             "Give data with at least two classes.",
         )
-    sources = tuple(_by_name(one, names, notes) for one in contents)
+    sources = tuple(_by_name(content, names, notes) for content in contents)
     ids = None if first.ids is None else np.asarray(first.ids).astype(str)
     if ids is not None and len(ids) != n_rows:
         raise ProbabilityError(f"{where} holds {len(ids)} ids for {n_rows} rows.")
@@ -215,14 +217,9 @@ def open_probabilities(
     if check_order:
         check_class_order(checked, items.labels, encoded.names)
     path = Path(pred_probs).expanduser() if isinstance(pred_probs, Path | str) else None
-    return ProbabilityDataset(
-        name=name or (path.stem if path else "probabilities"),
-        reference=_canonical(path, supplied.labels_path, class_names, check_order),
-        class_names=encoded.names,
-        items=items,
-        notes=[*supplied.notes, *notes],
-        probabilities=checked,
-    )
+    name, notes = name or (path.stem if path else "probabilities"), [*supplied.notes, *notes]
+    reference = _canonical(path, supplied.labels_path, class_names, check_order)
+    return ProbabilityDataset(name, reference, encoded.names, items, notes, probabilities=checked)
 
 
 def check_probabilities(probabilities: np.ndarray, where: str = "pred_probs") -> tuple[np.ndarray, list[str]]:
@@ -371,56 +368,47 @@ def _number(cell: Any) -> int | float | None:
     return int(value) if value.is_integer() else value
 
 
-def _contents(place: Any) -> _Contents:
-    if isinstance(place, Path | str):
-        path = Path(place).expanduser()
-        if "://" not in str(place) and table_suffix(path) in _TEXT_TABLES:
+def _contents(given: Any) -> _Contents:
+    if isinstance(given, Path | str):
+        path = Path(given).expanduser()
+        if "://" not in str(given) and table_suffix(path) in _TEXT_TABLES:
             return _of_table(read_table(path), repr(str(path)))
-        source = open_source(place if "://" in str(place) else path)
+        source = open_source(given if "://" in str(given) else path)
         if isinstance(source, ParquetSource):
             return _Contents(source, source.class_names, source.column(LABEL_KEYS), source.column(ID_KEYS))
-        if path.suffix.lower() == ".npz":
-            return _of_members(source, load_npz(path, {*LABEL_KEYS, *ID_KEYS, *CLASS_NAME_KEYS}))
-        return _Contents(source)
-    if hasattr(place, "columns") and hasattr(place, "to_numpy"):
+        if path.suffix.lower() != ".npz":
+            return _Contents(source)
+        members = load_npz(path, {*LABEL_KEYS, *ID_KEYS, *CLASS_NAME_KEYS})
+        names, labels, ids = (
+            next((members[key] for key in keys if key in members), None)
+            for keys in (CLASS_NAME_KEYS, LABEL_KEYS, ID_KEYS)
+        )
+        return _Contents(source, None if names is None else tuple(map(str, names)), labels, ids)
+    if hasattr(given, "columns") and hasattr(given, "to_numpy"):
         import pyarrow as pa
 
-        return _of_table(pa.Table.from_pandas(place, preserve_index=False), "pred_probs")
-    return _Contents(as_source(place))
+        return _of_table(pa.Table.from_pandas(given, preserve_index=False), "pred_probs")
+    return _Contents(as_source(given))
 
 
 def _of_table(table: Any, where: str) -> _Contents:
     columns = class_columns(table.schema, where)
     values = np.column_stack([table.column(name).to_numpy() for name in columns])
-    label, item = (next((k for k in keys if k in table.column_names), None) for keys in (LABEL_KEYS, ID_KEYS))
-    return _Contents(
-        ArraySource(values, where),
-        tuple(columns),
-        None if label is None else np.array(table.column(label).to_pylist(), dtype=object),
-        None if item is None else table.column(item).to_pylist(),
+    labels, ids = (
+        next((table.column(key).to_pylist() for key in keys if key in table.column_names), None)
+        for keys in (LABEL_KEYS, ID_KEYS)
     )
-
-
-def _of_members(source: ProbabilitySource, members: dict[str, np.ndarray]) -> _Contents:
-    first = lambda keys: next((members[key] for key in keys if key in members), None)  # noqa: E731
-    names = first(CLASS_NAME_KEYS)
-    return _Contents(source, None if names is None else tuple(map(str, names)), first(LABEL_KEYS), first(ID_KEYS))
+    labels = None if labels is None else np.array(labels, dtype=object)
+    return _Contents(ArraySource(values, where), tuple(columns), labels, ids)
 
 
 def _check_form(source: ProbabilitySource) -> None:
-    n_rows, n_classes = source.shape
     if source.dtype.kind in "iub":
         raise ProbabilityError(
             f"{source.name} holds {source.dtype} values: labels or one-hot rows, not probabilities.",
             "Give the probabilities a model predicts.",
         )
-    if n_rows == 0:
-        raise EmptyDataError(f"{source.name} has no rows.")
-    if n_classes < 2:
-        raise ProbabilityError(
-            f"{source.name} has {n_classes} columns; there are at least 2 classes.",
-            "For a binary problem give both columns: numpy.column_stack([1 - p, p]).",
-        )
+    check_columns(source.shape[0], source.shape[0], source.shape[1], source.name)
 
 
 def column_order(own: Sequence[str], wanted: Sequence[str]) -> list[int] | None:
@@ -433,9 +421,7 @@ def column_order(own: Sequence[str], wanted: Sequence[str]) -> list[int] | None:
 
 def _by_name(contents: _Contents, names: tuple[str, ...], notes: list[str]) -> ProbabilitySource:
     """Bring columns that carry the class names into the order of `names`."""
-    if contents.class_names is None or contents.class_names == names:
-        return contents.source
-    order = column_order(contents.class_names, names)
+    order = None if contents.class_names in (None, names) else column_order(contents.class_names or (), names)
     if order is None:
         return contents.source
     notes.append("columns were reordered by their names to the given class order")
@@ -446,11 +432,7 @@ def _canonical(path: Path | None, labels: Path | None, names: Sequence[str] | No
     """The reference that opens this again; arrays handed over in memory have none but the bare scheme."""
     if path is None:
         return "probs"
-    options = {}
-    if labels is not None:
-        options["labels"] = str(labels.absolute())
-    if names is not None:
-        options["classes"] = ",".join(names)
-    if not check_order:
-        options["check_order"] = "false"
+    options = {} if check_order else {"check_order": "false"}
+    options |= {} if labels is None else {"labels": str(labels.absolute())}
+    options |= {} if names is None else {"classes": ",".join(names)}
     return str(Reference("probs", str(path.absolute()), options))

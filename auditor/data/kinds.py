@@ -41,7 +41,7 @@ class ImageDataset(Dataset):
 
     source: Source
     hash_scheme: str = FILE_SCHEME
-    _kept: LoadedImages | None = field(default=None, init=False, repr=False)
+    _decoded: LoadedImages | None = field(default=None, init=False, repr=False)
 
     modality: ClassVar[Modality] = "image"
 
@@ -98,18 +98,15 @@ class ImageDataset(Dataset):
         """
         positions = np.arange(len(self)) if positions is None else np.asarray(positions, dtype=np.int64)
         everything = np.array_equal(positions, np.arange(len(self)))
-        progress = progress or SilentProgress()
-        kept, self._kept = self._kept, None
-        if kept is not None and everything and size is None:
-            return kept.pixels, [BadItem(k, reason) for k, reason in sorted(kept.bad.items())]
-        loaded = load_pixels(self.source, positions, size, progress)
-        hashing = everything and self.hash_scheme == RGB_SCHEME and "content_hashes" not in self.__dict__
+        loaded, self._decoded = self._decoded, None
+        if loaded is None or not everything or size is not None:
+            loaded = load_pixels(self.source, positions, size, progress or SilentProgress())
         if loaded.note and loaded.note not in self.notes:
             self.notes.append(loaded.note)
-        bad = [BadItem(int(positions[k]), reason) for k, reason in sorted(loaded.bad.items())]
+        hashing = everything and self.hash_scheme == RGB_SCHEME and "content_hashes" not in self.__dict__
         if hashing and not loaded.resized:
             self.__dict__["content_hashes"] = self._hashes_of(loaded.pixels, loaded.bad)
-        return loaded.pixels, bad
+        return loaded.pixels, [BadItem(int(positions[k]), reason) for k, reason in sorted(loaded.bad.items())]
 
     def _content(self, position: int) -> bytes | np.ndarray:
         content = self.source.get(position)
@@ -135,7 +132,7 @@ class ImageDataset(Dataset):
 
     def _content_hashes(self) -> np.ndarray:
         if self.hash_scheme == RGB_SCHEME and (loaded := load_uniform(self.source, KEPT_BYTES)) is not None:
-            self._kept = loaded
+            self._decoded = loaded
             return self._hashes_of(loaded.pixels, loaded.bad)
         hashes = np.empty(len(self), dtype="U71")
         for k, content in self.source.read(np.arange(len(self))):
@@ -155,10 +152,10 @@ class ImageDataset(Dataset):
 
     def _restrict(self, positions: np.ndarray) -> None:
         self.source = self.source.take(positions)
-        self._kept = None
+        self._decoded = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kept": None}
+        return {**self.__dict__, "_decoded": None}
 
 
 @dataclass(eq=False, kw_only=True)

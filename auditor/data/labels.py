@@ -163,12 +163,8 @@ def _refuse_outside(
 
 def _look_alikes(names: tuple[str, ...]) -> list[str]:
     seen: dict[str, str] = {}
-    notes = []
-    for name in names:
-        twin = seen.setdefault(" ".join(name.casefold().split()), name)
-        if twin != name:
-            notes.append(f"classes {twin!r} and {name!r} differ in case or blanks only")
-    return notes
+    twins = [(seen.setdefault(" ".join(name.casefold().split()), name), name) for name in names]
+    return [f"classes {twin!r} and {name!r} differ in case or blanks only" for twin, name in twins if twin != name]
 
 
 def listed(names: Sequence[str], limit: int = 12) -> str:

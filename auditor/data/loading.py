@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
+from PIL import Image
 
 from auditor.core.errors import MemoryGuardError, UsageError
 from auditor.core.machine import available_memory, cpu_count
@@ -46,7 +47,10 @@ def load_pixels(
     """Decode ``positions`` of `source`; contract as `auditor.data.kinds.ImageDataset.load_images`."""
     progress.start(TASK, len(positions), "images")
     if size is not None:
-        target = _checked_size(size)
+        height, width = (size, size) if isinstance(size, int) else map(int, size)
+        if not (1 <= height <= 4096 and 1 <= width <= 4096):
+            raise UsageError(f"image size {size!r} is not between 1 and 4096 pixels.")
+        target = height, width
         loaded = _decode_all(source, positions, target, progress)
         loaded.resized = True
     else:
@@ -80,13 +84,6 @@ def _shape_of(content: Content | None) -> tuple[int, int] | None:
         return image_size(content) if isinstance(content, bytes) else None
     except UndecodableImage:
         return None
-
-
-def _checked_size(size: int | tuple[int, int]) -> tuple[int, int]:
-    height, width = (size, size) if isinstance(size, int) else size
-    if not (1 <= height <= 4096 and 1 <= width <= 4096):
-        raise UsageError(f"image size {size!r} is not between 1 and 4096 pixels.")
-    return int(height), int(width)
 
 
 def _allocate(n: int, shape: tuple[int, int], given: bool) -> np.ndarray:
@@ -129,8 +126,8 @@ def _decoded_blocks(
 ) -> Iterator[list[tuple[int, np.ndarray | str]]]:
     contents = source.read(positions)
 
-    def decode(one: tuple[int, Content]) -> tuple[int, np.ndarray | str]:
-        return one[0], _decode_one(one[1], target)
+    def decode(content: tuple[int, Content]) -> tuple[int, np.ndarray | str]:
+        return content[0], _decode_one(content[1], target)
 
     workers = cpu_count()
     with ThreadPoolExecutor(workers) as pool:
@@ -144,36 +141,23 @@ def _decode_one(content: Content, target: tuple[int, int] | None) -> np.ndarray 
     if isinstance(content, Unreadable):
         return content.reason
     if isinstance(content, np.ndarray):
-        return content if target is None or content.shape[:2] == target else _resize(content, target)
+        if target is None or content.shape[:2] == target:
+            return content
+        resized = Image.fromarray(content).resize((target[1], target[0]), Image.Resampling.BILINEAR)
+        return np.asarray(resized)
     try:
         return decode_rgb(content, target)
     except UndecodableImage as error:
         return str(error)
 
 
-def _resize(pixels: np.ndarray, target: tuple[int, int]) -> np.ndarray:
-    from PIL import Image
-
-    resized = Image.fromarray(pixels).resize((target[1], target[0]), Image.Resampling.BILINEAR)
-    return np.asarray(resized)
-
-
 def _median_size(source: Source, positions: np.ndarray) -> tuple[tuple[int, int], str]:
-    sizes = []
-    for _, content in source.read(positions):
-        if isinstance(content, bytes):
-            try:
-                sizes.append(image_size(content))
-            except UndecodableImage:
-                continue  # reported as a bad item by the decoding pass
-        elif isinstance(content, np.ndarray):
-            sizes.append(content.shape[:2])
-    found = np.array(sizes)
-    median = np.median(found, axis=0)
+    shapes = (_shape_of(content) for _, content in source.read(positions))
+    sizes = np.array([shape for shape in shapes if shape])  # the others are reported by the decoding pass
+    median = np.median(sizes, axis=0)
     scale = min(1.0, LONGEST_SIDE / median.max())
     height, width = (max(1, round(float(side * scale))) for side in median)
-    low, high = found.min(axis=0), found.max(axis=0)
-    distinct = len(np.unique(found, axis=0))
+    low, high, distinct = sizes.min(axis=0), sizes.max(axis=0), len(np.unique(sizes, axis=0))
     why = "the median size" if scale == 1.0 else f"the median size, reduced to {LONGEST_SIDE} pixels at most"
     note = (
         f"images come in {distinct} sizes, {low[0]}x{low[1]} to {high[0]}x{high[1]} (height x width); "

@@ -64,11 +64,7 @@ def offline_reason(settings: Settings) -> str | None:
 def missing_error(files: NamedFiles, splits: tuple[str, ...], settings: Settings, why: str) -> OfflineError:
     """The error for data that is not here and cannot be fetched: which file, where it was looked for, what to do."""
     tried = search_folders(settings)
-    missing = [
-        split
-        for split in splits
-        if not any(files.files(base / name, split) for base in tried for name in files.folders)
-    ]
+    missing = [split for split in splits if find_folder(files, (split,), settings) is None]
     # All splits may exist, but spread over several folders: then each is missing from the first.
     wanted = [f"{files.folders[0]}/{files.example.format(split=s)}" for s in missing or splits]
     folders = "\n    ".join(str(folder) for folder in tried)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from auditor.core.config import Settings
 from auditor.core.errors import UnknownNameError, UnreadableError, UsageError
 from auditor.core.registry import Registry
 from auditor.data.base import Dataset, validate_items
-from auditor.data.reference import PATH_SCHEME, Reference, nearest, parse_reference
+from auditor.data.reference import PATH_SCHEME, Reference, parse_reference
 from auditor.data.tables import table_suffix
 
 
@@ -64,16 +64,6 @@ DATASETS: Registry[type[Adapter]] = Registry(
     },
     entry_point_group="auditor.datasets",
 )
-
-
-class DatasetListing(TypedDict):
-    """One row of ``auditor datasets``; `status` as in `Adapter.status`."""
-
-    name: str
-    description: str
-    example: str
-    status: str
-    where: str
 
 
 def open_dataset(reference: str | Path, settings: Settings, **options: Any) -> Dataset:
@@ -126,9 +116,7 @@ def restrict_to_split(dataset: Dataset, split: str) -> Dataset:
     splits = dataset.items.splits
     positions = np.flatnonzero(splits == split)
     if len(positions) == 0:
-        known = list(dict.fromkeys(map(str, splits)))
-        close = [k for k in known if k in nearest(split, known)]
-        raise UnknownNameError("split", split, known, close)
+        raise UnknownNameError("split", split, list(dict.fromkeys(map(str, splits))))
     if len(positions) == len(splits):
         return dataset
     part = dataset.subset(positions)
@@ -136,15 +124,14 @@ def restrict_to_split(dataset: Dataset, split: str) -> Dataset:
     return part
 
 
-def list_datasets(settings: Settings) -> list[DatasetListing]:
-    """Every known data set and form of reference, and where its data lies. Never uses the network."""
+def list_datasets(settings: Settings) -> list[dict[str, str]]:
+    """``name, description, example, status, where`` of every known data set and form of reference, the last two as in
+    `Adapter.status`. Never uses the network."""
     rows = []
     for name in DATASETS:
         adapter = DATASETS.load(name)()
-        status, where = adapter.status(settings)
-        rows.append(
-            DatasetListing(name=name, description=adapter.summary, example=adapter.example, status=status, where=where)
-        )
+        about = {"name": name, "description": adapter.summary, "example": adapter.example}
+        rows.append(about | dict(zip(("status", "where"), adapter.status(settings), strict=True)))
     return rows
 
 
@@ -160,7 +147,8 @@ def _with_options(reference: Reference, options: dict[str, Any]) -> Reference:
     return replace(reference, options=merged)
 
 
-_TABLE_SCHEMES = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_SCHEMES = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_SCHEMES |= {".npy": "probs", ".npz": "probs"}
 
 
 def _scheme_of(path: Path) -> str:
@@ -176,11 +164,9 @@ def _scheme_of(path: Path) -> str:
     except PermissionError as error:
         raise UnreadableError(f"cannot read {str(path)!r}: permission denied.") from error
     suffix = table_suffix(path)
-    if suffix in (".npy", ".npz"):
-        return "probs"
-    if suffix not in _TABLE_SCHEMES:
+    if suffix not in _SCHEMES:
         raise UnreadableError(
             f"cannot tell what {str(path)!r} is.",
-            f"Known: a folder of class folders, or a file ending in {', '.join(_TABLE_SCHEMES)}.",
+            f"Known: a folder of class folders, or a file ending in {', '.join(_SCHEMES)}.",
         )
-    return _TABLE_SCHEMES[suffix]
+    return _SCHEMES[suffix]

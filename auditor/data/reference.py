@@ -129,7 +129,6 @@ def parse_reference(text: str, names: Collection[str] = ()) -> Reference:
         return Reference(scheme.lower(), location, options)
     if head in names:
         return Reference(head, "", options)
-    looks_like_path = any(mark in head for mark in "/\\") or head.startswith(("~", ".")) or Path(head).exists()
-    if looks_like_path or Path(head).suffix:
-        return Reference(PATH_SCHEME, head, options)
-    return Reference(head, "", options)
+    path = Path(head)
+    is_path = any(mark in head for mark in "/\\") or head.startswith(("~", ".")) or path.suffix or path.exists()
+    return Reference(PATH_SCHEME, head, options) if is_path else Reference(head, "", options)

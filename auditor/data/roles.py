@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from auditor.core.errors import UsageError
-from auditor.data.columns import Features
+from auditor.data.columns import MemoryTable
 from auditor.data.folder import IMAGE_SUFFIXES
 from auditor.data.reference import nearest
 from auditor.engine.files import LABEL_KEYS
@@ -25,15 +25,6 @@ _TEXT_LENGTH = 20
 #: A string column with more distinct values than this share of the rows is no category.
 _MOSTLY_DISTINCT = 0.5
 _SAMPLE = 200
-
-
-class Columns(Protocol):
-    """What inference needs of a table: names, kinds, and a look at the first values."""
-
-    features: Features
-
-    def head(self, column: str, n: int) -> list[Any]:
-        """The first `n` values that are not null."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +52,7 @@ class Roles:
     notes: list[str] = field(default_factory=list)
 
 
-def choose_roles(table: Columns, options: Mapping[str, str], where: str) -> Roles:
+def choose_roles(table: MemoryTable, options: Mapping[str, str], where: str) -> Roles:
     """Choose the columns.
 
     Raises
@@ -83,9 +74,12 @@ def choose_roles(table: Columns, options: Mapping[str, str], where: str) -> Role
     notes: list[str] = []
     label = options.get("label") or _find_label(table, names, where, notes)
     taken = {label, options.get("id"), options.get("group"), options.get("split_column")}
-    id_column = options.get("id") or _find_id(table, [n for n in names if n not in taken])
-    split = options.get("split_column") or _find_split(table, [n for n in names if n not in taken])
-    free = [n for n in names if n not in taken | {id_column, split}]
+    free = [n for n in names if n not in taken]
+    # Whether a column called id is unique shows when the items are made.
+    called_id = (n for n in free if n.lower() in ID_NAMES and table.features.types[n] in ("text", "number"))
+    id_column = options.get("id") or next(called_id, None)
+    split = options.get("split_column") or _find_split(table, free)
+    free = [n for n in free if n not in (id_column, split)]
     kind, content = _content(table, options, free, where, notes)
     if kind == "table":
         content = _features(table, content, explicit="columns" in options, notes=notes)
@@ -97,7 +91,7 @@ def choose_roles(table: Columns, options: Mapping[str, str], where: str) -> Role
     return Roles(label, kind, content, id_column, options.get("group"), split, notes)
 
 
-def _find_label(table: Columns, names: Sequence[str], where: str, notes: list[str]) -> str:
+def _find_label(table: MemoryTable, names: Sequence[str], where: str, notes: list[str]) -> str:
     classes = list(table.features.classes)
     by_name = [n for candidate in LABEL_KEYS for n in names if n.lower() == candidate]
     for candidates, why in ((by_name, "by its name"), (classes if len(classes) == 1 else [], "the only class column")):
@@ -110,12 +104,7 @@ def _find_label(table: Columns, names: Sequence[str], where: str, notes: list[st
     )
 
 
-def _find_id(table: Columns, names: Sequence[str]) -> str | None:
-    """A column called id; whether it is unique shows when the items are made."""
-    return next((n for n in names if n.lower() in ID_NAMES and table.features.types[n] in ("text", "number")), None)
-
-
-def _find_split(table: Columns, names: Sequence[str]) -> str | None:
+def _find_split(table: MemoryTable, names: Sequence[str]) -> str | None:
     for name in names:
         if name.lower() == "split" and table.features.types[name] == "text":
             values = set(map(str, table.head(name, _SAMPLE)))
@@ -125,7 +114,7 @@ def _find_split(table: Columns, names: Sequence[str]) -> str | None:
 
 
 def _content(
-    table: Columns, options: Mapping[str, str], free: Sequence[str], where: str, notes: list[str]
+    table: MemoryTable, options: Mapping[str, str], free: Sequence[str], where: str, notes: list[str]
 ) -> tuple[str, tuple[str, ...]]:
     types = table.features.types
     if name := options.get("image"):
@@ -140,26 +129,22 @@ def _content(
         return "text", (name,)
     if names := options.get("columns"):
         return "table", tuple(n.strip() for n in names.split(","))
-    images = _by_preference([n for n in free if types[n] in ("image", "bytes")], IMAGE_NAMES)
-    if images:
-        notes.append(f"image column: {images[0]!r}")
-        return "image", (images[0],)
+    if image := _first([n for n in free if types[n] in ("image", "bytes")], IMAGE_NAMES):
+        notes.append(f"image column: {image!r}")
+        return "image", (image,)
     strings = [n for n in free if types[n] == "text"]
-    paths = _by_preference([n for n in strings if _are_paths(table.head(n, _SAMPLE))], IMAGE_NAMES)
-    if paths:
-        notes.append(f"image paths: column {paths[0]!r}")
-        return "image-path", (paths[0],)
-    texts = _by_preference([n for n in strings if _are_texts(table.head(n, _SAMPLE))], TEXT_NAMES)
-    if texts:
-        notes.append(f"text column: {texts[0]!r}")
-        return "text", (texts[0],)
+    if path := _first([n for n in strings if _are_paths(table.head(n, _SAMPLE))], IMAGE_NAMES):
+        notes.append(f"image paths: column {path!r}")
+        return "image-path", (path,)
+    if text := _first([n for n in strings if _are_texts(table.head(n, _SAMPLE))], TEXT_NAMES):
+        notes.append(f"text column: {text!r}")
+        return "text", (text,)
     return "table", tuple(free)
 
 
-def _by_preference(names: Sequence[str], preferred: Sequence[str]) -> list[str]:
-    """`names` with the well-known ones first, otherwise in file order."""
-    known = [n for candidate in preferred for n in names if n.lower() == candidate]
-    return [*known, *(n for n in names if n not in known)]
+def _first(names: Sequence[str], preferred: Sequence[str]) -> str | None:
+    """The best known of `names`, else the first in file order."""
+    return next((n for known in preferred for n in names if n.lower() == known), names[0] if names else None)
 
 
 def _are_paths(values: Sequence[Any]) -> bool:
@@ -176,7 +161,7 @@ def _are_texts(values: Sequence[Any]) -> bool:
     )
 
 
-def _features(table: Columns, candidates: Sequence[str], explicit: bool, notes: list[str]) -> tuple[str, ...]:
+def _features(table: MemoryTable, candidates: Sequence[str], explicit: bool, notes: list[str]) -> tuple[str, ...]:
     """Feature columns of a table; what was left out is said."""
     kept: list[str] = []
     left_out: list[str] = []

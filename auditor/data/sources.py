@@ -141,9 +141,6 @@ class ColumnSource(Source):
         self.column = column
         self.starts = np.cumsum([0, *(file.rows for file in self.files)])
         self.rows = np.arange(self.starts[-1]) if rows is None else np.asarray(rows, dtype=np.int64)
-        self._reset()
-
-    def _reset(self) -> None:
         self._chunks: OrderedDict[tuple[int, int], Any] = OrderedDict()
         self._cached = 0
         self._open: dict[int, tuple[Any, np.ndarray]] = {}

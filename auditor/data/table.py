@@ -8,8 +8,8 @@ from typing import Any
 
 from auditor.core.config import Settings
 from auditor.data.base import Dataset, FormOfReference
-from auditor.data.build import FileTable, MemoryTable, build_dataset
-from auditor.data.columns import SplitFiles, parquet_file
+from auditor.data.build import build_dataset
+from auditor.data.columns import FileTable, MemoryTable, SplitFiles, parquet_file
 from auditor.data.folder import printable
 from auditor.data.reference import Reference
 from auditor.data.roles import ROLE_OPTIONS
@@ -21,7 +21,7 @@ class _Table(FormOfReference):
 
     options = ROLE_OPTIONS | {"classes", "root"}
 
-    def _columns(self, path: Path, options: Mapping[str, str]) -> MemoryTable | FileTable:
+    def _columns(self, path: Path, options: Mapping[str, str]) -> MemoryTable:
         return MemoryTable(read_table_of(path, options))
 
     def open(self, reference: Reference, settings: Settings) -> Dataset:
@@ -64,5 +64,5 @@ class Parquet(_Table):
     summary = "a parquet table, columns as in CSV or images stored inside"
     example = "parquet:///data/x.parquet?image=img&label=y"
 
-    def _columns(self, path: Path, options: Mapping[str, str]) -> MemoryTable | FileTable:
+    def _columns(self, path: Path, options: Mapping[str, str]) -> MemoryTable:
         return FileTable([SplitFiles("all", (parquet_file(path),))])

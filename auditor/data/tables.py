@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.core.errors import EmptyDataError, LabelError, UnreadableError, UsageError
+from auditor.data.columns import parquet_file, read_rows
 
 #: CSV columns of these names are kept as text: an id "0007" must not become 7.
 STRING_NAMES = frozenset({"id", "item_id", "uuid", "text", "path", "image", "image_path", "file_name", "filename"})
@@ -45,21 +46,15 @@ def read_table(path: Path, strings: Sequence[str] = (), **options: str) -> Any:
     suffix = table_suffix(path)
     _check_file(path)
     if suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        from auditor.data.columns import parquet_file
-
-        parquet_file(path)
-        table = pq.ParquetFile(path).read()
+        table = read_rows(parquet_file(path))
     elif suffix in (".jsonl", ".ndjson"):
-        table = read_jsonl(path)
+        table = _read_jsonl(path)
     else:
-        table = read_csv(path, strings, csv_delimiter(path, options), options.get("encoding", "utf8"))
+        table = _read_csv(path, strings, csv_delimiter(path, options), options.get("encoding", "utf8"))
     if table.num_rows == 0:
         raise EmptyDataError(f"{str(path)!r} has no rows.")
-    repeated = {name for name in table.column_names if table.column_names.count(name) > 1}
-    if repeated:
-        raise UnreadableError(f"{str(path)!r}: column name {sorted(repeated)[0]!r} occurs more than once.")
+    if repeated := sorted(name for name in table.column_names if table.column_names.count(name) > 1):
+        raise UnreadableError(f"{str(path)!r}: column name {repeated[0]!r} occurs more than once.")
     return table
 
 
@@ -75,8 +70,7 @@ def _check_file(path: Path) -> None:
         raise EmptyDataError(f"{str(path)!r} is empty (0 bytes).")
 
 
-def read_csv(path: Path, strings: Sequence[str] = (), delimiter: str = ",", encoding: str = "utf8") -> Any:
-    """Read a CSV file with a header line. Errors as `read_table`."""
+def _read_csv(path: Path, strings: Sequence[str], delimiter: str, encoding: str) -> Any:
     import pyarrow as pa
     from pyarrow import csv
 
@@ -126,14 +120,13 @@ def _not_utf8(path: Path, encoding: str) -> UnreadableError:
     )
 
 
-def read_jsonl(path: Path) -> Any:
-    """Read JSON objects, one a line. Errors as `read_table`."""
+def _read_jsonl(path: Path) -> Any:
     import pyarrow as pa
     from pyarrow import json
 
     try:
         return json.read_json(path)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         if match := _CHANGED.search(str(error)):
             column, first, second, row = match.groups()
             raise LabelError(
@@ -142,8 +135,6 @@ def read_jsonl(path: Path) -> Any:
                 "Write all its values as strings or all as numbers.",
             ) from error
         raise UnreadableError(f"{str(path)!r} is not readable as JSON Lines: {one_line(error)}.") from error
-    except OSError as error:
-        raise UnreadableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
 
 
 def one_line(error: BaseException) -> str:

@@ -148,12 +148,16 @@ def analyze(
     UsageError
         `clip` or `chunk_rows` out of range.
     """
-    rules = _rules(clip, row_sum_tolerance)
+    if not 0 <= clip <= MAX_CLIP:
+        raise UsageError(f"clip is {clip}; it must lie between 0 and {MAX_CLIP:g}.")
+    tolerance = math.inf if row_sum_tolerance is None else float(row_sum_tolerance)
+    if not tolerance > 0:
+        raise UsageError(f"row_sum_tolerance is {row_sum_tolerance}; it must be above 0, or None for no check.")
     if chunk_rows is not None and chunk_rows < 1:
         raise UsageError(f"chunk_rows is {chunk_rows}; it must be at least 1.")
     source = as_source(probabilities)
     n_rows, n_classes = source.shape
-    check_columns(n_rows, _length(labels), n_classes)
+    check_columns(n_rows, _length(labels), n_classes, source.name)
     chunk_rows = chunk_rows or getattr(source, "natural_rows", None)
     local = ThreadExecutor(threads)
     executor = executor or local
@@ -161,17 +165,17 @@ def analyze(
     check_memory(plan_memory(n_rows, n_classes, dtype.itemsize), memory_limit)
     compact, class_counts = compact_labels(labels, n_classes)
     if tau is None:
-        tau = sample_tau(source, compact, rules)
+        tau = sample_tau(source, compact)
     store = new_store(n_rows, dtype, label_dtype(n_classes), float(dtype.type(tau)), RIVAL_FLOOR)
-    work = Work(source, rules, executor, local, chunk_rows)
+    work = Work(source, InputRules(float(clip), tolerance), executor, local, chunk_rows)
     reads = 1
-    scan(source, compact, store, rules, executor, chunk_rows, on_rows)
+    scan(work, compact, store, on_rows)
     thresholds = thresholds_from(class_means(store.given, compact, class_counts, local))
     cuts = cuts_for(thresholds, dtype)
     if cuts.min() < store.tau:
         # Some class is confident below what the scan stored: read again with what is now known to suffice.
         store.tau = float(cuts.min())
-        scan(source, compact, store, rules, executor, chunk_rows, on_rows)
+        scan(work, compact, store, on_rows)
         reads += 1
     joint, off_diagonal = confident_cells(store, compact, cuts, True, local)
     raised = raise_diagonal(joint)
@@ -185,12 +189,3 @@ def _length(labels: Any) -> int:
         return len(labels)
     except TypeError as error:
         raise UsageError(f"labels are a {type(labels).__name__}; an array is expected.") from error
-
-
-def _rules(clip: float, row_sum_tolerance: float | None) -> InputRules:
-    if not 0 <= clip <= MAX_CLIP:
-        raise UsageError(f"clip is {clip}; it must lie between 0 and {MAX_CLIP:g}.")
-    tolerance = math.inf if row_sum_tolerance is None else float(row_sum_tolerance)
-    if not tolerance > 0:
-        raise UsageError(f"row_sum_tolerance is {row_sum_tolerance}; it must be above 0, or None for no check.")
-    return InputRules(float(clip), tolerance)

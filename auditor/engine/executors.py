@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import cached_property
 from typing import Any, Protocol
 
 from auditor.core.machine import cpu_count
@@ -13,13 +14,10 @@ from auditor.core.machine import cpu_count
 class Executor(Protocol):
     """Runs ``function(source, *job)`` for each job and yields the results in the order of the jobs."""
 
-    @property
-    def workers(self) -> int:
-        """How many jobs run at once."""
-
-    @property
-    def shares_memory(self) -> bool:
-        """True if a job may write into arrays of the caller."""
+    #: How many jobs run at once.
+    workers: int
+    #: True if a job may write into arrays of the caller.
+    shares_memory: bool
 
     def run(self, function: Callable[..., Any], source: Any, jobs: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """Yield results in order; raise what a job raised."""
@@ -35,7 +33,11 @@ class ThreadExecutor:
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = max(1, workers or cpu_count())
-        self._pool: ThreadPoolExecutor | None = None
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        # Kept between calls: starting threads is half the cost of a small problem.
+        return ThreadPoolExecutor(self.workers, thread_name_prefix="auditor-engine")
 
     def run(self, function: Callable[..., Any], source: Any, jobs: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         if self.workers == 1 or (isinstance(jobs, list) and len(jobs) == 1):
@@ -43,11 +45,10 @@ class ThreadExecutor:
                 yield function(source, *job)
             return
         # At most two jobs per thread are in flight, so that waiting results never fill the memory.
-        pool = self._pool_of_threads()
         waiting: deque[Future[Any]] = deque()
         try:
             for job in jobs:
-                waiting.append(pool.submit(function, source, *job))
+                waiting.append(self._pool.submit(function, source, *job))
                 if len(waiting) >= 2 * self.workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -58,18 +59,8 @@ class ThreadExecutor:
             # A job that is still running may write into the caller's arrays: wait for it before going on.
             wait(waiting)
 
-    def _pool_of_threads(self) -> ThreadPoolExecutor:
-        # Kept between calls: starting threads is half the cost of a small problem.
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="auditor-engine")
-        return self._pool
-
 
 def run_kernel(executor: Executor, kernel: Callable[..., None], jobs: Iterable[tuple[Any, ...]]) -> None:
     """Call ``kernel(*job)``, which writes into arrays of this process, for every job."""
-    for _ in executor.run(_call, kernel, jobs):
+    for _ in executor.run(lambda call, *arguments: call(*arguments), kernel, jobs):
         pass
-
-
-def _call(kernel: Callable[..., None], *arguments: Any) -> None:
-    kernel(*arguments)

@@ -6,17 +6,16 @@ compute.
 
 from __future__ import annotations
 
-import threading
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
-from auditor.core.errors import MissingExtraError, ProbabilityError, UnreadableError, UnsafeFileError
+from auditor.core.errors import ProbabilityError, UnreadableError, UnsafeFileError, require
 from auditor.core.files import load_npz, refuse_pickle
-from auditor.engine.sources import ArraySource, ProbabilitySource, ThreadBuffers
+from auditor.engine.sources import ArraySource, PerThread, ProbabilitySource, ThreadBuffers
 from auditor.engine.validate import check_shape
 
 #: Name of the probabilities inside an archive, and of a list column in parquet.
@@ -89,10 +88,9 @@ def class_columns(schema: Any, where: str) -> list[str]:
 
 
 def _fsspec(uri: str) -> tuple[Any, str]:
-    try:
-        import fsspec
-    except ImportError as error:
-        raise MissingExtraError("fsspec", "hf", f"reading {uri!r}") from error
+    require("fsspec", "hf", f"reading {uri!r}")
+    import fsspec
+
     filesystem, inner = fsspec.core.url_to_fs(uri)
     return filesystem, str(inner)
 
@@ -101,8 +99,7 @@ def _open_binary(path: str) -> IO[bytes]:
     try:
         if "://" in path:
             filesystem, inner = _fsspec(path)
-            handle: IO[bytes] = filesystem.open(inner, "rb")
-            return handle
+            return cast(IO[bytes], filesystem.open(inner, "rb"))
         return open(path, "rb", buffering=0)
     except OSError as error:
         raise UnreadableError(f"cannot read {path!r}: {error.strerror or error}.") from error
@@ -114,13 +111,10 @@ class NpySource:
     in_memory = False
 
     def __init__(self, path: str, shape: tuple[int, int], dtype: np.dtype[Any], offset: int) -> None:
-        self.name = repr(path)
-        self.shape = shape
-        self.dtype = dtype
-        self._path = path
-        self._offset = offset
+        self.name, self.shape, self.dtype = repr(path), shape, dtype
+        self._path, self._offset = path, offset
         self._buffers = ThreadBuffers()
-        self._handles = _Handles(path)
+        self._local = PerThread()  # one open file per thread, so that seeks do not disturb each other
         need = offset + shape[0] * shape[1] * dtype.itemsize
         with _open_binary(path) as handle:
             have = handle.seek(0, 2)
@@ -152,11 +146,13 @@ class NpySource:
     def read(self, start: int, stop: int) -> np.ndarray:
         rows = self._buffers.take("rows", (stop - start, self.shape[1]), self.dtype)
         view = memoryview(rows.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
-        handle = self._handles.take()
+        if not hasattr(self._local, "handle"):
+            self._local.handle = _open_binary(self._path)
+        handle = self._local.handle
         try:
             handle.seek(self._offset + start * self.shape[1] * self.dtype.itemsize)
             while view:
-                got = handle.readinto(view)  # type: ignore[attr-defined]
+                got = handle.readinto(view)
                 if not got:
                     raise UnreadableError(f"{self._path!r} ended while rows {start}..{stop} were read.")
                 view = view[got:]
@@ -165,33 +161,11 @@ class NpySource:
         return rows
 
 
-class _Handles:
-    """One open file per thread, so that seeks do not disturb each other."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._local = threading.local()
-
-    def take(self) -> IO[bytes]:
-        handle: IO[bytes] | None = getattr(self._local, "handle", None)
-        if handle is None:
-            handle = self._local.handle = _open_binary(self._path)
-        return handle
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"path": self._path}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._path = state["path"]
-        self._local = threading.local()
-
-
 def _header(handle: IO[bytes], path: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     try:
         version = np.lib.format.read_magic(handle)
-        read: Callable[[Any], Any] = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
+        formats = np.lib.format
+        read = formats.read_array_header_1_0 if version == (1, 0) else formats.read_array_header_2_0
         shape, fortran, dtype = read(handle)
     except ValueError as error:
         handle.seek(0)
@@ -254,10 +228,9 @@ class ZarrSource:
 
     def _open(self) -> Any:
         if self._array is None:
-            try:
-                import zarr
-            except ImportError as error:
-                raise MissingExtraError("zarr", "scale", f"reading {self._path!r}") from error
+            require("zarr", "scale", f"reading {self._path!r}")
+            import zarr
+
             try:
                 opened = zarr.open(self._path, mode="r")
             except (OSError, ValueError, KeyError) as error:
@@ -292,7 +265,7 @@ class ParquetSource:
         self._files = self._list(path)
         self._starts: list[int] = []  # first row of each row group
         self._groups: list[tuple[int, int]] = []  # file, row group in it
-        self._local = threading.local()
+        self._local = PerThread()
         rows = 0
         schema = self._file(0).schema_arrow
         for number in range(len(self._files)):
@@ -348,10 +321,9 @@ class ParquetSource:
 
     def _group(self, index: int) -> np.ndarray:
         """Row group by running number, decoded; the last one is kept per thread."""
-        kept = getattr(self._local, "kept", None)
-        if kept is not None and kept[0] == index:
-            decoded: np.ndarray = kept[1]
-            return decoded
+        last: tuple[int, np.ndarray] | None = getattr(self._local, "last", None)
+        if last is not None and last[0] == index:
+            return last[1]
         number, group = self._groups[index]
         table = self._file(number).read_row_group(group, columns=self._columns)
         if table.num_columns == 0 or any(column.null_count for column in table.columns):
@@ -367,24 +339,15 @@ class ParquetSource:
                 f"{self._files[number]!r} is not a table of probabilities: {error}.",
                 f"Give one number column per class, or a list column {MEMBER!r} of equal lengths.",
             ) from error
-        self._local.kept = (index, rows)
+        self._local.last = (index, rows)
         return rows
 
     def read(self, start: int, stop: int) -> np.ndarray:
         parts = []
         index = int(np.searchsorted(self._starts, start, side="right")) - 1
         while start < stop:
-            rows = self._group(index)
             begin = start - self._starts[index]
-            part = rows[begin : begin + stop - start]
-            parts.append(part)
-            start += len(part)
+            parts.append(self._group(index)[begin : begin + stop - start])
+            start += len(parts[-1])
             index += 1
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key != "_local"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._local = threading.local()

@@ -33,10 +33,8 @@ def round_rows(matrix: np.ndarray) -> np.ndarray:
     -------
     int64 array (m, k)
     """
-    out = np.empty(matrix.shape, np.int64)
-    for k in range(len(matrix)):
-        out[k] = _round_row(np.ascontiguousarray(matrix[k], dtype=np.float64))
-    return out
+    rows = [_round_row(np.ascontiguousarray(row, dtype=np.float64)) for row in matrix]
+    return np.array(rows).astype(np.int64)
 
 
 def _round_row(row: np.ndarray) -> np.ndarray:

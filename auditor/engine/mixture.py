@@ -38,8 +38,7 @@ class MixtureSource:
         values = np.asarray(weights, np.float64)
         if values.shape != (len(sources),) or (values < 0).any() or abs(values.sum() - 1) > 1e-9:
             raise UsageError(f"weights {values.tolist()} for {len(sources)} sources; they must be >= 0 and sum to 1.")
-        self._sources = tuple(sources)
-        self._weights = values
+        self._sources, self._weights = tuple(sources), values
         self.name = " + ".join(source.name for source in sources)
         self.shape = sources[0].shape
         self.dtype: np.dtype[Any] = np.dtype(np.float64)

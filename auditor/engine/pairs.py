@@ -12,7 +12,7 @@ import numpy as np
 
 from auditor.engine.executors import run_kernel
 from auditor.engine.finish import by_class, class_groups
-from auditor.engine.scan import RowStore, Work, clip_rows, row_ranges, standard_rows
+from auditor.engine.scan import RowStore, Work, clip_rows, standard_rows
 from auditor.engine.semantics import MARGIN_SLACK
 from auditor.engine.sources import ProbabilitySource
 
@@ -191,12 +191,11 @@ class PairReader:
         layout = GatherPlan(_NONE, _NONE, plan.first_pair, plan.column, plan.start)
 
         def jobs() -> Iterator[tuple[Any, ...]]:
-            for start, stop in row_ranges(self.work.source, self.work.executor.workers, self.work.chunk_rows):
+            for start, stop in self.work.row_ranges():
                 a, b = np.searchsorted(plan.rows, np.array([start, stop], plan.rows.dtype))
                 if a == b:
                     continue
-                here = slice(start, stop)
-                rows = (self.labels[here], store.given[here], plan.rows[a:b], plan.slot[a:b])
+                rows = (self.labels[start:stop], store.given[start:stop], plan.rows[a:b], plan.slot[a:b])
                 yield start, stop, *rows, layout, store.clipped > 0, out if shared else None
 
         for result in self.work.executor.run(gather_job, self.work.source, jobs()):

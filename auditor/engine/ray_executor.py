@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from auditor.core.errors import AuditorError, MissingExtraError, ResourceError
+from auditor.core.errors import AuditorError, ResourceError, require
 from auditor.engine.sources import ArraySource, ProbabilitySource
 
 T = TypeVar("T")
@@ -44,10 +44,9 @@ class RayExecutor:
     shares_memory = False
 
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
-        try:
-            import ray
-        except ImportError as error:
-            raise MissingExtraError("ray", "scale", "--engine ray") from error
+        require("ray", "scale", "--engine ray")
+        import ray
+
         self._ray = ray
         if not ray.is_initialized():
             try:
@@ -68,16 +67,16 @@ class RayExecutor:
         remote = self._remote(_run_job)
         travels = isinstance(source, ArraySource)
         shared = None if travels else ray.put(source)
-        waiting: deque[tuple[Any, tuple[Any, ...]]] = deque()
+        waiting: deque[tuple[Any, str]] = deque()
         # After an error the few jobs under way run out. They are not cancelled: a task that ends while it is being
         # cancelled aborts the whole process (ray 2.x, "Tried to complete task that was not pending"; seen once).
         for job in jobs:
             part = RowSlice.of(source, job[0], job[1]) if travels else shared
-            waiting.append((remote.remote(function, part, job), job))
+            waiting.append((remote.remote(function, part, job), f"rows {job[0]}..{job[1]}"))
             if len(waiting) >= 2 * self.workers:
-                yield self._take_rows(*waiting.popleft())
+                yield self._take(*waiting.popleft())
         while waiting:
-            yield self._take_rows(*waiting.popleft())
+            yield self._take(*waiting.popleft())
 
     @property
     def gpus(self) -> int:
@@ -139,9 +138,6 @@ class RayExecutor:
     def _remote(self, function: Callable[..., Any], cpus: int = 1, gpus: int = 0) -> Any:
         return self._ray.remote(max_retries=_RETRIES, retry_exceptions=False, num_cpus=cpus, num_gpus=gpus)(function)
 
-    def _take_rows(self, reference: Any, job: tuple[Any, ...]) -> Any:
-        return self._take(reference, f"rows {job[0]}..{job[1]}")
-
     def _take(self, reference: Any, what: str) -> Any:
         ray = self._ray
         try:
@@ -168,19 +164,13 @@ class RowSlice:
     in_memory = True
 
     def __init__(self, rows: np.ndarray, start: int, shape: tuple[int, int], name: str) -> None:
-        self._rows = rows
-        self._start = start
-        self.shape = shape
-        self.name = name
+        self._rows, self._start = rows, start
+        self.shape, self.dtype, self.name = shape, rows.dtype, name
 
     @classmethod
     def of(cls, source: ProbabilitySource, start: int, stop: int) -> RowSlice:
         """Rows start..stop of a source."""
         return cls(np.ascontiguousarray(source.read(start, stop)), start, source.shape, source.name)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self._rows.dtype
 
     def read(self, start: int, stop: int) -> np.ndarray:
         return self._rows[start - self._start : stop - self._start]

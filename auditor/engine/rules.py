@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from auditor.engine.finish import class_means, confident_cells, cuts_for
 from auditor.engine.joint import paper_count, prune_counts, prune_counts_for
 from auditor.engine.pairs import PairReader
 from auditor.engine.prune import noise_rate_rows
-from auditor.engine.scan import clip_rows, new_store, row_ranges, scan, standard_rows
+from auditor.engine.scan import clip_rows, new_store, scan, standard_rows
 from auditor.engine.scores import adjusted_rows, entropy_score, margin_score
 
 #: Scores of the given label; low = suspicious.
@@ -52,19 +52,13 @@ def flag(
         counts = _wanted(analysis, min_examples_per_class, frac_noise, num_to_remove_per_class)
         return _PRUNE_RULES[rule](analysis, counts, min_examples_per_class)
     if rule not in _OTHER_RULES:
-        check_rule(rule)
+        raise UnknownNameError("rule", rule, RULES)
     if (min_examples_per_class, frac_noise) != (1, 1.0) or num_to_remove_per_class is not None:
         raise UsageError(
             f"rule {rule!r} does not know min_examples_per_class, frac_noise or num_to_remove_per_class.",
             f"They belong to {', '.join(_PRUNE_RULES)}.",
         )
     return _OTHER_RULES[rule](analysis)
-
-
-def check_rule(rule: str) -> None:
-    """Say so, with the nearest names, if no rule is called `rule` (UnknownNameError)."""
-    if rule not in RULES:
-        raise UnknownNameError("rule", rule, RULES)
 
 
 def _wanted(analysis: Analysis, least: int, frac_noise: float, remove: Any) -> np.ndarray:
@@ -109,7 +103,7 @@ def _paper(analysis: Analysis) -> np.ndarray:
     if cuts.min() < store.tau:
         # A class whose mean lies below the floor of the thresholds: the stored entries do not reach down to it.
         lower = new_store(analysis.n_items, store.given.dtype, analysis.labels.dtype, float(cuts.min()), store.floor)
-        scan(work.source, analysis.labels, lower, work.rules, work.executor, work.chunk_rows)
+        scan(work, analysis.labels, lower)
         store = lower
     joint, _ = confident_cells(store, analysis.labels, cuts, False, work.local)
     margin = analysis.self_confidence - analysis.largest_other
@@ -192,13 +186,9 @@ def _row_scores(
     """Scores that need the whole row: one more read."""
     work = analysis.work
     out = np.empty(analysis.n_items, dtype)
-    ranges = list(row_ranges(work.source, work.executor.workers, work.chunk_rows))
-
-    def jobs() -> Iterator[tuple[Any, ...]]:
-        for start, stop in ranges:
-            yield start, stop, analysis.labels[start:stop], analysis.rows_clipped > 0, *extra
-
-    for (start, stop), part in zip(ranges, work.executor.run(job, work.source, jobs()), strict=True):
+    ranges = list(work.row_ranges())
+    jobs = ((start, stop, analysis.labels[start:stop], analysis.rows_clipped > 0, *extra) for start, stop in ranges)
+    for (start, stop), part in zip(ranges, work.executor.run(job, work.source, jobs), strict=True):
         out[start:stop] = part
     return out
 
@@ -238,9 +228,7 @@ def rank(analysis: Analysis, mask: np.ndarray, score: np.ndarray | str = "self_c
     values = scores(analysis, score) if isinstance(score, str) else np.asarray(score)
     chosen = np.asarray(mask)
     if chosen.shape != analysis.labels.shape or values.shape != analysis.labels.shape:
-        raise UsageError(
-            f"mask {chosen.shape} and score {values.shape} must have one entry for each of the "
-            f"{analysis.n_items} items."
-        )
+        shapes = f"mask {chosen.shape} and score {values.shape}"
+        raise UsageError(f"{shapes} must have one entry for each of the {analysis.n_items} items.")
     positions = np.flatnonzero(chosen)
     return positions[np.argsort(values[positions])]

@@ -6,9 +6,9 @@ and for adjusted scores.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -55,6 +55,20 @@ class Work:
     local: Executor
     chunk_rows: int | None
 
+    def row_ranges(self) -> Iterator[tuple[int, int]]:
+        """Cut the rows into jobs of `executor`. Results never depend on where."""
+        n_rows, n_classes = self.source.shape
+        step = self.chunk_rows
+        if step is None:
+            row_bytes = max(1, n_classes * self.source.dtype.itemsize)
+            # float16 in memory is converted into a buffer, which should stay in the cache as well.
+            large = self.source.in_memory and self.source.dtype != np.float16
+            step = max(1, (MEMORY_CHUNK_BYTES if large else CHUNK_BYTES) // row_bytes)
+            # Small problems are still shared out among the workers.
+            step = min(step, -(-n_rows // self.executor.workers))
+        for start in range(0, n_rows, step):
+            yield start, min(n_rows, start + step)
+
 
 @dataclass
 class RowStore:
@@ -87,20 +101,6 @@ class RowStore:
     many: list[EntryList] = field(default_factory=list)
     rivals: list[EntryList] = field(default_factory=list)
     clipped: int = 0
-
-
-def row_ranges(source: ProbabilitySource, workers: int, chunk_rows: int | None) -> Iterator[tuple[int, int]]:
-    """Cut the rows into jobs. Results never depend on where."""
-    n_rows, n_classes = source.shape
-    if chunk_rows is None:
-        row_bytes = max(1, n_classes * source.dtype.itemsize)
-        # float16 in memory is converted into a buffer, which should stay in the cache as well.
-        large = source.in_memory and source.dtype != np.float16
-        chunk_rows = max(1, (MEMORY_CHUNK_BYTES if large else CHUNK_BYTES) // row_bytes)
-        # Small problems are still shared out among the workers.
-        chunk_rows = min(chunk_rows, -(-n_rows // workers))
-    for start in range(0, n_rows, chunk_rows):
-        yield start, min(n_rows, start + chunk_rows)
 
 
 def standard_rows(chunk: np.ndarray) -> np.ndarray:
@@ -136,10 +136,8 @@ def scan_job(
     ProbabilityError
         Naming the first bad row of the range.
     """
-    scan_own = getattr(source, "scan", None)  # arrays on a device scan themselves
-    if scan_own is not None:
-        result: ScanResult = scan_own(start, stop, labels, tau, floor, rules)
-        return result
+    if hasattr(source, "scan"):  # arrays on a device scan themselves
+        return cast(ScanResult, source.scan(start, stop, labels, tau, floor, rules))
     chunk = standard_rows(source.read(start, stop))
     if outputs is None:
         outputs = new_outputs(stop - start, chunk.dtype, labels.dtype)
@@ -177,12 +175,12 @@ def _clippable(row: np.ndarray, status: int, rules: InputRules) -> bool:
 def _list_buffers(
     purpose: str, chunk: np.ndarray, label_type: np.dtype[Any]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    room = (1, _LIST_ROOM + chunk.shape[1])
-    return (
-        _BUFFERS.take(f"{purpose} row", room, np.dtype(np.uint32))[0],
-        _BUFFERS.take(f"{purpose} column", room, label_type)[0],
-        _BUFFERS.take(f"{purpose} value", room, chunk.dtype)[0],
+    room, types = (
+        (1, _LIST_ROOM + chunk.shape[1]),
+        {"row": np.dtype(np.uint32), "column": label_type, "value": chunk.dtype},
     )
+    row, column, value = (_BUFFERS.take(f"{purpose} {part}", room, dtype)[0] for part, dtype in types.items())
+    return row, column, value
 
 
 def _empty(buffers: tuple[np.ndarray, np.ndarray, np.ndarray], used: int, base: int, into: list[EntryList]) -> None:
@@ -203,15 +201,7 @@ def new_store(n_rows: int, dtype: np.dtype[Any], label_type: np.dtype[Any], tau:
     return RowStore(*new_outputs(n_rows, dtype, label_type), tau=tau, floor=floor)
 
 
-def scan(
-    source: ProbabilitySource,
-    labels: np.ndarray,
-    store: RowStore,
-    rules: InputRules,
-    executor: Executor,
-    chunk_rows: int | None = None,
-    on_rows: Any = None,
-) -> None:
+def scan(work: Work, labels: np.ndarray, store: RowStore, on_rows: Callable[[int], None] | None = None) -> None:
     """Fill `store` with one read of the source.
 
     Parameters
@@ -232,12 +222,11 @@ def scan(
     columns = (store.given, store.other, store.top, store.candidate)
 
     def jobs() -> Iterator[tuple[Any, ...]]:
-        for start, stop in row_ranges(source, executor.workers, chunk_rows):
-            given, other, top, candidate = (column[start:stop] for column in columns)
-            outputs = (given, other, top, candidate) if executor.shares_memory else None
-            yield start, stop, labels[start:stop], store.tau, store.floor, rules, outputs
+        for start, stop in work.row_ranges():
+            outputs = tuple(column[start:stop] for column in columns) if work.executor.shares_memory else None
+            yield start, stop, labels[start:stop], store.tau, store.floor, work.rules, outputs
 
-    for result in executor.run(scan_job, source, jobs()):
+    for result in work.executor.run(scan_job, work.source, jobs()):
         stop = result.start + len(result.outputs[0])
         for column, part in zip(columns, result.outputs, strict=True):
             if not np.shares_memory(column, part):
@@ -249,7 +238,7 @@ def scan(
             on_rows(stop)
 
 
-def sample_tau(source: ProbabilitySource, labels: np.ndarray, rules: InputRules) -> float:
+def sample_tau(source: ProbabilitySource, labels: np.ndarray) -> float:
     """A guess at half the smallest class threshold, from a few rows.
 
     Only speed depends on it: too high and the rows are read again, too low and more entries are stored.

@@ -20,21 +20,14 @@ from auditor.engine.validate import check_shape
 class ProbabilitySource(Protocol):
     """Rows of probabilities. Sources used by a cluster must survive pickling."""
 
-    @property
-    def name(self) -> str:
-        """For messages: a quoted path, or ``"pred_probs"``."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows, classes."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """As stored; the engine computes in `compute_dtype` of it."""
-
-    @property
-    def in_memory(self) -> bool:
-        """True if reading costs no more than touching memory (decides how often rows may be read)."""
+    #: For messages: a quoted path, or ``"pred_probs"``.
+    name: str
+    #: Rows, classes.
+    shape: tuple[int, int]
+    #: As stored; the engine computes in `compute_dtype` of it.
+    dtype: np.dtype[Any]
+    #: True if reading costs no more than touching memory (decides how often rows may be read).
+    in_memory: bool
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Rows start..stop, shape (stop - start, K), any memory order. Valid until the thread's next call."""
@@ -98,11 +91,18 @@ def as_source(probabilities: Any) -> ProbabilitySource:
     return ArraySource(np.asarray(probabilities))
 
 
+class PerThread(threading.local):
+    """Attributes of each thread's own; none of them survives pickling."""
+
+    def __reduce__(self) -> tuple[type[PerThread], tuple[()]]:
+        return PerThread, ()
+
+
 class ThreadBuffers:
     """One reusable buffer per thread and purpose; grows, never shrinks."""
 
     def __init__(self) -> None:
-        self._local = threading.local()
+        self._local = PerThread()
 
     def take(self, purpose: str, shape: tuple[int, int], dtype: np.dtype[Any]) -> np.ndarray:
         """A C-contiguous array whose content is undefined."""
@@ -113,9 +113,3 @@ class ThreadBuffers:
             buffer = np.empty(size, dtype)
             setattr(self._local, key, buffer)
         return buffer[:size].reshape(shape)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._local = threading.local()

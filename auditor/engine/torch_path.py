@@ -77,13 +77,8 @@ class TorchSource:
         reached = p >= tau
         many = reached & (reached.sum(dim=1) >= 2)[:, None]
         rivals = candidate[:, None] & (p > given[:, None]) & (p >= floor) & (column != y[:, None])
-        outputs = (
-            given.cpu().numpy(),
-            other.cpu().numpy(),
-            top.cpu().numpy().astype(labels.dtype),
-            candidate.cpu().numpy(),
-        )
-        kind = labels.dtype
+        kind, numbers = labels.dtype, [t.cpu().numpy() for t in (given, other, top, candidate)]
+        outputs = (numbers[0], numbers[1], numbers[2].astype(kind), numbers[3])
         return ScanResult(start, outputs, _entries(p, many, start, kind), _entries(p, rivals, start, kind), clipped)
 
 

@@ -35,8 +35,8 @@ def check_shape(shape: tuple[int, ...], where: str) -> tuple[int, int]:
     return int(shape[0]), int(shape[1])
 
 
-def check_columns(n_rows: int, n_labels: int, n_classes: int) -> None:
-    """Check the sizes of a problem.
+def check_columns(n_rows: int, n_labels: int, n_classes: int, where: str = "pred_probs") -> None:
+    """Check the sizes of a problem; `where` are the probabilities, in messages.
 
     Raises
     ------
@@ -48,16 +48,15 @@ def check_columns(n_rows: int, n_labels: int, n_classes: int) -> None:
         Fewer than two columns.
     """
     if n_rows == 0:
-        raise EmptyDataError("the probabilities have no rows.", "Give at least two labelled items.")
+        raise EmptyDataError(f"{where} has no rows.", "Give at least two labelled items.")
     if n_classes < 2:
         raise ProbabilityError(
-            f"the probabilities have {n_classes} column(s); at least two classes are needed.",
+            f"{where} has {n_classes} columns; at least two classes are needed.",
             "For a binary problem give both columns: numpy.column_stack([1 - p, p]).",
         )
     if n_labels != n_rows:
         raise LabelError(
-            f"{n_labels} labels for {n_rows} rows of probabilities.",
-            "Both must describe the same items in the same order.",
+            f"{n_labels} labels for {n_rows} rows of probabilities.", "Row i of both must be the same item."
         )
 
 
@@ -168,18 +167,12 @@ def raise_bad_row(row: np.ndarray, number: int, where: str, clip: float, sum_tol
             f"{where} holds {values[column]} (column {column}); probabilities must be finite.",
             "Predict these items again or leave them out.",
         )
-    for value, word, outside in (
-        (values.min(), "negative", values.min() < -clip),
-        (values.max(), "above 1", values.max() > 1 + clip),
-    ):
-        if outside:
-            percent = values.min() >= 0 and abs(values.sum() - 100) <= 1
-            raise ProbabilityError(
-                f"{where} holds {value:.9g}, which is {word}.",
-                "These look like percentages: divide by 100."
-                if percent
-                else "Logits need a softmax over the classes first.",
-            )
+    low, high = values.min(), values.max()
+    if low < -clip or high > 1 + clip:
+        value, word = (low, "negative") if low < -clip else (high, "above 1")
+        percent = low >= 0 and abs(values.sum() - 100) <= 1
+        way_out = "These look like percentages: divide by 100." if percent else "Logits need a softmax first."
+        raise ProbabilityError(f"{where} holds {value:.9g}, which is {word}.", way_out)
     raise ProbabilityError(
         f"{where} sums to {np.clip(values, 0, 1).sum():.6g}, not 1 (tolerance {sum_tolerance:g}).",
         "Give one probability per class, all classes: softmax outputs rather than independent sigmoids.",

@@ -12,8 +12,8 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import DataError
-from auditor.data.build import FileTable, MemoryTable, encode_label_column
-from auditor.data.columns import SplitFiles, parquet_file
+from auditor.data.build import encode_label_column
+from auditor.data.columns import FileTable, MemoryTable, SplitFiles, parquet_file
 from auditor.data.hub import local_splits, remote_splits
 from auditor.data.intake import encode_supplied, read_labels
 from auditor.data.kinds import ImageDataset
@@ -93,9 +93,7 @@ def _reference_of(root: Path, state: CopyState, settings: Settings) -> tuple[Ref
     return Reference(about["scheme"], str(place), options), settings
 
 
-def _columns(
-    opening: Opening, table: MemoryTable | FileTable, where: str
-) -> tuple[Roles, Callable[[str], Any], np.ndarray]:
+def _columns(opening: Opening, table: MemoryTable, where: str) -> tuple[Roles, Callable[[str], Any], np.ndarray]:
     """The roles, how a class name is stored in the label column, and the row of the files behind each item: rows
     without a label are no items."""
     options = opening.reference.options

@@ -145,7 +145,8 @@ def test_texts_through_the_datasets_package(tmp_path: Path, settings: Settings) 
 def test_images_through_the_datasets_package_survive_pickling(layout: Path, settings: Settings) -> None:
     splits = hub.remote_splits(str(layout), {}, settings)
     assert {s.split: s.rows for s in splits} == {"train": 5, "test": 3}
-    from auditor.data.build import FileTable, build_dataset
+    from auditor.data.build import build_dataset
+    from auditor.data.columns import FileTable
 
     data = build_dataset(FileTable(splits), {}, "x", "x", "x")
     assert isinstance(data, ImageDataset)

@@ -117,10 +117,10 @@ def test_hash_of_pixels_is_the_same_before_and_after_loading(tmp_path: Path, fir
 def test_pixels_kept_for_hashing_are_handed_over_once(tmp_path: Path) -> None:
     data = image_set(tmp_path, [encode(noise(0)), encode(noise(1))])
     _ = data.content_hashes
-    assert data._kept is not None
-    kept = data._kept.pixels
+    assert data._decoded is not None
+    kept = data._decoded.pixels
     assert data.load_images()[0] is kept
-    assert data._kept is None
+    assert data._decoded is None
     assert data.load_images()[0] is not kept
 
 
@@ -196,7 +196,7 @@ def test_pickle_drops_kept_pixels(tmp_path: Path) -> None:
     data = image_set(tmp_path, [encode(noise(0)), encode(noise(1))])
     _ = data.content_hashes
     back = pickle.loads(pickle.dumps(data))
-    assert back._kept is None
+    assert back._decoded is None
     np.testing.assert_array_equal(back.load_images()[0], data.load_images()[0])
 
 
