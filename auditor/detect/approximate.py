@@ -104,29 +104,38 @@ def _centres(rows: np.ndarray, wanted: int) -> np.ndarray:
 
 def _nearest_centres(rows: np.ndarray, centres: np.ndarray, count: int) -> np.ndarray:
     """Numbers of the `count` nearest centres of each row, nearest first, the lower first among equals; (n, count)."""
-    found = np.empty((len(rows), count), dtype=np.int64)
-    turned = np.ascontiguousarray(centres.T)
-    for start in range(0, len(rows), ASKERS):
-        _best_of(rows[start : start + ASKERS] @ turned, found[start : start + ASKERS])
-    return found
+    turned, codes = np.ascontiguousarray(centres.T), np.arange(len(centres))
+    blocks = (rows[start : start + ASKERS] for start in range(0, len(rows), ASKERS))
+    best = [largest_entries(block @ turned, np.full(len(block), -1), codes, count)[0] for block in blocks]
+    return np.concatenate(best)
 
 
 @numba.njit(cache=True, parallel=True, nogil=True)
-def _best_of(similar: np.ndarray, best: np.ndarray) -> None:  # pragma: no cover - compiled
-    """Write the positions of the largest entries of each row into `best`, largest first."""
-    count = best.shape[1]
-    for i in numba.prange(len(similar)):
-        values = np.full(count, -np.inf, dtype=np.float32)
-        for j in range(similar.shape[1]):
+def largest_entries(
+    similar: np.ndarray, row_codes: np.ndarray, codes: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:  # pragma: no cover - compiled
+    """Per row the k largest entries whose code differs from the row's, by insertion into a sorted list.
+
+    One pass with a running threshold: most entries cost one comparison. Strict comparison in ascending order
+    of position keeps the lower position first among equals.
+    """
+    rows, columns = similar.shape
+    best = np.full((rows, k), -1, dtype=np.int64)
+    values = np.full((rows, k), -np.inf, dtype=np.float32)
+    for i in numba.prange(rows):
+        lowest = values[i, k - 1]
+        for j in range(columns):
             value = similar[i, j]
-            if value > values[count - 1]:
-                place = count - 1
-                while place > 0 and values[place - 1] < value:
-                    values[place] = values[place - 1]
+            if value > lowest and codes[j] != row_codes[i]:
+                place = k - 1
+                while place > 0 and values[i, place - 1] < value:
+                    values[i, place] = values[i, place - 1]
                     best[i, place] = best[i, place - 1]
                     place -= 1
-                values[place] = value
+                values[i, place] = value
                 best[i, place] = j
+                lowest = values[i, k - 1]
+    return best, values
 
 
 def _inverted(cells: np.ndarray, n_cells: int) -> tuple[np.ndarray, np.ndarray]:
@@ -171,13 +180,13 @@ def _reranked(unit: np.ndarray, candidates: np.ndarray, k: int) -> tuple[np.ndar
     n, wanted = candidates.shape
     positions = np.full((n, k), -1, dtype=np.int64)
     cosines = np.zeros((n, k), dtype=np.float32)
-    kept = min(k, wanted)
+    n_given = min(k, wanted)
     for start in range(0, n, ROWS):
         block = candidates[start : start + ROWS]
         exact = np.einsum("rcd,rd->rc", unit[block], unit[start : start + ROWS], optimize=True)
         exact = np.where(block >= 0, exact, -np.inf)
-        order = np.lexsort((block, -exact), axis=1)[:, :kept]
+        order = np.lexsort((block, -exact), axis=1)[:, :n_given]
         chosen, values = np.take_along_axis(block, order, axis=1), np.take_along_axis(exact, order, axis=1)
-        positions[start : start + ROWS, :kept] = chosen
-        cosines[start : start + ROWS, :kept] = np.where(chosen >= 0, values, 0.0)
+        positions[start : start + ROWS, :n_given] = chosen
+        cosines[start : start + ROWS, :n_given] = np.where(chosen >= 0, values, 0.0)
     return positions, cosines

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
 from auditor.core.errors import DataError, EmptyDataError, LabelError, ProbabilityError
-from auditor.detect.ensemble import weights_of_given
+from auditor.detect.ensemble import convex_weights
 from auditor.detect.item_dynamics import ItemDynamics
 from auditor.detect.margins import id_keys, rank_order
 from auditor.detect.neighbours import nearest
@@ -61,8 +61,8 @@ class Verdicts:
         new_place = np.full(n_items, -1, dtype=np.int64)
         new_place[positions] = np.arange(len(positions))
         moved = new_place[self.positions]
-        kept = moved >= 0
-        return Verdicts(moved[kept], self.wrong[kept], np.asarray(self.weights)[kept])
+        here = moved >= 0
+        return Verdicts(moved[here], self.wrong[here], np.asarray(self.weights)[here])
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,13 +128,18 @@ class Evidence:
             if len(names) != len(arrays):
                 raise ProbabilityError(f"{len(names)} network names for {len(arrays)} probability arrays.")
             put("networks", names)
+            expected = (len(self.ids), self.n_classes)
             for name, array in zip(names, arrays, strict=True):
-                _check_shape(name, array, (len(self.ids), self.n_classes))
-                if isinstance(array, np.ndarray):
+                # An array of integers is a mistake of the caller's; a file of zeros and ones was checked when opened.
+                in_memory = isinstance(array, np.ndarray)
+                if array.shape != expected or (in_memory and array.dtype.kind != "f"):
+                    raise ProbabilityError(
+                        f"probabilities of {name}: shape {array.shape}, dtype {array.dtype}; expected floating point "
+                        f"{expected}.",
+                        "One row per item and one column per class, in the order of the class names.",
+                    )
+                if in_memory:
                     check_rows(array, 0, f"probabilities of {name}")
-        self._check_optional()
-
-    def _check_optional(self) -> None:
         n = len(self)
         if self.embeddings is not None:
             embeddings = np.asarray(self.embeddings)
@@ -181,7 +186,7 @@ class Evidence:
             return dict.fromkeys(given, 1.0)
         for name, source in zip(self.networks, self._sources, strict=True):
             given[name].append(given_probabilities(source, self.labels))
-        weights = weights_of_given(np.stack([np.mean(seeds, axis=0) for seeds in given.values()], axis=1))
+        weights = convex_weights(np.stack([np.mean(seeds, axis=0) for seeds in given.values()], axis=1))
         return dict(zip(given, weights.tolist(), strict=True))
 
     @cached_property
@@ -228,23 +233,21 @@ class Evidence:
         """
         if self.embeddings is None:
             raise DataError("there are no embeddings to find neighbours in.")
-        kept: tuple[np.ndarray, np.ndarray] | None = self.__dict__.get("_neighbours")
-        if kept is None or kept[0].shape[1] < k:
-            kept = nearest(self.embeddings, k, self.embedding_folds, self.duplicate_groups)
-            object.__setattr__(self, "_neighbours", kept)
-        return kept[0][:, :k], kept[1][:, :k]
+        closest: tuple[np.ndarray, np.ndarray] | None = self.__dict__.get("_neighbours")
+        if closest is None or closest[0].shape[1] < k:
+            closest = nearest(self.embeddings, k, self.embedding_folds, self.duplicate_groups)
+            self.__dict__["_neighbours"] = closest
+        return closest[0][:, :k], closest[1][:, :k]
 
     def take(self, positions: np.ndarray) -> Evidence:
         """The items at `positions`, in that order. Verdicts on items left out are dropped."""
         pick = lambda a: None if a is None else np.asarray(a)[positions]  # noqa: E731
         arrays = self.probabilities
-        return Evidence(
+        return replace(
+            self,
             ids=self.ids[positions],
             labels=self.labels[positions],
-            n_classes=self.n_classes,
-            class_names=self.class_names,
             probabilities=None if arrays is None else [s.read(0, len(self))[positions] for s in self._sources],
-            networks=self.networks,
             dynamics=None if self.dynamics is None else self.dynamics.take(positions),
             embeddings=pick(self.embeddings),
             embedding_folds=pick(self.embedding_folds),
@@ -329,21 +332,10 @@ def _checked_labels(ids: np.ndarray, labels: np.ndarray, n_classes: int) -> np.n
     outside = np.flatnonzero((labels < 0) | (labels >= n_classes))
     if len(outside):
         row = int(outside[0])
-        raise LabelError(
-            f"label {labels[row]} of item {ids[row]!r} (row {row}) is outside the {n_classes} classes; "
-            f"{len(outside)} such labels."
-        )
+        label = f"label {labels[row]} of item {ids[row]!r} (row {row})"
+        raise LabelError(f"{label} is outside the {n_classes} classes; {len(outside)} such labels.")
     # Not `np.unique`, which hashes: 3 s for a million row numbers that lie in order.
     in_order = np.sort(np.asarray(ids), kind="stable")
     if (in_order[1:] == in_order[:-1]).any():
         raise LabelError("item ids repeat.", "Ids must be unique: ties are ordered by them.")
     return labels.astype(np.int64)
-
-
-def _check_shape(name: str, p: np.ndarray | ProbabilitySource, wanted: tuple[int, int]) -> None:
-    # An array of integers is a mistake of the caller's; a file of zeros and ones was checked when it was opened.
-    if p.shape != wanted or (isinstance(p, np.ndarray) and p.dtype.kind != "f"):
-        raise ProbabilityError(
-            f"probabilities of {name}: shape {p.shape}, dtype {p.dtype}; expected floating point {wanted}.",
-            "One row per item and one column per class, in the order of the class names.",
-        )

@@ -66,10 +66,10 @@ class Combined:
         score = 2 * ((1 - weight) * log_odds_margin(pool, labels) + weight * log_odds_margin(em.posterior, labels))
         meta |= {"pair_weight": weight}
         parts = ["log_odds_margin", "em_posterior"]
-        found = Aum().detect(evidence) if evidence.dynamics is not None else None
-        if isinstance(found, Detection) and found.score.std() > 0 and score.std() > 0:
-            agreement = max(0.0, float(np.corrcoef(score, found.score)[0, 1]))
-            score = _z(score) + agreement**2 * _z(found.score)
+        aum = Aum().detect(evidence) if evidence.dynamics is not None else None
+        if isinstance(aum, Detection) and aum.score.std() > 0 and score.std() > 0:
+            agreement = max(0.0, float(np.corrcoef(score, aum.score)[0, 1]))
+            score = _z(score) + agreement**2 * _z(aum.score)
             meta |= {"aum_weight": agreement**2}
             parts.append("aum")
         by_class = likelihood_fit(pool, labels, FLAG_BETA)

@@ -5,6 +5,7 @@ None of them flags: the published threshold of AUM collapses when the noise depe
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -104,13 +105,13 @@ def forgetting_events(dynamics: ItemDynamics) -> tuple[np.ndarray, np.ndarray]:
 
 
 def dynamics_detection(
-    name: str, evidence: Evidence, part: str, compute: Callable[[ItemDynamics], np.ndarray]
+    name: str, evidence: Evidence, compute: Callable[[ItemDynamics], np.ndarray], in_sample: bool = True
 ) -> Detection | NotApplicable:
     """Score from `compute`; items never visited get the median of the others, which says nothing of them."""
     dynamics = evidence.dynamics
-    if dynamics is None or (part == "train" and not dynamics.has_train):
+    if dynamics is None or (in_sample and not dynamics.has_train):
         return NotApplicable(name, "needs logits of items in training; no audited item was trained on")
-    if part == "heldout" and not dynamics.has_heldout:
+    if not in_sample and not dynamics.has_heldout:
         return NotApplicable(name, "needs logits of held-out items per epoch")
     score = compute(dynamics).astype(np.float64)
     visited = np.isfinite(score)
@@ -124,54 +125,63 @@ def dynamics_detection(
 
 
 @dataclass(frozen=True)
-class Aum:
+class _Ranking(ABC):
+    """A detector that ranks by one score of the dynamics."""
+
+    needs: ClassVar[tuple[str, ...]] = ("dynamics",)
+    name: ClassVar[str]
+    in_sample: ClassVar[bool] = True
+
+    @abstractmethod
+    def score(self, dynamics: ItemDynamics) -> np.ndarray:
+        """Higher is more suspicious, (n,); NaN for items never visited."""
+
+    def detect(self, evidence: Evidence) -> Detection | NotApplicable:
+        return dynamics_detection(self.name, evidence, self.score, self.in_sample)
+
+
+class Aum(_Ranking):
     """``-area_under_margin``: the network resists the given label while it trains on it."""
 
-    needs: ClassVar[tuple[str, ...]] = ("dynamics",)
+    name = "aum"
 
-    def detect(self, evidence: Evidence) -> Detection | NotApplicable:
-        return dynamics_detection("aum", evidence, "train", lambda d: -area_under_margin(d))
+    def score(self, dynamics: ItemDynamics) -> np.ndarray:
+        return -area_under_margin(dynamics)
 
 
-@dataclass(frozen=True)
-class OofAum:
+class OofAum(_Ranking):
     """Held-out log-odds margin averaged over the last third of the epochs (temporal ensembling)."""
 
-    needs: ClassVar[tuple[str, ...]] = ("dynamics",)
+    name = "oof_aum"
+    in_sample = False
 
-    def detect(self, evidence: Evidence) -> Detection | NotApplicable:
-        return dynamics_detection("oof_aum", evidence, "heldout", heldout_log_odds)
+    def score(self, dynamics: ItemDynamics) -> np.ndarray:
+        return heldout_log_odds(dynamics)
 
 
-@dataclass(frozen=True)
-class Gap:
+class Gap(_Ranking):
     """In-sample minus held-out margin: a wrong label that was memorised fits only where it was seen."""
 
-    needs: ClassVar[tuple[str, ...]] = ("dynamics",)
+    name = "gap"
 
-    def detect(self, evidence: Evidence) -> Detection | NotApplicable:
-        return dynamics_detection("gap", evidence, "train", lambda d: area_under_margin(d) - heldout_margin(d))
+    def score(self, dynamics: ItemDynamics) -> np.ndarray:
+        return area_under_margin(dynamics) - heldout_margin(dynamics)
 
 
-@dataclass(frozen=True)
-class DataMaps:
+class DataMaps(_Ranking):
     """``-log(mean in-sample probability of the given class + 1e-4)``."""
 
-    needs: ClassVar[tuple[str, ...]] = ("dynamics",)
+    name = "data_maps"
 
-    def detect(self, evidence: Evidence) -> Detection | NotApplicable:
-        return dynamics_detection("data_maps", evidence, "train", lambda d: -np.log(data_map(d)[0] + LOG_FLOOR))
+    def score(self, dynamics: ItemDynamics) -> np.ndarray:
+        return -np.log(data_map(dynamics)[0] + LOG_FLOOR)
 
 
-@dataclass(frozen=True)
-class Forgetting:
+class Forgetting(_Ranking):
     """Forgetting events, and among equals the later learned first."""
 
-    needs: ClassVar[tuple[str, ...]] = ("dynamics",)
+    name = "forgetting"
 
-    def detect(self, evidence: Evidence) -> Detection | NotApplicable:
-        def score(dynamics: ItemDynamics) -> np.ndarray:
-            events, first = forgetting_events(dynamics)
-            return events + first / (dynamics.train_given.shape[1] + 1)
-
-        return dynamics_detection("forgetting", evidence, "train", score)
+    def score(self, dynamics: ItemDynamics) -> np.ndarray:
+        events, first = forgetting_events(dynamics)
+        return events + first / (dynamics.train_given.shape[1] + 1)

@@ -64,7 +64,7 @@ class El2n:
             gaps.append((largest - least)[np.isfinite(least)])
             return (least + largest) / 2
 
-        found = dynamics_detection("el2n", evidence, "train", score)
-        if isinstance(found, Detection):
-            found.meta.update(largest_gap=float(gaps[0].max()), mean_gap=float(gaps[0].mean()))
-        return found
+        detection = dynamics_detection("el2n", evidence, score)
+        if isinstance(detection, Detection):
+            detection.meta.update(largest_gap=float(gaps[0].max()), mean_gap=float(gaps[0].mean()))
+        return detection

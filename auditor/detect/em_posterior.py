@@ -81,11 +81,6 @@ def likelihood_fit(p: np.ndarray, labels: np.ndarray, least: float = BETAS[0]) -
     return max(fits, key=lambda fitted: fitted.log_likelihood)
 
 
-def likelihood_beta(p: np.ndarray, labels: np.ndarray) -> float:
-    """The sharpening exponent of `BETAS` with the largest likelihood."""
-    return likelihood_fit(p, labels).beta
-
-
 @dataclass(frozen=True)
 class EMPosterior:
     """``-log(q(y) + 1e-12)``; flags where q(y) < 0.5 and another class is ahead.
@@ -104,8 +99,7 @@ class EMPosterior:
 
     def detect(self, evidence: Evidence) -> Detection:
         p, labels = evidence.mean_probabilities, evidence.labels
-        beta = likelihood_beta(p, labels) if self.beta == "likelihood" else self.beta
-        fit = fit_em(p, labels, float(beta))
+        fit = likelihood_fit(p, labels) if self.beta == "likelihood" else fit_em(p, labels, self.beta)
         given = given_probability(fit.posterior, labels)
         other, value = best_other(fit.posterior, labels)
         meta = {

@@ -16,6 +16,7 @@ a detector           the detector                                 the detector, 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -51,8 +52,6 @@ class Findings:
     ----------
     score : float64 array (n,)
         Higher is more suspicious.
-    order : int64 array (n,)
-        Positions, most suspicious first; equal scores by item id.
     flagged : bool array (n,)
     ranking : str
         Name of the detector whose score it is.
@@ -64,13 +63,17 @@ class Findings:
 
     evidence: Evidence = field(repr=False)
     score: np.ndarray
-    order: np.ndarray
     flagged: np.ndarray
-    ranking: str
-    flag_rule: str | None
-    meta: dict[str, Any]
     #: int64 (n,): the class the rule prefers; where it is the given one, the rule would keep the label.
     _preferred: np.ndarray = field(repr=False)
+    ranking: str
+    flag_rule: str | None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """Positions, most suspicious first; equal scores by item id."""
+        return rank_order(self.score, self.evidence.ids)
 
     @property
     def flagged_in_order(self) -> np.ndarray:
@@ -86,22 +89,19 @@ class Findings:
         wanted = np.arange(len(self.score)) if positions is None else np.asarray(positions, dtype=np.int64)
         labels = self.evidence.labels
         suggested = self._preferred[wanted]
-        kept = np.flatnonzero(suggested == labels[wanted])
-        kept = kept[np.argsort(wanted[kept], kind="stable")]
-        rows = wanted[kept]
+        same = np.flatnonzero(suggested == labels[wanted])
+        same = same[np.argsort(wanted[same], kind="stable")]
+        rows = wanted[same]
         for start, stop, block in self.evidence.blocks_with(rows):
             here = slice(*np.searchsorted(rows, (start, stop)))
-            suggested[kept[here]] = best_other(block[rows[here] - start], labels[rows[here]])[0]
+            suggested[same[here]] = best_other(block[rows[here] - start], labels[rows[here]])[0]
         return suggested
 
 
 def check_rule(rule: str) -> None:
     """Refuse what is neither the default nor a rule of the engine nor a detector (UnknownNameError)."""
     if rule != DEFAULT and rule not in RULES and rule not in DETECTORS:
-        import difflib
-
-        known = (DEFAULT, *RULES, *DETECTORS)
-        raise UnknownNameError("rule", rule, known, difflib.get_close_matches(rule, known, n=2, cutoff=0.5))
+        raise UnknownNameError("rule", rule, (DEFAULT, *RULES, *DETECTORS))
 
 
 def streams(rule: str, n_items: int, n_classes: int) -> bool:
@@ -141,7 +141,7 @@ def find(
         analysis = analysis or analyze(evidence.source, evidence.labels, clip=MAX_CLIP)
         given, other = (a.astype(np.float64) for a in (analysis.self_confidence, analysis.largest_other))
         preferred = analysis.predicted.astype(np.int64)
-        return _findings(evidence, log_odds(other, given), flag(analysis, rule), preferred, STREAMED_RANKING, rule)
+        return Findings(evidence, log_odds(other, given), flag(analysis, rule), preferred, STREAMED_RANKING, rule)
     if streams(rule, len(evidence), evidence.n_classes):
         return _default_in_pieces(evidence, chunk_rows)
     name = RANKING if rule == DEFAULT else rule
@@ -154,20 +154,7 @@ def find(
 def findings_of(evidence: Evidence, name: str, detection: Detection) -> Findings:
     """What the detector `name` said of the evidence, as findings."""
     flags, flag_rule = (np.zeros(len(evidence), bool), None) if detection.flagged is None else (detection.flagged, name)
-    return _findings(evidence, detection.score, flags, detection.suggested, name, flag_rule, detection.meta)
-
-
-def _findings(
-    evidence: Evidence,
-    score: np.ndarray,
-    flagged: np.ndarray,
-    preferred: np.ndarray,
-    ranking: str,
-    flag_rule: str | None,
-    meta: dict[str, Any] | None = None,
-) -> Findings:
-    order = rank_order(score, evidence.ids)
-    return Findings(evidence, score, order, flagged, ranking, flag_rule, meta or {}, preferred)
+    return Findings(evidence, detection.score, flags, detection.suggested, name, flag_rule, detection.meta)
 
 
 def _default_in_pieces(evidence: Evidence, chunk_rows: int | None) -> Findings:
@@ -187,4 +174,4 @@ def _default_in_pieces(evidence: Evidence, chunk_rows: int | None) -> Findings:
         score[at] = log_odds_margin(rows, mine)
         preferred[at], flagged[at] = preferred_class(adjusted_probabilities(rows, levels), mine)
     meta = {"class_levels": levels.tolist()}
-    return _findings(evidence, score, flagged, preferred, STREAMED_RANKING, STREAMED_FLAG_RULE, meta)
+    return Findings(evidence, score, flagged, preferred, STREAMED_RANKING, STREAMED_FLAG_RULE, meta)

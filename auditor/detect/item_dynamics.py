@@ -45,10 +45,8 @@ class ItemDynamics:
             if array.ndim == 2:
                 array = array[None]
             if array.ndim != 3 or array.dtype.kind != "f":
-                raise DataError(
-                    f"dynamics {field.name!r}: shape {array.shape}, dtype {array.dtype}; "
-                    "expected floating point (models, epochs, items)."
-                )
+                given = f"dynamics {field.name!r}: shape {array.shape}, dtype {array.dtype}"
+                raise DataError(f"{given}; expected floating point (models, epochs, items).")
             if np.isinf(array).any():
                 raise DataError(
                     f"dynamics {field.name!r} holds infinite logits.",
@@ -59,10 +57,10 @@ class ItemDynamics:
             shapes = {getattr(self, f"{part}_{kind}").shape for kind in ("given", "other", "logsumexp")}
             if len(shapes) != 1:
                 raise DataError(f"dynamics: the three {part} arrays have different shapes {sorted(shapes)}.")
-        if self.train_given.shape[2] != self.heldout_given.shape[2]:
+        train, heldout = self.train_given.shape[2], self.heldout_given.shape[2]
+        if train != heldout:
             raise DataError(
-                f"dynamics: {self.train_given.shape[2]} items in the training part and "
-                f"{self.heldout_given.shape[2]} in the held-out part.",
+                f"dynamics: {train} items in the training part and {heldout} in the held-out part.",
                 "Give both over the same items, with NaN where an item was not visited.",
             )
 

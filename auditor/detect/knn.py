@@ -42,10 +42,7 @@ def neighbour_posterior(
         Rows sum to 1; uniform for an item without neighbours.
     """
     n, k = positions.shape
-    if temperature is None:
-        weight = np.ones((n, k))
-    else:
-        weight = np.exp((cosines.astype(np.float64) - 1.0) / temperature)
+    weight = np.ones((n, k)) if temperature is None else np.exp((cosines.astype(np.float64) - 1.0) / temperature)
     weight[positions < 0] = 0.0
     trust = np.ones(n)
     cell = np.arange(n)[:, None] * n_classes + labels[positions]

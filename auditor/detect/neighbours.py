@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from auditor.core.errors import DataError
-from auditor.detect.approximate import approximate_neighbours
+from auditor.detect.approximate import approximate_neighbours, largest_entries
 
 #: Most items compared with one another that are all compared; above, `approximate_neighbours` searches.
 EXACT_LIMIT = 50_000
@@ -78,36 +77,7 @@ def _within(
     step = max(1, min(m, BLOCK_BYTES // (4 * m)))
     for start in range(0, m, step):
         similar = unit[start : start + step] @ unit.T
-        best, values = _largest(similar, codes[start : start + step], codes, k)
+        best, values = largest_entries(similar, codes[start : start + step], codes, k)
         rows = member[start : start + step]
-        found = best >= 0
-        positions[rows] = np.where(found, member[best], -1)
-        cosines[rows] = np.where(found, values, 0.0)
-
-
-@numba.njit(cache=True, parallel=True, nogil=True)
-def _largest(
-    similar: np.ndarray, row_codes: np.ndarray, codes: np.ndarray, k: int
-) -> tuple[np.ndarray, np.ndarray]:  # pragma: no cover - compiled
-    """Per row the k largest entries whose code differs from the row's, by insertion into a sorted list.
-
-    One pass with a running threshold: most entries cost one comparison. Strict comparison in ascending order
-    of position keeps the lower position first among equals.
-    """
-    rows, columns = similar.shape
-    best = np.full((rows, k), -1, dtype=np.int64)
-    values = np.full((rows, k), -np.inf, dtype=np.float32)
-    for i in numba.prange(rows):
-        lowest = values[i, k - 1]
-        for j in range(columns):
-            value = similar[i, j]
-            if value > lowest and codes[j] != row_codes[i]:
-                place = k - 1
-                while place > 0 and values[i, place - 1] < value:
-                    values[i, place] = values[i, place - 1]
-                    best[i, place] = best[i, place - 1]
-                    place -= 1
-                values[i, place] = value
-                best[i, place] = j
-                lowest = values[i, k - 1]
-    return best, values
+        positions[rows] = np.where(best >= 0, member[best], -1)
+        cosines[rows] = np.where(best >= 0, values, 0.0)

@@ -139,7 +139,7 @@ def log_pool(parts: list[np.ndarray], floors: list[float], labels: np.ndarray) -
         return float(norms.mean() - exponents @ at_given), slope
 
     start = np.full(len(parts), 1.0 / len(parts))
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, LARGEST_EXPONENT)] * len(parts))
-    if not found.x.any():  # labels that nothing predicts: keep the first part rather than a uniform guess
-        found.x[0] = 0.05
-    return pooled(found.x)[0], found.x
+    fit = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, LARGEST_EXPONENT)] * len(parts))
+    if not fit.x.any():  # labels that nothing predicts: keep the first part rather than a uniform guess
+        fit.x[0] = 0.05
+    return pooled(fit.x)[0], fit.x

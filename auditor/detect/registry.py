@@ -83,21 +83,21 @@ def run_detector(name: str, evidence: Evidence, **options: Any) -> Detection | N
     except TypeError as error:
         raise ConfigError(f"detector {name!r}: {error}.") from error
     ordered, order = evidence.by_id
-    found = detector.detect(ordered)
-    if isinstance(found, NotApplicable):
-        return found
-    _check(name, found, ordered.labels)
-    return found if ordered is evidence else found.take(np.argsort(order))
+    detection = detector.detect(ordered)
+    if isinstance(detection, NotApplicable):
+        return detection
+    _check(name, detection, ordered.labels)
+    return detection if ordered is evidence else detection.take(np.argsort(order))
 
 
-def _check(name: str, found: Detection, labels: np.ndarray) -> None:
-    n = len(labels)
-    if found.score.shape != (n,) or found.score.dtype != np.float64 or not np.isfinite(found.score).all():
+def _check(name: str, detection: Detection, labels: np.ndarray) -> None:
+    n, score, suggested, flagged = len(labels), detection.score, detection.suggested, detection.flagged
+    if score.shape != (n,) or score.dtype != np.float64 or not np.isfinite(score).all():
         raise DataError(f"detector {name!r} gave no finite float64 score for each of the {n} items.")
-    if found.suggested.shape != (n,) or found.suggested.dtype != np.int64:
+    if suggested.shape != (n,) or suggested.dtype != np.int64:
         raise DataError(f"detector {name!r} gave no int64 suggestion for each of the {n} items.")
-    if found.flagged is not None:
-        if found.flagged.shape != (n,) or found.flagged.dtype != np.bool_:
+    if flagged is not None:
+        if flagged.shape != (n,) or flagged.dtype != np.bool_:
             raise DataError(f"detector {name!r} gave no boolean flag for each of the {n} items.")
-        if (found.suggested[found.flagged] == labels[found.flagged]).any():
+        if (suggested[flagged] == labels[flagged]).any():
             raise DataError(f"detector {name!r} flags an item and suggests its given label.")

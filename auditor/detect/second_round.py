@@ -121,13 +121,12 @@ def second_round(
     now = np.asarray(probabilities, dtype=np.float64)
     rounds: list[Round] = []
     for number in range(1, max_rounds + 1):
-        kept = now.argmax(axis=1) == labels
-        dropped = int((~kept).sum())
-        refusal = _refusal(kept, labels, now.shape[1])
-        if refusal is not None:
+        trusted = now.argmax(axis=1) == labels
+        dropped = int((~trusted).sum())
+        if (refusal := _refusal(trusted, labels, now.shape[1])) is not None:
             rounds.append(Round(number, dropped, False, None, None, None, refusal))
             break
-        proposed = np.asarray(refit(kept), dtype=np.float64)
+        proposed = np.asarray(refit(trusted), dtype=np.float64)
         if proposed.shape != now.shape or not np.isfinite(proposed).all():
             raise ProbabilityError(f"the refit gave probabilities of shape {proposed.shape} for {now.shape}.")
         tried = _compare(number, dropped, now, proposed, labels, verdicts)

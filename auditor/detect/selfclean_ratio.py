@@ -51,18 +51,15 @@ def nearest_by_label(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.nda
 
 def _from_list(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     positions, cosines = evidence.neighbours(SEARCHED)
-    found = positions >= 0
+    present, rows = positions >= 0, np.arange(len(positions))
     alike = evidence.labels[positions] == evidence.labels[:, None]
-    last = np.where(found, cosines, np.inf).min(axis=1)
+    last = np.where(present, cosines, np.inf).min(axis=1)
     last = np.where(np.isfinite(last), last, -2).astype(np.float32)
-    result = []
-    for wanted in (found & alike, found & ~alike):
-        first = wanted.argmax(axis=1)
-        value = np.take_along_axis(cosines, first[:, None], axis=1)[:, 0]
-        result.append(np.where(wanted.any(axis=1), value, last).astype(np.float32))
-    first = (found & ~alike).argmax(axis=1)
-    label = evidence.labels[np.take_along_axis(positions, first[:, None], axis=1)[:, 0]]
-    return result[0], result[1], np.where((found & ~alike).any(axis=1), label, -1)
+    nearest = []
+    for wanted in (present & alike, present & ~alike):
+        first, known = wanted.argmax(axis=1), wanted.any(axis=1)
+        nearest.append(np.where(known, cosines[rows, first], last).astype(np.float32))
+    return nearest[0], nearest[1], np.where(known, evidence.labels[positions[rows, first]], -1)
 
 
 @numba.njit(cache=True, parallel=True, nogil=True)

@@ -40,19 +40,15 @@ def verdict_features(evidence: Evidence) -> tuple[np.ndarray, dict[str, np.ndarr
     """
     labels = evidence.labels
     margin = log_odds_margin(evidence.mean_probabilities, labels)
-    signals: dict[str, np.ndarray] = {
-        "self_confidence": SelfConfidence().detect(evidence).score,
-        "normalized_margin": NormalizedMargin().detect(evidence).score,
-        "entropy": Entropy().detect(evidence).score,
-        "em_posterior": EMPosterior().detect(evidence).score,
-    }
+    scores = (("self_confidence", SelfConfidence), ("normalized_margin", NormalizedMargin), ("entropy", Entropy))
+    signals = {name: detector().score(evidence) for name, detector in scores}
+    signals["em_posterior"] = EMPosterior().detect(evidence).score
     if len(evidence.network_weights) > 1:
         for name, p in evidence.network_probabilities.items():
             signals[f"margin of {name}"] = log_odds_margin(p, labels)
     for name, detector in (("aum", Aum()), ("oof_aum", OofAum()), ("gap", Gap())):
-        found = detector.detect(evidence)
-        if isinstance(found, Detection):
-            signals[name] = found.score
+        if isinstance(detection := detector.detect(evidence), Detection):
+            signals[name] = detection.score
     if evidence.embeddings is not None:
         signals["knn_posterior"] = KnnPosterior().detect(evidence).score
     return margin, {name: _standardised(values) for name, values in signals.items()}

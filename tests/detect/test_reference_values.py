@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from auditor.detect.base import Detection, Evidence
-from auditor.detect.em_posterior import fit_em, likelihood_beta
+from auditor.detect.em_posterior import fit_em, likelihood_fit
 from auditor.detect.ensemble import convex_weights
 from auditor.detect.findings import find
 from auditor.detect.registry import run_detector
@@ -98,18 +98,21 @@ def test_findings_are_the_ranking_and_the_flags(aggre: Aggre) -> None:
 
 
 def test_convex_weights(aggre: Aggre) -> None:
-    weights = convex_weights([aggre.p[n].astype(np.float64) for n in NETWORKS], aggre.labels)
+    def given(p: np.ndarray) -> np.ndarray:
+        return p[np.arange(len(p)), aggre.labels].astype(np.float64)
+
+    weights = convex_weights(np.stack([given(aggre.p[n]) for n in NETWORKS], axis=1))
     assert np.allclose(weights, (0.098, 0, 0, 0.091, 0.811), atol=0.01)
-    p = aggre.p["resnet18"].astype(np.float64)
-    assert np.allclose(convex_weights([p, p, p], aggre.labels), 1 / 3, atol=1e-6)
+    p = aggre.p["resnet18"]
+    assert np.allclose(convex_weights(np.stack([given(p)] * 3, axis=1)), 1 / 3, atol=1e-6)
     useless = np.random.default_rng(0).dirichlet(np.ones(10), len(p))
-    assert convex_weights([p, useless], aggre.labels)[1] < 0.02
+    assert convex_weights(np.stack([given(p), given(useless)], axis=1))[1] < 0.02
 
 
 @pytest.mark.slow
 def test_likelihood_prefers_less_sharpening(aggre: Aggre) -> None:
     p = aggre.evidence("resnet18").mean_probabilities
-    assert likelihood_beta(p, aggre.labels) == 1.5
+    assert likelihood_fit(p, aggre.labels).beta == 1.5
     assert fit_em(p, aggre.labels, 1.5).log_likelihood > fit_em(p, aggre.labels, 2.0).log_likelihood
 
 
