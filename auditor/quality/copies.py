@@ -56,14 +56,11 @@ def conflicting_duplicates(subject: Subject) -> Findings | NotApplicable:
         return _NO_ITEMS
     if len(subject.class_names) < 2:
         return NotApplicable("there is one class only")
-    exact = [g for g in groups_of(subject.exact) if _contradicts(subject, g)]
-    seen, near = set(_members(exact).tolist()), []
+    contradicts = lambda group: len(np.unique(subject.labels[group.members])) > 1  # noqa: E731
+    exact, near = list(filter(contradicts, groups_of(subject.exact))), []
     if not_comparable(subject) is None:
-        near = [
-            g
-            for g in groups_of(subject.near, "near", subject.exact)
-            if _contradicts(subject, g) and not set(g.members.tolist()) <= seen
-        ]
+        candidates = filter(contradicts, groups_of(subject.near, "near", subject.exact))
+        near = [group for group in candidates if not np.isin(group.members, _members(exact)).all()]
     groups = tuple(sorted([*exact, *near], key=lambda g: int(g.members[0])))
     facts = {"n_exact_groups": len(exact), "n_near_groups": len(near)}
     if not groups:
@@ -90,9 +87,7 @@ def near_leakage(subject: Subject) -> Findings | NotApplicable:
 
 def no_reference(subject: Subject) -> str | None:
     """Why nothing can leak or drift; None where there are two parts."""
-    if subject.reference is None:
-        return "there is one part only; name another split or version with --against"
-    return None
+    return None if subject.reference else "there is one part only; name another split or version with --against"
 
 
 def not_comparable(subject: Subject) -> str | None:
@@ -106,10 +101,6 @@ def not_comparable(subject: Subject) -> str | None:
 
 def _members(groups: list[Group] | tuple[Group, ...]) -> np.ndarray:
     return np.concatenate([np.empty(0, np.int64), *(group.members for group in groups)])
-
-
-def _contradicts(subject: Subject, group: Group) -> bool:
-    return len(np.unique(subject.labels[group.members])) > 1
 
 
 def _group_facts(subject: Subject, groups: tuple[Group, ...]) -> dict[str, Any]:
@@ -129,12 +120,10 @@ def _group_facts(subject: Subject, groups: tuple[Group, ...]) -> dict[str, Any]:
         for table, parts in keys.items():
             key = " + ".join(parts)
             tables[table][key] = tables[table].get(key, 0) + 1
-    rows = np.flatnonzero(subject.usable)
-    classes = {int(k): rows[subject.labels[rows] == k] for k in np.unique(subject.labels[rows])}
-    by_class = [
-        {"class": subject.class_names[k], "n_items": len(mine), "n_distinct": len(np.unique(subject.exact[mine]))}
-        for k, mine in classes.items()
-    ]
+    by_class = []
+    for k in np.unique(subject.labels[subject.usable]):
+        mine = subject.exact[subject.usable & (subject.labels == k)]
+        by_class.append({"class": subject.class_names[k], "n_items": len(mine), "n_distinct": len(np.unique(mine))})
     return {"n_groups": len(groups), **tables, "by_class": by_class}
 
 

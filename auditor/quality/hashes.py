@@ -46,9 +46,11 @@ def block_sums(images: np.ndarray, side: int) -> np.ndarray:
     return sums
 
 
-def block_rows(images: np.ndarray) -> int:
-    """How many images to handle at a time, so that int64 copies stay below about 100 MB."""
-    return int(np.clip((1 << 23) // max(1, int(np.prod(images.shape[1:]))), 1, 4096))
+def _brightness(images: np.ndarray, rows: np.ndarray, side: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """Brightness of `block_sums` of some images, and their places in `rows`; int64 copies stay below about 100 MB."""
+    step = int(np.clip((1 << 23) // max(1, int(np.prod(images.shape[1:]))), 1, 4096))
+    for start in range(0, len(rows), step):
+        yield slice(start, start + step), block_sums(np.asarray(images[rows[start : start + step]]), side) @ LUMA
 
 
 def grey_thumbnails(images: np.ndarray, rows: np.ndarray, side: int) -> np.ndarray:
@@ -56,11 +58,9 @@ def grey_thumbnails(images: np.ndarray, rows: np.ndarray, side: int) -> np.ndarr
     height, width = min(side, images.shape[1]), min(side, images.shape[2])
     out = np.empty((len(rows), height, width), np.int16)
     area = -(-images.shape[1] // height) * -(-images.shape[2] // width)
-    step = block_rows(images)
-    for start in range(0, len(rows), step):
-        block = block_sums(np.asarray(images[rows[start : start + step]]), side)
+    for here, brightness in _brightness(images, rows, side):
         # Four steps per grey level keep the detail of dark pictures.
-        out[start : start + step] = (block @ LUMA) * 4 // (1000 * area)
+        out[here] = brightness * 4 // (1000 * area)
     return out
 
 
@@ -80,11 +80,9 @@ def image_hashes(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """
     planes = _planes(min(GRID, images.shape[1]), min(GRID, images.shape[2]))
     out = np.empty((len(rows), BITS // 8), np.uint8)
-    step = block_rows(images)
-    for start in range(0, len(rows), step):
-        layout = block_sums(np.asarray(images[rows[start : start + step]]), GRID) @ LUMA
-        flat = layout.reshape(len(layout), -1).astype(np.float64)
-        out[start : start + step] = np.packbits(flat @ planes > 0, axis=1)
+    for here, brightness in _brightness(images, rows, GRID):
+        flat = brightness.reshape(len(brightness), -1).astype(np.float64)
+        out[here] = np.packbits(flat @ planes > 0, axis=1)
     return out
 
 

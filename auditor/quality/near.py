@@ -48,12 +48,11 @@ def near_image_pairs(
     first = np.r_[True, (pairs[1:] != pairs[:-1]).any(axis=1)] if len(pairs) else np.zeros(0, bool)
     pairs, score, mirrored = pairs[first], score[first], mirrored[first]
     copies = kept_pairs(pairs, score, len(images), m)
-    turned = {tuple(p) for p in pairs[mirrored].tolist()}
-    n_mirrored = sum(tuple(p) in turned for p in copies.tolist())
+    known = set(map(tuple, copies.tolist()))
+    n_mirrored = len(known & set(map(tuple, pairs[mirrored].tolist())))
     sources = {"perceptual hash": len(copies) - n_mirrored, "mirrored": n_mirrored}
     if proposed is None:
         return copies, sources
-    known = {tuple(p) for p in copies.tolist()}
     more = [p for p in _confirmed(images, rows, proposed).tolist() if tuple(p) not in known]
     return np.concatenate([copies, np.array(more, np.int64).reshape(-1, 2)]), sources | {"embeddings": len(more)}
 

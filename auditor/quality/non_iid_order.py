@@ -27,11 +27,10 @@ def non_iid_order(
     """
     if subject.order is not None:
         return NotApplicable(subject.order)
-    tests = list(_tests(subject))
-    if not tests:
-        return NotApplicable(f"no part has {FEWEST} items")
     from scipy.stats import norm
 
+    if not (tests := list(_tests(subject))):
+        return NotApplicable(f"no part has {FEWEST} items")
     for test in tests:
         limit = excess if test["what"] == "label" else correlation
         test["p"] = float(2 * norm.sf(abs(test.pop("z"))))

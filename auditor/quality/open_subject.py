@@ -62,14 +62,12 @@ def make_subject(
     number = {name: k for k, name in enumerate(names)}
     labels = [np.array([number[name] for name in data.class_names], dtype=np.int64)[data.labels] for data in both]
     part, reference = _parts(dataset, against)
-    sources = [data.source for data in both if isinstance(data, ImageDataset)]
     texts = [data.column for data in both if isinstance(data, TextDataset)]
     frames = [data.frame for data in both if isinstance(data, TableDataset)]
-    images = None
-    if sources:
-        images = joined_measures(
-            [measure_images(source, progress, decoded if against is None else None, workers) for source in sources]
-        )
+    images, pixels = None, decoded if against is None else None
+    if isinstance(dataset, ImageDataset):
+        sources = [data.source for data in both if isinstance(data, ImageDataset)]
+        images = joined_measures([measure_images(source, progress, pixels, workers) for source in sources])
         # Where there is no file (arrays), the pixels are all there is.
         content = np.where(images.file_hash == b"", images.pixel_hash, images.file_hash)
     else:

@@ -62,14 +62,12 @@ def cut_chains(pairs: np.ndarray, score: np.ndarray, n: int) -> np.ndarray:
     that no fold plan can place.
     """
     largest = max(50, int(LARGEST_SHARE * n))
-    for least in STRICTER:
+    for least in (*STRICTER, np.inf):
         group = components(n, pairs)
         size = np.bincount(group, minlength=n)[group]
         keep = (size[pairs[:, 0]] <= largest) | (score >= least)
         pairs, score = pairs[keep], score[keep]
-    group = components(n, pairs)
-    size = np.bincount(group, minlength=n)[group]
-    return pairs[size[pairs[:, 0]] <= largest]
+    return pairs
 
 
 def gradient_correlation(

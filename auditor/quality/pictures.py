@@ -98,8 +98,7 @@ def _odd_ratio(
     """Items whose measure (of height and width) is `times` the median or more away from it, and far from the others."""
     if subject.images is None or not len(subject.looked_at):
         return _why_not(subject)
-    rows = subject.looked_at
-    sizes = subject.images.size[rows]
+    rows, sizes = subject.looked_at, subject.images.size[subject.looked_at]
     values = measure(sizes.astype(np.float64))
     logs = np.log(values)
     middle = float(np.median(logs))

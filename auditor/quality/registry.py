@@ -54,7 +54,7 @@ def check_names(asked: Sequence[str]) -> list[str]:
     UnknownNameError
         No such check.
     """
-    codes = {CHECKS.load(name).code.lower(): name for name in CHECKS.names()}
+    codes = {CHECKS.load(name).code.lower(): name for name in CHECKS}
     names = [codes.get(given.lower(), given) for given in asked]
     for name in names:
         CHECKS.target(name)
@@ -86,8 +86,8 @@ def run_checks(
         A check broke its contract: positions outside the data, an unknown severity.
     """
     progress = progress or SilentProgress()
-    checks = {name: CHECKS.load(name) for name in (CHECKS.names() if names is None else names)}
-    chosen = [name for name in CHECKS.names() if name in checks]
+    checks = {name: CHECKS.load(name) for name in (CHECKS if names is None else names)}
+    chosen = [name for name in CHECKS if name in checks]
     progress.start("checks", len(chosen), "checks")
     outcomes = []
     for done, name in enumerate(chosen, 1):

@@ -107,10 +107,9 @@ def quality(
         "versions": package_versions(),
     }
     described = document(subject, outcomes, about)
-    folder = None if out is None else Path(out)
-    if folder is not None:
-        write_quality(folder, described, item_table(subject, outcomes))
-    return Quality(outcomes, described, folder)
+    if out is not None:
+        write_quality(Path(out), described, item_table(subject, outcomes))
+    return Quality(outcomes, described, None if out is None else Path(out))
 
 
 def _open_against(
@@ -122,13 +121,12 @@ def _open_against(
     if against in splits:
         if set(map(str, dataset.items.splits)) == {against}:
             raise UsageError(f"the split {against!r} would be compared with itself.", "Name two splits.")
-        part = restrict_to_split(whole, against)
         if len(dataset) == len(whole):
             raise UsageError(
                 f"the items of all splits would be compared with {against!r}, which is among them.",
                 f"Name the split to examine: --split {next(s for s in splits if s != against)}.",
             )
-        return part
+        return restrict_to_split(whole, against)
     try:
         return open_dataset(against, settings)
     except AuditorError as error:

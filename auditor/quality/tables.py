@@ -25,8 +25,7 @@ def missing_values(subject: Subject) -> Findings | NotApplicable:
         return NotApplicable(f"items of this kind ({subject.modality}) have no columns; see undecodable")
     absent = subject.frame.isna().to_numpy()[rows]
     per_item = absent.sum(axis=1)
-    order = np.argsort(-per_item, kind="stable")
-    order = order[per_item[order] > 0]
+    order = np.argsort(-per_item, kind="stable")[: np.count_nonzero(per_item)]
     items = rows[order].astype(np.int64)
     if not len(items):
         return Findings(f"no value of {len(rows):,} items is missing")
