@@ -5,28 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from auditor.cli.options import DataDir, Json, Offline, Quiet, Workers
 
-_ORDER = {"error": 0, "warning": 1, "info": 2}
-
 
 def quality(
-    data: Annotated[
-        str, typer.Argument(metavar="DATASET", help="A name (auditor datasets), a folder, hf://org/name, or a table.")
-    ],
-    split: Annotated[str | None, typer.Option(help="Examine the items of this split only.")] = None,
-    against: Annotated[
-        str | None, typer.Option(help="Compare with another split, or with another version by its reference.")
-    ] = None,
-    check: Annotated[
-        list[str] | None, typer.Option(help="Run this check only, by name or code; may be given several times.")
-    ] = None,
-    embeddings: Annotated[
-        str | None, typer.Option(help="Embeddings of the items: a .npy file, auto, or an encoder by name.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write quality.json and quality.parquet into this folder.")] = None,
+    data: Annotated[str, Argument(metavar="DATASET", help="A name, a folder, hf://org/name, or a table.")],
+    split: Annotated[str | None, Option(help="Examine the items of this split only.")] = None,
+    against: Annotated[str | None, Option(help="Compare with this split, or another version by reference.")] = None,
+    check: Annotated[list[str] | None, Option(help="Run this check only, by name or code; repeat for several.")] = None,
+    embeddings: Annotated[str | None, Option(help="Embeddings: a .npy file, auto, or an encoder by name.")] = None,
+    out: Annotated[Path | None, Option(help="Write quality.json and quality.parquet into this folder.")] = None,
     workers: Workers = None,
     data_dir: DataDir = None,
     offline: Offline = False,
@@ -58,9 +48,9 @@ def quality(
 def _outcome_table(document: dict[str, Any]) -> None:
     """What was found, the gravest first, on stderr."""
     from auditor.cli.console import show_table
+    from auditor.report.find_errors import gravest_first
 
-    seen = [c for c in document["checks"] if c["status"] == "found"]
-    seen.sort(key=lambda c: (_ORDER[c["severity"]], c["code"]))
+    seen = [c for c in gravest_first(document["checks"]) if c["status"] == "found"]
     rows = [
         (c["code"], c["name"], c["severity"], f"{c['n_items']:,}" if c["n_items"] else "", c["reason"]) for c in seen
     ]
@@ -79,9 +69,6 @@ def _summary_lines(document: dict[str, Any], folder: Path | None) -> list[str]:
     lines += [f"Not applicable: {', '.join(names)}: {reason}." for reason, names in reasons.items()]
     compared = f", compared with {document['reference']!r}" if document["reference"] else ""
     lines.append(f"{document['n_examined']:,} items examined{compared}; {document['seconds']:.1f} s.")
-    if folder is not None:
-        lines.append(f"Written to {folder}")
-        lines.append(f"Next: open {folder / 'quality.parquet'}, one row per item found")
-    else:
-        lines.append("Next: --out FOLDER for every item found, --json for all of this as a document")
-    return lines
+    if folder is None:
+        return [*lines, "Next: --out FOLDER for every item found, --json for all of this as a document"]
+    return [*lines, f"Written to {folder}", f"Next: open {folder / 'quality.parquet'}, one row per item found"]

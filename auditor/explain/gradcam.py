@@ -51,10 +51,10 @@ def class_score(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
 @contextmanager
 def _output_of(layer: nn.Module) -> Iterator[list[torch.Tensor]]:
     """Outputs of `layer` during the calls inside."""
-    kept: list[torch.Tensor] = []
-    handle = layer.register_forward_hook(lambda _module, _inputs, output: kept.append(output))
+    outputs: list[torch.Tensor] = []
+    handle = layer.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
     try:
-        yield kept
+        yield outputs
     finally:
         handle.remove()
 

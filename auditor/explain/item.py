@@ -117,14 +117,12 @@ class RunNetworks:
         deletion, insertion = curves(network.model, prepared.expand(len(maps), -1, -1, -1), classes, large).areas()
         mask = centre_mask(network.size)
         share = float(centre_share(large[:1].numpy(), mask)[0])
+        areas = {"centre_area": mask.mean(), "deletion_area": deletion[0], "insertion_area": insertion[0]}
+        areas |= {"control_deletion_area": deletion[1:].mean(), "control_insertion_area": insertion[1:].mean()}
         return {
             "empty": not bool(coarse.any()),
             "centre_share": None if np.isnan(share) else round(share, 4),
-            "centre_area": round(float(mask.mean()), 4),
-            "deletion_area": round(float(deletion[0]), 4),
-            "insertion_area": round(float(insertion[0]), 4),
-            "control_deletion_area": round(float(deletion[1:].mean()), 4),
-            "control_insertion_area": round(float(insertion[1:].mean()), 4),
+            **{name: round(float(area), 4) for name, area in areas.items()},
             "controls": controls,
         }
 

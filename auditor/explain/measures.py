@@ -116,6 +116,6 @@ def _probability(model: nn.Module, images: torch.Tensor, classes: torch.Tensor, 
     with torch.no_grad():
         for x, k in zip(images.split(batch), classes.split(batch), strict=True):
             logits = model(x).double()
-            own = class_score(logits, k).sigmoid() if logits.shape[1] == 2 else None
-            parts.append(logits.softmax(1).gather(1, k[:, None])[:, 0] if own is None else own)
+            two = logits.shape[1] == 2
+            parts.append(class_score(logits, k).sigmoid() if two else logits.softmax(1).gather(1, k[:, None])[:, 0])
     return torch.cat(parts).numpy() if parts else np.empty(0)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 def has_networks(run: Run) -> bool:
     """Whether the run kept networks, and torch is here to ask them."""
-    kept = any((run.path / layout.TASKS / "results").glob("*.weights.npz"))
-    return kept and find_spec("torch") is not None
+    weights = any((run.path / layout.TASKS / "results").glob("*.weights.npz"))
+    return weights and find_spec("torch") is not None
 
 
 def report_maps(run: Run, dataset: Dataset) -> dict[str, str]:

@@ -165,7 +165,7 @@ def _hub(opening: Opening) -> Target:
         if base.is_dir():
             splits, folder = local_splits(base), base
             break
-    if splits is None:
+    if not splits:
         name = reference.location if folder is None else str(folder.absolute())
         splits = remote_splits(name, reference.options, settings)
     roles, value, kept = _columns(opening, FileTable(splits), repr(opening.dataset.name))

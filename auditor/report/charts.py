@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from auditor.core.errors import MissingExtraError
+from auditor.core.errors import require
 from auditor.core.files import write_text
 
 if TYPE_CHECKING:
@@ -72,12 +72,11 @@ def chart_svg(
     MissingExtraError
         If matplotlib is not installed.
     """
-    try:
-        from cycler import cycler
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "report", "drawing a chart") from error
+    require("matplotlib", "report", "drawing a chart")
+    from cycler import cycler
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
     buffer = io.StringIO()
     style: Any = {**_STYLE, "axes.prop_cycle": cycler(color=PALETTE)}
     with _LOCK, rc_context(style):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,8 @@ def collect(run: Run, dataset: Dataset, maps: Mapping[str, str] | None = None) -
 
     `maps` are pictures of some items, by id, with what the network looked at, as data URIs.
     """
-    findings, names, labels, folds = run.findings, run.class_names, run.labels, run.folds
-    suspects = findings[findings["code"] == "LE001"]
+    names, labels, folds = run.class_names, run.labels, run.folds
+    suspects = run.findings[run.findings["code"] == "LE001"]
     probabilities = np.asarray(run.pred_probs, dtype=np.float64)
     bins, error = calibration_bins(probabilities, labels)
     pairs = np.zeros((len(names), len(names)), dtype=np.int64)
@@ -102,16 +102,14 @@ def collect(run: Run, dataset: Dataset, maps: Mapping[str, str] | None = None) -
         calibration=bins,
         expected_calibration_error=error,
         tasks=_records(folds[folds["epoch"] == -1] if len(folds) else folds),
-        quality=_quality(run),
+        quality=tuple(gravest_first(run.quality["checks"] if run.quality else ())),
     )
 
 
-def _quality(run: Run) -> tuple[dict[str, Any], ...]:
-    """Checks by status, then severity, then code."""
-    status = {"found": 0, "passed": 1, "not applicable": 2}
-    severity = {"error": 0, "warning": 1, "info": 2}
-    checks = run.quality["checks"] if run.quality else ()
-    return tuple(sorted(checks, key=lambda c: (status[c["status"]], severity[c["severity"]], c["code"])))
+def gravest_first(checks: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Outcomes of data-quality checks by status, then severity, then code."""
+    status, severity = ("found", "passed", "not applicable"), ("error", "warning", "info")
+    return sorted(checks, key=lambda c: (status.index(c["status"]), severity.index(c["severity"]), c["code"]))
 
 
 def _records(frame: pd.DataFrame) -> tuple[dict[str, Any], ...]:
@@ -148,8 +146,8 @@ def calibration_bins(
     """
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
-    place = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
-    n, sure, agree = (np.bincount(place, weights, n_bins) for weights in (None, confidence, correct))
+    bin_of = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    n, sure, agree = (np.bincount(bin_of, weights, n_bins) for weights in (None, confidence, correct))
     bins = tuple(
         CalibrationBin(b / n_bins, (b + 1) / n_bins, int(n[b]), float(sure[b] / n[b]), float(agree[b] / n[b]))
         for b in np.flatnonzero(n).tolist()

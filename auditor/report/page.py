@@ -40,8 +40,9 @@ def page_html(lines: Sequence[str], folder: Path, language: str = "en") -> str:
     style = files("auditor.report").joinpath("templates/benchmark.css").read_text(encoding="utf-8")
     title = next((line[2:] for line in lines if line.startswith("# ")), "Report")
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-    for name, rule in (("image", _picture), ("table_open", _table_open), ("table_close", _table_close)):
-        markdown.add_render_rule(name, rule)
+    markdown.add_render_rule("image", _picture)
+    markdown.add_render_rule("table_open", lambda *_: '<div class="scroll"><table>\n')
+    markdown.add_render_rule("table_close", lambda *_: "</table></div>\n")
     return (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -53,11 +54,3 @@ def page_html(lines: Sequence[str], folder: Path, language: str = "en") -> str:
 def _picture(renderer: Any, tokens: Sequence[Token], at: int, options: Any, env: Mapping[str, Path]) -> str:
     path = env["folder"] / str(tokens[at].attrs["src"])
     return f'<img class="wide" alt="{escape(tokens[at].content)}" src="{data_uri(path.read_bytes(), path.name)}">'
-
-
-def _table_open(*_: Any) -> str:
-    return '<div class="scroll"><table>\n'
-
-
-def _table_close(*_: Any) -> str:
-    return "</table></div>\n"

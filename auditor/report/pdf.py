@@ -12,6 +12,10 @@ from auditor.core.errors import ResourceError
 from auditor.core.files import atomic_path
 
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+_FLAGS: Final = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-pdf-header-footer"),
+    "--virtual-time-budget=4000",
+)
 #: Seconds a print may take.
 PATIENCE: Final = 120
 
@@ -24,29 +28,18 @@ def print_pdf(html: str, target: Path) -> None:
     ResourceError
         If there is no browser, or it does not print.
     """
-    browser = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
+    browser = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
     if browser is None:
         raise ResourceError(
             "a PDF is printed by Chromium or Chrome, and none is installed.",
             "Install one, or make --format html and print it from any browser.",
         )
-    with tempfile.TemporaryDirectory(prefix="auditor-print-") as place, atomic_path(target) as temporary:
-        page, printed = Path(place) / "page.html", Path(place) / "page.pdf"
+    with tempfile.TemporaryDirectory(prefix="auditor-print-") as folder, atomic_path(target) as temporary:
+        page, printed = Path(folder) / "page.html", Path(folder) / "page.pdf"
         page.write_text(html, encoding="utf-8")
-        command = [
-            browser,
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            f"--user-data-dir={Path(place) / 'profile'}",
-            "--no-pdf-header-footer",
-            "--virtual-time-budget=4000",
-            f"--print-to-pdf={printed}",
-            page.as_uri(),
-        ]
+        places = [f"--user-data-dir={Path(folder) / 'profile'}", f"--print-to-pdf={printed}", page.as_uri()]
         try:
-            done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+            done = subprocess.run([browser, *_FLAGS, *places], capture_output=True, timeout=PATIENCE, check=False)
         except subprocess.TimeoutExpired as error:
             raise ResourceError(f"{browser!r} did not print the page in {PATIENCE} s.", "Use --format html.") from error
         if not printed.is_file() or printed.read_bytes()[:5] != b"%PDF-":

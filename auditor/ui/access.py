@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -84,12 +85,8 @@ def user_of(connection: HTTPConnection) -> dict[str, Any] | None:
     from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
     decoded = cookies._get_signed_cookie_with_chunks(dict(connection.cookies), USER_COOKIE_NAME)
-    if decoded is None:
-        return None
-    import json
-
     try:
-        user = json.loads(decoded)
+        user = json.loads(decoded or "null")
     except ValueError:
         return None
     return user if isinstance(user, dict) and user.get("is_logged_in") else None

@@ -26,9 +26,8 @@ def review_card(data: dict[str, Any], key: str) -> None:
 def gallery_grid(ws: Workspace, items: list[dict[str, Any]], key: str, selectable: bool = True) -> list[str]:
     """Mount a grid; returns the ids selected, in the order of `items`."""
     grid = _component("gallery", "")
-    result = grid(data={"items": items, "selectable": selectable}, key=key, on_selected_change=lambda: None)
-    chosen = set(result.selected or ()) if isinstance(result.selected, list) else set()
-    return [item["id"] for item in items if item["id"] in chosen]
+    selected = grid(data={"items": items, "selectable": selectable}, key=key, on_selected_change=lambda: None).selected
+    return [item["id"] for item in items if isinstance(selected, list) and item["id"] in selected]
 
 
 def table(rows: Sequence[dict[str, Any]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from auditor.core.errors import ConfigError
 
@@ -63,17 +63,6 @@ def current_config() -> ReviewConfig:
 _PLAN: Final = {"overlap": float, "reviewers_per_item": int, "audit_size": int}
 
 
-def _plan_of(environ: Mapping[str, str]) -> tuple[tuple[str, float], ...]:
-    found: list[tuple[str, float]] = []
-    for field, kind in sorted(_PLAN.items()):
-        if text := environ.get(f"AUDITOR_{field.upper()}"):
-            try:
-                found.append((field, kind(text)))
-            except ValueError as error:
-                raise ConfigError(f"AUDITOR_{field.upper()}={text!r} is not a number.") from error
-    return tuple(found)
-
-
 def config_from_environ(environ: Mapping[str, str]) -> ReviewConfig:
     """``AUDITOR_RUN``, ``AUDITOR_STORE``, ``AUDITOR_REVIEWER``, ``AUDITOR_INSECURE``, ``AUDITOR_ALLOWED``,
     ``AUDITOR_FIXED_ORDER``, ``AUDITOR_REVIEWERS_PER_ITEM``, ``AUDITOR_OVERLAP``, ``AUDITOR_AUDIT_SIZE``,
@@ -84,14 +73,18 @@ def config_from_environ(environ: Mapping[str, str]) -> ReviewConfig:
     ConfigError
         For a number that is none.
     """
-    allowed = environ.get("AUDITOR_ALLOWED", "")
+    texts: dict[str, Any] = {
+        name: environ.get(f"AUDITOR_{name.upper()}") or None for name in ("run", "store", "reviewer", "controls")
+    }
+    insecure, fixed = (environ.get(f"AUDITOR_{name}", "").lower() in _TRUE for name in ("INSECURE", "FIXED_ORDER"))
+    allowed = (part.strip().lower() for part in environ.get("AUDITOR_ALLOWED", "").split(","))
+    plan: list[tuple[str, float]] = []
+    for field, kind in sorted(_PLAN.items()):
+        if text := environ.get(f"AUDITOR_{field.upper()}"):
+            try:
+                plan.append((field, kind(text)))
+            except ValueError as error:
+                raise ConfigError(f"AUDITOR_{field.upper()}={text!r} is not a number.") from error
     return ReviewConfig(
-        run=environ.get("AUDITOR_RUN") or None,
-        store=environ.get("AUDITOR_STORE") or None,
-        reviewer=environ.get("AUDITOR_REVIEWER") or None,
-        insecure=environ.get("AUDITOR_INSECURE", "").lower() in _TRUE,
-        allowed=tuple(part.strip().lower() for part in allowed.split(",") if part.strip()),
-        adaptive=environ.get("AUDITOR_FIXED_ORDER", "").lower() not in _TRUE,
-        plan=_plan_of(environ),
-        controls=environ.get("AUDITOR_CONTROLS") or None,
+        **texts, insecure=insecure, adaptive=not fixed, allowed=tuple(filter(None, allowed)), plan=tuple(plan)
     )

@@ -66,13 +66,21 @@ class Contents:
         UnreadableError
             If it cannot be decoded.
         """
-        row = self.rows.row_of_hash(content_hash)
-        if row is None:
-            raise DataError("this run has no item with that content.")
+        row = self._row(content_hash)
         with self._lock:
             dataset = self._dataset
         # What is shown is what was audited, also when files changed since.
         item: Image | str | dict[str, Any] = same_item(dataset, row, self.rows.facts(row)["id"], content_hash).item(0)
+        return item
+
+    def _row(self, content_hash: str) -> int:
+        if (row := self.rows.row_of_hash(content_hash)) is None:
+            raise DataError("this run has no item with that content.")
+        return row
+
+    def _picture(self, content_hash: str) -> Image:
+        if isinstance(item := self.content(content_hash), str | dict):
+            raise DataError("this item is no picture.")
         return item
 
     def keywords(self) -> Keywords:
@@ -87,17 +95,12 @@ class Contents:
         """A picture as WebP, at most `width` pixels wide, never enlarged; kept on disk. Errors as `content`."""
         if width is not None and width not in WIDTHS:
             raise DataError(f"width {width} is not offered.", f"Widths: {', '.join(map(str, WIDTHS))}.")
-        if self.rows.row_of_hash(content_hash) is None:
-            raise DataError("this run has no item with that content.")
+        self._row(content_hash)
         name = f"{content_hash.removeprefix('sha256:')}-{width or WIDTHS[-1]}.webp"
         path = self.run.path / layout.WORK / "pictures" / name[:2] / name
-        if (kept := _kept(path)) is not None:
-            return kept
-        item = self.content(content_hash)
-        if isinstance(item, str | dict):
-            raise DataError("this item is no picture.")
-        data = encode(item, width or WIDTHS[-1])
-        _keep(path, data)
+        if (data := _cached(path)) is None:
+            data = encode(self._picture(content_hash), width or WIDTHS[-1])
+            _cache(path, data)
         return data
 
     def class_map(self, content_hash: str, label: int) -> bytes:
@@ -108,17 +111,14 @@ class Contents:
         DataError
             As `content`; for an unknown class, an item that no network predicted, or a run that kept none.
         """
-        row = self.rows.row_of_hash(content_hash)
-        if row is None or not 0 <= label < len(self.run.class_names):
-            raise DataError("this run has no such item or class.")
-        item = self.content(content_hash)
-        if isinstance(item, str | dict):
-            raise DataError("this item is no picture.")
+        if not 0 <= label < len(self.run.class_names):
+            raise DataError("this run has no such class.")
+        row, image = self._row(content_hash), self._picture(content_hash)
         from auditor.explain.overlays import overlay
 
         with self._lock:
-            found = self._networks.of(row, item, [label])[0]
-        return encode(overlay(item, found.values, WIDTHS[1]), WIDTHS[1])
+            class_map = self._networks.of(row, image, [label])[0]
+        return encode(overlay(image, class_map.values, WIDTHS[1]), WIDTHS[1])
 
     @cached_property
     def _networks(self) -> RunNetworks:
@@ -136,15 +136,13 @@ class Contents:
             cut = len(item) > LONGEST_TEXT
             return {"text": item[:LONGEST_TEXT] + (" [..]" if cut else ""), "cut": cut}
         if isinstance(item, dict):
-            pairs = list(item.items())
-            rows = [
-                [str(k), "" if v is None else f"{v:.6g}" if isinstance(v, float) else str(v)[:500]] for k, v in pairs
-            ]
+            text = lambda v: "" if v is None else f"{v:.6g}" if isinstance(v, float) else str(v)[:500]  # noqa: E731
+            rows = [[str(name), text(value)] for name, value in item.items()]
             return {"row": rows[:MOST_COLUMNS], "cut": len(rows) > MOST_COLUMNS}
         return {}
 
 
-def _kept(path: Path) -> bytes | None:
+def _cached(path: Path) -> bytes | None:
     """A picture from the cache; None where it is not there, or a power cut left a part of it."""
     try:
         data = path.read_bytes()
@@ -155,7 +153,7 @@ def _kept(path: Path) -> bytes | None:
     return data if whole else None
 
 
-def _keep(path: Path, data: bytes) -> None:
+def _cache(path: Path, data: bytes) -> None:
     """Put a picture into the cache, without waiting for the disk as verdicts do.
 
     Measured: a synced write takes 7 ms beside 0.5 ms for making the picture, and far more while others write; pictures

@@ -95,10 +95,10 @@ class Exchange:
     def _store(self, events: list[Mapping[str, Any]]) -> bool:
         try:
             result = self.store.submit(self.reviewer, events, self.origin)
+            self.problem = None
         except ResourceError as error:
             self.problem = error.what
             return False
-        self.problem = None
         kinds = {e["uuid"]: e.get("kind", "verdict") for e in events if isinstance(e.get("uuid"), str)}
         self.saved += sum(1 if kinds[uuid] == "verdict" else -1 for uuid in result.accepted)
         self.refused = [[uuid, reason] for uuid, reason in result.refused][-5:] or self.refused

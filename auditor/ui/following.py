@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import Final
 
 from auditor.audit.evidence import run_evidence
 from auditor.core.errors import AuditorError
@@ -47,13 +46,12 @@ class Follower:
             sys.stderr.write(f"Warning: the order was not learned: {error.what}\n")
 
 
-_followers: Final[dict[int, Follower]] = {}
+_follower: Follower | None = None
 
 
 def nudge(ws: Workspace) -> None:
-    """Tell the workspace's follower that verdicts have come."""
-    follower = _followers.get(id(ws))
-    if follower is None or follower.ws is not ws:
-        _followers.clear()  # one workspace is open at a time
-        follower = _followers[id(ws)] = Follower(ws)
-    follower.nudge()
+    """Tell the workspace's follower that verdicts have come; one workspace is open at a time."""
+    global _follower
+    if _follower is None or _follower.ws is not ws:
+        _follower = Follower(ws)
+    _follower.nudge()

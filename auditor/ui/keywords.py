@@ -50,21 +50,16 @@ class Keywords:
 
     def marks(self, text: str, given: str, suggested: str | None) -> list[list[int]]:
         """Places to mark: ``[start, end, side]`` in letters, in order; side 0 speaks for `given`, 1 for `suggested`."""
-        found: list[tuple[float, int, int, int]] = []
-        sides = [(0, self._number.get(given)), (1, self._number.get(suggested or ""))]
-        if any(k is None for _, k in sides):
+        classes = [self._number.get(given), self._number.get(suggested or "")]
+        if None in classes:
             return []
-        columns = [
-            (m.start(), m.end(), self._words[w])
-            for m in _WORD.finditer(text)
-            if (w := m.group().lower()) in self._words
-        ]
-        for side, k in sides:
-            best = sorted(((float(self._weights[k, c]), s, e) for s, e, c in columns), reverse=True)[:MOST_MARKS]
-            found += [(w, s, e, side) for w, s, e in best if w >= MIN_WEIGHT]
+        words = [m for m in _WORD.finditer(text) if m.group().lower() in self._words]
+        columns = [self._words[m.group().lower()] for m in words]
         # A word may speak for both classes against all others; then the stronger side marks it.
-        places: dict[int, tuple[float, int, int, int]] = {}
-        for mark in found:
-            if mark[1] not in places or places[mark[1]][0] < mark[0]:
-                places[mark[1]] = mark
-        return [[s, e, side] for _, s, e, side in sorted(places.values(), key=lambda m: m[1])]
+        marks: dict[int, tuple[float, int, int]] = {}
+        for side, k in enumerate(classes):
+            weighted = ((float(self._weights[k, c]), m.start(), m.end()) for m, c in zip(words, columns, strict=True))
+            for weight, start, end in sorted(weighted, reverse=True)[:MOST_MARKS]:
+                if weight >= MIN_WEIGHT and (start not in marks or marks[start][0] < weight):
+                    marks[start] = (weight, end, side)
+        return [[start, end, side] for start, (_, end, side) in sorted(marks.items())]

@@ -53,21 +53,18 @@ def item_payload(ws: Workspace, item: ReviewItem, row: int | None) -> dict[str, 
         payload |= ws.contents.words(item.content_hash)
         if "text" in payload and ws.keywords is not None:
             payload["marks"] = ws.keywords.marks(payload["text"], item.given, item.suggested)
-    elif kind == "probabilities" and row is not None and (found := ws.rows.probabilities(row)) is not None:
-        order = (-found).argsort(kind="stable")[:12]
-        payload["row"] = [[ws.run.class_names[int(k)], f"{float(found[k]):.4f}"] for k in order]
+    elif kind == "probabilities" and row is not None and (probabilities := ws.rows.probabilities(row)) is not None:
+        order = (-probabilities).argsort(kind="stable")[:12]
+        payload["row"] = [[ws.run.class_names[int(k)], f"{float(probabilities[k]):.4f}"] for k in order]
     return payload
 
 
-def hand_data(
-    ws: Workspace, items: Sequence[ReviewItem], votes: Mapping[str, Mapping[str, str]] | None = None
-) -> dict[str, Any]:
-    """The items in a reviewer's hand for the card, and exemplars of their classes; `votes` by item id and person."""
+def hand_data(ws: Workspace, items: Sequence[ReviewItem], with_votes: bool = False) -> dict[str, Any]:
+    """The items in a reviewer's hand for the card, and exemplars of their classes; with everybody's votes if wanted."""
     rows = ws.rows.rows_of_ids([item.item_id for item in items]) if items else {}
     batch = [item_payload(ws, item, rows.get(item.item_id)) for item in items]
-    if votes is not None:
-        for payload in batch:
-            payload["votes"] = dict(votes.get(payload["id"], {}))
+    for payload, item in zip(batch, items, strict=True):
+        payload |= {"votes": dict(item.verdicts)} if with_votes else {}
     wanted = {name for payload in batch for name in (payload["given"], *payload["options"][:1])}
     known = ws.rows.exemplars if wanted and ws.contents.kind != "probabilities" else {}
     exemplars = {

@@ -50,7 +50,6 @@ def _ask() -> None:
         if st.form_submit_button("Start", type="primary"):
             try:
                 st.query_params["reviewer"] = checked_reviewer(name)
+                st.rerun()
             except UsageError as error:
                 st.error(error.what)
-            else:
-                st.rerun()

@@ -34,9 +34,8 @@ def reasons(ws: Workspace, item_id: str) -> dict[str, Any]:
     item = state.item
     lines = [item.message] if item.message else []
     if item.p_given is not None and item.p_suggested is not None:
-        lines.append(
-            f"out-of-sample probability: {item.given} {item.p_given:.3f}, {item.suggested} {item.p_suggested:.3f}"
-        )
+        both = f"{item.given} {item.p_given:.3f}, {item.suggested} {item.p_suggested:.3f}"
+        lines.append(f"out-of-sample probability: {both}")
     answer: dict[str, Any] = {"item": item_id, "lines": lines, "neighbours": [], "curve": None, "maps": []}
     audited = item.p_given is not None
     if audited and item.content_hash and ws.contents.kind == "image" and has_networks(ws.run):
@@ -57,31 +56,29 @@ def reasons(ws: Workspace, item_id: str) -> dict[str, Any]:
     return _explained(ws, _explainers[key].explain(item_id), answer)
 
 
-def _explained(ws: Workspace, told: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+def _explained(ws: Workspace, facts: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     lines = answer["lines"]
-    asked = [d for d in told["detectors"] if d.get("applicable") and d.get("flagged") is not None]
+    asked = [d for d in facts["detectors"] if d.get("applicable") and d.get("flagged") is not None]
     if asked:
-        fired = ", ".join(told["fired"]) or "none"
-        lines.append(f"flagged by {len(told['fired'])} of {len(asked)} detectors: {fired}")
-    pair = told["class_pair"]
+        fired = ", ".join(facts["fired"]) or "none"
+        lines.append(f"flagged by {len(facts['fired'])} of {len(asked)} detectors: {fired}")
+    pair = facts["class_pair"]
     if pair["applicable"]:
         lines.append(
             f"{pair['given']} -> {pair['suggested']}: {pair['n_flagged']} flagged of {pair['n_given']:,} labelled "
             f"{pair['given']}; {pair['n_flagged_reverse']} the other way"
         )
-    if told["same_group"]:
-        copies = ", ".join(f"{c['id']} ({c['given']})" for c in told["same_group"][:5])
+    if facts["same_group"]:
+        copies = ", ".join(f"{c['id']} ({c['given']})" for c in facts["same_group"][:5])
         lines.append(f"copies or near copies: {copies}")
-    near = told["neighbours"]
+    near = facts["neighbours"]
     if near["applicable"]:
         lines.append(f"{near['same_label']} of {len(near['items'])} nearest items carry the same label")
         rows = ws.rows.rows_of_ids([n["id"] for n in near["items"]])
         for n in near["items"][:8]:
             content_hash = ws.rows.facts(rows[n["id"]])["content_hash"]
-            answer["neighbours"].append(
-                {"given": n["given"], "similarity": n["similarity"], **face(ws, content_hash, 96)}
-            )
-    curve = told["learning_curve"]
+            answer["neighbours"].append({k: n[k] for k in ("given", "similarity")} | face(ws, content_hash, 96))
+    curve = facts["learning_curve"]
     if curve["applicable"]:
         answer["curve"] = {"in_sample": curve["in_sample"], "held_out": curve["held_out"]}
     return answer

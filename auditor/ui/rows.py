@@ -59,20 +59,15 @@ class RunRows:
             return None
         numbers, rows = self._hashes
         wanted = np.uint64(int(content_hash[7:23], 16))
-        found = None
-        for at in range(int(np.searchsorted(numbers, wanted)), len(numbers)):
-            if numbers[at] != wanted:
-                break
-            row = int(rows[at])
-            if self._items["content_hash"][row].as_py() == content_hash and (found is None or row < found):
-                found = row
-        return found
+        first, last = (np.searchsorted(numbers, wanted, side) for side in ("left", "right"))
+        hashes = self._items["content_hash"]
+        return next((int(row) for row in np.sort(rows[first:last]) if hashes[int(row)].as_py() == content_hash), None)
 
     def rows_of_ids(self, ids: Sequence[str]) -> dict[str, int]:
         """Row in `items.parquet` of each known id."""
         column = self._items["id"]
-        place = pc.index_in(column, value_set=pa.array(list(ids), type=column.type))
-        rows = np.flatnonzero(pc.is_valid(place).to_numpy(zero_copy_only=False))
+        asked = pc.index_in(column, value_set=pa.array(list(ids), type=column.type))
+        rows = np.flatnonzero(pc.is_valid(asked).to_numpy(zero_copy_only=False))
         return {str(column[int(row)].as_py()): int(row) for row in rows}
 
     def facts(self, row: int) -> dict[str, str]:
@@ -116,7 +111,7 @@ class RunRows:
         # Class after class by one sort: a mask per class would read a million rows a hundred times.
         order = np.argsort(codes, kind="stable")
         ends = np.searchsorted(codes[order], np.arange(len(names) + 1))
-        found: dict[str, list[str]] = {}
+        exemplars: dict[str, list[str]] = {}
         for code, name in enumerate(names):
             members = order[ends[code] : ends[code + 1]]
             members = members[sure[members] > 1 / len(self.class_names)]
@@ -126,8 +121,8 @@ class RunRows:
             spread = np.unique(np.linspace(0, len(members) - 1, min(len(members), 2 * N_EXEMPLARS)).astype(int))
             hashes = [str(self._items["content_hash"][int(rows[m])].as_py()) for m in members[spread]]
             # One more than shown: the item under review is left out of its own exemplars.
-            found[str(name)] = list(dict.fromkeys(hashes))[: N_EXEMPLARS + 1]
-        return found
+            exemplars[str(name)] = list(dict.fromkeys(hashes))[: N_EXEMPLARS + 1]
+        return exemplars
 
     def warm(self) -> None:
         """Read what the first page needs."""
@@ -154,22 +149,17 @@ class RunRows:
         rows = np.flatnonzero(counts[inverse] > 1)
         rows = rows[np.argsort(inverse[rows], kind="stable")]
         number = inverse[rows]
-        low, high = np.full(len(counts), np.iinfo(np.int64).max), np.full(len(counts), -1)
-        np.minimum.at(low, number, label[rows])
-        np.maximum.at(high, number, label[rows])
-        conflict = (low < high)[number]
+        conflict = pd.Series(label[rows]).groupby(number).transform("nunique").to_numpy() > 1
         return {"row": rows, "group": group[rows], "exact": copied[rows], "conflict": conflict}
 
     @cached_property
     def group_table(self) -> pd.DataFrame:
         """Groups with contradicting labels first, then the largest: ``group, items, exact copies, contradicting``."""
-        groups = self.groups
-        frame = pd.DataFrame({k: groups[k] for k in ("group", "exact", "conflict")})
-        table = frame.groupby("group", as_index=False).agg(
-            items=("exact", "size"), exact=("exact", "sum"), contradicting=("conflict", "first")
-        )
-        table = table.sort_values(["contradicting", "items", "group"], ascending=[False, False, True], kind="stable")
-        return table.rename(columns={"exact": "exact copies"}).reset_index(drop=True)
+        groups = pd.DataFrame(self.groups).groupby("group", as_index=False)
+        columns = {"items": ("exact", "size"), "exact copies": ("exact", "sum"), "contradicting": ("conflict", "first")}
+        table = groups.agg(**columns)
+        by = ["contradicting", "items", "group"]
+        return table.sort_values(by, ascending=[False, False, True], kind="stable", ignore_index=True)
 
     @cached_property
     def _places(self) -> tuple[np.ndarray, pa.Array]:

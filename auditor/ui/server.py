@@ -89,17 +89,20 @@ def _tell_problem(task: Any) -> None:
         sys.stderr.write(f"Warning: the data cannot be opened: {error}\n")
 
 
+def _hash_of(request: Request) -> str | None:
+    name: str = request.path_params["name"]
+    return f"sha256:{name.removesuffix('.webp')}" if name.endswith(".webp") else None
+
+
 async def _picture(request: Request) -> Response:
     """One picture by content hash; 404 for a hash that is not of this run, 400 for a width that is not offered."""
 
-    name = request.path_params["name"]
-    opened = workspace()
-    if opened is None or not name.endswith(".webp"):
+    opened, content_hash = workspace(), _hash_of(request)
+    if opened is None or content_hash is None:
         return PlainTextResponse("no such picture", 404)
     text = request.query_params.get("w")
     if text is not None and not (text.isascii() and text.isdigit() and len(text) <= 6):
         return PlainTextResponse("w must be a number", 400)
-    content_hash = f"sha256:{name.removesuffix('.webp')}"
     if opened.rows.row_of_hash(content_hash) is None:
         return PlainTextResponse("this run has no such picture", 404)
     tag = f'"{hashlib.sha256(f"{content_hash}-{text}".encode()).hexdigest()[:32]}"'
@@ -117,10 +120,9 @@ async def _picture(request: Request) -> Response:
 async def _class_map(request: Request) -> Response:
     """A picture with a class's Grad-CAM over it; 404 where the run kept no network that predicted it."""
 
-    opened, name = workspace(), request.path_params["name"]
-    if opened is None or not name.endswith(".webp"):
+    opened, content_hash = workspace(), _hash_of(request)
+    if opened is None or content_hash is None:
         return PlainTextResponse("no such picture", 404)
-    content_hash = f"sha256:{name.removesuffix('.webp')}"
     try:
         data = await run_in_threadpool(opened.contents.class_map, content_hash, request.path_params["label"])
     except DataError:
@@ -137,12 +139,10 @@ async def _why(request: Request) -> Response:
     if opened is None:
         return JSONResponse({"error": "no run is open"}, 404)
     try:
-        found = await run_in_threadpool(reasons, opened, item)
-    except DataError as error:
-        return JSONResponse({"error": error.what}, 404)
-    except ResourceError as error:
-        return JSONResponse({"error": error.what}, 503)
-    return JSONResponse(found, headers={"Cache-Control": "no-store", **_SAFE})
+        answer = await run_in_threadpool(reasons, opened, item)
+    except (DataError, ResourceError) as error:
+        return JSONResponse({"error": error.what}, 404 if isinstance(error, DataError) else 503)
+    return JSONResponse(answer, headers={"Cache-Control": "no-store", **_SAFE})
 
 
 def serve(config: ReviewConfig, host: str, port: int, browser: bool) -> None:

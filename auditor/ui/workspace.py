@@ -50,8 +50,8 @@ class Workspace:
 APART: Final = 200_000
 
 _lock = threading.Lock()
-_opened: Workspace | None = None
-_opened_for: ReviewConfig | None = None
+#: The open workspace and what it was opened for.
+_opened: tuple[ReviewConfig, Workspace] | None = None
 _chosen: str | None = None
 
 
@@ -125,37 +125,37 @@ def _check_plan(store: VerdictStore, config: ReviewConfig) -> None:
 def follow_detectors(run: Run, store: VerdictStore) -> bool:
     """Take what the run's detectors flag into the store where they were computed since; whether that was so."""
     path = run.path / layout.DETECTORS
-    try:
-        found = path.stat()
-    except OSError:
+    if not path.is_file():
         return False
-    source = f"{found.st_size}-{found.st_mtime_ns}"
+    source = f"{path.stat().st_size}-{path.stat().st_mtime_ns}"
     if store.facts.get("detections_of") == source:
         return False
-    table = read_table(path)
-    prefix = "flagged_"
-    ids = table["id"].to_numpy()
-    flagged = {c.removeprefix(prefix): ids[table[c].to_numpy()] for c in table.columns if c.startswith(prefix)}
-    store.set_detections(flagged, source)
+    flags = read_table(path).set_index("id").filter(regex="^flagged_")
+    ids = flags.index.to_numpy()
+    store.set_detections({str(name)[len("flagged_") :]: ids[flags[name].to_numpy()] for name in flags}, source)
     return True
 
 
 def workspace() -> Workspace | None:
     """The process's workspace, opened on the first call; None where no run was named yet. Errors as above."""
-    global _opened, _opened_for
+    global _opened
     config = current_config()
-    if config.run is None and _chosen is not None:
+    if config.run is None:
         config = replace(config, run=_chosen)
     if config.run is None:
         return None
     with _lock:
-        if _opened is None or _opened_for != config:
-            if _opened is not None:
-                _opened.store.close()
-                _opened = None
-            _opened = open_workspace(config)
-            _opened_for = config
-        return _opened
+        if _opened is None or _opened[0] != config:
+            _close()
+            _opened = config, open_workspace(config)
+        return _opened[1]
+
+
+def _close() -> None:
+    global _opened
+    if _opened is not None:
+        _opened[1].store.close()
+    _opened = None
 
 
 def choose(path: str) -> None:
@@ -166,14 +166,13 @@ def choose(path: str) -> None:
 
 def close_workspace() -> None:
     """Close the store; the next `workspace` opens it again."""
-    global _opened, _opened_for, _chosen
+    global _chosen
     with _lock:
-        if _opened is not None:
-            _opened.store.close()
-        _opened = _opened_for = _chosen = None
+        _close()
+        _chosen = None
 
 
 def finished_runs(settings: Settings) -> list[Path]:
     """Run folders one can review, newest first."""
-    found = [p.parent for p in settings.runs_dir.glob(f"*/{layout.MANIFEST}")]
-    return sorted(found, key=lambda p: (p / layout.MANIFEST).stat().st_mtime, reverse=True)
+    manifests = settings.runs_dir.glob(f"*/{layout.MANIFEST}")
+    return [path.parent for path in sorted(manifests, key=lambda path: path.stat().st_mtime, reverse=True)]

@@ -73,15 +73,15 @@ def _tell(error: AuditorError) -> None:
 def _pick_run() -> None:
     st.title("Label review")
     settings = load_settings()
-    found = workspaces.finished_runs(settings)
-    if not found:
+    runs = workspaces.finished_runs(settings)
+    if not runs:
         st.info("There is no finished run yet.")
         st.code("auditor find-errors DATASET", language=None)
         st.caption("Then start again, or name a run: auditor review RUN")
         return
-    names = [path.name for path in found]
+    names = [path.name for path in runs]
     name = st.selectbox("Run", names)
     st.caption("It is opened for everybody who uses this server, until the server is restarted.")
     if st.button("Open", type="primary"):
-        workspaces.choose(str(found[names.index(name)]))
+        workspaces.choose(str(runs[names.index(name)]))
         st.rerun()

@@ -6,7 +6,6 @@ from functools import partial
 
 import streamlit as st
 
-from auditor.review.readout import ReviewItem
 from auditor.ui.exchange import BATCH, Exchange
 from auditor.ui.people import current_reviewer
 from auditor.ui.views.card import card_page
@@ -23,8 +22,6 @@ def disagreements_page(ws: Workspace) -> None:
         return
     st.caption(f"{waiting:,} open disagreements. Your verdict here settles the item, whoever voted before.")
 
-    def votes(items: list[ReviewItem]) -> dict[str, dict[str, str]]:
-        return {item.item_id: dict(item.verdicts) for item in items}
-
     supply = partial(ws.store.disagreements, limit=BATCH)
-    card_page(ws, "settle-card", lambda: Exchange(ws.store, reviewer, supply, origin="adjudication"), reviewer, votes)
+    make = lambda: Exchange(ws.store, reviewer, supply, origin="adjudication")  # noqa: E731
+    card_page(ws, "settle-card", make, reviewer, with_votes=True)

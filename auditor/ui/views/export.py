@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,7 +51,7 @@ def _patch(ws: Workspace, votes: VoteTable) -> None:
         "Corrections anchored to content hashes, to share and to apply: auditor patch apply PATCH DATASET --out FOLDER"
     )
     rule = st.selectbox("Consensus", list(_RULES), format_func=_RULES.__getitem__)
-    treatment: Any = st.selectbox(
+    treatment = st.selectbox(
         "Items to which both labels apply",
         ["strict", "lenient"],
         format_func={"strict": "become records with several labels", "lenient": "keep their label"}.__getitem__,
@@ -58,14 +59,8 @@ def _patch(ws: Workspace, votes: VoteTable) -> None:
     license = st.selectbox("Licence", ["CC0-1.0", "CC-BY-4.0"])
     leave_out = st.checkbox("Leave out copies of one item that were judged differently")
     try:
-        made = create_patch(
-            ws.run,
-            consensus_of(ws.run, votes, rule),
-            ws.settings,
-            treatment=treatment,
-            license=license,
-            leave_out_conflicts=leave_out,
-        )
+        options: Any = {"treatment": treatment, "license": license, "leave_out_conflicts": leave_out}
+        made = create_patch(ws.run, consensus_of(ws.run, votes, rule), ws.settings, **options)
     except AuditorError as error:
         st.warning("No patch can be made.")
         error_box(error)
@@ -92,9 +87,7 @@ def _bytes(patch: Patch) -> bytes:
 
 
 def _summary(made: Created) -> str:
-    counts: dict[str, int] = {}
-    for record in made.patch.records:
-        counts[record.op] = counts.get(record.op, 0) + 1
+    counts = Counter(record.op for record in made.patch.records)
     parts = ", ".join(f"{n:,} {op}" for op, n in sorted(counts.items())) or "none"
     left = ", ".join(f"{n:,} {verdict.replace('_', ' ')}" for verdict, n in sorted(made.left_out.items()))
     return f"**{len(made.patch.records):,} records** ({parts})." + (f" Without a record: {left}." if left else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import streamlit as st
@@ -21,27 +21,21 @@ LIVE_ITEMS: Final = 200_000
 EVERY: Final = 10.0
 
 
-@dataclass(frozen=True)
-class _Kept:
-    run: str
-    event: int
-    draws: int
-    status: ReviewStatus
-
-
 _lock = threading.Lock()
-_kept: _Kept | None = None
+#: The last status, by run, event and number of draws.
+_latest: dict[tuple[str, int, int], ReviewStatus] = {}
 
 
 def status_of(ws: Workspace) -> ReviewStatus:
     """The status as of the last event; computed once per event for all visitors. Errors as `read_state`."""
-    global _kept
-    event, draws = ws.store.reordering()[1], len(ws.store.audit_stream().item_ids)
-    key = f"{ws.run.path}:{ws.run.manifest['started']}:{id(ws.store)}"
+    run = f"{ws.run.path}:{ws.run.manifest['started']}:{id(ws.store)}"
+    key = run, ws.store.reordering()[1], len(ws.store.audit_stream().item_ids)
     with _lock:
-        if _kept is None or (_kept.run, _kept.event, _kept.draws) != (key, event, draws):
-            _kept = _Kept(key, event, draws, review_status(read_state(ws.run, ws.store)))
-        return _kept.status
+        if key not in _latest:
+            status = review_status(read_state(ws.run, ws.store))
+            _latest.clear()
+            _latest[key] = status
+        return _latest[key]
 
 
 def numbers_section(ws: Workspace) -> None:
@@ -65,22 +59,26 @@ def _live(ws: Workspace, tolerated: int | None) -> None:
     status = status_of(ws)
     if tolerated is not None:
         status = replace(status, may_stop=status.remaining.high <= tolerated)
-    found, remaining = status.estimate, status.remaining
+    estimate, remaining = status.estimate, status.remaining
     columns = st.columns(3)
-    total = None if found.strict is None else found.strict.total
+    total = None if estimate.strict is None else estimate.strict.total
     columns[0].metric("Wrong labels in all", "unknown" if total is None else number_words(total), border=True)
     columns[1].metric("Remaining outside the list", remaining.words().removeprefix("expected remaining "), border=True)
     expected = "unknown" if status.next_expected is None else f"about {status.next_expected:,.0f}"
     columns[2].metric(f"Wrong among the next {status.next_items:,}", expected, border=True)
     if status.may_stop is not None:
-        (st.success if status.may_stop else st.warning)(_stop_words(status))
+        held = "with 95 % confidence no more than tolerated remain outside the list, however often you look"
+        if status.may_stop:
+            st.success(f"You may stop: {held}.")
+        else:
+            st.warning(f"Not yet: up to {remaining.high:,} may remain outside the list.")
     last = ws.store.reordering()[0]
     # As text: names in the data must not be read as Markdown.
     st.code("\n".join(status_lines(status)), language=None, wrap_lines=True)
     if last is not None:
         st.caption(f"Order of the list: {last.reason}")
     with st.expander("Estimate in full"):
-        st.code("\n".join(estimate_lines(found)), language=None, wrap_lines=True)
+        st.code("\n".join(estimate_lines(estimate)), language=None, wrap_lines=True)
         rows = [
             {
                 "given": p.given,
@@ -89,20 +87,12 @@ def _live(ws: Workspace, tolerated: int | None) -> None:
                 "items": p.items,
                 "draws": p.draws,
             }
-            for p in (*found.classes, *found.pairs)
+            for p in (*estimate.classes, *estimate.pairs)
             if p.estimate is not None
         ]
         if rows:
             table(rows)
-        if found.calibration is not None and found.calibration.bins:
-            st.image(reliability_svg(found.calibration.bins))
-    if status.estimate.state.design != "importance":
+        if estimate.calibration is not None and estimate.calibration.bins:
+            st.image(reliability_svg(estimate.calibration.bins))
+    if estimate.state.design != "importance":
         st.caption(f"For lists with a guarantee, draw a sample: auditor sample {ws.run.id} --budget 300")
-
-
-def _stop_words(status: ReviewStatus) -> str:
-    if status.may_stop:
-        return (
-            "You may stop: with 95 % confidence no more than tolerated remain outside the list, however often you look."
-        )
-    return f"Not yet: up to {status.remaining.high:,} may remain outside the list."

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import takewhile
+from collections import Counter
+from itertools import combinations, takewhile
 
 import numpy as np
 import pandas as pd
@@ -63,26 +63,28 @@ def _counts(progress: ReviewCounts) -> None:
 
 def _verdicts(progress: ReviewCounts) -> None:
     st.subheader("Verdicts")
-    grouped: dict[str, int] = {}
+    grouped: Counter[str] = Counter()
     for verdict, n in progress.by_verdict.items():
-        word = "other class" if verdict.startswith("other:") else verdict
-        grouped[word] = grouped.get(word, 0) + n
-    order = ["given", "suggested", "other class", "both", "neither", "unsure", "bad_item"]
-    rows = [{"verdict": v, "says the given label is": _meaning(v), "count": grouped[v]} for v in order if v in grouped]
-    table(rows)
-
-
-def _meaning(verdict: str) -> str:
-    return outcome("other:" if verdict == "other class" else verdict).replace("_", " ")
+        grouped["other:" if verdict.startswith("other:") else verdict] += n
+    names = {"other:": "other class"}
+    order = ("given", "suggested", "other:", "both", "neither", "unsure", "bad_item")
+    meaning = "says the given label is"
+    table(
+        [
+            {"verdict": names.get(v, v), meaning: outcome(v).replace("_", " "), "count": grouped[v]}
+            for v in order
+            if v in grouped
+        ]
+    )
 
 
 def _errors(ws: Workspace, votes: VoteTable) -> None:
     st.subheader("Labels judged")
-    found = count_errors(majority(votes))
+    errors = count_errors(majority(votes))
     st.markdown(
-        f"By majority: **{found.right:,}** right, **{found.wrong:,}** wrong, **{found.ambiguous:,}** ambiguous, "
-        f"**{found.bad_item:,}** bad items. Wrong labels: **{found.lenient:,}** if ambiguous items count as right, "
-        f"**{found.strict:,}** if they count as wrong."
+        f"By majority: **{errors.right:,}** right, **{errors.wrong:,}** wrong, **{errors.ambiguous:,}** ambiguous, "
+        f"**{errors.bad_item:,}** bad items. Wrong labels: **{errors.lenient:,}** if ambiguous items count as right, "
+        f"**{errors.strict:,}** if they count as wrong."
     )
     share = audit_share(ws)
     if share.n:
@@ -122,7 +124,8 @@ def _agreement(votes: VoteTable) -> None:
     many, fleiss = _fleiss(ratings, len(names))
     if fleiss is not None:
         rows.append(_line(f"Fleiss' kappa, items with {many} verdicts", fleiss))
-    for a, b in _pairs(votes.reviewer_names):
+    # With many people the table would say nothing, so pairs of the first ones only.
+    for a, b in combinations(range(min(len(votes.reviewer_names), 5)), 2):
         kappa = cohen_kappa(ratings[:, a], ratings[:, b], len(names), draws=500)
         if kappa.n_items:
             rows.append(_line(f"Cohen's kappa, {votes.reviewer_names[a]} and {votes.reviewer_names[b]}", kappa))
@@ -139,16 +142,10 @@ def _fleiss(ratings: np.ndarray, n_categories: int) -> tuple[int, Agreement | No
     return many, fleiss_kappa(ratings[given == many], n_categories, draws=500)
 
 
-def _pairs(names: Sequence[str]) -> list[tuple[int, int]]:
-    """Pairs of reviewers; with many people the table would say nothing, so the first ones only."""
-    n = min(len(names), 5)
-    return [(a, b) for a in range(n) for b in range(a + 1, n)]
-
-
-def _line(name: str, found: Agreement) -> dict[str, object]:
-    told = "not defined" if math.isnan(found.value) else f"{found.value:.2f}"
-    interval = "" if math.isnan(found.low) else f"{found.low:.2f} to {found.high:.2f}"
-    return {"measure": name, "value": told, "95 % interval": interval, "items": found.n_items}
+def _line(name: str, agreement: Agreement) -> dict[str, object]:
+    value = "not defined" if math.isnan(agreement.value) else f"{agreement.value:.2f}"
+    interval = "" if math.isnan(agreement.low) else f"{agreement.low:.2f} to {agreement.high:.2f}"
+    return {"measure": name, "value": value, "95 % interval": interval, "items": agreement.n_items}
 
 
 def _reviewers(ws: Workspace, votes: VoteTable) -> None:

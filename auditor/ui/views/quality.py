@@ -7,6 +7,7 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
+from auditor.report.find_errors import gravest_first
 from auditor.review.readout import PageFilter
 from auditor.runs import layout
 from auditor.ui.components import gallery_grid, table
@@ -45,24 +46,12 @@ def quality_page(ws: Workspace) -> None:
 def _checks(ws: Workspace) -> None:
     """Outcomes of the data-quality checks, and the items of the one that is picked."""
     st.subheader("Checks")
-    found = ws.run.quality
-    if found is None:
+    if ws.run.quality is None:
         st.caption("The checks were not run; repeat auditor find-errors without --no-quality.")
         return
-    status = {"found": 0, "passed": 1, "not applicable": 2}
-    checks = sorted(found["checks"], key=lambda c: (status[c["status"]], c["code"]))
-    rows = [
-        {
-            "code": c["code"],
-            "check": c["name"],
-            "outcome": c["status"],
-            "severity": c["severity"],
-            "items": c["n_items"],
-            "what": c["reason"],
-        }
-        for c in checks
-    ]
-    table(rows)
+    checks = gravest_first(ws.run.quality["checks"])
+    columns = {"check": "name", "outcome": "status", "severity": "severity", "items": "n_items", "what": "reason"}
+    table([{"code": c["code"], **{title: c[name] for title, name in columns.items()}} for c in checks])
     listed = [c for c in checks if c["items"]]
     if not listed:
         return
