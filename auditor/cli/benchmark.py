@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from auditor.cli.options import BudgetClass, ClassNames, DataDir, Device, Index, Json, Out, Quiet, Seed, Store, Workers
 
@@ -13,26 +14,24 @@ from auditor.cli.options import BudgetClass, ClassNames, DataDir, Device, Index,
 def benchmark(
     context: typer.Context,
     dataset: Annotated[
-        str | None, typer.Argument(metavar="[DATASET]", help="Gives labels, class names and pictures.")
+        str | None, Argument(metavar="[DATASET]", help="Gives labels, names of classes, pictures.")
     ] = None,
-    predictions: Annotated[Path | None, typer.Option(help="Folder of stored predictions, or one file.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Given labels; by default those of the data set.")] = None,
-    verdicts: Annotated[Path | None, typer.Option(help="Published verdicts (mturk.json) or lists of labels.")] = None,
-    patch: Annotated[Path | None, typer.Option(help="Label patch.")] = None,
-    run: Annotated[str | None, typer.Option(help="Reviewed run: the verdicts in its store.")] = None,
-    agreement: Annotated[int | None, typer.Option(help="Votes a verdict needs; 3 of 5 for published ones.")] = None,
+    predictions: Annotated[Path | None, Option(help="Folder of stored predictions, or one file.")] = None,
+    labels: Annotated[Path | None, Option(help="Given labels; by default those of the data set.")] = None,
+    verdicts: Annotated[Path | None, Option(help="Published verdicts (mturk.json) or lists of labels.")] = None,
+    patch: Annotated[Path | None, Option(help="Label patch.")] = None,
+    run: Annotated[str | None, Option(help="Reviewed run: the verdicts in its store.")] = None,
+    agreement: Annotated[int | None, Option(help="Votes a verdict needs; 3 of 5 for published ones.")] = None,
     index: Index = None,
-    split: Annotated[
-        str | None, typer.Option(help="Split of the data set or run; default test, or the only one.")
-    ] = None,
+    split: Annotated[str | None, Option(help="Split of the data set or run; default test, or the only one.")] = None,
     class_names: ClassNames = None,
     store: Store = None,
-    train: Annotated[str | None, typer.Option(help="Train these networks first: resnet18,vgg11_bn,..")] = None,
-    seeds: Annotated[int, typer.Option(help="With --train: networks of each name.")] = 3,
+    train: Annotated[str | None, Option(help="Train these networks first: resnet18,vgg11_bn,..")] = None,
+    seeds: Annotated[int, Option(help="With --train: networks of each name.")] = 3,
     budget: BudgetClass = "cpu",
     device: Device = "auto",
     workers: Workers = None,
-    draws: Annotated[int, typer.Option(min=100, help="Draws of the bootstrap.")] = 10_000,
+    draws: Annotated[int, Option(min=100, help="Draws of the bootstrap.")] = 10_000,
     seed: Seed = 0,
     out: Out = None,
     data_dir: DataDir = None,
@@ -52,10 +51,10 @@ def benchmark(
     asked |= {"reference": dataset, "class_names": parse_class_names(class_names), "command": command_line()}
     with RichProgress(quiet) as progress:
         done = run_benchmark(settings_for(data_dir), progress, **asked)
-    follow = ["Next: give the models' stored predictions with --predictions FOLDER"]
-    if done.folder is not None:
-        follow = [
-            f"Result: {done.folder}   Report: {done.folder / 'report.html'}",
-            f"Next: auditor report {done.folder} --format pdf",
-        ]
-    answer([*benchmark_lines(done.result), *follow], done.document if json else None, quiet)
+    lines = benchmark_lines(done.result)
+    if done.folder is None:
+        lines.append("Next: give the models' stored predictions with --predictions FOLDER")
+    else:
+        lines.append(f"Result: {done.folder}   Report: {done.folder / 'report.html'}")
+        lines.append(f"Next: auditor report {done.folder} --format pdf")
+    answer(lines, done.document if json else None, quiet)

@@ -6,25 +6,23 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from auditor.cli.options import DataDir, Json, Quiet, Store
 
 
 def check(
-    target: Annotated[str, typer.Argument(metavar="DATASET|RUN", help="Data reference, or a reviewed run.")],
+    target: Annotated[str, Argument(metavar="DATASET|RUN", help="Data reference, or a reviewed run.")],
     policy: Annotated[
-        Path | None, typer.Option(help="File with the policy; default: the nearest auditor.toml or pyproject.toml.")
+        Path | None, Option(help="Policy file; default: the nearest auditor.toml or pyproject.toml.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Judge every row, whatever the baseline holds.")] = False,
-    run: Annotated[str | None, typer.Option(help="Reviewed run of the data set, instead of the policy's.")] = None,
+    everything: Annotated[bool, Option("--all", help="Judge every row, whatever the baseline holds.")] = False,
+    run: Annotated[str | None, Option(help="Reviewed run of the data set, instead of the policy's.")] = None,
     store: Store = None,
-    write_baseline: Annotated[
-        Path | None, typer.Option(help="When the gate passes, write the manifest of accepted rows here.")
-    ] = None,
-    junit: Annotated[Path | None, typer.Option(help="Write the outcome as JUnit XML here.")] = None,
+    write_baseline: Annotated[Path | None, Option(help="When the gate passes, write the accepted rows here.")] = None,
+    junit: Annotated[Path | None, Option(help="Write the outcome as JUnit XML here.")] = None,
     github: Annotated[
-        bool | None,
-        typer.Option("--github/--no-github", help="Print GitHub annotations; default: where GITHUB_ACTIONS is true."),
+        bool | None, Option("--github/--no-github", help="GitHub annotations; default: in a GitHub action.")
     ] = None,
     data_dir: DataDir = None,
     json: Json = False,
@@ -34,7 +32,7 @@ def check(
     import os
     import sys
 
-    from auditor.cli.console import print_json, say
+    from auditor.cli.console import answer, print_json
     from auditor.core.config import load_settings
     from auditor.core.files import atomic_write
     from auditor.policy.baseline import write_baseline as write
@@ -49,9 +47,7 @@ def check(
     if junit is not None:
         with atomic_write(junit) as handle:
             handle.write(junit_xml(result))
-    if not quiet:
-        for line in check_lines(result):
-            say(line)
+    answer(check_lines(result), None, quiet)
     if os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github:
         # GitHub reads both streams; stdout stays one document where that was asked for.
         for line in github_annotations(result):
@@ -60,15 +56,10 @@ def check(
         print_json(check_document(result))
     if result.passed and write_baseline is not None:
         write(write_baseline, rows)
-    if not quiet:
-        say(_next(result.passed, write_baseline, target))
+    follow = "correct the rows above, or review more of them"
+    if result.passed:
+        accept = f"auditor check {target} --write-baseline FILE accepts these rows"
+        follow = f"commit {write_baseline}" if write_baseline is not None else accept
+    answer([f"Next: {follow}"], None, quiet)
     if not result.passed:
         raise typer.Exit(1)
-
-
-def _next(passed: bool, written: Path | None, target: str) -> str:
-    if not passed:
-        return "Next: correct the rows above, or review more of them"
-    if written is not None:
-        return f"Next: commit {written}"
-    return f"Next: auditor check {target} --write-baseline FILE accepts these rows"

@@ -143,15 +143,9 @@ class RichProgress:
         self._last: dict[str, float] = {}
         self._bars: Progress | None = None
         if not quiet and console().is_terminal:
-            self._bars = Progress(
-                TextColumn("{task.description:<14}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[note]}"),
-                console=console(),
-                transient=True,
-            )
+            before, note = TextColumn("{task.description:<14}"), TextColumn("{task.fields[note]}")
+            columns = (before, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), note)
+            self._bars = Progress(*columns, console=console(), transient=True)
 
     def __enter__(self) -> RichProgress:
         if self._bars:

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import typer
+from typer import Option
 
 from auditor.cli.options import Json, RunName, Store
-
-if TYPE_CHECKING:
-    from auditor.estimation.estimate import ErrorEstimate
 
 
 def estimate(
     run: RunName,
     store: Store = None,
-    write: Annotated[
-        bool, typer.Option("--write", help="Write P(label wrong) of every item to p_wrong.parquet in the run folder.")
-    ] = False,
-    plot: Annotated[Path | None, typer.Option(help="Write the reliability plot of P(label wrong) here (.svg).")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the split into halves for the cross-fit.")] = 0,
+    write: Annotated[bool, Option("--write", help="Write P(label wrong) of every item to p_wrong.parquet.")] = False,
+    plot: Annotated[Path | None, Option(help="Write the reliability plot of P(label wrong) here (.svg).")] = None,
+    seed: Annotated[int, Option(help="Seed of the split into halves for the cross-fit.")] = 0,
     json: Json = False,
 ) -> None:
     """Estimate how many labels are wrong, with intervals, from the audit stream of the review."""
     from auditor.cli.console import answer
     from auditor.cli.values import read_review, run_named
-    from auditor.core.errors import DataError
+    from auditor.core.errors import DataError, UsageError
+    from auditor.core.files import write_text
     from auditor.estimation.documents import estimate_document
     from auditor.estimation.estimate import estimate as work
-    from auditor.estimation.probability import write_probabilities
+    from auditor.estimation.probability import LEAST_CHECKED, write_probabilities
+    from auditor.estimation.reliability_plot import reliability_svg
     from auditor.estimation.sentences import estimate_lines
     from auditor.runs.layout import P_WRONG
 
@@ -45,23 +42,16 @@ def estimate(
         write_probabilities(opened, state, result.calibration)
         lines.append(f"written to {opened.path / P_WRONG}")
     if plot is not None:
-        _write_plot(plot, result)
+        if plot.suffix != ".svg":
+            raise UsageError(f"--plot {str(plot)!r}: the file must end in .svg.")
+        if result.calibration is None or not result.calibration.bins:
+            raise DataError(
+                f"a reliability plot needs {LEAST_CHECKED} verdicts of the audit stream: nothing was written."
+            )
+        write_text(plot, reliability_svg(result.calibration.bins))
         lines.append(f"written to {plot}")
     more = (
         f"auditor sample {run} --budget 300" if result.state.judged == result.state.planned else f"auditor review {run}"
     )
     lines.append(f"Next: {more}, or auditor flag {run} --precision 0.9")
     answer(lines, estimate_document(result) if json else None)
-
-
-def _write_plot(path: Path, result: ErrorEstimate) -> None:
-    from auditor.core.errors import DataError, UsageError
-    from auditor.core.files import write_text
-    from auditor.estimation.probability import LEAST_CHECKED
-    from auditor.estimation.reliability_plot import reliability_svg
-
-    if path.suffix != ".svg":
-        raise UsageError(f"--plot {str(path)!r}: the file must end in .svg.")
-    if result.calibration is None or not result.calibration.bins:
-        raise DataError(f"a reliability plot needs {LEAST_CHECKED} verdicts of the audit stream: nothing was written.")
-    write_text(path, reliability_svg(result.calibration.bins))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from auditor.cli.options import Json, RunName
 
 
 def explain(
     run: RunName,
-    item: Annotated[str, typer.Option(help="Id of the item.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for the overlays; default: in the run folder.")] = None,
+    item: Annotated[str, Option(help="Id of the item.")],
+    out: Annotated[Path | None, Option(help="Folder for the overlays; default: in the run folder.")] = None,
     json: Json = False,
 ) -> None:
     """Show where the network looked that predicted an item: Grad-CAM, with a random-map control."""

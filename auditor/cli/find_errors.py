@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from auditor.cli.options import Address, ClassNames, DataDir, Json, Offline, Quiet, Top, Workers
 
@@ -14,55 +15,35 @@ def find_errors(
     context: typer.Context,
     data: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[DATASET]",
-            help="A name (auditor datasets), a folder of class folders, hf://org/name, or a table file.",
-        ),
+        Argument(metavar="[DATASET]", help="A name (auditor datasets), a folder, hf://org/name, or a table."),
     ] = None,
     audit: Annotated[
         str | None,
-        typer.Option("--audit", "--split", help="Items to audit: test, train, all, or auto (test where there is one)."),
+        Option("--audit", "--split", help="Items to audit: test, train, all, or auto (test if there is one)."),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Trainer by name (auditor models), or auto.")] = None,
-    budget: Annotated[str | None, typer.Option(help="smoke, quick or standard.")] = None,
-    folds: Annotated[int | None, typer.Option(help="Folds of the cross-validation.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Networks averaged when a test split is audited.")] = None,
-    train_on_test_folds: Annotated[
-        bool, typer.Option("--train-on-test-folds", help="Add the other test folds to training, as the paper does.")
-    ] = False,
-    rule: Annotated[str | None, typer.Option(help="default, a cleanlab filter name, paper, or a detector.")] = None,
-    pred_probs: Annotated[
-        Path | None, typer.Option(help="Your own probabilities (.npy, .npz, .parquet); nothing is trained.")
-    ] = None,
-    labels: Annotated[Path | None, typer.Option(help="Given labels to go with --pred-probs.")] = None,
+    model: Annotated[str | None, Option(help="Trainer by name (auditor models), or auto.")] = None,
+    budget: Annotated[str | None, Option(help="smoke, quick or standard.")] = None,
+    folds: Annotated[int | None, Option(help="Folds of the cross-validation.")] = None,
+    seeds: Annotated[int | None, Option(help="Networks averaged when a test split is audited.")] = None,
+    train_on_test_folds: Annotated[bool, Option("--train-on-test-folds", help="Other test folds train too.")] = False,
+    rule: Annotated[str | None, Option(help="default, a cleanlab filter name, paper, or a detector.")] = None,
+    pred_probs: Annotated[Path | None, Option(help="Your probabilities (.npy, .npz, .parquet): no training.")] = None,
+    labels: Annotated[Path | None, Option(help="Given labels to go with --pred-probs.")] = None,
     class_names: ClassNames = None,
-    exact_duplicates_only: Annotated[
-        bool, typer.Option("--exact-duplicates-only", help="Do not look for near duplicates before making folds.")
-    ] = False,
-    second_round: Annotated[
-        bool,
-        typer.Option("--second-round", help="Refit without the suspected items; kept only if a guard finds it better."),
-    ] = False,
+    exact_duplicates_only: Annotated[bool, Option("--exact-duplicates-only", help="Ignore near duplicates.")] = False,
+    second_round: Annotated[bool, Option("--second-round", help="Refit without suspects; kept if better.")] = False,
     embeddings: Annotated[
-        str | None,
-        typer.Option(
-            help="Keep embeddings of the items for the neighbour detectors: auto, none, log-probabilities, or an "
-            "encoder by name. Default: those the model computes anyway."
-        ),
+        str | None, Option(help="auto, none, log-probabilities, or an encoder by name; default: those of the model.")
     ] = None,
-    quality: Annotated[
-        bool, typer.Option("--quality/--no-quality", help="Run the data-quality checks (auditor quality).")
-    ] = True,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Root of all random numbers.")] = None,
+    quality: Annotated[bool, Option("--quality/--no-quality", help="Run the checks of auditor quality.")] = True,
+    device: Annotated[str | None, Option(help="auto, cpu or cuda.")] = None,
+    seed: Annotated[int | None, Option(help="Root of all random numbers.")] = None,
     workers: Workers = None,
-    engine: Annotated[str, typer.Option(help="local, or ray: folds are trained on the nodes of a cluster.")] = "local",
+    engine: Annotated[str, Option(help="local, or ray: folds are trained on the nodes of a cluster.")] = "local",
     address: Address = None,
     data_dir: DataDir = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume/--fresh", help="Continue what the run folder holds, or start anew.")
-    ] = True,
+    out: Annotated[Path | None, Option(help="Run folder.")] = None,
+    resume: Annotated[bool, Option("--resume/--fresh", help="Continue what the folder holds, or start anew.")] = True,
     offline: Offline = False,
     top: Top = 15,
     json: Json = False,

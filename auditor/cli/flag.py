@@ -6,107 +6,105 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from auditor.cli.options import Address, ClassNames, Engine, Json, Quiet, Store
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from auditor.audit.flagging import Flagging, Inputs
+    from auditor.audit.flagging import Inputs
 
 
 def flag(
-    run: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="Run folder, or its name in the runs folder.")
-    ] = None,
-    pred_probs: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Probabilities (.npy, .npz, .zarr, .parquet, .csv, folder, fsspec URI); repeat to combine networks."
-        ),
-    ] = None,
-    labels: Annotated[
-        str | None, typer.Option(help="Given labels, one per row; default: those beside the probabilities.")
-    ] = None,
+    run: Annotated[str | None, Argument(metavar="[RUN]", help="Run folder, or its name in the runs folder.")] = None,
+    pred_probs: Annotated[list[str] | None, Option(help="File or folder of probabilities; repeat to combine.")] = None,
+    labels: Annotated[str | None, Option(help="Given labels, one per row; default: beside the probabilities.")] = None,
     class_names: ClassNames = None,
-    rule: Annotated[
-        str | None, typer.Option(help="default (as find-errors), a cleanlab filter name, or paper.")
-    ] = None,
-    detector: Annotated[str | None, typer.Option(help="A detector by name, instead of a rule.")] = None,
-    fdr: Annotated[
-        float | None, typer.Option(help="From the review: expected share of right labels in the list, at most this.")
-    ] = None,
-    precision: Annotated[
-        float | None, typer.Option(help="From the review: share of wrong labels in the list, at least this.")
-    ] = None,
-    confidence: Annotated[float, typer.Option(help="Confidence of --precision.")] = 0.95,
+    rule: Annotated[str | None, Option(help="default (as find-errors), a cleanlab filter name, or paper.")] = None,
+    detector: Annotated[str | None, Option(help="A detector by name, instead of a rule.")] = None,
+    fdr: Annotated[float | None, Option(help="From the review: at most this share of right labels expected.")] = None,
+    precision: Annotated[float | None, Option(help="From the review: at least this share of wrong labels.")] = None,
+    confidence: Annotated[float, Option(help="Confidence of --precision.")] = 0.95,
     store: Store = None,
-    scores: Annotated[
-        Path | None, typer.Option(help="Write one score per item here (.npy); higher = more likely wrong.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the flagged items here (.csv or .parquet).")] = None,
+    scores: Annotated[Path | None, Option(help="Write one score per item here (.npy); higher = suspicious.")] = None,
+    out: Annotated[Path | None, Option(help="Write the flagged items here (.csv or .parquet).")] = None,
     engine: Engine = "local",
     address: Address = None,
-    threads: Annotated[int | None, typer.Option(help="Threads; default: all CPUs.")] = None,
-    chunk_rows: Annotated[int | None, typer.Option(help="Rows per piece; never changes the result.")] = None,
+    threads: Annotated[int | None, Option(help="Threads; default: all CPUs.")] = None,
+    chunk_rows: Annotated[int | None, Option(help="Rows per piece; never changes the result.")] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Flag again, without training: from a run or from probability files, streaming."""
-    from auditor.audit.flagging import flag_inputs
-    from auditor.cli.console import say
-    from auditor.cli.values import choose_executor, write_frame
+    from auditor.cli.console import answer
+    from auditor.cli.values import write_frame
     from auditor.core.errors import UsageError
 
-    if fdr is not None or precision is not None:
+    if fdr is None and precision is None:
+        by = {"rule": rule, "detector": detector, "chunk_rows": chunk_rows, "threads": threads}
+        inputs = _inputs(run, pred_probs or [], labels, class_names)
+        lines, document, table = _flag(inputs, run, scores, engine, address, quiet, by)
+    else:
         if any(value is not None for value in (pred_probs, labels, rule, detector, scores)):
             raise UsageError(
                 "--fdr and --precision take the ranking of a reviewed run.",
                 "Leave out --pred-probs, --labels, --rule, --detector and --scores.",
             )
-        _flag_guaranteed(run, fdr, precision, confidence, store, out, json, quiet)
-        return
-    inputs = _inputs(run, pred_probs or [], labels, class_names)
-    result = flag_inputs(
-        inputs,
-        rule=rule,
-        detector=detector,
-        chunk_rows=chunk_rows,
-        threads=threads,
-        executor=choose_executor(engine, address),
-        note=None if quiet else say,
-    )
-    if scores is not None:
-        _write_scores(scores, result)
-    document, table = result.document(inputs.ids), _table(inputs, result)
+        lines, document, table = _flag_guaranteed(run, fdr, precision, confidence, store)
     if out is not None:
         write_frame(table, out)
-    _print(_summary(result, run, scores, out), document, table, json, quiet)
-
-
-def _print(lines: list[str], document: dict[str, Any], table: pd.DataFrame, json: bool, quiet: bool) -> None:
-    """Lines for people on stderr; on stdout the document, or else the table as CSV."""
-    from auditor.cli.console import answer
-
+        lines.insert(-1, f"flagged items written to {out}")
     answer(lines, document if json else None, quiet)
     if not json:
         typer.echo(table.to_csv(index=False), nl=False)
 
 
-def _flag_guaranteed(
+def _flag(
+    inputs: Inputs,
     run: str | None,
-    fdr: float | None,
-    precision: float | None,
-    confidence: float,
-    store: str | None,
-    out: Path | None,
-    json: bool,
+    scores: Path | None,
+    engine: str,
+    address: str | None,
     quiet: bool,
-) -> None:
-    """The list and what it promises; an empty one says what is missing, which is no failure."""
+    options: dict[str, Any],
+) -> tuple[list[str], dict[str, Any], pd.DataFrame]:
+    """Lines for people, the document, and the table of flagged items."""
+    import numpy as np
     import pandas as pd
 
-    from auditor.cli.values import read_review, run_named, write_frame
+    from auditor.audit.flagging import flag_inputs
+    from auditor.cli.console import say
+    from auditor.cli.values import choose_executor
+    from auditor.core.errors import UsageError
+    from auditor.core.files import atomic_write
+
+    if scores is not None and scores.suffix != ".npy":
+        raise UsageError(f"--scores {str(scores)!r}: the file must end in .npy.")
+    result = flag_inputs(inputs, executor=choose_executor(engine, address), note=None if quiet else say, **options)
+    n, at, score = result.analysis.n_items, result.flagged, result.findings.score
+    by = f"rule {result.rule}" if result.rule else f"detector {result.detector}"
+    lines = [f"{len(at):,} of {n:,} items flagged ({len(at) / n:.2%}) by {by} in {result.seconds:.2f} s"]
+    if len(result.weights) > 1:
+        lines.append("weights of the files: " + ", ".join(f"{w:.3f}" for w in result.weights))
+    if scores is not None:
+        with atomic_write(scores) as handle:
+            np.save(handle, score)
+        lines.append(f"scores written to {scores}")
+    review = f"review {run}" if run else "find-errors --pred-probs P --labels Y  (a run folder to review)"
+    ids = {} if inputs.ids is None else {"id": inputs.ids[at]}
+    given = result.analysis.labels[at]
+    table = pd.DataFrame({**ids, "index": at, "given": given, "suggested": result.suggested, "score": score[at]})
+    return [*lines, f"Next: auditor {review}"], result.document(inputs.ids), table
+
+
+def _flag_guaranteed(
+    run: str | None, fdr: float | None, precision: float | None, confidence: float, store: str | None
+) -> tuple[list[str], dict[str, Any], pd.DataFrame]:
+    """As `_flag`, of the list and what it promises; an empty one says what is missing, which is no failure."""
+    import pandas as pd
+
+    from auditor.cli.values import read_review, run_named
     from auditor.core.errors import UsageError
     from auditor.estimation.documents import list_document
     from auditor.estimation.flag_lists import flag_at_fdr, flag_at_precision
@@ -118,9 +116,6 @@ def _flag_guaranteed(
     state = read_review(run_named(run), store)
     flagged = flag_at_fdr(state, fdr) if fdr is not None else flag_at_precision(state, precision or 0.0, confidence)
     document = list_document(state, flagged)
-    table = pd.DataFrame(document["flagged"], columns=["id", "given", "suggested", "score"])
-    if out is not None:
-        write_frame(table, out)
     lines = [
         f"{len(flagged.positions):,} of {flagged.candidates:,} candidates flagged; {flagged.words()}",
         f"from {flagged.uniform_reviews:,} uniform reviews; ambiguous verdicts count as wrong",
@@ -129,7 +124,7 @@ def _flag_guaranteed(
         lines.append(f"{flagged.left_out:,} items were reviewed and found right: left out")
     more = f"auditor sample {run} --budget {state.planned + flagged.more_draws}"
     lines.append(f"Next: {more if flagged.more_draws else f'auditor patch create {run}'}")
-    _print(lines, document, table, json, quiet)
+    return lines, document, pd.DataFrame(document["flagged"], columns=["id", "given", "suggested", "score"])
 
 
 def _inputs(run: str | None, pred_probs: list[str], labels: str | None, class_names: str | None) -> Inputs:
@@ -144,39 +139,3 @@ def _inputs(run: str | None, pred_probs: list[str], labels: str | None, class_na
     if labels is not None or class_names is not None:
         raise UsageError("--labels and --class-names go with --pred-probs; a run has its own.")
     return inputs_from_run(run_named(run))
-
-
-def _write_scores(path: Path, result: Flagging) -> None:
-    import numpy as np
-
-    from auditor.core.errors import UsageError
-    from auditor.core.files import atomic_write
-
-    if path.suffix != ".npy":
-        raise UsageError(f"--scores {str(path)!r}: the file must end in .npy.")
-    with atomic_write(path) as handle:
-        np.save(handle, result.findings.score)
-
-
-def _table(inputs: Inputs, result: Flagging) -> pd.DataFrame:
-    import pandas as pd
-
-    at = result.flagged
-    columns = {"index": at, "given": result.analysis.labels[at], "suggested": result.suggested}
-    table = pd.DataFrame({**columns, "score": result.findings.score[at]})
-    if inputs.ids is not None:
-        table.insert(0, "id", inputs.ids[at])
-    return table
-
-
-def _summary(result: Flagging, run: str | None, scores: Path | None, out: Path | None) -> list[str]:
-    n, n_flagged = result.analysis.n_items, len(result.flagged)
-    by = f"rule {result.rule}" if result.rule else f"detector {result.detector}"
-    lines = [f"{n_flagged:,} of {n:,} items flagged ({n_flagged / n:.2%}) by {by} in {result.seconds:.2f} s"]
-    if len(result.weights) > 1:
-        lines.append("weights of the files: " + ", ".join(f"{w:.3f}" for w in result.weights))
-    lines += [f"{what} written to {path}" for what, path in (("scores", scores), ("flagged items", out)) if path]
-    follow = (
-        f"auditor review {run}" if run else "auditor find-errors --pred-probs P --labels Y  (a run folder to review)"
-    )
-    return [*lines, f"Next: {follow}"]

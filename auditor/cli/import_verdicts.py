@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from auditor.cli.options import Index, Json, PublishedVerdicts, RunName, Store
 
@@ -12,9 +12,9 @@ from auditor.cli.options import Index, Json, PublishedVerdicts, RunName, Store
 def import_verdicts(
     run: RunName,
     file: PublishedVerdicts,
-    split: Annotated[str | None, typer.Option(help="Split that was judged; default test, or the only one.")] = None,
+    split: Annotated[str | None, Option(help="Split that was judged; default test, or the only one.")] = None,
     index: Index = None,
-    reviewer: Annotated[str, typer.Option(help="Name of these people; person 1 is NAME-1.")] = "published",
+    reviewer: Annotated[str, Option(help="Name of these people; person 1 is NAME-1.")] = "published",
     store: Store = None,
     json: Json = False,
 ) -> None:

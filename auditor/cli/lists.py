@@ -50,7 +50,7 @@ def doctor(json: Json = False) -> None:
         **describe_machine(),
         "device": describe_device(choose_device("auto")),
         **{f"package {name}": version for name, version in package_versions().items()},
-        **{f"data set {one['name']}": f"{one['status']}: {one['where']}" for one in list_datasets(settings)},
+        **{f"data set {row['name']}": f"{row['status']}: {row['where']}" for row in list_datasets(settings)},
         "runs folder": str(settings.runs_dir),
         "cache": str(settings.cache_dir),
     }
@@ -60,18 +60,16 @@ def doctor(json: Json = False) -> None:
 
 def config(json: Json = False) -> None:
     """Show the settings in force and where each came from."""
-    from dataclasses import fields
-
     from auditor.core.config import load_settings
 
     settings = load_settings()
     rows = [
-        {"setting": f.name, "value": _text(getattr(settings, f.name)), "origin": settings.origin[f.name]}
-        for f in fields(settings)
-        if f.name != "origin"
+        {
+            "setting": name,
+            "value": ", ".join(map(str, value)) if isinstance(value, tuple) else str(value),
+            "origin": settings.origin[name],
+        }
+        for name, value in vars(settings).items()
+        if name != "origin"
     ]
     _print("config", rows, ["setting", "value", "origin"], json, "edit auditor.toml, or use flags", "settings")
-
-
-def _text(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 import typer.core
+from typer import Option
 
 from auditor.cli.console import command_line, fail, forgiving_streams, say
 from auditor.core.errors import AuditorError
@@ -85,9 +86,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
-    ] = False,
+    version: Annotated[bool, Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None: ...
 
 

@@ -5,30 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or its name in the runs folder.")]
-Store = Annotated[
-    str | None, typer.Option(help="Verdict store: a file or postgresql://..; default: in the run folder.")
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No human text.")]
-DataDir = Annotated[Path | None, typer.Option(help="Folder that holds named data sets.")]
-Offline = Annotated[bool, typer.Option("--offline", help="Download nothing.")]
-Out = Annotated[Path | None, typer.Option(help="Result folder; what it holds is continued.")]
-Seed = Annotated[int, typer.Option(help="Root of all random numbers.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Workers = Annotated[int | None, typer.Option(help="Processes side by side; never changes a result.")]
-Engine = Annotated[str, typer.Option(help="local, or ray for a cluster.")]
-Address = Annotated[str | None, typer.Option(help="With --engine ray: address of the cluster.")]
+RunName = Annotated[str, Argument(metavar="RUN", help="Run folder, or its name in the runs folder.")]
+Store = Annotated[str | None, Option(help="Verdict store: a file or postgresql://..; default: in the run folder.")]
+Json = Annotated[bool, Option("--json", help="One JSON document on stdout.")]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="No human text.")]
+DataDir = Annotated[Path | None, Option(help="Folder that holds named data sets.")]
+Offline = Annotated[bool, Option("--offline", help="Download nothing.")]
+Out = Annotated[Path | None, Option(help="Result folder; what it holds is continued.")]
+Seed = Annotated[int, Option(help="Root of all random numbers.")]
+Device = Annotated[str, Option(help="auto, cpu or cuda.")]
+Workers = Annotated[int | None, Option(help="Processes side by side; never changes a result.")]
+Engine = Annotated[str, Option(help="local, or ray for a cluster.")]
+Address = Annotated[str | None, Option(help="With --engine ray: address of the cluster.")]
 #: How much of a paper's recipe is run. Audits have another scale, smoke to standard, as --budget of find-errors.
 BudgetClass = Annotated[
-    str, typer.Option("--budget-class", "--budget", help="How much is trained: smoke, cpu, gpu10 or paper.")
+    str, Option("--budget-class", "--budget", help="How much is trained: smoke, cpu, gpu10 or paper.")
 ]
-PaperData = Annotated[str, typer.Option(help="Image data set with train and test.")]
+PaperData = Annotated[str, Option(help="Image data set with train and test.")]
 ClassNames = Annotated[
-    str | None, typer.Option(help="Class names in column order: comma-separated, or a file with one per line.")
+    str | None, Option(help="Class names in column order: comma-separated, or a file with one per line.")
 ]
-PublishedVerdicts = Annotated[Path, typer.Argument(metavar="FILE", help="Published verdicts (mturk.json).")]
-Index = Annotated[Path | None, typer.Option(help="index.json: what each row is called; imagenet and imdb need it.")]
-Top = Annotated[int, typer.Option(help="Suspects to show.")]
+PublishedVerdicts = Annotated[Path, Argument(metavar="FILE", help="Published verdicts (mturk.json).")]
+Index = Annotated[Path | None, Option(help="index.json: what each row is called; imagenet and imdb need it.")]
+Top = Annotated[int, Option(help="Suspects to show.")]

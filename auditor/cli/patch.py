@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from auditor.cli.options import DataDir, Index, Json, Offline, RunName, Store
 
@@ -16,35 +17,22 @@ app = typer.Typer(
     help="Share, check, apply and take back corrections of labels.", no_args_is_help=True, rich_markup_mode=None
 )
 
-PatchFile = Annotated[Path, typer.Argument(metavar="PATCH", help="A *.labelpatch.jsonl or *.labelpatch.parquet file.")]
-Data = Annotated[str, typer.Argument(metavar="DATASET", help="A data reference, or the folder of a corrected copy.")]
-Force = Annotated[
-    bool, typer.Option("--force-index", help="Find rows by their number where hash or label does not match.")
-]
-Column = Annotated[str | None, typer.Option(help="What the patch's label column is called in this data.")]
-Link = Annotated[bool, typer.Option("--link", help="Hard-link files that do not change, to save space.")]
+PatchFile = Annotated[Path, Argument(metavar="PATCH", help="A *.labelpatch.jsonl or *.labelpatch.parquet file.")]
+Data = Annotated[str, Argument(metavar="DATASET", help="A data reference, or the folder of a corrected copy.")]
+Force = Annotated[bool, Option("--force-index", help="Find rows by their number where hash or label does not match.")]
+Column = Annotated[str | None, Option(help="What the patch's label column is called in this data.")]
+Link = Annotated[bool, Option("--link", help="Hard-link files that do not change, to save space.")]
 
 
 @app.command()
 def create(
     run: RunName,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="New *.labelpatch.jsonl (or .parquet); default: patch.labelpatch.jsonl in the run."),
-    ] = None,
-    consensus: Annotated[
-        str, typer.Option(help="k-of-n (for example 3-of-5), majority, dawid-skene or crowdlab.")
-    ] = "majority",
-    treatment: Annotated[
-        str, typer.Option(help="Items to which both labels apply: strict (wrong, several labels) or lenient (right).")
-    ] = "strict",
-    only: Annotated[
-        list[str] | None, typer.Option(help="Keep these operations only: relabel, multi, drop; repeat for several.")
-    ] = None,
-    license: Annotated[str, typer.Option(help="CC0-1.0 or CC-BY-4.0.")] = "CC0-1.0",
-    leave_out_conflicts: Annotated[
-        bool, typer.Option("--leave-out-conflicts", help="Leave out copies of one item that were judged differently.")
-    ] = False,
+    out: Annotated[Path | None, Option(help="New *.labelpatch.jsonl or .parquet; default: in the run.")] = None,
+    consensus: Annotated[str, Option(help="k-of-n (as 3-of-5), majority, dawid-skene or crowdlab.")] = "majority",
+    treatment: Annotated[str, Option(help="If both labels apply: strict (wrong, both) or lenient (right).")] = "strict",
+    only: Annotated[list[str] | None, Option(help="Keep these operations only (relabel, multi, drop); repeat.")] = None,
+    license: Annotated[str, Option(help="CC0-1.0 or CC-BY-4.0.")] = "CC0-1.0",
+    leave_out_conflicts: Annotated[bool, Option("--leave-out-conflicts", help="Leave out conflicting copies.")] = False,
     store: Store = None,
     data_dir: DataDir = None,
     offline: Offline = False,
@@ -82,16 +70,9 @@ def create(
         *(f"Left out, copies of one item judged differently: {conflict}" for conflict in made.conflicts[:10]),
         f"Next: auditor patch show {path}",
     ]
-    document = {
-        "schema": "auditor.patch-create/1",
-        "out": str(path),
-        "records": len(made.patch.records),
-        "consensus": consensus,
-        "treatment": treatment,
-        "left_out": made.left_out,
-        "conflicts": made.conflicts,
-    }
-    answer(lines, document if json else None)
+    about = {"out": str(path), "records": len(made.patch.records), "consensus": consensus, "treatment": treatment}
+    about |= {"left_out": made.left_out, "conflicts": made.conflicts}
+    answer(lines, {"schema": "auditor.patch-create/1", **about} if json else None)
 
 
 @app.command()
@@ -142,8 +123,8 @@ def verify(
 def apply_command(
     patch: PatchFile,
     data: Data,
-    out: Annotated[Path | None, typer.Option(help="New folder for the corrected copy.")] = None,
-    mapping: Annotated[Path | None, typer.Option(help="Write the corrections as CSV instead of a copy.")] = None,
+    out: Annotated[Path | None, Option(help="New folder for the corrected copy.")] = None,
+    mapping: Annotated[Path | None, Option(help="Write the corrections as CSV instead of a copy.")] = None,
     force_index: Force = False,
     label_column: Column = None,
     link: Link = False,
@@ -167,7 +148,7 @@ def apply_command(
 def revert(
     patch: PatchFile,
     data: Data,
-    out: Annotated[Path, typer.Option(help="New folder for the copy without the patch.")],
+    out: Annotated[Path, Option(help="New folder for the copy without the patch.")],
     label_column: Column = None,
     link: Link = False,
     data_dir: DataDir = None,
@@ -185,8 +166,8 @@ def revert(
 
 @app.command()
 def merge(
-    patches: Annotated[list[Path], typer.Argument(metavar="PATCH..", help="Two or more patches for one data set.")],
-    out: Annotated[Path, typer.Option(help="New patch.")],
+    patches: Annotated[list[Path], Argument(metavar="PATCH..", help="Two or more patches for one data set.")],
+    out: Annotated[Path, Option(help="New patch.")],
     json: Json = False,
 ) -> None:
     """Merge patches. Conflicts are listed and nothing is written (exit 3)."""
@@ -208,18 +189,16 @@ def merge(
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="A patch, or corrections in another format.")],
-    out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="A *.labelpatch.jsonl or .parquet file, or one of another format.")
-    ],
+    source: Annotated[Path, Argument(metavar="FILE", help="A patch, or corrections in another format.")],
+    out: Annotated[Path, Argument(metavar="OUT", help="A *.labelpatch.jsonl or .parquet file, or another format.")],
     read_as: Annotated[
-        str | None, typer.Option("--from", help="published, real, csv, label-studio, fiftyone, column or patch.")
+        str | None, Option("--from", help="published, real, csv, label-studio, fiftyone, column or patch.")
     ] = None,
-    write_as: Annotated[str | None, typer.Option("--to", help="As --from.")] = None,
-    data: Annotated[str | None, typer.Option(help="The data set it is about; needed unless FILE is a patch.")] = None,
-    k: Annotated[int, typer.Option(help="Votes of five that make a consensus (published).")] = 3,
+    write_as: Annotated[str | None, Option("--to", help="As --from.")] = None,
+    data: Annotated[str | None, Option(help="The data set it is about; needed unless FILE is a patch.")] = None,
+    k: Annotated[int, Option(help="Votes of five that make a consensus (published).")] = 3,
     index: Index = None,
-    column: Annotated[str, typer.Option(help="Column of corrected labels.")] = "corrected_label",
+    column: Annotated[str, Option(help="Column of corrected labels.")] = "corrected_label",
     data_dir: DataDir = None,
     offline: Offline = False,
     json: Json = False,
@@ -230,15 +209,8 @@ def convert(
     from auditor.patch.convert.base import Options
     from auditor.patch.convert.base import convert as work
 
-    done = work(
-        source,
-        out,
-        settings_for(data_dir, offline),
-        read_as=read_as,
-        write_as=write_as,
-        reference=data,
-        options=Options(k=k, index=index, column=column),
-    )
+    options, settings = Options(k=k, index=index, column=column), settings_for(data_dir, offline)
+    done = work(source, out, settings, read_as=read_as, write_as=write_as, reference=data, options=options)
     n = len(done.patch.records)
     lines = [
         f"{n:,} records: {done.source} -> {done.target}, written to {out}",

@@ -16,16 +16,13 @@ FINDINGS_SCHEMA = "auditor.find-errors/1"
 def suspects_table(run: Run, top: int) -> None:
     """The first `top` suspects, on stderr."""
     suspects = run.findings[run.findings["code"] == "LE001"].head(top)
-    if not len(suspects):
-        return
-    show_table(
-        [">rank", "id", "given", ">P(given)", "suggested", ">P(suggested)", ">score"],
-        (
-            (r.rank, r.id, r.given, f"{r.p_given:.3f}", r.suggested, f"{r.p_suggested:.3f}", f"{r.score:.2f}")
-            for r in suspects.itertuples()
-        ),
-        f"Top {len(suspects)} of {run.counts['n_flagged']:,} suspects",
-    )
+    rows = [
+        (r.rank, r.id, r.given, f"{r.p_given:.3f}", r.suggested, f"{r.p_suggested:.3f}", f"{r.score:.2f}")
+        for r in suspects.itertuples()
+    ]
+    if rows:
+        columns = [">rank", "id", "given", ">P(given)", "suggested", ">P(suggested)", ">score"]
+        show_table(columns, rows, f"Top {len(rows)} of {run.counts['n_flagged']:,} suspects")
 
 
 def summary_lines(run: Run) -> list[str]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 
 def report(
-    folder: Annotated[
-        str, typer.Argument(metavar="RUN|BENCH", help="Run folder, its name in the runs folder, or a benchmark folder.")
-    ],
-    form: Annotated[str, typer.Option("--format", help="html, md, json or pdf.")] = "html",
-    out: Annotated[Path | None, typer.Option(help="File; default report.FORMAT in the folder. - is stdout.")] = None,
+    folder: Annotated[str, Argument(metavar="RUN|BENCH", help="Run folder, name of a run, or benchmark folder.")],
+    form: Annotated[str, Option("--format", help="html, md, json or pdf.")] = "html",
+    out: Annotated[Path | None, Option(help="File; default report.FORMAT in the folder. - is stdout.")] = None,
 ) -> None:
     """Write the report of a run or of a benchmark in another form."""
     import sys

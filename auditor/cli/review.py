@@ -5,38 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from auditor.cli.options import RunName, Store
 
 
 def review(
     run: RunName,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any free port.")] = 8501,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser.")] = True,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; others than this machine need a login.")
-    ] = "127.0.0.1",
-    insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without a login.")] = False,
+    port: Annotated[int, Option(min=0, max=65535, help="0 = any free port.")] = 8501,
+    browser: Annotated[bool, Option("--browser/--no-browser", help="Open the browser.")] = True,
+    host: Annotated[str, Option(help="Address to listen on; others than this machine need a login.")] = "127.0.0.1",
+    insecure: Annotated[bool, Option("--insecure", help="Serve other machines without a login.")] = False,
     store: Store = None,
-    reviewer: Annotated[str | None, typer.Option(help="Your name; otherwise the page asks.")] = None,
-    reviewers_per_item: Annotated[
-        int | None, typer.Option(min=1, help="Verdicts wanted per item (1). Fixed at the first start.")
-    ] = None,
-    overlap: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Share of items that two judge, blind (0.1). Fixed at the first start."),
-    ] = None,
-    audit_size: Annotated[
-        int | None, typer.Option(min=0, help="Items of the random audit sample (1000). Fixed at the first start.")
-    ] = None,
-    controls: Annotated[
-        Path | None,
-        typer.Option(help="CSV with columns id, verdict: items whose verdict is known, planted into every queue."),
-    ] = None,
-    fixed_order: Annotated[
-        bool, typer.Option("--fixed-order", help="Keep the order of the run; otherwise it learns from the verdicts.")
-    ] = False,
+    reviewer: Annotated[str | None, Option(help="Your name; otherwise the page asks.")] = None,
+    reviewers_per_item: Annotated[int | None, Option(min=1, help="Verdicts per item (1); fixed at start.")] = None,
+    overlap: Annotated[float | None, Option(min=0, max=1, help="Share judged twice (0.1); fixed at start.")] = None,
+    audit_size: Annotated[int | None, Option(min=0, help="Items of the audit sample (1000); fixed at start.")] = None,
+    controls: Annotated[Path | None, Option(help="CSV (id, verdict) of known items, planted into every queue.")] = None,
+    fixed_order: Annotated[bool, Option("--fixed-order", help="Keep the run's order: nothing is learned.")] = False,
 ) -> None:
     """Judge the flagged labels of a run in the browser. Ctrl-C stops; no verdict is lost."""
     from auditor.cli.console import say

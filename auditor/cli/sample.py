@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from auditor.cli.options import Json, RunName, Store
 
 
 def sample(
     run: RunName,
-    budget: Annotated[int, typer.Option(min=1, help="Draws of the audit stream in all.")] = 300,
+    budget: Annotated[int, Option(min=1, help="Draws of the audit stream in all.")] = 300,
     target_precision: Annotated[
         float | None,
-        typer.Option(
-            help="Spread a part of the draws over the likely errors, so that auditor flag --precision can promise "
-            "this; between 0 and 1."
-        ),
+        Option(help="Spread some draws over likely errors, for auditor flag --precision at this (0 to 1)."),
     ] = None,
-    confidence: Annotated[float, typer.Option(help="Confidence of that promise; with --target-precision.")] = 0.95,
-    seed: Annotated[int, typer.Option(help="Seed of a new draw; a continued one keeps its own.")] = 0,
-    new: Annotated[
-        bool, typer.Option("--new", help="Draw a new stream from what has no verdict now, instead of continuing.")
-    ] = False,
+    confidence: Annotated[float, Option(help="Confidence of that promise; with --target-precision.")] = 0.95,
+    seed: Annotated[int, Option(help="Seed of a new draw; a continued one keeps its own.")] = 0,
+    new: Annotated[bool, Option("--new", help="Draw a new stream of what has no verdict, not the old one.")] = False,
     store: Store = None,
     json: Json = False,
 ) -> None:
@@ -60,14 +55,7 @@ def sample(
         expected = expect(margin, state.planned, target_precision, confidence, state.candidate_share)
         lines += expectation_lines(expected)
     lines.append(f"Next: auditor review {run}, then auditor estimate {run}")
-    document = {
-        "schema": "auditor.sample/1",
-        "run": opened.id,
-        "draws": state.planned,
-        "judged": state.judged,
-        "candidate_share": state.candidate_share,
-        "frame": len(state.frame),
-        "known": known,
-        "expected": asdict(expected) if expected else None,
-    }
+    document = {"schema": "auditor.sample/1", "run": opened.id, "draws": state.planned, "judged": state.judged}
+    document |= {"candidate_share": state.candidate_share, "frame": len(state.frame), "known": known}
+    document |= {"expected": asdict(expected) if expected else None}
     answer(lines, document if json else None)

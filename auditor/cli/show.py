@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from auditor.cli.options import Json, RunName, Top
 
 
 def show(
     run: RunName,
-    item: Annotated[str | None, typer.Option(help="Show one item by its id.")] = None,
+    item: Annotated[str | None, Option(help="Show one item by its id.")] = None,
     top: Top = 15,
-    save: Annotated[Path | None, typer.Option(help="With --item: save the item's image or text here.")] = None,
+    save: Annotated[Path | None, Option(help="With --item: save the item's image or text here.")] = None,
     json: Json = False,
 ) -> None:
     """Show a run: its suspects, its conditions, or one item."""

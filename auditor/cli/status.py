@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from auditor.cli.options import Json, RunName, Store
 
 
 def status(
     run: RunName,
-    at_most: Annotated[
-        int | None, typer.Option(min=0, help="Wrong labels you tolerate outside the list: says whether you may stop.")
-    ] = None,
+    at_most: Annotated[int | None, Option(min=0, help="Wrong labels tolerated outside the list: may you stop?")] = None,
     store: Store = None,
     json: Json = False,
 ) -> None:

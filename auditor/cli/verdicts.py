@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from auditor.cli.options import Index, Json, PublishedVerdicts
 
 
 def verdicts(
     file: PublishedVerdicts,
-    agreement: Annotated[int, typer.Option(help="Votes of five a verdict needs: 3, 4 or 5.")] = 3,
-    labels: Annotated[Path | None, typer.Option(help="Given labels: every verdict is checked against them.")] = None,
+    agreement: Annotated[int, Option(help="Votes of five a verdict needs: 3, 4 or 5.")] = 3,
+    labels: Annotated[Path | None, Option(help="Given labels: every verdict is checked against them.")] = None,
     index: Index = None,
-    size: Annotated[int | None, typer.Option(help="Rows of the data set, where there are no labels.")] = None,
-    flagged: Annotated[int | None, typer.Option(help="Rows doubted, where only a sample of them was judged.")] = None,
+    size: Annotated[int | None, Option(help="Rows of the data set, where there are no labels.")] = None,
+    flagged: Annotated[int | None, Option(help="Rows doubted, where only a sample of them was judged.")] = None,
     json: Json = False,
 ) -> None:
     """Count what people said about suspected label errors."""
