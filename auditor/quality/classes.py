@@ -17,8 +17,8 @@ def class_imbalance(subject: Subject, share: float = 0.1) -> Findings | NotAppli
         return NotApplicable("there is one class only")
     rare = np.flatnonzero(counts < share * (counts.sum() / len(counts)))
     ratio = None if counts.min() == 0 else round(float(counts.max() / counts.min()), 2)
-    facts = {"counts": dict(zip(names, counts.tolist(), strict=True)), "largest_to_smallest": ratio}
-    facts |= {"rare": [names[k] for k in rare]}
+    by_class = dict(zip(names, counts.tolist(), strict=True))
+    facts = {"counts": by_class, "largest_to_smallest": ratio, "rare": [names[k] for k in rare]}
     balance = "a class has no items" if ratio is None else f"the largest class has {ratio} times the smallest"
     if not len(rare):
         return Findings(f"no class is rare; {balance}", facts=facts, found=False)
