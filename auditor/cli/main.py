@@ -50,7 +50,7 @@ INTERRUPTED, CRASHED = 130, 70
 class _Group(typer.core.TyperGroup):
     """Keeps Typer from taking an end of file or a lost connection for an abort by the user (exit code 1)."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except (EOFError, OSError) as error:
