@@ -52,4 +52,4 @@ def write_array(path: Path, array: np.ndarray) -> None:
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write named arrays as ``.npz``, atomically."""
     with atomic_write(path) as handle:
-        np.savez(handle, allow_pickle=False, **cast(Any, dict(arrays)))
+        np.savez(handle, **cast(Any, dict(arrays)))  # NumPy 2.0 would store allow_pickle as an array

@@ -212,18 +212,12 @@ def _running(pid: int) -> bool:
 
 
 KILLED = """
-import torch
 from auditor.core.progress import SilentProgress
-from auditor.train.base import TrainingData
-import auditor.train.loop
-auditor.train.loop.REPORT_EVERY = 0.0
 import fitting_cases
 class Talk(SilentProgress):
     def advance(self, task, done, note=""):
         print(f"{task} {done:.3f}", flush=True)
-if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    fitting_cases.run(folder, int(sys.argv[2]), Talk())
+fitting_cases.run(Path(sys.argv[1]), int(sys.argv[2]), Talk())
 """
 
 
