@@ -13,7 +13,9 @@ from auditor.cli.options import Json, RunName, Store
 def estimate(
     run: RunName,
     store: Store = None,
-    write: Annotated[bool, Option("--write", help="Write P(label wrong) of every item to p_wrong.parquet.")] = False,
+    write: Annotated[
+        bool, Option("--write", help="Write P(label wrong) of every item to p_wrong.parquet in the run folder.")
+    ] = False,
     plot: Annotated[Path | None, Option(help="Write the reliability plot of P(label wrong) here (.svg).")] = None,
     seed: Annotated[int, Option(help="Seed of the split into halves for the cross-fit.")] = 0,
     json: Json = False,

@@ -15,27 +15,43 @@ def find_errors(
     context: typer.Context,
     data: Annotated[
         str | None,
-        Argument(metavar="[DATASET]", help="A name (auditor datasets), a folder, hf://org/name, or a table."),
+        Argument(
+            metavar="[DATASET]",
+            help="A name (auditor datasets), a folder of class folders, hf://org/name, or a table file.",
+        ),
     ] = None,
     audit: Annotated[
         str | None,
-        Option("--audit", "--split", help="Items to audit: test, train, all, or auto (test if there is one)."),
+        Option("--audit", "--split", help="Items to audit: test, train, all, or auto (test where there is one)."),
     ] = None,
     model: Annotated[str | None, Option(help="Trainer by name (auditor models), or auto.")] = None,
     budget: Annotated[str | None, Option(help="smoke, quick or standard.")] = None,
     folds: Annotated[int | None, Option(help="Folds of the cross-validation.")] = None,
     seeds: Annotated[int | None, Option(help="Networks averaged when a test split is audited.")] = None,
-    train_on_test_folds: Annotated[bool, Option("--train-on-test-folds", help="Other test folds train too.")] = False,
+    train_on_test_folds: Annotated[
+        bool, Option("--train-on-test-folds", help="Add the other test folds to training, as the paper does.")
+    ] = False,
     rule: Annotated[str | None, Option(help="default, a cleanlab filter name, paper, or a detector.")] = None,
-    pred_probs: Annotated[Path | None, Option(help="Your probabilities (.npy, .npz, .parquet): no training.")] = None,
+    pred_probs: Annotated[
+        Path | None, Option(help="Your own probabilities (.npy, .npz, .parquet); nothing is trained.")
+    ] = None,
     labels: Annotated[Path | None, Option(help="Given labels to go with --pred-probs.")] = None,
     class_names: ClassNames = None,
-    exact_duplicates_only: Annotated[bool, Option("--exact-duplicates-only", help="Ignore near duplicates.")] = False,
-    second_round: Annotated[bool, Option("--second-round", help="Refit without suspects; kept if better.")] = False,
+    exact_duplicates_only: Annotated[
+        bool, Option("--exact-duplicates-only", help="Do not look for near duplicates before making folds.")
+    ] = False,
+    second_round: Annotated[
+        bool, Option("--second-round", help="Refit without the suspected items; kept only if a guard finds it better.")
+    ] = False,
     embeddings: Annotated[
-        str | None, Option(help="auto, none, log-probabilities, or an encoder by name; default: those of the model.")
+        str | None,
+        Option(
+            help="Embeddings kept for the neighbour detectors: auto, none, log-probabilities, or an encoder by name."
+        ),
     ] = None,
-    quality: Annotated[bool, Option("--quality/--no-quality", help="Run the checks of auditor quality.")] = True,
+    quality: Annotated[
+        bool, Option("--quality/--no-quality", help="Run the data-quality checks (auditor quality).")
+    ] = True,
     device: Annotated[str | None, Option(help="auto, cpu or cuda.")] = None,
     seed: Annotated[int | None, Option(help="Root of all random numbers.")] = None,
     workers: Workers = None,

@@ -18,16 +18,29 @@ if TYPE_CHECKING:
 
 def flag(
     run: Annotated[str | None, Argument(metavar="[RUN]", help="Run folder, or its name in the runs folder.")] = None,
-    pred_probs: Annotated[list[str] | None, Option(help="File or folder of probabilities; repeat to combine.")] = None,
-    labels: Annotated[str | None, Option(help="Given labels, one per row; default: beside the probabilities.")] = None,
+    pred_probs: Annotated[
+        list[str] | None,
+        Option(
+            help="Probabilities (.npy, .npz, .zarr, .parquet, .csv, folder, fsspec URI); repeat to combine networks."
+        ),
+    ] = None,
+    labels: Annotated[
+        str | None, Option(help="Given labels, one per row; default: those beside the probabilities.")
+    ] = None,
     class_names: ClassNames = None,
     rule: Annotated[str | None, Option(help="default (as find-errors), a cleanlab filter name, or paper.")] = None,
     detector: Annotated[str | None, Option(help="A detector by name, instead of a rule.")] = None,
-    fdr: Annotated[float | None, Option(help="From the review: at most this share of right labels expected.")] = None,
-    precision: Annotated[float | None, Option(help="From the review: at least this share of wrong labels.")] = None,
+    fdr: Annotated[
+        float | None, Option(help="From the review: expected share of right labels in the list, at most this.")
+    ] = None,
+    precision: Annotated[
+        float | None, Option(help="From the review: share of wrong labels in the list, at least this.")
+    ] = None,
     confidence: Annotated[float, Option(help="Confidence of --precision.")] = 0.95,
     store: Store = None,
-    scores: Annotated[Path | None, Option(help="Write one score per item here (.npy); higher = suspicious.")] = None,
+    scores: Annotated[
+        Path | None, Option(help="Write one score per item here (.npy); higher = more likely wrong.")
+    ] = None,
     out: Annotated[Path | None, Option(help="Write the flagged items here (.csv or .parquet).")] = None,
     engine: Engine = "local",
     address: Address = None,
