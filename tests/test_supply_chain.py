@@ -101,6 +101,7 @@ def test_ci_installs_pinned_packages_with_hashes() -> None:
             assert all(needed.specifier.contains(v) for v in versions), f"{line}: {versions}; run .ci/lock"
 
 
+@pytest.mark.slow
 def test_the_sbom_command_of_the_security_page_lists_the_environment(tmp_path: Path) -> None:
     (line,) = re.findall(r"`\.venv/bin/(cyclonedx-py environment .*?)`", (ROOT / "SECURITY.md").read_text())
     program, *arguments = line.replace(".venv", str(Path(sys.executable).parents[1])).split()

@@ -212,12 +212,11 @@ def _running(pid: int) -> bool:
 
 
 KILLED = """
+import os
 from auditor.core.progress import SilentProgress
 import fitting_cases
-class Talk(SilentProgress):
-    def advance(self, task, done, note=""):
-        print(f"{task} {done:.3f}", flush=True)
-fitting_cases.run(Path(sys.argv[1]), int(sys.argv[2]), Talk())
+os.environ["KILL_PID"] = str(os.getpid())
+fitting_cases.run(Path(sys.argv[1]), int(sys.argv[2]), SilentProgress())
 """
 
 
@@ -235,18 +234,8 @@ def test_kill_9_in_the_middle_of_an_epoch_changes_nothing(
     moments = {1: ["fold-0 1.3", "fold-1 2."], 2: ["fold-1 2."]}[workers]
     for moment in moments:
         command = [*_script(KILLED), str(tmp_path / "broken"), str(workers)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
-        assert process.stdout is not None
-        reached = False
-        for line in process.stdout:
-            if line.startswith(moment):
-                reached = True
-                os.kill(process.pid, signal.SIGKILL)
-                break
-        process.stdout.close()
-        process.wait()
-        assert reached
-        assert process.returncode == -signal.SIGKILL
+        done = subprocess.run(command, env={**os.environ, "KILL_AT": moment}, start_new_session=True, check=False)
+        assert done.returncode == -signal.SIGKILL
     recorder = fitting_cases.Epochs()
     continued = fitting_cases.run(tmp_path / "broken", 1, recorder)
     assert recorder.first["fold-1"] >= 1, "finished epochs must be kept"

@@ -36,10 +36,14 @@ def data(side: int, classes: int) -> TrainingData:
 
 
 @pytest.mark.parametrize(
-    ("network", "classes", "side"),
-    [("cifake_cnn:f16-c2-d32-n1", 2, 32), ("fastnet", 3, 24), ("cifake_cnn:f16-c1-d32-n1", 3, 12)],
+    ("network", "classes", "side", "workers"),
+    [
+        ("cifake_cnn:f16-c2-d32-n1", 2, 32, 1),
+        ("fastnet", 3, 24, 1),
+        ("cifake_cnn:f16-c1-d32-n1", 3, 12, 1),
+        ("fastnet", 3, 24, 2),
+    ],
 )
-@pytest.mark.parametrize("workers", [1, 2])
 def test_a_kept_network_predicts_what_the_fit_predicted(
     network: str, classes: int, side: int, workers: int, tmp_path: Path
 ) -> None:

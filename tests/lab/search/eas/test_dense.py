@@ -53,8 +53,9 @@ def test_joints_only_grow_and_the_start_networks_are_at_rest() -> None:
     assert joints(PAPER_DENSE) == PAPER_DENSE
 
 
-def test_50_random_sequences() -> None:
-    for seed in range(50):
+@pytest.mark.parametrize("sequences", [20, pytest.param(50, marks=pytest.mark.slow)])
+def test_random_sequences(sequences: int) -> None:
+    for seed in range(sequences):
         start, random = random_dense(seed), draws(seed)
         decisions = walk(lambda kind, g, r=random: random_decision(kind, g, "small", r), start, 2, 2, "small")
         old = settled(start, seed)

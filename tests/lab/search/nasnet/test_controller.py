@@ -134,11 +134,12 @@ def _cells(genotype: NasnetGenotype) -> nn.Module:
     return nn.ModuleList([normal, Cell(genotype, True, end, (6, 0), 4, False)])
 
 
-def test_200_random_genotypes_build_and_train_a_step() -> None:
+@pytest.mark.parametrize("draws", [50, pytest.param(200, marks=pytest.mark.slow)])
+def test_random_genotypes_build_and_train_a_step(draws: int) -> None:
     random = np.random.default_rng(7)
     images = torch.randn(2, 6, 8, 8)
     combined = 0
-    for _ in range(200):
+    for _ in range(draws):
         genotype = decode(random_actions(random), 1, 2)
         combined += any(b.combine == "concat" for b in (*genotype.normal, *genotype.reduction))
         normal, reduction = cells = _cells(genotype)
@@ -152,7 +153,7 @@ def test_200_random_genotypes_build_and_train_a_step() -> None:
         torch.optim.SGD([p for p in cells.parameters() if p.grad is not None], 0.1).step()
         assert all(bool(torch.isfinite(p).all()) for p in cells.parameters())
         assert any(not torch.equal(a, b) for a, b in zip(before, cells.parameters(), strict=True))
-    assert combined > 180
+    assert combined > 0.9 * draws
 
 
 def test_random_genotypes_are_whole_networks_too() -> None:
