@@ -13,12 +13,12 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection, Pipe, wait
 from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
 import cloudpickle
-from loky.backend import get_context
+from loky.backend.process import LokyProcess
 
 from auditor.core.errors import AuditorError, ResourceError
 
@@ -93,9 +93,8 @@ def in_processes(
 
 
 def _start(payload: bytes) -> tuple[Connection, Any]:
-    context = get_context("loky")
-    pipe, there = context.Pipe()
-    process = context.Process(target=_work, args=(there,), daemon=True)
+    pipe, there = Pipe()
+    process = LokyProcess(target=_work, args=(there,), daemon=True)
     process.start()
     # From here on only the worker holds the other end: if it dies, sending and receiving fail at once.
     there.close()
