@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from auditor.core.errors import ConfigError
+from auditor.core.errors import ConfigError, MemoryGuardError
 
 #: Sections of auditor.toml that belong to a command and are validated there.
 COMMAND_SECTIONS = frozenset({"check"})
@@ -33,6 +33,8 @@ class Settings:
         Where new run folders are made.
     offline : bool
         If true, nothing is ever downloaded.
+    max_file_mb : int
+        MiB that one file may take once it is unpacked: tables, archives of arrays, JSON.
     origin : dict
         Field name to the place its value came from.
     """
@@ -41,6 +43,7 @@ class Settings:
     cache_dir: Path = Path()
     runs_dir: Path = Path("runs")
     offline: bool = False
+    max_file_mb: int = 4096
     origin: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -60,7 +63,7 @@ def load_settings(
         single folder.
     environ : mapping, optional
         Defaults to ``os.environ``. Read: ``AUDITOR_DATA_DIR`` (one or more folders, separated as in PATH),
-        ``AUDITOR_HOME`` (cache), ``AUDITOR_RUNS_DIR``, ``AUDITOR_OFFLINE``.
+        ``AUDITOR_HOME`` (cache), ``AUDITOR_RUNS_DIR``, ``AUDITOR_OFFLINE``, ``AUDITOR_MAX_FILE_MB``.
     cwd : Path, optional
         Where the search for a configuration file starts.
 
@@ -126,7 +129,7 @@ def _default_cache(environ: Mapping[str, str]) -> Path:
 def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
     dirs, runs = environ.get("AUDITOR_DATA_DIR"), environ.get("AUDITOR_RUNS_DIR")
     values = {"data_dirs": dirs.split(os.pathsep) if dirs else None, "runs_dir": runs or None}
-    values["offline"] = environ.get("AUDITOR_OFFLINE")
+    values |= {"offline": environ.get("AUDITOR_OFFLINE"), "max_file_mb": environ.get("AUDITOR_MAX_FILE_MB")}
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -147,8 +150,40 @@ def _normalise(values: Mapping[str, Any], base: Path, place: str) -> dict[str, A
             if flag is None:
                 raise ConfigError(f"{place}: offline must be true or false, not {value!r}.")
             result[key] = flag
+        elif key == "max_file_mb":
+            if not str(value).isdecimal() or int(value) < 1:
+                raise ConfigError(f"{place}: max_file_mb must be a whole number of MiB, not {value!r}.")
+            result[key] = int(value)
         elif not isinstance(value, str | Path):
             raise ConfigError(f"{place}: {key} must be a path, not {value!r}.")
         else:
             result[key] = (base / Path(value).expanduser()).resolve()
     return result
+
+
+def file_limit() -> int:
+    """Bytes that one file may take once it is unpacked."""
+    return load_settings().max_file_mb << 20
+
+
+def check_unpacked(path: Path | str, size: int, limit: int | None = None) -> None:
+    """Refuse what a file holds if it is larger than ``max_file_mb``: a megabyte on disk may stand for many gigabytes.
+
+    Parameters
+    ----------
+    path : Path or str
+    size : int
+        Bytes it takes once it is unpacked.
+    limit : int, optional
+        `file_limit`, where it is asked for often.
+
+    Raises
+    ------
+    MemoryGuardError
+    """
+    limit = file_limit() if limit is None else limit
+    if size > limit:
+        raise MemoryGuardError(
+            f"{str(path)!r} takes more than {size >> 20:,} MiB once it is unpacked; max_file_mb is {limit >> 20:,}.",
+            "If it is meant to be that large, raise max_file_mb in auditor.toml or AUDITOR_MAX_FILE_MB.",
+        )

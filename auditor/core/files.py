@@ -16,6 +16,7 @@ from typing import IO, Any, ClassVar
 
 import numpy as np
 
+from auditor.core.config import check_unpacked
 from auditor.core.errors import AuditorError, MemoryGuardError, UnreadableError, UnsafeFileError, storage_errors
 
 
@@ -108,8 +109,8 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def regular_file(path: Path | str) -> Path:
-    """`path`, if a file lies there whose reading ends: no folder, no pipe, no device.
+def regular_file(path: Path | str, limit: int | None = None) -> Path:
+    """`path`, if a file lies there whose reading ends: no folder, no pipe, no device, at most `limit` bytes.
 
     Raises
     ------
@@ -117,15 +118,17 @@ def regular_file(path: Path | str) -> Path:
     """
     path = Path(path)
     try:
-        mode = path.stat().st_mode
+        status = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise UnreadableError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from error
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(status.st_mode):
         kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
         raise UnreadableError(
-            f"{str(path)!r} is {kinds.get(stat.S_IFMT(mode), 'a device')}, not a regular file.",
+            f"{str(path)!r} is {kinds.get(stat.S_IFMT(status.st_mode), 'a device')}, not a regular file.",
             "Save what it gives in a file first.",
         )
+    if limit is not None and status.st_size > limit:
+        raise UnreadableError(f"{str(path)!r} has {status.st_size:,} bytes, more than the {limit:,} that are read.")
     return path
 
 
@@ -162,6 +165,7 @@ def reading(path: Path | str, form: str) -> Iterator[Path]:
 def read_json(path: Path) -> Any:
     """Read a JSON file; raises `UnreadableError` if it is absent or not JSON."""
     with reading(path, "JSON") as file:
+        check_unpacked(path, file.stat().st_size)
         return json.loads(file.read_bytes())
 
 
@@ -186,6 +190,9 @@ def load_npy(path: Path, mmap: bool = False) -> np.ndarray:
 def load_npz(path: Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
     """Load the arrays of a ``.npz`` archive, all or those called `names`, never unpickling. Errors as `load_npy`."""
     with _reading_arrays(path), np.load(path, allow_pickle=False) as archive:
+        members = archive.zip.infolist()
+        wanted = [m.file_size for m in members if names is None or m.filename.removesuffix(".npy") in names]
+        check_unpacked(path, sum(wanted))
         return {name: archive[name] for name in archive.files if names is None or name in names}
 
 

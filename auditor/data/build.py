@@ -16,9 +16,10 @@ from auditor.data.columns import MemoryTable
 from auditor.data.decode import is_lossless
 from auditor.data.folder import LOSSLESS_SUFFIXES, index_in_split
 from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME, ImageDataset, TableDataset, TextDataset
-from auditor.data.labels import EncodedLabels, encode_labels, split_names
+from auditor.data.labels import EncodedLabels, encode_labels, listed, split_names
 from auditor.data.roles import Roles, choose_roles
-from auditor.data.sources import FileSource, Source
+from auditor.data.sources import FileSource, Source, leaving
+from auditor.stats.predictability import TELLING, predictability
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,8 +48,7 @@ def build_dataset(
     ------
     UsageError, LabelError, EmptyDataError
     """
-    roles = choose_roles(table, options, where)
-    encoded = encode_label_column(table, roles.label, options, where)
+    roles, encoded = roles_and_labels(table, options, where)
     keep = encoded.present
     items = _items(table, roles, encoded.codes, where).take(keep)
     common: dict[str, Any] = {
@@ -56,7 +56,7 @@ def build_dataset(
         "reference": reference,
         "class_names": encoded.names,
         "items": items,
-        "notes": [*roles.notes, *encoded.notes],
+        "notes": [*roles.notes, *table.notes_on((roles.label, *roles.content)), *encoded.notes],
     }
     if roles.kind == "image":
         source = table.source(roles.content[0]).take(keep)
@@ -73,24 +73,60 @@ def build_dataset(
     return TableDataset(**common, frame=_frame(table, roles.content).iloc[keep].reset_index(drop=True))
 
 
-def encode_label_column(table: MemoryTable, name: str, options: Mapping[str, str], where: str) -> EncodedLabels:
-    """Labels of a table as positions in the classes: those of the options, of the column's description, or its values.
+def roles_and_labels(table: MemoryTable, options: Mapping[str, str], where: str) -> tuple[Roles, EncodedLabels]:
+    """The roles of the columns, and the labels as positions in the classes: those of the options, of the column's
+    description, or its values. Row numbers that give the label away are no features, unless they are asked for.
 
     Raises
     ------
-    LabelError, EmptyDataError
+    UsageError, LabelError, EmptyDataError
     """
     import pyarrow as pa
 
-    described = table.features.classes.get(name)
+    roles = choose_roles(table, options, where)
+    name = roles.label
     column = table.column(name)
     if table.features.types[name] == "other":
         try:
             column = column.cast(pa.string())
         except pa.ArrowException as error:
             raise LabelError(f"column {name!r} of {where} is of type {column.type}, which holds no class.") from error
-    classes = split_names(options.get("classes")) or described
-    return encode_labels(column.to_pylist(), classes, f"column {name!r} of {where}", None if described is None else -1)
+    classes = split_names(options.get("classes")) or table.features.classes.get(name)
+    cells, missing = column.to_pylist(), split_names(options.get("missing"))
+    encoded = encode_labels(cells, classes, f"column {name!r} of {where}", missing)
+    if roles.kind == "table" and "columns" not in options:
+        keep = encoded.present
+        telling = [
+            feature
+            for feature in roles.content
+            if table.features.types[feature] == "number"
+            and _are_row_numbers(values := _numbers(table.column(feature))[keep])
+            and (predictability(values, encoded.codes[keep]) or 0.0) >= TELLING
+        ]
+        if telling:
+            roles = replace(
+                roles,
+                content=tuple(feature for feature in roles.content if feature not in telling),
+                notes=[
+                    *roles.notes,
+                    f"columns left out (row numbers that give the label away): {listed([*map(repr, telling)])}",
+                ],
+            )
+    return roles, encoded
+
+
+def _numbers(column: Any) -> np.ndarray:
+    import pyarrow as pa
+
+    # safe=False: integers beyond 2**53 lose their last bits, which no feature needs.
+    return column.cast(pa.float64(), safe=False).to_numpy()
+
+
+def _are_row_numbers(values: np.ndarray) -> bool:
+    """Whole numbers that never repeat, as a saved index has, also of a part of a table."""
+    return bool(
+        np.isfinite(values).all() and (values == np.rint(values)).all() and len(np.unique(values)) == len(values)
+    )
 
 
 def _items(table: MemoryTable, roles: Roles, codes: np.ndarray, where: str) -> ItemTable:
@@ -125,15 +161,11 @@ def _scheme(source: Source) -> str:
 
 
 def _image_paths(values: list[str | None], column: str, root: str, where: str, common: dict[str, Any]) -> ImageDataset:
-    paths, refused = [], {}
-    for k, value in enumerate(values):
-        path = os.path.abspath(os.path.join(root, value or ""))
-        if not value:
-            refused[k] = "the row names no file"
-        elif os.path.commonpath([path, root]) != root:
-            # A table from somebody else must not pick files of this machine.
-            refused[k] = f"the path {value!r} leaves the folder {root!r}; give root= to allow it"
-        paths.append(path)
+    if os.sep == "/" and any("\\" in (value or "") for value in values):
+        values = [value and value.replace("\\", "/") for value in values]
+        common["notes"].append(f"paths in column {column!r}: backslashes were read as slashes")
+    paths = [os.path.abspath(os.path.join(root, value or "")) for value in values]
+    refused = leaving(paths, root) | {k: "the row names no file" for k, value in enumerate(values) if not value}
     if len(refused) == len(paths):
         raise UsageError(
             f"{where}: no path in column {column!r} lies inside {root!r}; the first: {values[0]!r}.",
@@ -157,8 +189,7 @@ def _frame(table: MemoryTable, columns: Sequence[str]) -> pd.DataFrame:
         if kind in ("number", "bool"):
             if pa.types.is_boolean(column.type):
                 column = column.cast(pa.int8())
-            # safe=False: integers beyond 2**53 lose their last bits, which no feature needs.
-            series[name] = column.cast(pa.float64(), safe=False).to_numpy()
+            series[name] = _numbers(column)
         elif kind == "class":
             names = dict(enumerate(table.features.classes[name]))
             series[name] = pd.Categorical([names.get(v) for v in column.to_pylist()], categories=list(names.values()))

@@ -20,7 +20,7 @@ from auditor.data.folder import index_in_split
 from auditor.data.kinds import FILE_SCHEME, ImageDataset
 from auditor.data.locate import NamedFiles, find_folder, missing_error
 from auditor.data.reference import Reference
-from auditor.data.sources import ColumnSource, FileSource, Source
+from auditor.data.sources import ColumnSource, FileSource, Source, leaving
 
 SPLITS = ("train", "test")
 PARQUET = NamedFiles("cifake", ("cifake", "CIFAKE"), "{split}-*.parquet", "{split}-00000-of-00001.parquet")
@@ -48,7 +48,8 @@ class Cifake:
             names, source = list(map(str, read_column(files, "image.path").to_pylist())), ColumnSource(files, "image")
         elif (folder := find_folder(UNPACKED, splits, settings)) is not None:
             names = _unpacked_names(folder, splits)
-            source = FileSource([str((folder / name).absolute()) for name in names])
+            paths = [str((folder / name).absolute()) for name in names]
+            source = FileSource(paths, leaving(paths, str(folder)))
         else:
             raise missing_error(
                 PARQUET, splits, settings, "it is not on the Hub with its file names; fetch the published archive"

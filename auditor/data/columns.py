@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auditor.core.errors import UnreadableError, UsageError
-from auditor.data.sources import ColumnFile, ColumnSource, Source
+from auditor.core.errors import LabelError, UsageError
+from auditor.core.files import reading
+from auditor.data.labels import is_missing, listed
+from auditor.data.sources import ColumnFile, ColumnSource, Source, read_parquet
 
 _SPLIT = re.compile(r"(?<=.)-\d{5}-of-\d{5}(?:-[0-9a-f]+)?$")
 
@@ -22,13 +25,17 @@ class Features:
     Attributes
     ----------
     types : mapping of str to str
-        Column -> ``"image"``, ``"bytes"``, ``"text"``, ``"number"``, ``"bool"``, ``"class"`` or ``"other"``.
+        Column -> ``"image"``, ``"bytes"``, ``"text"``, ``"number"``, ``"bool"``, ``"class"``, ``"null"`` or
+        ``"other"``.
     classes : mapping of str to tuple of str
         Class names of ``"class"`` columns, in the order of their integers.
+    index : frozenset of str
+        Columns that pandas saved as the index of a table.
     """
 
     types: Mapping[str, str]
     classes: Mapping[str, tuple[str, ...]]
+    index: frozenset[str] = frozenset()
 
 
 class MemoryTable:
@@ -50,6 +57,10 @@ class MemoryTable:
         """A column as an Arrow chunked array."""
         return self._table.column(name)
 
+    def notes_on(self, columns: Collection[str]) -> list[str]:
+        """What a user of these columns should know of the files."""
+        return []
+
     def source(self, name: str) -> Source:
         """A bytes or image column as a source of contents."""
         raise UsageError(f"column {name!r}: text files hold no images.", "Give the column of paths with image=NAME.")
@@ -63,18 +74,54 @@ class MemoryTable:
 
 
 class FileTable(MemoryTable):
-    """Parquet or Arrow files, read column by column when asked for."""
+    """Parquet or Arrow files, read column by column when asked for, each by its own description.
 
-    def __init__(self, files: Sequence[SplitFiles]) -> None:
-        self._files = [file for split in files for file in split.files]
-        self.features = features_of(schema_of(self._files[0]))
+    Parameters
+    ----------
+    files : sequence of SplitFiles
+    root : str, optional
+        Folder in which the files may name images that they do not hold.
+    """
+
+    def __init__(self, files: Sequence[SplitFiles], root: str | None = None) -> None:
+        self._files, self._root = [file for split in files for file in split.files], root
+        self._own = [_features_in(file) for file in self._files]
+        types: dict[str, str] = {}
+        classes: dict[str, dict[str, None]] = {}
+        for own in self._own:
+            for name, kind in own.types.items():
+                if kind == "class" or types.get(name, "null") == "null":
+                    types[name] = kind
+            for name, names in own.classes.items():
+                classes.setdefault(name, {}).update(dict.fromkeys(names))
+        index = frozenset[str]().union(*(own.index for own in self._own))
+        self.features = Features(types, {name: tuple(names) for name, names in classes.items()}, index)
         self.splits = [(split.split, split.rows) for split in files]
 
     def column(self, name: str) -> Any:
-        return read_column(self._files, name)
+        return read_column(self._files, name, self.features.classes.get(name, ()))
 
     def source(self, name: str) -> Source:
-        return ColumnSource(self._files, name)
+        return ColumnSource(self._files, name, root=self._root)
+
+    def notes_on(self, columns: Collection[str]) -> list[str]:
+        notes = []
+        for name in columns:
+            lacking = [k for k, own in enumerate(self._own) if name not in own.types]
+            vague = [
+                k
+                for k, own in enumerate(self._own)
+                if name in self.features.classes and own.types.get(name) == "number"
+            ]
+            for numbers, what in (
+                (lacking, "is not there: its {rows:,} rows are empty"),
+                (vague, "has no class names: its numbers were read by those of the other files"),
+            ):
+                if numbers:
+                    files = [self._files[k] for k in numbers]
+                    said = what.format(rows=sum(file.rows for file in files))
+                    notes.append(f"column {name!r} {said} (in {listed([os.path.basename(f.path) for f in files], 5)})")
+        return notes
 
 
 @dataclass(frozen=True)
@@ -103,28 +150,18 @@ def parquet_file(path: Path) -> ColumnFile:
     UnreadableError
         If it is not parquet, truncated or not readable.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with reading(path, "parquet"):
         return ColumnFile(str(path.absolute()), pq.ParquetFile(path).metadata.num_rows)
-    except OSError as error:
-        raise UnreadableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
-    except pa.ArrowException as error:
-        raise UnreadableError(
-            f"{str(path)!r} is not a readable parquet file: {error}.", "Fetch or write the file again."
-        ) from error
 
 
 def arrow_file(path: Path) -> ColumnFile:
     """An Arrow stream file of the Hub's cache."""
     import pyarrow as pa
 
-    try:
-        rows = pa.ipc.open_stream(pa.memory_map(str(path))).read_all().num_rows
-    except (OSError, pa.ArrowException) as error:
-        raise UnreadableError(f"cannot read cached file {str(path)!r}: {error}.", "Fetch it again.") from error
-    return ColumnFile(str(path.absolute()), rows)
+    with reading(path, "an Arrow stream"):
+        return ColumnFile(str(path.absolute()), pa.ipc.open_stream(pa.memory_map(str(path))).read_all().num_rows)
 
 
 def schema_of(file: ColumnFile) -> Any:
@@ -152,13 +189,21 @@ def features_of(schema: Any) -> Features:
             types[column.name] = "image"
         else:
             types[column.name] = arrow_kind(column.type)
-    return Features(types, classes)
+    pandas = json.loads((schema.metadata or {}).get(b"pandas", "{}"))
+    return Features(types, classes, frozenset(c for c in pandas.get("index_columns", ()) if isinstance(c, str)))
+
+
+def _features_in(file: ColumnFile) -> Features:
+    with reading(file.path, "the Hub's description of its columns"):
+        return features_of(schema_of(file))
 
 
 def arrow_kind(arrow_type: Any) -> str:
     """Column kind of an Arrow type; names as in `Features.types`."""
     import pyarrow.types as t
 
+    if t.is_null(arrow_type):
+        return "null"
     if t.is_dictionary(arrow_type):
         return arrow_kind(arrow_type.value_type)
     if t.is_boolean(arrow_type):
@@ -174,13 +219,23 @@ def arrow_kind(arrow_type: Any) -> str:
     return "other"
 
 
-def read_column(files: Sequence[ColumnFile], column: str) -> Any:
+def read_column(files: Sequence[ColumnFile], column: str, class_names: Sequence[str] = ()) -> Any:
     """One small column of all files as an Arrow chunked array. ``a.b`` reads a field of a struct.
+
+    Parameters
+    ----------
+    files : sequence of ColumnFile
+        One that lacks the column gives nulls; integers and texts of different widths are widened.
+    column : str
+    class_names : sequence of str
+        The values become positions in it: numbers by the class names that their own file describes, and texts.
 
     Raises
     ------
     UnreadableError
         If a file is damaged.
+    LabelError
+        If the values of two files do not go together.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -188,21 +243,57 @@ def read_column(files: Sequence[ColumnFile], column: str) -> Any:
     parts = []
     name, _, inner = column.partition(".")
     for file in files:
-        try:
-            rows = read_rows(file, [column])
-            whole = column in rows.column_names
-            parts.append(rows.column(column) if whole else pc.struct_field(rows.column(name), inner))
-        except (OSError, pa.ArrowException) as error:
-            raise UnreadableError(f"cannot read column {column!r} of {file.path!r}: {error}.") from error
-    return pa.chunked_array([chunk for part in parts for chunk in part.chunks], type=parts[0].type)
+        schema = schema_of(file)
+        if column not in schema.names and name not in schema.names:
+            parts.append(pa.chunked_array([pa.nulls(file.rows)]))
+            continue
+        rows = read_rows(file, [column])
+        part = rows.column(column) if column in rows.column_names else pc.struct_field(rows.column(name), inner)
+        if pa.types.is_dictionary(part.type):
+            part = part.cast(part.type.value_type)
+        if class_names:
+            own = _features_in(file).classes.get(column, class_names)
+            part = _positions(part, own, class_names, f"column {column!r} of {file.path!r}")
+        parts.append(part)
+    types = {part.type: file for part, file in zip(parts, files, strict=True)}
+    try:
+        schemas = [pa.schema([("x", kind)]) for kind in types]
+        common = pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+        return pa.chunked_array([chunk for part in parts for chunk in part.cast(common).chunks], type=common)
+    except pa.ArrowException as error:
+        held = ", ".join(f"{kind} in {os.path.basename(file.path)}" for kind, file in types.items())
+        raise LabelError(f"column {column!r} holds {held}.", "Write it as one type in all files.") from error
+
+
+def _positions(column: Any, own: Sequence[str], class_names: Sequence[str], where: str) -> Any:
+    """Positions in `own`, or texts, as positions in `class_names`; numbers outside `own` come to lie outside."""
+    import pyarrow as pa
+
+    if own == class_names and arrow_kind(column.type) == "number":
+        return column
+    place = {name: k for k, name in enumerate(class_names)}
+    values = column.to_pylist()
+    strange = [v for v in values if isinstance(v, str) and v not in place and not is_missing(v)]
+    if strange:
+        raise LabelError(
+            f"{where}: {strange[0]!r} is none of the classes that other files describe: {listed(class_names)}."
+        )
+    found: list[int | None] = []
+    for value in values:
+        if isinstance(value, str):
+            found.append(place.get(value))
+        elif value is None or value != value or not 0 <= value < len(own):
+            found.append(None if value is None or value != value or value == -1 else int(value) + len(class_names))
+        else:
+            found.append(place[own[int(value)]])
+    return pa.chunked_array([pa.array(found, pa.int64())])
 
 
 def read_rows(file: ColumnFile, columns: Sequence[str] | None = None) -> Any:
     """All rows of a file as an Arrow table; of a parquet file, those columns."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     if file.is_parquet:
-        # ParquetFile, not read_table: the latter guesses partitions from folder names.
-        return pq.ParquetFile(file.path).read(columns=columns)
-    return pa.ipc.open_stream(pa.memory_map(file.path)).read_all()
+        return read_parquet(file.path, columns)
+    with reading(file.path, "an Arrow stream"):
+        return pa.ipc.open_stream(pa.memory_map(file.path)).read_all()

@@ -33,7 +33,7 @@ class Hub:
 
     summary = "a data set of the Hugging Face Hub, or a local folder in its layout"
     example = "hf://org/name?split=test&image=img&label=label"
-    options = ROLE_OPTIONS | {"classes", "config", "revision"}
+    options = ROLE_OPTIONS | {"classes", "config", "missing", "revision", "root"}
 
     def open(self, reference: Reference, settings: Settings) -> Dataset:
         """Open all splits, or the one asked for; ids are ``split/row`` or the id column."""
@@ -56,7 +56,8 @@ class Hub:
         wanted = options.get("split")
         if wanted and any(s.split == wanted for s in splits):
             splits = [s for s in splits if s.split == wanted]
-        return build_dataset(FileTable(splits), options, name.rsplit("/", 1)[-1], canonical, repr(name))
+        root = options.get("root") or (_hub_cache() if folder is None else str(folder.absolute()))
+        return build_dataset(FileTable(splits, root), options, name.rsplit("/", 1)[-1], canonical, repr(name))
 
     def status(self, settings: Settings) -> tuple[str, str]:
         """A form of reference, not a set."""
@@ -121,6 +122,13 @@ def remote_splits(name: str, options: Mapping[str, str], settings: Settings) -> 
             raise DataError(f"split {split!r} of {name!r} is empty or was not cached by the datasets package.")
         splits.append(SplitFiles(str(split), tuple(arrow_file(Path(f["filename"])) for f in part.cache_files)))
     return splits
+
+
+def _hub_cache() -> str:
+    """Where the Hub's clients keep pictures that a data set of the Hub names by their path."""
+    from huggingface_hub import constants
+
+    return str(constants.HF_HOME)
 
 
 def _hub_answers() -> bool:

@@ -8,6 +8,7 @@ never read whole, and nothing is unpickled.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from auditor.core.config import Settings
-from auditor.core.errors import EmptyDataError, LabelError, ProbabilityError, UnreadableError, UsageError
-from auditor.core.files import load_npy, load_npz
+from auditor.core.errors import EmptyDataError, LabelError, ProbabilityError, UsageError
+from auditor.core.files import load_npy, load_npz, reading
 from auditor.data.base import FormOfReference, ItemTable
 from auditor.data.class_order import check_class_order
 from auditor.data.kinds import ProbabilityDataset
-from auditor.data.labels import EncodedLabels, encode_labels, split_names
+from auditor.data.labels import EncodedLabels, encode_labels, is_missing, number_of, split_names
 from auditor.data.reference import Reference
 from auditor.data.tables import read_table, table_suffix
 from auditor.engine.files import ID_KEYS, LABEL_KEYS, NpySource, ParquetSource, class_columns
@@ -289,20 +290,18 @@ def read_labels(path: Path) -> LabelColumn:
 
 def _lines(path: Path, delimiter: str) -> np.ndarray | None:
     """Labels of a text file with one a line; None where a line holds several fields."""
-    try:
+    with reading(path, "text"):
         text = path.read_text(encoding="utf-8-sig").rstrip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from error
     if not text:
         raise EmptyDataError(f"{str(path)!r} is empty.")
     if path.suffix.lower() == ".txt":
         cells = [line.strip() for line in text.split("\n")]
     else:
-        rows = list(csv.reader(text.splitlines(), delimiter=delimiter))
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
         if any(len(row) > 1 for row in rows):
             return None
         cells = [row[0].strip() if row else "" for row in rows]
-        if _number(cells[0]) is None and cells[0] not in cells[1:]:
+        if number_of(cells[0]) is None and not is_missing(cells[0]) and cells[0] not in cells[1:]:
             cells = cells[1:]
     if cells and cells[0].lower() in LABEL_KEYS:
         cells = cells[1:]
@@ -339,15 +338,13 @@ def encode_supplied(
     if values.dtype.kind in "iu" and len(values) and values.min() >= 0 and values.max() < len(names):
         return EncodedLabels(values, names, [])  # labels of many millions of rows stay where they are
     cells = values.tolist()
-    known = set(class_names or ())
-    if not {str(cell) for cell in cells if isinstance(cell, bool | str)} <= known:
-        # Numbers written as texts, and the flags of a binary problem, unless the classes are called so.
-        numbers = [_number(cell) for cell in cells]
-        if all(number is not None for number in numbers):
-            cells = numbers
-    if class_names is None and all(cell is None or isinstance(cell, int | float) for cell in cells):
-        whole = [int(cell) for cell in cells if cell is not None and cell == cell and abs(cell) < 1 << 31]
-        class_names = tuple(map(str, range(n_classes or max(whole, default=0) + 1)))
+    if not {str(cell) for cell in cells if isinstance(cell, bool)} <= set(class_names or ()):
+        cells = [int(cell) if isinstance(cell, bool) else cell for cell in cells]
+    if class_names is None:
+        numbers = {number_of(cell) for cell in cells if not is_missing(cell)}
+        if None not in numbers and numbers != {-1, 1}:  # -1 and 1 are two classes, in this order
+            whole = [int(number) for number in numbers if number is not None and abs(number) < 1 << 31]
+            class_names = tuple(map(str, range(n_classes or max(whole, default=0) + 1)))
     encoded = encode_labels(cells, class_names, where)
     if n_classes is not None and len(encoded.names) != n_classes:
         raise LabelError(
@@ -355,17 +352,6 @@ def encode_supplied(
             "Name the classes in the order of the columns (--class-names).",
         )
     return encoded
-
-
-def _number(cell: Any) -> int | float | None:
-    """A label as a number, if it is one; NaN for a missing one."""
-    if cell is None or (isinstance(cell, str) and not cell.strip()):
-        return float("nan")
-    try:
-        value = float(cell)
-    except (TypeError, ValueError):
-        return None
-    return int(value) if value.is_integer() else value
 
 
 def _contents(given: Any) -> _Contents:

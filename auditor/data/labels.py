@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,10 @@ import numpy as np
 from auditor.core.errors import EmptyDataError, LabelError
 from auditor.data.reference import nearest
 
+#: How tools write that there is no label, besides with nothing.
+MISSING = frozenset({"nan", "NaN", "NAN", "NaT", "<NA>", "None", "NULL", "null", "N/A", "n/a", "#N/A"})
+#: A text column of numbers that are not whole is a measurement if it has more values than this.
+_FEW = 20
 #: With at least this many rows, a label column with more classes than half the rows is an id or a measurement.
 _ENOUGH_ROWS = 20
 
@@ -58,21 +62,25 @@ def split_names(text: str | Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def encode_labels(
-    values: Sequence[Any] | np.ndarray, class_names: Sequence[str] | None, where: str, missing: int | None = None
+    values: Sequence[Any] | np.ndarray,
+    class_names: Sequence[str] | None,
+    where: str,
+    missing: Collection[str] | None = None,
 ) -> EncodedLabels:
     """Encode labels.
 
     Parameters
     ----------
     values : sequence (n,)
-        Integers, strings or booleans; None, NaN and blank strings are missing labels.
+        Integers, strings or booleans. None, NaN and blank strings are missing labels; and by default the texts of
+        `MISSING`, and -1 beside other numbers that are 0, 1, .. or positions, unless they are class names.
     class_names : sequence of str, optional
-        Integers are then 0-based positions in it and strings must occur in it. Without it the classes are the
-        distinct values, sorted (numbers as numbers).
+        Integers are then 0-based positions in it and strings must occur in it; strings that do not, but are all whole
+        numbers, are positions. Without it the classes are the distinct values, sorted (numbers as numbers).
     where : str
         For messages, e.g. ``"column 'label' of 'x.csv'"``.
-    missing : int
-        Integer that also means "no label" when `class_names` is given; the Hub uses -1.
+    missing : collection of str, optional
+        How a missing label is written, instead of the default.
 
     Raises
     ------
@@ -82,55 +90,86 @@ def encode_labels(
         If no row has a label.
     """
     cells = values.tolist() if isinstance(values, np.ndarray) else list(values)
-    given = {row: cell for row, cell in enumerate(cells) if not _is_missing(cell)}
+    names = None if class_names is None else tuple(class_names)
+    markers = MISSING.difference(names or ()) if missing is None else missing
+    given = {row: cell for row, cell in enumerate(cells) if not is_missing(cell, markers)}
     first: dict[str, tuple[int, Any]] = {}
     for row, cell in given.items():
         first.setdefault(_kind(cell), (row, cell))
-    if not first:
-        raise EmptyDataError(f"{where} holds no labels: all {len(cells)} rows are empty.")
     if len(first) > 1:
         shown = ", ".join(f"{kind} (row {row}: {cell!r})" for kind, (row, cell) in first.items())
         raise LabelError(f"{where} mixes types: {shown}.", "Write all labels as strings or all as integers.")
-    ((kind, (_, cell)),) = first.items()
+    kind, (_, cell) = next(iter(first.items()), ("text", (0, "")))
     if kind == "other":
         raise LabelError(f"{where} holds values that are neither numbers nor strings: {cell!r}.")
-    if kind == "number":
+    if kind != "number":
+        given = {row: str(cell) for row, cell in given.items()}
+    distinct = set(given.values())
+    numbers = {cell: number_of(cell) for cell in distinct}
+    numeric = None not in numbers.values() and not (names and distinct <= set(names))
+    if numeric and (kind == "number" or names is not None or len(distinct) > _FEW):
         for row, cell in given.items():
-            if not np.isfinite(cell) or cell != int(cell):
+            if not isinstance(numbers[cell], int):
                 raise LabelError(
                     f"{where} holds numbers that are not whole: {cell!r} in row {row}. "
                     "Labels are classes, not measurements.",
                     "Name the label column with label=NAME.",
                 )
-        given = {row: int(cell) for row, cell in given.items() if class_names is None or cell != missing}
-    else:
-        given = {row: str(cell) for row, cell in given.items()}
+        if kind == "number" or names is not None:
+            given = {row: numbers[cell] for row, cell in given.items()}
+            numbers = {number: number for number in numbers.values()}
+    if missing is None and numeric and "-1" not in (names or ()):
+        # -1 and 1 are the two classes of many solvers; -1 beside 0, 1, .. is how the Hub writes that there is no label.
+        others = {number for number in numbers.values() if number is not None and number != -1}
+        if names is not None or (len(others) > 1 and min(others) == 0):
+            given = {row: cell for row, cell in given.items() if numbers[cell] != -1}
+    if not given:
+        raise EmptyDataError(f"{where} holds no labels: all {len(cells)} rows are empty.")
     notes: list[str] = []
     places: Mapping[Any, int] | range
-    if class_names is None:
-        distinct = sorted(set(given.values()))
-        if len(given) >= _ENOUGH_ROWS and len(distinct) > len(given) / 2:
+    if names is None:
+        ordered = sorted(set(given.values()), key=lambda cell: (numbers[cell] if numeric else 0, str(cell)))
+        if len(given) >= _ENOUGH_ROWS and len(ordered) > len(given) / 2:
             raise LabelError(
-                f"{where} has {len(distinct)} different values in {len(given)} rows: an id or a measurement, not a "
+                f"{where} has {len(ordered)} different values in {len(given)} rows: an id or a measurement, not a "
                 "class.",
                 "Name the label column with label=NAME.",
             )
-        names, places = tuple(map(str, distinct)), {value: k for k, value in enumerate(distinct)}
+        names, places = tuple(map(str, ordered)), {value: k for k, value in enumerate(ordered)}
         notes = _look_alikes(names)
     else:
-        names = tuple(class_names)
-        places = range(len(names)) if kind == "number" else {name: k for k, name in enumerate(names)}
+        whole = all(isinstance(cell, int) for cell in given.values())
+        places = range(len(names)) if whole else {name: k for k, name in enumerate(names)}
         _refuse_outside(given, places, names, where)
     codes = np.full(len(cells), -1, np.int64)
     codes[list(given)] = [places[cell] for cell in given.values()]
     gone = np.flatnonzero(codes < 0)
     if len(gone):
-        notes.insert(0, f"{where}: {len(gone)} rows without a label were skipped (first: row {gone[0]})")
+        written = list(dict.fromkeys(repr(cells[row]) for row in gone))
+        notes.insert(
+            0,
+            f"{where}: {len(gone)} rows without a label were skipped (first: row {gone[0]}; written as "
+            f"{listed(written, 5)})",
+        )
     return EncodedLabels(codes, names, notes)
 
 
-def _is_missing(cell: Any) -> bool:
-    return cell is None or (isinstance(cell, float) and cell != cell) or (isinstance(cell, str) and not cell.strip())
+def is_missing(cell: Any, markers: Collection[str] = MISSING) -> bool:
+    """Whether a value says that there is no label."""
+    if isinstance(cell, str):
+        return not cell.strip() or cell.strip() in markers
+    return cell is None or cell != cell or str(cell) in markers
+
+
+def number_of(cell: Any) -> int | float | None:
+    """A label as a number, whole ones as int; None if it is none."""
+    try:
+        value = int(cell) if isinstance(cell, int | np.integer) else float(cell)
+    except (TypeError, ValueError):
+        return None
+    if value != value:
+        return None
+    return int(value) if isinstance(value, int) or value.is_integer() else value
 
 
 def _kind(cell: Any) -> str:
@@ -162,9 +201,14 @@ def _refuse_outside(
 
 
 def _look_alikes(names: tuple[str, ...]) -> list[str]:
-    seen: dict[str, str] = {}
-    twins = [(seen.setdefault(" ".join(name.casefold().split()), name), name) for name in names]
-    return [f"classes {twin!r} and {name!r} differ in case or blanks only" for twin, name in twins if twin != name]
+    seen: dict[Any, str] = {}
+    alike = [" ".join(name.casefold().split()) if (number := number_of(name)) is None else number for name in names]
+    twins = [(seen.setdefault(key, name), name) for key, name in zip(alike, names, strict=True)]
+    return [
+        f"classes {twin!r} and {name!r} differ in case or blanks only, or are one number"
+        for twin, name in twins
+        if twin != name
+    ]
 
 
 def listed(names: Sequence[str], limit: int = 12) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from auditor.engine.files import LABEL_KEYS
 
 #: Options that name columns.
 ROLE_OPTIONS = frozenset({"image", "text", "columns", "label", "id", "group", "split_column"})
+#: Columns that pandas makes of a table's index when it is saved; the last ones are also what others call a feature.
+_SAVED_INDEX = re.compile(r"|unnamed: ?\d+(\.\d+)*|__index_level_\d+__|(index|level_\d+)", re.IGNORECASE)
 
 IMAGE_NAMES = ("image", "img", "image_path", "path", "file_name", "filename", "file", "filepath")
 TEXT_NAMES = ("text", "sentence", "content", "review", "document", "body", "comment", "question", "utterance")
@@ -165,17 +168,30 @@ def _features(table: MemoryTable, candidates: Sequence[str], explicit: bool, not
     """Feature columns of a table; what was left out is said."""
     kept: list[str] = []
     left_out: list[str] = []
+    indices: list[str] = []
     for name in candidates:
         kind = table.features.types[name]
         head = table.head(name, _SAMPLE) if kind == "text" else []
         # Names and keys: one category per row tells nothing about other rows.
         too_many = len(head) >= 20 and len(set(head)) > _MOSTLY_DISTINCT * len(head)
         usable = kind in ("number", "bool", "class") or (kind == "text" and (explicit or not too_many))
-        (kept if usable else left_out).append(name)
+        is_index = usable and not explicit and _is_saved_index(table, name)
+        (indices if is_index else kept if usable else left_out).append(name)
     if explicit and left_out:
         raise UsageError(f"columns {', '.join(map(repr, left_out))} hold neither numbers nor categories.")
     if not explicit:
         notes.append(f"feature columns: {', '.join(map(repr, kept))}")
+        if indices:
+            notes.append(
+                f"columns left out (a saved index; name them in columns= to use them): {', '.join(map(repr, indices))}"
+            )
         if left_out:
             notes.append(f"columns left out (neither numbers nor categories): {', '.join(map(repr, left_out))}")
     return tuple(kept)
+
+
+def _is_saved_index(table: MemoryTable, name: str) -> bool:
+    match = _SAVED_INDEX.fullmatch(name)
+    if name in table.features.index or (match and not match[2]):
+        return True
+    return match is not None and all(isinstance(v, int | float) and v == int(v) for v in table.head(name, _SAMPLE))

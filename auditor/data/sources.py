@@ -15,6 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from auditor.core.config import check_unpacked, file_limit
+from auditor.core.errors import AuditorError, UnreadableError
+from auditor.core.files import reading, regular_file
+
+#: Image files beyond this are not read: no image of `auditor.data.decode.MAX_PIXELS` pixels is larger.
+MAX_IMAGE_BYTES = 1 << 30
 #: Row groups kept in memory per source. All of CIFAR-10 is 109 MB.
 CACHE_BYTES = 256 << 20
 
@@ -98,15 +104,41 @@ class FileSource(Source):
 
 
 def _read_file(path: str) -> Content:
-    try:
-        with open(path, "rb") as handle:
-            return handle.read()
-    except FileNotFoundError:
+    if not os.path.exists(path):
         return Unreadable("the file does not exist")
-    except IsADirectoryError:
-        return Unreadable("it is a folder, not a file")
-    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
-        return Unreadable(f"cannot read the file: {getattr(error, 'strerror', None) or error}")
+    try:
+        with open(regular_file(path, MAX_IMAGE_BYTES), "rb") as handle:
+            return handle.read()
+    except OSError as error:
+        return Unreadable(f"cannot read the file: {error.strerror or error}")
+    except UnreadableError as error:
+        return Unreadable(error.what.rstrip("."))
+
+
+def inside(path: str, folder: str) -> bool:
+    """Whether what `path` leads to, links followed, lies in what `folder` leads to."""
+    real, bounds = os.path.realpath(path), os.path.realpath(folder)
+    return real == bounds or real.startswith(os.path.join(bounds, ""))
+
+
+def leaving(paths: Sequence[str], folder: str) -> dict[int, str]:
+    """The positions of absolute `paths` that lead out of `folder`, by their text or by a link, each with the reason.
+
+    Data from somebody else must not pick files of this machine.
+    """
+    real_of: dict[str, str] = {}
+    bounds = os.path.join(os.path.realpath(folder), "")
+    refused = {}
+    for k, path in enumerate(paths):
+        above, name = os.path.split(path)
+        if above not in real_of:
+            real_of[above] = os.path.realpath(above)
+        real = os.path.join(real_of[above], name)
+        if os.path.islink(real):
+            real = os.path.realpath(real)
+        if not real.startswith(bounds):
+            refused[k] = f"it leads out of the folder {folder!r}, to {real!r}; give root= to allow it"
+    return refused
 
 
 @dataclass(frozen=True)
@@ -121,11 +153,67 @@ class ColumnFile:
         return self.path.endswith(".parquet")
 
 
+#: Bytes of one value of a parquet column once it is unpacked, where it is not 8.
+_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4}
+#: Texts that could not take more than this, whatever their dictionaries hold, are read without a second look.
+_HARMLESS = 256 << 20
+
+
+def read_parquet(path: str, columns: Sequence[str] | None = None, group: int | None = None) -> Any:
+    """Rows of a parquet file, or of one row group, as an Arrow table.
+
+    Raises
+    ------
+    UnreadableError
+        If it is damaged.
+    MemoryGuardError
+        If it takes more than ``max_file_mb`` once it is unpacked; told before it is.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with reading(path, "parquet"):
+        file = pq.ParquetFile(path, memory_map=True)  # not read_table, which guesses partitions from folder names
+        groups = range(file.num_row_groups) if group is None else [group]
+        chunks = [file.metadata.row_group(g).column(c) for g in groups for c in range(file.metadata.num_columns)]
+        if columns is not None:
+            chunks = [c for c in chunks if c.path_in_schema.split(".")[0] in {name.split(".")[0] for name in columns}]
+        sizes = [max(c.total_uncompressed_size, _WIDTHS.get(c.physical_type, 8) * c.num_values) for c in chunks]
+        check_unpacked(path, sum(sizes))
+        # One long text of a dictionary may stand for any number of values, so these are counted before they are made.
+        texts = [c for c in chunks if c.physical_type == "BYTE_ARRAY" and c.has_dictionary_page]
+        if sum(c.num_values * c.total_uncompressed_size for c in texts) <= _HARMLESS:
+            return file.read_row_groups(list(groups), columns=columns)
+        if any("." in c.path_in_schema for c in texts):  # Arrow reads no dictionaries inside structs
+            step = max(1, _HARMLESS // max(c.total_uncompressed_size for c in texts))
+            batches, size, limit = [], 0, file_limit()
+            for batch in file.iter_batches(step, list(groups), columns):
+                check_unpacked(path, size := size + batch.nbytes, limit)
+                batches.append(batch)
+            return pa.Table.from_batches(batches)
+        wanted = file.schema_arrow
+        file = pq.ParquetFile(path, memory_map=True, read_dictionary=sorted({c.path_in_schema for c in texts}))
+        table = file.read_row_groups(list(groups), columns=columns)
+        check_unpacked(path, sum(_text_bytes(chunk) for column in table.columns for chunk in column.chunks))
+        return table.cast(pa.schema([wanted.field(name) for name in table.column_names], table.schema.metadata))
+
+
+def _text_bytes(array: Any) -> int:
+    """Bytes of the texts that stand in a dictionary, once each value has its own."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_dictionary(array.type) or pa.types.is_primitive(array.type.value_type):
+        return 0
+    return pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0
+
+
 class ColumnSource(Source):
     """A bytes column (or a ``{bytes, path}`` struct column, as the Hub stores images) over several files.
 
     Parquet is read a row group at a time and Arrow files are memory-mapped, so the column may be larger than
-    memory. A path inside the data is never followed: data from others must not choose files of this machine.
+    memory. A path inside the data is followed inside `root` only: data from others must not choose files of this
+    machine.
 
     Parameters
     ----------
@@ -134,11 +222,15 @@ class ColumnSource(Source):
     column : str
     rows : int64 array, optional
         Position -> row; default all rows.
+    root : str, optional
+        Folder of the images that are named by a path and not stored.
     """
 
-    def __init__(self, files: Sequence[ColumnFile], column: str, rows: np.ndarray | None = None) -> None:
+    def __init__(
+        self, files: Sequence[ColumnFile], column: str, rows: np.ndarray | None = None, root: str | None = None
+    ) -> None:
         self.files = tuple(files)
-        self.column = column
+        self.column, self.root = column, root
         self.starts = np.cumsum([0, *(file.rows for file in self.files)])
         self.rows = np.arange(self.starts[-1]) if rows is None else np.asarray(rows, dtype=np.int64)
         self._chunks: OrderedDict[tuple[int, int], Any] = OrderedDict()
@@ -146,7 +238,7 @@ class ColumnSource(Source):
         self._open: dict[int, tuple[Any, np.ndarray]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"files": self.files, "column": self.column, "rows": self.rows}
+        return {"files": self.files, "column": self.column, "rows": self.rows, "root": self.root}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
@@ -155,7 +247,7 @@ class ColumnSource(Source):
         return len(self.rows)
 
     def take(self, positions: np.ndarray) -> ColumnSource:
-        return ColumnSource(self.files, self.column, self.rows[positions])
+        return ColumnSource(self.files, self.column, self.rows[positions], self.root)
 
     def read(self, positions: np.ndarray) -> Iterator[tuple[int, Content]]:
         wanted = self.rows[positions]
@@ -170,8 +262,10 @@ class ColumnSource(Source):
             if isinstance(chunk, Unreadable):
                 yield int(k), chunk
                 continue
-            value = chunk[local - int(bounds[group])]
-            yield int(k), value.as_py() if value.is_valid else Unreadable("no bytes are stored for this item")
+            stored, paths = chunk
+            at = local - int(bounds[group])
+            path = None if stored[at].is_valid or paths is None else paths[at].as_py()
+            yield int(k), self._followed(path) if not stored[at].is_valid else stored[at].as_py()
 
     def _opened(self, index: int) -> tuple[Any, np.ndarray]:
         if index not in self._open:
@@ -189,37 +283,52 @@ class ColumnSource(Source):
             self._open[index] = (handle, np.cumsum([0, *sizes]))
         return self._open[index]
 
+    def _followed(self, path: str | None) -> Content:
+        """The image that is named and not stored."""
+        if not path or self.root is None:
+            return Unreadable("no bytes are stored for this item")
+        full = os.path.abspath(os.path.join(self.root, path))
+        refused = leaving([full], self.root)
+        return Unreadable(refused[0]) if refused else _read_file(full)
+
     def _group(self, index: int, group: int) -> Any:
         key = (index, group)
         if key in self._chunks:
             self._chunks.move_to_end(key)
             return self._chunks[key]
         handle, _ = self._opened(index)
+        file = self.files[index]
         try:
-            if self.files[index].is_parquet:
-                column = handle.read_row_group(group, columns=[self.column]).column(self.column).combine_chunks()
+            if file.is_parquet:
+                table = read_parquet(file.path, [self.column], group)
+                if self.column not in table.column_names:
+                    raise UnreadableError(f"{file.path!r} has no column {self.column!r}.")
+                column = table.column(self.column).combine_chunks()
             else:
                 column = handle.chunk(group)
-        except (OSError, ValueError) as error:  # Arrow's own errors are one of the two
+        except AuditorError as error:
             # The footer was whole, the rows are not: one damaged row group must not hide the others.
-            damaged = Unreadable(f"its part of {os.path.basename(self.files[index].path)!r} is damaged: {error}")
+            damaged = Unreadable(f"its part of {os.path.basename(file.path)!r} cannot be read: {error.what}")
             self._chunks[key] = damaged
             return damaged
         chunk = _bytes_of(column)
         self._chunks[key] = chunk
-        self._cached += chunk.nbytes
+        self._cached += chunk[0].nbytes
         while self._cached > CACHE_BYTES and len(self._chunks) > 1:
-            self._cached -= getattr(self._chunks.popitem(last=False)[1], "nbytes", 0)
+            dropped = self._chunks.popitem(last=False)[1]
+            self._cached -= 0 if isinstance(dropped, Unreadable) else dropped[0].nbytes
         return chunk
 
 
-def _bytes_of(column: Any) -> Any:
+def _bytes_of(column: Any) -> tuple[Any, Any]:
+    """The encoded images of a column and, of a struct, their paths."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     if isinstance(column, pa.ChunkedArray):
         column = pa.concat_arrays(column.chunks)
-    if pa.types.is_struct(column.type):
-        import pyarrow.compute as pc
-
-        return pc.struct_field(column, "bytes")  # unlike .field(), nulls of the struct itself stay null
-    return column
+    if not pa.types.is_struct(column.type):
+        return column, None
+    # Unlike .field(), nulls of the struct itself stay null.
+    paths = pc.struct_field(column, "path") if column.type.get_field_index("path") >= 0 else None
+    return pc.struct_field(column, "bytes"), paths

@@ -19,7 +19,7 @@ from auditor.data.tables import read_table
 class _Table(FormOfReference):
     """A table in one file; ids are row numbers of the file (first row 0) or the id column."""
 
-    options = ROLE_OPTIONS | {"classes", "root"}
+    options = ROLE_OPTIONS | {"classes", "missing", "root"}
 
     def _columns(self, path: Path, options: Mapping[str, str]) -> MemoryTable:
         return MemoryTable(read_table_of(path, options))
@@ -39,7 +39,7 @@ class _Table(FormOfReference):
 
 def read_table_of(path: Path, options: Mapping[str, str]) -> Any:
     """The Arrow table of a text file, columns that hold ids, paths or texts as text; `options` as of a reference."""
-    strings = [options[k] for k in ("id", "image", "text", "group") if k in options]
+    strings = [options[k] for k in ("id", "image", "text", "group", "label") if k in options]
     return read_table(path, strings, **{k: options[k] for k in ("delimiter", "encoding") if k in options})
 
 
@@ -65,4 +65,4 @@ class Parquet(_Table):
     example = "parquet:///data/x.parquet?image=img&label=y"
 
     def _columns(self, path: Path, options: Mapping[str, str]) -> MemoryTable:
-        return FileTable([SplitFiles("all", (parquet_file(path),))])
+        return FileTable([SplitFiles("all", (parquet_file(path),))], options.get("root", str(path.parent)))

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from auditor.core.config import check_unpacked
 from auditor.core.errors import EmptyDataError, LabelError, UnreadableError, UsageError
+from auditor.core.files import reading, regular_file
 from auditor.data.columns import parquet_file, read_rows
 
-#: CSV columns of these names are kept as text: an id "0007" must not become 7.
+#: CSV columns of these names, and labels, are kept as text: an id "0007" must not become 7, nor a class 1E5 100000.
 STRING_NAMES = frozenset({"id", "item_id", "uuid", "text", "path", "image", "image_path", "file_name", "filename"})
 
-_CHANGED = re.compile(r"Column\(/([^/)]+).*\) changed from (\w+) to (\w+)(?: in row (\d+))?")
+#: Rows from which the delimiter and the decimal mark of a CSV file are told.
+_SAMPLED_ROWS, _SAMPLED_BYTES = 200, 1 << 18
+_DELIMITERS = (",", ";", "\t", "|")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*(,\d+)?([eE][+-]?\d+)?")
 
 
 def table_suffix(path: Path) -> str:
@@ -44,13 +54,16 @@ def read_table(path: Path, strings: Sequence[str] = (), **options: str) -> Any:
         If a column of a JSON Lines file mixes types.
     """
     suffix = table_suffix(path)
-    _check_file(path)
+    if not regular_file(path).stat().st_size:
+        raise EmptyDataError(f"{str(path)!r} is empty (0 bytes).")
     if suffix == ".parquet":
         table = read_rows(parquet_file(path))
     elif suffix in (".jsonl", ".ndjson"):
+        _check_size(path)
         table = _read_jsonl(path)
     else:
-        table = _read_csv(path, strings, csv_delimiter(path, options), options.get("encoding", "utf8"))
+        _check_size(path)
+        table = _read_csv(path, strings, options)
     if table.num_rows == 0:
         raise EmptyDataError(f"{str(path)!r} has no rows.")
     if repeated := sorted(name for name in table.column_names if table.column_names.count(name) > 1):
@@ -58,35 +71,47 @@ def read_table(path: Path, strings: Sequence[str] = (), **options: str) -> Any:
     return table
 
 
-def _check_file(path: Path) -> None:
-    try:
-        with open(path, "rb") as handle:
-            empty = not handle.read(1)
-    except FileNotFoundError as error:
-        raise UnreadableError(f"{str(path)!r} does not exist.", "Check the path.") from error
-    except OSError as error:
-        raise UnreadableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
-    if empty:
-        raise EmptyDataError(f"{str(path)!r} is empty (0 bytes).")
-
-
-def _read_csv(path: Path, strings: Sequence[str], delimiter: str, encoding: str) -> Any:
+def _unpacked(path: Path, limit: int | None = None) -> bytes:
+    """The first `limit` bytes of a text file, or all, unpacked."""
     import pyarrow as pa
-    from pyarrow import csv
 
-    if len(delimiter) != 1:
-        raise UsageError(f"delimiter {delimiter!r} is not one character.")
-    text = dict.fromkeys([*STRING_NAMES, *strings], pa.string())
+    with reading(path, "a text file"), pa.input_stream(str(path)) as stream:
+        return bytes(stream.read(limit))
+
+
+def _check_size(path: Path) -> None:
+    import pyarrow as pa
+
+    size = path.stat().st_size
+    check_unpacked(path, size)
+    if path.suffix.lower() != table_suffix(path):
+        with reading(path, "a packed file"), pa.input_stream(str(path)) as stream:
+            while block := stream.read(1 << 24):
+                check_unpacked(path, size := size + len(block))
+
+
+def _read_csv(path: Path, strings: Sequence[str], options: Mapping[str, str]) -> Any:
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    from auditor.engine.files import LABEL_KEYS
+
+    encoding, form = options.get("encoding", "utf8"), csv_form(path, options)
+    texts = {
+        name for name in form.names if name in strings or name.lower() in STRING_NAMES or name.lower() in LABEL_KEYS
+    }
     try:
-        table = csv.read_csv(
+        table = arrow_csv.read_csv(
             path,
-            read_options=csv.ReadOptions(encoding=encoding),
+            read_options=arrow_csv.ReadOptions(encoding=encoding),
             # Texts hold line breaks; without this option the parser splits rows at them.
-            parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=csv.ConvertOptions(column_types=text, strings_can_be_null=False),
+            parse_options=arrow_csv.ParseOptions(delimiter=form.delimiter, newlines_in_values=True),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(texts, pa.string()),
+                strings_can_be_null=False,
+                decimal_point=form.decimal_mark,
+            ),
         )
-    except LookupError as error:
-        raise UsageError(f"unknown encoding {encoding!r}.") from error
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         if "UTF8" in str(error) or isinstance(error, UnicodeDecodeError):
             raise _not_utf8(path, encoding) from error
@@ -96,22 +121,59 @@ def _read_csv(path: Path, strings: Sequence[str], delimiter: str, encoding: str)
     return table
 
 
-def csv_delimiter(path: Path, options: Mapping[str, str]) -> str:
-    """The one asked for; a tab for ``.tsv``; a semicolon where a header of one column holds one; else a comma."""
-    import pyarrow as pa
-    from pyarrow import csv
+@dataclass(frozen=True)
+class CsvForm:
+    """How a CSV file is written: its delimiter, its decimal mark, and the names of its columns."""
 
-    if "delimiter" in options:
-        return options["delimiter"]
-    if table_suffix(path) == ".tsv":
-        return "\t"
-    read_options = csv.ReadOptions(encoding=options.get("encoding", "utf8"))
+    delimiter: str
+    decimal_mark: str
+    names: tuple[str, ...]
+
+
+def csv_form(path: Path, options: Mapping[str, str]) -> CsvForm:
+    """The form of a CSV file, told from its first rows where `options` do not say it.
+
+    The delimiter is a tab for ``.tsv``, else that of comma, semicolon, tab and bar which gives all rows as many fields
+    as the header, the most; else a comma. Decimal commas are read where the delimiter is none, and some column holds
+    such numbers only.
+
+    Raises
+    ------
+    UsageError
+        For an unknown encoding, or a delimiter of several characters.
+    """
+    encoding, delimiter = options.get("encoding", "utf8"), options.get("delimiter")
+    if delimiter is not None and len(delimiter) != 1:
+        raise UsageError(f"delimiter {delimiter!r} is not one character.")
+    raw = _unpacked(path, _SAMPLED_BYTES)
     try:
-        with csv.open_csv(path, read_options, csv.ParseOptions(newlines_in_values=True)) as reader:
-            names = reader.schema.names
-    except (pa.ArrowException, LookupError, UnicodeDecodeError, OSError):
-        return ","  # whoever reads the table says what is wrong
-    return ";" if len(names) == 1 and ";" in names[0] else ","
+        text = raw.decode(encoding, "replace").removeprefix("\ufeff")
+    except LookupError as error:
+        raise UsageError(f"unknown encoding {encoding!r}.") from error
+    if len(raw) == _SAMPLED_BYTES:
+        text = text[: text.rfind("\n") + 1]
+    if delimiter is None and table_suffix(path) == ".tsv":
+        delimiter = "\t"
+    samples = {mark: _rows(text, mark) for mark in (_DELIMITERS if delimiter is None else (delimiter,))}
+    wide = {mark: rows for mark, rows in samples.items() if rows and len(rows[0]) > 1}
+    fits = {mark: len(rows[0]) for mark, rows in wide.items() if all(len(row) == len(rows[0]) for row in rows)}
+    best = max(fits, key=lambda mark: fits[mark], default=next(iter(wide or samples)))
+    rows = samples[best]
+    columns = list(zip(*rows[1:], strict=False)) if best != "," else []
+    commas = any(
+        any("," in cell for cell in column) and all(_DECIMAL_COMMA.fullmatch(cell) for cell in column)
+        for column in columns
+    )
+    return CsvForm(best, "," if commas else ".", tuple(rows[0]) if rows else ())
+
+
+def _rows(text: str, delimiter: str) -> list[list[str]]:
+    """The first records of a CSV text; none where it cannot be taken apart so."""
+    try:
+        records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        return [record for record in islice(records, _SAMPLED_ROWS) if record]
+    except csv.Error:
+        return []  # whoever reads the table says what is wrong
 
 
 def _not_utf8(path: Path, encoding: str) -> UnreadableError:
@@ -121,20 +183,33 @@ def _not_utf8(path: Path, encoding: str) -> UnreadableError:
 
 
 def _read_jsonl(path: Path) -> Any:
+    """A table of the objects, one a line. Not by Arrow's own reader, which some texts of four bytes bring down."""
     import pyarrow as pa
-    from pyarrow import json
 
-    try:
-        return json.read_json(path)
-    except (pa.ArrowException, OSError) as error:
-        if match := _CHANGED.search(str(error)):
-            column, first, second, row = match.groups()
-            raise LabelError(
-                f"{str(path)!r}: column {column!r} mixes types: {first} and then {second}"
-                f"{'' if row is None else f' in row {row}'}.",
-                "Write all its values as strings or all as numbers.",
-            ) from error
-        raise UnreadableError(f"{str(path)!r} is not readable as JSON Lines: {one_line(error)}.") from error
+    with reading(path, "JSON Lines"):
+        rows = [json.loads(line) for line in _unpacked(path).split(b"\n") if line.strip()]
+        strange = next((k for k, row in enumerate(rows) if not isinstance(row, dict)), None)
+        if strange is not None:
+            raise ValueError(f"row {strange} is no object with a value for each column")
+        columns = {}
+        for name in dict.fromkeys(name for row in rows for name in row):
+            values = [row.get(name) for row in rows]
+            try:
+                columns[name] = pa.array(values)
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                first = dict(reversed([(_JSON_KINDS[type(v)], k) for k, v in enumerate(values) if v is not None]))
+                held = sorted((row, kind) for kind, row in first.items())
+                if len(held) < 2:
+                    raise
+                raise LabelError(
+                    f"{str(path)!r}: column {name!r} mixes types: "
+                    f"{' and then '.join(kind for _, kind in held)} in row {held[1][0]}.",
+                    "Write all its values as strings or all as numbers.",
+                ) from error
+        return pa.table(columns)
+
+
+_JSON_KINDS = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
 
 
 def one_line(error: BaseException) -> str:

@@ -26,7 +26,9 @@ class FolderTarget(Target):
     def __init__(self, opening: Opening) -> None:
         super().__init__(opening, "label")
         self.folder = opening.reference.path
-        self.found = scan(self.folder, [])
+        options = opening.reference.options
+        self.found = scan(self.folder, [], options)
+        self.layout = {k: v for k, v in options.items() if k == "layout"}
         home = self.memory.extra.get("moved", {})
         self.keys = np.array([home.get(_text(f.relative), _text(f.relative)) for f in self.found])
         #: Class name as shown -> folder name as it is on disk, which need not be valid Unicode.
@@ -59,7 +61,7 @@ class FolderTarget(Target):
             copy_file(self.folder / source[key], out / _DROPPED / _raw(key), link)
         self._copy_the_rest(out, link)
         write_multi_file(out, edit.multi, places)
-        return {}, {"moved": moved}, {"scheme": "folder", "path": ".", "options": {}}
+        return {}, {"moved": moved}, {"scheme": "folder", "path": ".", "options": self.layout}
 
     def _destination(self, key: str, found: FoundFile, label: str) -> str:
         """Path of a moved image: home if it goes back there, else the same place below the other class."""

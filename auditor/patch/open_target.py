@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,19 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import DataError
-from auditor.data.build import encode_label_column
+from auditor.data.build import roles_and_labels
 from auditor.data.columns import FileTable, MemoryTable, SplitFiles, parquet_file
 from auditor.data.hub import local_splits, remote_splits
 from auditor.data.intake import encode_supplied, read_labels
 from auditor.data.kinds import ImageDataset
-from auditor.data.labels import split_names
+from auditor.data.labels import MISSING, listed, number_of, split_names
 from auditor.data.locate import search_folders
 from auditor.data.open import DATASETS, open_dataset
 from auditor.data.reference import Reference, parse_reference
-from auditor.data.roles import Roles, choose_roles
+from auditor.data.roles import Roles
 from auditor.data.sources import ColumnFile, ColumnSource
 from auditor.data.table import read_table_of
-from auditor.data.tables import csv_delimiter
+from auditor.data.tables import csv_form
 from auditor.patch.copies import CopyState, copy_state
 from auditor.patch.folder_target import FolderTarget
 from auditor.patch.parquet_rows import AddedColumn, ParquetRows
@@ -93,23 +93,37 @@ def _reference_of(root: Path, state: CopyState, settings: Settings) -> tuple[Ref
     return Reference(about["scheme"], str(place), options), settings
 
 
-def _columns(opening: Opening, table: MemoryTable, where: str) -> tuple[Roles, Callable[[str], Any], np.ndarray]:
-    """The roles, how a class name is stored in the label column, and the row of the files behind each item: rows
-    without a label are no items."""
-    options = opening.reference.options
-    roles = choose_roles(table, options, where)
-    encoded = encode_label_column(table, roles.label, options, where)
+def _columns(opening: Opening, table: MemoryTable, where: str) -> tuple[Roles, np.ndarray]:
+    """The roles, and the row of the files behind each item: rows without a label are no items."""
+    roles, encoded = roles_and_labels(table, opening.reference.options, where)
     if not np.array_equal(encoded.codes[encoded.present], opening.dataset.labels):
         raise DataError(f"the files of {opening.dataset.name!r} changed while they were read.", "Try again.")
-    described = split_names(options.get("classes")) or table.features.classes.get(roles.label)
-    sample = next(iter(table.head(roles.label, 1)), None)
-    value: Callable[[str], Any] = str
+    return roles, encoded.present
+
+
+def _spelling(table: MemoryTable, label: str, options: Mapping[str, str]) -> Callable[[str], Any]:
+    """How a class name is stored in the label column of one file."""
+    described = split_names(options.get("classes")) or table.features.classes.get(label)
+    cells = [] if table.features.types.get(label, "null") == "null" else table.head(label, len(table))
+    sample = next(iter(cells), None)
+
+    def number(name: str) -> int:
+        if described is None:
+            return int(name)
+        if name not in described:
+            raise DataError(
+                f"column {label!r} of one of the files has no class {name!r}; it describes {listed(described)}."
+            )
+        return described.index(name)
+
     if isinstance(sample, bool):
-        value = lambda name: name == "True"  # noqa: E731
-    elif isinstance(sample, int | float):
-        number = type(sample)
-        value = lambda name: number(name if described is None else described.index(name))  # noqa: E731
-    return roles, value, encoded.present
+        return lambda name: name == "True"
+    if isinstance(sample, int | float):
+        return lambda name: type(sample)(number(name))
+    if described is not None and sample is not None and not set(cells) <= {*described, *MISSING}:
+        written = {number_of(cell): cell for cell in reversed(cells)}  # positions as texts: 007 stays 007
+        return lambda name: written.get(number(name), str(number(name)))
+    return str
 
 
 def _remembered(opening: Opening, name: str) -> dict[str, Any] | None:
@@ -168,13 +182,15 @@ def _hub(opening: Opening) -> Target:
     if not splits:
         name = reference.location if folder is None else str(folder.absolute())
         splits = remote_splits(name, reference.options, settings)
-    roles, value, kept = _columns(opening, FileTable(splits), repr(opening.dataset.name))
+    roles, kept = _columns(opening, FileTable(splits), repr(opening.dataset.name))
     files = []
     for split in splits:
         for number, file in enumerate(split.files):
             name = f"data/{split.split}-{number:05d}-of-{len(split.files):05d}.parquet"
             if file.is_parquet and folder is not None:
                 name = Path(file.path).relative_to(folder.absolute()).as_posix()
+            own = FileTable([SplitFiles(split.split, (file,))])
+            value = _spelling(own, roles.label, reference.options)
             files.append(ParquetRows([file], name, roles.label, value, _remembered(opening, name)))
     opens = {"scheme": "hf", "path": ".", "options": _pinned(reference.options, roles)}
     return RowTarget(
@@ -185,7 +201,9 @@ def _hub(opening: Opening) -> Target:
 def _parquet(opening: Opening) -> Target:
     path = opening.reference.path.absolute()
     file = parquet_file(path)
-    roles, value, kept = _columns(opening, FileTable([SplitFiles("all", (file,))]), repr(str(path)))
+    table = FileTable([SplitFiles("all", (file,))])
+    roles, kept = _columns(opening, table, repr(str(path)))
+    value = _spelling(table, roles.label, opening.reference.options)
     rows = ParquetRows([file], path.name, roles.label, value, _remembered(opening, path.name))
     opens = _opens(opening.reference, roles)
     return RowTarget(opening, roles.label, [rows], _place(kept, [file]), opens)
@@ -194,11 +212,12 @@ def _parquet(opening: Opening) -> Target:
 def _text_table(opening: Opening) -> Target:
     path, options, state = opening.reference.path.absolute(), opening.reference.options, opening.state
     table = MemoryTable(read_table_of(path, options))
-    roles, value, kept = _columns(opening, table, repr(str(path)))
+    roles, kept = _columns(opening, table, repr(str(path)))
+    value = _spelling(table, roles.label, options)
     is_csv = opening.reference.scheme == "csv"
     rows: CsvRows | JsonlRows
     if is_csv:
-        encoding, delimiter = options.get("encoding", "utf8"), csv_delimiter(path, options)
+        encoding, delimiter = options.get("encoding", "utf8"), csv_form(path, options).delimiter
         rows = CsvRows(path, path.name, encoding, roles.label, lambda name: str(value(name)), delimiter=delimiter)
     else:
         owns = state is not None and bool(state.multi)

@@ -6,11 +6,7 @@ import numpy as np
 
 from auditor.quality.base import Findings, NotApplicable, check, joined, share_of
 from auditor.quality.subject import Subject
-
-#: Fewest items of each class that is predicted, and items drawn.
-FEWEST, DRAWN = 10, 20_000
-SEED = 0
-LEAVES = 64
+from auditor.stats.predictability import FEWEST, TELLING, predictability
 
 
 @check("DQ403", "info", "values of the item are missing")
@@ -54,26 +50,23 @@ def constant_columns(subject: Subject, share: float = 0.999) -> Findings | NotAp
 
 
 @check("DQ602", "error", "a column alone gives the label away")
-def target_leakage(subject: Subject, accuracy: float = 0.99) -> Findings | NotApplicable:
+def target_leakage(subject: Subject, accuracy: float = TELLING) -> Findings | NotApplicable:
     """Columns that predict the label alone, out of sample, with balanced accuracy of at least `accuracy`.
 
-    One small tree on one column, cross-validated; categories by their code. A row number of a sorted
-    file counts as well: it would be learned.
+    One small tree on one column, cross-validated; categories by their code. Row numbers of a sorted file that were
+    found so when the data were opened are no columns here.
     """
     if subject.frame is None:
         return NotApplicable(f"the items have no columns ({subject.modality})")
     rows = subject.looked_at
-    large = np.flatnonzero(np.bincount(subject.labels[rows], minlength=len(subject.class_names)) >= FEWEST)
-    if len(large) < 2:
-        return NotApplicable(f"fewer than two classes have {FEWEST} items")
-    rows = rows[np.isin(subject.labels[rows], large)]
-    if len(rows) > DRAWN:
-        rows = np.sort(np.random.default_rng(SEED).choice(rows, DRAWN, replace=False))
-    scores = {}
+    scores: dict[str, float] = {}
     for name in subject.frame.columns:
         column = subject.frame[name].iloc[rows]
         values = column.cat.codes if column.dtype == "category" else column
-        scores[str(name)] = _predictability(values.to_numpy(np.float64), subject.labels[rows])
+        score = predictability(values.to_numpy(np.float64), subject.labels[rows])
+        if score is None:
+            return NotApplicable(f"fewer than two classes have {FEWEST} items")
+        scores[str(name)] = score
     telling = {name: round(score, 4) for name, score in scores.items() if score >= accuracy}
     facts = {"columns": telling, "n_columns": len(scores)}
     if telling:
@@ -82,18 +75,3 @@ def target_leakage(subject: Subject, accuracy: float = 0.99) -> Findings | NotAp
     best = max(scores, key=lambda name: scores[name]) if scores else ""
     top = f"; the best, {best!r}, reaches {scores[best]:.3f}" if scores else ""
     return Findings(f"no column gives the label away{top}", facts=facts, found=False)
-
-
-def _predictability(values: np.ndarray, labels: np.ndarray) -> float:
-    """Balanced accuracy, out of sample, of a small tree that sees one column."""
-    from sklearn.metrics import balanced_accuracy_score
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-    from sklearn.tree import DecisionTreeClassifier
-
-    # A tree sees nothing but the order of the values; ranks keep it where values are infinite or beyond float32.
-    absent = np.isnan(values)
-    ranks = np.unique(np.where(absent, 0.0, values), return_inverse=True)[1]
-    tree = DecisionTreeClassifier(max_leaf_nodes=LEAVES, min_samples_leaf=2, random_state=SEED)
-    folds = StratifiedKFold(3, shuffle=True, random_state=SEED)
-    predicted = cross_val_predict(tree, np.column_stack([ranks, absent]), labels, cv=folds)
-    return float(balanced_accuracy_score(labels, predicted))

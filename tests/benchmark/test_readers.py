@@ -182,7 +182,8 @@ def test_a_table_of_several_models_and_one_of_probabilities(tmp_path: Path) -> N
         ([f"x{k}" for k in range(N)], TOP.tolist(), "not known what the rows are called"),
         (list(range(N)), [*TOP[:-1].tolist(), "lynx"], "no class number"),
         (list(range(N)), [*TOP[:-1].tolist(), 1.5], "1.5"),
-        (list(range(N)), [*TOP[:-1].tolist(), -1], "label -1 in row 29 is outside"),
+        (list(range(N)), [*TOP[:-1].tolist(), -2], "label -2 in row 29 is outside"),
+        (list(range(N)), [*TOP[:-1].tolist(), -1], "the label of row 29 is missing"),
     ],
 )
 def test_wrong_tables_are_refused(ids: list[object], labels: list[object], message: str, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ def test_precedence_flag_environment_file_default(tmp_path: Path) -> None:
     assert only_file.runs_dir == tmp_path / "from-file"
     assert only_file.data_dirs == (tmp_path / "a", tmp_path / "b")
     assert only_file.origin["offline"] == "default"
+    assert load_settings(environ={"AUDITOR_MAX_FILE_MB": "7"}, cwd=inner).max_file_mb == 7
     env = {"AUDITOR_RUNS_DIR": "/env", "AUDITOR_DATA_DIR": "/x:/y"}
     both = load_settings(environ=env, cwd=inner)
     assert both.runs_dir == Path("/env")
@@ -41,6 +42,8 @@ def test_pyproject_table_is_read(tmp_path: Path) -> None:
         ("offline = 'maybe'", "offline must be true or false"),
         ("= broken", "cannot read"),
         ("runs_dir = 3", "runs_dir must be a path"),
+        ("max_file_mb = 0", "max_file_mb must be a whole number of MiB, not 0"),
+        ("max_file_mb = 'much'", "max_file_mb must be a whole number"),
     ],
 )
 def test_wrong_files_are_refused(tmp_path: Path, text: str, match: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auditor.core.errors import StorageError, UnreadableError, UnsafeFileError
+from auditor.core.errors import MemoryGuardError, StorageError, UnreadableError, UnsafeFileError
 from auditor.core.files import atomic_path, atomic_write, json_value, load_npy, load_npz, read_json, write_json
 
 
@@ -118,3 +118,20 @@ def test_a_document_with_nan_in_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", {"a": float("nan")})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["archive", "json"])
+def test_what_unpacks_to_far_more_is_refused(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUDITOR_MAX_FILE_MB", "1")
+    path = tmp_path / "x"
+    if kind == "archive":
+        np.savez_compressed(path, small=np.zeros(3), large=np.zeros(1 << 20))
+        path = path.with_suffix(".npz")
+        assert path.stat().st_size < 1 << 15
+        assert load_npz(path, ["small"])["small"].tolist() == [0, 0, 0]
+    else:
+        path.write_text("[" + "0," * (1 << 20) + "0]")
+    with pytest.raises(MemoryGuardError, match="max_file_mb is 1"):
+        (load_npz if kind == "archive" else read_json)(path)
+    monkeypatch.setenv("AUDITOR_MAX_FILE_MB", "9")
+    assert (load_npz if kind == "archive" else read_json)(path)

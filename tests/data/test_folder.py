@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from auditor.core.config import Settings
-from auditor.core.errors import LabelError, UnreadableError
+from auditor.core.errors import LabelError, UnreadableError, UsageError
 from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME, ImageDataset
 from auditor.data.open import open_dataset
 from tests.data.conftest import encode, noise
@@ -16,7 +17,7 @@ from tests.data.conftest import encode, noise
 Make = Callable[..., Path]
 
 
-def opened(root: Path, settings: Settings, **options: str) -> ImageDataset:
+def opened(root: Path, settings: Settings, /, **options: str) -> ImageDataset:
     data = open_dataset(root, settings, **options)
     assert isinstance(data, ImageDataset)
     return data
@@ -46,6 +47,142 @@ def test_train_and_test_above_the_classes(settings: Settings, make_folder: Make)
 def test_a_class_called_test_beside_others_is_a_class(settings: Settings, make_folder: Make) -> None:
     data = opened(make_folder({"test/1.png": noise(0), "cat/1.png": noise(1)}), settings)
     assert data.class_names == ("cat", "test")
+
+
+def pictures(*folders: str, n: int = 2) -> dict[str, np.ndarray]:
+    return {f"{folder}/{k}.png": noise(k) for folder in folders for k in range(n)}
+
+
+@pytest.mark.parametrize(
+    ("beside", "note"),
+    [
+        ({"__MACOSX/train/._1.png": b"x"}, "folders without images: __MACOSX"),
+        ({"docs/readme.md": b"x"}, "folders without images: docs"),
+        ({"logo.png": noise(9)}, "1 images outside class folders were passed over (first: logo.png)"),
+    ],
+)
+def test_folders_without_images_have_no_say_in_what_the_tops_are(
+    settings: Settings, make_folder: Make, beside: dict[str, bytes], note: str
+) -> None:
+    data = opened(make_folder({**pictures("train/cat", "train/dog", "test/cat", "test/dog"), **beside}), settings)
+    assert data.class_names == ("cat", "dog")
+    assert list(dict.fromkeys(data.items.splits)) == ["train", "test"]
+    assert note in data.notes
+
+
+@pytest.mark.parametrize(
+    ("tops", "splits"),
+    [
+        (("training_set", "test_set"), ["train", "test"]),
+        (("seg_train", "seg_test"), ["train", "test"]),
+        (("Training", "Testing"), ["Training", "Testing"]),
+        (("fold1", "fold2", "fold3"), ["fold1", "fold2", "fold3"]),
+        (("train_images", "val-data"), ["train", "val"]),
+        (("train1", "train2"), ["train1", "train2"]),
+    ],
+)
+def test_longer_names_of_splits(
+    settings: Settings, make_folder: Make, tops: tuple[str, ...], splits: list[str]
+) -> None:
+    data = opened(make_folder(pictures(*(f"{top}/{c}" for top in tops for c in ("cat", "dog")))), settings)
+    assert data.class_names == ("cat", "dog")
+    assert list(dict.fromkeys(data.items.splits)) == splits
+
+
+@pytest.mark.parametrize(
+    ("folders", "splits", "classes"),
+    [
+        (("train/cat", "train/dog", "test/cat", "test/dog", "docs"), ("cat", "dog"), ("docs", "test", "train")),
+        (("north/cat", "north/dog", "south/cat", "south/dog"), ("cat", "dog"), ("north", "south")),
+        (("data/cat", "data/dog", "test"), ("cat", "dog"), ("data", "test")),
+        (("train/train/cat", "test/test/cat"), ("test", "train"), ("test", "train")),
+    ],
+)
+def test_tops_that_could_be_splits_or_classes_ask(
+    settings: Settings, make_folder: Make, folders: tuple[str, ...], splits: tuple[str, ...], classes: tuple[str, ...]
+) -> None:
+    root = make_folder(pictures(*folders))
+    with pytest.raises(LabelError, match=r"splits or classes(.|\n)*layout=splits"):
+        opened(root, settings)
+    if "docs" in folders:
+        assert any("2 images outside" in note for note in opened(root, settings, layout="splits").notes)
+    assert opened(root, settings, layout="classes").class_names == classes
+    assert opened(root, settings, layout="splits").class_names == splits
+    assert open_dataset(f"folder://{root}?layout=splits", settings).class_names == splits
+
+
+@pytest.mark.parametrize("folders", [("train", "bus", "car"), ("cat/images", "dog/images"), ("cat/2019", "dog/2020")])
+def test_tops_that_are_classes(settings: Settings, make_folder: Make, folders: tuple[str, ...]) -> None:
+    data = opened(make_folder(pictures(*folders)), settings)
+    assert data.class_names == tuple(sorted({folder.partition("/")[0] for folder in folders}))
+    nested = [note for note in data.notes if "inside a class folder" in note]
+    assert len(nested) == ("/" in folders[0])
+
+
+def test_unlabelled_images_of_a_split_are_counted(settings: Settings, make_folder: Make) -> None:
+    data = opened(make_folder(pictures("train/cat", "train/dog", "test")), settings)
+    assert len(data) == 4
+    assert "2 images outside class folders were passed over (first: test/0.png)" in data.notes
+
+
+def test_unknown_layout(settings: Settings, make_folder: Make) -> None:
+    with pytest.raises(UsageError, match="neither splits nor classes"):
+        opened(make_folder(pictures("a", "b")), settings, layout="tops")
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A folder beside the data set that holds one picture."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/secret.png").write_bytes(encode(noise(9)))
+    return tmp_path / "elsewhere"
+
+
+def test_links_that_leave_the_folder_are_not_followed(settings: Settings, make_folder: Make, elsewhere: Path) -> None:
+    root = make_folder(pictures("cat", "dog"))
+    (root / "cat/link.png").symlink_to(elsewhere / "secret.png")
+    (root / "cat/inside.png").symlink_to(root / "dog/1.png")
+    (root / "bee").symlink_to(elsewhere)
+    (root / "dog/up").symlink_to(root)
+    data = opened(root, settings)
+    assert data.class_names == ("cat", "dog")
+    assert any("2 links to folders" in note and "(first: bee)" in note for note in data.notes)
+    pixels, bad = data.load_images()
+    assert [data.ids[b.position] for b in bad] == ["cat/link.png"]
+    assert "leads out of" in bad[0].reason
+    np.testing.assert_array_equal(pixels[list(data.ids).index("cat/inside.png")], noise(1))
+    allowed = opened(root, settings, root=str(elsewhere.parent))
+    assert allowed.class_names == ("bee", "cat", "dog")
+    assert not allowed.load_images()[1]
+
+
+def test_links_only_ask_for_the_root(settings: Settings, make_folder: Make, elsewhere: Path) -> None:
+    root = make_folder({"cat/note.txt": b"x", "dog/note.txt": b"x"})
+    for label in ("cat", "dog"):
+        (root / label / "1.png").symlink_to(elsewhere / "secret.png")
+    with pytest.raises(UsageError, match="root=FOLDER"):
+        opened(root, settings)
+
+
+def test_special_files_are_bad_items(settings: Settings, make_folder: Make) -> None:
+    root = make_folder(pictures("cat", "dog"))
+    os.mkfifo(root / "cat/pipe.png")
+    (root / "dog/device.png").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(root / "dog/socket.png"))
+        with open(root / "dog/huge.png", "wb") as sparse:
+            sparse.truncate(2 << 30)
+        data = opened(root, settings, root="/")
+        _, bad = data.load_images()
+    reasons = {str(data.ids[b.position]): b.reason for b in bad}
+    assert reasons.keys() == {"cat/pipe.png", "dog/device.png", "dog/socket.png", "dog/huge.png"}
+    for name, word in (
+        ("cat/pipe", "a pipe"),
+        ("dog/device", "a device"),
+        ("dog/socket", "a socket"),
+        ("dog/huge", "2,147"),
+    ):
+        assert word in reasons[f"{name}.png"]
 
 
 def test_corrupt_files_are_bad_items_and_the_rest_loads(settings: Settings, make_folder: Make) -> None:

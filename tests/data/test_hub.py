@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from auditor.core.config import Settings
-from auditor.core.errors import MissingExtraError, OfflineError, UnreadableError, UsageError
+from auditor.core.errors import (
+    LabelError,
+    MemoryGuardError,
+    MissingExtraError,
+    OfflineError,
+    UnreadableError,
+    UsageError,
+)
 from auditor.data import hub
 from auditor.data.columns import split_of
 from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME, ImageDataset, TextDataset
 from auditor.data.open import open_dataset
+from auditor.data.sources import read_parquet
 from tests.data.conftest import encode, noise
 
 
@@ -56,7 +65,7 @@ def test_parquet_folder(layout: Path, settings: Settings) -> None:
     pixels, bad = data.load_images()
     np.testing.assert_array_equal(pixels[:6], [noise(k) for k in range(6)])
     assert [b.position for b in bad] == [6]
-    assert "no bytes" in bad[0].reason  # the path beside it is never followed
+    assert "no bytes" in bad[0].reason
     assert opened(f"hf://{layout}", settings).fingerprint == data.fingerprint
     assert opened(data.reference, settings).fingerprint == data.fingerprint
 
@@ -77,13 +86,13 @@ def test_shuffled_positions_read_each_row_group_once(
     monkeypatch.setattr("auditor.data.sources.CACHE_BYTES", 1)
     data = opened(layout, settings, split="train")
     reads: list[int] = []
-    real = pq.ParquetFile.read_row_group
+    real = pq.ParquetFile.read_row_groups
 
-    def counted(self: pq.ParquetFile, group: int, **options: object) -> pa.Table:
-        reads.append(group)
-        return real(self, group, **options)
+    def counted(self: pq.ParquetFile, groups: list[int], **options: object) -> pa.Table:
+        reads.extend(groups)
+        return real(self, groups, **options)
 
-    monkeypatch.setattr(pq.ParquetFile, "read_row_group", counted)
+    monkeypatch.setattr(pq.ParquetFile, "read_row_groups", counted)
     data.subset(np.arange(5)).load_images(np.array([4, 0, 3, 1, 2]))
     assert reads == [0, 1, 0]  # two groups of the first file, one of the second
 
@@ -182,3 +191,173 @@ def test_without_the_datasets_package(settings: Settings, monkeypatch: pytest.Mo
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
     with pytest.raises(MissingExtraError, match=r"auditor\[hf\]"):
         open_dataset("hf://org/name", settings)
+
+
+def test_images_named_by_a_path_are_followed_inside_the_folder_only(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    (folder / "pictures").mkdir(parents=True)
+    for k, place in enumerate([folder / "pictures/0.png", folder / "pictures/1.png", tmp_path / "secret.png"]):
+        place.write_bytes(encode(noise(k)))
+    (folder / "pictures/link.png").symlink_to(tmp_path / "secret.png")
+    named = ["pictures/0.png", str(folder / "pictures/1.png"), "../secret.png", "pictures/link.png", "gone.png", ""]
+    images = [{"bytes": None, "path": path} for path in named]
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    pq.write_table(pa.table({"image": pa.array(images, kind), "label": list("ababab")}), folder / "train.parquet")
+    data = opened(folder, settings)
+    pixels, bad = pickle.loads(pickle.dumps(data)).load_images()
+    assert {b.position: b.reason.partition(" '")[0] for b in bad} == {
+        2: "it leads out of the folder",
+        3: "it leads out of the folder",
+        4: "the file does not exist",
+        5: "no bytes are stored for this item",
+    }
+    np.testing.assert_array_equal(pixels[:2], [noise(0), noise(1)])
+    assert [b.position for b in opened(folder, settings, root=str(tmp_path)).load_images()[1]] == [0, 2, 3, 4, 5]
+
+
+@pytest.mark.usefixtures("hub_cache")
+def test_an_image_folder_through_the_datasets_package(settings: Settings, make_folder: Callable[..., Path]) -> None:
+    root = make_folder(
+        {f"{s}/{c}/{k}.png": noise(k) for s in ("train", "test") for c in ("cat", "dog") for k in range(2)}
+    )
+    data = opened(f"hf://{root}", settings)
+    assert data.class_names == ("cat", "dog")
+    pixels, bad = data.load_images()
+    assert not bad
+    np.testing.assert_array_equal(pixels[:2], [noise(0), noise(1)])
+
+
+TEXTS = [f"a sentence of some length, number {k}" for k in range(6)]
+
+
+def write_shard(
+    path: Path, labels: pa.Array | None, names: list[str] | None = None, texts: pa.Array | None = None
+) -> None:
+    columns = {"text": pa.array(TEXTS) if texts is None else texts}
+    table = pa.table(columns if labels is None else {**columns, "label": labels})
+    if names is not None:
+        described = {"info": {"features": {"label": {"_type": "ClassLabel", "names": names}}}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps(described)})
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(table, path)
+
+
+NUMBERS = pa.array([0, 1, 0, 1, 0, 1])
+WORDS = pa.array(["ant", "bee"] * 3)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "right"),
+    [
+        (pa.array([1, 0] * 3), ["bee", "ant"], ["ant", "bee"] * 3),
+        (pa.array([0, 2] * 3, pa.int8()), ["bee", "ant", "cow"], ["bee", "cow"] * 3),
+        (pa.array([0, 1] * 3), ["bee", "cow"], ["bee", "cow"] * 3),
+        (pa.array(["bee", "ant"] * 3), None, ["bee", "ant"] * 3),
+        (NUMBERS, None, ["ant", "bee"] * 3),
+    ],
+    ids=["another order", "one more, narrower", "one less", "texts", "no names"],
+)
+@pytest.mark.parametrize("file", ["test-00000-of-00001.parquet", "train-00001-of-00002.parquet"])
+def test_every_file_is_read_by_its_own_class_names(
+    labels: pa.Array, names: list[str] | None, right: list[str], file: str, settings: Settings, tmp_path: Path
+) -> None:
+    write_shard(tmp_path / "d/train-00000-of-00002.parquet", NUMBERS, ["ant", "bee"])
+    write_shard(tmp_path / "d" / file, labels, names)
+    data = open_dataset(tmp_path / "d", settings)
+    given = [data.class_names[k] for k in data.labels]
+    assert given == ["ant", "bee"] * 3 + right
+    assert any("has no class names" in note and file in note for note in data.notes) == (
+        names is None and labels is NUMBERS
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "texts"),
+    [
+        (NUMBERS, NUMBERS.cast(pa.int32()), None),
+        (NUMBERS, NUMBERS.cast(pa.float64()), None),
+        (WORDS, WORDS.cast(pa.large_string()), pa.array(TEXTS, pa.large_string())),
+        (WORDS, WORDS.dictionary_encode(), pa.array(TEXTS).dictionary_encode()),
+        (WORDS.dictionary_encode(), WORDS, None),
+    ],
+    ids=["int32", "float64", "large_string", "dictionary", "dictionary first"],
+)
+def test_shards_of_other_types_are_reconciled(
+    first: pa.Array, second: pa.Array, texts: pa.Array | None, settings: Settings, tmp_path: Path
+) -> None:
+    write_shard(tmp_path / "d/train-00000-of-00002.parquet", first)
+    write_shard(tmp_path / "d/train-00001-of-00002.parquet", second, texts=texts)
+    data = open_dataset(tmp_path / "d", settings, text="text")
+    assert isinstance(data, TextDataset)
+    assert data.labels.tolist() == [0, 1] * 6
+    assert data.texts == TEXTS * 2
+
+
+@pytest.mark.parametrize("labels", [pa.nulls(6), None])
+@pytest.mark.parametrize("first", ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"])
+def test_shards_without_labels_are_skipped_and_said(
+    labels: pa.Array | None, first: str, settings: Settings, tmp_path: Path
+) -> None:
+    second = {"train-00000-of-00002.parquet", "train-00001-of-00002.parquet"} - {first}
+    write_shard(tmp_path / "d" / first, labels)
+    write_shard(tmp_path / "d" / second.pop(), WORDS)
+    data = open_dataset(tmp_path / "d", settings)
+    assert len(data) == 6
+    assert any("6 rows without a label" in note for note in data.notes)
+    assert any(f"column 'label' is not there: its 6 rows are empty (in {first})" in n for n in data.notes) == (
+        labels is None
+    )
+
+
+def test_labels_of_types_that_do_not_go_together_name_the_files(settings: Settings, tmp_path: Path) -> None:
+    write_shard(tmp_path / "d/test.parquet", WORDS)
+    write_shard(tmp_path / "d/train.parquet", NUMBERS)
+    with pytest.raises(LabelError, match=r"int64 in train.parquet, string in test.parquet"):
+        open_dataset(tmp_path / "d", settings)
+    write_shard(tmp_path / "d/train.parquet", NUMBERS, ["cow", "dog"])
+    with pytest.raises(LabelError, match=r"test.parquet': 'ant' is none of the classes"):
+        open_dataset(tmp_path / "d", settings)
+
+
+def packed_texts(path: Path, nested: bool) -> None:
+    """A file of some kilobytes that holds 7,000 texts of a hundred thousand letters."""
+    index = pa.array(np.zeros(7000, np.int32))
+    texts: pa.Array = pa.DictionaryArray.from_arrays(index, pa.array([b"a" * 100_000]))
+    if nested:
+        texts = pa.StructArray.from_arrays([texts], ["bytes"])
+    table = pa.table({"image": texts, "label": pa.array([0, 1] * 3500)})
+    pq.write_table(table, path, store_schema=False)
+
+
+@pytest.mark.parametrize("kind", ["texts", "images", "integers", "compressed"])
+def test_parquet_that_unpacks_to_far_more_is_refused_before_it_does(
+    kind: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t.parquet"
+    if kind in ("texts", "images"):
+        packed_texts(path, kind == "images")
+    else:
+        n = 10_000_000 if kind == "integers" else 1
+        value = pa.array(np.zeros(n, np.int64)) if kind == "integers" else pa.array(["a" * 100_000_000])
+        pq.write_table(pa.table({"label": value}), path, compression="zstd")
+    assert path.stat().st_size < 1 << 20
+    monkeypatch.setenv("AUDITOR_MAX_FILE_MB", "50")
+    before = pa.total_allocated_bytes()
+    with pytest.raises(MemoryGuardError, match="max_file_mb"):
+        read_parquet(str(path))
+    assert pa.total_allocated_bytes() - before < 1 << 20
+    monkeypatch.setenv("AUDITOR_MAX_FILE_MB", "4000")
+    if kind in ("integers", "compressed"):
+        assert read_parquet(str(path)).num_rows
+
+
+def test_texts_with_dictionaries_are_read_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auditor.data.sources._HARMLESS", 0)
+    texts = pa.array([None, *["some", "words"] * 50, *(f"text {k}" for k in range(900))])
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    images = pa.array([{"bytes": b"x" * (k % 7), "path": None} if k % 3 else None for k in range(1001)], kind)
+    plain = pa.table({"t": texts, "d": texts.dictionary_encode(), "n": pa.array(range(1001))})
+    for table in (plain, plain.append_column("image", images)):
+        pq.write_table(table, tmp_path / "t.parquet", row_group_size=100)
+        assert read_parquet(str(tmp_path / "t.parquet")).equals(table)
+        assert read_parquet(str(tmp_path / "t.parquet"), ["t"], 2).column("t").to_pylist() == texts[200:300].to_pylist()

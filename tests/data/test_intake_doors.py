@@ -243,7 +243,7 @@ def test_rounding_is_accepted_by_every_door(p: np.ndarray, tmp_path: Path, setti
     ("write", "message"),
     [
         (array(np.where(np.arange(N) == 5, 3, LABELS)), "label 3 in row 5 is outside the 3 classes"),
-        (array(np.where(np.arange(N) == 5, -1, LABELS)), "label -1 in row 5 is outside the 3 classes"),
+        (array(np.where(np.arange(N) == 5, -2, LABELS)), "label -2 in row 5 is outside the 3 classes"),
         (array(LABELS + 0.5), "not whole: 0.5 in row 0"),
         (array(np.where(np.arange(N) == 5, "cat", TEXTS)), "label 'cat' in row 5 is outside the 3 classes"),
         (array(np.eye(3, dtype=int)[LABELS]), "one label per row is needed"),
@@ -266,10 +266,11 @@ def test_refused_labels(write: Callable[[Path], Path], message: str, tmp_path: P
     assert message in told
 
 
-def test_a_row_without_a_label(tmp_path: Path, settings: Settings) -> None:
+@pytest.mark.parametrize("marker", ["", -1, "nan", "None"])
+def test_a_row_without_a_label(marker: object, tmp_path: Path, settings: Settings) -> None:
     """`find-errors` leaves it out and says so; where answers go by row number it is refused."""
     p = saved(".npy")(tmp_path, P)
-    y = text("y.csv", [*LABELS[:5], "", *LABELS[6:]], "label\n")(tmp_path)
+    y = text("y.csv", [*LABELS[:5], marker, *LABELS[6:]], "label\n")(tmp_path)
     data, _ = _open(None, p, y, None, "all", settings)
     assert len(data) == N - 1
     assert any("row 5" in note for note in data.notes)

@@ -38,14 +38,62 @@ def test_mixed_types_name_the_rows() -> None:
         encode_labels([1, None, "cat"], None, "y")
 
 
-@pytest.mark.parametrize("bad", [[0, 1, 3], [0, -1, 1]])
+@pytest.mark.parametrize("bad", [[0, 1, 3], [0, -2, 1]])
 def test_integers_outside_the_classes(bad: list[int]) -> None:
     with pytest.raises(LabelError, match="outside the 3 classes"):
         encode_labels(bad, ("a", "b", "c"), "y")
 
 
-def test_minus_one_is_missing_only_where_the_source_says_so() -> None:
-    assert list(encode_labels([0, -1, 1], ("a", "b"), "y", missing=-1).codes) == [0, -1, 1]
+@pytest.mark.parametrize(
+    ("values", "names", "codes"),
+    [
+        ([0, -1, 1], ("a", "b"), [0, -1, 1]),
+        ([0, -1, 1, 1], None, [0, -1, 1, 1]),
+        (["0", "-1", "1"], None, [0, -1, 1]),
+        ([0, 1, float("nan"), None], None, [0, 1, -1, -1]),
+        (["cat", "nan", "None", "<NA>", " ", None, "dog"], None, [0, -1, -1, -1, -1, -1, 1]),
+        (["cat", "nan", "dog"], ("cat", "dog"), [0, -1, 1]),
+        (["1", "nan", "0"], ("cat", "dog"), [1, -1, 0]),
+    ],
+)
+def test_missing_labels_by_one_rule_with_a_note(
+    values: list[object], names: tuple[str, ...] | None, codes: list[int]
+) -> None:
+    result = encode_labels(values, names, "y")
+    assert list(result.codes) == codes
+    first = codes.index(-1)
+    assert f"(first: row {first}; written as {values[first]!r}" in result.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "missing", "classes"),
+    [
+        ([-1, 1, 1], None, None, ("-1", "1")),
+        ([-1, 0, 1], None, (), ("-1", "0", "1")),
+        (["None", "Mild", "nan"], ("None", "Mild"), None, ("None", "Mild")),
+        (["None", "Mild", "?"], None, ("?",), ("Mild", "None")),
+        (["none", "NA", "mild"], None, None, ("NA", "mild", "none")),
+    ],
+)
+def test_what_looks_missing_and_is_a_class(
+    values: list[object], names: tuple[str, ...] | None, missing: tuple[str, ...] | None, classes: tuple[str, ...]
+) -> None:
+    assert encode_labels(values, names, "y", missing).names == classes
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (["007", "010", "007"], ("007", "010")),
+        (["1E5", "2E4"], ("2E4", "1E5")),
+        (["10:30", "9:15"], ("10:30", "9:15")),
+        (["true", "false"], ("false", "true")),
+        (["10", "9", "1"], ("1", "9", "10")),
+        (["1.50", "1.5"], ("1.5", "1.50")),
+    ],
+)
+def test_labels_that_are_texts_keep_their_spelling(values: list[str], names: tuple[str, ...]) -> None:
+    assert encode_labels(values, None, "y").names == names
 
 
 def test_strings_outside_the_classes_suggest_the_nearest() -> None:

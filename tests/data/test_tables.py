@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from auditor.core.config import Settings
-from auditor.core.errors import AuditorError, DataError, EmptyDataError, LabelError, UnreadableError, UsageError
+from auditor.core.errors import (
+    AuditorError,
+    DataError,
+    EmptyDataError,
+    LabelError,
+    MemoryGuardError,
+    UnreadableError,
+    UsageError,
+)
+from auditor.data.intake import read_labels
 from auditor.data.kinds import ImageDataset, TableDataset, TextDataset
 from auditor.data.open import open_dataset
 from tests.data.conftest import encode, noise
@@ -163,8 +175,8 @@ def test_labels_outside_the_classes(settings: Settings, write: Make) -> None:
         open_dataset(write("x,y\n1,0\n2,5\n"), settings, classes="a,b")
     with pytest.raises(LabelError, match="'bb' in row 1"):
         open_dataset(write("x,y\n1,a\n2,bb\n"), settings, classes="a,b")
-    with pytest.raises(LabelError, match="label -1 in row 1"):
-        open_dataset(write("x,y\n1,0\n2,-1\n3,1\n"), settings, classes="a,b")
+    with pytest.raises(LabelError, match="label -2 in row 1"):
+        open_dataset(write("x,y\n1,0\n2,-2\n3,1\n"), settings, classes="a,b")
 
 
 @pytest.mark.parametrize(
@@ -197,14 +209,11 @@ def test_other_encoding_and_delimiter(settings: Settings, write: Make) -> None:
 
 def test_table_without_permission(settings: Settings, write: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(NUMBERS)
-    real = open
 
-    def guarded(name: object, *args: object, **options: object) -> object:
-        if str(name) == str(path):
-            raise PermissionError(13, "Permission denied", str(name))
-        return real(name, *args, **options)  # type: ignore[call-overload]
+    def refuse(name: str) -> None:
+        raise PermissionError(13, "Permission denied", name)
 
-    monkeypatch.setattr("builtins.open", guarded)
+    monkeypatch.setattr("pyarrow.input_stream", refuse)
     with pytest.raises(UnreadableError, match="Permission denied"):
         open_dataset(path, settings)
 
@@ -261,3 +270,203 @@ def test_real_texts(data_dir: Path, settings: Settings) -> None:
     given = pd.read_csv(data_dir / "text" / "noisy_agnews_10k.csv")
     assert list(given["label"]) == list(data.labels)
     assert list(given["text"]) == data.texts
+
+
+SENTENCES = [f"Review no {k}, it was {'bad' if k % 2 else 'good'}" for k in range(30)]
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_delimiters_are_told_from_the_rows(settings: Settings, write: Make, mark: str) -> None:
+    rows = "".join(f"{text}{mark}{'np'[k % 2]}\n" for k, text in enumerate(SENTENCES))
+    data = open_dataset(write(f"text{mark}label\n{rows}"), settings)
+    assert isinstance(data, TextDataset)
+    assert data.texts == SENTENCES
+    assert data.class_names == ("n", "p")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("y;u;v\na;0,5;1\nb;1,25;-2,0\na;;3e2\n", {"u": [0.5, 1.25, np.nan], "v": [1.0, -2.0, 300.0]}),
+        ("y\tu\na\t0,5\nb\t7\n", {"u": [0.5, 7.0]}),
+        ("y;u\na;0.5\nb;1.25\n", {"u": [0.5, 1.25]}),
+        ("y,u\na,0.5\nb,1\n", {"u": [0.5, 1.0]}),
+    ],
+)
+def test_decimal_commas(settings: Settings, write: Make, text: str, expected: dict[str, list[float]]) -> None:
+    data = open_dataset(write(text), settings)
+    assert isinstance(data, TableDataset)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(data.frame[name], values)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("007", "010"),
+        ("1E5", "2E5"),
+        ("10:30", "12:45"),
+        ("true", "false"),
+        ("2024-01-02", "2024-01-03"),
+        ("1.0", "2.0"),
+    ],
+)
+@pytest.mark.parametrize("header", ["label", "Label", "given"])
+def test_labels_of_a_csv_file_are_texts(settings: Settings, write: Make, labels: tuple[str, str], header: str) -> None:
+    rows = "".join(f"{k},{labels[k % 2]}\n" for k in (5, 2, 8, 1, 5))
+    data = open_dataset(write(f"x,{header}\n{rows}"), settings)
+    assert [data.class_names[k] for k in data.labels] == [labels[k % 2] for k in (5, 2, 8, 1, 5)]
+    named = open_dataset(write(f"x,code\n{rows}", "n.csv"), settings, label="code")
+    assert set(named.class_names) == set(labels)
+
+
+def test_numbers_written_as_texts_are_positions_in_given_classes(settings: Settings, write: Make) -> None:
+    data = open_dataset(write("x,y\n3,0\n1,01\n2,-1\n"), settings, classes="cat,dog")
+    assert data.labels.tolist() == [0, 1]
+    assert any("written as '-1'" in note for note in data.notes)
+
+
+def test_what_counts_as_missing_can_be_named(settings: Settings, write: Make) -> None:
+    path = write("x,y\n5,-1\n2,0\n3,1\n1,?\n8,1\n")
+    data = open_dataset(path, settings, missing="?")
+    assert data.class_names == ("-1", "0", "1")
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ("null", "row 0 is no object"),
+        ("[1, 2]\n", "row 0 is no object"),
+        ('{"x": 1, "y": "a"}\n"text"\n', "row 1 is no object"),
+        ("[" * 20_000 + "]" * 20_000, "recursion"),
+        ('{"x": ' * 20_000 + "1" + "}" * 20_000, "recursion"),
+        ('{"x": ' + "9" * 5_000 + ', "y": 1}', "digits"),
+        ('{"x": "\\ud800", "y": "a"}', "surrogates"),
+    ],
+)
+def test_json_lines_that_are_no_table_end_in_an_error(settings: Settings, write: Make, content: str, word: str) -> None:
+    with pytest.raises(UnreadableError, match=f"as JSON Lines: .*{word}"):
+        open_dataset(write(content, "t.jsonl"), settings)
+
+
+def test_json_lines_of_nested_values(settings: Settings, write: Make) -> None:
+    deep = '{"a": ' * 300 + "1" + "}" * 300
+    rows = "".join(f'{{"x": {k}, "odd": {deep}, "y": "{"ab"[k % 2]}"}}\n' for k in (4, 1, 7, 2))
+    data = open_dataset(write(rows, "t.jsonl"), settings)
+    assert isinstance(data, TableDataset)
+    assert list(data.frame.columns) == ["x"]
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c"])
+def test_signs_that_only_some_call_line_ends(settings: Settings, write: Make, sign: str) -> None:
+    texts = [f"a text{sign}of some length {k}" for k in range(6)]
+    rows = "".join(
+        json.dumps({"text": t, "label": "np"[k % 2]}, ensure_ascii=False) + "\r\n" for k, t in enumerate(texts)
+    )
+    assert open_dataset(write(rows, "t.jsonl"), settings).texts == texts  # type: ignore[attr-defined]
+    table = "text,label\r\n" + "".join(f"{t},{'np'[k % 2]}\r\n" for k, t in enumerate(texts))
+    assert open_dataset(write(table), settings).texts == texts  # type: ignore[attr-defined]
+    assert len(read_labels(write(f"a{sign}b\nc\na{sign}b\n", "y.csv")).values) == 3
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.csv.gz", "t.jsonl.bz2"])
+def test_tables_that_unpack_to_far_more(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    packers = {".gz": gzip.compress, ".bz2": bz2.compress}
+    path = tmp_path / name
+    path.write_bytes(packers.get(path.suffix, bytes)(b"x,y\n1,a\n" + b"2,b\n" * 500_000))
+    monkeypatch.setenv("AUDITOR_MAX_FILE_MB", "1")
+    with pytest.raises(MemoryGuardError, match="max_file_mb is 1"):
+        open_dataset(path, settings)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet", ".txt", ".npz"])
+def test_special_files_are_no_tables(settings: Settings, tmp_path: Path, kind: str, suffix: str) -> None:
+    path = tmp_path / f"t{suffix}"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    with pytest.raises(UnreadableError, match="not a regular file"):
+        read_labels(path)
+
+
+def test_paths_of_windows(settings: Settings, pictures: Path) -> None:
+    (pictures / "w.csv").write_text("file,y\nimg\\ö.png,a\nimg\\b.png,b\n")
+    data = open_dataset(pictures / "w.csv", settings)
+    assert isinstance(data, ImageDataset)
+    pixels, bad = data.load_images()
+    assert not bad
+    np.testing.assert_array_equal(pixels[1], noise(1))
+    assert data.items.paths is not None
+    assert data.items.paths.tolist() == ["img/ö.png", "img/b.png"]
+    assert any("backslashes" in note for note in data.notes)
+
+
+def test_links_of_a_table_that_leave_its_folder(settings: Settings, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/secret.png").write_bytes(encode(noise(9)))
+    (pictures / "img/link.png").symlink_to(tmp_path / "other/secret.png")
+    (pictures / "away").symlink_to(tmp_path / "other")
+    (pictures / "img/same.png").symlink_to(pictures / "img/b.png")
+    table = pictures / "l.csv"
+    table.write_text("path,y\nimg/b.png,a\nimg/link.png,b\naway/secret.png,a\nimg/same.png,b\n")
+    data = open_dataset(table, settings)
+    assert [b.position for b in data.load_images()[1]] == [1, 2]  # type: ignore[attr-defined]
+    table.write_text("path,y\nshop/img/b.png,a\nshop/away/secret.png,b\n")
+    assert not open_dataset(table, settings, root=str(tmp_path)).load_images()[1]  # type: ignore[attr-defined]
+
+
+N = 1200
+SORTED = np.sort(np.arange(N) % 2)
+
+
+@pytest.mark.parametrize(
+    "part", [np.arange(N), np.random.default_rng(0).permutation(N)[:900]], ids=["whole", "sampled"]
+)
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("__index_level_0__", np.arange(N)),
+        ("", np.arange(N)),
+        ("Unnamed: 0", np.arange(N)),
+        ("Unnamed: 0.1", np.arange(N) % (N // 2)),
+        ("index", np.arange(N) % (N // 2)),
+        ("level_0", np.arange(float(N))),
+        ("row", np.arange(N)),
+        ("nr", np.arange(N) * 7 + 3),
+    ],
+)
+def test_a_saved_index_is_no_feature(
+    settings: Settings, tmp_path: Path, part: np.ndarray, name: str, values: np.ndarray
+) -> None:
+    features = np.random.default_rng(1).normal(size=N)
+    frame = pd.DataFrame({name: values, "a": features, "label": np.array(["cat", "dog"])[SORTED]}).iloc[part]
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet", index=False)
+    frame.set_index(name).to_parquet(tmp_path / "set.parquet")
+    for file in ("t.csv", "t.parquet", "set.parquet"):
+        data = open_dataset(tmp_path / file, settings)
+        assert isinstance(data, TableDataset)
+        assert list(data.frame.columns) == ["a"], file
+        stored = file == "t.csv" or name in pq.read_schema(tmp_path / file).names  # a range is no column
+        assert any("left out" in note and repr(name) in note for note in data.notes) == stored
+    if name:
+        asked = open_dataset(tmp_path / "t.csv", settings, columns=f"{name},a")
+        assert list(asked.frame.columns) == [name, "a"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("index", np.arange(N) / 7), ("row", np.random.default_rng(2).permutation(N)), ("age", SORTED * 30 + 20)],
+)
+def test_what_only_resembles_an_index_is_a_feature(
+    settings: Settings, tmp_path: Path, name: str, values: np.ndarray
+) -> None:
+    pd.DataFrame({name: values, "label": np.array(["cat", "dog"])[SORTED]}).to_csv(tmp_path / "t.csv", index=False)
+    data = open_dataset(tmp_path / "t.csv", settings)
+    assert list(data.frame.columns) == [name]  # type: ignore[attr-defined]

@@ -70,7 +70,7 @@ def hostile(tmp_path: Path) -> Path:
         (root / "b").joinpath("x").touch()  # no suffix: passed over
         with open(bytes(root / "b") + b"/\xff\xfe.png", "wb") as handle:
             handle.write(_png(pixels_of(77)))
-    (root / "b" / "nowhere.png").symlink_to(tmp_path / "absent.png")
+    (root / "b" / "nowhere.png").symlink_to(root / "absent.png")
     return root
 
 
