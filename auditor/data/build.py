@@ -16,7 +16,7 @@ from auditor.data.columns import MemoryTable
 from auditor.data.decode import is_lossless
 from auditor.data.folder import LOSSLESS_SUFFIXES, index_in_split
 from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME, ImageDataset, TableDataset, TextDataset
-from auditor.data.labels import EncodedLabels, encode_labels, listed, split_names
+from auditor.data.labels import LABEL_KINDS, EncodedLabels, listed, split_names
 from auditor.data.roles import Roles, choose_roles
 from auditor.data.sources import FileSource, Source, leaving
 from auditor.stats.predictability import TELLING, predictability
@@ -93,7 +93,8 @@ def roles_and_labels(table: MemoryTable, options: Mapping[str, str], where: str)
             raise LabelError(f"column {name!r} of {where} is of type {column.type}, which holds no class.") from error
     classes = split_names(options.get("classes")) or table.features.classes.get(name)
     cells, missing = column.to_pylist(), split_names(options.get("missing"))
-    encoded = encode_labels(cells, classes, f"column {name!r} of {where}", missing)
+    encode = LABEL_KINDS.load(options.get("kind", "class"))
+    encoded = encode(cells, classes, f"column {name!r} of {where}", missing)
     if roles.kind == "table" and "columns" not in options:
         keep = encoded.present
         telling = [

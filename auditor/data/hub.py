@@ -33,7 +33,7 @@ class Hub:
 
     summary = "a data set of the Hugging Face Hub, or a local folder in its layout"
     example = "hf://org/name?split=test&image=img&label=label"
-    options = ROLE_OPTIONS | {"classes", "config", "missing", "revision", "root"}
+    options = ROLE_OPTIONS | {"classes", "config", "kind", "missing", "revision", "root"}
 
     def open(self, reference: Reference, settings: Settings) -> Dataset:
         """Open all splits, or the one asked for; ids are ``split/row`` or the id column."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from auditor.core.errors import EmptyDataError, LabelError
+from auditor.core.registry import Registry
 from auditor.data.reference import nearest
 
 #: How tools write that there is no label, besides with nothing.
@@ -51,6 +52,13 @@ class EncodedLabels:
         if self.codes.min(initial=0) < 0:
             raise LabelError(f"{where}: the label of row {int(np.argmax(self.codes < 0))} is missing.")
         return self.codes
+
+
+#: How the cells of a label column become classes: functions with the contract of `encode_labels`. A reference to a
+#: table or a Hub data set names one as ``kind=NAME``. Cells of text files are text, others as they are stored.
+LABEL_KINDS: Registry[Callable[..., EncodedLabels]] = Registry(
+    "label kind", {"class": "auditor.data.labels:encode_labels"}, "auditor.label_kinds"
+)
 
 
 def split_names(text: str | Sequence[str] | None) -> tuple[str, ...] | None:

@@ -19,7 +19,7 @@ from auditor.data.tables import read_table
 class _Table(FormOfReference):
     """A table in one file; ids are row numbers of the file (first row 0) or the id column."""
 
-    options = ROLE_OPTIONS | {"classes", "missing", "root"}
+    options = ROLE_OPTIONS | {"classes", "kind", "missing", "root"}
 
     def _columns(self, path: Path, options: Mapping[str, str]) -> MemoryTable:
         return MemoryTable(read_table_of(path, options))

@@ -134,6 +134,14 @@ MODULES = {
                         handle.write(f"{record.index} -> {record.to[0]}\\n".encode())
                 return []
     ''',
+    "labels": '''
+        from auditor.data.labels import encode_labels
+
+        def stars(values, class_names, where, missing=None):
+            """Ratings from 0 to 5: bad below 3, good from there on."""
+            words = [None if cell is None else "good" if float(cell) >= 3 else "bad" for cell in values]
+            return encode_labels(words, class_names, where, missing)
+    ''',
     "command": '''
         import typer
 
@@ -150,6 +158,7 @@ ENTRIES = {
     "auditor.models": {"linear_net": "network:linear_net"},
     "auditor.prediction_readers": {"votes": "reader:Lines"},
     "auditor.patch_formats": {"arrows": "patches:Arrows"},
+    "auditor.label_kinds": {"stars": "labels:stars"},
     "auditor.commands": {"shout": "command:shout"},
 }
 
@@ -224,6 +233,18 @@ def test_patch_format(plugin: Plugin) -> None:
     plugin.run("patch", "convert", "in.arrows", patch, "--from", "arrows", "--data", "blobs")
     plugin.run("patch", "convert", patch, back, "--to", "arrows")
     assert back.read_text() == "29 -> left\n"
+
+
+def test_label_kind(plugin: Plugin) -> None:
+    rows = [f"{k % 7}.5,{(k * 37 % 50) / 10}" for k in range(60)]
+    (plugin.folder / "rated.csv").write_text("\n".join(["a,rating", *rows]))
+    code = """
+        from auditor.core.config import load_settings
+        from auditor.data.open import open_dataset
+        data = open_dataset("rated.csv?label=rating&kind=stars", load_settings())
+        print(data.class_names, data.labels.sum())
+        """
+    assert plugin.python(code).strip() == f"('bad', 'good') {sum(k * 37 % 50 >= 30 for k in range(60))}"
 
 
 def test_command(plugin: Plugin) -> None:
