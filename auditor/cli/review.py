@@ -37,17 +37,18 @@ def review(
         raise MissingExtraError(error.name or "streamlit", "ui", "the review app") from error
     import os
 
-    allowed = config_from_environ(os.environ).allowed
+    environment = config_from_environ(os.environ)
     asked = {"reviewers_per_item": reviewers_per_item, "overlap": overlap, "audit_size": audit_size}
     config = ReviewConfig(
         str(path),
         store,
         reviewer,
         insecure,
-        allowed,
+        environment.allowed,
         not fixed_order,
         tuple(sorted((name, value) for name, value in asked.items() if value is not None)),
         None if controls is None else str(controls.resolve()),
+        environment.token,
     )
     say(f"Opening {path}. Next: judge items; then auditor patch create {run}")
     serve(config, host, port, browser)

@@ -18,6 +18,9 @@ from auditor.review.vocabulary import canonical, other
 #: Where verdicts come from: the review screen, published votes, the person who settles disagreements.
 ORIGINS: Final = ("review", "import", "adjudication")
 
+#: Events of one reviewer on one item. People change their minds a few times; a script could fill the disk.
+MOST_EVENTS: Final = 200
+
 _DAY_MS: Final = 86_400_000
 
 T = TypeVar("T")
@@ -92,6 +95,7 @@ class _Batch:
     events: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     retracted: set[str] = field(default_factory=set)
     assignments: dict[int, sa.Row[Any]] = field(default_factory=dict)
+    stored: Counter[int] = field(default_factory=Counter)
 
     def look_up(self, parsed: Sequence[_Event]) -> None:
         events, items, assignments, queue = schema.events, schema.items, schema.assignments, schema.queue
@@ -115,6 +119,10 @@ class _Batch:
                 .with_for_update()
             )
             self.assignments.update({row.item: row for row in execute(query)})
+            mine = sa.select(events.c.item, sa.func.count()).where(
+                events.c.item.in_(part), events.c.reviewer == self.reviewer
+            )
+            self.stored.update({row.item: row[1] for row in execute(mine.group_by(events.c.item))})
 
     def row(self, event: _Event) -> dict[str, Any] | None:
         """The row to store, or None for a repeat; a refusal is a ValueError."""
@@ -255,6 +263,10 @@ def submit(
             if row is None:
                 repeated.append(event.uuid)
                 continue
+            if known.stored[row["item"]] >= MOST_EVENTS:
+                refused.append((event.uuid, f"this reviewer has sent {MOST_EVENTS} verdicts and undos on this item"))
+                continue
+            known.stored[row["item"]] += 1
             row |= {"reviewer": reviewer, "ms": event.ms, "client_time": event.client_time, "server_time": now}
             new.append(row)
             known.events[event.uuid] = row

@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 import json
+import os
+import re
+import secrets
 from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
+from auditor.core.config import load_settings
 from auditor.core.errors import UsageError
 from auditor.ui.config import current_config
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Paths that show data. The rest of Streamlit's routes must answer before a login: they are the login page.
-GUARDED: Final = ("/auditor/", "/media/", "/_stcore/upload_file")
+#: Paths that show data, or what the server does. The rest must answer before a login: it is the login page.
+_GUARDED: Final = re.compile(r"/(auditor|media|_stcore/(upload_file|metrics|agent|script-health-check))(/|$)")
+#: Says that the server is up, and nothing else.
+_HEALTH: Final = "/_stcore/health"
+#: No page of another origin may frame the app, and the app asks no other host for anything.
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; "
+    "base-uri 'self'; frame-ancestors 'self'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+_RAW_HEADERS: Final = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
+#: Streamlit lets pages of any port of this machine read some answers.
+_REPLACED: Final = {*(name for name, _ in _RAW_HEADERS), b"access-control-allow-origin"}
+_NEEDS_TOKEN: Final = "Open the address that was printed when the review app was started: it holds the server's token."
 
 
 def is_loopback(host: str | None) -> bool:
@@ -92,11 +115,50 @@ def user_of(connection: HTTPConnection) -> dict[str, Any] | None:
     return user if isinstance(user, dict) and user.get("is_logged_in") else None
 
 
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only this user can read."""
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as handle:
+        handle.write(text)
+
+
+@cache
+def session_key() -> str:
+    """What a browser keeps once it has shown the token. It lies in the cache, for this user alone, so that an open page
+    goes on when the server is started again; where that cannot be, it lives as long as the server."""
+    path, key = load_settings().cache_dir / "review-session-key", secrets.token_urlsafe(32)
+    try:
+        if path.is_file() and _is_private(path.lstat()) and len(kept := path.read_text()) == len(key):
+            return kept
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_private(path, key)
+    except (OSError, UnicodeDecodeError):
+        return key
+    return key
+
+
+def _is_private(state: os.stat_result) -> bool:
+    return os.name == "nt" or (state.st_uid == os.getuid() and not state.st_mode & 0o077)
+
+
+def _same(given: str | None, wanted: str) -> bool:
+    return given is not None and hmac.compare_digest(given.encode(), wanted.encode())
+
+
+def _login_address() -> str:
+    """The login's ``redirect_uri``: where people reach a server behind a proxy, whatever host it hands on."""
+    from streamlit.runtime.secrets import secrets_singleton
+
+    return str(secrets_singleton["auth"].get("redirect_uri", "")) if has_login() else ""
+
+
 class AccessGuard:
     """ASGI middleware: the access check in front of every route, Streamlit's and ours.
 
-    With a login, guarded paths need it. Without one, only this machine is served, by a name that means it: a page of
-    another site that makes the browser ask this server under its own name (DNS rebinding) is refused.
+    With a login, guarded paths need it. Without one, only this machine is served, by a name that means it (a page of
+    another site that makes the browser ask this server under its own name, by DNS rebinding, is refused), and only to
+    who has the token of the address that was printed at the start: other users of the machine do not.
+    Whatever changes something or opens the WebSocket must come from the app's own page.
     """
 
     def __init__(self, app: ASGIApp, login: Callable[[], bool] = has_login) -> None:
@@ -108,27 +170,75 @@ class AccessGuard:
             await self.app(scope, receive, send)
             return
         from starlette.requests import HTTPConnection
+        from starlette.responses import PlainTextResponse
 
-        reason = self._refusal(HTTPConnection(scope))
-        if reason is None:
-            await self.app(scope, receive, send)
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                kept = [pair for pair in message["headers"] if pair[0].lower() not in _REPLACED]
+                message = {**message, "headers": [*kept, *_RAW_HEADERS]}
+            await send(message)
+
+        answer = self._answer(HTTPConnection(scope))
+        if answer is None:
+            await self.app(scope, receive, send_guarded)
+        elif not isinstance(answer, str):
+            await answer(scope, receive, send_guarded)
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 4403, "reason": reason})
+            await send({"type": "websocket.close", "code": 4403, "reason": answer})
         else:
-            from starlette.responses import PlainTextResponse
+            await PlainTextResponse(answer, status_code=403)(scope, receive, send_guarded)
 
-            await PlainTextResponse(reason, status_code=403)(scope, receive, send)
-
-    def _refusal(self, connection: HTTPConnection) -> str | None:
-        config = current_config()
-        if self.login():
-            if not connection.url.path.startswith(GUARDED):
+    def _answer(self, connection: HTTPConnection) -> str | Response | None:
+        """None to let it through, else why not, or the way to the page for who shows the token."""
+        config, login = current_config(), self.login()
+        client = connection.client.host if connection.client else None
+        path, host = connection.scope["path"], _host(f"//{connection.headers.get('host', '')}")
+        if not login and not config.insecure:
+            if not is_loopback(client):
+                return "this review app serves its own machine only"
+            if not is_loopback(host[0]):
+                return "unknown host name"
+        if not _is_own(connection):
+            return "not from this app's own page"
+        if login:
+            if not _GUARDED.search(path):
                 return None
             user = user_of(connection)
             return None if user is not None and is_allowed(user, config.allowed) else "log in first"
-        if config.insecure:
+        if config.insecure or path == _HEALTH:
             return None
-        client = connection.client.host if connection.client else None
-        if not is_loopback(client):
-            return "this review app serves its own machine only"
-        return None if is_loopback(connection.url.hostname) else "unknown host name"
+        # Browsers send the cookies of a host to all its ports.
+        cookie = f"auditor_review_{host[1] or 80}"
+        if connection.scope["type"] == "http" and _same(connection.query_params.get("token"), config.token):
+            return _without_token(connection, cookie)
+        return None if _same(connection.cookies.get(cookie), session_key()) else _NEEDS_TOKEN
+
+
+def _without_token(connection: HTTPConnection, cookie: str) -> Response:
+    """To the same address without the token, which the cookie stands for from now on."""
+    from starlette.responses import RedirectResponse
+
+    answer = RedirectResponse(connection.url.remove_query_params("token"), status_code=303)
+    answer.set_cookie(cookie, session_key(), httponly=True, samesite="lax", secure=connection.url.scheme == "https")
+    return answer
+
+
+def _host(address: str) -> tuple[str | None, int | None]:
+    """Host name and port of an address; neither where it is malformed."""
+    try:
+        parts = urlsplit(address)
+        return parts.hostname, parts.port
+    except ValueError:
+        return None, None
+
+
+def _is_own(connection: HTTPConnection) -> bool:
+    """Whether a request that could do something comes from a page of exactly this host and port."""
+    origin = connection.headers.get("origin")
+    if connection.scope["type"] == "http" and (origin is None or connection.scope["method"] in ("GET", "HEAD")):
+        return True
+    asking = _host(origin or "")
+    return asking[0] is not None and asking in (
+        _host(f"//{connection.headers.get('host', '')}"),
+        _host(_login_address()),
+    )

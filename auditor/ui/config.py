@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from auditor.core.errors import ConfigError
 
 _TRUE: Final = {"1", "true", "yes", "on"}
+_START_TOKEN: Final = secrets.token_urlsafe(24)
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class ReviewConfig:
         Fields of `QueuePlan` that were asked for, sorted by name; the others keep their defaults.
     controls : str or None
         CSV file of planted controls.
+    token : str
+        What the address opens the app with where there is no login; made at the start.
     """
 
     run: str | None = None
@@ -44,6 +48,7 @@ class ReviewConfig:
     adaptive: bool = True
     plan: tuple[tuple[str, float], ...] = ()
     controls: str | None = None
+    token: str = field(default=_START_TOKEN, repr=False)
 
 
 _current: ReviewConfig | None = None
@@ -66,7 +71,7 @@ _PLAN: Final = {"overlap": float, "reviewers_per_item": int, "audit_size": int}
 def config_from_environ(environ: Mapping[str, str]) -> ReviewConfig:
     """``AUDITOR_RUN``, ``AUDITOR_STORE``, ``AUDITOR_REVIEWER``, ``AUDITOR_INSECURE``, ``AUDITOR_ALLOWED``,
     ``AUDITOR_FIXED_ORDER``, ``AUDITOR_REVIEWERS_PER_ITEM``, ``AUDITOR_OVERLAP``, ``AUDITOR_AUDIT_SIZE``,
-    ``AUDITOR_CONTROLS``.
+    ``AUDITOR_CONTROLS``, ``AUDITOR_TOKEN``.
 
     Raises
     ------
@@ -79,12 +84,17 @@ def config_from_environ(environ: Mapping[str, str]) -> ReviewConfig:
     insecure, fixed = (environ.get(f"AUDITOR_{name}", "").lower() in _TRUE for name in ("INSECURE", "FIXED_ORDER"))
     allowed = (part.strip().lower() for part in environ.get("AUDITOR_ALLOWED", "").split(","))
     plan: list[tuple[str, float]] = []
-    for field, kind in sorted(_PLAN.items()):
-        if text := environ.get(f"AUDITOR_{field.upper()}"):
+    for name, kind in sorted(_PLAN.items()):
+        if text := environ.get(f"AUDITOR_{name.upper()}"):
             try:
-                plan.append((field, kind(text)))
+                plan.append((name, kind(text)))
             except ValueError as error:
-                raise ConfigError(f"AUDITOR_{field.upper()}={text!r} is not a number.") from error
+                raise ConfigError(f"AUDITOR_{name.upper()}={text!r} is not a number.") from error
     return ReviewConfig(
-        **texts, insecure=insecure, adaptive=not fixed, allowed=tuple(filter(None, allowed)), plan=tuple(plan)
+        **texts,
+        insecure=insecure,
+        adaptive=not fixed,
+        allowed=tuple(filter(None, allowed)),
+        plan=tuple(plan),
+        token=environ.get("AUDITOR_TOKEN") or _START_TOKEN,
     )

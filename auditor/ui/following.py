@@ -7,6 +7,7 @@ import threading
 
 from auditor.audit.evidence import run_evidence
 from auditor.core.errors import AuditorError
+from auditor.core.escaping import printable_lines
 from auditor.detect.base import Evidence
 from auditor.estimation.adaptive import EVERY, is_due, too_large, update_order
 from auditor.ui.workspace import Workspace
@@ -43,7 +44,7 @@ class Follower:
                 update_order(self.ws.run, self.ws.store, self._evidence)
         except AuditorError as error:
             # The review goes on in the order there is; the next verdicts try again.
-            sys.stderr.write(f"Warning: the order was not learned: {error.what}\n")
+            sys.stderr.write(printable_lines(f"Warning: the order was not learned: {error.what}") + "\n")
 
 
 _follower: Follower | None = None

@@ -10,13 +10,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
+import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from html import escape
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from auditor.core.errors import AuditorError, DataError, MissingExtraError, ResourceError
+from auditor.core.escaping import printable_lines
 
 try:
     from starlette.concurrency import run_in_threadpool
@@ -25,11 +29,13 @@ try:
     from starlette.responses import JSONResponse, PlainTextResponse, Response
     from starlette.routing import Route
     from streamlit import config as streamlit_config
+    from streamlit.cli_util import open_browser
     from streamlit.starlette import App
 except ModuleNotFoundError as error:
     raise MissingExtraError("streamlit", "ui", "the review app") from error
 
-from auditor.ui.access import AccessGuard, check_binding, has_login
+from auditor.runs import layout
+from auditor.ui.access import AccessGuard, check_binding, has_login, write_private
 from auditor.ui.config import ReviewConfig, configure, current_config
 from auditor.ui.reasons import reasons
 from auditor.ui.workspace import Workspace, close_workspace, workspace
@@ -39,7 +45,6 @@ SCRIPT: Final = str(Path(__file__).parent / "script.py")
 
 #: A picture's address holds the hash of its content: it can never change.
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
-_SAFE = {"X-Content-Type-Options": "nosniff"}
 
 
 def routes() -> list[Route]:
@@ -64,7 +69,7 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
         opened = await asyncio.to_thread(workspace)
     except AuditorError as error:
         # Streamlit would show a traceback; the message is what the user needs.
-        sys.stderr.write(f"Error: {error.what}\n  {error.way_out or ''}\n")
+        _say(f"Error: {error}")
         raise
     # Streamlit collects all garbage after each run of the script, that is after each verdict: 150 ms of a loaded core,
     # in which no picture is sent and no verdict taken. Python's own collector does without being told.
@@ -72,8 +77,46 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
     if opened is not None:
         warming = asyncio.create_task(asyncio.to_thread(_warm, opened))
         warming.add_done_callback(_tell_problem)
-    yield
+    address = _address()
+    _say(f"The review is open at {address}")
+    with _opened_in_browser(address, opened):
+        yield
     close_workspace()
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(printable_lines(text) + "\n")
+    sys.stderr.flush()
+
+
+def _address() -> str:
+    """Where the app is, with the token that opens it where there is no login."""
+    host, base = (streamlit_config.get_option(f"server.{name}") for name in ("address", "baseUrlPath"))
+    host = "localhost" if host in (None, "", "0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    scheme = "https" if streamlit_config.get_option("server.sslCertFile") else "http"
+    path = f"{base.strip('/')}/" if base else ""
+    config = current_config()
+    token = "" if config.insecure or has_login() else f"?token={quote(config.token)}"
+    return f"{scheme}://{host}:{streamlit_config.get_option('server.port')}/{path}{token}"
+
+
+@contextmanager
+def _opened_in_browser(address: str, opened: Workspace | None) -> Iterator[None]:
+    """Open the address unless asked not to, by way of a file: other users can read what programs are started with."""
+    screen = sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if opened is None or not screen or streamlit_config.get_option("server.headless"):
+        yield
+        return
+    page = opened.run.path.resolve() / layout.WORK / "open-review.html"
+    with suppress(OSError):  # a folder that cannot be written to, or no browser: the address is printed
+        page.parent.mkdir(exist_ok=True)
+        write_private(page, f'<!doctype html><meta http-equiv="refresh" content="0;url={escape(address)}">')
+        open_browser(page.as_uri())
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            page.unlink(missing_ok=True)
 
 
 def _warm(opened: Workspace) -> None:
@@ -86,7 +129,7 @@ def _warm(opened: Workspace) -> None:
 def _tell_problem(task: Any) -> None:
     # Without the data the review still starts: each picture then says what is wrong.
     if not task.cancelled() and (error := task.exception()) is not None:
-        sys.stderr.write(f"Warning: the data cannot be opened: {error}\n")
+        _say(f"Warning: the data cannot be opened: {error}")
 
 
 def _hash_of(request: Request) -> str | None:
@@ -114,7 +157,7 @@ async def _picture(request: Request) -> Response:
         # A width that is not offered, an undecodable or a changed file. Reasons name no path of the server.
         status = 400 if error.what.startswith("width") else 404
         return PlainTextResponse(error.what if status == 400 else "this picture cannot be shown", status)
-    return Response(data, media_type="image/webp", headers={"ETag": tag, **_FOREVER, **_SAFE})
+    return Response(data, media_type="image/webp", headers={"ETag": tag, **_FOREVER})
 
 
 async def _class_map(request: Request) -> Response:
@@ -128,7 +171,7 @@ async def _class_map(request: Request) -> Response:
     except DataError:
         return PlainTextResponse("this run has no map of that item", 404)
     # Another run of the same data has the same address: it must not be kept over a change of run.
-    return Response(data, media_type="image/webp", headers={"Cache-Control": "no-store", **_SAFE})
+    return Response(data, media_type="image/webp", headers={"Cache-Control": "no-store"})
 
 
 async def _why(request: Request) -> Response:
@@ -142,7 +185,7 @@ async def _why(request: Request) -> Response:
         answer = await run_in_threadpool(reasons, opened, item)
     except (DataError, ResourceError) as error:
         return JSONResponse({"error": error.what}, 404 if isinstance(error, DataError) else 503)
-    return JSONResponse(answer, headers={"Cache-Control": "no-store", **_SAFE})
+    return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
 
 def serve(config: ReviewConfig, host: str, port: int, browser: bool) -> None:
@@ -154,7 +197,7 @@ def serve(config: ReviewConfig, host: str, port: int, browser: bool) -> None:
     host : str
         Address to listen on.
     port : int
-        0 = any free one; the address is printed.
+        0 = any free one; the address is printed, with its token.
     browser : bool
         Open it.
 
@@ -166,7 +209,7 @@ def serve(config: ReviewConfig, host: str, port: int, browser: bool) -> None:
     check_binding(host, has_login(), config.insecure)
     configure(config)
     if workspace() is None:
-        sys.stderr.write("No run was named: choose one on the Overview page.\n")
+        _say("No run was named: choose one on the Overview page.")
     app = App(SCRIPT, routes=routes(), middleware=middleware(), lifespan=lifespan)
     app.run(
         config={
@@ -176,6 +219,7 @@ def serve(config: ReviewConfig, host: str, port: int, browser: bool) -> None:
             "server.fileWatcherType": "none",
             "browser.gatherUsageStats": False,
             "client.toolbarMode": "minimal",
+            "logger.hideWelcomeMessage": True,  # it names the address without the token
             "runner.fastReruns": True,
         }
     )

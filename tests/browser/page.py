@@ -10,6 +10,8 @@ from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
+from tests.browser.server import TOKEN
+
 __all__ = ["CardPage", "open_chromium"]
 
 #: The card lives in a shadow root.
@@ -56,7 +58,7 @@ class CardPage:
 
     def __init__(self, browser: Chrome, url: str, reviewer: str, page: str = "review") -> None:
         self.browser = browser
-        browser.get(f"{url}/{page}?reviewer={reviewer}")
+        browser.get(f"{url}/{page}?reviewer={reviewer}&token={TOKEN}")
         self.wait(lambda: self.item() is not None, "the card shows an item")
 
     def wait(self, condition: Callable[[], Any], what: str, seconds: float = 240.0) -> None:

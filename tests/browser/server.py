@@ -12,7 +12,10 @@ import time
 from pathlib import Path
 from urllib.request import urlopen
 
-__all__ = ["ReviewServer", "free_port"]
+__all__ = ["TOKEN", "ReviewServer", "free_port"]
+
+#: Of every server's address.
+TOKEN = "a-token-for-the-tests"
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Starts `auditor review` with every `submit` slowed down: what a loaded server looks like to the card.
@@ -70,7 +73,7 @@ class ReviewServer:
     def start(self) -> ReviewServer:
         code = ["-c", SLOW.format(seconds=self.slow)] if self.slow else ["-m", "auditor"]
         command = [sys.executable, *code, "review", str(self.run), "--port", str(self.port), "--no-browser"]
-        env = {**os.environ, "AUDITOR_OFFLINE": "1", "NO_COLOR": "1"}
+        env = {**os.environ, "AUDITOR_OFFLINE": "1", "NO_COLOR": "1", "AUDITOR_TOKEN": TOKEN}
         if self.store is not None:
             command += ["--store", self.store]
         if self.home is not None:

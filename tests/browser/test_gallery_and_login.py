@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from selenium.webdriver import ActionChains, Chrome, Keys
@@ -17,7 +19,7 @@ from auditor.review.readout import PageFilter
 from auditor.review.store import VerdictStore
 from auditor.ui.payload import picture_url
 from tests.browser.page import CardPage
-from tests.browser.server import ReviewServer
+from tests.browser.server import TOKEN, ReviewServer
 
 TILES = """
 const find = (root) => {
@@ -43,7 +45,7 @@ def test_one_verdict_for_all_that_are_selected(
     run: Path, serve: Callable[..., ReviewServer], open_browser: Callable[..., Chrome]
 ) -> None:
     server, browser = serve(run), open_browser()
-    browser.get(f"{server.url}/gallery?reviewer=ann")
+    browser.get(f"{server.url}/gallery?reviewer=ann&token={TOKEN}")
     tiles = _until(lambda: browser.execute_script(TILES), "the gallery shows items")
     ids = [tile.get_attribute("title") for tile in tiles]
     tiles[1].click()
@@ -58,6 +60,39 @@ def test_one_verdict_for_all_that_are_selected(
         judged = store.page(PageFilter(reviewed=True)).items
     assert votes.verdicts.tolist() == ["suggested"] * 3
     assert {item.item_id for item in judged} == {ids[1], ids[3], ids[4]}
+    assert server.tracebacks() == []
+
+
+#: Everything the page has asked for, its icon included.
+ASKED = """
+const asked = performance.getEntriesByType('resource').map((entry) => entry.name);
+return [...asked, ...[...document.querySelectorAll('link[href]')].map((link) => link.href)];
+"""
+
+
+def test_the_printed_address_opens_the_app_and_nothing_else_does(
+    run: Path, serve: Callable[..., ReviewServer], open_browser: Callable[..., Chrome]
+) -> None:
+    server, browser, other = serve(run), open_browser(), open_browser()
+    (address,) = re.findall(r"The review is open at (http\S+)", server.log.read_text())
+    other.get(f"http://127.0.0.1:{server.port}/review?reviewer=ann")
+    assert "holds the server's token" in other.find_element(By.TAG_NAME, "body").text
+    browser.get(address)
+    for page in ("Overview", "Review", "Gallery", "Export"):
+        _until(lambda page=page: page in browser.find_element(By.TAG_NAME, "body").text, page)
+    assert "token" not in browser.current_url
+    page = CardPage(browser, f"http://127.0.0.1:{server.port}", "ann")
+    page.press("g")
+    page.wait_saved(1)
+    asked = {urlsplit(name)._replace(path="", query="", fragment="").geturl() for name in browser.execute_script(ASKED)}
+    own = f"http://127.0.0.1:{server.port}"
+    assert own in asked
+    assert {name for name in asked if not name.startswith(("data:", f"blob:{own}"))} == {own}
+    frame = f"data:text/html,<iframe src='{own}/review?reviewer=ann'></iframe>"
+    browser.get(frame)
+    browser.switch_to.frame(0)
+    assert not browser.find_elements(By.CSS_SELECTOR, "#root")
+    browser.switch_to.default_content()
     assert server.tracebacks() == []
 
 
@@ -91,7 +126,8 @@ def test_behind_a_login_nothing_is_shown_without_it(
             first = store.page().items[0]
         assert first.content_hash is not None
         routes = [picture_url(first.content_hash, 192), f"/auditor/why?item={first.item_id}", "/media/x.png"]
-        assert [_status(server.url + route) for route in routes] == [403, 403, 403]
+        routes += ["/_stcore/metrics", "/_stcore/agent/openapi.json"]
+        assert [_status(server.url + route) for route in routes] == [403] * 5
 
         browser.get(f"{server.url}/review?reviewer=eve")
         body = browser.find_element(By.TAG_NAME, "body")

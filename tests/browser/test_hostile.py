@@ -15,17 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from auditor.ui.config import ReviewConfig, configure
 from auditor.ui.payload import face, hand_data
-from auditor.ui.server import middleware, routes
 from auditor.ui.views.export import verdict_csv
 from auditor.ui.views.gallery import bulk_events
 from auditor.ui.workspace import close_workspace, open_workspace, workspace
 from tests.browser.page import CardPage
 from tests.running import call
+from tests.ui.client import local_client
 
 EVIL = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 CLASSES = (f"{EVIL}sport", "=cmd|' /C calc'!A0 **money** [x](javascript:window.hacked=1)")
@@ -110,8 +108,7 @@ def test_broken_and_oversized_pictures(tmp_path: Path) -> None:
     try:
         ws = workspace()
         assert ws is not None
-        app = Starlette(routes=routes(), middleware=middleware())
-        client = TestClient(app, base_url="http://localhost", client=("127.0.0.1", 1))
+        client = local_client()
         codes = {}
         for item in ws.store.next_batch("ann", 50):
             address = face(ws, item.content_hash, 192)["src"]

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from auditor.core.errors import DataError, ResourceError, RunError, UsageError
+from auditor.review.events import MOST_EVENTS
 from auditor.review.loading import QueuePlan
 from auditor.review.readout import PageFilter
 from auditor.review.store import VerdictStore
@@ -64,6 +65,27 @@ def test_repeats_are_harmless(loaded: Make) -> None:
     extra = verdict(store.next_batch("ann", 1)[0])
     assert store.submit("ann", [extra, extra]).repeated == (extra["uuid"],)
     assert store.progress().verdicts == 6
+
+
+def test_one_reviewer_cannot_flood_an_item(loaded: Make) -> None:
+    store = loaded()
+    first, second = store.next_batch("ann", 2)
+    changes = [verdict(first, "given" if k % 2 else "unsure") for k in range(MOST_EVENTS + 2)]
+    head, tail = changes[: MOST_EVENTS - 1], changes[MOST_EVENTS - 1 :]
+    assert not store.submit("ann", head).refused
+    result = store.submit("ann", tail)  # one more fits
+    assert result.accepted == (tail[0]["uuid"],)
+    assert [uuid for uuid, _ in result.refused] == [event["uuid"] for event in tail[1:]]
+    assert {reason for _, reason in result.refused} == {
+        f"this reviewer has sent {MOST_EVENTS} verdicts and undos on this item"
+    }
+    late = undo(tail[0])
+    assert store.submit("ann", [late]).refused[0][0] == late["uuid"]
+    assert store.submit("ann", tail[:1]).repeated == (tail[0]["uuid"],)
+    assert _current(store, first.item_id) == {"ann": tail[0]["verdict"]}
+    # Other items, and other people, are not held up.
+    assert store.submit("ann", [verdict(second)]).accepted
+    assert store.submit("ben", [verdict(first)]).accepted
 
 
 def test_undo_brings_the_verdict_before_back(loaded: Make) -> None:

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("streamlit", reason="streamlit is not installed")
 
 from auditor.ui import workspace as workspaces
+from auditor.ui.access import session_key
 from auditor.ui.config import ReviewConfig, configure
 from auditor.ui.workspace import Workspace
 from tests.conftest import DigitsRun
@@ -20,6 +21,13 @@ from tests.conftest import DigitsRun
 def _main_module(monkeypatch: pytest.MonkeyPatch) -> None:
     # Streamlit's AppTest leaves its script there, which processes started by later tests would import as their own.
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # The key of the reviewer's sessions lies in the cache.
+    monkeypatch.setenv("AUDITOR_HOME", str(tmp_path / "cache"))
+    session_key.cache_clear()
 
 
 @pytest.fixture

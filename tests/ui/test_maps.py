@@ -9,21 +9,14 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 pytest.importorskip("torch")
 
 from auditor.ui import workspace as workspaces
 from auditor.ui.config import ReviewConfig, configure
-from auditor.ui.server import middleware, routes
 from auditor.ui.workspace import Workspace
 from tests.running import call
-
-
-def _client() -> TestClient:
-    app = Starlette(routes=routes(), middleware=middleware())
-    return TestClient(app, base_url="http://localhost", client=("127.0.0.1", 50000))
+from tests.ui.client import local_client
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +50,7 @@ def network_ws(made: Path, tmp_path: Path) -> Iterator[Workspace]:
 
 
 def test_a_run_with_networks_offers_a_map_for_both_classes(network_ws: Workspace) -> None:
-    client, first = _client(), network_ws.run.findings.iloc[0]
+    client, first = local_client(), network_ws.run.findings.iloc[0]
     told = client.get("/auditor/why", params={"item": first["id"]}).json()
     assert [m["name"] for m in told["maps"]] == [first["given"], first["suggested"]]
     pictures = [client.get(m["src"]) for m in told["maps"]]
@@ -68,7 +61,7 @@ def test_a_run_with_networks_offers_a_map_for_both_classes(network_ws: Workspace
 
 
 def test_addresses_that_are_not_of_the_run_are_not_found(network_ws: Workspace) -> None:
-    client = _client()
+    client = local_client()
     name = network_ws.rows.facts(0)["content_hash"][7:]
     for path in (f"map/10/{name}.webp", f"map/0/{'0' * 64}.webp", f"map/0/{name}.png", "map/0/../manifest.json.webp"):
         assert client.get(f"/auditor/img/{path}").status_code == 404
@@ -76,7 +69,7 @@ def test_addresses_that_are_not_of_the_run_are_not_found(network_ws: Workspace) 
 
 
 def test_a_run_without_networks_offers_none(ws: Workspace) -> None:
-    client, item = _client(), ws.run.findings["id"].iloc[0]
+    client, item = local_client(), ws.run.findings["id"].iloc[0]
     assert client.get("/auditor/why", params={"item": item}).json()["maps"] == []
     name = ws.rows.facts(0)["content_hash"][7:]
     assert client.get(f"/auditor/img/map/0/{name}.webp").status_code == 404

@@ -13,22 +13,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from auditor.core.errors import DataError
 from auditor.core.version import __version__
 from auditor.ui.contents import WIDTHS, encode
-from auditor.ui.server import middleware, routes
 from auditor.ui.workspace import Workspace
+from tests.ui.client import local_client
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def client(ws: Workspace) -> TestClient:
-    app = Starlette(routes=routes(), middleware=middleware())
-    return TestClient(app, base_url="http://localhost", client=("127.0.0.1", 50000))
+    return local_client()
 
 
 def test_a_picture_is_the_item_and_never_changes(ws: Workspace, client: TestClient) -> None:

@@ -32,12 +32,19 @@ PAGES: tuple[tuple[str, str, str, Callable[[Workspace], None]], ...] = (
 #: Shown where the run folder holds such a result.
 BENCHMARK = ("Benchmark", "benchmark", ":material/leaderboard:", benchmark_page)
 
+#: Streamlit leaves 6rem free above a page; the card needs the height of a laptop. The table's own download writes cells
+#: as they are, formulas too; the Export page has one that does not.
+_STYLE = (
+    ".stMainBlockContainer{padding-top:4.2rem;padding-bottom:1rem} "
+    "[data-testid=stElementToolbarButton]:has([aria-label^='Download as CSV']){display:none}"
+)
+
 
 def show() -> None:
     """One rerun of the app."""
-    st.set_page_config(page_title="auditor review", page_icon=":material/fact_check:", layout="wide")
-    # Streamlit leaves 6rem free above a page; the card needs the height of a laptop.
-    st.html("<style>.stMainBlockContainer{padding-top:4.2rem;padding-bottom:1rem}</style>")
+    # An emoji is drawn in the browser; a material icon would be fetched from a font host.
+    st.set_page_config(page_title="auditor review", page_icon="✅", layout="wide")
+    st.html(f"<style>{_STYLE}</style>")
     require_login()
     try:
         opened = workspaces.workspace()
