@@ -153,10 +153,11 @@ def _calls(path: Path) -> set[str]:
 
 
 #: Calls that need care, and the one module that takes it, if any. Pillow with all its plug-ins runs PostScript; four
-#: bytes bring down Arrow's reader of JSON, and with it the process.
+#: bytes bring down Arrow's reader of JSON, and with it the process; a cell of a table may be a formula.
 _CAREFUL = {
     r"(Image\.open|ImageFile\.Parser|\bimread|read_image|decode_image)$": ["data/decode.py"],
     r"\.(read_json|open_json)$": [],
+    r"(to_csv|csv\.(writer|DictWriter|DictReader)|write_csv)$": ["core/escaping.py"],
 }
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from auditor.benchmark.folder import is_result, read_result
 from auditor.core.errors import RunError, UsageError
+from auditor.core.escaping import json_printable
 from auditor.core.files import write_text
 from auditor.report import find_errors
 from auditor.report.benchmark import render_html, render_json, render_markdown
@@ -69,7 +70,8 @@ def _run(run: Run, form: str) -> str:
     if form == "json":
         findings = json.loads(run.findings.to_json(orient="records"))
         facts = {key: run.manifest[key] for key in ("data", "plan", "counts", "not_auditable", "notes")}
-        return json.dumps({"schema": "auditor.run-report/1", **facts, "findings": findings}, ensure_ascii=False) + "\n"
+        document = {"schema": "auditor.run-report/1", **facts, "findings": findings}
+        return json_printable(json.dumps(document, ensure_ascii=False)) + "\n"
     if not run.report_path.is_file():
         raise RunError(f"the run {run.id!r} has no page.", "Repeat the find-errors command; it writes the page again.")
     return run.report_path.read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from auditor.core.errors import AuditorError, storage_errors
+from auditor.core.escaping import json_printable, printable, printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,24 +74,22 @@ def console() -> Console:
     plain = not sys.stderr.isatty() or "NO_COLOR" in os.environ
     # Where no terminal gives a width, a fixed one keeps tables from being cut at 80 columns in logs.
     width = None if sys.stderr.isatty() else int(os.environ.get("COLUMNS", 120))
-    return Console(stderr=True, no_color=plain, highlight=False, width=width, soft_wrap=True)
+    return Console(stderr=True, no_color=plain, highlight=False, emoji=False, width=width, soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """One piece of human text."""
-    console().print(text, markup=False)
+    """One line of human text."""
+    console().print(printable(text), markup=False)
 
 
 def fail(error: AuditorError) -> None:
     """Show an error: what, where, and the way out."""
-    say(f"Error: {error.what}")
-    if error.way_out:
-        say(f"  {error.way_out}")
+    console().print(printable_lines(f"Error: {error}"), markup=False)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
     """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(json_printable(json.dumps(document, ensure_ascii=False, allow_nan=False)) + "\n")
     sys.stdout.flush()
 
 
@@ -114,7 +113,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: 
         table.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left")
     for row in rows:
         # Text, not markup: class names and ids are the user's and may hold square brackets.
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(printable(str(cell))) for cell in row))
     console().print(table)
 
 
@@ -143,8 +142,9 @@ class RichProgress:
         self._last: dict[str, float] = {}
         self._bars: Progress | None = None
         if not quiet and console().is_terminal:
-            before, note = TextColumn("{task.description:<14}"), TextColumn("{task.fields[note]}")
-            columns = (before, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), note)
+            before, note = "{task.description:<14}", "{task.fields[note]}"
+            texts = [TextColumn(template, markup=False) for template in (before, note)]
+            columns = (texts[0], BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), texts[1])
             self._bars = Progress(*columns, console=console(), transient=True)
 
     def __enter__(self) -> RichProgress:
@@ -162,11 +162,11 @@ class RichProgress:
 
     def start(self, task: str, total: float, unit: str = "") -> None:
         if self._bars:
-            self._tasks[task] = self._bars.add_task(task, total=total, note=unit)
+            self._tasks[task] = self._bars.add_task(printable(task), total=total, note=printable(unit))
 
     def advance(self, task: str, done: float, note: str = "") -> None:
         if self._bars and task in self._tasks:
-            self._bars.update(self._tasks[task], completed=done, note=note)
+            self._bars.update(self._tasks[task], completed=done, note=printable(note))
         elif not self._quiet and note:
             import time
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from typer import Argument, Option
 
 from auditor.cli.options import Address, ClassNames, Engine, Json, Quiet, Store
@@ -51,8 +51,9 @@ def flag(
 ) -> None:
     """Flag again, without training: from a run or from probability files, streaming."""
     from auditor.cli.console import answer
-    from auditor.cli.values import write_frame
+    from auditor.cli.values import frame_csv, write_frame
     from auditor.core.errors import UsageError
+    from auditor.core.escaping import printable
 
     if fdr is None and precision is None:
         by = {"rule": rule, "detector": detector, "chunk_rows": chunk_rows, "threads": threads}
@@ -70,7 +71,7 @@ def flag(
         lines.insert(-1, f"flagged items written to {out}")
     answer(lines, document if json else None, quiet)
     if not json:
-        typer.echo(table.to_csv(index=False), nl=False)
+        sys.stdout.write(frame_csv(table, printable))
 
 
 def _flag(

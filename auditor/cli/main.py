@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +15,7 @@ from typer import Option
 
 from auditor.cli.console import command_line, fail, forgiving_streams, say
 from auditor.core.errors import AuditorError
+from auditor.core.escaping import printable
 from auditor.core.registry import Registry
 from auditor.core.version import __version__
 
@@ -47,14 +50,33 @@ COMMANDS: Registry[Any] = Registry(
 INTERRUPTED, CRASHED = 130, 70
 
 
+#: Of an argument that Typer refuses; its message repeats the argument.
+_UsageError: Any = typer.BadParameter.__mro__[1]
+
+
 class _Group(typer.core.TyperGroup):
-    """Keeps Typer from taking an end of file or a lost connection for an abort by the user (exit code 1)."""
+    """Keeps Typer from taking an end of file or a lost connection for an abort by the user (exit code 1), and from
+    printing arguments as they come."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with _printable_usage():
+            return super().make_context(*args, **options)
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with _printable_usage():
+                return super().invoke(ctx)
         except (EOFError, OSError) as error:
             raise _Unexpected from error
+
+
+@contextmanager
+def _printable_usage() -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as error:
+        error.message = printable(error.message)
+        raise
 
 
 class _Unexpected(Exception):
@@ -113,7 +135,8 @@ def _exit_code(arguments: list[str] | None) -> int | str | None:
         say("Interrupted. Repeat the command to continue where it was.")
         return INTERRUPTED
     except MemoryError:
-        say("Error: out of memory.\n  Use a smaller budget, fewer workers, or the streaming `auditor flag`.")
+        say("Error: out of memory.")
+        say("  Use a smaller budget, fewer workers, or the streaming `auditor flag`.")
         return 4
     except Exception as error:  # noqa: BLE001  the last place where a fault of our own can be told
         _tell_crash(error.__cause__ if isinstance(error, _Unexpected) and error.__cause__ else error)
@@ -125,7 +148,5 @@ def _tell_crash(error: BaseException) -> None:
     with tempfile.NamedTemporaryFile("w", prefix="auditor-crash-", suffix=".txt", delete=False) as report:
         report.write(f"auditor {__version__}, Python {sys.version}\n{command_line()}\n\n")
         report.write("".join(traceback.format_exception(error)))
-    say(
-        f"Error: auditor itself failed: {type(error).__name__}: {error}.\n"
-        f"  The full trace is in {report.name}; please report it."
-    )
+    say(f"Error: auditor itself failed: {type(error).__name__}: {error}.")
+    say(f"  The full trace is in {report.name}; please report it.")

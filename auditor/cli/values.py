@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,9 +46,16 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
         raise UsageError(f"--out {str(path)!r}: the file must end in .csv or .parquet.")
     with atomic_path(path) as temporary:
         if path.suffix == ".csv":
-            frame.to_csv(temporary, index=False)
+            temporary.write_text(frame_csv(frame), encoding="utf-8", newline="")
         else:
             frame.to_parquet(temporary, index=False)
+
+
+def frame_csv(frame: pd.DataFrame, show: Callable[[str], str] = str) -> str:
+    """`csv_text` of a table."""
+    from auditor.core.escaping import csv_text
+
+    return csv_text([str(name) for name in frame], zip(*(frame[name].to_numpy() for name in frame), strict=True), show)
 
 
 def choose_executor(engine: str, address: str | None) -> RayExecutor | None:

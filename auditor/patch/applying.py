@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, UsageError
+from auditor.core.escaping import csv_text
 from auditor.core.files import atomic_write
 from auditor.patch.copies import Change, CopyState, new_folder
 from auditor.patch.matching import Match, Row, check_header, match_apply, match_revert, refuse
@@ -100,7 +99,7 @@ def apply_patch(
     out : Path, optional
         New folder for the copy.
     mapping : Path, optional
-        CSV of the rows that change (`MAPPING_COLUMNS`), instead of a copy.
+        CSV of the rows that change (`MAPPING_COLUMNS`, as `csv_text` writes them), instead of a copy.
     link : bool
         Hard-link files that do not change.
 
@@ -247,5 +246,4 @@ def _write_mapping(path: Path, target: Target, match: Match) -> None:
         where = (items.ids[k], items.splits[k], items.index[k], path_here)
         rows.append([*where, record.op, row.now, labels_cell(record), record.id])
     with atomic_write(path) as handle:
-        table = pd.DataFrame(rows, columns=MAPPING_COLUMNS, dtype=object)
-        handle.write(table.to_csv(index=False, lineterminator="\n").encode("utf-8", "backslashreplace"))
+        handle.write(csv_text(MAPPING_COLUMNS, rows).encode("utf-8", "backslashreplace"))

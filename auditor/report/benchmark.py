@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from auditor.core.escaping import json_printable
 from auditor.core.files import write_text
 from auditor.report.rendering import render
 
@@ -30,7 +31,7 @@ class BenchmarkReport:
 
 def render_json(report: BenchmarkReport) -> str:
     """The result document."""
-    return json.dumps(report.result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_printable(json.dumps(report.result, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def render_markdown(report: BenchmarkReport) -> str:

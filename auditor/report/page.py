@@ -10,6 +10,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from auditor.core.errors import DataError
 from auditor.report.pictures import data_uri
 
 _STYLE = (
@@ -34,6 +35,8 @@ def page_html(lines: Sequence[str], folder: Path, language: str = "en") -> str:
     ------
     FileNotFoundError
         If a picture is not there.
+    DataError
+        If it lies elsewhere: nothing of this machine but the folder's own pictures gets into the page.
     """
     from importlib.resources import files
 
@@ -52,5 +55,8 @@ def page_html(lines: Sequence[str], folder: Path, language: str = "en") -> str:
 
 
 def _picture(renderer: Any, tokens: Sequence[Token], at: int, options: Any, env: Mapping[str, Path]) -> str:
-    path = env["folder"] / str(tokens[at].attrs["src"])
+    folder, source = env["folder"].resolve(), str(tokens[at].attrs["src"])
+    path = (folder / source).resolve()
+    if not path.is_relative_to(folder):
+        raise DataError(f"the picture {source!r} lies outside of the report's folder.", "Copy it into the folder.")
     return f'<img class="wide" alt="{escape(tokens[at].content)}" src="{data_uri(path.read_bytes(), path.name)}">'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -13,7 +14,7 @@ from auditor.core.files import atomic_path
 
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 _FLAGS: Final = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-pdf-header-footer"),
+    *("--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--no-pdf-header-footer"),
     "--virtual-time-budget=4000",
 )
 #: Seconds a print may take.
@@ -39,7 +40,9 @@ def print_pdf(html: str, target: Path) -> None:
         page.write_text(html, encoding="utf-8")
         places = [f"--user-data-dir={Path(folder) / 'profile'}", f"--print-to-pdf={printed}", page.as_uri()]
         try:
-            done = subprocess.run([browser, *_FLAGS, *places], capture_output=True, timeout=PATIENCE, check=False)
+            done = subprocess.run(
+                [browser, *_FLAGS, *_no_sandbox(), *places], capture_output=True, timeout=PATIENCE, check=False
+            )
         except subprocess.TimeoutExpired as error:
             raise ResourceError(f"{browser!r} did not print the page in {PATIENCE} s.", "Use --format html.") from error
         if not printed.is_file() or printed.read_bytes()[:5] != b"%PDF-":
@@ -48,3 +51,8 @@ def print_pdf(html: str, target: Path) -> None:
                 f"{browser!r} printed nothing: {why[-1] if why else f'exit {done.returncode}'}.", "Use --format html."
             )
         shutil.copyfile(printed, temporary)
+
+
+def _no_sandbox() -> list[str]:
+    """Chromium refuses to start as root with its sandbox, and only there goes without."""
+    return ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []

@@ -50,4 +50,5 @@ def picture_of(dataset: Dataset, position: int) -> tuple[str | None, str | None]
     if dataset.modality == "image":
         return thumbnail_uri(item), None
     text = item if isinstance(item, str) else ", ".join(f"{k} = {v}" for k, v in item.items())
+    text = " ".join(text.split())
     return None, text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…"

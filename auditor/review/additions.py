@@ -12,6 +12,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from auditor.core.errors import DataError, UnreadableError
+from auditor.core.escaping import csv_rows
 from auditor.review import schema
 from auditor.review.database import is_sqlite, upsert
 from auditor.review.events import chunked
@@ -45,8 +46,7 @@ def read_controls(path: Path) -> dict[str, str]:
     try:
         if path.stat().st_size > _LARGEST:
             raise UnreadableError(f"{where} is larger than {_LARGEST >> 20} MiB; controls are some hundreds of items.")
-        with open(path, newline="", encoding="utf-8-sig") as handle:
-            rows = list(csv.DictReader(handle, strict=True))
+        rows = csv_rows(path.read_bytes().decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UnreadableError(f"cannot read {where} as CSV: {error}.") from error
     found: dict[str, str] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from auditor.core.errors import UsageError
+from auditor.core.escaping import markdown_text
 from auditor.review.events import checked_reviewer
 from auditor.ui.access import has_login, is_allowed
 from auditor.ui.config import current_config
@@ -19,7 +20,7 @@ def require_login() -> None:
         st.button("Log in", type="primary", on_click=st.login)
         st.stop()
     if not is_allowed(dict(st.user), current_config().allowed):
-        st.error(f"{st.user.get('email', 'This account')} may not review here.")
+        st.error(f"{markdown_text(str(st.user.get('email', 'This account')))} may not review here.")
         st.button("Log out", on_click=st.logout)
         st.stop()
 

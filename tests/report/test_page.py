@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from auditor.core.errors import DataError
 from auditor.report.page import page_html
 
 LINES = """# A page & its title
@@ -79,6 +80,15 @@ def test_pictures_are_inside_and_nothing_is_fetched(page: str, tmp_path: Path) -
     assert "http" not in page.split("</style>")[1].replace("data:", "")
     with pytest.raises(FileNotFoundError):
         page_html(["![x](nowhere.png)"], tmp_path)
+
+
+@pytest.mark.parametrize("source", ["../secret.png", "/etc/hostname", "a/../../secret.png", "link.png"])
+def test_no_picture_from_elsewhere_gets_into_the_page(source: str, tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    (tmp_path / "report" / "link.png").symlink_to(tmp_path / "secret.png")
+    with pytest.raises(DataError, match="outside"):
+        page_html([f"![x]({source})"], tmp_path / "report")
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from auditor.core.errors import DataError, UnreadableError
+from auditor.core.escaping import csv_rows, csv_text
 from auditor.core.files import write_text
 from auditor.patch.convert.base import Correction, DataView, Options
 from auditor.patch.records import FIELDS, Patch, labels_cell, record_to_json
@@ -34,8 +34,7 @@ class Table:
 
     def read(self, path: Path, data: DataView, options: Options) -> tuple[list[Correction], list[str]]:
         try:
-            text = path.read_bytes().decode("utf-8-sig")
-            rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+            rows = csv_rows(path.read_bytes().decode("utf-8-sig"))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise UnreadableError(f"cannot read {str(path)!r} as CSV: {error}.", "Save it as UTF-8.") from error
         if not rows:
@@ -53,15 +52,14 @@ class Table:
         return corrections, []
 
     def write(self, patch: Patch, path: Path, data: DataView | None, options: Options) -> list[str]:
-        out = io.StringIO(newline="")
-        table = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-        table.writeheader()
+        lines = []
         for r in patch.records:
             rows = [] if data is None else data.rows_of(r)
             item = str(data.part.ids[rows[0]]) if data is not None and rows else ""
             votes = None if r.votes is None else json.dumps(dict(r.votes), ensure_ascii=False)
-            table.writerow(record_to_json(r) | {"hash": r.id, "id": item, "to": labels_cell(r), "votes": votes})
-        write_text(path, out.getvalue())
+            fields = record_to_json(r) | {"hash": r.id, "id": item, "to": labels_cell(r), "votes": votes}
+            lines.append([fields.get(name) for name in COLUMNS])
+        write_text(path, csv_text(COLUMNS, lines))
         return []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from auditor.benchmark.folder import is_result, read_result
+from auditor.core.escaping import markdown_text
 from auditor.ui.components import table
 from auditor.ui.workspace import Workspace
 
@@ -22,7 +23,7 @@ def benchmark_page(ws: Workspace) -> None:
     folder = ws.run.path / FOLDER
     report = read_result(folder)
     result = report.result
-    st.subheader(result["headline"])
+    st.subheader(markdown_text(result["headline"]))
     columns = st.columns(4)
     columns[0].metric("Models", f"{len(result['models']):,}", border=True)
     columns[1].metric("Labels corrected", f"{result['n_correctable']:,}", border=True)
@@ -51,4 +52,4 @@ def benchmark_page(ws: Workspace) -> None:
     if page.is_file():
         st.download_button("Download the report", page.read_bytes(), "benchmark.html", "text/html")
     for line in result["caveats"]:
-        st.caption(line)
+        st.caption(markdown_text(line))

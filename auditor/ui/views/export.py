@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from auditor.core.errors import AuditorError
+from auditor.core.escaping import csv_text, markdown_text
 from auditor.patch.create import Created, create_patch
 from auditor.patch.files import SUFFIX, write_patch
 from auditor.patch.records import Patch
@@ -28,8 +27,6 @@ _RULES: Final = {
     "dawid-skene": "Dawid-Skene: reviewers weighted by their consistency",
     "crowdlab": "CROWDLAB: reviewers and the model",
 }
-#: Spreadsheets run a cell that begins like this as a formula.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def export_page(ws: Workspace) -> None:
@@ -89,7 +86,9 @@ def _bytes(patch: Patch) -> bytes:
 def _summary(made: Created) -> str:
     counts = Counter(record.op for record in made.patch.records)
     parts = ", ".join(f"{n:,} {op}" for op, n in sorted(counts.items())) or "none"
-    left = ", ".join(f"{n:,} {verdict.replace('_', ' ')}" for verdict, n in sorted(made.left_out.items()))
+    left = ", ".join(
+        f"{n:,} {markdown_text(verdict.replace('_', ' '))}" for verdict, n in sorted(made.left_out.items())
+    )
     return f"**{len(made.patch.records):,} records** ({parts})." + (f" Without a record: {left}." if left else "")
 
 
@@ -107,28 +106,16 @@ def _table(ws: Workspace, votes: VoteTable) -> None:
 
 
 def verdict_csv(votes: VoteTable) -> str:
-    """Current verdicts, ``item, given, suggested, reviewer, verdict, stream, ms, server_time``.
-
-    A cell that a spreadsheet would run as a formula begins with an apostrophe.
-    """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["item", "given", "suggested", "reviewer", "verdict", "stream", "ms", "server_time"])
-    for row in range(len(votes.items)):
-        item = votes.items[row]
-        ms = votes.ms[row]
-        cells = [
-            votes.item_ids[item],
-            votes.given[item],
-            votes.suggested[item] or "",
-            votes.reviewer_names[votes.reviewers[row]],
-            votes.verdicts[row],
-            votes.streams[row],
-        ]
-        writer.writerow([*map(_harmless, cells), "" if np.isnan(ms) else int(ms), f"{votes.server_time[row]:.3f}"])
-    return buffer.getvalue()
-
-
-def _harmless(cell: object) -> str:
-    text = str(cell)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """Current verdicts, ``item, given, suggested, reviewer, verdict, stream, ms, server_time``, as `csv_text`."""
+    items = votes.items
+    columns = {
+        "item": votes.item_ids[items],
+        "given": votes.given[items],
+        "suggested": votes.suggested[items],
+        "reviewer": [votes.reviewer_names[number] for number in votes.reviewers],
+        "verdict": votes.verdicts,
+        "stream": votes.streams,
+        "ms": [None if np.isnan(value) else int(value) for value in votes.ms],
+        "server_time": [f"{time:.3f}" for time in votes.server_time],
+    }
+    return csv_text(list(columns), zip(*columns.values(), strict=True))

@@ -9,6 +9,7 @@ from uuid import uuid4
 import streamlit as st
 
 from auditor.core.errors import ResourceError
+from auditor.core.escaping import markdown_text
 from auditor.review.readout import PageFilter, ReviewItem
 from auditor.ui.components import gallery_grid
 from auditor.ui.payload import grid_item
@@ -109,7 +110,7 @@ def _bulk(ws: Workspace, reviewer: str, chosen: list[ReviewItem]) -> None:
             st.session_state["gallery-round"] = st.session_state.get("gallery-round", 0) + 1
             st.rerun()
     if toast := st.session_state.pop("gallery-toast", None):
-        st.toast(toast)
+        st.toast(markdown_text(toast))
 
 
 def bulk_events(items: list[ReviewItem], verdict: str) -> list[dict[str, Any]]:

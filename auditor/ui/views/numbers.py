@@ -8,6 +8,7 @@ from typing import Final
 
 import streamlit as st
 
+from auditor.core.escaping import markdown_text
 from auditor.estimation.reliability_plot import reliability_svg
 from auditor.estimation.sentences import estimate_lines, interval_words, number_words, status_lines
 from auditor.estimation.state import read_state
@@ -76,7 +77,7 @@ def _live(ws: Workspace, tolerated: int | None) -> None:
     # As text: names in the data must not be read as Markdown.
     st.code("\n".join(status_lines(status)), language=None, wrap_lines=True)
     if last is not None:
-        st.caption(f"Order of the list: {last.reason}")
+        st.caption(f"Order of the list: {markdown_text(last.reason)}")
     with st.expander("Estimate in full"):
         st.code("\n".join(estimate_lines(estimate)), language=None, wrap_lines=True)
         rows = [
@@ -95,4 +96,4 @@ def _live(ws: Workspace, tolerated: int | None) -> None:
         if estimate.calibration is not None and estimate.calibration.bins:
             st.image(reliability_svg(estimate.calibration.bins))
     if estimate.state.design != "importance":
-        st.caption(f"For lists with a guarantee, draw a sample: auditor sample {ws.run.id} --budget 300")
+        st.caption(f"For lists with a guarantee, draw a sample: auditor sample {markdown_text(ws.run.id)} --budget 300")
