@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auditor.core.config import Settings, load_settings
-from auditor.core.errors import UnreadableError, UsageError
+from auditor.core.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,14 +73,13 @@ def choose_executor(engine: str, address: str | None) -> RayExecutor | None:
 
 def parse_class_names(value: str | None) -> list[str] | None:
     """``"cat,dog"`` or a text file with one name per line."""
+    from auditor.core.files import read_lines
+
     if value is None:
         return None
     path = Path(value)
     if "," not in value and path.is_file():
-        try:
-            names = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UnreadableError(f"cannot read class names from {value!r}: {error}.") from error
+        names = read_lines(path)
     else:
         names = value.split(",")
     names = [name.strip() for name in names if name.strip()]

@@ -169,6 +169,12 @@ def read_json(path: Path) -> Any:
         return json.loads(file.read_bytes())
 
 
+def read_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 text file. LF, CR LF and CR end one, and none of the other signs of `str.splitlines`."""
+    with reading(path, "text") as file:
+        return file.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
+
+
 def load_npy(path: Path, mmap: bool = False) -> np.ndarray:
     """Load one array from a ``.npy`` file, never unpickling.
 

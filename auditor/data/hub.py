@@ -22,6 +22,7 @@ from auditor.data.folder import printable
 from auditor.data.locate import offline_reason, search_folders
 from auditor.data.reference import Reference
 from auditor.data.roles import ROLE_OPTIONS
+from auditor.data.sources import leaving
 from auditor.data.tables import one_line
 
 #: Seconds to wait for the Hub before saying that there is no network. The Hub's client would retry for 25 s.
@@ -40,7 +41,9 @@ class Hub:
         folder, options = _local_folder(reference, settings), reference.options
         name, canonical = reference.location, str(reference)
         if folder is not None:
-            splits = local_splits(folder) or remote_splits(str(folder.absolute()), options, settings)
+            splits = local_splits(folder, options.get("root")) or remote_splits(
+                str(folder.absolute()), options, settings
+            )
             name = printable(folder.name)
             if folder == reference.path:
                 canonical = str(reference.with_path(folder))
@@ -77,9 +80,20 @@ def _local_folder(reference: Reference, settings: Settings) -> Path | None:
     return path if path.is_dir() else None
 
 
-def local_splits(folder: Path) -> list[SplitFiles]:
-    """Parquet files of a folder by split: train, test, then by name."""
+def local_splits(folder: Path, root: str | None = None) -> list[SplitFiles]:
+    """Parquet files of a folder by split: train, test, then by name.
+
+    Raises
+    ------
+    UnreadableError
+        If one is damaged, or a link that leads out of `root`: by default the folder, or the Hub's cache it lies in.
+    """
     paths = sorted(folder.glob("*.parquet")) or sorted(folder.glob("data/*.parquet"))
+    home = folder.absolute()
+    bounds = root or str(home.parents[1] if home.parent.name == "snapshots" else home)
+    if refused := leaving([str(path.absolute()) for path in paths], bounds):
+        k, reason = next(iter(refused.items()))
+        raise UnreadableError(f"{str(paths[k])!r}: {reason}.")
     splits = sorted(set(map(split_of, paths)), key=lambda s: (s != "train", s != "test", s))
     return [SplitFiles(s, tuple(parquet_file(p) for p in paths if split_of(p) == s)) for s in splits]
 

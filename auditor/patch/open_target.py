@@ -177,7 +177,7 @@ def _hub(opening: Opening) -> Target:
     splits, folder = None, None
     for base in (reference.path, *(b / reference.location for b in search_folders(settings))):
         if base.is_dir():
-            splits, folder = local_splits(base), base
+            splits, folder = local_splits(base, reference.options.get("root")), base
             break
     if not splits:
         name = reference.location if folder is None else str(folder.absolute())

@@ -16,8 +16,8 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from auditor.core.errors import DataError, LabelError, UnreadableError
-from auditor.core.files import read_json
+from auditor.core.errors import DataError, LabelError
+from auditor.core.files import read_json, read_lines
 from auditor.core.row_lookup import RowLookup, file_numbers
 from auditor.review.vocabulary import other
 
@@ -259,10 +259,7 @@ def read_index(path: Path) -> list[str]:
         If it is none of these.
     """
     if path.suffix.lower() in (".txt", ".lst"):
-        try:
-            return path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UnreadableError(f"cannot read {str(path)!r}: {error}.") from error
+        return read_lines(path)
     value = read_json(path)
     if isinstance(value, dict) and set(value) == {str(k) for k in range(len(value))}:
         value = [value[str(k)] for k in range(len(value))]

@@ -10,8 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from auditor.cli.values import parse_class_names
 from auditor.core.errors import MemoryGuardError, StorageError, UnreadableError, UnsafeFileError
-from auditor.core.files import atomic_path, atomic_write, json_value, load_npy, load_npz, read_json, write_json
+from auditor.core.files import (
+    atomic_path,
+    atomic_write,
+    json_value,
+    load_npy,
+    load_npz,
+    read_json,
+    read_lines,
+    write_json,
+)
+from auditor.review.published import read_index
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -135,3 +146,13 @@ def test_what_unpacks_to_far_more_is_refused(kind: str, tmp_path: Path, monkeypa
         (load_npz if kind == "archive" else read_json)(path)
     monkeypatch.setenv("AUDITOR_MAX_FILE_MB", "9")
     assert (load_npz if kind == "archive" else read_json)(path)
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\x85", "\x0c", "\x1e"])
+def test_lines_end_at_line_ends_only(sign: str, tmp_path: Path) -> None:
+    lines = [f"a{sign}b", "", "c"]
+    for end in ("\n", "\r\n"):
+        (tmp_path / "x.txt").write_bytes(end.join([*lines, ""]).encode())
+        assert read_lines(tmp_path / "x.txt") == lines
+    assert parse_class_names(str(tmp_path / "x.txt")) == [f"a{sign}b", "c"]
+    assert read_index(tmp_path / "x.txt") == lines

@@ -361,3 +361,17 @@ def test_texts_with_dictionaries_are_read_as_they_are(tmp_path: Path, monkeypatc
         pq.write_table(table, tmp_path / "t.parquet", row_group_size=100)
         assert read_parquet(str(tmp_path / "t.parquet")).equals(table)
         assert read_parquet(str(tmp_path / "t.parquet"), ["t"], 2).column("t").to_pylist() == texts[200:300].to_pylist()
+
+
+def test_data_files_that_are_links_stay_inside_the_folder(layout: Path, settings: Settings, tmp_path: Path) -> None:
+    snapshot = tmp_path / "datasets--org--name/snapshots/1f"
+    blobs = tmp_path / "datasets--org--name/blobs"
+    for folder in (snapshot, blobs, tmp_path / "linked"):
+        folder.mkdir(parents=True)
+    (layout / "data/test-00000-of-00001.parquet").rename(blobs / "ab")
+    (snapshot / "test.parquet").symlink_to("../../blobs/ab")  # as the Hub's client keeps what it fetched
+    assert len(opened(snapshot, settings)) == 2
+    (tmp_path / "linked/test.parquet").symlink_to(blobs / "ab")
+    with pytest.raises(UnreadableError, match="leads out of"):
+        opened(tmp_path / "linked", settings)
+    assert len(opened(tmp_path / "linked", settings, root=str(tmp_path))) == 2
