@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from auditor.engine.ray_executor import RayExecutor
@@ -55,7 +56,14 @@ def frame_csv(frame: pd.DataFrame, show: Callable[[str], str] = str) -> str:
     """`csv_text` of a table."""
     from auditor.core.escaping import csv_text
 
-    return csv_text([str(name) for name in frame], zip(*(frame[name].to_numpy() for name in frame), strict=True), show)
+    return csv_text(
+        [str(name) for name in frame], zip(*(_values(frame[name].to_numpy()) for name in frame), strict=True), show
+    )
+
+
+def _values(column: np.ndarray) -> Iterable[Any]:
+    # Python's own numbers are written faster; those of 32 bits would get digits that they do not have.
+    return column.tolist() if column.dtype.itemsize == 8 else column
 
 
 def choose_executor(engine: str, address: str | None) -> RayExecutor | None:

@@ -9,6 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, Final
 
 #: Controls of terminals (C0, DEL, C1), of the direction of text, line and paragraph separators, halves of characters.
@@ -24,6 +25,8 @@ _LOGGED: Final = re.compile(rf"[{_CONTROLS}]|(?<!\S):(?=:)|{_COMMANDS}", re.IGNO
 _LOGGED_JSON: Final = re.compile(f"[{_CONTROLS}]|{_COMMANDS}", re.IGNORECASE)
 #: What spreadsheets take for a formula, also after spaces and in full width; a plain number is none.
 _FORMULA: Final = re.compile(r"(?![+-]?\d+(\.\d*)?(e[+-]?\d+)?\Z)[\s']*[=+\-@\t\r\n＝＋－＠]", re.IGNORECASE)
+#: Most cells: nothing in them is a formula, a command or in need of quotes.
+_EASY: Final = re.compile(r"\w[\w ./()+-]*\Z")
 #: Characters that XML 1.0 does not allow.
 _NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 #: Markup of CommonMark, of GitHub's tables, formulas and strike-through, and of Streamlit's icons and colours.
@@ -86,14 +89,17 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], show: Callab
     show : callable
         Applied to every text first; `printable` where the table goes to a terminal.
     """
-    cells = ([_csv_cell(show(value) if isinstance(value, str) else value) for value in row] for row in (columns, *rows))
-    return "".join(",".join(row) + "\n" for row in cells)
+    lines = [",".join([_csv_cell(value, show) for value in row]) for row in chain((columns,), rows)]
+    return "\n".join([*lines, ""])
 
 
-def _csv_cell(value: Any) -> str:
+def _csv_cell(value: Any, show: Callable[[str], str]) -> str:
     if not isinstance(value, str):
         return "" if value is None or value != value else str(value)
-    text = f"'{value}" if _FORMULA.match(value) else value
+    if _EASY.match(value):
+        return value
+    text = show(value)
+    text = f"'{text}" if _FORMULA.match(text) else text
     # Python's own writer leaves a lone carriage return without quotes, and a reader then ends the row there.
     return '"' + text.replace('"', '""') + '"' if re.search('[",\r\n]', text) else text
 

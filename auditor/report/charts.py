@@ -9,6 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from auditor.core.errors import require
+from auditor.core.escaping import xml_text
 from auditor.core.files import write_text
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def chart_svg(
         figure.suptitle(title, x=0.01, ha="left")
         draw(*figure.subplots(1, panels, squeeze=False)[0])
         figure.savefig(buffer, format="svg", metadata={**_METADATA, "Title": description or title})
-    return buffer.getvalue()
+    return xml_text(buffer.getvalue())
 
 
 def write_chart(path: Path, draw: Callable[..., None], title: str, **options: Any) -> None:

@@ -88,6 +88,12 @@ def test_the_printed_address_opens_the_app_and_nothing_else_does(
     own = f"http://127.0.0.1:{server.port}"
     assert own in asked
     assert {name for name in asked if not name.startswith(("data:", f"blob:{own}"))} == {own}
+    # The tables' own download would write formulas.
+    browser.get(f"{own}/quality?reviewer=ann")
+    shown = (
+        "return [...document.querySelectorAll('[aria-label^=\"Download as CSV\"]')].map((b) => b.offsetParent !== null)"
+    )
+    assert not any(_until(lambda: browser.execute_script(shown), "a table"))
     frame = f"data:text/html,<iframe src='{own}/review?reviewer=ann'></iframe>"
     browser.get(frame)
     browser.switch_to.frame(0)

@@ -31,6 +31,11 @@ def test_names_stand_in_the_picture_as_text() -> None:
     assert root.find("{http://www.w3.org/2000/svg}title").text == "what it says"  # type: ignore[union-attr]
 
 
+def test_no_name_breaks_the_picture() -> None:
+    text = chart_svg(_draw, "a", description="\x1b[2J \x00 \ufffe ]]> </title>")
+    assert "\ufffd[2J \ufffd \ufffd ]]> </title>" in {e.text for e in ElementTree.fromstring(text).iter()}
+
+
 def test_size_is_in_pixels_and_colours_are_those_of_the_palette() -> None:
     text = chart_svg(_draw, "x", size=(480, 240))
     assert 'width="360pt" height="180pt"' in text  # 96 pixels to 72 points
