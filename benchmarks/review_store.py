@@ -54,7 +54,9 @@ def generated(n: int) -> Any:
         }
     )
     findings = scores.drop(columns="row").assign(code="LE001", message="labelled otherwise, the model disagrees")
-    return TableRun("generated", tuple(names), pd.DataFrame({"id": ids, "content_hash": ids}), scores, findings)
+    return TableRun(
+        "generated", "generated", tuple(names), pd.DataFrame({"id": ids, "content_hash": ids}), scores, findings
+    )
 
 
 def timed(call: Callable[[], Any], repeats: int = 20) -> tuple[dict[str, float], Any]:

@@ -25,7 +25,6 @@ from auditor.audit.stages.supplied import take_supplied
 from auditor.audit.stages.train import train
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import UsageError
-from auditor.core.files import write_json
 from auditor.core.progress import Progress, SilentProgress
 from auditor.data.base import Dataset
 from auditor.data.intake import open_probabilities
@@ -34,7 +33,7 @@ from auditor.data.open import open_dataset
 from auditor.explain.opening import report_maps
 from auditor.report.find_errors import write_report
 from auditor.runs import layout
-from auditor.runs.run import Run
+from auditor.runs.run import Run, write_manifest
 from auditor.runs.stages import Stages
 from auditor.train.base import Trainer
 from auditor.train.choose_embedding import choose_embedding
@@ -77,7 +76,8 @@ def find_errors(
         Run folder. By default a folder in ``settings.runs_dir`` named after data and configuration. An
         unfinished or finished run found there is continued: only what its inputs changed is computed again.
     fresh : bool
-        Throw away what is in the run folder and start anew.
+        Start anew: remove what a run wrote into the folder. Verdicts are moved aside under a dated name (a note says
+        which), other files stay.
     workers : int, optional
         Processes that train side by side; by default one per core. Never changes the result.
     cluster : Cluster, optional
@@ -106,8 +106,8 @@ def find_errors(
     progress.stage("data", "" if isinstance(data, Dataset) or data is None else str(data))
     dataset, supplied = _open(data, pred_probs, labels, class_names, asked.audit, settings)
     folder = Path(out) if out is not None else default_folder(dataset, asked, settings, trainer, supplied)
-    with taken(folder, dataset, asked, fresh):
-        manifest.take(StageResult(None, notes=dataset.notes))
+    with taken(folder, dataset, asked, fresh) as notes:
+        manifest.take(StageResult(None, notes=[*notes, *dataset.notes]))
         context = Context(dataset, asked, folder, Stages(folder), progress, trainer, workers, cluster)
         if supplied is None:
             _trained(context, manifest)
@@ -116,7 +116,7 @@ def find_errors(
         run = Run(folder, manifest.document(context))
         progress.stage("report")
         write_report(run, dataset, report_maps(run, dataset))
-        write_json(folder / layout.MANIFEST, run.manifest)
+        write_manifest(run, (layout.CONFIG, layout.ITEMS, layout.REPORT))
         return run
 
 

@@ -13,6 +13,7 @@ from auditor.core.files import write_text
 from auditor.report import find_errors
 from auditor.report.benchmark import render_html, render_json, render_markdown
 from auditor.report.pdf import print_pdf
+from auditor.runs import layout
 from auditor.runs.run import Run, open_run
 
 FORMATS: Final = ("html", "md", "json", "pdf")
@@ -74,4 +75,4 @@ def _run(run: Run, form: str) -> str:
         return json_printable(json.dumps(document, ensure_ascii=False)) + "\n"
     if not run.report_path.is_file():
         raise RunError(f"the run {run.id!r} has no page.", "Repeat the find-errors command; it writes the page again.")
-    return run.report_path.read_text(encoding="utf-8")
+    return run.file(layout.REPORT).read_text(encoding="utf-8")

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from typer import Option
+from typer import Argument, Option
 
-from auditor.cli.options import Index, Json, PublishedVerdicts, RunName, Store
+from auditor.cli.options import Index, Json, RunName, Store
+
+if TYPE_CHECKING:
+    from auditor.review.store import VerdictStore
 
 
 def import_verdicts(
     run: RunName,
-    file: PublishedVerdicts,
+    file: Annotated[str, Argument(metavar="FILE|STORE", help="Published verdicts (mturk.json), or another store.")],
     split: Annotated[str | None, Option(help="Split that was judged; default test, or the only one.")] = None,
     index: Index = None,
     reviewer: Annotated[str, Option(help="Name of these people; person 1 is NAME-1.")] = "published",
     store: Store = None,
     json: Json = False,
 ) -> None:
-    """Take published crowd verdicts in as reviewers' votes. Importing a file twice adds nothing."""
+    """Take in published crowd verdicts, or those of another store on unchanged items. Doing it twice adds nothing."""
     from dataclasses import asdict
+    from pathlib import Path
 
     from auditor.cli.console import answer
     from auditor.cli.values import run_named
@@ -29,7 +33,10 @@ def import_verdicts(
     opened = run_named(run)
     with open_store(store or opened.path) as opened_store:
         opened_store.load_run(opened)
-        done = work(opened, file, opened_store, split=split, index=index, reviewer=reviewer)
+        if "://" in file or Path(file).suffix in (".sqlite", ".db"):
+            _from_store(file, opened_store, run, json)
+            return
+        done = work(opened, Path(file), opened_store, split=split, index=index, reviewer=reviewer)
     counts = done.counts
     lines = [
         f"{done.accepted:,} votes on {done.items:,} items stored; {done.repeated:,} were there already",
@@ -39,4 +46,34 @@ def import_verdicts(
         *(f"Note: {note}" for note in done.notes),
         f"Next: auditor patch create {run} --consensus 3-of-5",
     ]
+    answer(lines, {"schema": "auditor.import-verdicts/1", **asdict(done)} if json else None)
+
+
+def _from_store(name: str, store: VerdictStore, run: str, json: bool) -> None:
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from auditor.cli.console import answer
+    from auditor.core.errors import RunError
+    from auditor.patch.rules import open_store
+    from auditor.review.carry_over import carry_over
+
+    if "://" not in name and not Path(name).is_file():
+        raise RunError(f"no verdict store {name!r}.")
+    with open_store(name) as source:
+        done = carry_over(source, store)
+    changed = done.judged - done.unchanged
+    lines = [
+        f"{done.accepted:,} verdicts taken over; {done.repeated:,} were there already. Of {done.judged:,} judged items "
+        f"{done.unchanged:,} are unchanged"
+    ]
+    if changed:
+        lines.append(
+            f"Note: {changed:,} have another content or label here, or are gone; their verdicts stay in {name}"
+        )
+    if done.unsure:
+        lines.append(f"Note: {done.unsure:,} verdicts 'both' were given on another suggestion: stored as unsure")
+    if done.refused:
+        lines.append(f"Note: {len(done.refused):,} verdicts do not fit this run; the first: {done.refused[0]}")
+    lines.append(f"Next: auditor status {run}")
     answer(lines, {"schema": "auditor.import-verdicts/1", **asdict(done)} if json else None)

@@ -32,6 +32,7 @@ COMMANDS: Registry[Any] = Registry(
         "sample": "auditor.cli.sample:sample",
         "estimate": "auditor.cli.estimate:estimate",
         "status": "auditor.cli.status:status",
+        "verify": "auditor.cli.verify:verify",
         "check": "auditor.cli.check:check",
         "patch": "auditor.cli.patch:app",
         "import-verdicts": "auditor.cli.import_verdicts:import_verdicts",

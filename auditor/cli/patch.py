@@ -199,6 +199,7 @@ def convert(
     k: Annotated[int, Option(help="Votes of five that make a consensus (published).")] = 3,
     index: Index = None,
     column: Annotated[str, Option(help="Column of corrected labels.")] = "corrected_label",
+    strip: Annotated[str, Option(help="What FILE puts in front of the paths that the data has.")] = "",
     data_dir: DataDir = None,
     offline: Offline = False,
     json: Json = False,
@@ -209,7 +210,7 @@ def convert(
     from auditor.patch.convert.base import Options
     from auditor.patch.convert.base import convert as work
 
-    options, settings = Options(k=k, index=index, column=column), settings_for(data_dir, offline)
+    options, settings = Options(k=k, index=index, column=column, strip=strip), settings_for(data_dir, offline)
     done = work(source, out, settings, read_as=read_as, write_as=write_as, reference=data, options=options)
     n = len(done.patch.records)
     lines = [

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import pickle
+import re
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ import numpy as np
 
 from auditor.core.config import check_unpacked
 from auditor.core.errors import AuditorError, MemoryGuardError, UnreadableError, UnsafeFileError, storage_errors
+
+#: How the names end that files and folders have while they are written.
+TEMPORARY = re.compile(r"\.tmp-(\d+)(?:-\d+)?$")
 
 
 @contextmanager
@@ -53,11 +57,9 @@ def sync_to_disk(place: Path) -> None:
 
 
 def sweep_temporary(folder: Path) -> int:
-    """Delete what killed `atomic_path` calls left under `folder`; returns how many files that were.
-
-    Only for a folder nobody else is writing to.
-    """
-    stale = [path for path in Path(folder).rglob(".*.tmp-*") if path.is_file()]
+    """Delete what killed `atomic_path` calls left under `folder`, and nothing of another name; returns how many files
+    that were. Only for a folder nobody else is writing to."""
+    stale = [path for path in Path(folder).rglob(".*.tmp-*") if TEMPORARY.search(path.name) and path.is_file()]
     for path in stale:
         path.unlink(missing_ok=True)
     return len(stale)

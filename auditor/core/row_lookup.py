@@ -101,21 +101,26 @@ class RowLookup:
         return self._by_hash.get(value, [])
 
     def by_name(self, value: str, where: str = "") -> int | None:
-        """Row of a file name, path or other name, with or without its suffix.
-
-        A name is found where one of the two is the end of the other, folder by folder; anything looser could find a
-        wrong row.
+        """Row of a whole name or path, with or without its suffix; never of an end of it: ``train/cat/0.png`` and
+        ``test/cat/0.png`` end alike.
 
         Raises
         ------
         DataError
             If it is the name of several rows.
         """
-        value = value.replace("\\", "/")
-        rows = next((self._by_name_end[key] for key in _bare(value) if key in self._by_name_end), None)
+        return self._only_row(self._by_whole_name.get(value.replace("\\", "/").removeprefix("./"), []), value, where)
+
+    def _by_end(self, value: str, where: str) -> int | None:
+        """Row of a name in a list of all rows: found where one of the two is the end of the other, folder by folder."""
+        path = value.replace("\\", "/")
+        rows = next((self._by_name_end[key] for key in _bare(path) if key in self._by_name_end), None)
         if rows is None:
-            keys = (key for end in _ends(value) for key in _bare(end))
+            keys = (key for end in _ends(path) for key in _bare(end))
             rows = next((self._by_whole_name[key] for key in keys if key in self._by_whole_name), [])
+        return self._only_row(rows, value, where)
+
+    def _only_row(self, rows: list[int], value: str, where: str) -> int | None:
         if len(rows) > 1:
             raise DataError(
                 f"{where and where + ': '}{value!r} is the name of {len(rows)} rows.",
@@ -149,7 +154,7 @@ class RowLookup:
                 "Give the list of row names with --index.",
             )
         else:
-            found = [self.by_name(str(one), where) for one in values]
+            found = [self._by_end(str(one), where) for one in values]
             if None in found:
                 raise DataError(
                     f"{where}: the id {str(values[found.index(None)])!r} is not among the names of the rows.",

@@ -167,7 +167,7 @@ def read_state(run: Run, store: VerdictStore) -> ReviewState:
     Raises
     ------
     RunError
-        If the store belongs to another run.
+        If the verdicts in the store were given on other data.
     DataError
         If the run has changed since the audit stream was drawn.
     """

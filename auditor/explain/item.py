@@ -62,7 +62,7 @@ class RunNetworks:
             raise RunError(
                 f"the run {str(run.path)!r} holds no network to explain.",
                 "Image networks (--model fastnet, cifake_cnn, resnet18, ..) are kept; repeat find-errors with one, "
-                "and with --fresh if the run is older than this.",
+                "and in another folder (--out) if the run is older than this.",
             )
         self._loaded: dict[str, KeptNetwork] = {}
 

@@ -15,7 +15,7 @@ import psutil
 from pydantic import TypeAdapter, ValidationError
 
 from auditor.core.errors import DataError, UsageError, storage_errors
-from auditor.core.files import read_json, sync_to_disk, write_json
+from auditor.core.files import TEMPORARY, read_json, sync_to_disk, write_json
 
 STATE_SCHEMA: Final = "auditor.labelpatch-copy/1"
 #: Folder inside a copy; hidden, so that no adapter takes it for data.
@@ -135,8 +135,8 @@ def new_folder(out: Path) -> Iterator[Path]:
     with storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         for stale in out.parent.glob(f".{glob.escape(out.name)}.tmp-*"):
-            pid = int(stale.suffix.rpartition("-")[2] or 0)
-            if pid == os.getpid() or not psutil.pid_exists(pid):
+            made_by = TEMPORARY.search(stale.name)
+            if made_by and (int(made_by[1]) == os.getpid() or not psutil.pid_exists(int(made_by[1]))):
                 shutil.rmtree(stale, ignore_errors=True)
         temporary.mkdir()
         try:

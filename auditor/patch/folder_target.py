@@ -13,7 +13,7 @@ import numpy as np
 from auditor.core.errors import DataError
 from auditor.data.folder import FoundFile, printable, scan
 from auditor.patch.copies import ASIDE, MULTI_FILE
-from auditor.patch.rows import copy_file
+from auditor.patch.rows import copy_file, inside
 from auditor.patch.target import Edit, Opening, Target, write_multi_file
 
 _DROPPED = f"{ASIDE}/dropped"
@@ -52,13 +52,13 @@ class FolderTarget(Target):
                 wanted = source[key]
             place = _free(wanted, taken)
             taken.add(place)
-            copy_file(self.folder / source[key], out / place, link)
+            copy_file(inside(self.folder / source[key], self.folder), out / place, link)
             if _text(place) != key:
                 moved[_text(place)] = key
             if key in edit.multi:
                 places[key] = {"path": _text(place)}
         for key in edit.dropped:
-            copy_file(self.folder / source[key], out / _DROPPED / _raw(key), link)
+            copy_file(inside(self.folder / source[key], self.folder), out / _DROPPED / _raw(key), link)
         self._copy_the_rest(out, link)
         write_multi_file(out, edit.multi, places)
         return {}, {"moved": moved}, {"scheme": "folder", "path": ".", "options": self.layout}
@@ -88,7 +88,7 @@ class FolderTarget(Target):
             for name in names:
                 relative = name if here == "." else f"{here}/{name}"
                 if relative not in images and os.path.isfile(os.path.join(place, name)):
-                    copy_file(self.folder / relative, out / relative, link)
+                    copy_file(inside(self.folder / relative, self.folder), out / relative, link)
 
 
 def _free(path: str, taken: set[str]) -> str:

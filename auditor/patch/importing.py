@@ -87,6 +87,7 @@ def import_verdicts(
             f"{len(missing):,} of {len(ids):,} judged items were not audited in this run, e.g. {missing[0]!r}.",
             "Audit the split the verdicts were given for.",
         )
+    loaded_as = str(store.facts["run"])  # a run may get another name, which makes no new votes
     suggested = dict(zip(run.scores["id"], run.scores["suggested"], strict=True))
     batches: dict[int, list[dict[str, Any]]] = {}
     ambiguous = 0
@@ -97,7 +98,7 @@ def import_verdicts(
                 # "Both" would otherwise speak of the given and the run's own suggestion.
                 verdict, ambiguous = "unsure", ambiguous + 1
             # The same vote has the same uuid, so that it is stored once however often the file is imported.
-            uuid = hashlib.sha256("\0".join([reviewer, run.id, item_id, str(person)]).encode()).hexdigest()[:32]
+            uuid = hashlib.sha256("\0".join([reviewer, loaded_as, item_id, str(person)]).encode()).hexdigest()[:32]
             event = {"uuid": uuid, "item_id": item_id, "verdict": verdict}
             shown = {"shown_label": item.given[0], "shown_suggested": guess}
             batches.setdefault(person, []).append(event | shown)

@@ -28,9 +28,9 @@ from auditor.data.tables import csv_form
 from auditor.patch.copies import CopyState, copy_state
 from auditor.patch.folder_target import FolderTarget
 from auditor.patch.parquet_rows import AddedColumn, ParquetRows
-from auditor.patch.rows import ArrayRows, RowFile, RowTarget
+from auditor.patch.rows import ArrayRows, RowFile, RowTarget, inside
 from auditor.patch.target import Opening, Target, Unwritable
-from auditor.patch.text_rows import CsvRows, JsonlRows
+from auditor.patch.text_rows import CsvRows, JsonlRows, unquoted
 
 
 def open_target(reference: str, settings: Settings) -> Target:
@@ -87,7 +87,7 @@ def _reference_of(root: Path, state: CopyState, settings: Settings) -> tuple[Ref
         raise DataError(f"the copy {str(root)!r} remembers a place outside itself.", "Make the copy again.")
     options = dict(about["options"])
     for key in about.get("inside", ()):  # options that are paths inside the copy
-        options[key] = str(root / options[key])
+        options[key] = str(inside(root / options[key], root))
     if about["scheme"] == "cifar10":
         return Reference("cifar10", "", options), replace(settings, data_dirs=(root,), offline=True)
     return Reference(about["scheme"], str(place), options), settings
@@ -215,20 +215,28 @@ def _text_table(opening: Opening) -> Target:
     roles, kept = _columns(opening, table, repr(str(path)))
     value = _spelling(table, roles.label, options)
     is_csv = opening.reference.scheme == "csv"
+    # As the file writes a class: 007, 1E5, "d\u00f6g"; as a copy's rows of it were written, if none is left.
+    read = unquoted if is_csv else str
+    spellings = {} if state is None else {change.was: read(change.raw) for change in state.changes if change.raw}
+
+    def spell(name: str) -> str:
+        return spellings.get(name) or (str(value(name)) if is_csv else json.dumps(value(name), ensure_ascii=False))
+
     rows: CsvRows | JsonlRows
     if is_csv:
         encoding, delimiter = options.get("encoding", "utf8"), csv_form(path, options).delimiter
-        rows = CsvRows(path, path.name, encoding, roles.label, lambda name: str(value(name)), delimiter=delimiter)
+        rows = CsvRows(path, path.name, encoding, roles.label, spell, delimiter=delimiter)
     else:
-        owns = state is not None and bool(state.multi)
-        spell: Callable[[str], str] = lambda name: json.dumps(value(name), ensure_ascii=False)  # noqa: E731
-        rows = JsonlRows(path, path.name, "utf8", roles.label, spell, owns)
+        rows = JsonlRows(path, path.name, "utf8", roles.label, spell, state is not None and bool(state.multi))
     if rows.n != len(table):
         raise DataError(
             f"{str(path)!r}: {len(table)} rows were read, but {rows.n} are found in its text: its quotes or line "
             "breaks cannot be told apart safely.",
             "Write the corrections to a table instead, with --mapping FILE.csv.",
         )
+    codes, items = np.unique(opening.dataset.labels, return_index=True)
+    names = opening.dataset.class_names
+    spellings |= {names[code]: rows.spelling(kept[item]) for code, item in zip(codes, items, strict=True)}
     place = np.column_stack([np.zeros_like(kept), kept])
     return RowTarget(opening, roles.label, [rows], place, _opens(opening.reference, roles), multi_in_files=not is_csv)
 

@@ -173,7 +173,7 @@ def record_of(given: str, labels: tuple[str, ...], reason: str | None, **fields:
     ----------
     given : str
     labels : tuple of str
-        None: the item is dropped, for `reason` (``"neither"`` where it is None).
+        None: the item is dropped, for `reason`.
     reason : str or None
     **fields :
         All other fields of the record.
@@ -181,9 +181,9 @@ def record_of(given: str, labels: tuple[str, ...], reason: str | None, **fields:
     if labels == (given,):
         return None
     op = "drop" if not labels else "relabel" if len(labels) == 1 else "multi"
-    return PatchRecord(
-        op=op, from_label=given, to=labels, reason=(reason or "neither") if op == "drop" else None, **fields
-    )
+    if op == "drop" and reason not in REASONS:
+        raise DataError(f"an item labelled {given!r} has no label afterwards, and no reason to be dropped.")
+    return PatchRecord(op=op, from_label=given, to=labels, reason=reason if op == "drop" else None, **fields)
 
 
 def disagreements(

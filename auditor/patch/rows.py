@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from auditor.core.errors import DataError
-from auditor.core.files import load_npy
+from auditor.core.files import load_npy, regular_file
 from auditor.patch.copies import ASIDE
 from auditor.patch.target import Edit, Opening, Target, write_multi_file
 from auditor.runs.tables import write_array
@@ -140,11 +140,13 @@ class RowTarget(Target):
         raws: dict[str, str] = {}
         for k, file in enumerate(self.files):
             plan = self._plan(k, edit)
-            aside = _aside_path(self.root, k) if self.root is not None and len(plan.before) else None
+            aside = None
+            if self.root is not None and len(plan.before):
+                aside = inside(_aside_path(self.root, k), self.root)
             target = out / file.name
             aside_out = _aside_path(out, k)
             if (same := file.unchanged(plan)) is not None:
-                copy_file(same, target, link)
+                copy_file(same if self.root is None else inside(same, self.root), target, link)
                 if aside is not None:
                     copy_file(aside, aside_out, link=False)
                 continue
@@ -202,8 +204,26 @@ def merge_rows(n: int, plan: FilePlan, where: str, aside_rows: int) -> tuple[np.
     return order, ~np.isin(np.arange(n + aside_rows), plan.after)
 
 
+def inside(path: Path, folder: Path) -> Path:
+    """The real path of a file of `folder`.
+
+    Raises
+    ------
+    DataError
+        If a link leads out of the folder: a copy is shared, and what lies elsewhere was not meant to be.
+    """
+    real = path.resolve()
+    if not real.is_relative_to(folder.resolve()):
+        raise DataError(
+            f"{str(path)!r} is a link that leads out of {str(folder)!r}: its target does not belong into a copy.",
+            "Put the file itself there, remove the link, or write the corrections to a table with --mapping FILE.csv.",
+        )
+    return real
+
+
 def copy_file(source: Path, out: Path, link: bool) -> None:
-    """Copy a file, or hard-link it where asked for and possible; the folders above it are made."""
+    """Copy a regular file, or hard-link it where asked for and possible; the folders above it are made."""
+    source = regular_file(source.resolve())  # a hard link to a link would be one
     out.parent.mkdir(parents=True, exist_ok=True)
     if link:
         try:

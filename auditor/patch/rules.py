@@ -10,6 +10,7 @@ import numpy as np
 
 from auditor.core.errors import MissingExtraError, RunError, UsageError
 from auditor.review.consensus import ItemConsensus, crowdlab_consensus, dawid_skene_consensus, k_of_n, majority
+from auditor.review.vocabulary import REVIEW_FILE
 from auditor.review.votes import VoteTable
 from auditor.runs.run import Run
 
@@ -33,15 +34,16 @@ def stored_consensus(run: Run, rule: str, store: str | None = None) -> list[Item
     Raises
     ------
     RunError
-        If there is no store, or no verdict in it.
+        If there is no store, no verdict in it, or they were given on other data.
     UsageError
         For an unknown rule.
     """
-    if store is None and not any(run.path.glob("review.sqlite")):
+    if store is None and not (run.path / REVIEW_FILE).exists():
         raise _nothing(run.path)
     with open_store(store or run.path) as opened:
         if not opened.loaded:
             raise _nothing(run.path)
+        opened.load_run(run)
         votes = opened.votes()
     if not len(votes.items):
         raise _nothing(run.path)

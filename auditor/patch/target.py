@@ -90,6 +90,12 @@ class Target(ABC):
     def __init__(self, opening: Opening, column: str) -> None:
         self.dataset, self.split, self.column = opening.dataset, opening.split, column
         self.root, self.state = opening.root, opening.state
+        reference = opening.reference
+        #: What paths of items are relative to; None for sets known by name.
+        self.paths_from: Path | None = None
+        if reference.location:
+            folder = reference.path if reference.path.is_dir() else reference.path.parent
+            self.paths_from = Path(reference.options.get("root") or folder)
         if self.state is not None:
             _keep_classes(self.dataset, self.state.class_names)
             self.use_scheme(self.state.hash_scheme)

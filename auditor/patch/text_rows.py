@@ -31,7 +31,7 @@ class _TextRows(RowFile):
     column : str
         Label column.
     spell : callable
-        Class name to its spelling in this column.
+        Class name to its spelling in this column, in the form of `spelling`.
     owns_multi : bool
         The column ``<label>_multi`` in the file is ours.
     """
@@ -60,6 +60,11 @@ class _TextRows(RowFile):
     @abstractmethod
     def _span(self, row: str) -> tuple[int, int]:
         """Where the label's spelling begins and ends in the row."""
+
+    def spelling(self, row: int) -> str:
+        """How the label of a row is written."""
+        start, end = self._span(self.rows[row])
+        return self.rows[row][start:end]
 
     @abstractmethod
     def _spelled(self, row: str, label: str) -> str:
@@ -121,12 +126,15 @@ class CsvRows(_TextRows):
                 elif not starts:
                     header.clear()
                 begin, fields = match.end(), 0
-        names = [_unquoted(h.removeprefix("\ufeff")) for h in header]
+        names = [unquoted(h.removeprefix("\ufeff")) for h in header]
         if self.column not in names:
             raise DataError(f"{str(self.path)!r} has no column {self.column!r} in its first line.")
         self._at = names.index(self.column)
         bounds = [*starts[1:], len(text)]
         return text[: bounds[0]], [text[a:b] for a, b in pairwise(bounds)]
+
+    def spelling(self, row: int) -> str:
+        return unquoted(super().spelling(row))
 
     def _span(self, row: str) -> tuple[int, int]:
         match = next(islice(self._field.finditer(row), self._at, None), None)
@@ -140,7 +148,7 @@ class CsvRows(_TextRows):
         return value
 
 
-def _unquoted(field: str) -> str:
+def unquoted(field: str) -> str:
     return field[1:-1].replace('""', '"') if len(field) > 1 and field[0] == field[-1] == '"' else field
 
 
@@ -149,7 +157,7 @@ class JsonlRows(_TextRows):
 
     def _split(self, text: str) -> tuple[str, list[str]]:
         head, rows = "", []
-        for line in text.splitlines(keepends=True) if "\r" not in text else re.findall(r"[^\n]*\n|[^\n]+\Z", text):
+        for line in re.findall(r"[^\n]*\n|[^\n]+\Z", text):  # other separators are characters of texts
             if line.strip():
                 rows.append(line)
             elif rows:

@@ -129,7 +129,7 @@ def recorded_outcomes(run: Run) -> tuple[Outcome, ...]:
     def at(ids: Iterable[str]) -> np.ndarray:
         return np.array([position[str(item)] for item in ids], np.int64)
 
-    table, outcomes = read_table(run.path / layout.QUALITY_ITEMS), []
+    table, outcomes = read_table(run.file(layout.QUALITY_ITEMS)), []
     for check in run.quality["checks"]:
         named, findings = table[table["code"] == check["code"]], None
         if check["status"] != "not applicable":

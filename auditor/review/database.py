@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import re
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,11 +15,11 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 
-from auditor.core.errors import MissingExtraError, ResourceError, RunError, StorageError, UsageError
+from auditor.core.errors import MissingExtraError, ResourceError, RunError, StorageError, UsageError, storage_errors
+from auditor.core.files import regular_file, sync_to_disk
 from auditor.review import schema
+from auditor.review.vocabulary import REVIEW_FILE
 
-#: Name of the default store inside a run folder.
-REVIEW_FILE: Final = "review.sqlite"
 #: Pages SQLite keeps per connection: negative, in KiB.
 SQLITE_CACHE: Final = -32_000
 #: Newest revision of the migrations; a test compares it with them.
@@ -51,7 +54,7 @@ class Database:
     UsageError
         If the URL is wrong or its driver is not installed.
     RunError
-        If a newer version of auditor wrote the store.
+        If a newer version of auditor wrote the store, it is damaged, or it is something else.
     ResourceError
         If the database cannot be reached.
     """
@@ -59,12 +62,39 @@ class Database:
     def __init__(self, where: str | Path, patience: float = 15.0) -> None:
         self.url = _url(where)
         self.patience = patience
-        self.engine = _engine(self.url)
+        name = self.url.database if self.url.get_backend_name() == "sqlite" else None
+        if name and name != ":memory:" and (path := Path(name)).parent.is_dir():
+            if path.exists():
+                _refuse_damaged(path)
+            else:
+                self._make(path)
+        self._open(self.url)
+
+    def _open(self, url: sa.URL) -> None:
+        self.engine = _engine(url)
         try:
             self._bring_up_to_date()
         except BaseException:
             self.engine.dispose()
             raise
+
+    def _make(self, path: Path) -> None:
+        """Make an empty store that appears whole: an empty file is never one of which nothing was written yet."""
+        temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}-{threading.get_ident()}")
+        try:
+            self._open(self.url.set(database=str(temporary)))
+            self.engine.dispose()  # the last connection writes the log into the file
+            with contextlib.suppress(FileExistsError), storage_errors(path):  # another process was quicker
+                try:
+                    os.link(temporary, path)
+                except OSError as error:
+                    if isinstance(error, FileExistsError):
+                        raise
+                    os.rename(temporary, path)  # a file system without links
+            sync_to_disk(path.parent)
+        finally:
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{temporary}{suffix}").unlink(missing_ok=True)
 
     def write(self, work: Callable[[sa.Connection], T]) -> T:
         """Run `work` in one transaction; repeat it whole when it fails for a passing reason.
@@ -116,6 +146,8 @@ class Database:
         revision = _revision(connection)
         try:
             if revision is None:
+                if tables := sa.inspect(connection).get_table_names():
+                    raise RunError(f"{_shown(self.url)} is no verdict store: it holds the table {tables[0]!r}.")
                 schema.create(connection)
                 command.stamp(config, "head")
             else:
@@ -184,6 +216,27 @@ def _url(where: str | Path) -> sa.URL:
             f"a verdict store cannot be kept in {url.get_backend_name()!r}.", "Use sqlite:///FILE or postgresql://.."
         )
     return url
+
+
+def _refuse_damaged(path: Path) -> None:
+    """Stop at a file that was cut off or zeroed: SQLite takes an empty one for a new database.
+
+    Raises
+    ------
+    RunError
+    """
+    with open(regular_file(path), "rb") as handle:
+        head, size = handle.read(100), os.fstat(handle.fileno()).st_size
+    page = int.from_bytes(head[16:18]) if head[16:18] != b"\0\1" else 65536
+    whole = page * int.from_bytes(head[28:32]) if head[24:28] == head[92:96] else 0
+    # Beside a log the file may be behind it, and grow.
+    logged = Path(f"{path}-wal").exists()
+    if not head.startswith(b"SQLite format 3\0") or (size < whole and not logged):
+        raise RunError(
+            f"{str(path)!r} is not a verdict store, or it is damaged: it has {size:,} bytes"
+            f"{f' of {whole:,}' if size < whole else ''}.",
+            "Restore it from a copy. What people judged is not in this file any more, so nothing goes on from it.",
+        )
 
 
 def _engine(url: sa.URL) -> sa.Engine:

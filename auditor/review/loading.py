@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
@@ -12,10 +12,9 @@ import pandas as pd
 import sqlalchemy as sa
 
 from auditor.core.errors import ConfigError, DataError, RunError
-from auditor.core.hashing import hash_json
 from auditor.core.seeds import generator
 from auditor.review import schema
-from auditor.review.additions import plant, set_detections
+from auditor.review.additions import plant, set_detections, set_fact
 from auditor.review.database import SQLITE_CACHE, Database, is_sqlite
 from auditor.review.sampling import draw_audit, score_bands
 
@@ -27,6 +26,10 @@ class RunTables(Protocol):
 
     @property
     def id(self) -> str: ...
+    @property
+    def audited_content(self) -> str:
+        """What is judged: equal for runs that audited the same items of the same data, under whatever name."""
+
     @property
     def class_names(self) -> tuple[str, ...]: ...
     @property
@@ -95,7 +98,7 @@ def load(
     controls: Mapping[str, str] | None = None,
     detections: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Fill an empty store; does nothing when the same run is loaded already.
+    """Fill an empty store; does nothing when it holds the same items of the same data already.
 
     Parameters
     ----------
@@ -110,18 +113,16 @@ def load(
     Raises
     ------
     RunError
-        If the store holds another run.
+        If the verdicts in the store were given on other data.
     DataError
         If ids repeat, or a control or detection names an unknown item.
     """
     known = database.read(read_meta)
-    if known and known["run"] == run.id and known["class_names"] == list(run.class_names):
+    if known and known.get("content") == run.audited_content:
         return
     if known:
-        raise RunError(
-            f"this verdict store belongs to the run {known['run']!r}, not to {run.id!r}.",
-            "Use one store per run: another file, database or PostgreSQL schema.",
-        )
+        _refuse_other_data(database, run, known)
+        return
     table = _item_table(run)
     frame = np.flatnonzero(table["band"].notna())
     codes = pd.factorize(table["given"])[0]
@@ -137,7 +138,7 @@ def load(
         "n_audit": len(draw.order),
         "n_frame": len(frame),
         "detectors": [],
-        "identity": hash_json([run.id, list(run.class_names), len(table)]),
+        "content": run.audited_content,
     }
 
     def work(connection: sa.Connection) -> None:
@@ -154,6 +155,47 @@ def load(
     if database.engine.dialect.name != "sqlite":
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sa.text("ANALYZE items, queue, detections"))
+
+
+#: What a verdict speaks of: content hash and given label of an item.
+Subject = tuple[str | None, str]
+
+
+def stored_items(connection: sa.Connection) -> dict[str, Subject]:
+    """Content and label of every item of a store, by id."""
+    items = schema.items.c
+    query = sa.select(items.item_id, items.content_hash, items.given)
+    return {item_id: (content, given) for item_id, content, given in connection.execute(query)}
+
+
+def run_items(run: RunTables) -> dict[str, Subject]:
+    """The same of the items that a store of `run` holds."""
+    columns = (schema.items.c.item_id, schema.items.c.content_hash, schema.items.c.given)
+    return {item_id: (content, given) for item_id, content, given in _rows(_item_table(run), columns)}
+
+
+def _refuse_other_data(database: Database, run: RunTables, known: Mapping[str, Any]) -> None:
+    """A store of before stores were bound to their data is bound to it now, if it is this one.
+
+    Raises
+    ------
+    RunError
+        Else.
+    """
+    stored, here = database.read(stored_items), run_items(run)
+    if "content" not in known and stored == here:
+        database.write(lambda c: set_fact(c, "content", run.audited_content))
+        return
+    view, subjects = schema.current.c, set(here.values())
+    query = sa.select(schema.items.c.item_id).where(schema.items.c.item.in_(sa.select(view.item)))
+    judged = database.read(lambda c: list(c.scalars(query)))
+    unchanged = sum(stored[item_id] in subjects for item_id in judged)
+    raise RunError(
+        f"the verdicts in this store were given on other data than the run {run.id!r} audits: {unchanged:,} of the "
+        f"{len(judged):,} judged items have the same content and label here.",
+        "Name another store with --store NEW, and take over the verdicts on unchanged items with: auditor "
+        "import-verdicts RUN OLD --store NEW",
+    )
 
 
 def _item_table(run: RunTables) -> pd.DataFrame:
@@ -191,16 +233,17 @@ def _queue_table(table: pd.DataFrame, drawn: np.ndarray, plan: QueuePlan) -> pd.
     )
 
 
-def _rows(table: pd.DataFrame, into: sa.Table) -> Iterator[tuple[Any, ...]]:
-    """Rows of Python values in the order of the columns of `into`; None where a value is missing."""
+def _rows(table: pd.DataFrame, columns: Iterable[sa.Column[Any]]) -> Iterator[tuple[Any, ...]]:
+    """Rows of Python values in the order of `columns`; None where a value is missing."""
+    names = [c.name for c in columns]
     for start in range(0, len(table), _CHUNK):
-        part = table[[c.name for c in into.columns]].iloc[start : start + _CHUNK].astype(object)
+        part = table[names].iloc[start : start + _CHUNK].astype(object)
         yield from part.where(part.notna(), None).itertuples(index=False, name=None)
 
 
 def _copy(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame) -> None:
     """Bulk insert through the driver: several times quicker than one statement per chunk."""
-    names, rows = [c.name for c in table.columns], _rows(frame, table)
+    names, rows = [c.name for c in table.columns], _rows(frame, table.columns)
     quoted = ", ".join(f'"{name}"' for name in names)
     driver = connection.connection.driver_connection
     if driver is None:

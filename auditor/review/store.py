@@ -15,6 +15,7 @@ from auditor.review import additions, audit_stream, queue, readout
 from auditor.review.database import Database
 from auditor.review.events import SubmitResult, checked_reviewer, submit
 from auditor.review.loading import QueuePlan, RunTables, load, read_meta
+from auditor.review.verify import faults
 from auditor.review.votes import VoteTable
 
 
@@ -74,7 +75,8 @@ class VerdictStore:
         controls: Mapping[str, str] | None = None,
         detections: Mapping[str, np.ndarray] | None = None,
     ) -> None:
-        """Take in a run's items and draw the audit sample; does nothing if this run is loaded already.
+        """Take in a run's items and draw the audit sample; does nothing if these items are loaded already,
+        by this run or by another one over the same items of the same data.
 
         Parameters
         ----------
@@ -89,12 +91,17 @@ class VerdictStore:
         Raises
         ------
         RunError
-            If the store holds another run.
+            If the verdicts in the store were given on other data.
         DataError
             If the tables do not fit together.
         """
         load(self.database, run, plan or QueuePlan(), controls, detections)
         self._facts = {}
+
+    def verify(self, run: RunTables) -> list[str]:
+        """What is wrong with the store of `run`, one line for each fault: SQLite's own check, items that are not the
+        run's, events that cannot have been said. Changes nothing; an empty store is whole."""
+        return self.database.read(partial(faults, run=run)) if self.loaded else []
 
     def plant(self, controls: Mapping[str, str]) -> int:
         """Plant items whose verdict is known into every reviewer's queue; returns how many there are then.

@@ -1,10 +1,12 @@
-"""The words of a verdict, and what they say about the given label."""
+"""The words of a verdict, what they say about the given label, and where verdicts are kept."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Final, Literal
 
+#: Name of the verdict store in a run folder.
+REVIEW_FILE: Final = "review.sqlite"
 #: Verdicts without a class of their own; ``other:<class>`` comes on top.
 VERDICTS: Final = ("given", "suggested", "both", "neither", "unsure", "bad_item")
 #: Prefix of the verdict that names a class.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 #: Version of the whole layout. The number after the slash rises when a reader of the old layout would break.
@@ -28,6 +29,18 @@ STAGES: Final = "stages"  # one record per finished stage
 TASKS: Final = "tasks"  # checkpoints and results of the training tasks
 WORK: Final = "work"  # derived data that can be deleted and rebuilt
 LOCK: Final = "run.lock"
+#: Paths in the folder that only a run writes, so that starting anew may remove them.
+WRITTEN: Final = re.compile(
+    "|".join(
+        re.escape(name)
+        for name in (
+            *(CONFIG, ITEMS, PRED_PROBS, AUDITED, FOLDS, DYNAMICS, SECOND_ROUND, EMBEDDINGS, DETECTORS, NEIGHBOURS),
+            *(SCORES, FINDINGS, P_WRONG, QUALITY, QUALITY_ITEMS, REPORT, MANIFEST),
+        )
+    )
+    + rf"|{STAGES}/[\w-]+\.json|{TASKS}/results/[^/]+\.(json|npz)|{TASKS}/(checkpoints/[0-9a-f]{{16}}|shared)/.+"
+    rf"|{WORK}/(images|groups)\.npy|{WORK}/embeddings/[0-9a-f]{{32}}/.+|{WORK}/pictures/[0-9a-f]{{2}}/.+"
+)
 
 #: Stable codes. A code never changes its meaning; a retired code is never used again.
 CODES: Final = {"LE001": "the model prefers another class than the given label", "DQ001": "the item cannot be decoded"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auditor.core.errors import RunError, UnknownNameError
-from auditor.core.files import load_npy, load_npz, read_json
+from auditor.core.errors import RunError, UnknownNameError, UnreadableError
+from auditor.core.files import load_npy, load_npz, read_json, regular_file, write_json
+from auditor.core.hashing import hash_file, hash_json
 from auditor.core.row_lookup import RowLookup
 from auditor.runs import layout
+from auditor.runs.stages import Stages
 from auditor.runs.tables import read_table
 
 
@@ -52,31 +56,68 @@ class Run:
         """``n_items, n_audited, n_flagged, ...``."""
         return dict(self.manifest["counts"])
 
+    @property
+    def audited_content(self) -> str:
+        """Hash of what can be judged here: the fingerprint of the data, and which of its items were audited."""
+        return hash_json([self.manifest["data"]["fingerprint"], self.recorded.get(layout.AUDITED)])
+
+    @cached_property
+    def recorded(self) -> dict[str, str]:
+        """Hash that each file had when the run was finished, by its name in the folder; before that, none."""
+        hashes = dict(self.manifest.get("files", {}))
+        for stage in self.manifest.get("stages", ()):
+            hashes |= stage["outputs"]
+        return hashes
+
+    @cached_property
+    def _intact(self) -> dict[str, str]:
+        return {}
+
+    def file(self, name: str) -> Path:
+        """Path of a file of the folder, which is read only after its hash was compared with the recorded one.
+
+        Raises
+        ------
+        UnreadableError
+            If it is damaged or gone.
+        """
+        path, digest = self.path / name, self.recorded.get(name)
+        if name in (layout.DETECTORS, layout.NEIGHBOURS) and (later := Stages(self.path).record("detectors")):
+            digest = later.outputs.get(name)
+        if digest is not None and self._intact.get(name) != digest:
+            if hash_file(regular_file(path)) != digest:
+                raise UnreadableError(
+                    f"{str(path)!r} is not what the run wrote: it is damaged, or was changed.",
+                    "Restore it from a copy, or repeat the find-errors command: it makes damaged files again.",
+                )
+            self._intact[name] = digest
+        return path
+
     @cached_property
     def items(self) -> pd.DataFrame:
         """All items: id, index, split, label, given, status, fold, group, content_hash, path."""
-        return read_table(self.path / layout.ITEMS)
+        return read_table(self.file(layout.ITEMS))
 
     @cached_property
     def findings(self) -> pd.DataFrame:
         """The flagged items, most suspicious first."""
-        return read_table(self.path / layout.FINDINGS)
+        return read_table(self.file(layout.FINDINGS))
 
     @cached_property
     def scores(self) -> pd.DataFrame:
         """Every audited item with every score, most suspicious first."""
-        return read_table(self.path / layout.SCORES)
+        return read_table(self.file(layout.SCORES))
 
     @cached_property
     def folds(self) -> pd.DataFrame:
         """One row per training task and epoch; empty for supplied probabilities."""
-        return read_table(self.path / layout.FOLDS)
+        return read_table(self.file(layout.FOLDS))
 
     @property
     def pred_probs_path(self) -> Path:
         """``.npy`` file, float32 (n audited, K): the first fit's, or those of an accepted cleaning round."""
         accepted = self.manifest.get("second_round", {}).get("accepted", 0)
-        return self.path / (layout.SECOND_ROUND if accepted else layout.PRED_PROBS)
+        return self.file(layout.SECOND_ROUND if accepted else layout.PRED_PROBS)
 
     @cached_property
     def pred_probs(self) -> np.ndarray:
@@ -86,7 +127,7 @@ class Run:
     @cached_property
     def audited(self) -> np.ndarray:
         """Row in `items` of each row of `pred_probs`, int64 (n audited,)."""
-        return load_npy(self.path / layout.AUDITED)
+        return load_npy(self.file(layout.AUDITED))
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -125,7 +166,7 @@ class Run:
 
     def dynamics(self) -> dict[str, np.ndarray] | None:
         """Arrays of `dynamics.npz`, or None where the trainer had no epochs."""
-        path = self.path / layout.DYNAMICS
+        path = self.file(layout.DYNAMICS)
         return load_npz(path) if path.is_file() else None
 
     @cached_property
@@ -136,12 +177,12 @@ class Run:
         """
         if not self.manifest.get("embeddings", {}).get("name"):
             return None
-        return load_npy(self.path / layout.EMBEDDINGS, mmap=True)
+        return load_npy(self.file(layout.EMBEDDINGS), mmap=True)
 
     @cached_property
     def quality(self) -> dict[str, Any] | None:
         """Outcomes of the data-quality checks (`quality.json`); None where they were not run."""
-        path = self.path / layout.QUALITY
+        path = self.file(layout.QUALITY)
         return dict(read_json(path)) if path.is_file() else None
 
     @property
@@ -193,9 +234,22 @@ def open_run(path: str | Path, runs_dir: Path | None = None) -> Run:
         raise RunError(f"{str(folder)!r} is not a run folder: it has no {layout.MANIFEST}.")
     manifest = read_json(manifest_path)
     schema = manifest.get("schema") if isinstance(manifest, dict) else None
+    digest = manifest.pop("digest", None) if isinstance(manifest, dict) else None
     if schema != layout.RUN_SCHEMA:
         raise RunError(
             f"the run {str(folder)!r} has the layout {schema!r}; this version reads {layout.RUN_SCHEMA!r}.",
             "Open it with the version of auditor that wrote it, or repeat the run.",
         )
+    if digest is not None and hash_json(manifest) != digest:
+        raise UnreadableError(
+            f"{str(manifest_path)!r} is not what the run wrote: it is damaged, or was changed.",
+            "Restore it from a copy, or repeat the find-errors command.",
+        )
     return Run(folder, manifest)
+
+
+def write_manifest(run: Run, files: Sequence[str]) -> None:
+    """Finish a run: write its manifest, with the hashes of `files` and of itself, which `open_run` compares."""
+    run.manifest["files"] = {name: hash_file(run.path / name) for name in files}
+    content = json.loads(json.dumps(run.manifest, allow_nan=False))  # as it will be read
+    write_json(run.path / layout.MANIFEST, content | {"digest": hash_json(content)})

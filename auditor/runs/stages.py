@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from auditor.core.errors import UnreadableError
 from auditor.core.files import read_json, write_json
 from auditor.core.hashing import hash_file, hash_json
@@ -50,16 +52,17 @@ class Stages:
     def _record_path(self, name: str) -> Path:
         return self.folder / STAGES / f"{name}.json"
 
+    def record(self, name: str) -> StageRecord | None:
+        """The record of `name`; None where there is none, or a damaged or older one."""
+        try:
+            return TypeAdapter(StageRecord).validate_python(read_json(self._record_path(name)))
+        except (UnreadableError, ValidationError):
+            return None
+
     def stored(self, name: str, key: str) -> StageRecord | None:
         """The record of `name` if it was made from inputs with hash `key` and its outputs are intact."""
-        path = self._record_path(name)
-        if not path.is_file():
-            return None
-        try:
-            record = StageRecord(**read_json(path))
-        except (UnreadableError, TypeError):
-            return None  # a damaged or older record means: compute again
-        if record.key != key:
+        record = self.record(name)
+        if record is None or record.key != key:
             return None
         for file, digest in record.outputs.items():
             target = self.folder / file

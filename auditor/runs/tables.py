@@ -11,8 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from auditor.core.errors import UnreadableError
-from auditor.core.files import atomic_path, atomic_write
+from auditor.core.files import atomic_path, atomic_write, reading
 
 
 def write_table(path: Path, frame: pd.DataFrame, schema: str) -> None:
@@ -21,7 +20,7 @@ def write_table(path: Path, frame: pd.DataFrame, schema: str) -> None:
     # Pandas' own metadata holds library versions; without it equal content gives equal bytes.
     table = table.replace_schema_metadata({"auditor.schema": schema})
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
 def read_arrow(path: Path, columns: list[str] | None = None) -> pa.Table:
@@ -32,10 +31,8 @@ def read_arrow(path: Path, columns: list[str] | None = None) -> pa.Table:
     UnreadableError
         If it is absent, damaged or lacks a column.
     """
-    try:
-        return pq.read_table(path, columns=columns).combine_chunks()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UnreadableError(f"cannot read {str(path)!r}: {error}.") from error
+    with reading(path, "a table") as file:
+        return pq.read_table(file, columns=columns, page_checksum_verification=True).combine_chunks()
 
 
 def read_table(path: Path) -> pd.DataFrame:

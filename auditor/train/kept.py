@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from auditor.core.errors import RunError
+from auditor.core.errors import RunError, UnreadableError
 from auditor.core.files import load_npz, read_json
+from auditor.core.hashing import hash_file
 from auditor.models.registry import build_model
 from auditor.train.batches import normalised
 from auditor.train.results import weights_path
@@ -77,16 +78,20 @@ def load_kept(folder: Path, task: str) -> KeptNetwork:
     if not path.is_file():
         raise RunError(
             f"the fit {task!r} in {str(folder)!r} kept no network.",
-            "Networks are kept by image models since they can be explained; repeat the run with --fresh.",
+            "Networks are kept by image models since they can be explained; repeat the run in another folder (--out).",
         )
-    arrays = load_npz(path)
+    arrays, described = load_npz(path), read_json(results / f"{task}.json")
+    if described.get("weights") not in (None, hash_file(path)):
+        raise UnreadableError(f"{str(path)!r} is damaged.", "Restore it from a copy.")
     try:
-        spec = read_json(results / f"{task}.json")["details"]["rebuild"]
+        spec = described["details"]["rebuild"]
         model = build_model(spec["network"], spec["n_classes"], spec["image_size"], 0, **spec["options"])
         state = {k.removeprefix("model."): torch.from_numpy(v) for k, v in arrays.items() if k.startswith("model.")}
         model.load_state_dict(state)
         mean, std = torch.from_numpy(arrays["input.mean"]), torch.from_numpy(arrays["input.std"])
     except (KeyError, TypeError, RuntimeError) as error:
-        raise RunError(f"the network of the fit {task!r} cannot be rebuilt: {error}.", "Use --fresh.") from error
+        raise RunError(
+            f"the network of the fit {task!r} cannot be rebuilt: {error}.", "Repeat the run in another folder (--out)."
+        ) from error
     height, width = spec["size"]
     return KeptNetwork(task, model.eval(), mean, std, (int(height), int(width)), int(spec["n_classes"]))

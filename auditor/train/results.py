@@ -57,16 +57,18 @@ def task_key(trainer: Trainer, data: str, task: FitTask) -> str:
 
 def save_result(folder: Path, task: str, key: str, result: FitResult) -> None:
     """Write ``<task>.npz``, ``<task>.weights.npz`` where there are weights, then ``<task>.json`` with the key and the
-    hash of the arrays."""
+    hashes of both."""
     arrays = {"probabilities": np.asarray(result.probabilities, dtype=np.float32)}
     if result.dynamics is not None:
         arrays.update({name: getattr(result.dynamics, name) for name in _DYNAMICS})
     target = Path(folder) / f"{task}.npz"
     write_arrays(target, arrays)
+    hashes = {"arrays": hash_file(target)}
     if result.weights is not None:
         write_arrays(weights_path(folder, task), result.weights)
+        hashes["weights"] = hash_file(weights_path(folder, task))
     row = {"history": result.history, "seconds": result.seconds, "details": result.details}
-    described = {"schema": SCHEMA, "task": task, "key": key, "arrays": hash_file(target), **row}
+    described = {"schema": SCHEMA, "task": task, "key": key, **hashes, **row}
     write_json(target.with_suffix(".json"), described)
 
 
@@ -85,7 +87,10 @@ def load_result(folder: Path, task: str, key: str) -> FitResult | None:
         row = read_json(described)
         if not isinstance(row, dict) or row.get("schema") != SCHEMA or row.get("key") != key:
             return None
+        weights = weights_path(folder, task)
         if row.get("arrays") != hash_file(target):
+            return None
+        if "weights" in row and not (weights.is_file() and hash_file(weights) == row["weights"]):
             return None
         arrays = load_npz(target)
     except (UnreadableError, UnsafeFileError):

@@ -36,7 +36,7 @@ class RunRows:
 
     @cached_property
     def _items(self) -> pa.Table:
-        return read_arrow(self.run.path / layout.ITEMS, ["id", "content_hash", "given"])
+        return read_arrow(self.run.file(layout.ITEMS), ["id", "content_hash", "given"])
 
     @cached_property
     def _hashes(self) -> tuple[np.ndarray, np.ndarray]:
@@ -102,7 +102,7 @@ class RunRows:
 
         Taken evenly from the surest `POOL` of each class, one per content.
         """
-        table = read_arrow(self.run.path / layout.SCORES, ["row", "given", "p_given", "flagged"])
+        table = read_arrow(self.run.file(layout.SCORES), ["row", "given", "p_given", "flagged"])
         given = table["given"].combine_chunks().dictionary_encode()
         codes, names = given.indices.to_numpy(), given.dictionary.to_pylist()
         sure = table["p_given"].to_numpy().astype(np.float64)
@@ -139,7 +139,7 @@ class RunRows:
             ``exact`` bool (m,): has the same content as another member; ``conflict`` bool (m,): the group holds
             several labels.
         """
-        table = read_arrow(self.run.path / layout.ITEMS, ["group", "label"])
+        table = read_arrow(self.run.file(layout.ITEMS), ["group", "label"])
         group, label = table["group"].to_numpy(), table["label"].to_numpy()
         numbers, order = self._hashes
         same = numbers[1:] == numbers[:-1]
@@ -163,7 +163,7 @@ class RunRows:
 
     @cached_property
     def _places(self) -> tuple[np.ndarray, pa.Array]:
-        table = read_arrow(self.run.path / layout.ITEMS, ["index", "split"])
+        table = read_arrow(self.run.file(layout.ITEMS), ["index", "split"])
         return table["index"].to_numpy(), table["split"].combine_chunks().dictionary_encode()
 
     def describe(self, rows: Sequence[int]) -> list[dict[str, Any]]:

@@ -61,7 +61,7 @@ def open_workspace(config: ReviewConfig, settings: Settings | None = None) -> Wo
     Raises
     ------
     RunError
-        If there is no such run, or the store belongs to another one.
+        If there is no such run, or the verdicts in the store were given on other data.
     ConfigError
         If the queue was laid out otherwise than asked for.
     DataError
@@ -130,7 +130,7 @@ def follow_detectors(run: Run, store: VerdictStore) -> bool:
     source = f"{path.stat().st_size}-{path.stat().st_mtime_ns}"
     if store.facts.get("detections_of") == source:
         return False
-    flags = read_table(path).set_index("id").filter(regex="^flagged_")
+    flags = read_table(run.file(layout.DETECTORS)).set_index("id").filter(regex="^flagged_")
     ids = flags.index.to_numpy()
     store.set_detections({str(name)[len("flagged_") :]: ids[flags[name].to_numpy()] for name in flags}, source)
     return True

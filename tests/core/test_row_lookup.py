@@ -21,22 +21,27 @@ def test_by_id_row_number_and_content() -> None:
     ("name", "row"),
     [
         ("test/cat/0.png", 0),
-        ("cat/0", 0),
-        ("/home/ann/pets/test/dog/0.png", 2),
+        ("test/cat/0", 0),
         ("test\\dog\\0.png", 2),
-        ("1.png", 1),
+        ("./test/cat/1.png", 1),
+        ("1.png", None),
+        ("cat/1.png", None),
+        ("/home/ann/pets/test/dog/0.png", None),
+        ("test/cat/0.jpg", None),
         ("train/cat/0.png", None),  # another file, although it ends like one that is here
         ("birds/x/1.png", None),
         ("og/0.png", None),
     ],
 )
-def test_a_path_is_one_only_where_one_of_the_two_is_the_end_of_the_other(name: str, row: int | None) -> None:
+def test_a_path_is_a_whole_one(name: str, row: int | None) -> None:
     assert ROWS.by_name(name) == row
 
 
 def test_a_name_of_several_rows_is_refused() -> None:
     with pytest.raises(DataError, match=r"'0.png' is the name of 2 rows"):
-        ROWS.by_name("0.png")
+        ROWS.find(["0.png"], "x.csv")
+    with pytest.raises(DataError, match=r"'a/0' is the name of 2 rows"):
+        RowLookup(2, names=[["a/0.png", "a/0.jpg"]]).by_name("a/0")
 
 
 def test_many_at_once_are_all_found_or_refused() -> None:

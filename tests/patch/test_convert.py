@@ -196,7 +196,7 @@ def test_label_studio_as_exported(make: Make, settings: Settings, tmp_path: Path
     tasks = [
         {
             "id": 1,
-            "data": {"image": f"/data/local-files/?d=pets/{data.ids[4]}"},
+            "data": {"image": f"/data/local-files/?d={source.root.name}/{data.ids[4]}"},
             "predictions": [],
             "annotations": [annotation("cat"), annotation("cat", who=2), annotation("horse", who=3)],
         },

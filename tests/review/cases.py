@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from auditor.core.hashing import hash_json
 from auditor.review.readout import ReviewItem
 
 CLASSES = ("cat", "dog", "ship")
@@ -19,6 +20,7 @@ class TableRun:
     """The tables of a run, without a folder."""
 
     id: str
+    audited_content: str
     class_names: tuple[str, ...]
     items: pd.DataFrame
     scores: pd.DataFrame
@@ -66,7 +68,8 @@ def make_run(
     }
     findings = pd.concat([findings, pd.DataFrame([broken])], ignore_index=True)
     everyone = pd.DataFrame({"id": [*ids, "sha256:broken"], "content_hash": [*ids, "sha256:broken"]})
-    return TableRun(name, classes, everyone, scores, findings)
+    content = hash_json([classes, *findings["given"], *scores[["id", "given"]].to_numpy().ravel()])
+    return TableRun(name, content, classes, everyone, scores, findings)
 
 
 def verdict(item: ReviewItem, what: str = "given", **changes: Any) -> dict[str, Any]:

@@ -133,10 +133,13 @@ def test_a_failed_migration_leaves_nothing_behind(step: str, where: str, monkeyp
     monkeypatch.setattr(command, step, work_then_fail)
     with pytest.raises(RuntimeError, match="power cut"):
         Database(where)
-    monkeypatch.setattr(Database, "_bring_up_to_date", lambda self: None)
-    database = Database(where)
-    assert database.revision() == ("0001" if step == "upgrade" else None)
-    database.close()
+    if step == "stamp" and "://" not in where:
+        assert list(Path(where).parent.iterdir()) == []  # a file appears whole or not at all
+    else:
+        monkeypatch.setattr(Database, "_bring_up_to_date", lambda self: None)
+        database = Database(where)
+        assert database.revision() == ("0001" if step == "upgrade" else None)
+        database.close()
     monkeypatch.undo()
     with VerdictStore.open(where) as store:
         assert not store.loaded

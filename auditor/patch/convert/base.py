@@ -34,11 +34,14 @@ class Options:
         ``index.json`` of published verdicts for imagenet and imdb.
     column : str
         Column of corrected labels.
+    strip : str
+        What the file puts in front of the paths that the data has.
     """
 
     k: int = 3
     index: Path | None = None
     column: str = "corrected_label"
+    strip: str = ""
 
 
 class Converter(Protocol):
@@ -94,11 +97,28 @@ class Correction:
 
 @dataclass(frozen=True)
 class DataView:
-    """The rows of one split of a data set, and ways to find them."""
+    """The rows of one split of a data set, and ways to find them.
+
+    Attributes
+    ----------
+    part : Dataset
+    column : str
+        Label column.
+    split : str or None
+    whole : Dataset
+        All splits.
+    root : Path or None
+        Folder that the paths of the items are relative to.
+    strip : str
+        What the file puts in front of these paths.
+    """
 
     part: Dataset
     column: str
     split: str | None
+    whole: Dataset
+    root: Path | None = None
+    strip: str = ""
 
     @cached_property
     def names(self) -> list[str]:
@@ -114,10 +134,35 @@ class DataView:
     def rows(self) -> RowLookup:
         """Which row an item of the file is."""
         items = self.part.items
-        names = items.ids if items.paths is None else items.paths
-        return RowLookup(
-            len(self.part), ids=items.ids, index=items.index, names=[list(map(str, names))], hashes=lambda: self.hashes
-        )
+        names = [_paths(self.part)]
+        return RowLookup(len(self.part), ids=items.ids, index=items.index, names=names, hashes=lambda: self.hashes)
+
+    def row_of_path(self, path: str, where: str = "") -> int | None:
+        """Row of a path as the data has it, or with the folders in front that the data lies in, as far up as given."""
+        path = path.replace("\\", "/").removeprefix(self.strip)
+        row = self.rows.by_name(path, where)
+        folders = () if self.root is None else self.root.absolute().parts
+        for first in range(len(folders)):
+            above = "/".join(folders[first:]).replace("//", "/") + "/"
+            if row is None and path.startswith(above):
+                row = self.rows.by_name(path.removeprefix(above), where)
+        return row
+
+    @cached_property
+    def _by_file(self) -> RowLookup:
+        """By file names alone, in all splits."""
+        return RowLookup(len(self.whole), names=[[path.rpartition("/")[2] for path in _paths(self.whole)]])
+
+    def row_of_upload(self, name: str, where: str) -> int | None:
+        """Row of a file whose folders are not known any more.
+
+        Raises
+        ------
+        DataError
+            If several items of the data, in whatever split, are called so.
+        """
+        row = self._by_file.by_name(name, where)
+        return None if row is None else self.rows.by_id(str(self.whole.ids[row]))
 
     def rows_of(self, record: PatchRecord) -> list[int]:
         """All rows with the content and the label before of a record."""
@@ -151,7 +196,11 @@ class DataView:
         )
 
 
-def open_view(reference: str, settings: Settings, split: str | None = None) -> DataView:
+def _paths(data: Dataset) -> list[str]:
+    return [str(p).replace("\\", "/") for p in (data.items.ids if data.items.paths is None else data.items.paths)]
+
+
+def open_view(reference: str, settings: Settings, split: str | None = None, strip: str = "") -> DataView:
     """Open the data that a file of another tool speaks of.
 
     Raises
@@ -160,7 +209,7 @@ def open_view(reference: str, settings: Settings, split: str | None = None) -> D
         If the data has several splits and none is named; `split` is the one of the patch that is written.
     """
     target = open_target(reference, settings)
-    data = target.dataset
+    whole = data = target.dataset
     splits = list(dict.fromkeys(map(str, data.items.splits)))
     wanted = target.split or (split if split in splits else None)
     if wanted is None and len(splits) > 1:
@@ -168,7 +217,7 @@ def open_view(reference: str, settings: Settings, split: str | None = None) -> D
     if wanted is not None:
         data = data.subset(np.flatnonzero(data.items.splits == wanted))
     only = wanted or (splits[0] if splits[0] != "all" else None)
-    return DataView(data, target.column, only)
+    return DataView(data, target.column, only, whole, target.paths_from, strip)
 
 
 def assemble(data: DataView, corrections: Sequence[Correction], created: str) -> tuple[Patch, list[str]]:
@@ -230,6 +279,11 @@ def labels_after(patch: Patch, data: DataView) -> tuple[list[tuple[str, ...]], d
     return labels, changed
 
 
+#: What to do about an item that is not found.
+MISSING = (
+    "Give the data and the split it speaks of. Paths are whole, as the data has them; what the file puts in front of "
+    "them is named with --strip."
+)
 #: Name of the patch format itself.
 PATCH = "patch"
 
@@ -290,7 +344,7 @@ def convert(
                 f"a {read_as!r} file has no content hashes; the data it speaks of is needed.",
                 "Name it with --data DATASET.",
             )
-        view = open_view(reference, settings)
+        view = open_view(reference, settings, strip=options.strip)
         corrections, notes = reader.read(source, view, options)
         patch, left_out = assemble(view, corrections, created or datetime.now(UTC).isoformat(timespec="seconds"))
         notes = [*notes, *left_out]

@@ -11,7 +11,7 @@ from typing import Any
 
 from auditor.core.errors import DataError, UsageError
 from auditor.core.files import atomic_path
-from auditor.data.columns import features_of, parquet_file, read_column, schema_of
+from auditor.data.columns import Features, features_of, parquet_file, read_column, schema_of
 from auditor.data.hub import local_splits
 from auditor.data.sources import ColumnFile
 from auditor.patch.convert.base import Correction, DataView, Options, labels_after
@@ -34,6 +34,8 @@ class Column:
         values = read_column(files, options.column).to_pylist()
         described = features_of(schema).classes.get(options.column)
         rows = _rows(files, schema.names, data, len(values), str(path))
+        if column := next((n for n in ("given_label", data.column) if n in {*schema.names} - {options.column}), None):
+            _compare_given(read_column(files, column).to_pylist(), features_of(schema), column, data, rows, str(path))
         several = _optional(files, schema.names, "corrected_labels", len(values))
         reasons = _optional(files, schema.names, "drop_reason", len(values))
         corrections = []
@@ -93,15 +95,38 @@ def _files(path: Path, split: str | None) -> list[ColumnFile]:
 def _rows(files: list[ColumnFile], names: list[str], data: DataView, n: int, where: str) -> list[int]:
     """Row of the data of each row of the file: by id where there is one, else by order."""
     if "id" in names:
-        rows = [data.rows.by_id(str(value)) for value in read_column(files, "id").to_pylist()]
-        if None not in rows:
-            return [row for row in rows if row is not None]
+        ids = read_column(files, "id").to_pylist()
+        rows = [data.rows.by_id(str(value)) for value in ids]
+        if None in rows:
+            raise DataError(
+                f"{where!r}: the id {str(ids[rows.index(None)])[:80]!r} is not in the data.",
+                "Give its data; a column 'id' that means something else must go.",
+            )
+        return [row for row in rows if row is not None]
     if n != len(data.names):
         raise DataError(
             f"{where!r} has {n:,} rows, the data {len(data.names):,}, and no column 'id' that names them.",
             "Give the column for all rows of the split, in the order of the data.",
         )
     return list(range(n))
+
+
+def _compare_given(
+    values: list[Any], features: Features, column: str, data: DataView, rows: list[int], where: str
+) -> None:
+    """The labels before, where the file has them, must be those of the rows it is taken to speak of.
+
+    Raises
+    ------
+    DataError
+    """
+    for k, (row, value) in enumerate(zip(rows, values, strict=True)):
+        given = data.names[row]
+        if value is not None and _name(value, features.classes.get(column), data, f"{where!r}, row {k}") != given:
+            raise DataError(
+                f"{where!r}, row {k}: {column!r} is {str(value)[:80]!r}, the data has {given!r}.",
+                "Give the data and the split it speaks of.",
+            )
 
 
 def _optional(files: list[ColumnFile], names: list[str], column: str, n: int) -> list[Any]:

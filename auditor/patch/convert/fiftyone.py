@@ -13,7 +13,7 @@ from typing import Any
 
 from auditor.core.errors import DataError
 from auditor.core.files import read_json, write_json
-from auditor.patch.convert.base import Correction, DataView, Options, labels_after
+from auditor.patch.convert.base import MISSING, Correction, DataView, Options, labels_after
 from auditor.patch.records import REASONS, Patch
 
 #: Attribute of the label of an item to be dropped, which FiftyOne has no other place for.
@@ -37,11 +37,13 @@ class FiftyOne:
         corrections, unlabelled, absent = [], 0, 0
         for key, target in labels.items():
             where = f"{str(path)!r}, {key[:80]!r}"
-            if target is None:
+            if isinstance(target, dict) and isinstance(target.get("classifications"), list):
+                target = target["classifications"]
+            if target is None or target == [] or (isinstance(target, dict) and target.get("label") is None):
                 unlabelled += 1
                 continue
             row = data.rows.by_id(key)
-            row = data.rows.by_name(key) if row is None else row
+            row = data.row_of_path(key, where) if row is None else row
             if row is None:
                 absent += 1
                 continue
@@ -51,7 +53,7 @@ class FiftyOne:
             ordered = sorted(set(names), key=lambda n: (n != data.names[row], names.index(n)))
             corrections.append(Correction(row, () if dropped else tuple(ordered), dropped[0] if dropped else None))
         if absent and not corrections:
-            raise DataError(f"{str(path)!r}: none of its {absent:,} samples is in {data.part.name!r}.")
+            raise DataError(f"{str(path)!r}: none of its {absent:,} samples is in {data.part.name!r}.", MISSING)
         notes = [f"{unlabelled} unlabelled samples were passed over"] * bool(unlabelled)
         notes += [f"{absent} samples that are not in the data were passed over"] * bool(absent)
         return corrections, notes

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from auditor.core.errors import DataError
 from auditor.core.files import read_json, write_json
 from auditor.core.hashing import hash_bytes
-from auditor.patch.convert.base import Correction, DataView, Options
+from auditor.patch.convert.base import MISSING, Correction, DataView, Options
 from auditor.patch.records import REASONS, Patch, PatchRecord
 
 #: Second control of the tasks that `auditor` writes: items without a class.
@@ -36,6 +36,7 @@ class LabelStudio:
         tasks = read_json(path)
         if not isinstance(tasks, list) or not all(isinstance(t, dict) for t in tasks):
             raise DataError(f"{str(path)!r} is not a JSON export of Label Studio.", "Export as JSON, not JSON-MIN.")
+        _refuse_other_exports(tasks, str(path))
         control = _control(tasks, str(path))
         corrections, unanswered, split_votes = [], 0, 0
         for number, task in enumerate(tasks):
@@ -46,9 +47,9 @@ class LabelStudio:
             if not answers:
                 unanswered += 1
                 continue
-            row = _row(task.get("data"), data)
+            row = _row(task.get("data"), data, where)
             if row is None:
-                raise DataError(f"{where}: its item is not in {data.part.name!r}.", "Give its data.")
+                raise DataError(f"{where}: its item is not in {data.part.name!r}.", MISSING)
             (answer, most), n = Counter(answers).most_common(1)[0], len(answers)
             if 2 * most <= n:
                 split_votes += 1
@@ -76,6 +77,25 @@ def _results(annotation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     results = annotation.get("result")
     listed = results if isinstance(results, list) else []
     return [r for r in listed if isinstance(r, dict) and r.get("type") == "choices"]
+
+
+def _refuse_other_exports(tasks: list[Any], where: str) -> None:
+    """JSON-MIN, and controls that give no class, must not look like tasks that nobody answered.
+
+    Raises
+    ------
+    DataError
+    """
+    if tasks and not any("annotations" in task or "completions" in task for task in tasks):
+        short = "a JSON-MIN export" if any("annotation_id" in task for task in tasks) else "without annotations"
+        raise DataError(f"{where!r} is {short} of Label Studio, which does not say what was asked.", "Export as JSON.")
+    results = [r for t in tasks for a in _annotations(t, where) for r in a.get("result") or () if isinstance(r, dict)]
+    kinds = {str(r.get("type")) for r in results}
+    if kinds and "choices" not in kinds:
+        raise DataError(
+            f"{where!r} holds no Choices, only {', '.join(sorted(kinds))}: no control gives an item its class.",
+            "Export a project whose class is a Choices control.",
+        )
 
 
 def _control(tasks: list[Any], where: str) -> str:
@@ -113,7 +133,7 @@ def _word(answer: Answer, given: str) -> str:
     return f"other:{labels[0]}" if len(labels) == 1 else "both"
 
 
-def _row(about: Any, data: DataView) -> int | None:
+def _row(about: Any, data: DataView, where: str) -> int | None:
     if not isinstance(about, dict):
         return None
     if isinstance(about.get("id"), str) and (row := data.rows.by_id(about["id"])) is not None:
@@ -122,23 +142,31 @@ def _row(about: Any, data: DataView) -> int | None:
         if isinstance(about.get(key), str):
             rows = [k for k in data.rows.by_hash(about[key]) if about.get("given") in (None, data.names[k])]
             return rows[0] if rows else None
-    for value in about.values():
-        if isinstance(value, str):
-            rows = data.rows.by_hash(hash_bytes(value.encode("utf-8", "surrogatepass")))  # a text is its own content
-            row = rows[0] if rows else data.rows.by_name(_file_of(value))
-            if row is not None:
-                return row
-    return None
+    texts = [value for value in about.values() if isinstance(value, str)]
+    for text in texts:  # a text is its own content
+        if rows := data.rows.by_hash(hash_bytes(text.encode("utf-8", "surrogatepass"))):
+            return rows[0]
+    if data.part.items.paths is None:
+        return None
+    named = {row for text in texts if (row := _row_of_file(text, data, where)) is not None}
+    if len(named) > 1:
+        raise DataError(f"{where}: its data name {len(named)} items.", "Export tasks with one file each.")
+    return named.pop() if named else None
 
 
-def _file_of(value: str) -> str:
-    """The file a task's address speaks of: ``/data/local-files/?d=cat/1.png``, ``/data/upload/3/1a2b3c4d-1.png``."""
-    parts = urlsplit(value)
+def _row_of_file(value: str, data: DataView, where: str) -> int | None:
+    """Row of the file a task's address speaks of: ``/data/local-files/?d=cat/1.png``,
+    ``/data/upload/3/1a2b3c4d-1.png``."""
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # no address, but a text with brackets
+        return None
     local = parse_qs(parts.query).get("d")
     path = unquote(local[0] if local else parts.path)
     head, _, name = path.rpartition("/")
-    # Of an uploaded file its own name is left; the folders are Label Studio's.
-    return _UPLOAD.sub("", name) if "/upload/" in f"{head}/" else path
+    if "/upload/" in f"{head}/":  # its own name is left; the folders are Label Studio's
+        return data.row_of_upload(_UPLOAD.sub("", name), where)
+    return data.row_of_path(path.removeprefix("/") if parts.scheme not in ("", "file") else path, where)
 
 
 def _task(number: int, record: PatchRecord) -> dict[str, Any]:

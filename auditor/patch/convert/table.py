@@ -11,7 +11,7 @@ from typing import Any
 from auditor.core.errors import DataError, UnreadableError
 from auditor.core.escaping import csv_rows, csv_text
 from auditor.core.files import write_text
-from auditor.patch.convert.base import Correction, DataView, Options
+from auditor.patch.convert.base import MISSING, Correction, DataView, Options
 from auditor.patch.records import FIELDS, Patch, labels_cell, record_to_json
 
 COLUMNS = ("hash", *FIELDS)
@@ -72,12 +72,12 @@ def _corrections(row: Mapping[str, str], cell: Mapping[str, str], data: DataView
         if cell["id"]:
             place = data.rows.by_id(cell["id"])
         elif cell["path"]:
-            place = data.rows.by_name(cell["path"])
+            place = data.row_of_path(cell["path"], where)
         elif cell["index"]:
             place = data.rows.by_index(int(_number(cell["index"], int, where)))
         places = [] if place is None else [place]
     if not places:
-        raise DataError(f"{where}: its item is not in {data.part.name!r}, or labelled otherwise.", "Give its data.")
+        raise DataError(f"{where}: its item is not in {data.part.name!r}, or labelled otherwise.", MISSING)
     if cell["from"] and cell["from"] != data.names[places[0]]:
         raise DataError(f"{where}: the item is labelled {data.names[places[0]]!r}, not {cell['from'][:80]!r}.")
     labels, reason = _labels(row, cell["to"], data, where)
