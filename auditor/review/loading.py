@@ -139,6 +139,7 @@ def load(
         "n_frame": len(frame),
         "detectors": [],
         "content": run.audited_content,
+        "identity": run.audited_content,  # older stores have another one, which browsers keep unsent verdicts under
     }
 
     def work(connection: sa.Connection) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 import auditor
 from auditor.core.config import Settings
-from auditor.core.errors import ConfigError
+from auditor.core.errors import ConfigError, UnreadableError
 from auditor.data.open import open_dataset
 from auditor.policy.baseline import write_baseline
 from auditor.policy.check import check
@@ -209,10 +209,13 @@ def test_a_run_is_judged_by_what_its_checks_recorded(tmp_path: Path, monkeypatch
                 g.members.tolist()
                 for g in direct["exact_duplicates"].findings.groups  # type: ignore[union-attr]
             ]
-    (run.path / "quality.json").unlink()
-    results = judge(run.path, **copies, **zero).limits
+    bare = auditor.find_errors(str(data), out=tmp_path / "bare", budget="smoke", quality=False)
+    results = judge(bare.path, **copies, **zero).limits
     assert {r.status for r in results} == {"not measured"}
     assert all("not measured" in r.words for r in results)
+    (run.path / "quality.json").unlink()
+    with pytest.raises(UnreadableError, match=r"quality\.json"):
+        judge(run.path, **copies, **zero)
 
 
 def test_embeddings_of_the_policy_bring_outliers(tmp_path: Path) -> None:
