@@ -46,6 +46,15 @@ def piecewise(truth: np.ndarray, k: int, seed: int):
         yield start, logits
 
 
+def write_file(path: Path, n: int, k: int) -> None:
+    """Probabilities (float16) and labels, never whole in memory."""
+    array = np.lib.format.open_memmap(path, "w+", np.float16, (n, k))
+    for start, rows in piecewise(truth_labels(n, k), k, 0):
+        array[start : start + len(rows)] = rows
+    array.flush()
+    np.save(path.with_suffix(".labels.npy"), synthetic(n, k, labels_only=True).astype(np.int16))
+
+
 def truth_labels(n: int, k: int, seed: int = 0) -> np.ndarray:
     """The true labels behind `synthetic`."""
     return np.random.default_rng(seed).integers(0, k, n)

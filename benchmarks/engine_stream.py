@@ -22,18 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from engine_data import RESULTS, conditions, piecewise, save, synthetic, timed, truth_labels
+from engine_data import RESULTS, conditions, save, timed, write_file
 
 FULL_ROWS, CLASSES = 50_000_000, 345
-
-
-def write_file(path: Path, n: int) -> None:
-    """Probabilities (float16) and labels, never whole in memory."""
-    array = np.lib.format.open_memmap(path, "w+", np.float16, (n, CLASSES))
-    for start, rows in piecewise(truth_labels(n, CLASSES), CLASSES, 0):
-        array[start : start + len(rows)] = rows
-    array.flush()
-    np.save(path.with_suffix(".labels.npy"), synthetic(n, CLASSES, labels_only=True).astype(np.int16))
 
 
 def plain_read(path: Path) -> int:
@@ -160,7 +151,7 @@ def main() -> None:
         for share in map(int, options.shares.split(",")):
             n = options.rows // share
             path = Path(folder) / f"p{n}.npy"
-            write_file(path, n)
+            write_file(path, n, CLASSES)
             call = [sys.executable, __file__, "--child", str(path), "--repeats", str(options.repeats)]
             done = subprocess.run(call, check=True, capture_output=True, text=True)
             row = json.loads(done.stdout)

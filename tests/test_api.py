@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_iris, load_wine
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GroupKFold
+from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, PredefinedSplit, ShuffleSplit
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import auditor
@@ -76,6 +76,79 @@ def test_small_class_is_not_auditable() -> None:
     assert not found.flagged_[:2].any()
     assert np.isneginf(found.scores_[:2]).all()
     assert np.isnan(found.probabilities_[:2]).all()
+
+
+def _sorted_quadrants() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Four classes in order, the first of 50 items, and which labels are wrong."""
+    random = np.random.default_rng(0)
+    truth = np.repeat(np.arange(4), [50, 70, 40, 40])
+    X = np.stack([truth % 2, truth // 2], axis=1) * 6 + random.normal(size=(200, 2))
+    y = truth.copy()
+    wrong = [70, 130, 165]
+    y[wrong] = [2, 3, 1]
+    return X, y, np.isin(np.arange(200), wrong)
+
+
+@pytest.mark.parametrize("cv", [KFold(4), LeaveOneGroupOut(), "list of folds"], ids=str)
+def test_a_class_absent_from_a_training_part_is_not_checked(cv) -> None:
+    X, y, _ = _sorted_quadrants()
+    groups = np.arange(200) // 50
+    folds = [(np.flatnonzero(groups != k), np.flatnonzero(groups == k)) for k in range(4)]
+    found = LabelErrorDetector(cv=folds if cv == "list of folds" else cv).fit(X, y, groups=groups)
+    assert 0 in found.not_auditable_
+    checked = np.isfinite(found.scores_)
+    assert not checked[:50].any()
+    assert not checked[150:][y[150:] == 3].any()  # of class 3 the training part holds a wrong label only
+    assert checked[50:150].sum() > 95
+    assert not found.flagged_[~checked].any()
+    assert (found.suggested_[~checked] == y[~checked]).all()
+    assert np.isnan(found.probabilities_[~checked]).all()
+    assert found.flagged_.sum() < 10
+    assert found.flagged_[[70, 130]].all()
+
+
+def test_folds_that_check_nothing_are_refused() -> None:
+    X, y, _ = _sorted_quadrants()
+    for cv, groups in ((GroupKFold(4), y), (PredefinedSplit(y), None)):
+        with pytest.raises(LabelError, match="0 of 4 classes can be checked"):
+            LabelErrorDetector(cv=cv).fit(X, y, groups=groups)
+    with pytest.raises(UsageError, match="every item once"):
+        LabelErrorDetector(cv=ShuffleSplit(3, random_state=0)).fit(X, y)
+
+
+class _Decides(ClassifierMixin, BaseEstimator):
+    """Predicts classes where probabilities are asked for."""
+
+    def __init__(self, dtype: str = "bool") -> None:
+        self.dtype = dtype
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> _Decides:
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        return np.eye(len(self.classes_))[np.arange(len(X)) % 2].astype(self.dtype)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int64", "complex128"])
+def test_what_is_no_probability_is_refused(dtype: str) -> None:
+    with pytest.raises(ProbabilityError, match=dtype):
+        LabelErrorDetector(_Decides(dtype)).fit(*load_iris(return_X_y=True))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        load_iris().target.astype(complex),
+        np.eye(3)[load_iris().target],
+        np.eye(3, dtype=bool)[load_iris().target],
+        load_iris().target.astype([("label", np.int64)]),
+    ],
+    ids=["complex", "one-hot", "bool one-hot", "structured"],
+)
+def test_what_is_no_label_is_refused(labels: np.ndarray) -> None:
+    with pytest.raises(LabelError):
+        LabelErrorDetector().fit(load_iris().data, labels)
 
 
 def test_one_class_and_unfitted() -> None:

@@ -103,9 +103,9 @@ def test_every_module_is_tested_in_its_room() -> None:
 
 
 def test_tests_lie_in_the_folder_of_the_room_they_test() -> None:
-    """``tests/contract``, ``parity``, ``browser`` and ``e2e`` go across rooms."""
+    """``tests/contract``, ``parity``, ``fuzz``, ``browser`` and ``e2e`` go across rooms."""
     rooms = {_room(module) for module in _imports()}
-    across = {"contract", "parity", "browser", "e2e", "."}
+    across = {"contract", "parity", "fuzz", "browser", "e2e", "."}
     strays = []
     for path in (ROOT / "tests").rglob("test_*.py"):
         parts = path.relative_to(ROOT / "tests").parts[:-1]

@@ -27,6 +27,9 @@ from auditor.engine.sources import ProbabilitySource, compute_dtype
 from auditor.engine.validate import check_columns, compact_labels
 from auditor.runs.run import Run
 
+#: Classes up to which the confident joint is written as a matrix, and not as the pairs that occur.
+MATRIX_CLASSES = 1000
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -76,6 +79,7 @@ class Flagging:
 
     def document(self, ids: np.ndarray | None = None) -> dict[str, Any]:
         """The JSON document of `auditor flag`."""
+        joint, large = self.analysis.joint.tocoo(), self.analysis.n_classes > MATRIX_CLASSES
         result: dict[str, Any] = {
             "n_items": self.analysis.n_items,
             "n_classes": self.analysis.n_classes,
@@ -86,7 +90,8 @@ class Flagging:
             "ranking": self.findings.ranking,
             "weights": self.weights,
             "rows_clipped": self.analysis.rows_clipped,
-            "confident_joint": self.analysis.confident_joint.tolist(),
+            "confident_joint": None if large else self.analysis.confident_joint.tolist(),
+            "confident_pairs": np.stack([*joint.coords, joint.data], axis=1).tolist() if large else None,
             "seconds": round(self.seconds, 6),
             "peak_memory_bytes": peak_memory(),
         }
@@ -182,7 +187,9 @@ def flag_inputs(
     if rule == DEFAULT:
         detector = findings.ranking
         if streams(rule, n_rows, n_classes):
-            say(f"more than {IN_MEMORY_VALUES:,} probabilities: ranked by {detector}, which streams")
+            say(
+                f"more than {IN_MEMORY_VALUES:,} probabilities or pairs of classes: ranked by {detector}, which streams"
+            )
     suggested = findings.suggested(flagged)
     return Flagging(findings, flagged, suggested, rule, detector, weights, analysis, time.perf_counter() - started)
 

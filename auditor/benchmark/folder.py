@@ -47,12 +47,13 @@ def read_result(folder: Path) -> BenchmarkReport:
     if not is_result(folder):
         raise RunError(f"{str(folder)!r} holds no finished benchmark.", "Make one with: auditor benchmark --out FOLDER")
     manifest = read_json(folder / MANIFEST)
-    if manifest.get("schema") != FOLDER_SCHEMA or manifest.get("result") != SCHEMA:
+    layout, files = (manifest.get(key) if isinstance(manifest, dict) else None for key in ("result", "files"))
+    if layout != SCHEMA or manifest.get("schema") != FOLDER_SCHEMA or not isinstance(files, dict):
         raise RunError(
-            f"the benchmark in {str(folder)!r} is of layout {manifest.get('result')!r}; this version reads {SCHEMA!r}.",
+            f"the benchmark in {str(folder)!r} is of layout {layout!r}; this version reads {SCHEMA!r}.",
             "Repeat it with this version.",
         )
-    for name, digest in manifest["files"].items():
+    for name, digest in files.items():
         if not (folder / name).is_file() or hash_file(folder / name) != digest:
             raise RunError(f"{name} of the benchmark in {str(folder)!r} was changed.", "Repeat the benchmark.")
     return BenchmarkReport(read_json(folder / RESULT), tuple(read_json(folder / EXAMPLES)))

@@ -109,12 +109,13 @@ def auditor_table(path: Path) -> dict[str, Any]:
         If it cannot be read.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        own = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no text, no TOML, a number of 5,000 digits
         raise ConfigError(f"cannot read {str(path)!r}: {error}.") from error
-    own = table.get("tool", {}).get("auditor", {}) if path.name == "pyproject.toml" else table
-    if not isinstance(own, dict):
-        raise ConfigError(f"{path}: tool.auditor must be a table.")
+    for name in ("tool", "auditor") if path.name == "pyproject.toml" else ():
+        own = own.get(name, {})
+        if not isinstance(own, dict):
+            raise ConfigError(f"{path}: tool.auditor must be a table.")
     return own
 
 

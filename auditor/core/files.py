@@ -9,6 +9,7 @@ import os
 import pickle
 import re
 import stat
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -152,16 +153,23 @@ def reading(path: Path | str, form: str) -> Iterator[Path]:
         If what it holds does not fit into memory.
     """
     path = regular_file(path)
-    try:
+    with parsing(path, form):
         yield path
+
+
+@contextmanager
+def parsing(where: Path | str, form: str) -> Iterator[None]:
+    """As `reading`, of bytes that are open already, or lie behind an address."""
+    try:
+        yield
     except AuditorError:
         raise
     except MemoryError as error:
-        raise MemoryGuardError(f"{str(path)!r} needs more memory than there is: {error}.") from error
+        raise MemoryGuardError(f"{str(where)!r} needs more memory than there is: {error}.") from error
     except Exception as error:
         # Parsers fed damaged bytes raise nearly anything: zlib.error, RecursionError, IndexError, NotImplementedError.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UnreadableError(f"cannot read {str(path)!r} as {form}: {reason.strip().rstrip('.')}.") from error
+        raise UnreadableError(f"cannot read {str(where)!r} as {form}: {reason.strip().rstrip('.')}.") from error
 
 
 def read_json(path: Path) -> Any:
@@ -192,7 +200,7 @@ def load_npy(path: Path, mmap: bool = False) -> np.ndarray:
     if not isinstance(loaded, np.ndarray):
         loaded.close()
         raise UnreadableError(f"{str(path)!r} is an archive of several arrays, not one array.")
-    return loaded
+    return _checked_texts(loaded, path)
 
 
 def load_npz(path: Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
@@ -201,7 +209,17 @@ def load_npz(path: Path, names: Collection[str] | None = None) -> dict[str, np.n
         members = archive.zip.infolist()
         wanted = [m.file_size for m in members if names is None or m.filename.removesuffix(".npy") in names]
         check_unpacked(path, sum(wanted))
-        return {name: archive[name] for name in archive.files if names is None or name in names}
+        chosen = [name for name in archive.files if names is None or name in names]
+        return {name: _checked_texts(archive[name], path) for name in chosen}
+
+
+def _checked_texts(array: np.ndarray, path: Path) -> np.ndarray:
+    """The array, if its texts are made of characters: NumPy does not look, and Python fails on them later."""
+    if array.dtype.kind == "U" and array.size:
+        codes = np.ascontiguousarray(array).view(array.dtype.byteorder + "u4")
+        if codes.size and codes.max() > sys.maxunicode:
+            raise UnreadableError(f"{str(path)!r} holds a text of other than Unicode characters.")
+    return array
 
 
 @contextmanager
@@ -231,7 +249,7 @@ def refuse_pickle(path: Path | str, head: bytes) -> None:
         )
 
 
-class _ArraysOnly(pickle.Unpickler):
+class _ArraysOnly(pickle._Unpickler):  # the one in C makes room for any memo number
     """Resolves the names a pickled array needs, and no others: a file with a payload in its place does nothing."""
 
     # The functions have moved between NumPy versions; an array says how it would be rebuilt.

@@ -251,6 +251,9 @@ def read_column(files: Sequence[ColumnFile], column: str, class_names: Sequence[
         part = rows.column(column) if column in rows.column_names else pc.struct_field(rows.column(name), inner)
         if pa.types.is_dictionary(part.type):
             part = part.cast(part.type.value_type)
+        if pa.types.is_string(part.type) or pa.types.is_large_string(part.type):
+            with reading(file.path, "a column of texts"):
+                part.validate(full=True)  # parquet does not look whether they are UTF-8
         if class_names:
             own = _features_in(file).classes.get(column, class_names)
             part = _positions(part, own, class_names, f"column {column!r} of {file.path!r}")

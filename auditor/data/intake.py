@@ -297,7 +297,8 @@ def _lines(path: Path, delimiter: str) -> np.ndarray | None:
     if path.suffix.lower() == ".txt":
         cells = [line.strip() for line in text.split("\n")]
     else:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+        with reading(path, "CSV"):
+            rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
         if any(len(row) > 1 for row in rows):
             return None
         cells = [row[0].strip() if row else "" for row in rows]
@@ -309,8 +310,10 @@ def _lines(path: Path, delimiter: str) -> np.ndarray | None:
 
 
 def one_column(values: Any, where: str) -> np.ndarray:
-    """Labels as an array (n,); (n, 1) is accepted, one-hot rows are refused with `LabelError`."""
+    """Labels as an array (n,); (n, 1) is accepted, one-hot rows and what is no label are refused with `LabelError`."""
     array = np.asarray(values)
+    if array.dtype.kind in "cV":
+        raise LabelError(f"labels in {where} have the type {array.dtype}.", "Labels are whole numbers or texts.")
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from auditor.core.errors import DataError
-from auditor.core.files import load_npy, read_json, unpickle_arrays
+from auditor.core.errors import DataError, UnreadableError
+from auditor.core.files import load_npy, read_json, reading, unpickle_arrays
 
 
 def holds_objects(path: Path) -> bool:
     """Whether a file is a ``.npy`` array of Python objects."""
-    if path.suffix != ".npy":
-        return False
     try:
-        with open(path, "rb") as handle:
-            np.lib.format.read_magic(handle)
-            return np.lib.format.read_array_header_1_0(handle)[2].hasobject
-    except (OSError, ValueError):
+        return path.suffix == ".npy" and _open_objects(path)[0].hasobject
+    except UnreadableError:
         return False  # whoever loads it says what is wrong
+
+
+def _open_objects(path: Path) -> tuple[np.dtype[Any], bytes]:
+    """Type of a ``.npy`` array, and what follows its header."""
+    with reading(path, "a NumPy array") as file, open(file, "rb") as handle:
+        np.lib.format.read_magic(handle)
+        return np.lib.format.read_array_header_1_0(handle)[2], handle.read()
 
 
 def load_label_lists(path: Path) -> list[list[int]]:
@@ -35,10 +39,7 @@ def load_label_lists(path: Path) -> list[list[int]]:
     if path.suffix == ".json":
         value = read_json(path)
     elif holds_objects(path):
-        with open(path, "rb") as handle:
-            np.lib.format.read_magic(handle)
-            np.lib.format.read_array_header_1_0(handle)
-            value = unpickle_arrays(handle.read(), where)
+        value = unpickle_arrays(_open_objects(path)[1], where)
     else:
         value = load_npy(path)
     try:

@@ -66,7 +66,9 @@ def read_table(path: Path, strings: Sequence[str] = (), **options: str) -> Any:
         table = _read_csv(path, strings, options)
     if table.num_rows == 0:
         raise EmptyDataError(f"{str(path)!r} has no rows.")
-    if repeated := sorted(name for name in table.column_names if table.column_names.count(name) > 1):
+    with reading(path, "a table"):
+        names = table.column_names  # decoded only now
+    if repeated := sorted(name for name in names if names.count(name) > 1):
         raise UnreadableError(f"{str(path)!r}: column name {repeated[0]!r} occurs more than once.")
     return table
 

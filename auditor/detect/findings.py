@@ -39,8 +39,8 @@ RANKING = "combined"
 #: 400 times.
 STREAMED_RANKING = "log_odds_margin"
 STREAMED_FLAG_RULE = "class_adjusted"
-#: Items x classes up to which `combined` ranks (160 MB in float64). A fixed number, so that the result does not
-#: depend on the machine.
+#: Items x classes, and pairs of classes, up to which `combined` ranks (160 MB in float64); it holds a noise matrix of
+#: all pairs. A fixed number, so that the result does not depend on the machine.
 IN_MEMORY_VALUES = 20_000_000
 
 
@@ -106,7 +106,7 @@ def check_rule(rule: str) -> None:
 
 def streams(rule: str, n_items: int, n_classes: int) -> bool:
     """Whether `find` reads the probabilities in pieces and looks at nothing else."""
-    return rule in RULES or (rule == DEFAULT and n_items * n_classes > IN_MEMORY_VALUES)
+    return rule in RULES or (rule == DEFAULT and max(n_items, n_classes) * n_classes > IN_MEMORY_VALUES)
 
 
 def find(

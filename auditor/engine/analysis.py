@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from auditor.core.errors import UsageError
 from auditor.engine.entries import InputRules
@@ -40,9 +41,9 @@ class Analysis:
         Items per given label.
     thresholds : array (K,)
         Mean self-confidence per class; computing type, float64 if a class has no items (its entry is 2).
-    confident_joint : int64 array (K, K)
-        Rows given, columns guessed labels; uncalibrated, each diagonal entry at least 1.
-    calibrated_joint : int64 array (K, K)
+    joint : int64 csr_array (K, K)
+        The confident joint. Rows given, columns guessed labels; uncalibrated, each diagonal entry at least 1.
+    calibrated : int64 csr_array (K, K)
         Scaled to the class counts; row k adds up to ``class_counts[k]``.
     self_confidence : array (N,), computing type
         Probability of the given label.
@@ -64,8 +65,8 @@ class Analysis:
     labels: np.ndarray
     class_counts: np.ndarray
     thresholds: np.ndarray
-    confident_joint: np.ndarray
-    calibrated_joint: np.ndarray
+    joint: csr_array = dataclasses.field(repr=False)
+    calibrated: csr_array = dataclasses.field(repr=False)
     self_confidence: np.ndarray
     largest_other: np.ndarray
     predicted: np.ndarray
@@ -85,6 +86,16 @@ class Analysis:
     def n_classes(self) -> int:
         """K."""
         return len(self.class_counts)
+
+    @property
+    def confident_joint(self) -> np.ndarray:
+        """`joint` as an array, int64 (K, K): 800 MB for 10,000 classes."""
+        return self.joint.toarray()
+
+    @property
+    def calibrated_joint(self) -> np.ndarray:
+        """`calibrated` as an array, int64 (K, K)."""
+        return self.calibrated.toarray()
 
     @property
     def normalized_margin(self) -> np.ndarray:

@@ -14,9 +14,9 @@ from typing import IO, Any, cast
 import numpy as np
 
 from auditor.core.errors import ProbabilityError, UnreadableError, UnsafeFileError, require
-from auditor.core.files import load_npz, refuse_pickle
+from auditor.core.files import load_npz, parsing, reading, refuse_pickle, regular_file
 from auditor.engine.sources import ArraySource, PerThread, ProbabilitySource, ThreadBuffers
-from auditor.engine.validate import check_shape
+from auditor.engine.validate import check_form
 
 #: Name of the probabilities inside an archive, and of a list column in parquet.
 MEMBER = "pred_probs"
@@ -96,13 +96,11 @@ def _fsspec(uri: str) -> tuple[Any, str]:
 
 
 def _open_binary(path: str) -> IO[bytes]:
-    try:
+    with parsing(path, "a file"):
         if "://" in path:
             filesystem, inner = _fsspec(path)
             return cast(IO[bytes], filesystem.open(inner, "rb"))
-        return open(path, "rb", buffering=0)
-    except OSError as error:
-        raise UnreadableError(f"cannot read {path!r}: {error.strerror or error}.") from error
+        return open(regular_file(path), "rb", buffering=0)
 
 
 class NpySource:
@@ -115,27 +113,27 @@ class NpySource:
         self._path, self._offset = path, offset
         self._buffers = ThreadBuffers()
         self._local = PerThread()  # one open file per thread, so that seeks do not disturb each other
-        need = offset + shape[0] * shape[1] * dtype.itemsize
-        with _open_binary(path) as handle:
-            have = handle.seek(0, 2)
-        if have < need:
-            raise UnreadableError(f"{path!r} is cut off: {have} bytes, its header asks for {need}.")
 
     @classmethod
     def open(cls, path: str, start: int = 0) -> ProbabilitySource:
         """Read the header at byte `start` of the file. A Fortran-ordered local array is memory-mapped instead."""
         with _open_binary(path) as handle:
-            handle.seek(start)
-            shape, fortran, dtype = _header(handle, path)
+            with parsing(path, "a NumPy array"):
+                handle.seek(start)
+            header, fortran, dtype = _header(handle, path)
             offset = handle.tell()
-        if fortran and len(shape) == 2 and shape[0] > 1 and shape[1] > 1:
+            shape, have = check_form(header, dtype, repr(path)), handle.seek(0, 2)
+        need = offset + shape[0] * shape[1] * dtype.itemsize
+        if have < need:
+            raise UnreadableError(f"{path!r} is cut off: {have} bytes, its header asks for {need}.")
+        if fortran and shape[0] > 1 and shape[1] > 1:
             if "://" in path:
                 raise UnreadableError(
                     f"{path!r} is stored column by column and cannot be read in row ranges.",
                     "Save numpy.ascontiguousarray(array) instead.",
                 )
             return ArraySource(np.memmap(path, dtype, "r", offset, shape, order="F"), repr(path))
-        return cls(path, check_shape(shape, repr(path)), dtype, offset)
+        return cls(path, shape, dtype, offset)
 
     def mapped(self) -> np.ndarray:
         """The whole array: a memory map of a local file, else a copy in memory."""
@@ -162,15 +160,14 @@ class NpySource:
 
 
 def _header(handle: IO[bytes], path: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    try:
+    start = handle.tell()
+    refuse_pickle(path, handle.read(1))
+    handle.seek(start)
+    with parsing(path, "a NumPy array"):
         version = np.lib.format.read_magic(handle)
         formats = np.lib.format
         read = formats.read_array_header_1_0 if version == (1, 0) else formats.read_array_header_2_0
         shape, fortran, dtype = read(handle)
-    except ValueError as error:
-        handle.seek(0)
-        refuse_pickle(path, handle.read(1))
-        raise UnreadableError(f"{path!r} is not a NumPy array file: {error}.") from error
     if dtype.hasobject:
         raise UnsafeFileError(
             f"{path!r} holds Python objects, which can run code when loaded; it was not opened.",
@@ -180,23 +177,18 @@ def _header(handle: IO[bytes], path: str) -> tuple[tuple[int, ...], bool, np.dty
 
 
 def _open_npz(path: Path) -> ProbabilitySource:
-    try:
-        with open(path, "rb") as handle:
-            refuse_pickle(path, handle.read(1))
-        with zipfile.ZipFile(path) as archive:
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            key = next((key for key in PROBABILITY_KEYS if key in members), None)
-            if key is None:
-                tables = []
-                for name, info in members.items():
-                    with archive.open(info) as member:
-                        if len(_header(member, str(path))[0]) == 2:
-                            tables.append(name)
-                key = tables[0] if len(tables) == 1 else None
-    except OSError as error:
-        raise UnreadableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
-    except zipfile.BadZipFile as error:
-        raise UnreadableError(f"{str(path)!r} is a damaged .npz archive: {error}.") from error
+    with _open_binary(str(path)) as handle:
+        refuse_pickle(path, handle.read(1))
+    with reading(path, "an .npz archive"), zipfile.ZipFile(path) as archive:
+        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        key = next((key for key in PROBABILITY_KEYS if key in members), None)
+        if key is None:
+            tables = []
+            for name, info in members.items():
+                with archive.open(info) as member:
+                    if len(_header(member, str(path))[0]) == 2:
+                        tables.append(name)
+            key = tables[0] if len(tables) == 1 else None
     if key is None:
         raise ProbabilityError(
             f"{str(path)!r} has no array {MEMBER!r}; it holds: {', '.join(members) or 'nothing'}.",
@@ -204,7 +196,7 @@ def _open_npz(path: Path) -> ProbabilitySource:
         )
     if members[key].compress_type != zipfile.ZIP_STORED:  # deflate cannot be entered in the middle
         return ArraySource(load_npz(path, (key,))[key], repr(str(path)))
-    with open(path, "rb") as handle:
+    with reading(path, "an .npz archive"), open(path, "rb") as handle:
         handle.seek(members[key].header_offset)
         head = handle.read(30)  # local file header: lengths of name and extra field at 26 and 28
     lengths = int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
@@ -221,8 +213,8 @@ class ZarrSource:
         self._array: Any = None
         self.name = repr(path)
         array = self._open()
-        self.shape = check_shape(array.shape, self.name)
         self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+        self.shape = check_form(array.shape, self.dtype, self.name)
         #: Rows per stored chunk: reading less would decode a chunk more than once.
         self.natural_rows = int(array.chunks[0])
 
@@ -231,10 +223,8 @@ class ZarrSource:
             require("zarr", "scale", f"reading {self._path!r}")
             import zarr
 
-            try:
+            with parsing(self._path, "zarr"):
                 opened = zarr.open(self._path, mode="r")
-            except (OSError, ValueError, KeyError) as error:
-                raise UnreadableError(f"cannot read {self._path!r} as zarr: {error}.") from error
             if not hasattr(opened, "chunks"):
                 if MEMBER not in opened:
                     raise UnreadableError(f"the zarr group {self._path!r} has no array {MEMBER!r}.")
@@ -243,7 +233,9 @@ class ZarrSource:
         return self._array
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        return np.asarray(self._open()[start:stop])
+        array = self._open()
+        with parsing(self._path, "zarr"):
+            return np.asarray(array[start:stop])
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_array": None}
@@ -291,8 +283,12 @@ class ParquetSource:
         name = next((name for name in names if name in self._file(0).schema_arrow.names), None)
         if name is None:
             return None
-        tables = [self._file(number).read(columns=[name]) for number in range(len(self._files))]
-        return [value for table in tables for value in table.column(0).to_pylist()]
+        values: list[Any] = []
+        for number, file in enumerate(self._files):
+            opened = self._file(number)
+            with parsing(file, "parquet"):
+                values += opened.read(columns=[name]).column(0).to_pylist()
+        return values
 
     @staticmethod
     def _list(path: str) -> list[str]:
@@ -307,16 +303,13 @@ class ParquetSource:
         return [str(file) for file in files]
 
     def _file(self, number: int) -> Any:
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
         opened: dict[int, Any] = self._local.__dict__.setdefault("opened", {})
         if number not in opened:
             name = self._files[number]
-            try:
-                opened[number] = pq.ParquetFile(_open_binary(name) if "://" in name else name)
-            except (OSError, pa.ArrowException) as error:
-                raise UnreadableError(f"cannot read {name!r} as parquet: {error}.") from error
+            with parsing(name, "parquet"):
+                opened[number] = pq.ParquetFile(_open_binary(name) if "://" in name else regular_file(name))
         return opened[number]
 
     def _group(self, index: int) -> np.ndarray:
@@ -325,7 +318,9 @@ class ParquetSource:
         if last is not None and last[0] == index:
             return last[1]
         number, group = self._groups[index]
-        table = self._file(number).read_row_group(group, columns=self._columns)
+        opened = self._file(number)
+        with parsing(self._files[number], "parquet"):
+            table = opened.read_row_group(group, columns=self._columns)
         if table.num_columns == 0 or any(column.null_count for column in table.columns):
             raise ProbabilityError(f"{self._files[number]!r}, row group {group}: empty or missing values.")
         try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from scipy.sparse import csr_array
 
 from auditor.engine.executors import Executor, run_kernel
 from auditor.engine.scan import RowStore
@@ -18,8 +19,6 @@ _ROWS_PER_JOB = 1 << 18
 #: Rows that are brought into class order at once. At 50 million rows this bounds the copy by 64 MiB instead of 200,
 #: for three more passes over the labels.
 _GROUP_ROWS = 1 << 24
-#: Bytes of per-thread joints up to which counting runs in several threads.
-_JOINT_BYTES = 32 << 20
 
 
 def split_rows(n_rows: int, workers: int) -> list[tuple[int, int]]:
@@ -145,24 +144,22 @@ def cuts_for(thresholds: np.ndarray, dtype: np.dtype[Any], epsilon: float = EPSI
 
 
 @numba.njit(nogil=True, cache=True)
-def _cells(given, other, top, labels, cuts, joint, off):  # type: ignore[no-untyped-def]
+def _guess(given, other, top, labels, cuts, off, own):  # type: ignore[no-untyped-def]
     for i in range(len(labels)):
         g = top[i]
+        off[i] = False
         if max(given[i], other[i]) >= cuts[g]:
-            y = labels[i]
-            joint[y, g] += 1
-            off[i] = g != y
-        else:
-            off[i] = False
+            off[i] = g != labels[i]
+            own[g] += g == labels[i]
 
 
 @numba.njit(nogil=True, cache=True)
-def _correct_many(base, rows, columns, values, given, other, top, labels, cuts, whole_row, joint, off):  # type: ignore[no-untyped-def]
-    """Recount the rows with several stored entries, which `_cells` judged by their argmax alone."""
+def _guess_again(base, rows, columns, values, given, other, labels, cuts, whole_row, guesses, off, own):  # type: ignore[no-untyped-def]
+    """Judge the rows with several stored entries, which `_guess` judged by their argmax alone."""
     e = 0
     while e < len(rows):
         i = base + np.int64(rows[e])
-        y = labels[i]
+        y = np.int64(labels[i])
         count = 0
         guess = np.int64(-1)
         best = values[e]
@@ -175,28 +172,28 @@ def _correct_many(base, rows, columns, values, given, other, top, labels, cuts, 
                     best = values[last]
                 count += 1
             last += 1
+        before = np.int64(guesses[i])
         if count >= 2 and whole_row:
-            guess = np.int64(top[i])
-        before = top[i]
-        if max(given[i], other[i]) >= cuts[before]:
-            joint[y, before] -= 1
-        off[i] = False
+            guess = before
+        if before == y and max(given[i], other[i]) >= cuts[before]:
+            own[y] -= 1
+        off[i] = guess >= 0 and guess != y
         if guess >= 0:
-            joint[y, guess] += 1
-            off[i] = guess != np.int64(y)
+            guesses[i] = guess
+            own[guess] += guess == y
         e = last
 
 
-def _job_cells(_: Any, arrays: tuple[np.ndarray, ...], cuts: np.ndarray, off: np.ndarray) -> np.ndarray:
+def _job_guess(_: Any, arrays: tuple[np.ndarray, ...], cuts: np.ndarray, off: np.ndarray) -> np.ndarray:
     given, other, top, labels = arrays
-    joint = np.zeros((len(cuts), len(cuts)), np.int64)
-    _cells(given, other, top, labels, cuts, joint, off)
-    return joint
+    own = np.zeros(len(cuts), np.int64)
+    _guess(given, other, top, labels, cuts, off, own)
+    return own
 
 
 def confident_cells(
     store: RowStore, labels: np.ndarray, cuts: np.ndarray, whole_row: bool, executor: Executor
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[csr_array, np.ndarray]:
     """Count (given, guessed) labels over the rows with at least one confident class.
 
     Parameters
@@ -209,22 +206,28 @@ def confident_cells(
 
     Returns
     -------
-    joint : int64 array (K, K)
+    joint : int64 csr_array (K, K)
         No diagonal raised.
     off_diagonal : bool array (N,)
         Rows guessed to be another class than given.
     """
     n_classes = len(cuts)
     off = np.empty(len(labels), np.bool_)
-    workers = executor.workers if n_classes * n_classes * 8 * executor.workers <= _JOINT_BYTES else 1
+    own = np.zeros(n_classes, np.int64)
     jobs = [
         ((store.given[a:b], store.other[a:b], store.top[a:b], labels[a:b]), cuts, off[a:b])
-        for a, b in split_rows(len(labels), workers)
+        for a, b in split_rows(len(labels), executor.workers)
     ]
-    joint = np.zeros((n_classes, n_classes), np.int64)
-    for part in executor.run(_job_cells, None, jobs):
-        joint += part
-    rows = (store.given, store.other, store.top, labels, cuts, whole_row, joint, off)
+    for part in executor.run(_job_guess, None, jobs):
+        own += part
+    guesses = store.top.copy() if store.many else store.top
+    rows = (store.given, store.other, labels, cuts, whole_row, guesses, off, own)
     for entries in store.many:
-        _correct_many(entries.base, entries.row, entries.column, entries.value, *rows)
-    return joint, off
+        _guess_again(entries.base, entries.row, entries.column, entries.value, *rows)
+    # Rows off the diagonal are few; sorting their cells takes memory for each of them, not for each pair of classes.
+    pair_type = np.dtype(np.uint32 if n_classes <= 1 << 16 else np.uint64)
+    keys: np.ndarray = labels[off].astype(pair_type) * pair_type.type(n_classes) + guesses[off]
+    pairs, counts = np.unique(keys, return_counts=True)
+    diagonal = np.flatnonzero(own)
+    cells = np.divmod(np.concatenate([pairs.astype(np.int64), diagonal * (n_classes + 1)]), n_classes)
+    return csr_array((np.concatenate([counts, own[diagonal]]), cells), shape=(n_classes, n_classes)), off

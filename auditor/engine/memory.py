@@ -10,8 +10,9 @@ from auditor.engine.scan import CHUNK_BYTES
 
 #: Bytes per row of the two entry lists, measured at 1.3 entries per row and 12 bytes each, rounded up.
 _LIST_BYTES_PER_ROW = 16
-#: K x K arrays of 8 bytes alive at the same time (joints, calibration, prune counts, pair offsets).
-_SQUARES = 8
+#: Bytes of a pair of classes that holds anything: joints, calibration, prune counts, margins, about eight times a count
+#: and its place.
+_PAIR_BYTES = 8 * 16
 
 
 @dataclass(frozen=True)
@@ -21,19 +22,19 @@ class MemoryPlan:
     rows: int
     classes: int
     per_row: int
-    squares: int
+    pairs: int
     buffers: int
 
     @property
     def total(self) -> int:
         """Bytes in all."""
-        return self.rows * self.per_row + self.squares + self.buffers
+        return self.rows * self.per_row + self.pairs + self.buffers
 
     def describe(self) -> str:
         """One line for people."""
         return (
             f"{self.rows:,} x {self.classes:,}: about {self.total / 2**30:.2f} GiB "
-            f"({self.per_row} bytes per item, {self.squares / 2**20:.0f} MiB for class pairs, "
+            f"({self.per_row} bytes per item, {self.pairs / 2**20:.0f} MiB for class pairs, "
             f"{self.buffers / 2**20:.0f} MiB of buffers)"
         )
 
@@ -52,7 +53,8 @@ def plan_memory(n_rows: int, n_classes: int, item_bytes: int, workers: int = 2) 
     # Per row: two probabilities, a copy of one in class order, label and argmax, three masks, the lists.
     per_row = 3 * item_bytes + 2 * label_bytes + 3 + _LIST_BYTES_PER_ROW
     buffers = workers * (3 * CHUNK_BYTES + 4 * n_classes * item_bytes)
-    return MemoryPlan(n_rows, n_classes, per_row, _SQUARES * 8 * n_classes * n_classes, buffers)
+    pairs = min(n_rows + n_classes, n_classes * n_classes)  # an item is in one cell of the joint
+    return MemoryPlan(n_rows, n_classes, per_row, _PAIR_BYTES * pairs, buffers)
 
 
 def check_memory(plan: MemoryPlan, limit: int | None = None) -> None:

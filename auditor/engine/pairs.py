@@ -32,6 +32,37 @@ def balanced(work: np.ndarray, workers: int) -> list[tuple[int, int]]:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """Pairs of a given class and another, by given class, then by the other.
+
+    Attributes
+    ----------
+    given, column : int64 arrays (pairs,)
+        Both classes of each pair.
+    wanted : int64 array (pairs,)
+        How many rows of the given class to flag toward the other.
+    n_classes : int
+    """
+
+    given: np.ndarray
+    column: np.ndarray
+    wanted: np.ndarray
+    n_classes: int
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    @property
+    def first(self) -> np.ndarray:
+        """int64 (K + 1,): pairs of class k are ``first[k] .. first[k + 1]``."""
+        return np.searchsorted(self.given, np.arange(self.n_classes + 1))
+
+    def take(self, chosen: np.ndarray | slice) -> Pairs:
+        """Some of the pairs."""
+        return Pairs(self.given[chosen], self.column[chosen], self.wanted[chosen], self.n_classes)
+
+
+@dataclass(frozen=True)
 class GatherPlan:
     """Margins to collect: for each selected row of class k one margin per pair of class k.
 
@@ -129,46 +160,39 @@ class PairReader:
     def __init__(self, work: Work, labels: np.ndarray, class_counts: np.ndarray) -> None:
         self.work, self.labels, self.class_counts = work, labels, class_counts
 
-    def flag_pairs(self, pairs: np.ndarray, wanted: np.ndarray, store: RowStore, flagged: np.ndarray) -> None:
-        """Set `flagged` for the rows of the given pairs (``k * K + j``, ascending)."""
-        n_classes = len(wanted)
-        tied: list[np.ndarray] = []
-        members = self._possible_rows(pairs, wanted, store)
-        for batch in self._batches(pairs, members[2], store.given.itemsize):
+    def flag_pairs(self, pairs: Pairs, store: RowStore, flagged: np.ndarray) -> None:
+        """Set `flagged` for the rows of the given pairs."""
+        undecided = np.zeros(len(pairs), np.bool_)
+        members = self._possible_rows(pairs, store)
+        for part in self._batches(pairs, members[2], store.given.itemsize):
+            batch = pairs.take(part)
             margins, starts = self._margins(batch, members, store)
-            undecided = np.zeros(len(batch), np.bool_)
-            jobs = [
-                (first, last, batch, wanted, starts, margins, *members, self.class_counts, flagged, undecided)
-                for first, last in balanced(np.diff(starts), self.work.local.workers)
-            ]
+            facts = (batch.given, batch.wanted, starts, margins, *members, flagged, undecided[part])
+            jobs = [(*edges, *facts) for edges in balanced(np.diff(starts), self.work.local.workers)]
             run_kernel(self.work.local, _decide, jobs)
-            tied.append(batch[undecided])
         # A tie across the boundary falls as argsort of the whole class leaves it: read the whole class.
-        left = np.concatenate(tied) if tied else _NONE
-        for batch in self._batches(left, self.class_counts, store.given.itemsize):
-            use = np.zeros(n_classes, np.bool_)
-            use[batch // n_classes] = True
+        left = pairs.take(undecided)
+        for part in self._batches(left, self.class_counts, store.given.itemsize):
+            batch = left.take(part)
+            use = np.zeros(pairs.n_classes, np.bool_)
+            use[batch.given] = True
             order, offsets = by_class(None, self.labels, self.class_counts, self.work.local, use)
-            sizes = self.class_counts * use
-            margins, starts = self._margins(batch, (order, offsets, sizes), store)
-            for p, pair in enumerate(batch):
-                k, j = divmod(int(pair), n_classes)
-                top = np.argsort(-margins[starts[p] : starts[p + 1]])[: wanted[j, k]]
+            margins, starts = self._margins(batch, (order, offsets, self.class_counts * use), store)
+            for p, (k, count) in enumerate(zip(batch.given, batch.wanted, strict=True)):
+                top = np.argsort(-margins[starts[p] : starts[p + 1]])[:count]
                 flagged[order[offsets[k] + top]] = True
 
-    def _batches(self, pairs: np.ndarray, rows_of_class: np.ndarray, item_bytes: int) -> Iterator[np.ndarray]:
+    def _batches(self, pairs: Pairs, rows_of_class: np.ndarray, item_bytes: int) -> Iterator[slice]:
         """Pairs whose margins fit into `GATHER_BYTES` together (at least one); each batch is one more read."""
-        if not len(pairs):
-            return
-        group = np.cumsum(rows_of_class[pairs // len(self.class_counts)] * item_bytes) // GATHER_BYTES
+        group = np.cumsum(rows_of_class[pairs.given] * item_bytes) // GATHER_BYTES
         for g in np.unique(group):
-            yield pairs[group == g]
+            yield slice(*np.searchsorted(group, (g, g + 1)))
 
-    def _possible_rows(self, pairs: np.ndarray, wanted: np.ndarray, store: RowStore) -> Members:
+    def _possible_rows(self, pairs: Pairs, store: RowStore) -> Members:
         """Per class the rows that can be among the R largest margins of one of its pairs, in row order."""
-        n_classes = len(wanted)
+        n_classes = pairs.n_classes
         most = np.zeros(n_classes, np.int64)
-        np.maximum.at(most, pairs // n_classes, wanted[pairs % n_classes, pairs // n_classes])
+        np.maximum.at(most, pairs.given, pairs.wanted)
         sizes = np.zeros(n_classes, np.int64)
         slack = store.given.dtype.type(MARGIN_SLACK)
         kept: list[np.ndarray] = []
@@ -183,9 +207,9 @@ class PairReader:
         rows = np.concatenate(kept) if kept else np.empty(0, np.uint32)
         return rows, np.concatenate([[0], np.cumsum(sizes)]), sizes
 
-    def _margins(self, pairs: np.ndarray, members: Members, store: RowStore) -> tuple[np.ndarray, np.ndarray]:
+    def _margins(self, pairs: Pairs, members: Members, store: RowStore) -> tuple[np.ndarray, np.ndarray]:
         """One read: the margins of the members of each pair's class, and where each pair's begin and end."""
-        plan, starts = _plan(pairs, members, self.labels, len(self.class_counts))
+        plan, starts = _plan(pairs, members, self.labels)
         out = np.empty(int(starts[-1]), store.given.dtype)
         shared = self.work.executor.shares_memory
         layout = GatherPlan(_NONE, _NONE, plan.first_pair, plan.column, plan.start)
@@ -235,13 +259,12 @@ def _narrow(first, last, use, most, slack, offsets, order, given, other, sizes):
 
 @numba.njit(nogil=True, cache=True)
 def _decide(  # type: ignore[no-untyped-def]
-    first, last, pairs, wanted, starts, margins, order, offsets, sizes, class_counts, flagged, undecided
+    first, last, given, wanted, starts, margins, order, offsets, sizes, flagged, undecided
 ):
-    """Flag the rows with the largest margins of pairs[first:last]; mark those whose boundary is a tie."""
-    n_classes = wanted.shape[0]
+    """Flag the rows with the largest margins of the pairs first..last; mark those whose boundary is a tie."""
     for p in range(first, last):
-        k = pairs[p] // n_classes
-        count = wanted[pairs[p] % n_classes, k]
+        k = given[p]
+        count = wanted[p]
         own = margins[starts[p] : starts[p + 1]]
         rows = order[offsets[k] : offsets[k] + sizes[k]]
         # Fewer rows than wanted can only be all rows of the class: narrowing kept at least `count` of them.
@@ -267,18 +290,16 @@ def _number(rows, labels, n_classes, slot):  # type: ignore[no-untyped-def]
         seen[y] += 1
 
 
-def _plan(pairs: np.ndarray, members: Members, labels: np.ndarray, n_classes: int) -> tuple[GatherPlan, np.ndarray]:
+def _plan(pairs: Pairs, members: Members, labels: np.ndarray) -> tuple[GatherPlan, np.ndarray]:
     """Lay out the result: pairs in order, each as long as its class has members."""
     order, offsets, sizes = members
-    classes = pairs // n_classes
-    here = np.zeros(n_classes, np.bool_)
-    here[classes] = True
+    here = np.zeros(pairs.n_classes, np.bool_)
+    here[pairs.given] = True
     sizes = sizes * here
     # The types of the row numbers: at 50 million rows int64 here was a quarter of all memory.
     rows = np.concatenate([order[offsets[k] : offsets[k] + sizes[k]] for k in np.flatnonzero(here)])
     rows.sort()
     slot = np.empty(len(rows), order.dtype)
-    _number(rows, labels, n_classes, slot)
-    starts = np.concatenate([[0], np.cumsum(sizes[classes])])
-    first_pair = np.searchsorted(classes, np.arange(n_classes + 1))
-    return GatherPlan(rows, slot, first_pair, pairs % n_classes, starts[:-1]), starts
+    _number(rows, labels, pairs.n_classes, slot)
+    starts = np.concatenate([[0], np.cumsum(sizes[pairs.given])])
+    return GatherPlan(rows, slot, pairs.first, pairs.column, starts[:-1]), starts

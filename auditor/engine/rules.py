@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from auditor.core.errors import UnknownNameError, UsageError
 from auditor.engine.analysis import Analysis
-from auditor.engine.finish import class_means, confident_cells, cuts_for
-from auditor.engine.joint import paper_count, prune_counts, prune_counts_for
-from auditor.engine.pairs import PairReader
+from auditor.engine.finish import by_class, class_groups, class_means, confident_cells, cuts_for
+from auditor.engine.joint import paper_count, prune_counts, prune_counts_for, rows_of
+from auditor.engine.pairs import PairReader, Pairs
 from auditor.engine.prune import noise_rate_rows
 from auditor.engine.scan import clip_rows, new_store, scan, standard_rows
 from auditor.engine.scores import adjusted_rows, entropy_score, margin_score
@@ -61,10 +62,10 @@ def flag(
     return _OTHER_RULES[rule](analysis)
 
 
-def _wanted(analysis: Analysis, least: int, frac_noise: float, remove: Any) -> np.ndarray:
+def _wanted(analysis: Analysis, least: int, frac_noise: float, remove: Any) -> csr_array:
     if least < 0 or not 0 <= frac_noise <= 1:
         raise UsageError("min_examples_per_class must be at least 0 and frac_noise lie between 0 and 1.")
-    counts = prune_counts(analysis.calibrated_joint, least, frac_noise)
+    counts = prune_counts(analysis.calibrated, least, frac_noise)
     if remove is not None:
         counts = prune_counts_for(counts, analysis.class_counts, np.asarray(remove))
     return counts
@@ -75,23 +76,26 @@ def _prunable(analysis: Analysis, least: int) -> np.ndarray:
     return np.asarray((analysis.class_counts > least) & (analysis.class_counts >= 2))
 
 
-def _by_noise_rate(analysis: Analysis, counts: np.ndarray, least: int) -> np.ndarray:
-    wanted = np.maximum(counts, 0)
-    np.fill_diagonal(wanted, 0)
-    wanted[:, ~_prunable(analysis, least)] = 0
+def _by_noise_rate(analysis: Analysis, counts: csr_array, least: int) -> np.ndarray:
+    given, column = rows_of(counts), counts.indices.astype(np.int64)
+    pairs = Pairs(given, column, counts.data, analysis.n_classes)
+    pairs = pairs.take((counts.data > 0) & (given != column) & _prunable(analysis, least)[given])
     work = analysis.work
     reader = PairReader(work, analysis.labels, analysis.class_counts)
-    flagged, _ = noise_rate_rows(reader, analysis.store, wanted, work.local)
+    flagged, _ = noise_rate_rows(reader, analysis.store, pairs, work.local)
     flagged &= analysis.candidates
     return flagged
 
 
-def _by_class(analysis: Analysis, counts: np.ndarray, least: int) -> np.ndarray:
+def _by_class(analysis: Analysis, counts: csr_array, least: int) -> np.ndarray:
     flagged = np.zeros(analysis.n_items, np.bool_)
     remove = analysis.class_counts - counts.diagonal()
-    for k in np.flatnonzero(_prunable(analysis, least) & (remove > 0)):
-        rows = np.flatnonzero(analysis.labels == k)
-        flagged[rows[_lowest(analysis.self_confidence[rows], int(remove[k]))]] = True
+    classes = _prunable(analysis, least) & (remove > 0)
+    for use in class_groups(analysis.class_counts * classes):
+        order, offsets = by_class(None, analysis.labels, analysis.class_counts, analysis.work.local, use)
+        for k in np.flatnonzero(use):
+            rows = order[offsets[k] : offsets[k + 1]]
+            flagged[rows[_lowest(analysis.self_confidence[rows], int(remove[k]))]] = True
     flagged &= analysis.candidates
     return flagged
 
@@ -110,7 +114,7 @@ def _paper(analysis: Analysis) -> np.ndarray:
     return _lowest_mask(margin, paper_count(joint, analysis.n_items))
 
 
-_PRUNE_RULES: dict[str, Callable[[Analysis, np.ndarray, int], np.ndarray]] = {
+_PRUNE_RULES: dict[str, Callable[[Analysis, csr_array, int], np.ndarray]] = {
     "prune_by_noise_rate": _by_noise_rate,
     "prune_by_class": _by_class,
     "both": lambda analysis, counts, least: (

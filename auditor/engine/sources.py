@@ -12,8 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from auditor.core.errors import ProbabilityError
-from auditor.engine.validate import check_shape
+from auditor.engine.validate import check_form
 
 
 @runtime_checkable
@@ -44,9 +43,7 @@ class ArraySource:
     in_memory = True
 
     def __init__(self, array: np.ndarray, name: str = "pred_probs") -> None:
-        self.shape = check_shape(array.shape, name)
-        if array.dtype.kind not in "fiub":
-            raise ProbabilityError(f"{name} holds values of the type {array.dtype}, not numbers.")
+        self.shape = check_form(array.shape, array.dtype, name)
         self.dtype = array.dtype
         self.name = name
         self._array = array

@@ -14,7 +14,7 @@ import torch
 from auditor.core.errors import ProbabilityError
 from auditor.engine.entries import EntryList, InputRules, ScanResult
 from auditor.engine.semantics import EPSILON
-from auditor.engine.validate import check_shape, raise_bad_row
+from auditor.engine.validate import check_form, raise_bad_row
 
 _TYPES = {torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64}
 
@@ -35,15 +35,14 @@ class TorchSource:
     in_memory = True
 
     def __init__(self, tensor: torch.Tensor) -> None:
-        check_shape(tuple(tensor.shape), self.name)
         if tensor.dtype not in _TYPES:
             raise ProbabilityError(
                 f"the probabilities have the type {tensor.dtype}.", "Give float16, float32 or float64."
             )
         self._tensor = tensor.detach()
-        self.natural_rows = max(1, _STEP_BYTES // max(1, tensor.shape[1] * tensor.element_size()))
-        self.shape = (int(tensor.shape[0]), int(tensor.shape[1]))
         self.dtype: np.dtype[Any] = np.dtype(_TYPES[tensor.dtype])
+        self.shape = check_form(tuple(tensor.shape), self.dtype, self.name)
+        self.natural_rows = max(1, _STEP_BYTES // max(1, tensor.shape[1] * tensor.element_size()))
 
     def read(self, start: int, stop: int) -> np.ndarray:
         return np.asarray(self._tensor[start:stop].cpu().numpy())

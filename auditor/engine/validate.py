@@ -19,15 +19,17 @@ def label_dtype(n_classes: int) -> np.dtype[Any]:
     return np.dtype(np.uint16 if n_classes <= 1 << 16 else np.uint32)
 
 
-def check_shape(shape: tuple[int, ...], where: str) -> tuple[int, int]:
+def check_form(shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> tuple[int, int]:
     """Rows and classes of probabilities.
 
     Raises
     ------
     ProbabilityError
-        Not two-dimensional.
+        Not two-dimensional, or not real numbers.
     """
-    if len(shape) != 2:
+    if dtype.kind not in "fiub":
+        raise ProbabilityError(f"{where} holds values of the type {dtype}, not numbers.")
+    if len(shape) != 2 or min(shape) < 0:
         raise ProbabilityError(
             f"{where} has shape {tuple(map(int, shape))}; (items, classes) is expected.",
             "Give one row per item and one column per class.",

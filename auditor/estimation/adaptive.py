@@ -13,7 +13,7 @@ import numpy as np
 
 from auditor.core.seeds import generator
 from auditor.detect.base import Detection, Evidence, Verdicts
-from auditor.detect.findings import IN_MEMORY_VALUES
+from auditor.detect.findings import DEFAULT, streams
 from auditor.detect.margins import rank_order
 from auditor.detect.registry import run_detector
 from auditor.estimation.state import AMBIGUOUS, WRONG, majority_codes
@@ -31,7 +31,7 @@ _FOLDS: Final = 5
 
 def too_large(run: Run) -> bool:
     """Whether the run's probabilities are more than is learned from in memory; then its order stays."""
-    return run.pred_probs.size > IN_MEMORY_VALUES
+    return streams(DEFAULT, *run.pred_probs.shape)
 
 
 def is_due(store: VerdictStore, every: int = EVERY) -> bool:

@@ -108,6 +108,9 @@ def copy_state(folder: Path) -> CopyState | None:
     schema = value.pop("schema", None) if isinstance(value, dict) else None
     if schema != STATE_SCHEMA:
         raise DataError(f"{str(path)!r} has the layout {schema!r}; this version reads {STATE_SCHEMA!r}.")
+    about = value.get("open_as") if isinstance(value, dict) else None
+    if isinstance(about, dict) and ("\0" in str(about.get("path", "\0")) or not {"scheme", "options"} <= set(about)):
+        raise DataError(f"{str(path)!r} is damaged: it does not say how the copy is opened.", "Make the copy again.")
     try:
         return TypeAdapter(CopyState).validate_python(value)
     except ValidationError as error:

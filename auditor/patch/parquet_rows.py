@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from auditor.core.errors import DataError
-from auditor.core.files import atomic_path
+from auditor.core.files import atomic_path, reading
 from auditor.data.columns import read_rows, schema_of
 from auditor.data.sources import ColumnFile
 from auditor.patch.rows import FilePlan, RowFile, merge_rows
@@ -89,7 +89,10 @@ class ParquetRows(RowFile):
         import pyarrow.parquet as pq
 
         table = self._table()
-        laid = table.slice(0, 0) if aside is None else pq.ParquetFile(aside).read()
+        laid = table.slice(0, 0)
+        if aside is not None:
+            with reading(aside, "parquet") as file:
+                laid = pq.ParquetFile(file).read()
         order, kept = merge_rows(self.n, plan, repr(self.sources[0].path), laid.num_rows)
         if len(plan.before):
             table = _ordered(pa.concat_tables([table, laid]), order)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from auditor.core.errors import DataError
-from auditor.core.files import load_npy, regular_file
+from auditor.core.files import load_npy, parsing, regular_file
 from auditor.patch.copies import ASIDE
 from auditor.patch.target import Edit, Opening, Target, write_multi_file
 from auditor.runs.tables import write_array
@@ -254,7 +254,8 @@ class ArrayRows(RowFile):
         self.name = name
         self.value = value
         loaded = load_npy(path, mmap=True)
-        self.dtype = np.dtype(dtype) if dtype is not None and value is not None else loaded.dtype
+        with parsing(path, "an array of labels"):
+            self.dtype = np.dtype(dtype) if dtype is not None and value is not None else loaded.dtype
         self.n = len(loaded)
 
     def extra(self) -> dict[str, Any]:

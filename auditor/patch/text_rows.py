@@ -16,6 +16,8 @@ from auditor.core.errors import DataError, UnreadableError
 from auditor.core.files import atomic_write, read_json, write_json
 from auditor.patch.rows import FilePlan, RowFile, merge_rows
 
+#: What JSON may hold and no file can.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _PACKED = {".gz": (gzip.decompress, lambda raw: gzip.compress(raw, mtime=0)), ".bz2": (bz2.decompress, bz2.compress)}
 
 
@@ -79,6 +81,8 @@ class _TextRows(RowFile):
 
     def rewrite(self, out: Path, aside: Path | None, aside_out: Path, plan: FilePlan) -> dict[int, str]:
         laid = [] if aside is None else read_json(aside)
+        if not isinstance(laid, list) or not all(isinstance(row, str) and not _SURROGATE.search(row) for row in laid):
+            raise UnreadableError(f"{str(aside)!r} is damaged: it is no list of rows.", "Make the copy again.")
         order, kept = merge_rows(self.n, plan, repr(str(self.path)), len(laid))
         every = [*self.rows, *laid]
         rows = [every[k] for k in order]

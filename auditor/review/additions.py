@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import sqlalchemy as sa
 
 from auditor.core.errors import DataError, UnreadableError
 from auditor.core.escaping import csv_rows
+from auditor.core.files import reading
 from auditor.review import schema
 from auditor.review.database import is_sqlite, upsert
 from auditor.review.events import chunked
@@ -43,12 +43,10 @@ def read_controls(path: Path) -> dict[str, str]:
         If there is no column ``id``, or an id has two verdicts.
     """
     where = repr(str(path))
-    try:
-        if path.stat().st_size > _LARGEST:
+    with reading(path, "CSV") as file, open(file, newline="", encoding="utf-8-sig") as handle:
+        if file.stat().st_size > _LARGEST:
             raise UnreadableError(f"{where} is larger than {_LARGEST >> 20} MiB; controls are some hundreds of items.")
-        rows = csv_rows(path.read_bytes().decode("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UnreadableError(f"cannot read {where} as CSV: {error}.") from error
+        rows = csv_rows(handle.read())
     found: dict[str, str] = {}
     for number, row in enumerate(rows, 2):
         if not (item := row.get("id")):

@@ -295,7 +295,7 @@ def _explained(error: DBAPIError, url: sa.URL) -> Exception:
             return StorageError(f"cannot write the verdict store {_shown(url)}: {text}.", "Free space or mend rights.")
         if url.get_backend_name() != "sqlite":
             return ResourceError(f"the database {_shown(url)} refused: {text}.", "Check the URL, name and rights.")
-    if "file is not a database" in text or "malformed" in text:
+    if any(words in text for words in ("file is not a database", "malformed", "unsupported file format")):
         return RunError(f"{_shown(url)} is not a verdict store, or it is damaged: {text}.", "Restore it from a copy.")
     return error
 

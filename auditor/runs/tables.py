@@ -37,7 +37,9 @@ def read_arrow(path: Path, columns: list[str] | None = None) -> pa.Table:
 
 def read_table(path: Path) -> pd.DataFrame:
     """All of a table, for pandas. Errors as `read_arrow`."""
-    return read_arrow(path).to_pandas()
+    table = read_arrow(path)
+    with reading(path, "a table"):  # texts are decoded only now
+        return table.to_pandas()
 
 
 def write_array(path: Path, array: np.ndarray) -> None:

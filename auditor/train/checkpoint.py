@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from auditor.core.files import atomic_path
+from auditor.core.errors import UnreadableError
+from auditor.core.files import atomic_path, reading
 
 #: Raise when the meaning of the state changes: older checkpoints are then started over.
 SCHEMA = 1
@@ -49,9 +49,11 @@ def load_checkpoint(path: Path, key: str, device: str) -> tuple[dict[str, Any] |
         return None, ""
     try:
         # weights_only: a checkpoint can never run code, whoever wrote it.
-        state = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        return None, f"the checkpoint {path.name} cannot be read ({type(error).__name__}); training starts over"
+        with reading(path, "a checkpoint") as file:
+            state = torch.load(file, map_location=device, weights_only=True)
+    except UnreadableError as error:
+        reason = type(error.__cause__ or error).__name__
+        return None, f"the checkpoint {path.name} cannot be read ({reason}); training starts over"
     if not isinstance(state, dict) or state.get("schema") != SCHEMA or state.get("key") != key:
         return None, f"the checkpoint {path.name} belongs to other data or another recipe; training starts over"
     return state, ""

@@ -95,8 +95,11 @@ def load_result(folder: Path, task: str, key: str) -> FitResult | None:
         arrays = load_npz(target)
     except (UnreadableError, UnsafeFileError):
         return None
-    dynamics = Dynamics(**{name: arrays[name] for name in _DYNAMICS}) if _DYNAMICS[0] in arrays else None
-    return FitResult(arrays["probabilities"], dynamics, row["history"], row["seconds"], row["details"])
+    try:
+        dynamics = Dynamics(**{name: arrays[name] for name in _DYNAMICS}) if _DYNAMICS[0] in arrays else None
+        return FitResult(arrays["probabilities"], dynamics, row["history"], row["seconds"], row["details"])
+    except KeyError:
+        return None
 
 
 def checkpoint_folder(folder: Path, key: str) -> Path:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import auditor
 from auditor.cli.flag import flag as command
-from auditor.core.errors import AuditorError, UnknownNameError, UsageError
+from auditor.core.errors import AuditorError, LabelError, ProbabilityError, UnknownNameError, UsageError
 from auditor.detect.base import Evidence
 from auditor.detect.findings import find
 from auditor.engine import api
@@ -188,3 +188,35 @@ def test_published_sets(runner, data_dir: Path, name: str, count: int) -> None:
         "--pred-probs", folder / "pyx.npy", "--labels", folder / "original_labels.npy", "--rule", "paper", "--json"
     )
     assert json.loads(out.stdout)["n_flagged"] == count
+
+
+@pytest.mark.parametrize("kind", ["complex", "structured", "bool", "one-hot"])
+@pytest.mark.parametrize("form", ["npy", "npz"])
+def test_what_is_no_probability_is_refused(runner, problem, tmp_path: Path, kind: str, form: str) -> None:
+    p = problem.probabilities
+    one_hot = np.eye(4, dtype=np.int64)[p.argmax(axis=1)]
+    structured = np.zeros(p.shape, [("value", np.float32)])
+    arrays = {"complex": p.astype(complex), "structured": structured, "bool": one_hot > 0, "one-hot": one_hot}
+    path = tmp_path / f"odd.{form}"
+    np.save(path, arrays[kind]) if form == "npy" else np.savez(path, pred_probs=arrays[kind])
+    with pytest.raises(ProbabilityError):
+        runner("--pred-probs", path, "--labels", tmp_path / "y.npy")
+
+
+@pytest.mark.parametrize("kind", ["complex", "structured", "one-hot", "bool one-hot"])
+def test_what_is_no_label_is_refused(runner, problem, tmp_path: Path, kind: str) -> None:
+    y = problem.labels
+    structured = y.astype([("label", np.int64)])
+    arrays = {"complex": y.astype(complex), "structured": structured, "one-hot": np.eye(4)[y]}
+    np.save(tmp_path / "odd.npy", arrays.get(kind, np.eye(4, dtype=bool)[y]))
+    with pytest.raises(LabelError):
+        runner("--pred-probs", tmp_path / "p.npy", "--labels", tmp_path / "odd.npy")
+
+
+def test_many_classes_are_written_as_the_pairs_that_occur(runner, tmp_path: Path) -> None:
+    problem = make_problem(3, 300, 1001, "float32")
+    np.savez(tmp_path / "many.npz", pred_probs=problem.probabilities, labels=problem.labels)
+    document = json.loads(runner("--pred-probs", tmp_path / "many.npz", "--rule", "both", "--json").stdout)
+    joint = api.analyze(problem.probabilities, problem.labels).confident_joint
+    assert document["confident_joint"] is None
+    assert document["confident_pairs"] == [[i, j, joint[i, j]] for i, j in np.argwhere(joint).tolist()]

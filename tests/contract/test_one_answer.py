@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import PredefinedSplit
 
 from auditor.api import LabelErrorDetector
 from auditor.audit.detector_scores import score_table
@@ -74,8 +73,7 @@ def by_flag(p: np.ndarray, labels: np.ndarray, rule: str, rows: int | None = Non
 
 
 def by_class(p: np.ndarray, labels: np.ndarray, rule: str) -> Answer:
-    fold = np.arange(len(p)) % 2
-    found = LabelErrorDetector(Echo(), method=rule, cv=PredefinedSplit(fold)).fit(p, labels)
+    found = LabelErrorDetector(Echo(), method=rule, cv=2).fit(p, labels)
     return Answer(found.scores_, found.flagged_, found.ranked(), found.suggested_)
 
 
@@ -110,7 +108,7 @@ def test_every_door_gives_one_answer(rule: str, problem: tuple[np.ndarray, np.nd
     assert (np.diff(answer.score[answer.order]) <= 0).all()
     assert_same(answer, by_flag(p, labels, rule))
     assert_same(answer, by_flag(p, labels, rule, rows=5))
-    if len(np.unique(labels)) == p.shape[1]:  # the class knows of no class without items
+    if np.bincount(labels, minlength=p.shape[1]).min() > 1:  # the class knows of no class without items
         assert_same(answer, by_class(p, labels, rule))
 
 
@@ -138,7 +136,7 @@ def test_large_data_get_one_answer_too(problem: tuple[np.ndarray, np.ndarray], r
         p, labels = problem
         answer = by_find_errors(p, labels, "default")
         assert_same(answer, by_flag(p, labels, "default", rows))
-        if len(np.unique(labels)) == p.shape[1]:
+        if np.bincount(labels, minlength=p.shape[1]).min() > 1:
             assert_same(answer, by_class(p, labels, "default"))
 
 

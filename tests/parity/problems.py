@@ -103,7 +103,7 @@ def compare_all(problem: Problem, analyze: Any = None, **options: Any) -> list[s
         if analysis.n_issues != num_label_issues(y, p):
             wrong.append("num_label_issues off_diagonal")
         calibrated = num_label_issues(y, p, estimation_method="off_diagonal_calibrated")
-        if api.issue_count(analysis.calibrated_joint, analysis.class_counts) != calibrated:
+        if api.issue_count(analysis.calibrated, analysis.class_counts) != calibrated:
             wrong.append("num_label_issues off_diagonal_calibrated")
     for score in api.SCORES:
         check(score, api.scores(analysis, score), get_label_quality_scores(y, p, method=score))

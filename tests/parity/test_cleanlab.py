@@ -53,7 +53,8 @@ def test_specialised_kernel(k: int) -> None:
 @pytest.mark.parametrize("seed", range(24))
 @pytest.mark.parametrize("least", [0, 1, 5])
 def test_prune_options(seed: int, least: int) -> None:
-    problem = make_problem(seed, 80 + 12 * seed, 2 + seed % 7, "float32", [None, 1, 2][seed % 3], lonely=seed % 2 == 0)
+    k = 150 if seed >= 20 else 2 + seed % 7  # sums of many values are added in another order
+    problem = make_problem(seed, 80 + 12 * seed, k, "float32", [None, 1, 2][seed % 3], lonely=seed % 2 == 0)
     analysis = api.analyze(problem.probabilities, problem.labels, row_sum_tolerance=None)
     for frac in (1.0, 0.7, 0.3):
         masks = reference_masks(problem, CLEANLAB_RULES[:3], min_examples_per_class=least, frac_noise=frac)
@@ -83,11 +84,11 @@ def test_single_row_class_is_never_pruned() -> None:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_num_to_remove_per_class(seed: int) -> None:
-    k = 2 + seed % 5
-    problem = make_problem(seed, 150, k, "float32", [None, 1][seed % 2])
+    k = 2 + seed % 5 if seed < 20 else 6 * (seed - 18)
+    problem = make_problem(seed, 150 if seed < 20 else 4000, k, "float32", [None, 1][seed % 2])
     analysis = api.analyze(problem.probabilities, problem.labels, row_sum_tolerance=None)
-    counts = api.prune_counts(analysis.calibrated_joint)
-    if ((counts.sum(axis=1) - counts.diagonal()) == 0).any() or (counts.sum(axis=1) == 0).any():
+    toward = api.prune_counts(analysis.calibrated).toarray().T
+    if ((toward.sum(axis=1) - toward.diagonal()) == 0).any() or (toward.sum(axis=1) == 0).any():
         return  # cleanlab divides by zero and rounds NaN to an arbitrary integer
     remove = np.random.default_rng(seed).integers(1, 6, k).tolist()
     for rule, mask in reference_masks(problem, CLEANLAB_RULES[:3], num_to_remove_per_class=remove).items():
@@ -111,8 +112,9 @@ def test_noise_matrices(seed: int, method: str) -> None:
         for a, b in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-13, atol=0)
     theirs = estimate_joint(problem.labels, problem.reference)
-    ours_joint = analysis.calibrated_joint / analysis.calibrated_joint.sum()
-    np.testing.assert_allclose(ours_joint, theirs, rtol=1e-15)
+    np.testing.assert_allclose(
+        api.estimate_joint(analysis.calibrated, analysis.class_counts).toarray(), theirs, rtol=1e-15
+    )
 
 
 def test_ranking_equals_cleanlab() -> None:

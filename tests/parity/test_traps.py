@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from auditor.engine import analysis as analysis_module
 from auditor.engine import api, finish, joint, kernels, pairs, rules, scores
@@ -87,7 +88,7 @@ def prune_counts_rounded(m) -> None:
 
     def rounded(calibrated, least=1, frac=1.0):
         exact = original(calibrated * 1000, least * 1000, frac)
-        return np.rint(exact / 1000).astype(np.int64)
+        return csr_array(np.rint(exact.toarray() / 1000).astype(np.int64))
 
     m.setattr(rules, "prune_counts", rounded)
 
@@ -97,17 +98,19 @@ def unflag_without_epsilon(m) -> None:
 
 
 def multiply_before_dividing(m) -> None:
-    def calibrate(c, counts):
+    def calibrate(cells, counts):
+        c = cells.toarray()
         scaled = (np.asarray(c, order="F").T * counts / np.clip(c.sum(axis=1), 1e-100, None)).T
-        return joint.round_rows(scaled / np.clip(np.sum(scaled), 1e-100, None) * int(counts.sum()))
+        return joint.round_rows(csr_array(scaled / np.clip(np.sum(scaled), 1e-100, None) * int(counts.sum())))
 
     m.setattr(analysis_module, "calibrate", calibrate)
 
 
 def summed_in_c_order(m) -> None:
-    def calibrate(c, counts):
+    def calibrate(cells, counts):
+        c = cells.toarray()
         scaled = np.ascontiguousarray((c.T / np.clip(c.sum(axis=1), 1e-100, None) * counts).T)
-        return joint.round_rows(scaled / np.clip(np.sum(scaled), 1e-100, None) * int(counts.sum()))
+        return joint.round_rows(csr_array(scaled / np.clip(np.sum(scaled), 1e-100, None) * int(counts.sum())))
 
     m.setattr(analysis_module, "calibrate", calibrate)
 

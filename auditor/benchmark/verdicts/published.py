@@ -92,6 +92,8 @@ def judge_published(items: Sequence[PublishedItem], given_labels: GivenLabels) -
         names = dict(enumerate(given_labels.class_names))
         here = [names.get(label, "") for label in given_labels.labels.tolist()]
         items, rows, notes = place_published(items, given_labels.class_names, here, index)
+        if unnamed := [item.id for item in items if not {item.given[0], item.guessed[0]} <= set(number)]:
+            raise DataError(f"the item {unnamed[0]!r} names a class that the data does not have.")
         given = np.array([number[item.given[0]] for item in items], np.int64)
         guess = np.array([number[item.guessed[0]] for item in items], np.int64)
     else:
