@@ -171,7 +171,7 @@ def test_class_names_are_text_and_nothing_else(
     write_patch(patch, tmp_path / "p.labelpatch.jsonl")
     code, _, err = _cli(capsys, "patch", "show", tmp_path / "p.labelpatch.jsonl")
     assert code == 0
-    assert name in err
+    assert name.replace("\u202e", r"\u202e") in err
     apply_patch(patch, str(tmp_path / "x.jsonl"), settings, out=tmp_path / "copy")
     changed = [json.loads(line)["label"] for line in (tmp_path / "copy" / "x.jsonl").read_text().splitlines()]
     assert changed.count(name) == 4
