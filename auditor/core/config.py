@@ -182,6 +182,8 @@ def check_unpacked(path: Path | str, size: int, limit: int | None = None) -> Non
     ------
     MemoryGuardError
     """
+    if size <= 1 << 20:  # the least that can be set: small files cost no look at the settings
+        return
     limit = file_limit() if limit is None else limit
     if size > limit:
         raise MemoryGuardError(
