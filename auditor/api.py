@@ -90,14 +90,14 @@ class LabelErrorDetector(BaseEstimator):
         )
         rows, small, probabilities = rows[checked], small[checked], probabilities[checked]
         self.not_auditable_ = np.delete(self.classes_, self._check_classes(codes[rows]))
-        found = find(Evidence(rows, small, len(kept), probabilities=(probabilities,)), self.method)
+        findings = find(Evidence(rows, small, len(kept), probabilities=(probabilities,)), self.method)
         n, k = len(codes), len(self.classes_)
         self.scores_ = np.full(n, -np.inf)
-        self.scores_[rows] = found.score
+        self.scores_[rows] = findings.score
         self.flagged_ = np.zeros(n, bool)
-        self.flagged_[rows] = found.flagged
+        self.flagged_[rows] = findings.flagged
         self.suggested_ = np.array(y, copy=True)
-        self.suggested_[rows] = self.classes_[kept[found.suggested()]]
+        self.suggested_[rows] = self.classes_[kept[findings.suggested()]]
         self.probabilities_ = np.full((n, k), np.nan)
         self.probabilities_[np.ix_(rows, kept)] = probabilities
         self.n_features_in_ = X.shape[1]

@@ -101,9 +101,9 @@ def run_benchmark(
         conditions |= {key: manifest[key] for key in ("budget", "reproduction", "seeds", "networks")}
         conditions["trained_on"] = manifest["data"]
     progress.stage("read", str(predictions))
-    found = read_predictions(cast(Path, predictions), inputs.given_labels)
+    predicted = read_predictions(cast(Path, predictions), inputs.given_labels)
     result = benchmark(
-        found,
+        predicted,
         inputs.judged,
         inputs.given_labels,
         agreement=agreement,
@@ -114,7 +114,7 @@ def run_benchmark(
         progress=progress,
     )
     document = to_document(result)
-    write_result(folder, document, examples(inputs, found, result.agreement))
+    write_result(folder, document, examples(inputs, predicted, result.agreement))
     return BenchmarkDone(result, document, folder)
 
 

@@ -64,10 +64,10 @@ def describe_machine() -> dict[str, Any]:
 
 def package_versions() -> dict[str, str]:
     """Installed versions of the packages that can change a result."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for name in TRACKED:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

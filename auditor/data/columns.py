@@ -281,15 +281,15 @@ def _positions(column: Any, own: Sequence[str], class_names: Sequence[str], wher
         raise LabelError(
             f"{where}: {strange[0]!r} is none of the classes that other files describe: {listed(class_names)}."
         )
-    found: list[int | None] = []
+    codes: list[int | None] = []
     for value in values:
         if isinstance(value, str):
-            found.append(place.get(value))
+            codes.append(place.get(value))
         elif value is None or value != value or not 0 <= value < len(own):
-            found.append(None if value is None or value != value or value == -1 else int(value) + len(class_names))
+            codes.append(None if value is None or value != value or value == -1 else int(value) + len(class_names))
         else:
-            found.append(place[own[int(value)]])
-    return pa.chunked_array([pa.array(found, pa.int64())])
+            codes.append(place[own[int(value)]])
+    return pa.chunked_array([pa.array(codes, pa.int64())])
 
 
 def read_rows(file: ColumnFile, columns: Sequence[str] | None = None) -> Any:

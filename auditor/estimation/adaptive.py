@@ -93,15 +93,15 @@ def learned_order(
     """
     if len(positions) < FEWEST:
         return None, f"the run's order: {len(positions):,} judged items are too few to learn from ({FEWEST} are needed)"
-    found = run_detector("verdict", replace(evidence, verdicts=Verdicts(positions, wrong)))
-    if not isinstance(found, Detection) or not found.meta["reranked"]:
-        why = found.meta.get("reason", "") if isinstance(found, Detection) else found.reason
+    detection = run_detector("verdict", replace(evidence, verdicts=Verdicts(positions, wrong)))
+    if not isinstance(detection, Detection) or not detection.meta["reranked"]:
+        why = detection.meta.get("reason", "") if isinstance(detection, Detection) else detection.reason
         return None, f"the run's order: {why}"
-    loss, own = float(found.meta["log_loss"]), _platt_loss(base[positions], wrong)
+    loss, own = float(detection.meta["log_loss"]), _platt_loss(base[positions], wrong)
     said = f"log-loss on held-out verdicts {loss:.3f}, of the run's ranking {own:.3f}"
     if not loss < own:
         return None, f"the run's order: no better order was learned from {len(positions):,} judged items ({said})"
-    return found.score, f"learned from {len(positions):,} judged items ({said})"
+    return detection.score, f"learned from {len(positions):,} judged items ({said})"
 
 
 def _platt_loss(score: np.ndarray, wrong: np.ndarray) -> float:

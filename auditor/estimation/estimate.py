@@ -140,9 +140,9 @@ def estimate(state: ReviewState, seed: int = 0) -> ErrorEstimate:
             f"{state.judged - len(state.draws)} judged draw(s) are not used: they are known exactly, or come after "
             "one that is still open"
         )
-    told = tuple(part for part in pairs if part.estimate is not None)
+    estimated = tuple(part for part in pairs if part.estimate is not None)
     return ErrorEstimate(
-        state, strict, lenient, tuple(classes), told, len(pairs) - len(told), calibration, tuple(notes)
+        state, strict, lenient, tuple(classes), estimated, len(pairs) - len(estimated), calibration, tuple(notes)
     )
 
 

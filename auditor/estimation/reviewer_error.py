@@ -45,8 +45,8 @@ def reviewer_error(state: ReviewState, treatment: Treatment) -> ReviewerError | 
 
 
 def _is_wrong(verdict: str, treatment: Treatment) -> bool:
-    found = outcome(verdict)
-    return found == "wrong" or (found == "ambiguous" and treatment == "strict")
+    answer = outcome(verdict)
+    return answer == "wrong" or (answer == "ambiguous" and treatment == "strict")
 
 
 def _from_controls(state: ReviewState, treatment: Treatment) -> ReviewerError | None:

@@ -118,9 +118,9 @@ def _remaining(state: ReviewState, p: np.ndarray | None) -> RemainingErrors:
     part = uniform_part(state, pool)
     wrong = state.wrong("strict")
     looked = part.distinct
-    found = int(wrong[looked].sum())
+    n_wrong = int(wrong[looked].sum())
     size = int(pool.sum())
-    bound = remaining_errors(size, len(looked), found)
+    bound = remaining_errors(size, len(looked), n_wrong)
     open_items = pool & ~state.reviewed
     # Reviewed by other ways than the uniform draws: no longer open, and their errors no longer remain.
     others = pool & state.reviewed
@@ -130,5 +130,5 @@ def _remaining(state: ReviewState, p: np.ndarray | None) -> RemainingErrors:
     high = min(max(low, int(bound.high) - elsewhere), n_open)
     expected = max(0.0, bound.value - elsewhere) if p is None else float(p[open_items].sum())
     return RemainingErrors(
-        min(max(expected, float(low)), float(high)), low, high, size, n_open, len(looked), found, part.exact
+        min(max(expected, float(low)), float(high)), low, high, size, n_open, len(looked), n_wrong, part.exact
     )

@@ -226,11 +226,11 @@ def _write_copy(
         changes = [*after.changes[:old], *(replace(c, raw=replaced.get(c.key)) for c in after.changes[old:])]
         replace(after, changes=changes, extra=extra, open_as=open_as).write(folder)
         written = open_target(str(folder), settings)
-        found = dict(zip(map(str, written.keys), map(str, written.given_names), strict=True))
-        if found != expected:
-            wrong = next((k for k in {**expected, **found} if expected.get(k) != found.get(k)), "")
+        read_back = dict(zip(map(str, written.keys), map(str, written.given_names), strict=True))
+        if read_back != expected:
+            wrong = next((k for k in {**expected, **read_back} if expected.get(k) != read_back.get(k)), "")
             raise DataError(
-                f"the copy reads differently from what was to be written: row {wrong!r} is {found.get(wrong)!r}, "
+                f"the copy reads differently from what was to be written: row {wrong!r} is {read_back.get(wrong)!r}, "
                 f"not {expected.get(wrong)!r}. Nothing was kept.",
                 "Write the corrections to a table instead, with --mapping FILE.csv, and report this.",
             )

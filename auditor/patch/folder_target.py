@@ -36,7 +36,7 @@ class FolderTarget(Target):
 
     def write(self, out: Path, edit: Edit, link: bool) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
         now = dict(zip(self.keys.tolist(), self.found, strict=True))
-        source = {key: found.relative for key, found in now.items()}
+        source = {key: file.relative for key, file in now.items()}
         source |= {key: f"{_DROPPED}/{_raw(key)}" for key in sorted(self.memory.dropped)}
         taken: set[str] = set()
         moved: dict[str, str] = {}

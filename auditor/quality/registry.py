@@ -106,8 +106,8 @@ def _run(check: Check, subject: Subject) -> Outcome:
     if isinstance(result, NotApplicable):
         return Outcome(*about, "not applicable", result.reason, None)
     _validate(check.name, result, len(subject))
-    found = len(result.items) > 0 if result.found is None else result.found
-    return Outcome(*about, "found" if found else "passed", result.summary, result)
+    concerned = len(result.items) > 0 if result.found is None else result.found
+    return Outcome(*about, "found" if concerned else "passed", result.summary, result)
 
 
 def _validate(name: str, findings: Findings, n: int) -> None:

@@ -47,14 +47,14 @@ def read_controls(path: Path) -> dict[str, str]:
         if file.stat().st_size > _LARGEST:
             raise UnreadableError(f"{where} is larger than {_LARGEST >> 20} MiB; controls are some hundreds of items.")
         rows = csv_rows(handle.read())
-    found: dict[str, str] = {}
+    controls: dict[str, str] = {}
     for number, row in enumerate(rows, 2):
         if not (item := row.get("id")):
             raise DataError(f"{where}, line {number}: no 'id'.", "Columns: id, verdict (given where it is left out).")
         expected = row.get("verdict") or "given"
-        if found.setdefault(item, expected) != expected:
-            raise DataError(f"{where}, line {number}: {item!r} has two verdicts, {found[item]!r} and {expected!r}.")
-    return found
+        if controls.setdefault(item, expected) != expected:
+            raise DataError(f"{where}, line {number}: {item!r} has two verdicts, {controls[item]!r} and {expected!r}.")
+    return controls
 
 
 def plant(connection: sa.Connection, controls: Mapping[str, str], classes: Sequence[str]) -> int:
@@ -96,11 +96,11 @@ def set_detections(connection: sa.Connection, detections: Mapping[str, np.ndarra
 
 def _places(connection: sa.Connection, ids: list[str]) -> dict[str, tuple[int, str, str | None]]:
     i = schema.items.c
-    found: dict[str, tuple[int, str, str | None]] = {}
+    rows_by_item: dict[str, tuple[int, str, str | None]] = {}
     for part in chunked(ids):
         query = sa.select(i.item_id, i.item, i.given, i.suggested).where(i.item_id.in_(part))
-        found |= {row.item_id: (row.item, row.given, row.suggested) for row in connection.execute(query)}
-    return found
+        rows_by_item |= {row.item_id: (row.item, row.given, row.suggested) for row in connection.execute(query)}
+    return rows_by_item
 
 
 def set_fact(connection: sa.Connection, key: str, value: Any) -> None:

@@ -82,9 +82,14 @@ class ErrorCounts:
 
 def count_errors(consensus: Sequence[ItemConsensus]) -> ErrorCounts:
     """Count the outcomes, ambiguous apart from wrong."""
-    found = Counter(outcome(item.verdict) for item in consensus)
+    outcomes = Counter(outcome(item.verdict) for item in consensus)
     return ErrorCounts(
-        len(consensus), found["right"], found["wrong"], found["ambiguous"], found["bad_item"], found["incomplete"]
+        len(consensus),
+        outcomes["right"],
+        outcomes["wrong"],
+        outcomes["ambiguous"],
+        outcomes["bad_item"],
+        outcomes["incomplete"],
     )
 
 

@@ -101,8 +101,8 @@ class _Batch:
         events, items, assignments, queue = schema.events, schema.items, schema.assignments, schema.queue
         execute = self.connection.execute
         for part in chunked(list({u for e in parsed for u in (e.uuid, e.target) if u})):
-            found = execute(sa.select(events).where(events.c.event_uuid.in_(part)))
-            self.events.update({row["event_uuid"]: row for row in found.mappings()})
+            stored = execute(sa.select(events).where(events.c.event_uuid.in_(part)))
+            self.events.update({row["event_uuid"]: row for row in stored.mappings()})
             taken_back = sa.select(events.c.target_uuid).where(events.c.target_uuid.in_(part))
             self.retracted.update(self.connection.scalars(taken_back))
         columns = (items.c.item, items.c.item_id, items.c.given, items.c.suggested, items.c.inclusion, queue.c.audit)

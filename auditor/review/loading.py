@@ -207,13 +207,13 @@ def _item_table(run: RunTables) -> pd.DataFrame:
     extra = findings[~findings["id"].isin(table["id"])]
     if len(extra):
         table = pd.concat([table, extra[list(table.columns.drop("band"))]], ignore_index=True)
-    told = findings.drop_duplicates("id").set_index("id")
-    place = pd.Series(np.arange(len(told)), index=told.index).reindex(table["id"]).to_numpy()
+    by_item = findings.drop_duplicates("id").set_index("id")
+    place = pd.Series(np.arange(len(by_item)), index=by_item.index).reindex(table["id"]).to_numpy()
     table["flagged"] = (~np.isnan(place)).astype(np.int64)
-    table["code"] = told["code"].reindex(table["id"]).to_numpy()
-    table["message"] = told["message"].reindex(table["id"]).to_numpy()
+    table["code"] = by_item["code"].reindex(table["id"]).to_numpy()
+    table["message"] = by_item["message"].reindex(table["id"]).to_numpy()
     # Findings first, in their order; then all others from the most suspicious on.
-    order = np.lexsort((np.arange(len(table)), np.where(np.isnan(place), len(told), place)))
+    order = np.lexsort((np.arange(len(table)), np.where(np.isnan(place), len(by_item), place)))
     table = table.iloc[order].reset_index(drop=True)
     table["content_hash"] = hashes.reindex(table["id"]).to_numpy()
     table = table.rename(columns={"id": "item_id"})

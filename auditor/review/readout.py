@@ -116,16 +116,16 @@ _COLUMNS: Final = (schema.items.c.item, *(schema.items.c[f.name] for f in fields
 def item_rows(connection: sa.Connection, places: Sequence[int], with_verdicts: bool) -> list[ReviewItem]:
     """Items by place, in the order asked for."""
     items, view = schema.items, schema.current
-    found: dict[int, sa.Row[Any]] = {}
+    row_of: dict[int, sa.Row[Any]] = {}
     verdicts: dict[int, dict[str, str]] = {}
     for part in chunked(list(places)):
         query = sa.select(*_COLUMNS).where(items.c.item.in_(part))
-        found.update({row.item: row for row in connection.execute(query)})
+        row_of.update({row.item: row for row in connection.execute(query)})
         if with_verdicts:
             votes = sa.select(view.c.item, view.c.reviewer, view.c.verdict).where(view.c.item.in_(part))
             for item, reviewer, verdict in connection.execute(votes.order_by(view.c.reviewer)):
                 verdicts.setdefault(item, {})[reviewer] = verdict
-    return [_review_item(found[p], verdicts.get(p, {})) for p in places]
+    return [_review_item(row_of[p], verdicts.get(p, {})) for p in places]
 
 
 def _review_item(row: sa.Row[Any], verdicts: Mapping[str, str]) -> ReviewItem:
@@ -157,33 +157,33 @@ def page(connection: sa.Connection, wanted: PageFilter, after: tuple[float, int]
 
 def _conditions(wanted: PageFilter) -> list[sa.ColumnElement[bool]]:
     items, view, hits, events = schema.items.c, schema.current.c, schema.detections.c, schema.events.c
-    found: list[sa.ColumnElement[bool]] = [
+    conditions: list[sa.ColumnElement[bool]] = [
         items[name] == getattr(wanted, name)
         for name in ("given", "suggested", "code", "split")
         if getattr(wanted, name) is not None
     ]
     if wanted.flagged is not None:
-        found.append(items.flagged == int(wanted.flagged))
+        conditions.append(items.flagged == int(wanted.flagged))
     if wanted.min_score is not None:
-        found.append(items.score >= wanted.min_score)
+        conditions.append(items.score >= wanted.min_score)
     if wanted.max_score is not None:
-        found.append(items.score <= wanted.max_score)
+        conditions.append(items.score <= wanted.max_score)
     if wanted.detector is not None:
-        found.append(sa.exists().where(hits.item == items.item, hits.detector == wanted.detector))
+        conditions.append(sa.exists().where(hits.item == items.item, hits.detector == wanted.detector))
     if wanted.reviewer is not None or wanted.verdict is not None:
         judged = sa.select(view.item)
         if wanted.reviewer is not None:
             judged = judged.where(view.reviewer == wanted.reviewer)
         if wanted.verdict is not None:
             judged = judged.where(view.verdict == wanted.verdict)
-        found.append(items.item.in_(judged))
+        conditions.append(items.item.in_(judged))
     if wanted.reviewed:
-        found.append(items.item.in_(sa.select(view.item)))
+        conditions.append(items.item.in_(sa.select(view.item)))
     elif wanted.reviewed is not None:
         # Asked per item only for those that have events at all, which are few.
         has_events = sa.exists().where(events.item == items.item)
-        found.append(sa.or_(~has_events, ~sa.exists().where(view.item == items.item)))
-    return found
+        conditions.append(sa.or_(~has_events, ~sa.exists().where(view.item == items.item)))
+    return conditions
 
 
 def item_state(connection: sa.Connection, item_id: str) -> ItemState | None:

@@ -90,14 +90,14 @@ def _drawn(b: np.ndarray, old: np.ndarray, new: np.ndarray, draws: int, seed: in
     """Both figures of every network in every draw of items, float64 (draws, m)."""
     random = generator(seed, "capacity", "items")
     n, k = b.shape[1], old.shape[1]
-    found: dict[str, list[np.ndarray]] = {"slope": [], "recovered": []}
+    slopes: dict[str, list[np.ndarray]] = {"slope": [], "recovered": []}
     for start in range(0, draws, _BLOCK):
         rows = min(_BLOCK, draws - start)
         on_benign = random.multinomial(n, np.full(n, 1 / n), size=rows) @ b.T / n
         weights = random.multinomial(k, np.full(k, 1 / k), size=rows)
-        found["slope"].append(weights @ new.T / k - on_benign)
-        found["recovered"].append(weights @ (new - old).T / k)
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+        slopes["slope"].append(weights @ new.T / k - on_benign)
+        slopes["recovered"].append(weights @ (new - old).T / k)
+    return {name: np.concatenate(parts) for name, parts in slopes.items()}
 
 
 def _relation(size: np.ndarray, figure: np.ndarray, drawn: np.ndarray, items: int, draws: int, seed: int) -> Relation:

@@ -95,10 +95,10 @@ def crossover(
     if on_benign * on_correctable >= 0:
         return None
     base = Fraction(n_correctable, n_correctable + n_benign)
-    found = on_benign / (on_benign - on_correctable)
-    if not base < found < 1:
+    shares = on_benign / (on_benign - on_correctable)
+    if not base < shares < 1:
         return None
-    return Crossover(found, base, n_correctable * (1 - found) / found)
+    return Crossover(shares, base, n_correctable * (1 - shares) / shares)
 
 
 def simulate(

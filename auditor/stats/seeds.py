@@ -13,11 +13,11 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
     value itself, and callers say "one seed"."""
     from scipy.stats import t
 
-    found = np.asarray(values, dtype=np.float64)
-    mean = float(found.mean())
-    if len(found) < 2:
+    numbers = np.asarray(values, dtype=np.float64)
+    mean = float(numbers.mean())
+    if len(numbers) < 2:
         return mean, mean, mean
-    half = float(t.ppf((1 + level) / 2, len(found) - 1) * found.std(ddof=1) / np.sqrt(len(found)))
+    half = float(t.ppf((1 + level) / 2, len(numbers) - 1) * numbers.std(ddof=1) / np.sqrt(len(numbers)))
     return mean, mean - half, mean + half
 
 

@@ -143,9 +143,9 @@ def estimate_total(
 def _with_limits(z: np.ndarray, sample: AuditSample, hits: np.ndarray, inside: np.ndarray) -> Total:
     n, draws, frame = sample.n_items, len(sample), int(inside.sum())
     value = float(n * z.mean())
-    found = len(np.unique(sample.positions[hits]))
+    wrong_items = len(np.unique(sample.positions[hits]))
     right = len(np.unique(sample.positions[~hits & inside[sample.positions]]))
-    least, most = found, frame - right
+    least, most = wrong_items, frame - right
     notes = []
     few = min(int(hits.sum()), int((~hits).sum())) < FEW or draws < 2
     if few:
@@ -163,7 +163,7 @@ def _with_limits(z: np.ndarray, sample: AuditSample, hits: np.ndarray, inside: n
         notes.append("limits clipped to what the reviews allow")
     low, high = min(max(low, least), most), max(min(high, most), least)
     value = min(max(value, low), high)
-    return Total(Interval(value, low, high, 0.95), "difference estimator", draws, found, tuple(notes), few)
+    return Total(Interval(value, low, high, 0.95), "difference estimator", draws, wrong_items, tuple(notes), few)
 
 
 def _wider_multiple(z: np.ndarray) -> float:
@@ -263,8 +263,8 @@ def stratified_total(stratum: np.ndarray, positions: np.ndarray, wrong: np.ndarr
         low += size * share.low
         high += size * share.high
     notes = (f"{unseen} of {len(names)} strata have no review",) if unseen else ()
-    found = len(np.unique(positions[wrong]))
-    return Total(Interval(value, low, high, level), "stratified, exact", len(wrong), found, notes)
+    wrong_items = len(np.unique(positions[wrong]))
+    return Total(Interval(value, low, high, level), "stratified, exact", len(wrong), wrong_items, notes)
 
 
 def accuracy_from_pairs(differ: int, pairs: int, level: float = 0.95) -> Interval:

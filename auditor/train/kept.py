@@ -53,8 +53,8 @@ class KeptNetwork:
 def kept_tasks(folder: Path) -> list[str]:
     """Names of the fits in a tasks folder (``tasks`` of a run) that kept their network, sorted."""
     suffix = ".weights.npz"
-    found = (p.name.removesuffix(suffix) for p in (Path(folder) / "results").glob(f"*{suffix}"))
-    return sorted(name for name in found if (Path(folder) / "results" / f"{name}.json").is_file())
+    tasks = (p.name.removesuffix(suffix) for p in (Path(folder) / "results").glob(f"*{suffix}"))
+    return sorted(name for name in tasks if (Path(folder) / "results" / f"{name}.json").is_file())
 
 
 def load_kept(folder: Path, task: str) -> KeptNetwork:
