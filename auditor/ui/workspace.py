@@ -105,9 +105,10 @@ def _taken_in_apart(run: Run, config: ReviewConfig) -> bool:
     """
     if run.counts.get("n_items", 0) < APART:
         return False
-    code = "import sys, json; from auditor.ui.workspace import take_in; take_in(*json.loads(sys.argv[1]))"
+    code = "import sys, json; from auditor.ui.workspace import take_in; take_in(*json.load(sys.stdin))"
+    # By its input: arguments, and with them the password in a store's address, are shown by `ps`.
     asked = json.dumps([str(run.path.resolve()), config.store, config.plan])
-    done = subprocess.run([sys.executable, "-c", code, asked], check=False)
+    done = subprocess.run([sys.executable, "-c", code], input=asked, text=True, check=False)
     # What went wrong there goes wrong here as well, and is told properly.
     return done.returncode == 0
 
