@@ -27,7 +27,9 @@ def cluster():
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # The driver's node has no CPU, so every task runs on a node that can be removed.
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    # By default a lost node is noticed after half a minute.
+    health = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 3}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": health})
     node = cluster.add_node(num_cpus=1)
     victim = cluster.add_node(num_cpus=1)
     ray.init(address=cluster.address, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": _root()}})

@@ -32,7 +32,9 @@ def cluster() -> Iterator[Any]:
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # The driver's node has no CPU, so every fit runs on a node that can be removed.
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    # By default a lost node is noticed after half a minute.
+    health = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 3}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": health})
     cluster.nodes = [cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)]
     here = Path(__file__).resolve()
     path = os.pathsep.join([str(here.parents[2]), str(here.parent)])
