@@ -78,6 +78,7 @@ class LabelErrorDetector(BaseEstimator):
         UsageError
             If `cv` does not test every item once.
         """
+        X = validate_data(self, X, dtype=None, ensure_min_samples=2)
         if y is not None:
             one_column(y, "y")
         X, y = validate_data(self, X, y, dtype=None, ensure_min_samples=2, multi_output=False)

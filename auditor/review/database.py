@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -20,6 +21,8 @@ from auditor.core.files import regular_file, sync_to_disk
 from auditor.review import schema
 from auditor.review.vocabulary import REVIEW_FILE
 
+#: Bytes of the smallest SQLite database.
+SQLITE_LEAST: Final = 512
 #: Pages SQLite keeps per connection: negative, in KiB.
 SQLITE_CACHE: Final = -32_000
 #: Newest revision of the migrations; a test compares it with them.
@@ -63,12 +66,19 @@ class Database:
         self.url = _url(where)
         self.patience = patience
         name = self.url.database if self.url.get_backend_name() == "sqlite" else None
-        if name and name != ":memory:" and (path := Path(name)).parent.is_dir():
-            if path.exists():
-                _refuse_damaged(path)
-            else:
-                self._make(path)
+        path = Path(name) if name and name != ":memory:" and Path(name).parent.is_dir() else None
+        if path is not None and path.exists():
+            if regular_file(path).stat().st_size < SQLITE_LEAST:  # SQLite takes it for a new database
+                raise _damaged(path, 0)
+        elif path is not None:
+            self._make(path)
         self._open(self.url)
+        if path is not None:
+            try:
+                self.read(partial(_refuse_cut_off, path=path))
+            except BaseException:
+                self.engine.dispose()
+                raise
 
     def _open(self, url: sa.URL) -> None:
         self.engine = _engine(url)
@@ -218,25 +228,27 @@ def _url(where: str | Path) -> sa.URL:
     return url
 
 
-def _refuse_damaged(path: Path) -> None:
-    """Stop at a file that was cut off or zeroed: SQLite takes an empty one for a new database.
+def _damaged(path: Path, whole: int) -> RunError:
+    size = path.stat().st_size
+    return RunError(
+        f"{str(path)!r} is not a verdict store, or it is damaged: it has {size:,} bytes"
+        f"{f' of {whole:,}' if size < whole else ''}.",
+        "Restore it from a copy. What people judged is not in this file any more, so nothing goes on from it.",
+    )
 
-    Raises
-    ------
-    RunError
+
+def _refuse_cut_off(connection: sa.Connection, path: Path) -> None:
+    """Stop at a file that ends too early, where SQLite would read on in zeros (RunError).
+
+    It is measured through the connection: whoever opens and closes the file itself drops the locks that this process
+    holds on it, and the next reader deletes the log that a running review writes to.
     """
-    with open(regular_file(path), "rb") as handle:
-        head, size = handle.read(100), os.fstat(handle.fileno()).st_size
-    page = int.from_bytes(head[16:18]) if head[16:18] != b"\0\1" else 65536
-    whole = page * int.from_bytes(head[28:32]) if head[24:28] == head[92:96] else 0
-    # Beside a log the file may be behind it, and grow.
-    logged = Path(f"{path}-wal").exists()
-    if not head.startswith(b"SQLite format 3\0") or (size < whole and not logged):
-        raise RunError(
-            f"{str(path)!r} is not a verdict store, or it is damaged: it has {size:,} bytes"
-            f"{f' of {whole:,}' if size < whole else ''}.",
-            "Restore it from a copy. What people judged is not in this file any more, so nothing goes on from it.",
-        )
+    log = Path(f"{path}-wal")
+    if log.exists() and log.stat().st_size:  # beside a log the file may be behind it, and grow
+        return
+    pages, page = (connection.exec_driver_sql(f"PRAGMA page_{what}").scalar_one() for what in ("count", "size"))
+    if path.stat().st_size < pages * page:
+        raise _damaged(path, pages * page)
 
 
 def _engine(url: sa.URL) -> sa.Engine:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,19 @@ def test_pages_overwritten_are_never_silent(store_file: Path) -> None:
                 assert store.verify(make_run()), start
         except AuditorError:
             pass
+
+
+def test_opening_a_store_twice_leaves_the_log_of_the_first_to_it(store_file: Path) -> None:
+    """Closing a file drops all locks of its process on it: another process would then delete the log under a review."""
+    with VerdictStore.open(store_file) as server:
+        VerdictStore.open(store_file).close()
+        elsewhere = "import sys; from auditor.review.store import VerdictStore; VerdictStore.open(sys.argv[1]).close()"
+        subprocess.run([sys.executable, "-c", elsewhere, str(store_file)], check=True)
+        assert len(server.submit("bea", [verdict(item) for item in server.next_batch("bea", 1)]).accepted) == 1
+        asked = elsewhere.replace(
+            "VerdictStore.open(sys.argv[1]).close()", "print(VerdictStore.open(sys.argv[1]).progress())"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", asked, str(store_file)], check=True, capture_output=True, text=True
+        )
+        assert "'bea': 1" in done.stdout

@@ -9,7 +9,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from auditor.core.errors import RunError  # noqa: E402
+from auditor.core.errors import RunError, UnreadableError  # noqa: E402
+from auditor.core.files import read_json, write_json  # noqa: E402
+from auditor.core.hashing import hash_file  # noqa: E402
 from auditor.train.base import FitTask, TrainingData  # noqa: E402
 from auditor.train.crossval import run_tasks  # noqa: E402
 from auditor.train.image_network import ImageNetwork  # noqa: E402
@@ -64,7 +66,7 @@ def test_without_weights_the_way_out_is_said(tmp_path: Path) -> None:
     cut = np.arange(90)
     run_tasks(trainer, data(32, 2), [FitTask("a", cut[:60], cut[60:], 0)], folder=tmp_path)
     assert kept_tasks(tmp_path) == []
-    with pytest.raises(RunError, match="--fresh"):
+    with pytest.raises(RunError, match="--out"):
         load_kept(tmp_path, "a")
 
 
@@ -88,5 +90,11 @@ def test_damaged_weights_are_a_run_error(tmp_path: Path) -> None:
     with np.load(path) as archive:
         arrays = {k: archive[k] for k in archive.files if k != "input.mean"}
     np.savez(path, **arrays)
+    with pytest.raises(UnreadableError, match="is damaged"):
+        load_kept(tmp_path, "a")
+    described = read_json(path.with_name("a.json"))
+    write_json(
+        path.with_name("a.json"), described | {"weights": hash_file(path)}
+    )  # as somebody might who knows the hash
     with pytest.raises(RunError, match="rebuilt"):
         load_kept(tmp_path, "a")
