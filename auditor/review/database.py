@@ -72,17 +72,13 @@ class Database:
                 raise _damaged(path, 0)
         elif path is not None:
             self._make(path)
-        self._open(self.url)
-        if path is not None:
-            try:
-                self.read(partial(_refuse_cut_off, path=path))
-            except BaseException:
-                self.engine.dispose()
-                raise
+        self._open(self.url, path)
 
-    def _open(self, url: sa.URL) -> None:
+    def _open(self, url: sa.URL, path: Path | None = None) -> None:
         self.engine = _engine(url)
         try:
+            if path is not None:  # before anything is written to it
+                self.read(partial(_refuse_cut_off, path=path))
             self._bring_up_to_date()
         except BaseException:
             self.engine.dispose()
@@ -243,11 +239,10 @@ def _refuse_cut_off(connection: sa.Connection, path: Path) -> None:
     It is measured through the connection: whoever opens and closes the file itself drops the locks that this process
     holds on it, and the next reader deletes the log that a running review writes to.
     """
-    log = Path(f"{path}-wal")
-    if log.exists() and log.stat().st_size:  # beside a log the file may be behind it, and grow
-        return
     pages, page = (connection.exec_driver_sql(f"PRAGMA page_{what}").scalar_one() for what in ("count", "size"))
-    if path.stat().st_size < pages * page:
+    log = Path(f"{path}-wal")
+    # Looked for after the pages were counted: those that a log adds meanwhile are in the file once the log is gone.
+    if not (log.exists() and log.stat().st_size) and path.stat().st_size < pages * page:
         raise _damaged(path, pages * page)
 
 
