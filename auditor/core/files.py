@@ -123,7 +123,9 @@ def regular_file(path: Path | str, limit: int | None = None) -> Path:
     try:
         status = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise UnreadableError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from error
+        raise UnreadableError(
+            f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.", "Check the path."
+        ) from error
     if not stat.S_ISREG(status.st_mode):
         kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
         raise UnreadableError(

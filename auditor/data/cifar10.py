@@ -15,7 +15,7 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import MissingExtraError, OfflineError, UnreadableError
-from auditor.core.files import unpickle_arrays
+from auditor.core.files import regular_file, unpickle_arrays
 from auditor.data.base import ItemTable
 from auditor.data.columns import parquet_file, read_column, schema_of
 from auditor.data.hub import remote_splits
@@ -123,7 +123,7 @@ def read_batches(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
-        raw = path.read_bytes()
+        raw = regular_file(path).read_bytes()
     except OSError as error:
         raise UnreadableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
     # A pickle, of which plain arrays only are resolved. Python 2 wrote it: byte strings everywhere.

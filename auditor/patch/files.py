@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from auditor.core.errors import DataError, EmptyDataError, UnreadableError
-from auditor.core.files import atomic_path, write_text
+from auditor.core.files import atomic_path, regular_file, write_text
 from auditor.patch.records import (
     Patch,
     check_patch,
@@ -74,7 +74,7 @@ def read_patch(path: Path | str) -> Patch:
     DataError
         If a field, or a rule between records, is wrong (refusal rules 4 and 5).
     """
-    path = Path(path)
+    path = regular_file(path)
     where = repr(str(path))
     header, records = None, []
     notes: list[str] = []

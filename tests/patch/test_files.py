@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.core.errors import DataError, EmptyDataError, UnreadableError
+from auditor.patch.convert.base import Options
+from auditor.patch.convert.table import Table
 from auditor.patch.files import MAX_LINE, load_schema, read_patch, strict_json, write_patch
 from auditor.patch.records import Patch, PatchHeader, PatchRecord, header_to_json, record_to_json
 
@@ -49,6 +54,15 @@ def _write(path: Path, *lines: Any) -> Path:
 def name(tmp_path: Path) -> Path:
     """A file name that is fit for a patch."""
     return tmp_path / "x.labelpatch.jsonl"
+
+
+@pytest.mark.parametrize("name", ["p.labelpatch.jsonl", "p.labelpatch.parquet", "p.csv"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"])
+def test_a_pipe_or_a_device_is_no_file_of_corrections(name: str, make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / name)
+    read = partial(Table().read, data=cast(Any, None), options=Options()) if name == "p.csv" else read_patch
+    with pytest.raises(UnreadableError, match="not a regular file"):
+        read(tmp_path / name)
 
 
 def test_what_is_written_is_read_again(name: Path) -> None:

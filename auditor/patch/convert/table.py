@@ -10,7 +10,7 @@ from typing import Any
 
 from auditor.core.errors import DataError, UnreadableError
 from auditor.core.escaping import csv_rows, csv_text
-from auditor.core.files import write_text
+from auditor.core.files import regular_file, write_text
 from auditor.patch.convert.base import MISSING, Correction, DataView, Options
 from auditor.patch.records import FIELDS, Patch, labels_cell, record_to_json
 
@@ -34,7 +34,7 @@ class Table:
 
     def read(self, path: Path, data: DataView, options: Options) -> tuple[list[Correction], list[str]]:
         try:
-            rows = csv_rows(path.read_bytes().decode("utf-8-sig"))
+            rows = csv_rows(regular_file(path).read_bytes().decode("utf-8-sig"))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise UnreadableError(f"cannot read {str(path)!r} as CSV: {error}.", "Save it as UTF-8.") from error
         if not rows:
