@@ -1,6 +1,7 @@
-"""The command line called by tests: in this process, or where the process itself is tested in one of its own.
+"""Commands and functions run by tests: in this process, or where the process itself is tested in one of its own.
 
-A process of its own imports everything anew, 2 to 3 s of a core for each call; in this process a call costs its work.
+A new interpreter imports everything anew, 2 to 5 s of a core. A call in this process costs its work, and so does
+`forked`: its processes come from a server that has imported the heavy packages once.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -23,7 +26,7 @@ from filelock import FileLock
 from auditor.cli import console
 from auditor.cli.main import run
 
-__all__ = ["Done", "call", "call_process", "made_once"]
+__all__ = ["Done", "call", "call_process", "forked", "made_once"]
 
 #: No network, no colours.
 ENVIRON = {"AUDITOR_OFFLINE": "1", "NO_COLOR": "1"}
@@ -96,6 +99,49 @@ def call_process(*arguments: str | Path, cwd: Path | None = None, check: int | N
         check=False,
     )
     return _checked(Done(done.returncode, done.stdout, done.stderr), check)
+
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(
+    ["tests.running", "torch", "sklearn.linear_model", "auditor.audit.find_errors", "auditor.ui.server"]
+)
+
+
+def forked(
+    work: Callable[..., Any],
+    *arguments: Any,
+    log: Path | None = None,
+    cwd: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> BaseProcess:
+    """``work(*arguments)`` started in a process of its own, which nobody waits for.
+
+    Parameters
+    ----------
+    work : callable
+        Of a module that can be imported.
+    *arguments
+    log : Path, optional
+        What the process prints is appended to it.
+    cwd : Path, optional
+    environ : mapping, optional
+        Added to this process's environment.
+    """
+    process = _FORKS.Process(target=_forked, args=(work, arguments, log, cwd, {**os.environ, **(environ or {})}))
+    process.start()
+    return process
+
+
+def _forked(work: Callable[..., Any], arguments: Any, log: Path | None, cwd: Path | None, environ: Any) -> None:
+    os.environ.clear()
+    os.environ.update(environ)
+    if cwd is not None:
+        os.chdir(cwd)
+    if log is not None:
+        with open(log, "ab") as file:
+            for stream in (1, 2):
+                os.dup2(file.fileno(), stream)
+    work(*arguments)
 
 
 def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import socket
-import subprocess
-import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
+
+from tests.running import ENVIRON, forked
 
 __all__ = ["TOKEN", "ReviewServer", "free_port"]
 
@@ -18,18 +18,21 @@ __all__ = ["TOKEN", "ReviewServer", "free_port"]
 TOKEN = "a-token-for-the-tests"
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Starts `auditor review` with every `submit` slowed down: what a loaded server looks like to the card.
-SLOW = """
-import sys, time
-from auditor.review.store import VerdictStore
-submit = VerdictStore.submit
-def slow(self, *args, **kwargs):
-    time.sleep({seconds})
-    return submit(self, *args, **kwargs)
-VerdictStore.submit = slow
-from auditor.cli.main import run
-run(sys.argv[1:])
-"""
+
+
+def _serve(arguments: list[str], seconds: float) -> None:
+    """``auditor review`` with every `submit` slowed down: what a loaded server looks like to the card."""
+    from auditor.cli.main import run
+    from auditor.review.store import VerdictStore
+
+    submit = VerdictStore.submit
+
+    def slow(self: VerdictStore, *args: Any, **kwargs: Any) -> Any:
+        time.sleep(seconds)
+        return submit(self, *args, **kwargs)
+
+    VerdictStore.submit = slow  # type: ignore[method-assign]
+    run(arguments)
 
 
 def free_port() -> int:
@@ -64,27 +67,25 @@ class ReviewServer:
         self.run, self.slow, self.port = run, slow, free_port()
         self.log = log or run / "server.log"
         self.data_dir, self.home, self.store = data_dir, home, store
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: BaseProcess | None = None
 
     @property
     def url(self) -> str:
         return f"http://localhost:{self.port}"
 
     def start(self) -> ReviewServer:
-        code = ["-c", SLOW.format(seconds=self.slow)] if self.slow else ["-m", "auditor"]
-        command = [sys.executable, *code, "review", str(self.run), "--port", str(self.port), "--no-browser"]
-        env = {**os.environ, "AUDITOR_OFFLINE": "1", "NO_COLOR": "1", "AUDITOR_TOKEN": TOKEN}
+        arguments = ["review", str(self.run), "--port", str(self.port), "--no-browser"]
+        env = {**ENVIRON, "AUDITOR_TOKEN": TOKEN}
         if self.store is not None:
-            command += ["--store", self.store]
+            arguments += ["--store", self.store]
         if self.home is not None:
             env["HOME"] = str(self.home)
         if self.data_dir is not None:
             env["AUDITOR_DATA_DIR"] = str(self.data_dir)
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=env, cwd=ROOT)
+        self.process = forked(_serve, arguments, self.slow, log=self.log, environ=env, cwd=ROOT)
         deadline = time.monotonic() + 240  # a starved machine takes minutes to import
         while time.monotonic() < deadline:
-            if self.process.poll() is not None:
+            if self.process.exitcode is not None:
                 raise RuntimeError(f"the server ended: {self.log.read_text()[-3000:]}")
             try:
                 with urlopen(f"{self.url}/_stcore/health", timeout=2):
@@ -95,9 +96,9 @@ class ReviewServer:
 
     def kill(self) -> None:
         """As a power cut would."""
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait(timeout=20)
+        if self.process is not None:
+            self.process.kill()
+            self.process.join(20)
 
     def tracebacks(self) -> list[str]:
         return re.findall(r"Traceback[\s\S]{0,800}", self.log.read_text())

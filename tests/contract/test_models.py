@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 
 import pytest
@@ -17,10 +18,27 @@ from auditor.models.registry import MODELS, build_model  # noqa: E402
 NAMES = MODELS.names()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.fixture(scope="module", params=NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    """Every network in turn: all its tests run before the next one is built."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def built(name: str) -> nn.Module:
+    """The network for ten classes, built once; tests take a `model`."""
+    return build_model(name, 10, 32, seed=0)
+
+
+@pytest.fixture
+def model(built: nn.Module) -> nn.Module:
+    """A copy of the network, in training mode as it was built."""
+    return copy.deepcopy(built)
+
+
 @pytest.mark.parametrize("n_classes", [2, 10, 100])
-def test_logits_have_one_column_per_class(name: str, n_classes: int) -> None:
-    model = build_model(name, n_classes, 32, seed=0).eval()
+def test_logits_have_one_column_per_class(name: str, model: nn.Module, n_classes: int) -> None:
+    model = (model if n_classes == 10 else build_model(name, n_classes, 32, seed=0)).eval()
     with torch.no_grad():
         logits = model(torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
     assert logits.shape == (2, n_classes)
@@ -28,20 +46,18 @@ def test_logits_have_one_column_per_class(name: str, n_classes: int) -> None:
     assert not torch.equal(logits[0], logits[1])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_trainable_parameter_receives_a_gradient(name: str) -> None:
-    model = build_model(name, 10, 32, seed=0).train()
+def test_every_trainable_parameter_receives_a_gradient(model: nn.Module) -> None:
+    model.train()
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     torch.nn.functional.cross_entropy(model(images), torch.tensor([0, 1, 2, 3])).backward()
     dead = [n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
     assert dead == []
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_seed_decides_the_weights_and_the_state_round_trips(name: str) -> None:
+def test_seed_decides_the_weights_and_the_state_round_trips(name: str, model: nn.Module) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    first, second = build_model(name, 10, 32, seed=0), build_model(name, 10, 32, seed=0)
+    first, second = model, build_model(name, 10, 32, seed=0)
     assert torch.equal(torch.get_rng_state(), before), "the caller's random state must stay as it was"
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(2))
@@ -55,9 +71,8 @@ def test_seed_decides_the_weights_and_the_state_round_trips(name: str) -> None:
         assert torch.equal(first(images), second(images))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_counter_equals_the_oracle(name: str) -> None:
-    model = build_model(name, 10, 32, seed=0).eval()
+def test_counter_equals_the_oracle(model: nn.Module) -> None:
+    model.eval()
     with FlopCounterMode(display=False) as oracle, torch.no_grad():
         model(torch.zeros(1, 3, 32, 32))
     ours = count(model, (3, 32, 32))
@@ -91,9 +106,8 @@ def _smaller(layer: nn.Conv2d | nn.Linear, shape: torch.Size, oracle: FlopCounte
     return found[0], found[1]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_pruned_counts_equal_the_oracle_on_smaller_kernels(name: str) -> None:
-    model = build_model(name, 10, 32, seed=0).eval()
+def test_pruned_counts_equal_the_oracle_on_smaller_kernels(model: nn.Module) -> None:
+    model.eval()
     layers = {n: m for n, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -119,9 +133,8 @@ def test_pruned_counts_equal_the_oracle_on_smaller_kernels(name: str) -> None:
     assert found.masked <= found.executable < found.dense
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_chain_is_the_forward_pass(name: str) -> None:
-    model = build_model(name, 10, 32, seed=0).eval()
+def test_a_chain_is_the_forward_pass(model: nn.Module) -> None:
+    model.eval()
     if not hasattr(model, "chain"):
         pytest.skip("has no chain of steps")
     images = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
@@ -11,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from auditor.runs import layout
-from tests.running import call
+from tests.running import call, forked
 
-KILLS = 20
+#: More on request.
+KILLS = int(os.environ.get("AUDITOR_KILLS", "10"))
 
 
 def _run(out: Path, rename: int | None, after: bool) -> None:
@@ -38,11 +38,7 @@ def _run(out: Path, rename: int | None, after: bool) -> None:
 
 
 def _finished(out: Path, rename: int | None = None, after: bool = False) -> bool:
-    # Forked from a server that has imported everything already, so that each start costs nothing.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.e2e.test_kill", "auditor.audit.find_errors", "sklearn.linear_model"])
-    process = context.Process(target=_run, args=(out, rename, after))
-    process.start()
+    process = forked(_run, out, rename, after)
     process.join()
     assert process.exitcode in (0, -signal.SIGKILL)
     return process.exitcode == 0

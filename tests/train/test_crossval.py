@@ -21,6 +21,7 @@ from auditor.core.progress import SilentProgress
 from auditor.train.base import FitResult, TrainingData
 from auditor.train.crossval import run_tasks
 from auditor.train.results import data_hash, load_result, save_result
+from tests.running import forked
 
 
 class Recorder(SilentProgress):
@@ -211,56 +212,47 @@ def _running(pid: int) -> bool:
     return state != "Z"
 
 
-KILLED = """
-import os
-from auditor.core.progress import SilentProgress
-import fitting_cases
-os.environ["KILL_PID"] = str(os.getpid())
-fitting_cases.run(Path(sys.argv[1]), int(sys.argv[2]), SilentProgress())
-"""
+@pytest.fixture(scope="module")
+def unbroken(cifar_piece: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[FitResult]]:
+    """A folder with a piece of CIFAR-10 and a finished training of one worker, and its results."""
+    pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("unbroken")
+    np.savez(folder / "piece.npz", x=cifar_piece.features[:400], y=cifar_piece.labels[:400])
+    return folder, fitting_cases.run(folder, 1, SilentProgress())
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_kill_9_in_the_middle_of_an_epoch_changes_nothing(
-    cifar_piece: TrainingData, tmp_path: Path, workers: int
+    unbroken: tuple[Path, list[FitResult]], tmp_path: Path, workers: int
 ) -> None:
-    pytest.importorskip("torch")
-    np.savez(tmp_path / "piece.npz", x=cifar_piece.features[:600], y=cifar_piece.labels[:600])
-    (tmp_path / "whole").mkdir()
-    (tmp_path / "broken").mkdir()
-    for name in ("whole", "broken"):
-        os.link(tmp_path / "piece.npz", tmp_path / name / "piece.npz")
-    unbroken = fitting_cases.run(tmp_path / "whole", 1, SilentProgress())
+    whole, results = unbroken
+    os.link(whole / "piece.npz", tmp_path / "piece.npz")
     moments = {1: ["fold-0 1.3", "fold-1 2."], 2: ["fold-1 2."]}[workers]
     for moment in moments:
-        command = [*_script(KILLED), str(tmp_path / "broken"), str(workers)]
-        done = subprocess.run(command, env={**os.environ, "KILL_AT": moment}, start_new_session=True, check=False)
-        assert done.returncode == -signal.SIGKILL
+        done = forked(fitting_cases.killed_run, tmp_path, workers, environ={"KILL_AT": moment})
+        done.join()
+        assert done.exitcode == -signal.SIGKILL
     recorder = fitting_cases.Epochs()
-    continued = fitting_cases.run(tmp_path / "broken", 1, recorder)
+    continued = fitting_cases.run(tmp_path, 1, recorder)
     assert recorder.first["fold-1"] >= 1, "finished epochs must be kept"
-    for a, b in zip(unbroken, continued, strict=True):
+    for a, b in zip(results, continued, strict=True):
         assert a.probabilities.tobytes() == b.probabilities.tobytes()
         assert a.dynamics is not None
         assert b.dynamics is not None
         assert a.dynamics.train_given.tobytes() == b.dynamics.train_given.tobytes()
         assert a.dynamics.heldout_logsumexp.tobytes() == b.dynamics.heldout_logsumexp.tobytes()
         assert [r["train_loss"] for r in a.history] == [r["train_loss"] for r in b.history]
-    files = [(tmp_path / name / "run" / "results" / "fold-0.npz").read_bytes() for name in ("whole", "broken")]
+    files = [(folder / "run" / "results" / "fold-0.npz").read_bytes() for folder in (whole, tmp_path)]
     assert files[0] == files[1]
-    assert json.loads((tmp_path / "broken/run/results/fold-0.json").read_text())["schema"] == 1
+    assert json.loads((tmp_path / "run/results/fold-0.json").read_text())["schema"] == 1
 
 
-def test_image_networks_do_not_depend_on_the_number_of_workers(cifar_piece: TrainingData, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    np.savez(tmp_path / "piece.npz", x=cifar_piece.features[:600], y=cifar_piece.labels[:600])
-    results = []
-    for workers in (1, 2):
-        folder = tmp_path / str(workers)
-        folder.mkdir()
-        os.link(tmp_path / "piece.npz", folder / "piece.npz")
-        results.append(fitting_cases.run(folder, workers, SilentProgress()))
-    for a, b in zip(*results, strict=True):
+def test_image_networks_do_not_depend_on_the_number_of_workers(
+    unbroken: tuple[Path, list[FitResult]], tmp_path: Path
+) -> None:
+    whole, results = unbroken
+    os.link(whole / "piece.npz", tmp_path / "piece.npz")
+    for a, b in zip(results, fitting_cases.run(tmp_path, 2, SilentProgress()), strict=True):
         assert a.probabilities.tobytes() == b.probabilities.tobytes()
         assert a.dynamics is not None
         assert b.dynamics is not None

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +16,8 @@ from auditor.core.progress import SilentProgress
 from auditor.train.base import TrainingData
 from auditor.train.embeddings import CHUNK, embed, embedding_key
 from auditor.train.encoders import Encode
+
+from tests.running import forked
 
 from .trainer_cases import accuracy, assert_absent_class_is_zero, assert_repeatable, assert_valid, fit
 
@@ -87,36 +86,27 @@ def test_chunks_that_are_there_are_kept(images: np.ndarray, tmp_path: Path) -> N
     assert list(home.glob("chunk-*.npy")) == []
 
 
-SLOW = """
-import sys, time
-import numpy as np
-sys.path.insert(0, sys.argv[2])
-from tests.train.test_frozen import Means, run
-from pathlib import Path
 class Slow(Means):
-    def open(self, device):
+    def open(self, device: str) -> Encode:
         encode = super().open(device)
-        def slow(images):
+
+        def slow(images: np.ndarray) -> np.ndarray:
             time.sleep(0.02)
             return encode(images)
+
         return slow
-images = np.random.default_rng(0).integers(0, 256, (%d, 4, 4, 3), dtype=np.uint8)
-run(images, Path(sys.argv[1]), Slow())
-"""
 
 
 def test_killed_and_shared_by_two_processes(images: np.ndarray, tmp_path: Path) -> None:
-    root = str(Path(__file__).parents[2])
-    command = [sys.executable, "-c", SLOW % len(images), str(tmp_path), root]
-    environment = {**os.environ, "PYTHONPATH": root}
-    victim = subprocess.Popen(command, env=environment)
+    victim = forked(run, images, tmp_path, Slow())
     while not list(tmp_path.glob("embeddings/*/chunk-*.npy")):
-        assert victim.poll() is None, "it ended before it had written anything"
+        assert victim.exitcode is None, "it ended before it had written anything"
         time.sleep(0.02)
-    victim.send_signal(signal.SIGKILL)
-    victim.wait()
-    pair = [subprocess.Popen(command, env=environment) for _ in range(2)]
-    assert [p.wait() for p in pair] == [0, 0]
+    victim.kill()
+    pair = [forked(run, images, tmp_path, Slow()) for _ in range(2)]
+    for process in [victim, *pair]:
+        process.join()
+    assert [victim.exitcode, *(p.exitcode for p in pair)] == [-signal.SIGKILL, 0, 0]
     Means.calls.clear()
     assert np.array_equal(run(images, tmp_path), run(images, None))
     assert sum(Means.calls) == len(images)  # the second call, in memory; the first found everything
