@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -20,13 +20,32 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import pytest
 
-from tests.running import Done, call_process, made_once
+from auditor.cli.main import run
+from tests.running import Done, call_process, forked, made_once
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def _data_dir() -> Path:
     return Path(os.environ.get("AUDITOR_DATA_DIR", ROOT.parent / "shared" / "data")).resolve()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """``--dist loadfile``, with all tests of the Ray cluster on one worker, and all of the browser."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            if file.startswith("tests/browser/"):
+                return "browser"
+            return "ray" if file in ("tests/engine/test_ray_executor.py", "tests/train/test_cluster.py") else file
+
+    config.option.loadscopereorder = False  # it would put the files of few tests last: the long ones
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -71,30 +90,66 @@ def digits_run(digits_source: Path, tmp_path: Path) -> DigitsRun:
 
 
 @dataclass(frozen=True)
+class RayCluster:
+    """A local Ray cluster that this process is connected to: one node for work, and those that tests add."""
+
+    cluster: Any
+
+    def add_node(self) -> Callable[[], None]:
+        """Another node of one CPU; calling what is returned kills it."""
+        node = self.cluster.add_node(num_cpus=1)
+        return lambda: self.cluster.remove_node(node, allow_graceful=False)
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[RayCluster]:
+    """One for all tests: a second one on the machine makes both too slow to start."""
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # The driver's node has no CPU, so all work runs on nodes that can be removed.
+    # By default a lost node is noticed after half a minute.
+    health = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 10}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": health})
+    cluster.add_node(num_cpus=1)
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "train")])
+    ray.init(address=cluster.address, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": path}})
+    yield RayCluster(cluster)
+    ray.shutdown()
+    cluster.shutdown()
+
+
+@dataclass(frozen=True)
 class Plugin:
     """A package of a third party: its folder on ``sys.path`` is all that makes it known, as after an installation."""
 
     folder: Path
 
-    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: object) -> Done:
         """``auditor ARGUMENTS`` in a process that has the package."""
-        return self._python("-m", "auditor", *map(str, arguments))
+        return self._done(run, list(map(str, arguments)))
 
     def python(self, code: str) -> str:
         """What a script prints in a process that has the package."""
-        return self._python("-c", dedent(code)).stdout
+        return self._done(exec, dedent(code), {}).stdout
 
-    def _python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        path = os.pathsep.join([str(self.folder), str(ROOT), os.environ.get("PYTHONPATH", "")])
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": path, "AUDITOR_DATA_DIR": str(_data_dir())},
-            capture_output=True,
-            text=True,
+    def _done(self, work: Callable[..., Any], *arguments: Any) -> Done:
+        printed = Path(tempfile.mkdtemp(dir=self.folder))
+        log, errors = printed / "stdout", printed / "stderr"
+        environ = {"AUDITOR_DATA_DIR": str(_data_dir())}
+        process = forked(
+            _on_path, self.folder, work, arguments, log=log, errors=errors, cwd=self.folder, environ=environ
         )
+        process.join()
+        done = Done(process.exitcode or 0, log.read_text(), errors.read_text())
         assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done
+
+
+def _on_path(folder: Path, work: Callable[..., Any], arguments: Any) -> None:
+    sys.path.insert(0, str(folder))
+    work(*arguments)
 
 
 @pytest.fixture(scope="session")

@@ -111,6 +111,7 @@ def forked(
     work: Callable[..., Any],
     *arguments: Any,
     log: Path | None = None,
+    errors: Path | None = None,
     cwd: Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> BaseProcess:
@@ -123,23 +124,26 @@ def forked(
     *arguments
     log : Path, optional
         What the process prints is appended to it.
+    errors : Path, optional
+        The same for stderr, if it is not to go to `log`.
     cwd : Path, optional
     environ : mapping, optional
         Added to this process's environment.
     """
-    process = _FORKS.Process(target=_forked, args=(work, arguments, log, cwd, {**os.environ, **(environ or {})}))
+    environ = {**os.environ, **(environ or {})}
+    process = _FORKS.Process(target=_forked, args=(work, arguments, [log, errors or log], cwd, environ))
     process.start()
     return process
 
 
-def _forked(work: Callable[..., Any], arguments: Any, log: Path | None, cwd: Path | None, environ: Any) -> None:
+def _forked(work: Callable[..., Any], arguments: Any, logs: list[Path | None], cwd: Path | None, environ: Any) -> None:
     os.environ.clear()
     os.environ.update(environ)
     if cwd is not None:
         os.chdir(cwd)
-    if log is not None:
-        with open(log, "ab") as file:
-            for stream in (1, 2):
+    for stream, log in enumerate(logs, 1):
+        if log is not None:
+            with open(log, "ab") as file:
                 os.dup2(file.fileno(), stream)
     work(*arguments)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.conftest import Plugin
+from tests.conftest import ROOT, Plugin
+from tests.running import call_process
 
 MODULES = {
     "detector": '''
@@ -248,5 +250,7 @@ def test_label_kind(plugin: Plugin) -> None:
 
 
 def test_command(plugin: Plugin) -> None:
-    assert plugin.run("shout", "hello").stdout == "HELLO\n"
-    assert "shout" in plugin.run("--help").stdout
+    """In a new interpreter: the list of commands is made once in a process."""
+    path = os.pathsep.join([str(plugin.folder), str(ROOT)])
+    assert call_process("shout", "hello", PYTHONPATH=path).stdout == "HELLO\n"
+    assert "shout" in call_process("--help", PYTHONPATH=path).stdout

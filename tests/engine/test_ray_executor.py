@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from auditor.core.errors import ProbabilityError
 from auditor.engine import api
 from auditor.engine.files import NpySource
+from tests.conftest import RayCluster
 from tests.engine.test_streaming import assert_same, everything
 from tests.parity.problems import make_problem
 
@@ -22,28 +22,7 @@ ray = pytest.importorskip("ray")
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    from ray.cluster_utils import Cluster
-
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # The driver's node has no CPU, so every task runs on a node that can be removed.
-    # By default a lost node is noticed after half a minute.
-    health = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 3}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": health})
-    node = cluster.add_node(num_cpus=1)
-    victim = cluster.add_node(num_cpus=1)
-    ray.init(address=cluster.address, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": _root()}})
-    yield cluster, node, victim
-    ray.shutdown()
-    cluster.shutdown()
-
-
-def _root() -> str:
-    return str(Path(__file__).resolve().parents[2])
-
-
-@pytest.fixture(scope="module")
-def executor(cluster):
+def executor(ray_cluster: RayCluster):
     from auditor.engine.ray_executor import RayExecutor
 
     return RayExecutor()
@@ -80,20 +59,19 @@ class SlowSource(NpySource):
         return super().read(start, stop)
 
 
-def test_node_killed_in_the_middle(cluster, executor, tmp_path: Path) -> None:
-    """Last in the module: it removes a node."""
-    cluster, _, victim = cluster
+def test_node_killed_in_the_middle(ray_cluster: RayCluster, executor, tmp_path: Path) -> None:
     problem = make_problem(9, 1200, 12, "float32")
     np.save(tmp_path / "p.npy", problem.probabilities)
     expected = everything(api.analyze(problem.probabilities, problem.labels))
     plain = NpySource.open(str(tmp_path / "p.npy"))
     source = SlowSource(plain._path, plain.shape, plain.dtype, plain._offset)
-    killed = threading.Event()
+    nodes = len(ray.nodes())
+    remove, killed = ray_cluster.add_node(), threading.Event()
 
     def kill() -> None:
         while len(list(tmp_path.glob("read-*"))) < 4:
             time.sleep(0.05)
-        cluster.remove_node(victim, allow_graceful=False)
+        remove()
         killed.set()
 
     killer = threading.Thread(target=kill, daemon=True)  # never outlives a failed test
@@ -101,7 +79,7 @@ def test_node_killed_in_the_middle(cluster, executor, tmp_path: Path) -> None:
     analysis = api.analyze(source, problem.labels, executor=executor, chunk_rows=60)
     killer.join()
     assert killed.is_set()
-    assert len(ray.nodes()) == 3
+    assert len(ray.nodes()) == nodes + 1
     assert sum(node["Alive"] for node in ray.nodes()) == 2
     reads = [int(path.name.split("-")[1]) for path in tmp_path.glob("read-*")]
     assert set(range(0, 1200, 60)) <= set(reads)

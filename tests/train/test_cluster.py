@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from auditor.train.crossval import run_tasks
 from auditor.train.folds import plan_folds
 from auditor.train.image_network import ImageNetwork
 from auditor.train.recipe import Stage
+from tests.conftest import RayCluster
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
 
@@ -27,25 +27,7 @@ ray = pytest.importorskip("ray")
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    from ray.cluster_utils import Cluster
-
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # The driver's node has no CPU, so every fit runs on a node that can be removed.
-    # By default a lost node is noticed after half a minute.
-    health = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 3}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": health})
-    cluster.nodes = [cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)]
-    here = Path(__file__).resolve()
-    path = os.pathsep.join([str(here.parents[2]), str(here.parent)])
-    ray.init(address=cluster.address, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": path}})
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()
-
-
-@pytest.fixture(scope="module")
-def executor(cluster: Any) -> Any:
+def executor(ray_cluster: RayCluster) -> Any:
     from auditor.engine.ray_executor import RayExecutor
 
     return RayExecutor()
@@ -92,21 +74,23 @@ def test_no_node_is_large_enough(executor: Any) -> None:
 
 def folds(piece: TrainingData) -> tuple[ImageNetwork, TrainingData, list[Any]]:
     data = TrainingData("image", np.ascontiguousarray(piece.features[:400]), piece.labels[:400], 10)
-    trainer = ImageNetwork.from_budget("smoke", device="cpu", stages=(Stage(0.5, 30), Stage(0.75, 2)), batch=40)
+    trainer = ImageNetwork.from_budget("smoke", device="cpu", stages=(Stage(0.5, 10), Stage(0.75, 2)), batch=40)
     plan = plan_folds(np.arange(400).astype(str), data.labels, 10, 2, 0)
     return replace(trainer, precision="fp32"), data, plan.tasks(0)
 
 
-def test_node_killed_during_a_fit(cluster: Any, executor: Any, cifar_piece: TrainingData, tmp_path: Path) -> None:
-    """Last in the module: it removes a node. The lost fit goes on from its last epoch on another node."""
+def test_node_killed_during_a_fit(
+    ray_cluster: RayCluster, executor: Any, cifar_piece: TrainingData, tmp_path: Path
+) -> None:
+    """The lost fit goes on from its last epoch on another node."""
     trainer, data, tasks = folds(cifar_piece)
     local = run_tasks(trainer, data, tasks)
-    killed = threading.Event()
+    remove, killed = ray_cluster.add_node(), threading.Event()
 
     def kill() -> None:
         while len(list((tmp_path / "run" / "checkpoints").glob("*/*"))) < 2:  # both folds have ended an epoch
             time.sleep(0.02)
-        cluster.remove_node(cluster.nodes[1], allow_graceful=False)
+        remove()
         killed.set()
 
     killer = threading.Thread(target=kill, daemon=True)

@@ -16,7 +16,6 @@ from auditor.core.progress import SilentProgress
 from auditor.train.base import TrainingData
 from auditor.train.embeddings import CHUNK, embed, embedding_key
 from auditor.train.encoders import Encode
-
 from tests.running import forked
 
 from .trainer_cases import accuracy, assert_absent_class_is_zero, assert_repeatable, assert_valid, fit
