@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
 
 from auditor.audit.evidence import run_evidence
 from auditor.core.errors import MemoryGuardError, storage_errors
@@ -21,6 +22,7 @@ from auditor.detect.findings import findings_of
 from auditor.detect.neighbours import is_exact
 from auditor.detect.registry import DETECTORS, run_detector
 from auditor.engine.api import analyze
+from auditor.engine.joint import cells_of
 from auditor.runs import layout
 from auditor.runs.run import Run
 from auditor.runs.stages import Stages
@@ -49,7 +51,7 @@ class DetectorScores:
     cosines : float32 array (m, 10) or None
     exact_neighbours : bool
         Whether the search was exact.
-    confident_joint : int64 array (K, K)
+    confident_joint : int64 csr_array (K, K)
         Items confidently counted as (given, other class).
     """
 
@@ -58,7 +60,7 @@ class DetectorScores:
     neighbours: np.ndarray | None
     cosines: np.ndarray | None
     exact_neighbours: bool
-    confident_joint: np.ndarray
+    confident_joint: csr_array
 
 
 def detector_scores(run: Run, progress: Progress | None = None) -> DetectorScores:
@@ -96,7 +98,11 @@ def detector_scores(run: Run, progress: Progress | None = None) -> DetectorScore
     table, arrays = read_table(run.path / layout.DETECTORS), load_npz(run.path / layout.NEIGHBOURS)
     reasons, exact = dict(record.info["not_applicable"]), bool(record.info["exact_neighbours"])
     near, cosines = arrays.get("neighbours"), arrays.get("cosines")
-    return DetectorScores(table, reasons, near, cosines, exact, arrays["confident_joint"])
+    if (joint := arrays.get("confident_joint")) is not None:  # older folders hold the matrix
+        return DetectorScores(table, reasons, near, cosines, exact, csr_array(joint))
+    given, guessed, count = arrays["confident_pairs"].T
+    joint = csr_array((count, (given, guessed)), shape=(len(run.class_names),) * 2)
+    return DetectorScores(table, reasons, near, cosines, exact, joint)
 
 
 def _compute(run: Run) -> dict[str, Any]:
@@ -108,7 +114,7 @@ def _compute(run: Run) -> dict[str, Any]:
             "Use `auditor flag`, whose rules stream.",
         )
     evidence = run_evidence(run)
-    arrays: dict[str, np.ndarray] = {"confident_joint": analyze(np.asarray(run.pred_probs), run.labels).confident_joint}
+    arrays = {"confident_pairs": cells_of(analyze(np.asarray(run.pred_probs), run.labels).joint)}
     if evidence.embeddings is not None:
         ordered, order = evidence.by_id
         positions, cosines = ordered.neighbours(SEARCHED)

@@ -20,15 +20,13 @@ from auditor.detect.findings import DEFAULT, IN_MEMORY_VALUES, Findings, check_r
 from auditor.engine.analysis import Analysis, analyze
 from auditor.engine.executors import Executor
 from auditor.engine.files import open_probabilities
+from auditor.engine.joint import joint_document
 from auditor.engine.memory import plan_memory
 from auditor.engine.rules import RULES
 from auditor.engine.semantics import MAX_CLIP
 from auditor.engine.sources import ProbabilitySource, compute_dtype
 from auditor.engine.validate import check_columns, compact_labels
 from auditor.runs.run import Run
-
-#: Classes up to which the confident joint is written as a matrix, and not as the pairs that occur.
-MATRIX_CLASSES = 1000
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,6 @@ class Flagging:
 
     def document(self, ids: np.ndarray | None = None) -> dict[str, Any]:
         """The JSON document of `auditor flag`."""
-        joint, large = self.analysis.joint.tocoo(), self.analysis.n_classes > MATRIX_CLASSES
         result: dict[str, Any] = {
             "n_items": self.analysis.n_items,
             "n_classes": self.analysis.n_classes,
@@ -90,8 +87,7 @@ class Flagging:
             "ranking": self.findings.ranking,
             "weights": self.weights,
             "rows_clipped": self.analysis.rows_clipped,
-            "confident_joint": None if large else self.analysis.confident_joint.tolist(),
-            "confident_pairs": np.stack([*joint.coords, joint.data], axis=1).tolist() if large else None,
+            **joint_document(self.analysis.joint),
             "seconds": round(self.seconds, 6),
             "peak_memory_bytes": peak_memory(),
         }

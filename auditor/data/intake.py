@@ -22,11 +22,12 @@ from auditor.core.files import load_npy, load_npz, reading
 from auditor.data.base import FormOfReference, ItemTable
 from auditor.data.class_order import check_class_order
 from auditor.data.kinds import ProbabilityDataset
-from auditor.data.labels import EncodedLabels, encode_labels, is_missing, number_of, split_names
+from auditor.data.labels import EncodedLabels, encode_labels, is_missing, listed, number_of, split_names
 from auditor.data.reference import Reference
 from auditor.data.tables import read_table, table_suffix
 from auditor.engine.files import ID_KEYS, LABEL_KEYS, NpySource, ParquetSource, class_columns
 from auditor.engine.files import open_probabilities as open_source
+from auditor.engine.kernels import widened
 from auditor.engine.semantics import MAX_CLIP
 from auditor.engine.sources import ArraySource, ProbabilitySource, ReorderedSource, as_source
 from auditor.engine.validate import check_columns, check_rows
@@ -163,7 +164,7 @@ def open_supplied(pred_probs: Sequence[Any], labels: Any = None, class_names: Se
     if names is None:
         names = encoded.names
         called = (
-            f"called 0 to {n_classes - 1}" if names[0] == "0" else f"the labels in sorted order: {', '.join(names)}"
+            f"called 0 to {n_classes - 1}" if names[0] == "0" else f"the labels in sorted order: {listed(names, 20)}"
         )
         notes.append(f"no class names given: the {n_classes} classes are {called}")
     if not ((encoded.codes >= 0) & (encoded.codes != encoded.codes.max())).any():
@@ -244,7 +245,7 @@ def check_probabilities(probabilities: np.ndarray, where: str = "pred_probs") ->
     for start in range(0, len(p), step):
         block = np.asarray(p[start : start + step])
         clipped_rows += check_rows(block, start, where)
-        worst_sum = max(worst_sum, float(np.abs(np.clip(block, 0, 1).sum(axis=1, dtype=np.float64) - 1).max()))
+        worst_sum = max(worst_sum, float(np.abs(np.clip(widened(block), 0, 1).sum(axis=1, dtype=np.float64) - 1).max()))
     notes = []
     if clipped_rows:
         p = np.clip(p, 0, 1)

@@ -139,7 +139,9 @@ class Evidence:
                         "One row per item and one column per class, in the order of the class names.",
                     )
                 if in_memory:
-                    check_rows(array, 0, f"probabilities of {name}")
+                    step = source_step(as_source(array))
+                    for start in range(0, len(array), step):
+                        check_rows(array[start : start + step], start, f"probabilities of {name}")
         n = len(self)
         if self.embeddings is not None:
             embeddings = np.asarray(self.embeddings)

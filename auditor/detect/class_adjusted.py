@@ -46,7 +46,8 @@ def levels_from_given(given: np.ndarray, labels: np.ndarray, n_classes: int) -> 
 def adjusted_probabilities(p: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """``p / t``, rows renormalised; float64 (n, K)."""
     ratio = p / levels
-    return ratio / ratio.sum(axis=1, keepdims=True)
+    ratio /= ratio.sum(axis=1, keepdims=True)
+    return ratio
 
 
 @dataclass(frozen=True)

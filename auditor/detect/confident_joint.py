@@ -10,6 +10,7 @@ import numpy as np
 from auditor.detect.base import Detection, Evidence, NotApplicable
 from auditor.detect.margins import LOG_FLOOR, log_odds_margin
 from auditor.engine.api import analyze, flag
+from auditor.engine.joint import joint_document
 from auditor.engine.semantics import EPSILON
 
 
@@ -43,5 +44,5 @@ class ConfidentJoint:
         # Twice the largest possible margin, so that the two groups never overlap.
         score = log_odds_margin(p, labels) + np.where(off, -2 * np.log(LOG_FLOOR / (1 + LOG_FLOOR)), 0.0)
         guess = confident_class(p, np.asarray(analysis.thresholds))
-        meta = {"confident_joint": np.asarray(analysis.confident_joint).tolist()}
-        return Detection(score, off, np.where(off, guess, labels).astype(np.int64), meta)
+        suggested = np.where(off, guess, labels).astype(np.int64)
+        return Detection(score, off, suggested, joint_document(analysis.joint))

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-from scipy.sparse import csr_array
 from scipy.special import logsumexp
 
 from auditor.detect.base import Detection, Evidence
-from auditor.detect.margins import best_other, given_probability
+from auditor.detect.margins import best_other, given_probability, row_blocks
+from auditor.detect.noise_matrix import NoiseMatrix, add_rows
+from auditor.engine.semantics import MATRIX_CLASSES
 
 ITERATIONS = 30
 #: Sharpening exponents among which the likelihood chooses.
@@ -25,8 +26,7 @@ class EMFit:
     ----------
     posterior : float64 array (n, K)
         q[i, k] = P(true class k | x_i, given label).
-    transition : float64 array (K, K)
-        T[k, l] = P(given l | true k); rows sum to 1.
+    noise : NoiseMatrix
     log_likelihood : float
         Mean over items of log sum_k P(k | x_i) T[k, y_i].
     count : float
@@ -36,10 +36,15 @@ class EMFit:
     """
 
     posterior: np.ndarray
-    transition: np.ndarray
+    noise: NoiseMatrix
     log_likelihood: float
     count: float
     beta: float
+
+    @property
+    def transition(self) -> np.ndarray:
+        """T[k, l] = P(given l | true k), float64 (K, K); rows sum to 1."""
+        return self.noise.toarray()
 
 
 def fit_em(p: np.ndarray, labels: np.ndarray, beta: float = 2.0) -> EMFit:
@@ -57,21 +62,45 @@ def fit_em(p: np.ndarray, labels: np.ndarray, beta: float = 2.0) -> EMFit:
     -------
     EMFit
     """
-    n, K = p.shape
-    log_p = beta * np.log(p + 1e-6)
-    log_p -= logsumexp(log_p, axis=1, keepdims=True)
-    prior = np.exp(log_p)
-    by_label = csr_array((np.ones(n), (labels, np.arange(n))), shape=(K, n))
-    transition = np.full((K, K), 0.3 / (K - 1))
-    np.fill_diagonal(transition, 0.7)
-    for _ in range(ITERATIONS):
-        posterior = prior * (transition[:, labels].T + 1e-9)
-        posterior /= posterior.sum(axis=1, keepdims=True)
-        counts = (by_label @ posterior).T + 1.0  # [true, given]; +1 keeps a class without items defined
-        transition = counts / counts.sum(axis=1, keepdims=True)
-    likelihood = float(np.log((prior * transition[:, labels].T).sum(axis=1)).mean())
+    prior = sharpened(p, beta)
+    noise, posterior = fit_noise(prior, labels)
+    predicted = np.empty(len(labels))
+    for rows in row_blocks(p):
+        predicted[rows] = (prior[rows] * noise.of(labels[rows])).sum(axis=1)
     count = float((1.0 - given_probability(posterior, labels)).sum())
-    return EMFit(posterior, transition, likelihood, count, beta)
+    return EMFit(posterior, noise, float(np.log(predicted).mean()), count, beta)
+
+
+def sharpened(p: np.ndarray, beta: float) -> np.ndarray:
+    """``(p + 1e-6) ** beta``, rows renormalised; float64 (n, K)."""
+    out = np.empty(p.shape)
+    for rows in row_blocks(p):
+        log_p = beta * np.log(p[rows] + 1e-6)
+        out[rows] = np.exp(log_p - logsumexp(log_p, axis=1, keepdims=True))
+    return out
+
+
+def fit_noise(prior: np.ndarray, labels: np.ndarray) -> tuple[NoiseMatrix, np.ndarray]:
+    """The noise matrix, and the posterior of the last step, float64 (n, K), from P(true class) of every item."""
+    n_classes = prior.shape[1]
+    classes, codes = np.unique(labels, return_inverse=True)
+    absent = n_classes - len(classes)
+    seen = np.full((len(classes), n_classes), 0.3 / (n_classes - 1))
+    seen[np.arange(len(classes)), classes] = 0.7
+    posterior = np.empty_like(prior)
+    for _ in range(ITERATIONS):
+        sums = np.zeros_like(seen)
+        for rows in row_blocks(prior):
+            block = posterior[rows]
+            np.take(seen, codes[rows], axis=0, out=block, mode="clip")  # "raise" would take a second buffer
+            block += 1e-9
+            block *= prior[rows]
+            block /= block.sum(axis=1, keepdims=True)
+            add_rows(block, codes[rows], sums)
+        sums += 1.0  # keeps a class without items defined
+        totals = sums.sum(axis=0) + absent
+        seen = sums / totals
+    return NoiseMatrix(classes, seen, 1.0 / totals), posterior
 
 
 def likelihood_fit(p: np.ndarray, labels: np.ndarray, least: float = BETAS[0]) -> EMFit:
@@ -106,7 +135,7 @@ class EMPosterior:
             "beta": fit.beta,
             "log_likelihood": fit.log_likelihood,
             "count_lower_bound": fit.count,
-            "transition": fit.transition.tolist(),
+            "transition": fit.transition.tolist() if evidence.n_classes <= MATRIX_CLASSES else None,
             "note": "count is a lower bound; flags hold for class-conditional noise only",
         }
         suggested = np.where((given < 0.5) | (value > given), other, labels)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import softmax
 
 #: Added to the probability of the given label before its logarithm is taken, so that one confident error of
 #: one network cannot decide the weights.
@@ -32,6 +30,8 @@ def convex_weights(given: np.ndarray) -> np.ndarray:
     networks = given.shape[1]
     if networks == 1:
         return np.ones(1)
+    from scipy.optimize import minimize  # a quarter of a second
+    from scipy.special import softmax
 
     def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
         w = softmax(theta)

@@ -121,7 +121,7 @@ def find(
     rule : str
         See the table above.
     analysis : Analysis, optional
-        Of ``evidence.source``, where it is there already; for the rules of the engine.
+        Of ``evidence.source``, where it is there already: the rules of the engine need it, and it has checked the rows.
     chunk_rows : int, optional
         Rows read at once where the rule `streams`; never changes the result.
 
@@ -143,7 +143,7 @@ def find(
         preferred = analysis.predicted.astype(np.int64)
         return Findings(evidence, log_odds(other, given), flag(analysis, rule), preferred, STREAMED_RANKING, rule)
     if streams(rule, len(evidence), evidence.n_classes):
-        return _default_in_pieces(evidence, chunk_rows)
+        return _default_in_pieces(evidence, chunk_rows, analysis is not None)
     name = RANKING if rule == DEFAULT else rule
     detection = run_detector(name, evidence)
     if isinstance(detection, NotApplicable):
@@ -157,14 +157,14 @@ def findings_of(evidence: Evidence, name: str, detection: Detection) -> Findings
     return Findings(evidence, detection.score, flags, detection.suggested, name, flag_rule, detection.meta)
 
 
-def _default_in_pieces(evidence: Evidence, chunk_rows: int | None) -> Findings:
+def _default_in_pieces(evidence: Evidence, chunk_rows: int | None, checked: bool = False) -> Findings:
     """`STREAMED_RANKING` and `STREAMED_FLAG_RULE`, the probabilities read twice, block by block.
 
     Equal to what the two detectors say of the whole for any block size: all that crosses rows is the sum of each
     class's probabilities, which is formed from the whole column at once, in the order of the ids.
     """
     labels, n = evidence.labels, len(evidence)
-    given = given_probabilities(evidence.source, labels)
+    given = given_probabilities(evidence.source, labels, checked)
     by_id = np.argsort(id_keys(evidence.ids), kind="stable")
     levels = levels_from_given(given[by_id], labels[by_id], evidence.n_classes)
     score, flagged, preferred = np.empty(n), np.empty(n, bool), np.empty(n, np.int64)

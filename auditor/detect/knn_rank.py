@@ -11,13 +11,14 @@ from auditor.core.errors import ConfigError
 from auditor.detect.base import Detection, Evidence
 from auditor.detect.knn import neighbour_posterior
 from auditor.detect.margins import best_other, given_probability, rank_order
+from auditor.detect.noise_matrix import NoiseMatrix, add_rows
 
 ITERATIONS = 100
 #: Start of the noise matrix; labels are assumed to be right more often than wrong.
 DIAGONAL = 0.7
 
 
-def consensus_noise(triples: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+def consensus_noise(triples: np.ndarray, n_classes: int) -> tuple[np.ndarray, NoiseMatrix]:
     """Class shares and noise matrix from the labels of items and of their two nearest neighbours.
 
     The model of HOC (Zhu et al. 2021, arXiv 2102.05291): the three have one true class, and their labels are drawn
@@ -35,22 +36,24 @@ def consensus_noise(triples: np.ndarray, n_classes: int) -> tuple[np.ndarray, np
     -------
     shares : float64 array (K,)
         P(true class).
-    noise : float64 array (K, K)
-        ``noise[k, l] = P(given l | true k)``.
+    noise : NoiseMatrix
     """
     seen, counts = np.unique(np.sort(triples, axis=1), axis=0, return_counts=True)
+    classes, codes = np.unique(seen, return_inverse=True)
+    views = np.ascontiguousarray(codes.reshape(seen.shape).T)
     shares = np.full(n_classes, 1 / n_classes)
-    noise = np.full((n_classes, n_classes), (1 - DIAGONAL) / max(1, n_classes - 1))
-    np.fill_diagonal(noise, DIAGONAL)
+    rates = np.full((len(classes), n_classes), (1 - DIAGONAL) / max(1, n_classes - 1))
+    rates[np.arange(len(classes)), classes] = DIAGONAL
     for _ in range(ITERATIONS):
-        joint = shares * noise[:, seen[:, 0]].T * noise[:, seen[:, 1]].T * noise[:, seen[:, 2]].T
+        joint = shares * rates[views[0]] * rates[views[1]] * rates[views[2]]
         weight = joint / np.maximum(joint.sum(axis=1, keepdims=True), 1e-300) * counts[:, None]
         shares = weight.sum(axis=0) / weight.sum()
-        table = np.full((n_classes, n_classes), 1 / n_classes)
-        for view in range(3):
-            np.add.at(table.T, seen[:, view], weight)
-        noise = table / table.sum(axis=1, keepdims=True)
-    return shares, noise
+        table = np.full_like(rates, 1 / n_classes)
+        for view in views:
+            add_rows(weight, view, table)
+        totals = np.ascontiguousarray(table.T).sum(axis=1) + (n_classes - len(classes)) / n_classes
+        rates = table / totals
+    return shares, NoiseMatrix(classes, rates, 1 / n_classes / totals)
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,13 @@ class KnnRank:
         if full.any():
             triples = np.column_stack([labels[full], labels[positions[full, :2]]])
             shares, noise = consensus_noise(triples, n_classes)
-            seen = shares @ noise
+            seen = noise.marginal(shares)
             wrong = 1 - np.divide(shares * noise.diagonal(), seen, out=np.ones(n_classes), where=seen > 0)
             order = rank_order(score, evidence.ids)
-            for k in range(n_classes):
-                members = order[labels[order] == k]
-                flagged[members[: round(len(members) * float(wrong[k]))]] = True
+            order = order[np.argsort(labels[order], kind="stable")]
+            sizes = np.bincount(labels, minlength=n_classes)
+            place = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+            flagged[order] = place < np.rint(sizes * wrong)[labels[order]]
             flagged &= (given < 1) & ~alone
         meta = {"neighbours": self.neighbours, "noise_rate_of_class": wrong.tolist()}
         return Detection(score, flagged, np.where(flagged, other, labels), meta)

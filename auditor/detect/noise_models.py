@@ -4,7 +4,7 @@ Three predictions of the given label from out-of-sample probabilities p, compare
 
 - *plain*: p itself. Right when labels go wrong where the network is unsure (human noise on hard items).
 - *symmetric*: sharpened p, and a label that turns into any other class with one probability.
-- *pairs*: sharpened p, and a probability for every pair of classes (`em_posterior.fit_em`).
+- *pairs*: sharpened p, and a probability for every pair of classes (`em_posterior.fit_noise`).
 
 Only the given labels are used. The comparison is Vuong's (1989, Econometrica 57): z = sqrt(n) mean(d) / sd(d) of the
 items' differences d in log-likelihood. The models are fitted on other folds than those they are compared on, which
@@ -21,8 +21,8 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 from auditor.core.seeds import derive_seed
-from auditor.detect.em_posterior import fit_em
-from auditor.detect.margins import given_probability
+from auditor.detect.em_posterior import fit_noise, sharpened
+from auditor.detect.margins import given_probability, row_blocks
 
 FOLDS = 5
 #: Steps for the one rate of the symmetric model; it converges in far fewer.
@@ -70,17 +70,16 @@ def compare_noise_models(p: np.ndarray, labels: np.ndarray, ids: np.ndarray, bet
     beta : float
         Sharpening of the two noise models.
     """
-    sharpened = beta * np.log(p + 1e-6)
-    sharpened = np.exp(sharpened - logsumexp(sharpened, axis=1, keepdims=True))
-    given = given_probability(sharpened, labels)
+    prior = sharpened(p, beta)
+    given = given_probability(prior, labels)
     fold = np.array([derive_seed(0, "noise-model-fold", str(i)) % FOLDS for i in ids])
     pairs, symmetric = np.empty(len(labels)), np.empty(len(labels))
     for number in range(FOLDS):
         held, kept = fold == number, fold != number
         if not held.any() or not kept.any():  # fewer items than folds
             return NoiseEvidence(0.0, 0.0)
-        transition = fit_em(p[kept], labels[kept], beta).transition
-        pairs[held] = (sharpened[held] * transition[:, labels[held]].T).sum(axis=1)
+        noise = fit_noise(prior[kept], labels[kept])[0]
+        pairs[held] = (prior[held] * noise.of(labels[held])).sum(axis=1)
         rate = _one_rate(given[kept], p.shape[1])
         symmetric[held] = given[held] * (1 - rate) + (1 - given[held]) * rate / (p.shape[1] - 1)
     plain = given_probability(p, labels)
@@ -126,20 +125,27 @@ def log_pool(parts: list[np.ndarray], floors: list[float], labels: np.ndarray) -
     rows = np.arange(len(labels))
     at_given = np.array([log[rows, labels].mean() for log in logs])
 
-    def pooled(exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        total = np.zeros_like(logs[0])
+    def pooled(exponents: np.ndarray, block: slice) -> tuple[np.ndarray, np.ndarray]:
+        total = np.zeros_like(logs[0][block])
         for a, log in zip(exponents, logs, strict=True):
-            total += a * log
+            total += a * log[block]
         norms = logsumexp(total, axis=1, keepdims=True)
         return np.exp(total - norms), norms
 
     def loss(exponents: np.ndarray) -> tuple[float, np.ndarray]:
-        q, norms = pooled(exponents)
-        slope = np.array([(q * log).sum(axis=1).mean() for log in logs]) - at_given
+        norms, slopes = np.empty((len(labels), 1)), np.empty((len(logs), len(labels)))
+        for block in row_blocks(logs[0]):
+            q, norms[block] = pooled(exponents, block)
+            for slope, log in zip(slopes, logs, strict=True):
+                slope[block] = (q * log[block]).sum(axis=1)
+        slope = np.array([row.mean() for row in slopes]) - at_given
         return float(norms.mean() - exponents @ at_given), slope
 
     start = np.full(len(parts), 1.0 / len(parts))
     fit = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, LARGEST_EXPONENT)] * len(parts))
     if not fit.x.any():  # labels that nothing predicts: keep the first part rather than a uniform guess
         fit.x[0] = 0.05
-    return pooled(fit.x)[0], fit.x
+    out = np.empty_like(logs[0])
+    for block in row_blocks(out):
+        out[block] = pooled(fit.x, block)[0]
+    return out, fit.x

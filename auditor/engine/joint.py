@@ -6,14 +6,14 @@ follows the order of operations of cleanlab 2.9 on the full matrix, because a la
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numba
 import numpy as np
 from scipy.sparse import csr_array, diags_array
 
 from auditor.core.errors import LabelError, UsageError
-from auditor.engine.semantics import EPSILON, NOISE_RATE_CEILING, PRIOR_FLOOR, TINY
+from auditor.engine.semantics import EPSILON, MATRIX_CLASSES, NOISE_RATE_CEILING, PRIOR_FLOOR, TINY
 
 PriorMethod = Literal["cnt", "eqn", "marginal", "marginal_ps"]
 
@@ -132,6 +132,20 @@ def _round_row(row: np.ndarray) -> np.ndarray:
             rounded[order[::-1][:count]] += 1
         else:
             rounded[order[:count]] -= 1
+
+
+def cells_of(joint: csr_array) -> np.ndarray:
+    """What occurs in a confident joint, int64 (cells, 3): given label, guessed label, count; by the labels."""
+    return np.stack([rows_of(joint), joint.indices, joint.data], axis=1)
+
+
+def joint_document(joint: csr_array) -> dict[str, Any]:
+    """A confident joint as JSON values: the matrix, or above `MATRIX_CLASSES` classes its `cells_of`."""
+    large = joint.shape[0] > MATRIX_CLASSES
+    return {
+        "confident_joint": None if large else joint.toarray().tolist(),
+        "confident_pairs": cells_of(joint).tolist() if large else None,
+    }
 
 
 def raise_diagonal(joint: csr_array) -> csr_array:

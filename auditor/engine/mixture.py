@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from auditor.core.errors import ProbabilityError, UsageError
+from auditor.engine.kernels import widened
 from auditor.engine.scan import CHUNK_BYTES
 from auditor.engine.sources import ProbabilitySource
 from auditor.engine.validate import check_rows
@@ -15,8 +16,14 @@ from auditor.engine.validate import check_rows
 
 def normalised(rows: np.ndarray) -> np.ndarray:
     """float64 within [0, 1], rows divided by their sum."""
-    exact = np.clip(rows.astype(np.float64), 0.0, 1.0)
-    return exact / exact.sum(axis=1, keepdims=True)
+    exact = _clipped(rows)
+    exact /= exact.sum(axis=1, keepdims=True)
+    return exact
+
+
+def _clipped(rows: np.ndarray) -> np.ndarray:
+    exact = widened(rows).astype(np.float64)
+    return np.clip(exact, 0.0, 1.0, out=exact)
 
 
 class MixtureSource:
@@ -59,20 +66,23 @@ def source_step(source: ProbabilitySource) -> int:
     return natural or max(1, CHUNK_BYTES // (source.shape[1] * source.dtype.itemsize))
 
 
-def given_probabilities(source: ProbabilitySource, labels: np.ndarray) -> np.ndarray:
-    """Probability of each item's given label, float64 (N,), rows `normalised`; one read, in which every row is checked.
+def given_probabilities(source: ProbabilitySource, labels: np.ndarray, checked: bool = False) -> np.ndarray:
+    """Probability of each item's given label, float64 (N,), rows `normalised`; one read.
+
+    Every row is checked, unless that was done: in a mean of several files a bad one could no longer be seen.
 
     Raises
     ------
     ProbabilityError
-        For the first bad row: in a mean of several files it could no longer be seen.
+        For the first bad row.
     """
     n_rows = source.shape[0]
     out = np.empty(n_rows)
     step = source_step(source)
     for start in range(0, n_rows, step):
         rows = source.read(start, min(n_rows, start + step))
-        check_rows(rows, start, source.name)
-        rows = normalised(rows)
-        out[start : start + len(rows)] = rows[np.arange(len(rows)), labels[start : start + len(rows)]]
+        if not checked:
+            check_rows(rows, start, source.name)
+        rows, here = _clipped(rows), slice(start, start + len(rows))
+        out[here] = rows[np.arange(len(rows)), labels[here]] / rows.sum(axis=1)
     return out

@@ -34,6 +34,9 @@ ROW_SUM_TOLERANCE = 1e-2
 #: with rounding errors. The published IMDB probabilities reach 1.00001.
 MAX_CLIP = 1e-3
 
+#: Classes up to which a matrix of all pairs of classes is written out; above, the pairs that occur.
+MATRIX_CLASSES = 1000
+
 #: Width by which bounds on margins are relaxed before rows are left unread: values may lie EPSILON below 0, and
 #: a row that is no candidate may still have a margin of EPSILON.
 MARGIN_SLACK = 4e-6

@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from auditor.core.errors import EmptyDataError, LabelError, ProbabilityError
+from auditor.engine.kernels import widened
 from auditor.engine.semantics import MAX_CLIP, ROW_SUM_TOLERANCE
 
 #: Rows converted at once: small enough that a memory-mapped label file never lies in memory whole.
@@ -143,9 +144,10 @@ def check_rows(
     ProbabilityError
         From `raise_bad_row`, for the first bad row.
     """
-    low, high = block.min(axis=1), block.max(axis=1)
+    values = widened(block)
+    low, high = values.min(axis=1), values.max(axis=1)
     with np.errstate(invalid="ignore"):
-        sums = np.clip(block, 0, 1).sum(axis=1, dtype=np.float64)
+        sums = np.clip(values, 0, 1).sum(axis=1, dtype=np.float64)
         good = (low >= -clip) & (high <= 1 + clip) & (np.abs(sums - 1) <= sum_tolerance)  # NaN compares false
     if not good.all():
         row = int(np.argmin(good))

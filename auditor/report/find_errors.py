@@ -19,6 +19,8 @@ from auditor.runs.run import Run
 
 #: Suspects shown with picture or text, undecodable items, and pairs of classes.
 SHOWN, BAD_SHOWN, PAIRS_SHOWN = 60, 50, 15
+#: Classes up to which the table of all pairs is shown.
+MATRIX_SHOWN = 25
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class ReportData:
         The first label findings: their columns, ``image`` or ``text``, and ``looked``, the picture with what speaks for
         the suggested class.
     undecodable : tuple of dict
-    flagged_pairs : int64 array (K, K)
-        Flagged items by given (row) and suggested class.
+    flagged_pairs : int64 array (K, K) or None
+        Flagged items by given (row) and suggested class; None above `MATRIX_SHOWN` classes.
     top_pairs : tuple of (given, suggested, n)
     class_rows : tuple of dict
         Audited classes, those with the most flags first.
@@ -59,7 +61,7 @@ class ReportData:
     run: Run
     suspects: tuple[dict[str, Any], ...]
     undecodable: tuple[dict[str, Any], ...]
-    flagged_pairs: np.ndarray
+    flagged_pairs: np.ndarray | None
     top_pairs: tuple[tuple[str, str, int], ...]
     class_rows: tuple[dict[str, Any], ...]
     calibration: tuple[CalibrationBin, ...]
@@ -77,11 +79,12 @@ def collect(run: Run, dataset: Dataset, maps: Mapping[str, str] | None = None) -
     suspects = run.findings[run.findings["code"] == "LE001"]
     probabilities = np.asarray(run.pred_probs, dtype=np.float64)
     bins, error = calibration_bins(probabilities, labels)
-    pairs = np.zeros((len(names), len(names)), dtype=np.int64)
     number = {name: k for k, name in enumerate(names)}
     given, suggested = (suspects[column].map(number).to_numpy(np.int64) for column in ("given", "suggested"))
-    np.add.at(pairs, (given, suggested), 1)
-    audited, flagged = np.bincount(labels, minlength=len(names)), pairs.sum(axis=1)
+    audited, flagged = (np.bincount(codes, minlength=len(names)) for codes in (labels, given))
+    pairs = None
+    if len(names) <= MATRIX_SHOWN:
+        pairs = np.bincount(given * len(names) + suggested, minlength=len(names) ** 2).reshape(len(names), -1)
     agree = np.bincount(labels[probabilities.argmax(axis=1) == labels], minlength=len(names))
     position = {item: row for row, item in enumerate(dataset.ids.tolist())}
     shown = []
@@ -157,7 +160,7 @@ def calibration_bins(
 
 def render_html(data: ReportData) -> str:
     """The self-contained page: no script, no request to anywhere."""
-    peak = int(data.flagged_pairs.max(initial=0))
+    peak = 0 if data.flagged_pairs is None else int(data.flagged_pairs.max(initial=0))
     return render("find_errors.html.jinja", data=data, run=data.run, manifest=data.run.manifest, peak=peak)
 
 
