@@ -179,19 +179,14 @@ def analyze(
         tau = sample_tau(source, compact)
     store = new_store(n_rows, dtype, label_dtype(n_classes), float(dtype.type(tau)), RIVAL_FLOOR)
     work = Work(source, InputRules(float(clip), tolerance), executor, local, chunk_rows)
-    reads = 1
     scan(work, compact, store, on_rows)
     thresholds = thresholds_from(class_means(store.given, compact, class_counts, local))
     cuts = cuts_for(thresholds, dtype)
-    if cuts.min() < store.tau:
-        # Some class is confident below what the scan stored: read again with what is now known to suffice.
-        store.tau = float(cuts.min())
-        scan(work, compact, store, on_rows)
-        reads += 1
-    joint, off_diagonal = confident_cells(store, compact, cuts, True, local)
+    joint, off_diagonal = confident_cells(store, compact, cuts, True, work)
     raised = raise_diagonal(joint)
     rows = (store.given, store.other, store.top, store.candidate, off_diagonal, store.clipped)
     calibrated = calibrate(raised, class_counts)
+    reads = 1 + int(cuts.min() < store.tau)
     return Analysis(compact, class_counts, thresholds, raised, calibrated, *rows, reads, store, work)
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from auditor.engine.executors import Executor, run_kernel
-from auditor.engine.scan import RowStore
+from auditor.engine.scan import RowStore, Work, clip_rows, standard_rows
 from auditor.engine.semantics import BIG_THRESHOLD, EPSILON, THRESHOLD_FLOOR
+from auditor.engine.sources import ProbabilitySource
 
 #: Rows per job of the row-wise kernels: below this a second thread costs more than it saves.
 _ROWS_PER_JOB = 1 << 18
@@ -191,15 +192,44 @@ def _job_guess(_: Any, arrays: tuple[np.ndarray, ...], cuts: np.ndarray, off: np
     return own
 
 
+@numba.njit(nogil=True, cache=True)
+def _guess_rows(values, top, cuts, whole_row, guesses):  # type: ignore[no-untyped-def]
+    """The confident class of every row, -1 without one."""
+    for i in range(len(top)):
+        row = values[i]
+        count = 0
+        guess = -1
+        for j in range(len(row)):
+            if row[j] >= cuts[j]:
+                count += 1
+                if count == 1 or row[j] > row[guess]:
+                    guess = j
+                if count == 2 and whole_row:
+                    guess = np.int64(top[i])
+                    break
+        guesses[i] = guess
+
+
+def guess_job(
+    source: ProbabilitySource, start: int, stop: int, top: np.ndarray, cuts: np.ndarray, whole_row: bool, clip: bool
+) -> np.ndarray:
+    """Confident classes of rows start..stop, int32, read from the probabilities."""
+    rows = standard_rows(source.read(start, stop))
+    guesses = np.empty(stop - start, np.int32)
+    _guess_rows(clip_rows(rows) if clip else rows, top, cuts, whole_row, guesses)
+    return guesses
+
+
 def confident_cells(
-    store: RowStore, labels: np.ndarray, cuts: np.ndarray, whole_row: bool, executor: Executor
+    store: RowStore, labels: np.ndarray, cuts: np.ndarray, whole_row: bool, work: Work
 ) -> tuple[csr_array, np.ndarray]:
     """Count (given, guessed) labels over the rows with at least one confident class.
+
+    Where some class is confident below ``store.tau``, the probabilities are read once more.
 
     Parameters
     ----------
     cuts : array (K,) of the computing type
-        Not below ``store.tau``.
     whole_row : bool
         With two or more confident classes the guess is the argmax of the whole row (cleanlab 2.9); False: of the
         confident ones (the paper).
@@ -212,8 +242,28 @@ def confident_cells(
         Rows guessed to be another class than given.
     """
     n_classes = len(cuts)
+    if cuts.min() < store.tau:
+        jobs = ((a, b, store.top[a:b], cuts, whole_row, store.clipped > 0) for a, b in work.row_ranges())
+        guesses = np.concatenate(list(work.executor.run(guess_job, work.source, jobs)))
+        off = (guesses >= 0) & (guesses != labels)
+        own = np.bincount(labels[guesses == labels], minlength=n_classes)
+    else:
+        guesses, off, own = _stored_guesses(store, labels, cuts, whole_row, work.local)
+    # Rows off the diagonal are few; sorting their cells takes memory for each of them, not for each pair of classes.
+    pair_type = np.dtype(np.uint32 if n_classes <= 1 << 16 else np.uint64)
+    keys: np.ndarray = labels[off].astype(pair_type) * pair_type.type(n_classes) + guesses[off].astype(pair_type)
+    pairs, counts = np.unique(keys, return_counts=True)
+    diagonal = np.flatnonzero(own)
+    cells = np.divmod(np.concatenate([pairs.astype(np.int64), diagonal * (n_classes + 1)]), n_classes)
+    return csr_array((np.concatenate([counts, own[diagonal]]), cells), shape=(n_classes, n_classes)), off
+
+
+def _stored_guesses(
+    store: RowStore, labels: np.ndarray, cuts: np.ndarray, whole_row: bool, executor: Executor
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Guesses (N,), which say something for rows off the diagonal only; these (N,); rows on it, by class (K,)."""
     off = np.empty(len(labels), np.bool_)
-    own = np.zeros(n_classes, np.int64)
+    own = np.zeros(len(cuts), np.int64)
     jobs = [
         ((store.given[a:b], store.other[a:b], store.top[a:b], labels[a:b]), cuts, off[a:b])
         for a, b in split_rows(len(labels), executor.workers)
@@ -224,10 +274,4 @@ def confident_cells(
     rows = (store.given, store.other, labels, cuts, whole_row, guesses, off, own)
     for entries in store.many:
         _guess_again(entries.base, entries.row, entries.column, entries.value, *rows)
-    # Rows off the diagonal are few; sorting their cells takes memory for each of them, not for each pair of classes.
-    pair_type = np.dtype(np.uint32 if n_classes <= 1 << 16 else np.uint64)
-    keys: np.ndarray = labels[off].astype(pair_type) * pair_type.type(n_classes) + guesses[off]
-    pairs, counts = np.unique(keys, return_counts=True)
-    diagonal = np.flatnonzero(own)
-    cells = np.divmod(np.concatenate([pairs.astype(np.int64), diagonal * (n_classes + 1)]), n_classes)
-    return csr_array((np.concatenate([counts, own[diagonal]]), cells), shape=(n_classes, n_classes)), off
+    return guesses, off, own

@@ -14,7 +14,7 @@ from auditor.engine.finish import by_class, class_groups, class_means, confident
 from auditor.engine.joint import paper_count, prune_counts, prune_counts_for, rows_of
 from auditor.engine.pairs import PairReader, Pairs
 from auditor.engine.prune import noise_rate_rows
-from auditor.engine.scan import clip_rows, new_store, scan, standard_rows
+from auditor.engine.scan import clip_rows, standard_rows
 from auditor.engine.scores import adjusted_rows, entropy_score, margin_score
 
 #: Scores of the given label; low = suspicious.
@@ -104,12 +104,7 @@ def _paper(analysis: Analysis) -> np.ndarray:
     work, store = analysis.work, analysis.store
     means = class_means(analysis.self_confidence, analysis.labels, analysis.class_counts, work.local)
     cuts = cuts_for(np.where(np.isnan(means), np.inf, means).astype(means.dtype), means.dtype, epsilon=0.0)
-    if cuts.min() < store.tau:
-        # A class whose mean lies below the floor of the thresholds: the stored entries do not reach down to it.
-        lower = new_store(analysis.n_items, store.given.dtype, analysis.labels.dtype, float(cuts.min()), store.floor)
-        scan(work, analysis.labels, lower)
-        store = lower
-    joint, _ = confident_cells(store, analysis.labels, cuts, False, work.local)
+    joint, _ = confident_cells(store, analysis.labels, cuts, False, work)
     margin = analysis.self_confidence - analysis.largest_other
     return _lowest_mask(margin, paper_count(joint, analysis.n_items))
 

@@ -31,6 +31,10 @@ MEMORY_CHUNK_BYTES = 32 << 20
 #: Entries a thread's list buffer holds before it is emptied (plus one row).
 _LIST_ROOM = 1 << 16
 
+#: Entries of `many` per item, and in all, that are kept: with thousands of classes some threshold is so low that most
+#: probabilities reach it (200,000 x 10,000: 7 GB). Then the rows are read once more, when the thresholds are known.
+MOST_LISTED = (2, 1 << 22)
+
 _BUFFERS = ThreadBuffers()
 
 
@@ -85,7 +89,8 @@ class RowStore:
     candidate : bool
         Not un-flagged: the argmax differs from the given label even with 1e-6 added to the latter.
     tau : float
-        `many` holds every entry >= tau of the rows that have at least two of them.
+        `many` holds every entry >= tau of the rows that have at least two of them; infinity where these were too many
+        (`MOST_LISTED`).
     floor : float
         `rivals` holds, for candidates, every entry above the given label's that is >= floor.
     clipped : int
@@ -202,7 +207,7 @@ def new_store(n_rows: int, dtype: np.dtype[Any], label_type: np.dtype[Any], tau:
 
 
 def scan(work: Work, labels: np.ndarray, store: RowStore, on_rows: Callable[[int], None] | None = None) -> None:
-    """Fill `store` with one read of the source.
+    """Fill an empty `store` with one read of the source.
 
     Parameters
     ----------
@@ -216,9 +221,6 @@ def scan(work: Work, labels: np.ndarray, store: RowStore, on_rows: Callable[[int
     ProbabilityError
         Naming the first bad row.
     """
-    store.many.clear()
-    store.rivals.clear()
-    store.clipped = 0
     columns = (store.given, store.other, store.top, store.candidate)
 
     def jobs() -> Iterator[tuple[Any, ...]]:
@@ -226,12 +228,18 @@ def scan(work: Work, labels: np.ndarray, store: RowStore, on_rows: Callable[[int
             outputs = tuple(column[start:stop] for column in columns) if work.executor.shares_memory else None
             yield start, stop, labels[start:stop], store.tau, store.floor, work.rules, outputs
 
+    listed, most = 0, max(MOST_LISTED[0] * len(labels), MOST_LISTED[1])
     for result in work.executor.run(scan_job, work.source, jobs()):
         stop = result.start + len(result.outputs[0])
         for column, part in zip(columns, result.outputs, strict=True):
             if not np.shares_memory(column, part):
                 column[result.start : stop] = part
-        store.many.extend(result.many)
+        if store.tau < np.inf:
+            store.many.extend(result.many)
+            listed += sum(len(entries.row) for entries in result.many)
+            if listed > most:
+                store.tau = np.inf
+                store.many.clear()
         store.rivals.extend(result.rivals)
         store.clipped += result.clipped
         if on_rows is not None:

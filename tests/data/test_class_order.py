@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
 
 from auditor.core.errors import ClassOrderError
 from auditor.data.cifar10 import CLASSES
@@ -70,3 +71,23 @@ def test_many_classes_are_quick() -> None:
     p = np.full((n, k), 0.5 / k, dtype=np.float32)
     p[np.arange(n), np.argsort(order)[y]] += 0.5
     np.testing.assert_array_equal(best_class_order(p, y)[0], order)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_order_fits_as_many_labels_as_any(seed: int) -> None:
+    """As SciPy's assignment over the table of all pairs; the order takes no column twice."""
+    rng = np.random.default_rng(seed)
+    n, k = int(rng.integers(2, 200)), int(rng.integers(2, 60))
+    y = rng.integers(0, k, n)
+    p = rng.dirichlet(np.ones(k), n).astype(rng.choice(["float16", "float32"]))
+    p[np.arange(n), rng.permutation(k)[y]] += rng.choice([0, 0.1, 1])
+    order, top = best_class_order(p, y)
+    table = np.zeros((k, k), int)
+    np.add.at(table, (y, p.argmax(axis=1)), 1)
+    np.testing.assert_array_equal(top, p.argmax(axis=1))
+    np.testing.assert_array_equal(np.sort(order), np.arange(k))
+    strayed = (table.argmax(axis=1) != np.arange(k)) & (table.max(axis=1) > table.diagonal())
+    moving = np.union1d(np.flatnonzero(strayed), table.argmax(axis=1)[strayed])
+    part = table[np.ix_(moving, moving)]
+    best = part[linear_sum_assignment(part, maximize=True)].sum() + np.delete(table.diagonal(), moving).sum()
+    assert table[order, np.arange(k)].sum() == best

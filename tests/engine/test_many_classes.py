@@ -18,7 +18,7 @@ from auditor.data.class_order import check_class_order
 from auditor.detect.base import Detection, Evidence, Verdicts
 from auditor.detect.findings import find
 from auditor.detect.registry import run_detector
-from auditor.engine import api, joint
+from auditor.engine import api, joint, scan
 from auditor.report.find_errors import render_markdown
 
 #: An array of a byte for each pair would take 400 MB.
@@ -104,6 +104,23 @@ def test_the_memory_that_is_asked_for_follows_the_items() -> None:
     api.analyze(p, given, memory_limit=100 << 20)
     with pytest.raises(MemoryGuardError):
         api.analyze(p, given, memory_limit=1 << 20)
+
+
+@pytest.mark.parametrize(("n", "k"), [(300, 4), (300, 70), (50, 200)])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_confident_entries_that_are_too_many_are_read_again(monkeypatch, dtype: str, n: int, k: int) -> None:
+    random = np.random.default_rng(n + k)
+    p = random.dirichlet(np.full(k, 0.5), n).round(3)  # ties
+    p = (p / p.sum(axis=1, keepdims=True)).astype(dtype)
+    given = np.where(random.random(n) < 0.6, p.argmax(axis=1), random.integers(0, max(2, k // 2), n))
+    listed = api.analyze(p, given, tau=0.0)
+    monkeypatch.setattr(scan, "MOST_LISTED", (0, 10))
+    read = api.analyze(p, given, chunk_rows=7)
+    assert (listed.reads, read.reads, read.store.many) == (1, 2, [])
+    assert (read.joint != listed.joint).nnz == 0
+    np.testing.assert_array_equal(read.off_diagonal, listed.off_diagonal)
+    for rule in api.RULES:
+        np.testing.assert_array_equal(api.flag(read, rule), api.flag(listed, rule), rule)
 
 
 @pytest.mark.parametrize("seed", range(40))
