@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from auditor.benchmark.examples import examples
-from auditor.benchmark.folder import write_result
+from auditor.benchmark.folder import refuse_strangers, write_result
 from auditor.benchmark.inputs import Inputs, countable_only, load_inputs, verdict_facts
 from auditor.benchmark.readers.registry import read_predictions
 from auditor.benchmark.result import BenchmarkResult, to_document
@@ -16,6 +16,7 @@ from auditor.benchmark.run import benchmark, count_sets
 from auditor.core.config import Settings
 from auditor.core.errors import UsageError
 from auditor.core.progress import Progress
+from auditor.runs import layout
 from auditor.runs.run import open_run
 
 
@@ -81,6 +82,7 @@ def run_benchmark(
         result = count_sets(inputs.judged, inputs.given_labels, agreement)
         return BenchmarkDone(result, to_document(result), None)
     folder = out or _place(settings, inputs, run)
+    refuse_strangers(folder)
     conditions: dict[str, Any] = {"command": command}
     if train is not None:
         from auditor.benchmark.training import parse_names, train_networks
@@ -134,5 +136,5 @@ def _counts_alone(path: Path, agreement: int | None, index: Path | None) -> Benc
 
 def _place(settings: Settings, inputs: Inputs, run: str | None) -> Path:
     if run is not None:
-        return open_run(run, settings.runs_dir).path / "benchmark"
+        return open_run(run, settings.runs_dir).path / layout.BENCHMARK
     return settings.runs_dir / f"benchmark-{inputs.name}"

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from auditor.benchmark.result import SCHEMA
-from auditor.core.errors import RunError
-from auditor.core.files import read_json, write_json
+from auditor.core.errors import RunError, UnreadableError
+from auditor.core.files import read_json, read_sealed, refuse_existing, write_json, write_sealed
 from auditor.core.hashing import hash_file
 from auditor.report.benchmark import BenchmarkReport, write_reports
+from auditor.runs import layout
 
 RESULT: Final = "benchmark.json"
 EXAMPLES: Final = "examples.json"
-MANIFEST: Final = "benchmark-manifest.json"
+PAGES: Final = ("report.html", "report.md")
+#: What `train_networks` says of the networks that it trained.
+NETWORKS: Final = "networks.json"
+MANIFEST: Final = layout.BENCHMARK_MANIFEST
 FOLDER_SCHEMA: Final = "auditor.benchmark-folder/1"
 
 
@@ -26,9 +31,39 @@ def write_result(folder: Path, document: dict[str, Any], examples: Sequence[dict
     write_json(folder / EXAMPLES, list(examples))
     report = BenchmarkReport(document, tuple(examples))
     write_reports(report, folder)
-    written = {name: hash_file(folder / name) for name in (RESULT, EXAMPLES)}
-    write_json(folder / MANIFEST, {"schema": FOLDER_SCHEMA, "result": SCHEMA, "files": written})
+    predicted = [file.relative_to(folder).as_posix() for file in sorted(folder.glob("predictions/*.npz"))]
+    names = [RESULT, EXAMPLES, *PAGES, *(name for name in (NETWORKS, *predicted) if (folder / name).is_file())]
+    hashes = {name: hash_file(folder / name) for name in names}
+    write_sealed(folder / MANIFEST, {"schema": FOLDER_SCHEMA, "result": SCHEMA, "files": hashes})
     return report
+
+
+def refuse_strangers(folder: Path) -> None:
+    """Stop before files are replaced that no benchmark wrote.
+
+    Raises
+    ------
+    UsageError
+    """
+    ours = (folder / MANIFEST).is_file()
+    for name in (RESULT, NETWORKS):
+        with suppress(UnreadableError, AttributeError):
+            ours = ours or str(read_json(folder / name).get("schema")).startswith("auditor.")
+    if not ours:
+        for name in (RESULT, EXAMPLES, *PAGES, NETWORKS):
+            refuse_existing(folder / name)
+
+
+def recorded_files(folder: Path) -> set[str]:
+    """What a finished benchmark wrote into its folder; nothing where there is none."""
+    return {*PAGES, *read_sealed(folder / MANIFEST)["files"]} if is_result(folder) else set()
+
+
+def record_page(folder: Path, name: str) -> None:
+    """Put the hash of a page that was written later into the manifest."""
+    manifest = read_sealed(folder / MANIFEST)
+    manifest["files"] |= {name: hash_file(folder / name)}
+    write_sealed(folder / MANIFEST, manifest)
 
 
 def is_result(folder: Path) -> bool:
@@ -46,14 +81,14 @@ def read_result(folder: Path) -> BenchmarkReport:
     """
     if not is_result(folder):
         raise RunError(f"{str(folder)!r} holds no finished benchmark.", "Make one with: auditor benchmark --out FOLDER")
-    manifest = read_json(folder / MANIFEST)
-    layout, files = (manifest.get(key) if isinstance(manifest, dict) else None for key in ("result", "files"))
-    if layout != SCHEMA or manifest.get("schema") != FOLDER_SCHEMA or not isinstance(files, dict):
+    manifest = read_sealed(folder / MANIFEST)
+    version, files = manifest.get("result"), manifest.get("files")
+    if version != SCHEMA or manifest.get("schema") != FOLDER_SCHEMA or not isinstance(files, dict):
         raise RunError(
-            f"the benchmark in {str(folder)!r} is of layout {layout!r}; this version reads {SCHEMA!r}.",
+            f"the benchmark in {str(folder)!r} is of layout {version!r}; this version reads {SCHEMA!r}.",
             "Repeat it with this version.",
         )
-    for name, digest in files.items():
-        if not (folder / name).is_file() or hash_file(folder / name) != digest:
+    for name in (RESULT, EXAMPLES):
+        if not (folder / name).is_file() or hash_file(folder / name) != files.get(name):
             raise RunError(f"{name} of the benchmark in {str(folder)!r} was changed.", "Repeat the benchmark.")
     return BenchmarkReport(read_json(folder / RESULT), tuple(read_json(folder / EXAMPLES)))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
-from auditor.benchmark.folder import is_result, read_result
+from auditor.benchmark.folder import is_result, read_result, record_page, recorded_files
 from auditor.core.errors import RunError, UsageError
 from auditor.core.escaping import json_printable
-from auditor.core.files import write_text
+from auditor.core.files import refuse_existing, write_text
 from auditor.report import find_errors
 from auditor.report.benchmark import render_html, render_json, render_markdown
 from auditor.report.pdf import print_pdf
 from auditor.runs import layout
 from auditor.runs.run import Run, open_run
+from auditor.runs.stages import Stages
 
 FORMATS: Final = ("html", "md", "json", "pdf")
 
@@ -48,13 +50,26 @@ def render_report(name: str, form: str, runs_dir: Path) -> str:
     return _run(open_run(folder), form)
 
 
-def write_report(name: str, form: str, out: Path | None, runs_dir: Path) -> Path:
-    """Write the report; by default beside what it reports on. Returns the file. Errors as `render_report`."""
-    target = out or _folder(name, runs_dir) / f"report.{form}"
-    if form == "pdf":
-        print_pdf(render_report(name, "html", runs_dir), target)
-        return target
-    write_text(target, render_report(name, form, runs_dir))
+def write_report(name: str, form: str, out: Path | None, runs_dir: Path, overwrite: bool = False) -> Path:
+    """Write the report; by default beside what it reports on. Returns the file. Errors as `render_report`.
+
+    Raises
+    ------
+    UsageError
+        If another file lies there than one that was written so before, and `overwrite` was not asked for.
+    """
+    folder = _folder(name, runs_dir)
+    target, stages = folder / f"report.{form}" if out is None else out, Stages(folder)
+    text = render_report(name, "html" if form == "pdf" else form, runs_dir)
+    ours = target.name in recorded_files(folder) or target.name == layout.REPORT or stages.wrote(target)
+    refuse_existing(target, overwrite or (out is None and ours))
+    with nullcontext() if is_result(folder) else stages.recording(target):
+        if form == "pdf":
+            print_pdf(text, target)
+        else:
+            write_text(target, text)
+    if out is None and is_result(folder):
+        record_page(folder, target.name)
     return target
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from auditor.cli.options import DataDir, Json, Quiet, Store
+from auditor.cli.options import DataDir, Json, Overwrite, Quiet, Store
 
 
 def check(
@@ -21,6 +21,7 @@ def check(
     store: Store = None,
     write_baseline: Annotated[Path | None, Option(help="When the gate passes, write the accepted rows here.")] = None,
     junit: Annotated[Path | None, Option(help="Write the outcome as JUnit XML here.")] = None,
+    overwrite: Overwrite = False,
     github: Annotated[
         bool | None, Option("--github/--no-github", help="GitHub annotations; default: in a GitHub action.")
     ] = None,
@@ -34,12 +35,16 @@ def check(
 
     from auditor.cli.console import answer, print_json
     from auditor.core.config import load_settings
-    from auditor.core.files import atomic_write
+    from auditor.core.files import atomic_write, refuse_existing
+    from auditor.policy.baseline import is_baseline
     from auditor.policy.baseline import write_baseline as write
     from auditor.policy.check import check as work
-    from auditor.policy.output import check_document, check_lines, github_annotations, junit_xml
+    from auditor.policy.output import check_document, check_lines, github_annotations, is_junit, junit_xml
     from auditor.policy.policy import load_policy
 
+    for path, is_ours in ((junit, is_junit), (write_baseline, is_baseline)):  # a gate is run again and again
+        if path is not None:
+            refuse_existing(path, overwrite or is_ours(path))
     chosen, file = load_policy(policy)
     given = {"run": run, "store": store}
     chosen = chosen.model_copy(update={name: value for name, value in given.items() if value is not None})

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Option
 
-from auditor.cli.options import Json, RunName, Store
+from auditor.cli.options import Json, Overwrite, RunName, Store
 
 
 def estimate(
@@ -17,6 +17,7 @@ def estimate(
         bool, Option("--write", help="Write P(label wrong) of every item to p_wrong.parquet in the run folder.")
     ] = False,
     plot: Annotated[Path | None, Option(help="Write the reliability plot of P(label wrong) here (.svg).")] = None,
+    overwrite: Overwrite = False,
     seed: Annotated[int, Option(help="Seed of the split into halves for the cross-fit.")] = 0,
     json: Json = False,
 ) -> None:
@@ -24,7 +25,7 @@ def estimate(
     from auditor.cli.console import answer
     from auditor.cli.values import read_review, run_named
     from auditor.core.errors import DataError, UsageError
-    from auditor.core.files import write_text
+    from auditor.core.files import refuse_existing, write_text
     from auditor.estimation.documents import estimate_document
     from auditor.estimation.estimate import estimate as work
     from auditor.estimation.probability import LEAST_CHECKED, write_probabilities
@@ -32,6 +33,8 @@ def estimate(
     from auditor.estimation.sentences import estimate_lines
     from auditor.runs.layout import P_WRONG
 
+    if plot is not None:
+        refuse_existing(plot, overwrite)
     opened = run_named(run)
     state = read_review(opened, store)
     result = work(state, seed)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from auditor.cli.options import Address, ClassNames, Engine, Json, Quiet, Store
+from auditor.cli.options import Address, ClassNames, Engine, Json, Overwrite, Quiet, Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +42,7 @@ def flag(
         Path | None, Option(help="Write one score per item here (.npy); higher = more likely wrong.")
     ] = None,
     out: Annotated[Path | None, Option(help="Write the flagged items here (.csv or .parquet).")] = None,
+    overwrite: Overwrite = False,
     engine: Engine = "local",
     address: Address = None,
     threads: Annotated[int | None, Option(help="Threads; default: all CPUs.")] = None,
@@ -54,7 +55,10 @@ def flag(
     from auditor.cli.values import frame_csv, write_frame
     from auditor.core.errors import UsageError
     from auditor.core.escaping import printable
+    from auditor.core.files import refuse_existing
 
+    for path in filter(None, (out, scores)):
+        refuse_existing(path, overwrite)
     if fdr is None and precision is None:
         by = {"rule": rule, "detector": detector, "chunk_rows": chunk_rows, "threads": threads}
         inputs = _inputs(run, pred_probs or [], labels, class_names)

@@ -22,21 +22,28 @@ def import_verdicts(
     json: Json = False,
 ) -> None:
     """Take in published crowd verdicts, or those of another store on unchanged items. Doing it twice adds nothing."""
+    from contextlib import nullcontext
     from dataclasses import asdict
     from pathlib import Path
 
     from auditor.cli.console import answer
     from auditor.cli.values import run_named
+    from auditor.core.files import regular_file
     from auditor.patch.importing import import_verdicts as work
     from auditor.patch.rules import open_store
 
     opened = run_named(run)
-    with open_store(store or opened.path) as opened_store:
-        opened_store.load_run(opened)
-        if "://" in file or Path(file).suffix in (".sqlite", ".db"):
-            _from_store(file, opened_store, run, json)
-            return
-        done = work(opened, Path(file), opened_store, split=split, index=index, reviewer=reviewer)
+    is_store = "://" in file or Path(file).suffix in (".sqlite", ".db")
+    # First of all: a store is not made for the sake of one that is not there.
+    with open_store(file, make=False, salvage=True) if is_store else nullcontext() as source:
+        if source is None:
+            regular_file(file)
+        with open_store(store or opened.path) as target:
+            target.load_run(opened)
+            if source is not None:
+                _from_store(source, file, target, run, json)
+                return
+            done = work(opened, Path(file), target, split=split, index=index, reviewer=reviewer)
     counts = done.counts
     lines = [
         f"{done.accepted:,} votes on {done.items:,} items stored; {done.repeated:,} were there already",
@@ -49,19 +56,13 @@ def import_verdicts(
     answer(lines, {"schema": "auditor.import-verdicts/1", **asdict(done)} if json else None)
 
 
-def _from_store(name: str, store: VerdictStore, run: str, json: bool) -> None:
+def _from_store(source: VerdictStore, name: str, target: VerdictStore, run: str, json: bool) -> None:
     from dataclasses import asdict
-    from pathlib import Path
 
     from auditor.cli.console import answer
-    from auditor.core.errors import RunError
-    from auditor.patch.rules import open_store
     from auditor.review.carry_over import carry_over
 
-    if "://" not in name and not Path(name).is_file():
-        raise RunError(f"no verdict store {name!r}.")
-    with open_store(name) as source:
-        done = carry_over(source, store)
+    done = carry_over(source, target)
     changed = done.judged - done.unchanged
     lines = [
         f"{done.accepted:,} verdicts taken over; {done.repeated:,} were there already. Of {done.judged:,} judged items "
@@ -73,6 +74,11 @@ def _from_store(name: str, store: VerdictStore, run: str, json: bool) -> None:
         )
     if done.unsure:
         lines.append(f"Note: {done.unsure:,} verdicts 'both' were given on another suggestion: stored as unsure")
+    if done.older:
+        lines.append(f"Note: {done.older:,} verdicts were given anew here by the same person since: these stay")
+    if done.damaged:
+        first = "; ".join(done.damaged[:5])
+        lines.append(f"Note: {len(done.damaged):,} damaged verdicts or undos were not taken over: {first}")
     if done.refused:
         lines.append(f"Note: {len(done.refused):,} verdicts do not fit this run; the first: {done.refused[0]}")
     lines.append(f"Next: auditor status {run}")

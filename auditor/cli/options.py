@@ -11,6 +11,7 @@ RunName = Annotated[str, Argument(metavar="RUN", help="Run folder, or its name i
 Store = Annotated[str | None, Option(help="Verdict store: a file or postgresql://..; default: in the run folder.")]
 Json = Annotated[bool, Option("--json", help="One JSON document on stdout.")]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="No human text.")]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace files that exist.")]
 DataDir = Annotated[Path | None, Option(help="Folder that holds named data sets.")]
 Offline = Annotated[bool, Option("--offline", help="Download nothing.")]
 Out = Annotated[Path | None, Option(help="Result folder; what it holds is continued.")]

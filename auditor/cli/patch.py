@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from auditor.cli.options import DataDir, Index, Json, Offline, RunName, Store
+from auditor.cli.options import DataDir, Index, Json, Offline, Overwrite, RunName, Store
 
 if TYPE_CHECKING:
     from auditor.patch.applying import PatchResult
@@ -33,6 +33,7 @@ def create(
     only: Annotated[list[str] | None, Option(help="Keep these operations only (relabel, multi, drop); repeat.")] = None,
     license: Annotated[str, Option(help="CC0-1.0 or CC-BY-4.0.")] = "CC0-1.0",
     leave_out_conflicts: Annotated[bool, Option("--leave-out-conflicts", help="Leave out conflicting copies.")] = False,
+    overwrite: Overwrite = False,
     store: Store = None,
     data_dir: DataDir = None,
     offline: Offline = False,
@@ -42,16 +43,20 @@ def create(
     from auditor.cli.console import answer
     from auditor.cli.values import run_named, settings_for
     from auditor.core.errors import UsageError
+    from auditor.core.files import refuse_existing
     from auditor.patch.create import create_patch
     from auditor.patch.files import write_patch
     from auditor.patch.records import OPS
     from auditor.patch.rules import stored_consensus
+    from auditor.runs.stages import Stages
 
     if treatment not in ("strict", "lenient"):
         raise UsageError(f"unknown --treatment {treatment!r}.", "Choose strict or lenient.")
     if unknown := set(only or ()) - set(OPS):
         raise UsageError(f"unknown operation {sorted(unknown)[0]!r}.", f"Known: {', '.join(OPS)}.")
     opened = run_named(run)
+    path, stages = out or opened.path / "patch.labelpatch.jsonl", Stages(opened.path)
+    refuse_existing(path, overwrite or (out is None and stages.wrote(path)))
     made = create_patch(
         opened,
         stored_consensus(opened, consensus, store),
@@ -61,8 +66,8 @@ def create(
         leave_out_conflicts=leave_out_conflicts,
         only=only or OPS,
     )
-    path = out or opened.path / "patch.labelpatch.jsonl"
-    write_patch(made.patch, path)
+    with stages.recording(path):
+        write_patch(made.patch, path)
     left_out = sorted(made.left_out.items())
     lines = [
         f"{len(made.patch.records):,} records by {consensus} in {path}",
@@ -125,6 +130,7 @@ def apply_command(
     data: Data,
     out: Annotated[Path | None, Option(help="New folder for the corrected copy.")] = None,
     mapping: Annotated[Path | None, Option(help="Write the corrections as CSV instead of a copy.")] = None,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace the file of --mapping.")] = False,
     force_index: Force = False,
     label_column: Column = None,
     link: Link = False,
@@ -134,9 +140,12 @@ def apply_command(
 ) -> None:
     """Write a corrected copy of a data set. The data itself is never changed."""
     from auditor.cli.values import settings_for
+    from auditor.core.files import refuse_existing
     from auditor.patch.applying import apply_patch
     from auditor.patch.files import read_patch
 
+    if mapping is not None:
+        refuse_existing(mapping, overwrite)
     outcome = apply_patch(
         read_patch(patch), data, settings_for(data_dir, offline), out, mapping, force_index, label_column, link
     )
@@ -168,13 +177,16 @@ def revert(
 def merge(
     patches: Annotated[list[Path], Argument(metavar="PATCH..", help="Two or more patches for one data set.")],
     out: Annotated[Path, Option(help="New patch.")],
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Merge patches. Conflicts are listed and nothing is written (exit 3)."""
     from auditor.cli.console import answer
+    from auditor.core.files import refuse_existing
     from auditor.patch.combine import merge_patches
     from auditor.patch.files import read_patch, write_patch
 
+    refuse_existing(out, overwrite)
     merged = merge_patches([read_patch(p) for p in patches], [str(p) for p in patches])
     write_patch(merged.patch, out)
     n = len(merged.patch.records)
@@ -200,6 +212,7 @@ def convert(
     index: Index = None,
     column: Annotated[str, Option(help="Column of corrected labels.")] = "corrected_label",
     strip: Annotated[str, Option(help="What FILE puts in front of the paths that the data has.")] = "",
+    overwrite: Overwrite = False,
     data_dir: DataDir = None,
     offline: Offline = False,
     json: Json = False,
@@ -207,9 +220,11 @@ def convert(
     """From and to published verdicts, ReaL, CSV, Label Studio, FiftyOne, a Hub column."""
     from auditor.cli.console import answer
     from auditor.cli.values import settings_for
+    from auditor.core.files import refuse_existing
     from auditor.patch.convert.base import Options
     from auditor.patch.convert.base import convert as work
 
+    refuse_existing(out, overwrite)
     options, settings = Options(k=k, index=index, column=column, strip=strip), settings_for(data_dir, offline)
     done = work(source, out, settings, read_as=read_as, write_as=write_as, reference=data, options=options)
     n = len(done.patch.records)

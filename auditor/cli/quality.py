@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from auditor.cli.options import DataDir, Json, Offline, Quiet, Workers
+from auditor.cli.options import DataDir, Json, Offline, Overwrite, Quiet, Workers
 
 
 def quality(
@@ -17,6 +17,7 @@ def quality(
     check: Annotated[list[str] | None, Option(help="Run this check only, by name or code; repeat for several.")] = None,
     embeddings: Annotated[str | None, Option(help="Embeddings: a .npy file, auto, or an encoder by name.")] = None,
     out: Annotated[Path | None, Option(help="Write quality.json and quality.parquet into this folder.")] = None,
+    overwrite: Overwrite = False,
     workers: Workers = None,
     data_dir: DataDir = None,
     offline: Offline = False,
@@ -36,6 +37,7 @@ def quality(
             checks=check,
             embeddings=embeddings,
             out=out,
+            overwrite=overwrite,
             workers=workers,
             settings=settings_for(data_dir, offline),
             progress=progress,

@@ -7,11 +7,14 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from auditor.cli.options import Overwrite
+
 
 def report(
     folder: Annotated[str, Argument(metavar="RUN|BENCH", help="Run folder, name of a run, or benchmark folder.")],
     form: Annotated[str, Option("--format", help="html, md, json or pdf.")] = "html",
     out: Annotated[Path | None, Option(help="File; default report.FORMAT in the folder. - is stdout.")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write the report of a run or of a benchmark in another form."""
     import sys
@@ -25,4 +28,4 @@ def report(
 
         sys.stdout.write(render_report(folder, form, load_settings().runs_dir))
         return
-    say(f"Report: {write_report(folder, form, out, load_settings().runs_dir)}")
+    say(f"Report: {write_report(folder, form, out, load_settings().runs_dir, overwrite)}")

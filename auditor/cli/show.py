@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Option
 
-from auditor.cli.options import Json, RunName, Top
+from auditor.cli.options import Json, Overwrite, RunName, Top
 
 
 def show(
@@ -15,6 +15,7 @@ def show(
     item: Annotated[str | None, Option(help="Show one item by its id.")] = None,
     top: Top = 15,
     save: Annotated[Path | None, Option(help="With --item: save the item's image or text here.")] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Show a run: its suspects, its conditions, or one item."""
@@ -29,7 +30,10 @@ def show(
         return
     from auditor.audit.why import inspect_item, item_lines, save_item
     from auditor.core.config import load_settings
+    from auditor.core.files import refuse_existing
 
+    if save is not None:
+        refuse_existing(save, overwrite)
     with RichProgress() as progress:
         facts = inspect_item(opened, item, progress)
     if save is not None:

@@ -31,11 +31,11 @@ def run_named(run: str) -> Run:
 
 
 def read_review(run: Run, store: str | None) -> ReviewState:
-    """The run with what its reviewers said. Errors as `open_store`."""
+    """The run with what its reviewers said. Errors as `store_of`."""
     from auditor.estimation.state import read_state
-    from auditor.patch.rules import open_store
+    from auditor.patch.rules import store_of
 
-    with open_store(store or run.path) as verdicts:
+    with store_of(run, store) as verdicts:
         return read_state(run, verdicts)
 
 

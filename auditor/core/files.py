@@ -19,7 +19,15 @@ from typing import IO, Any, ClassVar
 import numpy as np
 
 from auditor.core.config import check_unpacked
-from auditor.core.errors import AuditorError, MemoryGuardError, UnreadableError, UnsafeFileError, storage_errors
+from auditor.core.errors import (
+    AuditorError,
+    MemoryGuardError,
+    UnreadableError,
+    UnsafeFileError,
+    UsageError,
+    storage_errors,
+)
+from auditor.core.hashing import hash_json
 
 #: How the names end that files and folders have while they are written.
 TEMPORARY = re.compile(r"\.tmp-(\d+)(?:-\d+)?$")
@@ -112,6 +120,26 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """`write_json` of an object that also holds ``digest``, the hash of all else in it."""
+    content = json.loads(json.dumps(value, allow_nan=False))  # as it will be read
+    write_json(path, content | {"digest": hash_json(content)})
+
+
+def refuse_existing(path: Path, overwrite: bool = False) -> None:
+    """Stop before a command replaces what lies at a path that a person named.
+
+    Raises
+    ------
+    UsageError
+        If something does and `overwrite` was not asked for.
+    """
+    if not overwrite and os.path.lexists(path):
+        raise UsageError(
+            f"{str(path)!r} exists already; nothing is overwritten.", "Choose another name, or add --overwrite."
+        )
+
+
 def regular_file(path: Path | str, limit: int | None = None) -> Path:
     """`path`, if a file lies there whose reading ends: no folder, no pipe, no device, at most `limit` bytes.
 
@@ -179,6 +207,24 @@ def read_json(path: Path) -> Any:
     with reading(path, "JSON") as file:
         check_unpacked(path, file.stat().st_size)
         return json.loads(file.read_bytes())
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """The object that `write_sealed` wrote, without its digest; or that an earlier version wrote, which has none.
+
+    Raises
+    ------
+    UnreadableError
+        If it is absent, no object, or not what was written.
+    """
+    value = read_json(path)
+    digest = value.pop("digest", None) if isinstance(value, dict) else None
+    if not isinstance(value, dict) or (digest is not None and hash_json(value) != digest):
+        raise UnreadableError(
+            f"{str(path)!r} is not what was written: it is damaged, or was changed.",
+            "Restore it from a copy, or repeat the command that wrote it.",
+        )
+    return value
 
 
 def read_lines(path: Path) -> list[str]:

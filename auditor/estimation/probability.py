@@ -12,6 +12,7 @@ from auditor.core.seeds import generator
 from auditor.estimation.state import BAD, RIGHT, UNREVIEWED, WRONG, ReviewState
 from auditor.runs import layout
 from auditor.runs.run import Run
+from auditor.runs.stages import Stages
 from auditor.runs.tables import write_table
 from auditor.stats.calibration import (
     ReliabilityBin,
@@ -88,4 +89,5 @@ def write_probabilities(run: Run, state: ReviewState, calibration: Calibration) 
             "verdict": pd.Series(words, dtype=object),
         }
     )
-    write_table(run.path / layout.P_WRONG, table, "auditor.p-wrong/1")
+    with Stages(run.path).recording(run.path / layout.P_WRONG):
+        write_table(run.path / layout.P_WRONG, table, "auditor.p-wrong/1")

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from auditor.core.errors import DataError, RunError
+from auditor.core.files import atomic_path
 from auditor.data.base import Dataset
 from auditor.explain.gradcam import coarse_maps, enlarge
 from auditor.explain.measures import centre_mask, centre_share, curves, shuffled
@@ -164,13 +165,13 @@ def evidence_document(run: Run, item_id: str, image: Image.Image, folder: Path) 
     given = int(run.items["label"].iloc[row])
     best = np.argsort(-np.asarray(run.pred_probs[run.positions[row]]), kind="stable")
     other = int(best[0] if best[0] != given else best[1])
-    folder.mkdir(parents=True, exist_ok=True)
     classes = []
     for class_map, role in zip(networks.of(row, image, [given, other]), ("given", "alternative"), strict=True):
         name = run.class_names[class_map.label]
         stem = "".join(c if c.isalnum() else "-" for c in f"{item_id}-{name}").strip("-")
         path = folder / f"{stem}.png"
-        overlay(image, class_map.values, 320).save(path)
+        with atomic_path(path) as temporary:
+            overlay(image, class_map.values, 320).save(temporary, "PNG")
         facts = {"name": name, "role": role, "probability": round(class_map.probability, 6), "overlay": str(path)}
         classes.append(facts | networks.measured(row, image, class_map.label))
     return {

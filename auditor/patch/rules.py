@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,9 +39,7 @@ def stored_consensus(run: Run, rule: str, store: str | None = None) -> list[Item
     UsageError
         For an unknown rule.
     """
-    if store is None and not (run.path / REVIEW_FILE).exists():
-        raise _nothing(run.path)
-    with open_store(store or run.path) as opened:
+    with store_of(run, store) as opened:
         if not opened.loaded:
             raise _nothing(run.path)
         opened.load_run(run)
@@ -50,8 +49,16 @@ def stored_consensus(run: Run, rule: str, store: str | None = None) -> list[Item
     return consensus_of(run, votes, rule)
 
 
-def open_store(where: str | Path) -> VerdictStore:
-    """Open a verdict store.
+def store_of(run: Run, store: str | None) -> VerdictStore:
+    """The store that a command reads: the one named, which must be there, or the run's. Where nobody has begun to
+    review the run it is an empty one in memory. Errors as `open_store`."""
+    if store is None and not os.path.lexists(run.path / REVIEW_FILE):
+        return open_store("sqlite://")
+    return open_store(store or run.path, make=False)
+
+
+def open_store(where: str | Path, *, make: bool = True, salvage: bool = False) -> VerdictStore:
+    """Open a verdict store: `VerdictStore.open`, and its errors.
 
     Raises
     ------
@@ -62,7 +69,7 @@ def open_store(where: str | Path) -> VerdictStore:
         from auditor.review.store import VerdictStore
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "sqlalchemy", "review", "the verdict store") from error
-    return VerdictStore.open(where)
+    return VerdictStore.open(where, make=make, salvage=salvage)
 
 
 def consensus_of(run: Run, votes: VoteTable, rule: str) -> list[ItemConsensus]:

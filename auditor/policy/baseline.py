@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from auditor.core.errors import DataError
+from auditor.core.errors import DataError, UnreadableError
 from auditor.core.files import read_json, write_json
 from auditor.core.version import __version__
 from auditor.policy.rows import Rows
@@ -27,6 +28,13 @@ def write_baseline(path: Path, rows: Rows) -> None:
         "rows": dict(sorted(Counter(rows.keys()).items())),
     }
     write_json(path, document)
+
+
+def is_baseline(path: Path) -> bool:
+    """Whether a baseline lies there, of whatever version."""
+    with suppress(UnreadableError, AttributeError):
+        return str(read_json(path).get("schema")).startswith(SCHEMA.partition("/")[0])
+    return False
 
 
 def read_baseline(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from auditor.core.config import Settings
 from auditor.core.errors import ConfigError, RunError
 from auditor.data.open import open_dataset
 from auditor.estimation.state import ReviewState, read_state
-from auditor.patch.rules import open_store
+from auditor.patch.rules import store_of
 from auditor.policy.baseline import new_rows, read_baseline
 from auditor.policy.limits import copies_limit, severity_limit, single_limit
 from auditor.policy.policy import Policy
@@ -126,7 +126,7 @@ def _review(run: Run | None, rows: Rows, judged: np.ndarray, policy: Policy, set
             "Name it in the policy (run = ..) or with --run, or check the run itself: auditor check RUN",
         )
     reviewed_run = run or open_run(policy.run or "", settings.runs_dir)
-    with open_store(policy.store or reviewed_run.path) as store:
+    with store_of(reviewed_run, policy.store) as store:
         state = read_state(reviewed_run, store)
     known = _known(reviewed_run, state, rows, judged)
     n, results = int(judged.sum()), []

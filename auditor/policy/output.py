@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
 from auditor.core.escaping import github_command, xml_text
@@ -13,6 +14,7 @@ from auditor.report.rendering import render
 SCHEMA: Final = "auditor.check/1"
 #: Rows named per limit.
 SHOWN: Final = 5
+_NAME: Final = "auditor check"
 #: GitHub shows at most ten annotations of a kind per step; the rest is in the log.
 MOST_ANNOTATIONS: Final = 10
 
@@ -55,7 +57,17 @@ def junit_xml(result: GateResult) -> bytes:
             case.result = kind(xml_text(limit.words), limit.status)
             case.result[0].text = xml_text("\n".join(concern.message for concern in limit.concerns))
         suite.add_testcase(case)
-    document = JUnitXml("auditor check")
+    document = JUnitXml(_NAME)
     document.add_testsuite(suite)
     document.update_statistics()
     return document.tostring()
+
+
+def is_junit(path: Path) -> bool:
+    """Whether `junit_xml` wrote the file."""
+    from junitparser import JUnitXml
+
+    try:
+        return JUnitXml.fromfile(str(path)).name == _NAME
+    except Exception:  # noqa: BLE001  whatever a parser raises of a file that is none
+        return False

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from auditor.core.files import json_value, write_json
+from auditor.core.errors import UnreadableError
+from auditor.core.files import json_value, read_json, refuse_existing, write_json
 from auditor.quality.base import Findings, Outcome
 from auditor.quality.groups import Group
 from auditor.quality.subject import Subject
@@ -108,6 +110,15 @@ def item_table(subject: Subject, outcomes: Sequence[Outcome]) -> pd.DataFrame:
         }
         frames.append(pd.DataFrame(columns))
     return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+
+
+def refuse_others(folder: Path, overwrite: bool) -> None:
+    """Stop before files in a folder are replaced that `quality` did not write there. Errors as `refuse_existing`."""
+    ours = False
+    with suppress(UnreadableError, AttributeError):
+        ours = read_json(folder / layout.QUALITY).get("schema") == QUALITY_SCHEMA
+    for name in (layout.QUALITY, layout.QUALITY_ITEMS):
+        refuse_existing(folder / name, overwrite or (ours and not (folder / layout.CONFIG).exists()))
 
 
 def write_quality(folder: Path, outcomes: Mapping[str, Any], table: pd.DataFrame) -> None:

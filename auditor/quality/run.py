@@ -20,7 +20,7 @@ from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset, TextDataset
 from auditor.data.open import open_dataset, restrict_to_split
 from auditor.quality.base import Outcome
-from auditor.quality.document import document, item_table, write_quality
+from auditor.quality.document import document, item_table, refuse_others, write_quality
 from auditor.quality.open_subject import make_subject, neighbours_of
 from auditor.quality.registry import check_names, run_checks
 
@@ -51,6 +51,7 @@ def quality(
     checks: Sequence[str] | None = None,
     embeddings: str | Path | np.ndarray | None = None,
     out: str | Path | None = None,
+    overwrite: bool = False,
     workers: int | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
@@ -72,6 +73,8 @@ def quality(
         encoder.
     out : path, optional
         Folder for ``quality.json`` and ``quality.parquet``. Nothing is written without it.
+    overwrite : bool
+        Replace files of these names there that no earlier call wrote, such as those of a run.
     workers : int, optional
         Processes that decode; by default one per core. Never changes the result.
     settings : Settings, optional
@@ -85,6 +88,8 @@ def quality(
     clock = time.perf_counter()
     settings, progress = settings or load_settings(), progress or SilentProgress()
     names = check_names(checks) if checks else None
+    if out is not None:
+        refuse_others(Path(out), overwrite)
     progress.stage("data", "" if isinstance(data, Dataset) else str(data))
     whole = data if isinstance(data, Dataset) else open_dataset(str(data), settings)
     dataset = restrict_to_split(whole, split) if split is not None else whole

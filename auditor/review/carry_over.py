@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from auditor.core.errors import UsageError
+from auditor.core.errors import RunError, UsageError
 from auditor.review import schema
+from auditor.review.checksums import damaged_events
+from auditor.review.database import shown
 from auditor.review.events import chunked
 from auditor.review.vocabulary import other
 
@@ -31,6 +34,10 @@ class CarriedOver:
         Reasons why others could not be, e.g. a class that the data has no more.
     unsure : int
         Verdicts "both" on another suggestion than the new one: stored as unsure.
+    older : int
+        Verdicts that the same person has judged anew in the new store since; these stay.
+    damaged : tuple of str
+        Events of the old store that are not as they were stored, which were not taken over.
     """
 
     judged: int
@@ -39,11 +46,14 @@ class CarriedOver:
     repeated: int
     refused: tuple[str, ...]
     unsure: int
+    older: int = 0
+    damaged: tuple[str, ...] = ()
 
 
 def carry_over(source: VerdictStore, target: VerdictStore) -> CarriedOver:
     """Store the verdicts that hold in `source` on the unchanged items of `target`; doing it again adds nothing.
 
+    Each keeps who judged and when: the server time of the store that took it in. Damaged verdicts stay where they are.
     Items are recognised by content hash and given label. Of exact copies the one with the old id is taken, else the
     first. The old store stays as it is.
 
@@ -58,30 +68,41 @@ def carry_over(source: VerdictStore, target: VerdictStore) -> CarriedOver:
         raise UsageError("this is the run's own store.", "Name the store to take verdicts from.")
     view, old = schema.current.c, schema.items.c
     query = sa.select(
-        *(view[name] for name in ("event_uuid", "item", "reviewer", "verdict", "ms", "client_time", "stream")),
+        *(view[name] for name in ("event", "event_uuid", "item", "reviewer", "verdict", "ms")),
+        *(view[name] for name in ("client_time", "server_time", "stream")),
         *(old[name] for name in ("item_id", "content_hash", "given", "suggested")),
     ).join(schema.items, old.item == view.item)
-    votes = source.database.read(lambda c: c.execute(query.order_by(view.event)).all()) if source.facts else []
+    # Not by its facts, which a damaged store may not have any more.
+    if source.database.read(lambda c: c.scalar(sa.select(old.item).limit(1))) is None:
+        raise RunError(f"the verdict store {shown(source.database.url)} is empty.")
+    damaged = source.database.read(lambda c: dict(damaged_events(c)))
+    rows = source.database.read(lambda c: c.execute(query.order_by(view.event)).all())
+    votes = [row for row in rows if row.event not in damaged]
     here = _same_items(target, {vote.content_hash for vote in votes if vote.content_hash is not None})
     batches: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    unchanged, unsure = set(), 0
+    judged_here = _judged(target)
+    unchanged, unsure, older = set(), 0, 0
     for vote in votes:
         copies = here.get((vote.content_hash, vote.given))
         if not copies:
             continue
         unchanged.add(vote.item)
         item = next((copy for copy in copies if copy.item_id == vote.item_id), copies[0])
+        if judged_here.get((vote.reviewer, item.item_id), -math.inf) > vote.server_time:
+            older += 1
+            continue
         verdict = vote.verdict
         if verdict == "suggested":
             verdict = other(vote.suggested)
         elif verdict == "both" and vote.suggested != item.suggested:
             verdict, unsure = "unsure", unsure + 1
-        shown = {"shown_label": item.given, "shown_suggested": item.suggested}
+        labels = {"shown_label": item.given, "shown_suggested": item.suggested}
         about = {"uuid": vote.event_uuid, "item_id": item.item_id, "verdict": verdict, "ms": vote.ms}
         origin = "adjudication" if vote.stream == "adjudication" else "import"
-        batches[vote.reviewer, origin].append(about | shown | {"client_time": vote.client_time})
+        batches[vote.reviewer, origin].append(about | labels | {"client_time": vote.client_time})
+    times = {vote.event_uuid: vote.server_time for vote in votes}
     results = [
-        target.submit(reviewer, part, origin)
+        target.submit(reviewer, part, origin, times)
         for (reviewer, origin), events in batches.items()
         for part in chunked(events, 1000)
     ]
@@ -92,7 +113,16 @@ def carry_over(source: VerdictStore, target: VerdictStore) -> CarriedOver:
         sum(len(result.repeated) for result in results),
         tuple(reason for result in results for _, reason in result.refused),
         unsure,
+        older,
+        tuple(f"event {event}: {what}" for event, what in damaged.items()),
     )
+
+
+def _judged(store: VerdictStore) -> dict[tuple[str, str], float]:
+    """When each person judged each item of a store, by name and id."""
+    view, items = schema.current.c, schema.items.c
+    query = sa.select(view.reviewer, items.item_id, view.server_time).join(schema.items, items.item == view.item)
+    return {(reviewer, item): time for reviewer, item, time in store.database.read(lambda c: c.execute(query).all())}
 
 
 def _same_items(store: VerdictStore, hashes: set[str]) -> dict[tuple[str, str], list[Any]]:

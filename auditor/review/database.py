@@ -6,6 +6,8 @@ import contextlib
 import os
 import random
 import re
+import shlex
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModu
 from auditor.core.errors import MissingExtraError, ResourceError, RunError, StorageError, UsageError, storage_errors
 from auditor.core.files import regular_file, sync_to_disk
 from auditor.review import schema
+from auditor.review.log import log_of, lost_pages
 from auditor.review.vocabulary import REVIEW_FILE
 
 #: Bytes of the smallest SQLite database.
@@ -26,7 +29,7 @@ SQLITE_LEAST: Final = 512
 #: Pages SQLite keeps per connection: negative, in KiB.
 SQLITE_CACHE: Final = -32_000
 #: Newest revision of the migrations; a test compares it with them.
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 
 #: Any fixed number; the schema comes on top, so that runs in one database do not wait for each other.
 _MIGRATION_LOCK: Final = 0x61756469
@@ -51,27 +54,44 @@ class Database:
         (``postgresql://user@host/name``, ``sqlite:///file``).
     patience : float
         Seconds to repeat a transaction that failed for a passing reason (lock, deadlock, lost connection).
+    make : bool
+        Make the store where there is none.
+    salvage : bool
+        Open a store whose log is damaged, for what is whole in it; the log is first copied to ``-wal-damaged``.
 
     Raises
     ------
     UsageError
         If the URL is wrong or its driver is not installed.
     RunError
-        If a newer version of auditor wrote the store, it is damaged, or it is something else.
+        If there is none, a newer version of auditor wrote it, it is damaged, or it is something else.
     ResourceError
         If the database cannot be reached.
     """
 
-    def __init__(self, where: str | Path, patience: float = 15.0) -> None:
+    def __init__(self, where: str | Path, patience: float = 15.0, make: bool = True, salvage: bool = False) -> None:
         self.url = _url(where)
         self.patience = patience
-        name = self.url.database if self.url.get_backend_name() == "sqlite" else None
-        path = Path(name) if name and name != ":memory:" and Path(name).parent.is_dir() else None
-        if path is not None and path.exists():
+        self._making = make
+        path = Path(name) if (name := _file(self.url)) and name != ":memory:" else None
+        if path is not None and not path.exists():
+            if not make:
+                raise _absent(self.url)
+            path = path if path.parent.is_dir() else None
+            if path is not None:
+                self._make(path)
+        elif path is not None:
             if regular_file(path).stat().st_size < SQLITE_LEAST:  # SQLite takes it for a new database
                 raise _damaged(path, 0)
-        elif path is not None:
-            self._make(path)
+            if lost := lost_pages(path):
+                if not salvage:
+                    raise RunError(
+                        f"the log {str(log_of(path))!r} of the verdict store is damaged or cut off: {lost}. What was "
+                        "judged last is in it.",
+                        salvage_advice(self.url),
+                    )
+                if log_of(path).exists():
+                    shutil.copy2(log_of(path), f"{log_of(path)}-damaged")
         self._open(self.url, path)
 
     def _open(self, url: sa.URL, path: Path | None = None) -> None:
@@ -79,6 +99,8 @@ class Database:
         try:
             if path is not None:  # before anything is written to it
                 self.read(partial(_refuse_cut_off, path=path))
+            if not self._making and self.revision() is None:
+                raise _absent(url)
             self._bring_up_to_date()
         except BaseException:
             self.engine.dispose()
@@ -122,6 +144,8 @@ class Database:
                     connection = plain.execution_options(auditor_read_only=read_only)
                     with connection.begin():
                         return work(connection)
+            except UnicodeDecodeError as error:  # the driver met it in SQLite's own message
+                raise _explained(error, self.url) from error
             except (DBAPIError, sa.exc.TimeoutError) as error:  # the latter: every pooled connection is busy
                 if isinstance(error, DBAPIError) and not _is_transient(error):
                     raise _explained(error, self.url) from error
@@ -153,7 +177,7 @@ class Database:
         try:
             if revision is None:
                 if tables := sa.inspect(connection).get_table_names():
-                    raise RunError(f"{_shown(self.url)} is no verdict store: it holds the table {tables[0]!r}.")
+                    raise RunError(f"{shown(self.url)} is no verdict store: it holds the table {tables[0]!r}.")
                 schema.create(connection)
                 command.stamp(config, "head")
             else:
@@ -161,7 +185,7 @@ class Database:
                 command.upgrade(config, "head")
         except CommandError as error:
             raise RunError(
-                f"the verdict store {_shown(self.url)} has the schema {revision!r}, which this version does not know.",
+                f"the verdict store {shown(self.url)} has the schema {revision!r}, which this version does not know.",
                 "Open it with the version of auditor that wrote it, or a newer one.",
             ) from error
 
@@ -224,6 +248,13 @@ def _url(where: str | Path) -> sa.URL:
     return url
 
 
+def _absent(url: sa.URL) -> RunError:
+    return RunError(
+        f"there is no verdict store {shown(url)}.",
+        "Check --store. One is made by: auditor review RUN --store STORE, or auditor import-verdicts",
+    )
+
+
 def _damaged(path: Path, whole: int) -> RunError:
     size = path.stat().st_size
     return RunError(
@@ -240,7 +271,7 @@ def _refuse_cut_off(connection: sa.Connection, path: Path) -> None:
     holds on it, and the next reader deletes the log that a running review writes to.
     """
     pages, page = (connection.exec_driver_sql(f"PRAGMA page_{what}").scalar_one() for what in ("count", "size"))
-    log = Path(f"{path}-wal")
+    log = log_of(path)
     # Looked for after the pages were counted: those that a log adds meanwhile are in the file once the log is gone.
     if not (log.exists() and log.stat().st_size) and path.stat().st_size < pages * page:
         raise _damaged(path, pages * page)
@@ -251,10 +282,11 @@ def _engine(url: sa.URL) -> sa.Engine:
     if sqlite and url.database and not Path(url.database).parent.is_dir():
         raise StorageError(f"cannot make {url.database!r}: its folder does not exist.")
     arguments: dict[str, Any] = {"timeout": 30} if sqlite else {"connect_timeout": 10}
+    pool: dict[str, Any] = {"pool_size": 8, "max_overflow": 24, "pool_timeout": 30, "pool_pre_ping": not sqlite}
+    if sqlite and not url.database:  # in memory, which each connection has its own of
+        pool, arguments = {"poolclass": sa.StaticPool}, {"check_same_thread": False}
     try:
-        engine = sa.create_engine(
-            url, connect_args=arguments, pool_size=8, max_overflow=24, pool_timeout=30, pool_pre_ping=not sqlite
-        )
+        engine = sa.create_engine(url, connect_args=arguments, **pool)
     except (ImportError, NoSuchModuleError) as error:
         raise MissingExtraError("psycopg", "postgres", "a PostgreSQL verdict store") from error
     if sqlite:
@@ -295,25 +327,47 @@ def _is_transient(error: DBAPIError) -> bool:
     return isinstance(error, OperationalError | InterfaceError) and _GONE.search(text) is not None
 
 
-def _explained(error: DBAPIError, url: sa.URL) -> Exception:
-    text = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+#: Words of SQLite's messages about a file that holds something else than this version wrote.
+_DAMAGED: Final = ("file is not a database", "malformed", "unsupported file format", "decode", "no such ")
+
+
+def _explained(error: DBAPIError | UnicodeDecodeError, url: sa.URL) -> Exception:
+    cause = getattr(error, "orig", error)
+    text = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
     if isinstance(error, OperationalError):
         if any(word in text for word in ("readonly", "read-only", "unable to open", "disk is full", "disk I/O")):
-            return StorageError(f"cannot write the verdict store {_shown(url)}: {text}.", "Free space or mend rights.")
+            return StorageError(f"cannot write the verdict store {shown(url)}: {text}.", "Free space or mend rights.")
         if url.get_backend_name() != "sqlite":
-            return ResourceError(f"the database {_shown(url)} refused: {text}.", "Check the URL, name and rights.")
-    if any(words in text for words in ("file is not a database", "malformed", "unsupported file format")):
-        return RunError(f"{_shown(url)} is not a verdict store, or it is damaged: {text}.", "Restore it from a copy.")
+            return ResourceError(f"the database {shown(url)} refused: {text}.", "Check the URL, name and rights.")
+    if url.get_backend_name() == "sqlite" and any(words in text for words in _DAMAGED):
+        return RunError(
+            f"{shown(url)} is not a verdict store, or it is damaged: {text}.",
+            "Restore it from a copy. What can still be read, sqlite3's .recover writes into a new file.",
+        )
     return error
 
 
 def _unreachable(error: Exception, url: sa.URL) -> ResourceError:
     first = (str(error).strip().splitlines() or [""])[0]
     return ResourceError(
-        f"the verdict store {_shown(url)} cannot be reached: {first}",
+        f"the verdict store {shown(url)} cannot be reached: {first}",
         "Nothing is lost: send the same events again when the database is back.",
     )
 
 
-def _shown(url: sa.URL) -> str:
-    return repr(url.render_as_string(hide_password=True))
+def shown(url: sa.URL) -> str:
+    """A store in a message: its file, or its address without the password."""
+    return repr(_file(url) or url.render_as_string(hide_password=True))
+
+
+def salvage_advice(url: sa.URL) -> str:
+    """The way out of a damaged store."""
+    store = shlex.quote(_file(url) or url.render_as_string(hide_password=True))
+    return (
+        f"Restore it from a copy; or save the verdicts that are whole: auditor import-verdicts RUN {store} --store "
+        "NEW.sqlite, and go on with --store NEW.sqlite."
+    )
+
+
+def _file(url: sa.URL) -> str | None:
+    return url.database if url.get_backend_name() == "sqlite" else None

@@ -12,7 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from auditor.core.errors import UsageError
 from auditor.review import schema
-from auditor.review.database import Database, upsert
+from auditor.review.checksums import SAID, SUBJECT, checksum
+from auditor.review.database import Database, is_sqlite, upsert
 from auditor.review.vocabulary import canonical, other
 
 #: Where verdicts come from: the review screen, published votes, the person who settles disagreements.
@@ -92,6 +93,7 @@ class _Batch:
     origin: str
     classes: Collection[str]
     items: dict[str, sa.Row[Any]] = field(default_factory=dict)
+    subjects: dict[int, Sequence[Any]] = field(default_factory=dict)
     events: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     retracted: set[str] = field(default_factory=set)
     assignments: dict[int, sa.Row[Any]] = field(default_factory=dict)
@@ -105,11 +107,18 @@ class _Batch:
             self.events.update({row["event_uuid"]: row for row in stored.mappings()})
             taken_back = sa.select(events.c.target_uuid).where(events.c.target_uuid.in_(part))
             self.retracted.update(self.connection.scalars(taken_back))
-        columns = (items.c.item, items.c.item_id, items.c.given, items.c.suggested, items.c.inclusion, queue.c.audit)
-        for part in chunked(list({e.item_id for e in parsed if e.item_id is not None})):
-            query = sa.select(*columns).join(queue, queue.c.item == items.c.item).where(items.c.item_id.in_(part))
-            self.items.update({row.item_id: row for row in execute(query)})
-        places = {row.item for row in self.items.values()} | {e["item"] for e in self.events.values()}
+        spoken_of = sa.select(
+            items.c.item, *(items.c[name] for name in SUBJECT), items.c.inclusion, queue.c.audit
+        ).join(queue, queue.c.item == items.c.item)
+
+        def look_at(column: sa.Column[Any], values: Collection[Any]) -> None:
+            for part in chunked(list(values)):
+                for row in execute(spoken_of.where(column.in_(part))):
+                    self.items[row.item_id], self.subjects[row.item] = row, row[1 : 1 + len(SUBJECT)]
+
+        look_at(items.c.item_id, {e.item_id for e in parsed if e.item_id is not None})
+        look_at(items.c.item, {e["item"] for e in self.events.values()} - set(self.subjects))
+        places = set(self.subjects)
         for part in chunked(sorted(places)):
             # Locked, so that a claim cannot run out while it is being judged.
             query = (
@@ -181,18 +190,23 @@ class _Batch:
         return row | nothing | {"stream": target["stream"]}
 
     def insert(self, rows: Sequence[dict[str, Any]]) -> set[str]:
-        """Insert in the given order; returns the uuids that were new."""
-        # A statement of several rows does not promise their order, and the last verdict on an item holds: so the
-        # second verdict on an item goes into a statement of its own.
-        waves: list[list[dict[str, Any]]] = []
-        seen: Counter[int] = Counter()
-        for row in rows:
-            if seen[row["item"]] == len(waves):
-                waves.append([])
-            waves[seen[row["item"]]].append(row)
-            seen[row["item"]] += 1
-        insert = upsert(self.connection, schema.events, (), ()).returning(schema.events.c.event_uuid)
-        return {uuid for wave in waves for uuid in self.connection.scalars(insert, wave)}
+        """Insert, numbered in the given order, because the last verdict on an item holds; returns the uuids that were
+        new."""
+        if not rows:
+            return set()
+        events = schema.events
+        if is_sqlite(self.connection):  # nobody else is writing
+            last = self.connection.scalar(sa.select(sa.func.max(events.c.event))) or 0
+            numbers: Iterable[int] = range(last + 1, last + 1 + len(rows))
+        else:
+            number = sa.func.nextval(sa.func.pg_get_serial_sequence(events.name, events.c.event.name))
+            series = sa.func.generate_series(1, len(rows)).table_valued("k")
+            numbers = self.connection.scalars(sa.select(number).select_from(series)).all()
+        numbered = [row | {"event": number} for row, number in zip(rows, numbers, strict=True)]
+        for row in numbered:
+            row["checksum"] = checksum([*(row[name] for name in SAID), *self.subjects[row["item"]]])
+        insert = upsert(self.connection, events, (), ()).returning(events.c.event_uuid)
+        return set(self.connection.scalars(insert, numbered))
 
     def settle(self, accepted: Sequence[dict[str, Any]], claimed_until: float) -> None:
         """Bring assignments and the counts of the queue in line with the new events."""
@@ -231,6 +245,7 @@ def submit(
     now: float,
     lease_seconds: float,
     origin: str = "review",
+    judged_at: Mapping[str, float] | None = None,
 ) -> SubmitResult:
     """Check and store a batch of events in one transaction; see `VerdictStore.submit`."""
     reviewer = checked_reviewer(reviewer)
@@ -267,7 +282,8 @@ def submit(
                 refused.append((event.uuid, f"this reviewer has sent {MOST_EVENTS} verdicts and undos on this item"))
                 continue
             known.stored[row["item"]] += 1
-            row |= {"reviewer": reviewer, "ms": event.ms, "client_time": event.client_time, "server_time": now}
+            time = float((judged_at or {}).get(event.uuid, now))
+            row |= {"reviewer": reviewer, "ms": event.ms, "client_time": event.client_time, "server_time": time}
             new.append(row)
             known.events[event.uuid] = row
             if event.kind == "retract":

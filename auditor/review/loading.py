@@ -15,7 +15,8 @@ from auditor.core.errors import ConfigError, DataError, RunError
 from auditor.core.seeds import generator
 from auditor.review import schema
 from auditor.review.additions import plant, set_detections, set_fact
-from auditor.review.database import SQLITE_CACHE, Database, is_sqlite
+from auditor.review.checksums import digest
+from auditor.review.database import SQLITE_CACHE, Database, is_sqlite, salvage_advice, shown
 from auditor.review.sampling import draw_audit, score_bands
 
 _CHUNK: Final = 20_000
@@ -86,9 +87,24 @@ class QueuePlan:
 
 
 def read_meta(connection: sa.Connection) -> dict[str, Any]:
-    """Everything the store says about itself; empty before a run is loaded."""
+    """Everything the store says about itself; empty before a run is loaded.
+
+    Raises
+    ------
+    RunError
+        If it is damaged.
+    """
     rows = connection.execute(sa.select(schema.meta)).all()
-    return {key: json.loads(value) for key, value in rows}
+    try:
+        facts = {key: json.loads(value) for key, value in rows}
+    except (ValueError, TypeError):
+        facts = {"digest": ""}
+    if "digest" in facts and facts["digest"] != digest(facts):
+        raise RunError(
+            f"what the store {shown(connection.engine.url)} says of its run is damaged.",
+            salvage_advice(connection.engine.url),
+        )
+    return facts
 
 
 def load(
@@ -141,6 +157,8 @@ def load(
         "content": run.audited_content,
         "identity": run.audited_content,  # older stores have another one, which browsers keep unsent verdicts under
     }
+
+    facts["digest"] = digest(facts)
 
     def work(connection: sa.Connection) -> None:
         if read_meta(connection):  # another process was quicker

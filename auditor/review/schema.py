@@ -98,7 +98,7 @@ assignments = sa.Table(
     sa.Index("assignments_expiry", "state", "claimed_until"),
 )
 
-#: Append-only; triggers refuse changes.
+#: Append-only; triggers refuse changes. `checksum` covers the row and its item (`auditor.review.checksums`).
 events = sa.Table(
     "events",
     metadata,
@@ -116,6 +116,7 @@ events = sa.Table(
     _filled("server_time", sa.Double),
     _filled("stream", sa.Text),
     sa.Column("inclusion", sa.Double),
+    sa.Column("checksum", sa.Text),
     sa.UniqueConstraint("event_uuid", name="events_uuid"),
     sa.CheckConstraint(
         "(kind = 'verdict' AND verdict IS NOT NULL AND shown_label IS NOT NULL AND target_uuid IS NULL)"
@@ -132,7 +133,8 @@ events = sa.Table(
 
 #: The view of the verdicts that hold: not taken back, and the reviewer's last on that item.
 current = sa.table(
-    "current_verdicts", *(sa.column(c.name, c.type) for c in events.columns if c.name not in ("kind", "target_uuid"))
+    "current_verdicts",
+    *(sa.column(c.name, c.type) for c in events.columns if c.name not in ("kind", "target_uuid", "checksum")),
 )
 
 _CURRENT: Final = """

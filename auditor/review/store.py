@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ import numpy as np
 
 from auditor.core.errors import RunError
 from auditor.review import additions, audit_stream, queue, readout
+from auditor.review.checksums import events_before
 from auditor.review.database import Database
 from auditor.review.events import SubmitResult, checked_reviewer, submit
 from auditor.review.loading import QueuePlan, RunTables, load, read_meta
-from auditor.review.verify import faults
+from auditor.review.verify import faults, refuse_damaged
 from auditor.review.votes import VoteTable
 
 
@@ -42,7 +44,15 @@ class VerdictStore:
         self._facts: dict[str, Any] = {}
 
     @classmethod
-    def open(cls, where: str | Path, patience: float = 15.0, clock: Callable[[], float] = time.time) -> VerdictStore:
+    def open(
+        cls,
+        where: str | Path,
+        patience: float = 15.0,
+        clock: Callable[[], float] = time.time,
+        *,
+        make: bool = True,
+        salvage: bool = False,
+    ) -> VerdictStore:
         """Open a store, and make it where there is none.
 
         Parameters
@@ -54,8 +64,10 @@ class VerdictStore:
             Seconds to repeat what failed for a passing reason before giving up.
         clock : callable
             Seconds since 1970.
+        make, salvage : bool
+            Of `Database`.
         """
-        return cls(Database(where, patience), clock)
+        return cls(Database(where, patience, make, salvage), clock)
 
     def close(self) -> None:
         self.database.close()
@@ -91,17 +103,26 @@ class VerdictStore:
         Raises
         ------
         RunError
-            If the verdicts in the store were given on other data.
+            If the verdicts in the store were given on other data, or are damaged.
         DataError
             If the tables do not fit together.
         """
         load(self.database, run, plan or QueuePlan(), controls, detections)
         self._facts = {}
+        refuse_damaged(self.database)
 
-    def verify(self, run: RunTables) -> list[str]:
-        """What is wrong with the store of `run`, one line for each fault: SQLite's own check, items that are not the
-        run's, events that cannot have been said. Changes nothing; an empty store is whole."""
+    def verify(self, run: RunTables | None) -> list[str]:
+        """What is wrong with the store, one line for each fault: SQLite's own check, items that are not those of
+        `run`, events that are not what was stored or cannot have been said, counts that do not agree. Changes nothing;
+        an empty store is whole."""
         return self.database.read(partial(faults, run=run)) if self.loaded else []
+
+    def checksum_note(self) -> str:
+        """Which events are older than their checksums, in words; empty where none are."""
+        if not (before := self.database.read(events_before)):
+            return ""
+        day = datetime.fromtimestamp(before["time"], UTC).strftime("%Y-%m-%d")
+        return f"checksums of the first {before['count']:,} events were made on {day} and say nothing of before"
 
     def plant(self, controls: Mapping[str, str]) -> int:
         """Plant items whose verdict is known into every reviewer's queue; returns how many there are then.
@@ -177,7 +198,13 @@ class VerdictStore:
         places = self.database.write(lambda c: queue.claim_batch(c, plan, reviewer, n, now))
         return self.database.read(lambda c: readout.item_rows(c, places, with_verdicts=False))
 
-    def submit(self, reviewer: str, events: Iterable[Mapping[str, Any]], origin: str = "review") -> SubmitResult:
+    def submit(
+        self,
+        reviewer: str,
+        events: Iterable[Mapping[str, Any]],
+        origin: str = "review",
+        judged_at: Mapping[str, float] | None = None,
+    ) -> SubmitResult:
         """Store events; each is accepted, a harmless repeat, or refused with a reason.
 
         Parameters
@@ -191,6 +218,8 @@ class VerdictStore:
         origin : str
             ``"review"``; ``"adjudication"`` settles a disagreement; ``"import"`` is for published votes, whose
             suggestion may be another one than the run's.
+        judged_at : mapping of uuid to float, optional
+            Server time of events that another store took in; now for all others.
 
         Raises
         ------
@@ -198,7 +227,8 @@ class VerdictStore:
             If the reviewer's name or the origin is not one.
         """
         plan = self.plan
-        return submit(self.database, reviewer, events, self.class_names, self.clock(), plan.lease_seconds, origin)
+        known = (self.class_names, self.clock(), plan.lease_seconds)
+        return submit(self.database, reviewer, events, *known, origin, judged_at)
 
     def release(self, reviewer: str) -> int:
         """Give back what is in a reviewer's hand; returns how many items."""
@@ -294,7 +324,14 @@ class VerdictStore:
         return self.database.read(partial(readout.disagreements, after=after, limit=limit))
 
     def votes(self) -> VoteTable:
-        """All current verdicts as arrays, for the consensus and the agreement."""
+        """All current verdicts as arrays, for the consensus and the agreement.
+
+        Raises
+        ------
+        RunError
+            If events are damaged.
+        """
+        refuse_damaged(self.database)
         return self.database.read(readout.vote_table)
 
     def audit_stream(self) -> audit_stream.AuditStream:

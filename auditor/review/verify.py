@@ -7,29 +7,63 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from auditor.core.errors import UsageError
+from auditor.core.errors import RunError, UsageError
 from auditor.review import schema
-from auditor.review.database import is_sqlite
+from auditor.review.checksums import damaged_events
+from auditor.review.database import Database, is_sqlite, salvage_advice, shown
 from auditor.review.events import checked_reviewer
-from auditor.review.loading import RunTables, run_items, stored_items
+from auditor.review.loading import RunTables, read_meta, run_items, stored_items
 from auditor.review.vocabulary import canonical
 
 
-def faults(connection: sa.Connection, run: RunTables) -> list[str]:
+def faults(connection: sa.Connection, run: RunTables | None) -> list[str]:
     """What is wrong with a store, one line for each fault; see `VerdictStore.verify`."""
-    if is_sqlite(connection):
-        answers = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check")]
-        if answers != ["ok"]:
-            return answers
-    if stored_items(connection) != run_items(run):
+    if broken := _broken_structure(connection, ""):
+        return broken
+    if run is not None and stored_items(connection) != run_items(run):
         return ["its items are not those of the run"]
+    facts = read_meta(connection)
     items, events = schema.items.c, schema.events
     query = sa.select(events, items.item_id, items.given, items.suggested)
     query = query.outerjoin(schema.items, items.item == events.c.item).order_by(events.c.event)
-    return list(_of_events(connection.execute(query).all(), set(run.class_names)))
+    wrong = dict(damaged_events(connection))
+    wrong |= dict(_impossible(connection.execute(query).all(), set(facts["class_names"] if facts else ())))
+    # Only where the events are sound: what follows from them cannot be, else.
+    return [f"event {event}: {what}" for event, what in sorted(wrong.items())] or list(_miscounted(connection))
 
 
-def _of_events(rows: Sequence[sa.Row[Any]], classes: set[str]) -> Iterator[str]:
+def refuse_damaged(database: Database) -> None:
+    """Stop before damaged verdicts are used.
+
+    Raises
+    ------
+    RunError
+        Which names them, and how the others are saved.
+    """
+
+    def look(connection: sa.Connection) -> tuple[list[str], list[int]]:
+        if broken := _broken_structure(connection, "(events)"):
+            return broken, []
+        wrong = dict(damaged_events(connection))
+        return [f"event {event}: {what}" for event, what in wrong.items()], list(wrong)
+
+    lines, events = database.read(look)
+    if lines:
+        what = f"{len(events):,} verdicts or undos in" if events else "the verdicts in"
+        raise RunError(
+            f"{what} the store {shown(database.url)} are damaged: {'; '.join(lines[:5])}.", salvage_advice(database.url)
+        )
+
+
+def _broken_structure(connection: sa.Connection, table: str) -> list[str]:
+    """SQLite's own check of all tables with their indexes, or of one; nothing elsewhere."""
+    if not is_sqlite(connection):
+        return []
+    answers = [row[0] for row in connection.exec_driver_sql(f"PRAGMA integrity_check{table}")]
+    return [] if answers == ["ok"] else answers
+
+
+def _impossible(rows: Sequence[sa.Row[Any]], classes: set[str]) -> Iterator[tuple[int, str]]:
     verdicts = {row.event_uuid for row in rows if row.kind == "verdict"}
     for row in rows:
         try:
@@ -43,4 +77,18 @@ def _of_events(rows: Sequence[sa.Row[Any]], classes: set[str]) -> Iterator[str]:
                     raise ValueError(f"the label shown was {row.shown_label!r}, the item's is {row.given!r}")
                 canonical(row.verdict, row.given, row.suggested, classes)
         except (ValueError, UsageError) as error:
-            yield f"event {row.event}: {error}"
+            yield row.event, str(error)
+
+
+def _miscounted(connection: sa.Connection) -> Iterator[str]:
+    """Where what the queue knows of verdicts is not what the events say."""
+    a, q, view = schema.assignments, schema.queue, schema.current
+    judged = sa.exists().where(view.c.item == a.c.item, view.c.reviewer == a.c.reviewer)
+    other = sa.select(sa.func.count()).select_from(a).where((a.c.state == schema.DONE) != judged)
+    if n := connection.scalar(other):
+        yield f"{n:,} assignments do not agree with the verdicts"
+    held = sa.select(sa.func.count()).where(a.c.item == q.c.item, a.c.state != schema.EXPIRED).scalar_subquery()
+    is_open = sa.case((q.c.taken < q.c.wanted, 1), else_=0)
+    wrong = sa.select(sa.func.count()).select_from(q).where((q.c.taken != held) | (q.c.open != is_open))
+    if n := connection.scalar(wrong):
+        yield f"{n:,} places of the queue do not agree with the assignments"

@@ -27,6 +27,8 @@ REPORT: Final = "report.html"
 MANIFEST: Final = "manifest.json"  # written last; no manifest, not finished
 STAGES: Final = "stages"  # one record per finished stage
 TASKS: Final = "tasks"  # checkpoints and results of the training tasks
+BENCHMARK: Final = "benchmark"  # made by benchmark --run, which writes its own manifest last
+BENCHMARK_MANIFEST: Final = "benchmark-manifest.json"
 WORK: Final = "work"  # derived data that can be deleted and rebuilt
 LOCK: Final = "run.lock"
 #: Paths in the folder that only a run writes, so that starting anew may remove them.

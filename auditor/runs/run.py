@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.core.errors import RunError, UnknownNameError, UnreadableError
-from auditor.core.files import load_npy, load_npz, read_json, regular_file, write_json
+from auditor.core.files import load_npy, load_npz, read_json, read_sealed, regular_file, write_sealed
 from auditor.core.hashing import hash_file, hash_json
 from auditor.core.row_lookup import RowLookup
 from auditor.runs import layout
@@ -232,18 +231,11 @@ def open_run(path: str | Path, runs_dir: Path | None = None) -> Run:
                 "Repeat the command that started it; it continues where it was.",
             )
         raise RunError(f"{str(folder)!r} is not a run folder: it has no {layout.MANIFEST}.")
-    manifest = read_json(manifest_path)
-    schema = manifest.get("schema") if isinstance(manifest, dict) else None
-    digest = manifest.pop("digest", None) if isinstance(manifest, dict) else None
-    if schema != layout.RUN_SCHEMA:
+    manifest = read_sealed(manifest_path)
+    if (schema := manifest.get("schema")) != layout.RUN_SCHEMA:
         raise RunError(
             f"the run {str(folder)!r} has the layout {schema!r}; this version reads {layout.RUN_SCHEMA!r}.",
             "Open it with the version of auditor that wrote it, or repeat the run.",
-        )
-    if digest is not None and hash_json(manifest) != digest:
-        raise UnreadableError(
-            f"{str(manifest_path)!r} is not what the run wrote: it is damaged, or was changed.",
-            "Restore it from a copy, or repeat the find-errors command.",
         )
     return Run(folder, manifest)
 
@@ -251,5 +243,4 @@ def open_run(path: str | Path, runs_dir: Path | None = None) -> Run:
 def write_manifest(run: Run, files: Sequence[str]) -> None:
     """Finish a run: write its manifest, with the hashes of `files` and of itself, which `open_run` compares."""
     run.manifest["files"] = {name: hash_file(run.path / name) for name in files}
-    content = json.loads(json.dumps(run.manifest, allow_nan=False))  # as it will be read
-    write_json(run.path / layout.MANIFEST, content | {"digest": hash_json(content)})
+    write_sealed(run.path / layout.MANIFEST, run.manifest)

@@ -3,8 +3,10 @@ outputs still have the hashes it recorded, never because a file exists."""
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from auditor.core.errors import UnreadableError
-from auditor.core.files import read_json, write_json
+from auditor.core.files import read_sealed, write_sealed
 from auditor.core.hashing import hash_file, hash_json
 from auditor.runs.layout import STAGES
 
@@ -55,7 +57,7 @@ class Stages:
     def record(self, name: str) -> StageRecord | None:
         """The record of `name`; None where there is none, or a damaged or older one."""
         try:
-            return TypeAdapter(StageRecord).validate_python(read_json(self._record_path(name)))
+            return TypeAdapter(StageRecord).validate_python(read_sealed(self._record_path(name)))
         except (UnreadableError, ValidationError):
             return None
 
@@ -102,6 +104,28 @@ class Stages:
             seconds = round(time.perf_counter() - begin, 3)
             hashes = {file: hash_file(self.folder / file) for file in outputs}
             record = StageRecord(name, key, hashes, seconds, info)
-            write_json(self._record_path(name), asdict(record))
+            self._write(record)
         self.done.append(record)
         return record
+
+    def _write(self, record: StageRecord) -> None:
+        write_sealed(self._record_path(record.name), asdict(record))
+
+    def wrote(self, path: Path) -> bool:
+        """Whether the file at `path` is one that `recording` recorded, and nobody has changed since."""
+        record = self.record(self._name_of(path))
+        return record is not None and path.is_file() and hash_file(path) in record.outputs.values()
+
+    @contextmanager
+    def recording(self, path: Path) -> Iterator[None]:
+        """Record the hash of the file that a later command writes at `path` inside, if that is in the run folder."""
+        if path.parent.resolve() != self.folder.resolve():
+            yield
+            return
+        record = self._record_path(self._name_of(path))
+        record.unlink(missing_ok=True)
+        yield
+        self._write(StageRecord(record.stem, "", {path.name: hash_file(path)}, 0.0))
+
+    def _name_of(self, path: Path) -> str:
+        return re.sub(r"[^\w-]", "-", path.name)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from auditor.core.errors import AuditorError, UnreadableError
-from auditor.core.files import read_json
+from auditor.core.files import read_sealed
 from auditor.core.hashing import hash_file
 from auditor.runs import layout
 from auditor.runs.run import Run
@@ -17,8 +19,15 @@ from auditor.runs.tables import read_arrow
 
 INTACT: Final = "intact"
 DAMAGED: Final = "damaged"
-#: Derived data that is not there; it is made again when it is needed.
+#: Derived data, or what a fit or a command that was stopped left: made again when it is needed, whatever it holds.
 REBUILT: Final = "rebuilt when needed"
+#: What others put there, or a version of before hashes were recorded.
+NOT_COMPARED: Final = "not compared"
+_DERIVED: Final = re.compile(
+    rf"{layout.WORK}/([\w-]+/)?|({layout.TASKS}|{layout.BENCHMARK}/fits)/(checkpoints|shared)/|(.+/)?\..+\.tmp-\d+(-\d+)?$"
+)
+#: Verdict stores and the files SQLite keeps beside them: `VerdictStore.verify` looks at these.
+_STORE: Final = re.compile(r"review[^/]*\.sqlite(-wal|-shm)?$")
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class FileState:
     file : str
         Name in the folder.
     state : str
-        `INTACT`, `DAMAGED` or `REBUILT`.
+        `INTACT`, `DAMAGED`, `REBUILT` or `NOT_COMPARED`.
     detail : str
         What is wrong.
     """
@@ -41,26 +50,39 @@ class FileState:
 
 
 def verify_files(run: Run) -> list[FileState]:
-    """What the manifest, the stages and the training tasks recorded. `open_run` has compared the manifest itself."""
+    """Every file of the folder but the verdict stores: compared with what the manifest, the stages, the training tasks
+    and the benchmark recorded, or with the reason why it is not. `open_run` has compared the manifest itself."""
     stages, states = Stages(run.path), [FileState(layout.MANIFEST, INTACT)]
-    for stage in run.manifest["stages"]:
-        record, file = stages.record(stage["name"]), f"{layout.STAGES}/{stage['name']}.json"
-        wrong = "" if record and record.outputs == stage["outputs"] else "not what the manifest says of this stage"
-        states.append(_state(file, wrong))
-    for name in (*run.recorded, *(n for n in (layout.DETECTORS, layout.NEIGHBOURS) if (run.path / n).exists())):
+    of_run, hashes = {stage["name"]: stage["outputs"] for stage in run.manifest["stages"]}, dict[str, str]()
+    for name in sorted({*of_run, *(path.stem for path in (run.path / layout.STAGES).glob("*.json"))}):
+        record = stages.record(name)
+        hashes |= record.outputs if record else {}
+        wrong = "" if record and record.outputs == of_run.get(name, record.outputs) else "not what was recorded"
+        states.append(_state(f"{layout.STAGES}/{name}.json", wrong))
+    for name, digest in (hashes | run.recorded).items():
         if name.startswith(f"{layout.WORK}/") and not (run.path / name).exists():
             states.append(FileState(name, REBUILT))
         else:
-            states.append(_state(name, _error(run.file, name)))
-    if (run.path / layout.P_WRONG).exists():  # its pages carry their own checksums
+            states.append(_compared(run.path, name, digest))
+    if layout.P_WRONG not in hashes and (run.path / layout.P_WRONG).exists():  # its pages carry their own checksums
         states.append(_state(layout.P_WRONG, _error(read_arrow, run.path / layout.P_WRONG)))
-    for described in sorted((run.path / layout.TASKS / "results").glob("*.json")):
-        states += _task(described)
-    return states
+    for fits in (layout.TASKS, f"{layout.BENCHMARK}/fits"):
+        for described in sorted((run.path / fits / "results").glob("*.json")):
+            states += _task(run.path, f"{fits}/results/{described.stem}")
+        if (run.path / fits / "choices.json").exists():
+            states.append(_state(f"{fits}/choices.json", _error(read_sealed, run.path / fits / "choices.json")))
+    states += _benchmark(run.path)
+    return [*states, *_others(run.path, {state.file for state in states})]
 
 
 def _state(file: str, wrong: str) -> FileState:
     return FileState(file, DAMAGED if wrong else INTACT, wrong)
+
+
+def _compared(folder: Path, file: str, digest: str) -> FileState:
+    path = folder / file
+    same = path.is_file() and hash_file(path) == digest
+    return _state(file, "" if same else "not what was written" if os.path.lexists(path) else "gone")
 
 
 def _error(read: Callable[[Any], object], what: Any) -> str:
@@ -71,17 +93,43 @@ def _error(read: Callable[[Any], object], what: Any) -> str:
     return ""
 
 
-def _task(described: Path) -> Iterator[FileState]:
+def _task(folder: Path, name: str) -> Iterator[FileState]:
     """The files of one fit; before their weights were recorded, of the arrays alone."""
-    name = f"{layout.TASKS}/results/{described.stem}"
     try:
-        row = read_json(described)
-        hashes = {file: row[key] for key, file in (("arrays", ".npz"), ("weights", ".weights.npz")) if key in row}
-    except (UnreadableError, TypeError) as error:
-        yield FileState(f"{name}.json", DAMAGED, str(error))
+        row = read_sealed(folder / f"{name}.json")
+    except UnreadableError as error:
+        yield FileState(f"{name}.json", DAMAGED, error.what)
         return
-    yield _state(f"{name}.json", "" if ".npz" in hashes else "it records no arrays")
-    for suffix, digest in hashes.items():
-        path = described.with_name(f"{described.stem}{suffix}")
-        same = path.is_file() and hash_file(path) == digest
-        yield _state(f"{name}{suffix}", "" if same else "not what was recorded")
+    yield _state(f"{name}.json", "" if "arrays" in row else "it records no arrays")
+    for key, suffix in (("arrays", ".npz"), ("weights", ".weights.npz")):
+        if key in row:
+            yield _compared(folder, f"{name}{suffix}", str(row[key]))
+
+
+def _benchmark(folder: Path) -> Iterator[FileState]:
+    """What `auditor benchmark --run` left in the run folder; nothing while its manifest is not there."""
+    name = f"{layout.BENCHMARK}/{layout.BENCHMARK_MANIFEST}"
+    if not (folder / name).exists():
+        return
+    try:
+        files = read_sealed(folder / name)["files"]
+        states = [_compared(folder, f"{layout.BENCHMARK}/{file}", str(digest)) for file, digest in files.items()]
+    except (UnreadableError, KeyError, AttributeError) as error:
+        yield FileState(name, DAMAGED, str(error))
+        return
+    yield FileState(name, INTACT)
+    yield from states
+
+
+def _others(folder: Path, compared: set[str]) -> list[FileState]:
+    """What no hash was recorded of: by folder where it is made again when needed, else file by file."""
+    states: dict[str, FileState] = {}
+    for path in sorted(folder.rglob("*")):
+        file = path.relative_to(folder).as_posix()
+        if path.is_dir() or file in compared or _STORE.match(file) or path.suffix == ".lock":
+            continue
+        if derived := _DERIVED.match(file):
+            states.setdefault(derived[0], FileState(derived[0], REBUILT))
+        else:
+            states[file] = FileState(file, NOT_COMPARED, "no hash of it was recorded")
+    return list(states.values())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from auditor.core.errors import UnreadableError, UsageError
-from auditor.core.files import read_json, write_json
+from auditor.core.files import read_sealed, write_sealed
 from auditor.core.hashing import hash_json
 from auditor.core.progress import Progress, SilentProgress
 from auditor.train.base import FitResult, FitTask, Trainer, TrainingData
@@ -131,12 +131,12 @@ def _resolve(trainer: T, data: TrainingData, content: str, folder: Path, cluster
         return trainer
     asked = hash_json([trainer.recipe(), content])
     path = folder / "choices.json"
-    if path.is_file():
-        stored = read_json(path)
-        if isinstance(stored, dict) and stored.get("asked") == asked:
+    with suppress(UnreadableError):  # absent or damaged: chosen anew; fits of another choice are not taken for these
+        stored = read_sealed(path)
+        if stored.get("asked") == asked:
             return cast(T, replace(cast(Any, trainer), **stored["choices"]))
     resolved = trainer.resolved(data) if cluster is None else resolve_on_cluster(cluster, trainer, data)
     before, after = trainer.recipe(), resolved.recipe()
     choices = {name: value for name, value in after.items() if before.get(name) != value}
-    write_json(path, {"asked": asked, "choices": choices})
+    write_sealed(path, {"asked": asked, "choices": choices})
     return cast(T, resolved)

@@ -11,7 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from auditor.core.errors import UnreadableError, UnsafeFileError
-from auditor.core.files import load_npz, read_json, write_json
+from auditor.core.files import load_npz, read_sealed, write_sealed
 from auditor.core.hashing import hash_array, hash_file, hash_json, hash_strings
 from auditor.core.progress import Progress
 from auditor.runs.tables import write_arrays
@@ -69,7 +69,7 @@ def save_result(folder: Path, task: str, key: str, result: FitResult) -> None:
         hashes["weights"] = hash_file(weights_path(folder, task))
     row = {"history": result.history, "seconds": result.seconds, "details": result.details}
     described = {"schema": SCHEMA, "task": task, "key": key, **hashes, **row}
-    write_json(target.with_suffix(".json"), described)
+    write_sealed(target.with_suffix(".json"), described)
 
 
 def weights_path(folder: Path, task: str) -> Path:
@@ -84,8 +84,8 @@ def load_result(folder: Path, task: str, key: str) -> FitResult | None:
     if not described.is_file() or not target.is_file():
         return None
     try:
-        row = read_json(described)
-        if not isinstance(row, dict) or row.get("schema") != SCHEMA or row.get("key") != key:
+        row = read_sealed(described)
+        if row.get("schema") != SCHEMA or row.get("key") != key:
             return None
         weights = weights_path(folder, task)
         if row.get("arrays") != hash_file(target):

@@ -126,3 +126,40 @@ def test_a_class_that_is_gone_is_told(tmp_path: Path) -> None:
         assert (done.accepted, len(done.refused)) == (0, 1)
         assert "unknown class 'ship'" in done.refused[0]
         assert json.dumps(done.refused)
+
+
+def test_who_judged_and_when_stays_with_a_verdict(where: str, tmp_path: Path) -> None:
+    times = iter(range(100, 200))
+    with (
+        VerdictStore.open(where, clock=lambda: float(next(times))) as old,
+        VerdictStore.open(tmp_path / "new.sqlite") as new,
+    ):
+        run = make_run()
+        old.load_run(run, PLAN)
+        for name in ("ann", "bob"):
+            for item in old.page(limit=2).items:
+                old.submit(name, [verdict(item, "unsure", ms=77)])
+        new.load_run(run, PLAN)
+        assert carry_over(old, new).accepted == 4
+        before, after = old.votes(), new.votes()
+        assert after.server_time.tolist() == before.server_time.tolist()
+        assert (after.server_time < 200).all()
+        assert (after.reviewer_names, after.ms.tolist()) == (("ann", "bob"), [77.0] * 4)
+        event = new.state(before.item_ids[0]).events[0]  # type: ignore[union-attr]
+        assert (event["stream"], event["client_time"]) == ("import", 1_700_000_000.5)
+
+
+def test_a_verdict_given_anew_since_is_not_taken_back(where: str, tmp_path: Path) -> None:
+    with VerdictStore.open(where, clock=lambda: 1000.0) as old:
+        run = make_run()
+        old.load_run(run, PLAN)
+        first, second, third = old.page(limit=3).items
+        old.submit("ann", [verdict(item, "given") for item in (first, second, third)])
+        with VerdictStore.open(tmp_path / "new.sqlite", clock=lambda: 2000.0) as new:
+            new.load_run(run, PLAN)
+            new.submit("ann", [verdict(first, "suggested")])
+            new.submit("bob", [verdict(second, "suggested")])
+            done = carry_over(old, new)
+            assert (done.accepted, done.older) == (2, 1)
+            assert new.state(first.item_id).item.verdicts == {"ann": "suggested"}  # type: ignore[union-attr]
+            assert new.state(second.item_id).item.verdicts == {"ann": "given", "bob": "suggested"}  # type: ignore[union-attr]

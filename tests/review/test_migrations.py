@@ -87,7 +87,7 @@ def _same_schema(migrated: Path, fresh: Path) -> None:
 
 
 #: What takes each step back: so a store of an earlier schema is made on either database.
-UNDO = {"0002": "DROP TABLE audit_draws"}
+UNDO = {"0002": "DROP TABLE audit_draws", "0003": "ALTER TABLE events DROP COLUMN checksum"}
 
 
 def _make_old(where: str, revision: str) -> None:

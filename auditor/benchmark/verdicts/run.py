@@ -22,7 +22,7 @@ from auditor.benchmark.verdicts.judged import (
 from auditor.core.errors import DataError
 from auditor.estimation.state import read_state
 from auditor.patch.importing import judged_split
-from auditor.patch.rules import open_store, stored_consensus
+from auditor.patch.rules import store_of, stored_consensus
 from auditor.review.consensus import ItemConsensus, k_of_n
 from auditor.review.store import VerdictStore
 from auditor.review.votes import VoteTable
@@ -60,7 +60,7 @@ def judge_run(run: Run, given_labels: GivenLabels, ids: np.ndarray, store: str |
         If nobody has judged an item.
     """
     stored_consensus(run, "majority", store)  # for its errors
-    with open_store(store or run.path) as opened:
+    with store_of(run, store) as opened:
         votes = opened.votes()
         row_of = pd.Series(np.arange(len(ids)), index=ids)
         at = row_of.reindex(votes.item_ids)
