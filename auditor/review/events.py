@@ -107,7 +107,7 @@ class _Batch:
             self.events.update({row["event_uuid"]: row for row in stored.mappings()})
             taken_back = sa.select(events.c.target_uuid).where(events.c.target_uuid.in_(part))
             self.retracted.update(self.connection.scalars(taken_back))
-        spoken_of = sa.select(
+        spoken_of: sa.Select[Any] = sa.select(
             items.c.item, *(items.c[name] for name in SUBJECT), items.c.inclusion, queue.c.audit
         ).join(queue, queue.c.item == items.c.item)
 
@@ -118,18 +118,17 @@ class _Batch:
 
         look_at(items.c.item_id, {e.item_id for e in parsed if e.item_id is not None})
         look_at(items.c.item, {e["item"] for e in self.events.values()} - set(self.subjects))
-        places = set(self.subjects)
-        for part in chunked(sorted(places)):
+        for places in chunked(sorted(self.subjects)):
             # Locked, so that a claim cannot run out while it is being judged.
             query = (
                 sa.select(assignments)
-                .where(assignments.c.item.in_(part), assignments.c.reviewer == self.reviewer)
+                .where(assignments.c.item.in_(places), assignments.c.reviewer == self.reviewer)
                 .order_by(assignments.c.item)
                 .with_for_update()
             )
             self.assignments.update({row.item: row for row in execute(query)})
             mine = sa.select(events.c.item, sa.func.count()).where(
-                events.c.item.in_(part), events.c.reviewer == self.reviewer
+                events.c.item.in_(places), events.c.reviewer == self.reviewer
             )
             self.stored.update({row.item: row[1] for row in execute(mine.group_by(events.c.item))})
 
