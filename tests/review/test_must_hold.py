@@ -1,6 +1,6 @@
 """What was acknowledged is in the store, whatever happens to the disk, the clock, the rights and the processes.
 
-Restarts of PostgreSQL and many processes: `test_load`. Power cuts: `test_log`, `test_verify`, `test_checksums`. A run that
+Restarts of PostgreSQL, many processes: `test_load`. Power cuts: `test_log`, `test_verify`, `test_checksums`. A run that
 is killed: `tests/e2e/test_kill.py`; its full disk and rights: `tests/e2e/test_bad_input.py`.
 """
 
