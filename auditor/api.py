@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from auditor.core.errors import LabelError, ProbabilityError, UsageError
 from auditor.data.intake import one_column
+from auditor.data.labels import listed
 from auditor.detect.base import Evidence
 from auditor.detect.findings import find
-from auditor.train.folds import MIN_PER_CLASS
+from auditor.train.folds import MIN_PER_CLASS, well_shown
 
 __all__ = ["LabelErrorDetector"]
 
@@ -32,7 +34,7 @@ class LabelErrorDetector(BaseEstimator):
         ``"default"`` (ranked and flagged by `combined`, as `find-errors` does), a confident-learning rule by cleanlab's
         name, e.g. ``"prune_by_noise_rate"``, ``"paper"``, or a detector by name (docs/detectors.md).
     cv : int or splitter
-        Number of stratified folds, or any scikit-learn splitter that tests every item once.
+        Number of stratified folds, or any scikit-learn splitter that tests no item twice.
     random_state : int
         Shuffles the folds.
 
@@ -47,10 +49,13 @@ class LabelErrorDetector(BaseEstimator):
     probabilities_ : float64 array (n, K)
         Out-of-sample, columns in the order of ``classes_``.
     classes_ : array (K,)
+    checked_ : bool array (n,)
+        Whether the label could be checked: the class has as many items (or groups) as there are stratified folds, and
+        the training part of the item's fold holds at least half of the share that the class has in all items. With a
+        splitter of your own it must hold 5 items (or groups) of the class, too. What was not checked is counted in a
+        warning, never flagged, and scores ``-inf``.
     not_auditable_ : array
-        Classes of which no item was checked: those with fewer items (or groups) than stratified folds. With a splitter
-        of your own an item is checked where the training part of its fold holds 5 items of its class. What was not
-        checked is never flagged and scores ``-inf``.
+        Classes of which no item was checked.
     """
 
     def __init__(self, estimator: Any = None, *, method: str = "default", cv: Any = 5, random_state: int = 0) -> None:
@@ -72,11 +77,11 @@ class LabelErrorDetector(BaseEstimator):
         Raises
         ------
         LabelError
-            If fewer than two classes can be audited, or the labels are complex numbers, records or one-hot rows.
+            If fewer than two classes have enough items, or the labels are complex numbers, records or one-hot rows.
         ProbabilityError
             If the estimator predicts no probabilities.
         UsageError
-            If `cv` does not test every item once.
+            If `cv` tests items more than once, or trains on items that it tests.
         """
         X = validate_data(self, X, dtype=None, ensure_min_samples=2)
         if y is not None:
@@ -84,24 +89,34 @@ class LabelErrorDetector(BaseEstimator):
         X, y = validate_data(self, X, y, dtype=None, ensure_min_samples=2, multi_output=False)
         self.classes_, codes = np.unique(y, return_inverse=True)
         rows = np.flatnonzero(self._in_enough_folds(codes, groups)[codes])
-        self._check_classes(codes[rows])
         kept, small = np.unique(codes[rows], return_inverse=True)
+        if len(kept) < 2:
+            raise LabelError(
+                f"{len(kept)} of {len(self.classes_)} classes can be checked; two are needed.",
+                "Give more items per class, or a smaller cv.",
+            )
         probabilities, checked = self._cross_validate(
             X[rows], small, None if groups is None else np.asarray(groups)[rows]
         )
+        if len(np.unique(small[checked])) < 2:
+            checked[:] = False
         rows, small, probabilities = rows[checked], small[checked], probabilities[checked]
-        self.not_auditable_ = np.delete(self.classes_, self._check_classes(codes[rows]))
-        findings = find(Evidence(rows, small, len(kept), probabilities=(probabilities,)), self.method)
         n, k = len(codes), len(self.classes_)
+        self.checked_ = np.isin(np.arange(n), rows)
+        self.not_auditable_ = np.delete(self.classes_, np.unique(codes[rows]))
         self.scores_ = np.full(n, -np.inf)
-        self.scores_[rows] = findings.score
         self.flagged_ = np.zeros(n, bool)
-        self.flagged_[rows] = findings.flagged
         self.suggested_ = np.array(y, copy=True)
-        self.suggested_[rows] = self.classes_[kept[findings.suggested()]]
         self.probabilities_ = np.full((n, k), np.nan)
         self.probabilities_[np.ix_(rows, kept)] = probabilities
         self.n_features_in_ = X.shape[1]
+        if len(rows):
+            findings = find(Evidence(rows, small, len(kept), probabilities=(probabilities,)), self.method)
+            self.scores_[rows] = findings.score
+            self.flagged_[rows] = findings.flagged
+            self.suggested_[rows] = self.classes_[kept[findings.suggested()]]
+        if len(rows) < n:
+            warnings.warn(self._not_checked(), stacklevel=2)
         return self
 
     def ranked(self) -> np.ndarray:
@@ -114,30 +129,35 @@ class LabelErrorDetector(BaseEstimator):
             return self.estimator
         return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
-    def _check_classes(self, codes: np.ndarray) -> np.ndarray:
-        """The classes of these items, ascending; at least two are needed."""
-        classes = np.unique(codes)
-        if len(classes) < 2:
-            raise LabelError(
-                f"{len(classes)} of {len(self.classes_)} classes can be checked; two are needed. A class must be in "
-                "the training part of a fold that tests it.",
-                "Give more items per class, a smaller cv, or a splitter that stratifies or shuffles.",
-            )
-        return classes
+    def _not_checked(self) -> str:
+        """How much was not checked, and why."""
+        wholly = listed(list(map(str, self.not_auditable_)))
+        classes = f", among them all of the classes {wholly}" if wholly else ""
+        return (
+            f"{np.count_nonzero(~self.checked_)} of {len(self.checked_)} labels are not checked{classes}: no fold "
+            "tests them, or its training part holds too little of their class. Give more items per class, a smaller "
+            "cv, or a splitter that stratifies or shuffles."
+        )
 
     def _cross_validate(self, X: Any, codes: np.ndarray, groups: Any) -> tuple[np.ndarray, np.ndarray]:
         """Out-of-sample probabilities (n, K), and whether the item was checked, bool (n,)."""
         splits = list(check_cv(self._splitter(groups), codes, classifier=True).split(X, codes, groups))
-        if not np.array_equal(np.sort(np.concatenate([test for _, test in splits])), np.arange(len(codes))):
+        tested = np.concatenate([np.zeros(0, int), *(test for _, test in splits)])
+        if len(np.unique(tested)) < len(tested) or any(np.isin(*split).any() for split in splits):
             raise UsageError(
-                "cv does not test every item once.", "Give folds: a number, KFold, GroupKFold or the like."
+                "cv does not test every item once, by a model that has not seen it.",
+                "Give folds: a number, KFold, GroupKFold or the like.",
             )
-        probabilities, checked = np.zeros((len(codes), codes.max() + 1)), np.zeros(len(codes), bool)
+        n_classes = codes.max() + 1
+        probabilities, checked = np.zeros((len(codes), n_classes)), np.zeros(len(codes), bool)
+        # Items of one class and group count once.
+        pairs = np.stack(
+            [codes, np.arange(len(codes)) if groups is None else np.unique(groups, return_inverse=True)[1]]
+        )
         # Stratified folds have at least one. Others may hold out a whole class but for an item that is labelled wrong.
         least = 1 if isinstance(self.cv, int | np.integer) else MIN_PER_CLASS
         for train, test in splits:
-            members = np.bincount(codes[train], minlength=codes.max() + 1)
-            if np.count_nonzero(members) < 2:
+            if len(np.unique(codes[train])) < 2:
                 continue
             fitted = clone(self._estimator()).fit(X[train], codes[train])
             predicted = np.asarray(fitted.predict_proba(X[test]))
@@ -149,7 +169,9 @@ class LabelErrorDetector(BaseEstimator):
             if not checked.any():
                 probabilities = probabilities.astype(predicted.dtype)  # the rules compute in it
             probabilities[np.ix_(test, fitted.classes_)] = predicted
-            checked[test] = members[codes[test]] >= least
+            units = np.bincount(np.unique(pairs[:, train], axis=1)[0], minlength=n_classes)
+            seen = well_shown(np.bincount(codes[train], minlength=n_classes), np.bincount(codes))
+            checked[test] = (seen & (units >= least))[codes[test]]
         return probabilities, checked
 
     def _splitter(self, groups: Any) -> Any:

@@ -9,7 +9,15 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_iris, load_wine
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, PredefinedSplit, ShuffleSplit
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    LeaveOneGroupOut,
+    PredefinedSplit,
+    ShuffleSplit,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import auditor
@@ -96,24 +104,79 @@ def test_a_class_absent_from_a_training_part_is_not_checked(cv) -> None:
     folds = [(np.flatnonzero(groups != k), np.flatnonzero(groups == k)) for k in range(4)]
     found = LabelErrorDetector(cv=folds if cv == "list of folds" else cv).fit(X, y, groups=groups)
     assert 0 in found.not_auditable_
-    checked = np.isfinite(found.scores_)
+    checked = found.checked_
+    assert np.array_equal(checked, np.isfinite(found.scores_))
     assert not checked[:50].any()
     assert not checked[150:][y[150:] == 3].any()  # of class 3 the training part holds a wrong label only
-    assert checked[50:150].sum() > 95
+    assert not checked[50:100][y[50:100] == 1].any()  # 20 items of class 1 in 150, where there are 70 in 200
     assert not found.flagged_[~checked].any()
     assert (found.suggested_[~checked] == y[~checked]).all()
     assert np.isnan(found.probabilities_[~checked]).all()
     assert found.flagged_.sum() < 10
-    assert found.flagged_[[70, 130]].all()
 
 
-def test_folds_that_check_nothing_are_refused() -> None:
+def test_what_the_training_parts_hold_enough_of_is_checked() -> None:
+    X, y, wrong = _sorted_quadrants()
+    with pytest.warns(UserWarning, match="50 of 200 labels are not checked, among them all of the classes 0:"):
+        found = LabelErrorDetector(cv=PredefinedSplit(np.where(y == 0, 0, 1 + np.arange(200) % 5))).fit(X, y)
+    assert np.array_equal(found.checked_, y != 0)
+    assert found.flagged_[wrong].all()
+    assert found.flagged_.sum() < 10
+
+
+def _overlapping_quadrants() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """200 items of four classes that overlap, in the order of their labels, and which of these are wrong."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 5))
+    y = (X[:, 0] > 0).astype(int) + 2 * (X[:, 1] > 0)
+    wrong = np.isin(np.arange(200), rng.choice(200, 15, False))
+    y[wrong] = (y[wrong] + 1) % 4
+    order = np.argsort(y, kind="stable")
+    return X[order], y[order], wrong[order]
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [
+        KFold(4),
+        GroupKFold(4),
+        PredefinedSplit(np.arange(200) // 50),
+        TimeSeriesSplit(4),
+        PredefinedSplit(np.where(np.arange(200) < 100, -1, np.arange(200) // 50)),
+    ],
+    ids=str,
+)
+def test_a_class_that_a_training_part_hardly_holds_is_not_checked(cv) -> None:
+    X, y, wrong = _overlapping_quadrants()
+    with pytest.warns(UserWarning, match=r"\d+ of 200 labels are not checked, among them all of the classes 0"):
+        found = LabelErrorDetector(cv=cv).fit(X, y, groups=np.arange(200) // 50)
+    assert 0 in found.not_auditable_
+    assert not (found.flagged_ & ~found.checked_).any()
+    assert (found.flagged_ & ~wrong).sum() <= 3
+    shuffled = LabelErrorDetector(cv=StratifiedKFold(4)).fit(X, y)
+    assert shuffled.checked_.all()
+    assert len(shuffled.not_auditable_) == 0
+
+
+@pytest.mark.parametrize("cv", [GroupKFold(4), PredefinedSplit(np.repeat(np.arange(4), [49, 52, 51, 48])), []], ids=str)
+def test_where_nothing_can_be_checked_nothing_is_flagged_and_it_is_said(cv) -> None:
+    X, y, _ = _overlapping_quadrants()
+    y = np.repeat(np.arange(4), [49, 52, 51, 48])
+    with pytest.warns(UserWarning, match="200 of 200 labels are not checked, among them all of the classes 0, 1, 2, 3"):
+        found = LabelErrorDetector(cv=cv).fit(X, y, groups=y)
+    assert found.not_auditable_.tolist() == [0, 1, 2, 3]
+    assert not found.flagged_.any()
+    assert np.isneginf(found.scores_).all()
+    assert (found.suggested_ == y).all()
+    assert np.isnan(found.probabilities_).all()
+
+
+def test_a_model_never_checks_what_it_has_seen_nor_twice() -> None:
     X, y, _ = _sorted_quadrants()
-    for cv, groups in ((GroupKFold(4), y), (PredefinedSplit(y), None)):
-        with pytest.raises(LabelError, match="0 of 4 classes can be checked"):
-            LabelErrorDetector(cv=cv).fit(X, y, groups=groups)
-    with pytest.raises(UsageError, match="every item once"):
-        LabelErrorDetector(cv=ShuffleSplit(3, random_state=0)).fit(X, y)
+    rows = np.arange(200)
+    for cv in (ShuffleSplit(3, random_state=0), [(rows, rows)], [(rows[:150], rows[100:])]):
+        with pytest.raises(UsageError, match="every item once"):
+            LabelErrorDetector(cv=cv).fit(X, y)
 
 
 class _Decides(ClassifierMixin, BaseEstimator):

@@ -15,6 +15,7 @@ from auditor.benchmark.models import compare_models
 from auditor.benchmark.readers.registry import read_predictions
 from auditor.benchmark.sets import make_sets
 from auditor.core.errors import DataError
+from auditor.core.escaping import markdown_text
 from auditor.core.files import json_value
 from auditor.report.markdown import percent, table
 from auditor.stats.capacity import Relation, capacity_relations
@@ -165,7 +166,7 @@ def capacity_markdown(document: dict[str, Any], reproduction: str) -> str:
             ("network", "parameters", "MMAC", *(heading for heading, _ in _COLUMNS.values())),
             (
                 (
-                    row["name"],
+                    markdown_text(row["name"]),
                     f"{row['parameters']:,.0f}",
                     f"{row['macs'] / 1e6:.2f}",
                     *(percent(row[key], form) for key, (_, form) in _COLUMNS.items()),

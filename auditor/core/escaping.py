@@ -29,9 +29,11 @@ _FORMULA: Final = re.compile(r"(?![+-]?\d+(\.\d*)?(e[+-]?\d+)?\Z)[\s']*[=+\-@\t\
 _EASY: Final = re.compile(r"\w[\w ./()+-]*\Z")
 #: Characters that XML 1.0 does not allow.
 _NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-#: Markup of CommonMark, of GitHub's tables, formulas and strike-through, and of Streamlit's icons and colours.
+#: Markup of CommonMark, of GitHub's tables, formulas and strike-through, and of Streamlit's icons and colours; an
+#: interval is no link.
 _MARKUP: Final = re.compile(
-    r"[\\`*\[\]|$]|(?<=\])\(|~(?=~)|<(?=[A-Za-z/!?])|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])|:(?=[a-z][\w+/-]*:)|^(?=[#>])"
+    r"\[[-+−\d., ]+\](?![(\[:])|[\\`*\[\]|$]|(?<=\])\(|~(?=~)|<(?=[A-Za-z/!?])|&(?=#?\w+;)"
+    r"|(?<![^\W_])_|_(?![^\W_])|:(?=[a-z][a-z_+/-]*\d*:)|^(?=[#>])"
 )
 
 
@@ -75,7 +77,11 @@ def xml_text(text: str) -> str:
 
 def markdown_text(text: str) -> str:
     """Markdown that shows the text as it is, in one line: no tag, link, picture, emphasis, heading or end of a cell."""
-    return _MARKUP.sub(lambda hit: {"<": "&lt;", "&": "&amp;"}.get(hit[0], f"\\{hit[0]}"), printable(text))
+    return _MARKUP.sub(_as_text, printable(text))
+
+
+def _as_text(hit: re.Match[str]) -> str:
+    return {"<": "&lt;", "&": "&amp;"}.get(hit[0], hit[0] if len(hit[0]) > 1 else f"\\{hit[0]}")
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], show: Callable[[str], str] = str) -> str:

@@ -210,9 +210,9 @@ def arrow_kind(arrow_type: Any) -> str:
         return "bool"
     if t.is_integer(arrow_type) or t.is_floating(arrow_type) or t.is_decimal(arrow_type):
         return "number"
-    if t.is_string(arrow_type) or t.is_large_string(arrow_type):
+    if t.is_string(arrow_type) or t.is_large_string(arrow_type) or t.is_string_view(arrow_type):
         return "text"
-    if t.is_binary(arrow_type) or t.is_large_binary(arrow_type):
+    if t.is_binary(arrow_type) or t.is_large_binary(arrow_type) or t.is_binary_view(arrow_type):
         return "bytes"
     if t.is_struct(arrow_type) and arrow_type.get_field_index("bytes") >= 0:
         return "image"
@@ -251,6 +251,8 @@ def read_column(files: Sequence[ColumnFile], column: str, class_names: Sequence[
         part = rows.column(column) if column in rows.column_names else pc.struct_field(rows.column(name), inner)
         if pa.types.is_dictionary(part.type):
             part = part.cast(part.type.value_type)
+        if pa.types.is_string_view(part.type):
+            part = part.cast(pa.large_string())  # views are promoted to nothing else
         if pa.types.is_string(part.type) or pa.types.is_large_string(part.type):
             with reading(file.path, "a column of texts"):
                 part.validate(full=True)  # parquet does not look whether they are UTF-8

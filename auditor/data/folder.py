@@ -16,7 +16,7 @@ from auditor.core.errors import EmptyDataError, LabelError, UnreadableError, Usa
 from auditor.data.base import FormOfReference, ItemTable
 from auditor.data.decode import LOSSLESS_SUFFIXES
 from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME, ImageDataset
-from auditor.data.labels import listed
+from auditor.data.labels import listed, look_alikes
 from auditor.data.reference import Reference
 from auditor.data.sources import FileSource, inside, leaving
 
@@ -28,6 +28,8 @@ _LONGER_SPLIT = re.compile(
     r"(?:seg[ _-]?)?(?:(train|test|val|dev)(?:ing|id|idation)?(?:[ _-]?(?:set|data|images?|imgs?|split|\d+))*"
     r"|(?:fold|split)[ _-]?\d+)"
 )
+#: ``trainA`` and ``testA``: a split and something else.
+_SPLIT_START = re.compile(r"train|test|val")
 
 
 class Folder(FormOfReference):
@@ -58,6 +60,7 @@ class Folder(FormOfReference):
                 f"{str(root)!r} has one class folder with images only: {names[0]!r}.",
                 "Give the folder that holds at least two class folders.",
             )
+        notes += look_alikes([*map(printable, names)])
         ids, splits = np.array([printable(i.relative) for i in images]), np.array([i.split for i in images])
         labels = np.searchsorted(names, [image.label for image in images]).astype(np.int64)
         items = ItemTable(ids, labels, splits, index_in_split(splits), paths=ids)
@@ -167,11 +170,14 @@ def _split_name(folder: str) -> str | None:
 def _layout(root: Path, tops: Mapping[str, set[str]]) -> str:
     """Whether the top folders of images are ``"splits"`` or ``"classes"``; `scan` says what is refused."""
     named = [top for top in tops if _split_name(top)]
+    halves = {match[0] for top in tops if (match := _SPLIT_START.match(top.lower()))}
     inner = Counter(name for names in tops.values() for name in names)
     if inner and all(map(_split_name, inner)):
         why = f"the folders inside them are named as splits too: {listed(sorted(inner))}"
     elif named and len(named) == len(tops):
         return "splits"
+    elif "train" in halves and len(halves) > 1 and all(_SPLIT_START.match(top.lower()) for top in tops):
+        why = "all their names begin as those of splits do"
     elif named and inner:
         why = f"{listed(sorted(named))} are named as splits, and {listed(sorted(tops.keys() - named))} are not"
     elif len(inner) > 1 and sum(n > 1 for n in inner.values()) > len(inner) / 2:

@@ -60,7 +60,7 @@ class Hub:
         if wanted and any(s.split == wanted for s in splits):
             splits = [s for s in splits if s.split == wanted]
         root = options.get("root") or (_hub_cache() if folder is None else str(folder.absolute()))
-        return build_dataset(FileTable(splits, root), options, name.rsplit("/", 1)[-1], canonical, repr(name))
+        return build_dataset(FileTable(splits, root), options, name.rsplit("/", 1)[-1], canonical, repr(name), folder)
 
     def status(self, settings: Settings) -> tuple[str, str]:
         """A form of reference, not a set."""

@@ -133,7 +133,6 @@ def encode_labels(
             given = {row: cell for row, cell in given.items() if numbers[cell] != -1}
     if not given:
         raise EmptyDataError(f"{where} holds no labels: all {len(cells)} rows are empty.")
-    notes: list[str] = []
     places: Mapping[Any, int] | range
     if names is None:
         ordered = sorted(set(given.values()), key=lambda cell: (numbers[cell] if numeric else 0, str(cell)))
@@ -144,13 +143,13 @@ def encode_labels(
                 "Name the label column with label=NAME.",
             )
         names, places = tuple(map(str, ordered)), {value: k for k, value in enumerate(ordered)}
-        notes = _look_alikes(names)
     else:
         whole = all(isinstance(cell, int) for cell in given.values())
         places = range(len(names)) if whole else {name: k for k, name in enumerate(names)}
         _refuse_outside(given, places, names, where)
     codes = np.full(len(cells), -1, np.int64)
     codes[list(given)] = [places[cell] for cell in given.values()]
+    notes = look_alikes(names)
     gone = np.flatnonzero(codes < 0)
     if len(gone):
         written = list(dict.fromkeys(repr(cells[row]) for row in gone))
@@ -208,7 +207,8 @@ def _refuse_outside(
             raise LabelError(f"{where}: {given[row]!r} in row {row} is the name of two classes.", "Use class numbers.")
 
 
-def _look_alikes(names: tuple[str, ...]) -> list[str]:
+def look_alikes(names: Sequence[str]) -> list[str]:
+    """A note on each two class names that are likely one class."""
     seen: dict[Any, str] = {}
     alike = [" ".join(name.casefold().split()) if (number := number_of(name)) is None else number for name in names]
     twins = [(seen.setdefault(key, name), name) for key, name in zip(alike, names, strict=True)]

@@ -148,6 +148,8 @@ def csv_form(path: Path, options: Mapping[str, str]) -> CsvForm:
     if delimiter is not None and len(delimiter) != 1:
         raise UsageError(f"delimiter {delimiter!r} is not one character.")
     raw = _unpacked(path, _SAMPLED_BYTES)
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")) and encoding == "utf8":
+        raise _not_utf8(path, encoding, "utf-16")
     try:
         text = raw.decode(encoding, "replace").removeprefix("\ufeff")
     except LookupError as error:
@@ -178,9 +180,9 @@ def _rows(text: str, delimiter: str) -> list[list[str]]:
         return []  # whoever reads the table says what is wrong
 
 
-def _not_utf8(path: Path, encoding: str) -> UnreadableError:
+def _not_utf8(path: Path, encoding: str, likely: str = "latin-1") -> UnreadableError:
     return UnreadableError(
-        f"{str(path)!r} is not text in encoding {encoding!r}.", "Name its encoding, for example ?encoding=latin-1."
+        f"{str(path)!r} is not text in encoding {encoding!r}.", f"Name its encoding, for example ?encoding={likely}."
     )
 
 

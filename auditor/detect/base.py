@@ -149,7 +149,7 @@ class Evidence:
                 raise DataError(f"embeddings of shape {embeddings.shape} for {n} items.")
             bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
             if len(bad):
-                raise DataError(f"embedding of item {self.ids[bad[0]]!r} (row {bad[0]}) is not finite.")
+                raise DataError(f"embedding of item {str(self.ids[bad[0]])!r} (row {bad[0]}) is not finite.")
         if self.dynamics is not None and len(self.dynamics) != n:
             raise DataError(f"dynamics of {len(self.dynamics)} items for {n} items.")
         for name in ("embedding_folds", "duplicate_groups"):
@@ -334,7 +334,7 @@ def _checked_labels(ids: np.ndarray, labels: np.ndarray, n_classes: int) -> np.n
     outside = np.flatnonzero((labels < 0) | (labels >= n_classes))
     if len(outside):
         row = int(outside[0])
-        label = f"label {labels[row]} of item {ids[row]!r} (row {row})"
+        label = f"label {labels[row]} of item {str(ids[row])!r} (row {row})"
         raise LabelError(f"{label} is outside the {n_classes} classes; {len(outside)} such labels.")
     # Not `np.unique`, which hashes: 3 s for a million row numbers that lie in order.
     in_order = np.sort(np.asarray(ids), kind="stable")

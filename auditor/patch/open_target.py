@@ -126,6 +126,11 @@ def _spelling(table: MemoryTable, label: str, options: Mapping[str, str]) -> Cal
     return str
 
 
+def _images(opening: Opening) -> ColumnSource | None:
+    source = opening.dataset.source if isinstance(opening.dataset, ImageDataset) else None
+    return source if isinstance(source, ColumnSource) else None
+
+
 def _remembered(opening: Opening, name: str) -> dict[str, Any] | None:
     """What a copy remembers of its file `name`."""
     return None if opening.state is None else opening.state.extra.get("files", {}).get(name)
@@ -146,8 +151,8 @@ def _target(
 def _named(opening: Opening) -> Target:
     """CIFAR-10 and CIFAKE: image columns; one file per split in the order of the items."""
     dataset, reference = opening.dataset, opening.reference
-    source = dataset.source if isinstance(dataset, ImageDataset) else None
-    if not isinstance(source, ColumnSource):
+    source = _images(opening)
+    if source is None:
         return Unwritable(opening, "it lies in another form than parquet files")
     splits = list(dict.fromkeys(dataset.items.splits.tolist()))
     cifar, column = reference.scheme == "cifar10", "class" if reference.scheme == "cifake:class" else "label"
@@ -191,7 +196,8 @@ def _hub(opening: Opening) -> Target:
                 name = Path(file.path).relative_to(folder.absolute()).as_posix()
             own = FileTable([SplitFiles(split.split, (file,))])
             value = _spelling(own, roles.label, reference.options)
-            files.append(ParquetRows([file], name, roles.label, value, _remembered(opening, name)))
+            remembered = _remembered(opening, name)
+            files.append(ParquetRows([file], name, roles.label, value, remembered, images=_images(opening)))
     opens = {"scheme": "hf", "path": ".", "options": _pinned(reference.options, roles)}
     return RowTarget(
         opening, roles.label, files, _place(kept, [file for split in splits for file in split.files]), opens
@@ -204,7 +210,7 @@ def _parquet(opening: Opening) -> Target:
     table = FileTable([SplitFiles("all", (file,))])
     roles, kept = _columns(opening, table, repr(str(path)))
     value = _spelling(table, roles.label, opening.reference.options)
-    rows = ParquetRows([file], path.name, roles.label, value, _remembered(opening, path.name))
+    rows = ParquetRows([file], path.name, roles.label, value, _remembered(opening, path.name), images=_images(opening))
     opens = _opens(opening.reference, roles)
     return RowTarget(opening, roles.label, [rows], _place(kept, [file]), opens)
 

@@ -13,7 +13,7 @@ import numpy as np
 from auditor.core.errors import DataError
 from auditor.core.files import atomic_path, reading
 from auditor.data.columns import read_rows, schema_of
-from auditor.data.sources import ColumnFile
+from auditor.data.sources import ColumnFile, ColumnSource
 from auditor.patch.rows import FilePlan, RowFile, merge_rows
 
 #: Metadata key of the Hub's description of the columns.
@@ -52,6 +52,9 @@ class ParquetRows(RowFile):
     order : int64 array, optional
         Rows of the sources in the order to write; default as they are.
     added : AddedColumn, optional
+    images : ColumnSource, optional
+        Images of the rows. Those that the sources only name by their path are stored in what is written: the paths
+        lead to where the source lies.
     """
 
     sources: Sequence[ColumnFile]
@@ -61,6 +64,7 @@ class ParquetRows(RowFile):
     state_extra: dict[str, Any] | None = None
     order: np.ndarray | None = None
     added: AddedColumn | None = None
+    images: ColumnSource | None = None
 
     def __post_init__(self) -> None:
         self.n = sum(s.rows for s in self.sources)
@@ -73,8 +77,20 @@ class ParquetRows(RowFile):
 
     def unchanged(self, plan: FilePlan) -> Path | None:
         single = len(self.sources) == 1 and self.sources[0].is_parquet and self.order is None and self.added is None
-        same = single and plan.nothing and not plan.multi_anywhere and not self._had_multi
+        same = single and plan.nothing and not plan.multi_anywhere and not self._had_multi and not self._names_images
         return Path(self.sources[0].path) if same else None
+
+    @property
+    def _names_images(self) -> bool:
+        """Whether the one parquet file may name images that it does not hold."""
+        import pyarrow.parquet as pq
+
+        if self.images is None:
+            return False
+        meta = pq.ParquetFile(self.sources[0].path).metadata
+        chunks = (meta.row_group(g).column(c) for g in range(meta.num_row_groups) for c in range(meta.num_columns))
+        stored = [c.statistics for c in chunks if c.path_in_schema == f"{self.images.column}.bytes"]
+        return any(stats is None or not stats.has_null_count or stats.null_count for stats in stored)
 
     def extra(self) -> dict[str, Any]:
         """The Hub's description before any patch; adding a column changes it."""
@@ -110,6 +126,8 @@ class ParquetRows(RowFile):
         import pyarrow as pa
 
         table = pa.concat_tables([read_rows(source) for source in self.sources])
+        if self.images is not None:
+            table = _with_images(table, ColumnSource(self.sources, self.images.column, root=self.images.root))
         if self.order is not None:
             table = _ordered(table, self.order)
         return table if self.added is None else _with_added(table, self.column, self.added, self.added.codes)
@@ -142,6 +160,30 @@ class ParquetRows(RowFile):
         lists = [list(plan.multi[k]) if k in plan.multi else None for k in range(table.num_rows)]
         table = table.append_column(name, pa.array(lists, type=pa.list_(pa.string())))
         return _described(table, name, {"feature": {"dtype": "string", "_type": "Value"}, "_type": "List"})
+
+
+def _with_images(table: Any, source: ColumnSource) -> Any:
+    """The table with the bytes of the images that it only names, where they can be read."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    at = table.schema.get_field_index(source.column)
+    column = table.column(at)
+    if not pa.types.is_struct(column.type):
+        return table
+    chunks, start = [], 0
+    for chunk in column.chunks:
+        stored = pc.struct_field(chunk, "bytes")
+        absent = np.flatnonzero(stored.is_null().to_numpy(zero_copy_only=False))
+        named = {int(absent[k]): content for k, content in source.read(start + absent) if isinstance(content, bytes)}
+        if named:
+            mask = np.isin(np.arange(len(chunk)), list(named))
+            stored = pc.replace_with_mask(stored, mask, pa.array([named[row] for row in sorted(named)], stored.type))
+            parts = [stored if f.name == "bytes" else pc.struct_field(chunk, f.name) for f in column.type]
+            chunk = pa.StructArray.from_arrays(parts, fields=list(column.type), mask=chunk.is_null())
+        chunks.append(chunk)
+        start += len(chunk)
+    return table.set_column(at, table.schema.field(at), pa.chunked_array(chunks, column.type))
 
 
 def _with_added(table: Any, column: str, added: AddedColumn, codes: np.ndarray) -> Any:

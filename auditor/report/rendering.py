@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from numbers import Number
 from typing import Any, Final
 
 from markupsafe import Markup
 
 from auditor.core.escaping import markdown_text, printable
-from auditor.report.markdown import ABSENT, cell, interval, number, percent, table
+from auditor.report.markdown import ABSENT, interval, number, percent, table
 
 
 def _table(text: str) -> str:
-    """`auditor.report.markdown.table` of lines ``a | b``, the header first; a pipe in a cell is escaped by ``cell``."""
+    """`auditor.report.markdown.table` of lines ``a | b``, the header first; pipes in values are escaped."""
     header, *rows = ([part.strip() for part in re.split(r"(?<!\\)\|", line)] for line in text.split("\n") if line)
     return "\n".join([*table(header, rows), ""])
 
 
+def _printable(value: object) -> str:
+    return printable(str(value))
+
+
 def _text(value: object) -> Markup:
-    """`markdown_text` of any value."""
     return Markup(markdown_text(ABSENT if value is None else str(value)))
 
 
@@ -30,8 +34,13 @@ def _code(text: str) -> Markup:
     return Markup(f"{fence}{space}{printable(text)}{space}{fence}")
 
 
-#: What is done to every text of a template's values, by the kind of the template; HTML is escaped besides.
-_SHOWN: Final[dict[str, Callable[[str], str]]] = {"html": printable, "txt": printable, "md": _text}
+def own_markdown(show: Callable[..., str]) -> Callable[..., Markup]:
+    """`show`, whose text is Markdown of our own, as figures are, and is not escaped."""
+    return lambda *values, **options: Markup(show(*values, **options))
+
+
+#: What is done to everything a template shows, by the kind of the template; HTML is escaped besides.
+_SHOWN: Final[dict[str, Callable[[object], str]]] = {"html": _printable, "txt": _printable, "md": _text}
 
 _FILTERS: Final[dict[str, Callable[..., str]]] = {
     "thousands": lambda n: "-" if n is None else f"{n:,}",
@@ -39,12 +48,10 @@ _FILTERS: Final[dict[str, Callable[..., str]]] = {
     "p": lambda x: "-" if x is None else "< 0.001" if x < 0.001 else f"{x:.3f}",
     "span": lambda x, digits=2: "-" if x is None else f"{100 * x[0]:.{digits}f} to {100 * x[1]:.{digits}f}",
     "signed": lambda n: "0" if n == 0 else f"{n:+d}".replace("-", "−"),
-    "cell": cell,
     "code": _code,
-    "text": _text,
-    "number": number,
-    "percent": percent,
-    "interval": interval,
+    "number": own_markdown(number),
+    "percent": own_markdown(percent),
+    "interval": own_markdown(interval),
     "table": _table,
 }
 
@@ -52,17 +59,20 @@ _FILTERS: Final[dict[str, Callable[..., str]]] = {
 def render(name: str, package: str = "auditor.report", **values: Any) -> str:
     """Text of a template in ``templates/`` of `package`; an unknown name in it is an error.
 
-    Texts of its values are escaped for what its name says it is: HTML, Markdown or lines of a terminal. The
-    laboratory's templates build their Markdown from parts, so there ``text`` marks what the data brings.
+    Everything it shows is escaped for what its name says it is: HTML, Markdown or lines of a terminal, but for what
+    it marks as ``safe`` and what comes as `Markup`.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
 
     kind = name.split(".")[-2]
-    shown = str if kind == "md" and package != "auditor.report" else _SHOWN[kind]
+
+    def shown(value: Any) -> Any:
+        return value if isinstance(value, Markup | Undefined | Number) else _SHOWN[kind](value)
+
     environment = Environment(
         loader=PackageLoader(package),
-        autoescape=kind == "html",
-        finalize=lambda value: shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
+        autoescape=kind != "txt",  # in Markdown, too, macros then give what is escaped once
+        finalize=shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -91,6 +91,8 @@ def choose_trainer(
         If the trainer cannot read this kind of data, or for an unknown device.
     MissingExtraError, OfflineError
         If the trainer's library or weights are not here.
+    UnsafeFileError
+        If packaged weights, which ``"auto"`` would take, are not the published ones.
     """
     reason = "named by the caller"
     if name == "auto":
@@ -189,7 +191,7 @@ def _pick(kind: str, n_items: int, image_shape: tuple[int, int] | None, device: 
         return "boosting", "table data: gradient boosting takes numbers, categories and missing values as they are"
     if kind == "text":
         size = f"text data, {n_items:,} to train on"
-        if budget == "standard" and encoders.missing(_ENCODER["sentence"]) is None:
+        if budget == "standard" and encoders.lacking(_ENCODER["sentence"]) is None:
             from auditor.train.device import choose_device
 
             if n_items <= MOST_SENTENCES_ON_CPU or choose_device(device) == "cuda":
@@ -206,7 +208,7 @@ def _pick(kind: str, n_items: int, image_shape: tuple[int, int] | None, device: 
     from auditor.train.device import choose_device
 
     device = choose_device(device)
-    few, encoder_here = n_items < FEWEST_FOR_NETWORK, encoders.missing(_ENCODER["frozen"]) is None
+    few, encoder_here = n_items < FEWEST_FOR_NETWORK, encoders.lacking(_ENCODER["frozen"]) is None
     if few and encoder_here:
         return "frozen", f"{size}: too few for a network from scratch; pretrained features with a linear head"
     if side > LARGE_SIDE and encoder_here:

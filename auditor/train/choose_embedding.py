@@ -9,7 +9,7 @@ import numpy as np
 from auditor.core.errors import UsageError
 from auditor.train.base import Trainer
 from auditor.train.embeddings import moments
-from auditor.train.encoders import Encoder, encoder_kind, make_encoder, missing
+from auditor.train.encoders import Encoder, encoder_kind, lacking, make_encoder
 from auditor.train.frozen import FrozenTrainer
 
 LOG_PROBABILITIES = "log-probabilities"
@@ -61,6 +61,8 @@ def choose_embedding(asked: str | None, kind: str, trainer: Trainer | None, budg
         No such encoder, or it reads other data.
     MissingExtraError, OfflineError
         Its library or weights are not here.
+    UnsafeFileError
+        Its packaged weights are not the published ones.
     """
     if asked == "none":
         return Embedding(None, "not wanted")
@@ -72,9 +74,9 @@ def choose_embedding(asked: str | None, kind: str, trainer: Trainer | None, budg
         return Embedding(LOG_PROBABILITIES, "asked for")
     if asked == "auto":
         name = None if trainer is None else PACKAGED.get(kind)
-        lacking = f"no encoder reads {kind} here" if name is None else missing(name)
-        if name is None or lacking is not None:
-            return Embedding(LOG_PROBABILITIES, f"the model's probabilities, because {lacking}")
+        obstacle = f"no encoder reads {kind} here" if name is None else lacking(name)
+        if name is None or obstacle is not None:
+            return Embedding(LOG_PROBABILITIES, f"the model's probabilities, because {obstacle}")
         return Embedding(name, f"packaged encoder for {kind} data", FrozenTrainer.from_budget(budget, name).size)
     if trainer is None:
         raise UsageError(

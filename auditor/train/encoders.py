@@ -6,6 +6,7 @@ Nothing here is imported at start-up; torch and the model libraries are imported
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,15 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from auditor.core.errors import AuditorError, OfflineError, UnknownNameError, UnsafeFileError, UsageError, require
+from auditor.core.errors import (
+    AuditorError,
+    OfflineError,
+    ResourceError,
+    UnknownNameError,
+    UnsafeFileError,
+    UsageError,
+    require,
+)
 from auditor.core.hashing import hash_bytes
 from auditor.core.registry import Registry
 
@@ -103,6 +112,21 @@ def missing(name: str) -> str | None:
     except AuditorError as error:
         return f"{error.what} {error.way_out or ''}".strip()
     return None
+
+
+def lacking(name: str) -> str | None:
+    """As `missing`, for whoever would choose something else in its stead.
+
+    Raises
+    ------
+    UnsafeFileError
+        If its weights are not the published ones, which another choice would hide.
+    """
+    reason = missing(name)
+    if reason is not None:
+        with suppress(ResourceError, UsageError):
+            make_encoder(name).recipe()
+    return reason
 
 
 def weights_identity(path: Path) -> str:

@@ -172,10 +172,13 @@ class AccessGuard:
         from starlette.requests import HTTPConnection
         from starlette.responses import PlainTextResponse
 
+        port = _port(HTTPConnection(scope))
+        scope = {**scope, "headers": [_received(pair, port) for pair in scope["headers"]]}
+
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                kept = [pair for pair in message["headers"] if pair[0].lower() not in _REPLACED]
-                message = {**message, "headers": [*kept, *_RAW_HEADERS]}
+                headers = [_sent(pair, port) for pair in message["headers"] if pair[0].lower() not in _REPLACED]
+                message = {**message, "headers": [*headers, *_RAW_HEADERS]}
             await send(message)
 
         answer = self._answer(HTTPConnection(scope))
@@ -207,8 +210,7 @@ class AccessGuard:
             return None if user is not None and is_allowed(user, config.allowed) else "log in first"
         if config.insecure or path == _HEALTH:
             return None
-        # Browsers send the cookies of a host to all its ports.
-        cookie = f"auditor_review_{host[1] or 80}"
+        cookie = f"auditor_review_{_port(connection)}"
         if connection.scope["type"] == "http" and _same(connection.query_params.get("token"), config.token):
             return _without_token(connection, cookie)
         return None if _same(connection.cookies.get(cookie), session_key()) else _NEEDS_TOKEN
@@ -221,6 +223,35 @@ def _without_token(connection: HTTPConnection, cookie: str) -> Response:
     answer = RedirectResponse(connection.url.remove_query_params("token"), status_code=303)
     answer.set_cookie(cookie, session_key(), httponly=True, samesite="lax", secure=connection.url.scheme == "https")
     return answer
+
+
+#: Streamlit's cookies of a login, whole or in pieces, and of one that is under way.
+_LOGIN_COOKIE: Final = re.compile(rb"_streamlit_(user|session)")
+
+
+def _port(connection: HTTPConnection) -> int:
+    """Where the browser found this server. It sends the cookies of a host to all ports of it, so theirs have it in
+    their names: a login at one server would end those at its neighbours."""
+    return _host(f"//{connection.headers.get('host', '')}")[1] or 80
+
+
+def _received(header: tuple[bytes, bytes], port: int) -> tuple[bytes, bytes]:
+    """A header of a request, in which Streamlit finds the login cookies of this port and of no other."""
+    if header[0] != b"cookie":
+        return header
+    cookies = [cookie.strip() for cookie in header[1].split(b";")]
+    own = b"auditor_%d" % port
+    return b"cookie", b"; ".join(
+        cookie.removeprefix(own) if _LOGIN_COOKIE.match(cookie, len(own)) and cookie.startswith(own) else cookie
+        for cookie in cookies
+        if not _LOGIN_COOKIE.match(cookie)
+    )
+
+
+def _sent(header: tuple[bytes, bytes], port: int) -> tuple[bytes, bytes]:
+    """A header of an answer, in which a login cookie is named after the port."""
+    named = header[0].lower() == b"set-cookie" and _LOGIN_COOKIE.match(header[1])
+    return (header[0], b"auditor_%d" % port + header[1]) if named else header
 
 
 def _host(address: str) -> tuple[str | None, int | None]:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from auditor.core.config import Settings
+from auditor.core.config import Settings, load_settings
 from auditor.core.errors import LabelError, UnreadableError, UsageError
 from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME, ImageDataset
 from auditor.data.open import open_dataset
@@ -279,3 +280,20 @@ def test_a_file_in_place_of_the_folder(settings: Settings, tmp_path: Path) -> No
     (tmp_path / "x").write_text("x")
     with pytest.raises(UnreadableError, match="is a file"):
         open_dataset(f"folder://{tmp_path / 'x'}", settings)
+
+
+@pytest.mark.parametrize("names", [("Cat", "cat "), ("CAT", "cat"), ("01", "1")])
+def test_class_folders_that_look_like_one_class_are_said(names: tuple[str, str], tmp_path: Path) -> None:
+    for k, name in enumerate((*names, "dog")):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (4, 4), (k, 0, 0)).save(tmp_path / name / "0.png")
+    assert any("differ in case or blanks only" in note for note in open_dataset(tmp_path, load_settings()).notes)
+
+
+def test_folders_whose_names_all_begin_as_splits_are_asked_about(tmp_path: Path) -> None:
+    for k, name in enumerate(("trainA", "trainB", "testA", "testB")):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (4, 4), (k, 0, 0)).save(tmp_path / name / "0.png")
+    with pytest.raises(LabelError, match="begin as those of splits do"):
+        open_dataset(tmp_path, load_settings())
+    assert len(open_dataset(f"{tmp_path}?layout=classes", load_settings()).class_names) == 4

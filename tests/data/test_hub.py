@@ -277,10 +277,11 @@ def test_every_file_is_read_by_its_own_class_names(
         (NUMBERS, NUMBERS.cast(pa.int32()), None),
         (NUMBERS, NUMBERS.cast(pa.float64()), None),
         (WORDS, WORDS.cast(pa.large_string()), pa.array(TEXTS, pa.large_string())),
+        (WORDS, WORDS.cast(pa.string_view()), pa.array(TEXTS, pa.string_view())),
         (WORDS, WORDS.dictionary_encode(), pa.array(TEXTS).dictionary_encode()),
         (WORDS.dictionary_encode(), WORDS, None),
     ],
-    ids=["int32", "float64", "large_string", "dictionary", "dictionary first"],
+    ids=["int32", "float64", "large_string", "string_view", "dictionary", "dictionary first"],
 )
 def test_shards_of_other_types_are_reconciled(
     first: pa.Array, second: pa.Array, texts: pa.Array | None, settings: Settings, tmp_path: Path

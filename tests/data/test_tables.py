@@ -187,6 +187,7 @@ def test_labels_outside_the_classes(settings: Settings, write: Make) -> None:
         (b"x,y\n1,a\n2\n", "t.csv", UnreadableError, "Expected 2 columns, got 1"),
         (b"x,x,y\n1,1,a\n2,2,b\n", "t.csv", UnreadableError, "'x' occurs more than once"),
         ("x,y\n1,für\n2,b\n".encode("latin-1"), "t.csv", UnreadableError, "encoding"),
+        ("x,y\n1,für\n2,b\n".encode("utf-16"), "t.csv", UnreadableError, "encoding=utf-16"),
         (b"not json\n", "t.jsonl", UnreadableError, "JSON Lines"),
         (b"PAR1 not parquet", "t.parquet", UnreadableError, "parquet"),
     ],

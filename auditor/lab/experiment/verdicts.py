@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auditor.report.markdown import interval
-from auditor.report.rendering import render
+from auditor.report.rendering import own_markdown, render
 from auditor.stats.seeds import mean_interval
 
 
@@ -37,5 +37,6 @@ def verdict(subject: str, other: str, less: Mapping[str, Any]) -> str:
 
 def page(name: str, document: Mapping[str, Any], **values: Any) -> str:
     """The Markdown page of results, by the template of that name in ``auditor/lab/templates``."""
-    text = render(f"{name}.md.jinja", "auditor.lab", r=document, accuracy=accuracy_cell, points=points, **values)
+    figures = {"accuracy": own_markdown(accuracy_cell), "points": own_markdown(points)}
+    text = render(f"{name}.md.jinja", "auditor.lab", r=document, **figures, **values)
     return text.rstrip() + "\n"
