@@ -42,6 +42,7 @@ class VerdictStore:
         self.database = database
         self.clock = clock
         self._facts: dict[str, Any] = {}
+        self._checked = False
 
     @classmethod
     def open(
@@ -109,7 +110,11 @@ class VerdictStore:
         """
         load(self.database, run, plan or QueuePlan(), controls, detections)
         self._facts = {}
+        self._check()
+
+    def _check(self) -> None:
         refuse_damaged(self.database)
+        self._checked = True  # once for each opening: a page of the reviewer reads votes again and again
 
     def verify(self, run: RunTables | None) -> list[str]:
         """What is wrong with the store, one line for each fault: SQLite's own check, items that are not those of
@@ -331,7 +336,8 @@ class VerdictStore:
         RunError
             If events are damaged.
         """
-        refuse_damaged(self.database)
+        if not self._checked:
+            self._check()
         return self.database.read(readout.vote_table)
 
     def audit_stream(self) -> audit_stream.AuditStream:
