@@ -52,7 +52,7 @@ class LabelErrorDetector(BaseEstimator):
     checked_ : bool array (n,)
         Whether the label could be checked: the class has as many items (or groups) as there are stratified folds, and
         the training part of the item's fold holds at least half of the share that the class has in all items. With a
-        splitter of your own it must hold 5 items (or groups) of the class, too. What was not checked is counted in a
+        splitter of your own it must hold 5 items of the class, too. What was not checked is counted in a
         warning, never flagged, and scores ``-inf``.
     not_auditable_ : array
         Classes of which no item was checked.
@@ -150,10 +150,6 @@ class LabelErrorDetector(BaseEstimator):
             )
         n_classes = codes.max() + 1
         probabilities, checked = np.zeros((len(codes), n_classes)), np.zeros(len(codes), bool)
-        # Items of one class and group count once.
-        pairs = np.stack(
-            [codes, np.arange(len(codes)) if groups is None else np.unique(groups, return_inverse=True)[1]]
-        )
         # Stratified folds have at least one. Others may hold out a whole class but for an item that is labelled wrong.
         least = 1 if isinstance(self.cv, int | np.integer) else MIN_PER_CLASS
         for train, test in splits:
@@ -169,9 +165,8 @@ class LabelErrorDetector(BaseEstimator):
             if not checked.any():
                 probabilities = probabilities.astype(predicted.dtype)  # the rules compute in it
             probabilities[np.ix_(test, fitted.classes_)] = predicted
-            units = np.bincount(np.unique(pairs[:, train], axis=1)[0], minlength=n_classes)
-            seen = well_shown(np.bincount(codes[train], minlength=n_classes), np.bincount(codes))
-            checked[test] = (seen & (units >= least))[codes[test]]
+            held = np.bincount(codes[train], minlength=n_classes)
+            checked[test] = (well_shown(held, np.bincount(codes)) & (held >= least))[codes[test]]
         return probabilities, checked
 
     def _splitter(self, groups: Any) -> Any:
