@@ -205,7 +205,7 @@ def _guess_rows(values, top, cuts, whole_row, guesses):  # type: ignore[no-untyp
                 if count == 1 or row[j] > row[guess]:
                     guess = j
                 if count == 2 and whole_row:
-                    guess = np.int64(top[i])
+                    guess = int(top[i])
                     break
         guesses[i] = guess
 
