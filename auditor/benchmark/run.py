@@ -24,6 +24,7 @@ from auditor.benchmark.verdicts.judged import Judged
 from auditor.core.errors import UsageError
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.progress import Progress, SilentProgress
+from auditor.data.labels import listed
 from auditor.stats.intervals import clopper_pearson
 from auditor.stats.ranks import kendall_tau, min_ranks, pair_signs, rank_bounds, spearman, tie_groups
 
@@ -144,7 +145,13 @@ def benchmark(
     environment = {"machine": describe_machine(), "versions": package_versions()}
     spent = {"seconds": round(time.perf_counter() - began, 2)}
     conditions = {**(conditions or {}), "draws": draws, "seed": seed, **environment, **spent}
-    return replace(result, headline=headline(result), caveats=tuple(caveats(result)), conditions=conditions)
+    said: dict[str, list[str]] = {}
+    for prediction in predictions:
+        for note in prediction.notes:
+            said.setdefault(note, []).append(prediction.name)
+    notes = (*result.notes, *(f"{note}: {listed(names, 5)}" for note, names in said.items()))
+    lines, limits = headline(result), tuple(caveats(result))
+    return replace(result, headline=lines, caveats=limits, notes=notes, conditions=conditions)
 
 
 class _Tests:

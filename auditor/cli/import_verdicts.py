@@ -28,7 +28,7 @@ def import_verdicts(
 
     from auditor.cli.console import answer
     from auditor.cli.values import run_named
-    from auditor.core.files import regular_file
+    from auditor.core.reading import regular_file
     from auditor.patch.importing import import_verdicts as work
     from auditor.patch.rules import open_store
 

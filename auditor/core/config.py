@@ -13,10 +13,13 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from auditor.core.errors import ConfigError, MemoryGuardError
+from auditor.core.errors import ConfigError, MemoryGuardError, UnreadableError
+from auditor.core.reading import reading, regular_file
 
 #: Sections of auditor.toml that belong to a command and are validated there.
 COMMAND_SECTIONS = frozenset({"check"})
+#: A configuration file is some hundred bytes; a pyproject.toml some thousand.
+_CONFIG_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def load_settings(
 def config_files(folder: Path) -> Iterator[Path]:
     """Every ``auditor.toml`` and ``pyproject.toml`` in a folder and above it, the nearest first."""
     candidates = (place / name for place in (folder, *folder.parents) for name in ("auditor.toml", "pyproject.toml"))
-    return (path for path in candidates if path.is_file())
+    return (path for path in candidates if path.exists() and not path.is_dir())
 
 
 def auditor_table(path: Path) -> dict[str, Any]:
@@ -109,9 +112,10 @@ def auditor_table(path: Path) -> dict[str, Any]:
         If it cannot be read.
     """
     try:
-        own = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: no text, no TOML, a number of 5,000 digits
-        raise ConfigError(f"cannot read {str(path)!r}: {error}.") from error
+        with reading(path, "TOML") as file:
+            own = tomllib.loads(regular_file(file, _CONFIG_BYTES).read_text(encoding="utf-8"))
+    except UnreadableError as error:
+        raise ConfigError(error.what, error.way_out) from error
     for name in ("tool", "auditor") if path.name == "pyproject.toml" else ():
         own = own.get(name, {})
         if not isinstance(own, dict):

@@ -8,26 +8,19 @@ import math
 import os
 import pickle
 import re
-import stat
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, Any, ClassVar, cast
 
 import numpy as np
 
 from auditor.core.config import check_unpacked
-from auditor.core.errors import (
-    AuditorError,
-    MemoryGuardError,
-    UnreadableError,
-    UnsafeFileError,
-    UsageError,
-    storage_errors,
-)
+from auditor.core.errors import UnreadableError, UnsafeFileError, UsageError, storage_errors
 from auditor.core.hashing import hash_json
+from auditor.core.reading import reading
 
 #: How the names end that files and folders have while they are written.
 TEMPORARY = re.compile(r"\.tmp-(\d+)(?:-\d+)?$")
@@ -140,68 +133,6 @@ def refuse_existing(path: Path, overwrite: bool = False) -> None:
         )
 
 
-def regular_file(path: Path | str, limit: int | None = None) -> Path:
-    """`path`, if a file lies there whose reading ends: no folder, no pipe, no device, at most `limit` bytes.
-
-    Raises
-    ------
-    UnreadableError
-    """
-    path = Path(path)
-    try:
-        status = path.stat()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise UnreadableError(
-            f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.", "Check the path."
-        ) from error
-    if not stat.S_ISREG(status.st_mode):
-        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-        raise UnreadableError(
-            f"{str(path)!r} is {kinds.get(stat.S_IFMT(status.st_mode), 'a device')}, not a regular file.",
-            "Save what it gives in a file first.",
-        )
-    if limit is not None and status.st_size > limit:
-        raise UnreadableError(f"{str(path)!r} has {status.st_size:,} bytes, more than the {limit:,} that are read.")
-    return path
-
-
-@contextmanager
-def reading(path: Path | str, form: str) -> Iterator[Path]:
-    """Parse a file of anybody's: whatever the parser raises is said to be wrong with the file.
-
-    Parameters
-    ----------
-    path : Path or str
-    form : str
-        What it is read as, e.g. ``"JSON"``.
-
-    Raises
-    ------
-    UnreadableError
-        If it is no regular file, cannot be read, or is not what it should be.
-    MemoryGuardError
-        If what it holds does not fit into memory.
-    """
-    path = regular_file(path)
-    with parsing(path, form):
-        yield path
-
-
-@contextmanager
-def parsing(where: Path | str, form: str) -> Iterator[None]:
-    """As `reading`, of bytes that are open already, or lie behind an address."""
-    try:
-        yield
-    except AuditorError:
-        raise
-    except MemoryError as error:
-        raise MemoryGuardError(f"{str(where)!r} needs more memory than there is: {error}.") from error
-    except Exception as error:
-        # Parsers fed damaged bytes raise nearly anything: zlib.error, RecursionError, IndexError, NotImplementedError.
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UnreadableError(f"cannot read {str(where)!r} as {form}: {reason.strip().rstrip('.')}.") from error
-
-
 def read_json(path: Path) -> Any:
     """Read a JSON file; raises `UnreadableError` if it is absent or not JSON."""
     with reading(path, "JSON") as file:
@@ -297,28 +228,114 @@ def refuse_pickle(path: Path | str, head: bytes) -> None:
         )
 
 
+_SETS = (pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET)
+
+
+class _Type:
+    """Stands for a ``numpy.dtype``: NumPy would take any state from a pickle, and a damaged one ends the process."""
+
+    def __init__(self, name: str, *_: Any) -> None:
+        self.name, self.order = name, "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = state[1]
+
+    def made(self) -> np.dtype[Any]:
+        if not re.fullmatch(r"[biufSUO]\d{1,6}", self.name):
+            raise pickle.UnpicklingError(f"an array of {self.name!r}")
+        return np.dtype(self.name).newbyteorder(cast(Any, self.order))
+
+
+class _Array:
+    """Stands for a ``numpy.ndarray``, for the same reason."""
+
+    def __init__(self, *_: Any) -> None:
+        self.shape: tuple[int, ...] = (0,)
+        self.type, self.columns, self.content = _Type("u1"), False, b""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, self.shape, self.type, self.columns, self.content = state
+
+    @classmethod
+    def of_buffer(cls, content: Any, kind: _Type, shape: tuple[int, ...], order: str) -> _Array:
+        array = cls()
+        array.__setstate__((1, shape, kind, order == "F", content))
+        return array
+
+    def made(self, plain: Callable[[Any], Any]) -> np.ndarray:
+        kind = self.type.made()
+        if kind.hasobject:
+            flat = np.empty(len(self.content), object)
+            for k, item in enumerate(self.content):
+                flat[k] = plain(item)
+        else:
+            flat = np.frombuffer(self.content, kind)
+        return flat.reshape(self.shape, order="F" if self.columns else "C")
+
+
 class _ArraysOnly(pickle._Unpickler):  # the one in C makes room for any memo number
     """Resolves the names a pickled array needs, and no others: a file with a payload in its place does nothing."""
 
-    # The functions have moved between NumPy versions; an array says how it would be rebuilt.
-    _rebuild = np.empty(0, np.uint8).__reduce__()[0]
-    _from_buffer = np.empty(0, np.uint8).__reduce_ex__(5)[0]
+    # The functions have moved between NumPy versions.
     _allowed: ClassVar[dict[tuple[str, str], Any]] = {
-        ("numpy.core.multiarray", "_reconstruct"): _rebuild,
-        ("numpy._core.multiarray", "_reconstruct"): _rebuild,
-        ("numpy.core.numeric", "_frombuffer"): _from_buffer,
-        ("numpy._core.numeric", "_frombuffer"): _from_buffer,
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): np.dtype,
+        ("numpy.core.multiarray", "_reconstruct"): _Array,
+        ("numpy._core.multiarray", "_reconstruct"): _Array,
+        ("numpy.core.numeric", "_frombuffer"): _Array.of_buffer,
+        ("numpy._core.numeric", "_frombuffer"): _Array.of_buffer,
+        ("numpy", "ndarray"): None,
+        ("numpy", "dtype"): _Type,
         ("_codecs", "encode"): lambda text, encoding="latin1": text.encode(
             "latin1" if encoding == "latin1" else "utf-8"
         ),
     }
 
+    stack: list[Any]  # of the pickle machine, as are `append` and `pop_mark`
+    append: Callable[[Any], None]
+    pop_mark: Callable[[], list[Any]]
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._allowed:
             raise _AsksForMore(f"it asks for {module}.{name}")
         return self._allowed[module, name]
+
+    def load_build(self) -> None:
+        state, of = self.stack.pop(), self.stack[-1]
+        if not isinstance(of, _Array | _Type):
+            raise pickle.UnpicklingError(f"a state for {type(of).__name__}")
+        of.__setstate__(state)
+
+    def load_items(self) -> None:
+        pairs = self.pop_mark()
+        _fill(self.stack[-1], pairs)
+
+    def load_item(self) -> None:
+        pair = [self.stack.pop() for _ in range(2)][::-1]
+        _fill(self.stack[-1], pair)
+
+    def load_dictionary(self) -> None:
+        pairs = self.pop_mark()  # which makes another stack
+        self.append(_fill({}, pairs))
+
+    #: No sets, no objects made without a call, no other state.
+    dispatch: ClassVar[dict[int, Any]] = {
+        code: load
+        for code, load in pickle._Unpickler.dispatch.items()
+        if bytes([code]) not in (*_SETS, pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.OBJ, pickle.INST)
+    } | {
+        pickle.BUILD[0]: load_build,
+        pickle.SETITEMS[0]: load_items,
+        pickle.SETITEM[0]: load_item,
+        pickle.DICT[0]: load_dictionary,
+    }
+
+
+def _fill(target: Any, pairs: list[Any]) -> Any:
+    """Put pairs into a dictionary; the hash of a tuple of tuples of tuples may take for ever."""
+    keys = pairs[::2]
+    if type(target) is not dict or not all(isinstance(key, str | bytes | int) for key in keys):
+        raise pickle.UnpicklingError("a dictionary of other keys than texts and numbers")
+    target.update(zip(keys, pairs[1::2], strict=True))
+    return target
 
 
 class _AsksForMore(pickle.UnpicklingError):
@@ -336,7 +353,7 @@ def unpickle_arrays(raw: bytes, where: str, encoding: str = "ASCII") -> Any:
         If it is damaged.
     """
     try:
-        return _ArraysOnly(io.BytesIO(raw), encoding=encoding).load()
+        return _made(_ArraysOnly(io.BytesIO(raw), encoding=encoding).load(), len(raw))
     except _AsksForMore as error:
         raise UnsafeFileError(
             f"{where} holds Python objects other than arrays ({error}), which could run code; it was not loaded.",
@@ -344,3 +361,31 @@ def unpickle_arrays(raw: bytes, where: str, encoding: str = "ASCII") -> Any:
         ) from error
     except Exception as error:  # damaged pickles raise nearly anything
         raise UnreadableError(f"{where} is damaged: {error}.", "Fetch it again.") from error
+
+
+def _made(value: Any, most: int) -> Any:
+    """`value` with the arrays that stand in it made, if it is a tree of at most `most` values.
+
+    Raises
+    ------
+    UnpicklingError
+        A few bytes may refer to one list again and again, and in it to another.
+    """
+    left = most
+
+    def plain(value: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise pickle.UnpicklingError("it holds more values than bytes")
+        if isinstance(value, _Array):
+            return value.made(plain)
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(map(plain, value))
+        if isinstance(value, bool | int | float | complex | str | bytes | bytearray | None):
+            return value
+        raise pickle.UnpicklingError(f"it holds a {type(value).__name__}")
+
+    return plain(value)

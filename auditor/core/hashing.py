@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from auditor.core.reading import regular_file
+
 
 def hash_bytes(data: bytes) -> str:
     """``sha256:<hex>`` of raw bytes."""
@@ -17,8 +19,8 @@ def hash_bytes(data: bytes) -> str:
 
 
 def hash_file(path: Path) -> str:
-    """``sha256:<hex>`` of a file's bytes."""
-    with open(path, "rb") as handle:
+    """``sha256:<hex>`` of a file's bytes. Errors as `regular_file`."""
+    with open(regular_file(path), "rb") as handle:
         return "sha256:" + hashlib.file_digest(handle, "sha256").hexdigest()
 
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import MissingExtraError, OfflineError, UnreadableError
-from auditor.core.files import regular_file, unpickle_arrays
+from auditor.core.files import unpickle_arrays
+from auditor.core.reading import regular_file
 from auditor.data.base import ItemTable
 from auditor.data.columns import parquet_file, read_column, schema_of
 from auditor.data.hub import remote_splits

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.core.errors import LabelError, UsageError
-from auditor.core.files import reading
+from auditor.core.reading import reading
 from auditor.data.labels import is_missing, listed
 from auditor.data.sources import ColumnFile, ColumnSource, Source, read_parquet
 
@@ -85,7 +85,7 @@ class FileTable(MemoryTable):
 
     def __init__(self, files: Sequence[SplitFiles], root: str | None = None) -> None:
         self._files, self._root = [file for split in files for file in split.files], root
-        self._own = [_features_in(file) for file in self._files]
+        self._own = [features_in(file) for file in self._files]
         types: dict[str, str] = {}
         classes: dict[str, dict[str, None]] = {}
         for own in self._own:
@@ -193,7 +193,8 @@ def features_of(schema: Any) -> Features:
     return Features(types, classes, frozenset(c for c in pandas.get("index_columns", ()) if isinstance(c, str)))
 
 
-def _features_in(file: ColumnFile) -> Features:
+def features_in(file: ColumnFile) -> Features:
+    """What the columns of a file are, as it says itself."""
     with reading(file.path, "the Hub's description of its columns"):
         return features_of(schema_of(file))
 
@@ -257,7 +258,7 @@ def read_column(files: Sequence[ColumnFile], column: str, class_names: Sequence[
             with reading(file.path, "a column of texts"):
                 part.validate(full=True)  # parquet does not look whether they are UTF-8
         if class_names:
-            own = _features_in(file).classes.get(column, class_names)
+            own = features_in(file).classes.get(column, class_names)
             part = _positions(part, own, class_names, f"column {column!r} of {file.path!r}")
         parts.append(part)
     types = {part.type: file for part, file in zip(parts, files, strict=True)}

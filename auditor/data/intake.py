@@ -18,7 +18,8 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import EmptyDataError, LabelError, ProbabilityError, UsageError
-from auditor.core.files import load_npy, load_npz, reading
+from auditor.core.files import load_npy, load_npz
+from auditor.core.reading import reading
 from auditor.data.base import FormOfReference, ItemTable
 from auditor.data.class_order import check_class_order
 from auditor.data.kinds import ProbabilityDataset
@@ -41,6 +42,8 @@ ROW_NAME_KEYS = (
 _NOTED = 1e-5
 _BLOCK_BYTES = 64 << 20
 CLASS_NAME_KEYS = ("class_names", "classes")
+#: Highest label that is taken for a class where no class has a name.
+_MOST_CLASSES = 1 << 20
 _TEXT_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
 
@@ -347,8 +350,15 @@ def encode_supplied(
     if class_names is None:
         numbers = {number_of(cell) for cell in cells if not is_missing(cell)}
         if None not in numbers and numbers != {-1, 1}:  # -1 and 1 are two classes, in this order
-            whole = [int(number) for number in numbers if number is not None and abs(number) < 1 << 31]
-            class_names = tuple(map(str, range(n_classes or max(whole, default=0) + 1)))
+            highest = max(
+                (int(number) for number in numbers if number is not None and abs(number) < 1 << 31), default=0
+            )
+            if n_classes is None and highest > _MOST_CLASSES:
+                raise LabelError(
+                    f"{where} hold the number {highest:,}: ids or measurements, not classes.",
+                    "If it is a class, name the classes (--class-names).",
+                )
+            class_names = tuple(map(str, range(n_classes or highest + 1)))
     encoded = encode_labels(cells, class_names, where)
     if n_classes is not None and len(encoded.names) != n_classes:
         raise LabelError(

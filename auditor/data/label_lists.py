@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from auditor.core.errors import DataError, UnreadableError
-from auditor.core.files import load_npy, read_json, reading, unpickle_arrays
+from auditor.core.files import load_npy, read_json, unpickle_arrays
+from auditor.core.reading import reading
 
 
 def holds_objects(path: Path) -> bool:

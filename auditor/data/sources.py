@@ -17,7 +17,7 @@ import numpy as np
 
 from auditor.core.config import check_unpacked, file_limit
 from auditor.core.errors import AuditorError, UnreadableError
-from auditor.core.files import reading, regular_file
+from auditor.core.reading import reading, regular_file
 
 #: Image files beyond this are not read: no image of `auditor.data.decode.MAX_PIXELS` pixels is larger.
 MAX_IMAGE_BYTES = 1 << 30

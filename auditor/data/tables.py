@@ -14,7 +14,7 @@ from typing import Any
 
 from auditor.core.config import check_unpacked
 from auditor.core.errors import EmptyDataError, LabelError, UnreadableError, UsageError
-from auditor.core.files import reading, regular_file
+from auditor.core.reading import reading, regular_file
 from auditor.data.columns import parquet_file, read_rows
 
 #: CSV columns of these names, and labels, are kept as text: an id "0007" must not become 7, nor a class 1E5 100000.
@@ -68,6 +68,8 @@ def read_table(path: Path, strings: Sequence[str] = (), **options: str) -> Any:
         raise EmptyDataError(f"{str(path)!r} has no rows.")
     with reading(path, "a table"):
         names = table.column_names  # decoded only now
+        if suffix == ".parquet":
+            table.validate(full=True)  # Arrow does not look whether texts are UTF-8
     if repeated := sorted(name for name in names if names.count(name) > 1):
         raise UnreadableError(f"{str(path)!r}: column name {repeated[0]!r} occurs more than once.")
     return table

@@ -14,7 +14,8 @@ from typing import IO, Any, cast
 import numpy as np
 
 from auditor.core.errors import ProbabilityError, UnreadableError, UnsafeFileError, require
-from auditor.core.files import load_npz, parsing, reading, refuse_pickle, regular_file
+from auditor.core.files import load_npz, refuse_pickle
+from auditor.core.reading import parsing, reading, regular_file
 from auditor.engine.sources import ArraySource, PerThread, ProbabilitySource, ThreadBuffers
 from auditor.engine.validate import check_form
 
@@ -224,11 +225,11 @@ class ZarrSource:
             import zarr
 
             with parsing(self._path, "zarr"):
-                opened = zarr.open(self._path, mode="r")
-            if not hasattr(opened, "chunks"):
-                if MEMBER not in opened:
+                opened: Any = zarr.open(self._path, mode="r")
+                if isinstance(opened, zarr.Group):
+                    opened = opened.get(MEMBER)
+                if not isinstance(opened, zarr.Array):
                     raise UnreadableError(f"the zarr group {self._path!r} has no array {MEMBER!r}.")
-                opened = opened[MEMBER]
             self._array = opened
         return self._array
 

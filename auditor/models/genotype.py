@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from auditor.core.errors import UnreadableError
 from auditor.core.files import read_json, write_json
+from auditor.core.hashing import hash_file
 
 SCHEMA = "auditor.genotype/1"
 
@@ -294,7 +295,4 @@ def file_hash(path: Path | str) -> str:
     UnreadableError
         If it is absent.
     """
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError as error:
-        raise UnreadableError(f"cannot read the genotype {str(path)!r}: {error}.") from error
+    return hash_file(Path(path)).removeprefix("sha256:")

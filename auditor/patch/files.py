@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from auditor.core.errors import DataError, EmptyDataError, UnreadableError
-from auditor.core.files import atomic_path, regular_file, write_text
+from auditor.core.files import atomic_path, write_text
+from auditor.core.reading import regular_file
 from auditor.patch.records import (
     Patch,
     check_patch,

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from auditor.core.errors import DataError
-from auditor.core.files import atomic_path, reading
+from auditor.core.files import atomic_path
+from auditor.core.reading import reading
 from auditor.data.columns import read_rows, schema_of
 from auditor.data.sources import ColumnFile, ColumnSource
 from auditor.patch.rows import FilePlan, RowFile, merge_rows

@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from auditor.core.errors import DataError
-from auditor.core.files import load_npy, parsing, regular_file
+from auditor.core.files import load_npy
+from auditor.core.reading import parsing, regular_file
 from auditor.patch.copies import ASIDE
 from auditor.patch.target import Edit, Opening, Target, write_multi_file
 from auditor.runs.tables import write_array

@@ -27,7 +27,7 @@ def reference_part(dataset: Dataset) -> str | None:
     splits = list(dict.fromkeys(map(str, dataset.items.splits)))
     if len(splits) < 2:
         return None
-    return next((s for s in splits if s.lower().startswith("train")), splits[0])
+    return min(splits, key=lambda s: (s.lower() != "train", not s.lower().startswith("train")))
 
 
 def make_subject(

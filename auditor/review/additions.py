@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from auditor.core.errors import DataError, UnreadableError
 from auditor.core.escaping import csv_rows
-from auditor.core.files import reading
+from auditor.core.reading import reading
 from auditor.review import schema
 from auditor.review.database import is_sqlite, upsert
 from auditor.review.events import chunked

@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 
 from auditor.core.errors import MissingExtraError, ResourceError, RunError, StorageError, UsageError, storage_errors
-from auditor.core.files import regular_file, sync_to_disk
+from auditor.core.files import sync_to_disk
+from auditor.core.reading import regular_file
 from auditor.review import schema
 from auditor.review.log import log_of, lost_pages
 from auditor.review.vocabulary import REVIEW_FILE

@@ -32,6 +32,10 @@ _IMDB: Final = {"Negative": 0, "Positive": 1}
 _ILSVRC = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
 
 
+#: People who judge one item; in the published files five.
+_MOST_VOTES = 1_000
+
+
 @dataclass(frozen=True)
 class PublishedItem:
     """One judged item.
@@ -95,12 +99,12 @@ def parse_published(value: Any, where: str = "the verdicts") -> list[PublishedIt
 def _parse_item(value: Any, where: str) -> PublishedItem:
     votes = value.get("mturk") if isinstance(value, dict) else None
     if not isinstance(votes, dict) or not all(_is_count(count) for count in votes.values()):
-        raise DataError(f"{where}: no votes ('mturk') that are whole numbers.")
+        raise DataError(f"{where}: no votes ('mturk') that are whole numbers from 0 to {_MOST_VOTES:,}.")
     where = f"{where} (id {value.get('id')!r})"
     keys = set(votes)
     common: dict[str, Any] = {"id": value.get("id"), "url": str(value.get("url", ""))}
-    if isinstance(common["id"], bool) or not isinstance(common["id"], int | str):
-        raise DataError(f"{where}: its id is neither a number nor a text.")
+    if not isinstance(common["id"], str) and not _is_number(common["id"]):
+        raise DataError(f"{where}: its id is neither a row number nor a text.")
     if "given_original_labels" in value:
         given, guessed = _names(value, "given_original_labels", where), _names(value, "our_guessed_labels", where)
         if keys != set(given) | set(guessed):
@@ -119,7 +123,7 @@ def _parse_item(value: Any, where: str) -> PublishedItem:
         common |= {"given_index": _IMDB[given], "guessed_index": _IMDB[guessed]}
         return PublishedItem(**common, schema="imdb", given=(given,), guessed=(guessed,), votes=votes)
     names = value.get("given_original_label_name"), value.get("our_guessed_label_name")
-    numbered = all(isinstance(n, int) and not isinstance(n, bool) for n in (given, guessed))
+    numbered = _is_number(given) and _is_number(guessed)
     plain = {"given", "guessed", "neither"} <= keys <= {"given", "guessed", "neither", "both"}
     if plain and _texts(*names) and numbered and isinstance(common["id"], int):
         return PublishedItem(
@@ -138,7 +142,11 @@ def _parse_item(value: Any, where: str) -> PublishedItem:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return _is_number(value) and 0 <= value <= _MOST_VOTES
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 31
 
 
 def _texts(*values: Any) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.core.errors import RunError, UnknownNameError, UnreadableError
-from auditor.core.files import load_npy, load_npz, read_json, read_sealed, regular_file, write_sealed
+from auditor.core.files import load_npy, load_npz, read_json, read_sealed, write_sealed
 from auditor.core.hashing import hash_file, hash_json
 from auditor.core.row_lookup import RowLookup
 from auditor.runs import layout
@@ -84,7 +84,7 @@ class Run:
         if name in (layout.DETECTORS, layout.NEIGHBOURS) and (later := Stages(self.path).record("detectors")):
             digest = later.outputs.get(name)
         if digest is not None and self._intact.get(name) != digest:
-            if hash_file(regular_file(path)) != digest:
+            if hash_file(path) != digest:
                 raise UnreadableError(
                     f"{str(path)!r} is not what the run wrote: it is damaged, or was changed.",
                     "Restore it from a copy, or repeat the find-errors command: it makes damaged files again.",

@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from auditor.core.files import atomic_path, atomic_write, reading
+from auditor.core.files import atomic_path, atomic_write
+from auditor.core.reading import reading
 
 
 def write_table(path: Path, frame: pd.DataFrame, schema: str) -> None:

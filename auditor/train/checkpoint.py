@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from auditor.core.errors import UnreadableError
-from auditor.core.files import atomic_path, reading
+from auditor.core.files import atomic_path
+from auditor.core.reading import reading
 
 #: Raise when the meaning of the state changes: older checkpoints are then started over.
 SCHEMA = 1

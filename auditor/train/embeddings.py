@@ -80,11 +80,12 @@ def embed(
 
 
 def _stored(path: Path, n: int) -> bool:
-    """Whether `path` holds an array of `n` rows; a damaged file counts as absent and is made again."""
+    """Whether `path` holds embeddings of `n` items; a damaged file counts as absent and is made again."""
     if not path.is_file():
         return False
     try:
-        return len(load_npy(path, mmap=True)) == n
+        rows = load_npy(path, mmap=True)
+        return rows.ndim == 2 and len(rows) == n and rows.dtype == np.float16
     except (UnreadableError, UnsafeFileError):
         return False
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -23,7 +24,8 @@ from auditor.core.errors import (
     UsageError,
     require,
 )
-from auditor.core.hashing import hash_bytes
+from auditor.core.hashing import hash_file
+from auditor.core.reading import reading
 from auditor.core.registry import Registry
 
 #: A batch (uint8 images (b, H, W, 3), or b texts) to float32 features (b, width).
@@ -137,7 +139,30 @@ def weights_identity(path: Path) -> str:
 
 @lru_cache
 def _hash_file(path: Path, modified: int, size: int) -> str:
-    return hash_bytes(path.read_bytes())
+    return hash_file(path)
+
+
+def load_weights(network: Any, path: Path) -> None:
+    """Give `network` the weights of a checkpoint, which cannot run code.
+
+    Raises
+    ------
+    UnsafeFileError
+        If it holds anything but tensors.
+    UnreadableError
+        If it is damaged or of another network.
+    """
+    import torch
+
+    with reading(path, "weights") as file:
+        try:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        except UnpicklingError as error:
+            raise UnsafeFileError(
+                f"{str(path)!r} is damaged, or holds other objects than tensors, which could run code.",
+                "Fetch the published weights again.",
+            ) from error
+        network.load_state_dict(state)
 
 
 def absent(encoder: str, wanted: Path | str, way_out: str) -> OfflineError:
@@ -228,7 +253,7 @@ class LiteEncoder:
         from efficientnet_lite_pytorch import EfficientNet
 
         network = EfficientNet.from_name("efficientnet-lite0")
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        load_weights(network, path)
         network = ready(_folded(network.eval()), device)
         levels = set(self.levels)
 
@@ -315,11 +340,10 @@ class TorchvisionEncoder:
     def open(self, device: str) -> Encode:
         """See `Encoder.open`."""
         weights, file = self._weights()
-        import torch
         from torchvision import models
 
         network = models.get_model(self.model, weights=None)
-        network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+        load_weights(network, file)
         preset = weights.transforms()
         size = self.size or _crop_size(weights)
         return normalised(ready(without_head(network), device), size, preset.mean, preset.std, device)

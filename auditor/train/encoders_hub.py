@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from auditor.core.errors import MissingExtraError, UnknownNameError, UnreadableError, require
+from auditor.core.errors import MissingExtraError, UnknownNameError, require
 from auditor.core.files import atomic_write
 from auditor.core.hashing import hash_bytes, hash_file
+from auditor.core.reading import parsing, reading
 from auditor.train.encoders import Encode, absent, normalised, packaged, ready, weights_identity
 
 
@@ -59,7 +60,9 @@ class TimmEncoder:
         name, config, path = self._weights()
         import timm
 
-        network = timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay={"file": str(path)})
+        with reading(path, "weights"):
+            overlay = {"file": str(path)}
+            network = timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)
         size = self.size or int(config["input_size"][-1])
         return normalised(ready(network, device), size, config["mean"], config["std"], device)
 
@@ -121,8 +124,9 @@ class ImageTransformer(_Transformer):
         folder = self._folder()
         from transformers import AutoImageProcessor, AutoModel
 
-        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-        network = AutoModel.from_pretrained(folder, local_files_only=True).eval().to(device)
+        with parsing(folder, "a model of transformers"):
+            processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+            network = AutoModel.from_pretrained(folder, local_files_only=True).eval().to(device)
 
         def features_of(pixels: Any) -> Any:
             if hasattr(network, "get_image_features"):
@@ -160,8 +164,9 @@ class TextTransformer(_Transformer):
         import torch
         from transformers import AutoModel, AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        network = AutoModel.from_pretrained(folder, local_files_only=True).eval().to(device)
+        with parsing(folder, "a model of transformers"):
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            network = AutoModel.from_pretrained(folder, local_files_only=True).eval().to(device)
 
         @torch.inference_mode()
         def encode(texts: list[str]) -> np.ndarray:
@@ -216,16 +221,13 @@ class MiniLM:
 
 def _unpacked(archive: Path, folder: Path) -> Path:
     """Files of `archive` in `folder`, each written atomically; those already there with the same content are kept."""
-    try:
-        with zipfile.ZipFile(archive) as source:
-            for member in source.infolist():
-                # Plain file names only: nothing in an archive may be written elsewhere.
-                if member.is_dir() or "/" in member.filename:
-                    continue
-                content, target = source.read(member), folder / member.filename
-                if not target.is_file() or hash_file(target) != hash_bytes(content):
-                    with atomic_write(target) as out:
-                        out.write(content)
-    except zipfile.BadZipFile as error:
-        raise UnreadableError(f"{str(archive)!r} is a damaged archive: {error}.") from error
+    with zipfile.ZipFile(archive) as source:  # of the pinned hash: it is whole
+        for member in source.infolist():
+            # Plain file names only: nothing in an archive may be written elsewhere.
+            if member.is_dir() or "/" in member.filename:
+                continue
+            content, target = source.read(member), folder / member.filename
+            if not target.is_file() or hash_file(target) != hash_bytes(content):
+                with atomic_write(target) as out:
+                    out.write(content)
     return folder

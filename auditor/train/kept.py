@@ -81,7 +81,7 @@ def load_kept(folder: Path, task: str) -> KeptNetwork:
             "Networks are kept by image models since they can be explained; repeat the run in another folder (--out).",
         )
     arrays, described = load_npz(path), read_json(results / f"{task}.json")
-    if described.get("weights") not in (None, hash_file(path)):
+    if not isinstance(described, dict) or described.get("weights") not in (None, hash_file(path)):
         raise UnreadableError(f"{str(path)!r} is damaged.", "Restore it from a copy.")
     try:
         spec = described["details"]["rebuild"]
@@ -89,9 +89,9 @@ def load_kept(folder: Path, task: str) -> KeptNetwork:
         state = {k.removeprefix("model."): torch.from_numpy(v) for k, v in arrays.items() if k.startswith("model.")}
         model.load_state_dict(state)
         mean, std = torch.from_numpy(arrays["input.mean"]), torch.from_numpy(arrays["input.std"])
-    except (KeyError, TypeError, RuntimeError) as error:
+        height, width = map(int, spec["size"])
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise RunError(
             f"the network of the fit {task!r} cannot be rebuilt: {error}.", "Repeat the run in another folder (--out)."
         ) from error
-    height, width = spec["size"]
-    return KeptNetwork(task, model.eval(), mean, std, (int(height), int(width)), int(spec["n_classes"]))
+    return KeptNetwork(task, model.eval(), mean, std, (height, width), int(spec["n_classes"]))

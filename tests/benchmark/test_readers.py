@@ -219,7 +219,13 @@ def test_ids_that_are_file_numbers(tmp_path: Path) -> None:
 def test_names_of_several_rows_and_of_other_folders_are_refused(tmp_path: Path) -> None:
     names = tuple(f"{'pos' if k < N // 2 else 'neg'}/{k % (N // 2)}_7.txt" for k in range(N))
     table(tmp_path / "m.csv", rows([f"test/{n.removesuffix('.txt')}" for n in names], TOP.tolist()))
-    assert read_predictions(tmp_path, given_labels(names))[0].top1.tolist() == TOP.tolist()
+    (one,) = read_predictions(tmp_path, given_labels(names))
+    assert one.top1.tolist() == TOP.tolist()
+    assert one.notes == ("ids were matched without the 'test/' in front of all of them",)
+    mixed = [f"{'train' if k % 2 else 'test'}/{n}" for k, n in enumerate(names)]
+    table(tmp_path / "m.csv", rows(mixed, TOP.tolist()))
+    with pytest.raises(DataError, match=r"'test/pos/0_7\.txt' is not among the names"):
+        read_predictions(tmp_path, given_labels(names))
     table(tmp_path / "m.csv", rows([n.split("/")[1] for n in names], TOP.tolist()))
     with pytest.raises(DataError, match="name of 2 rows"):
         read_predictions(tmp_path, given_labels(names))

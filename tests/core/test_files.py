@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from auditor.core.files import (
     load_npz,
     read_json,
     read_lines,
+    unpickle_arrays,
     write_json,
 )
 from auditor.review.published import read_index
@@ -156,3 +158,59 @@ def test_lines_end_at_line_ends_only(sign: str, tmp_path: Path) -> None:
         assert read_lines(tmp_path / "x.txt") == lines
     assert parse_class_names(str(tmp_path / "x.txt")) == [f"a{sign}b", "c"]
     assert read_index(tmp_path / "x.txt") == lines
+
+
+def _arrays() -> dict[bytes, object]:
+    ragged = np.empty(2, object)
+    ragged[:] = [np.array([1, 2]), np.array([3])]
+    columns = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    return {b"data": np.arange(12, dtype=">u2").reshape(2, 6), b"columns": columns, b"lists": ragged, b"names": [b"a"]}
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_arrays_come_out_of_a_pickle_as_they_went_in(protocol: int) -> None:
+    given = _arrays()
+    read = unpickle_arrays(pickle.dumps(given, protocol), "x", "bytes")
+    for name, value in given.items():
+        if not isinstance(value, np.ndarray):
+            assert read[name] == value
+            continue
+        assert (read[name].dtype, read[name].shape) == (value.dtype, value.shape)
+        assert repr(read[name].tolist()) == repr(value.tolist())
+
+
+def _shared(levels: int) -> Any:
+    value: Any = (0,)
+    for _ in range(levels):
+        value = (value, value)
+    return value
+
+
+_DTYPE = b"cnumpy\ndtype\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        _DTYPE + b"(X\x02\0\0\0u1\x89\x88tR(K\x03X\x01\0\0\0|NJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb.",
+        _DTYPE + b"(X\x06\0\0\0O8,(9)\x89\x88tR.",
+        b"cnumpy\nndarray\n(K\x09tR.",
+        b"c_codecs\nencode\n}X\x01\0\0\0aK\x01sb.",
+        pickle.dumps(_shared(60)),
+        b"}" + pickle.dumps(_shared(60), 2)[2:-1] + b"K\x01s.",
+        b"\x8f(K\x01\x90.",
+        b"]q\0h\0a.",
+    ],
+    ids=["type", "type name", "call", "function", "tree", "hash", "set", "circle"],
+)
+def test_a_pickle_that_is_no_tree_of_arrays_is_refused(raw: bytes) -> None:
+    """NumPy takes any state that a pickle gives its types and arrays, and a damaged one ends the process."""
+    with pytest.raises((UnreadableError, UnsafeFileError)):
+        unpickle_arrays(raw, "x")
+
+
+def test_a_damaged_type_in_a_pickle_does_not_end_the_process() -> None:
+    whole = pickle.dumps(np.arange(3, dtype=np.uint8), 3)
+    damaged = whole.replace(b"NNN", b"N")
+    assert damaged != whole
+    assert unpickle_arrays(damaged, "x").tolist() == [0, 1, 2]

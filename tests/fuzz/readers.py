@@ -19,76 +19,45 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from PIL import Image
 
-from auditor.audit.detector_scores import detector_scores
-from auditor.audit.evidence import run_evidence
-from auditor.audit.find_errors import find_errors
-from auditor.audit.flagging import flag_inputs, inputs_from_run
-from auditor.benchmark.folder import EXAMPLES, FOLDER_SCHEMA, MANIFEST, RESULT, read_result
 from auditor.benchmark.given_labels import GivenLabels, load_given_labels
 from auditor.benchmark.readers.registry import read_predictions
-from auditor.benchmark.result import SCHEMA as RESULT_SCHEMA
 from auditor.benchmark.verdicts.label_lists import judge_lists
 from auditor.benchmark.verdicts.patch import judge_patch
 from auditor.benchmark.verdicts.published import judge_published, published_counts
 from auditor.cli.values import parse_class_names
 from auditor.core.config import Settings, load_settings
-from auditor.core.files import unpickle_arrays, write_json
-from auditor.core.hashing import hash_file
+from auditor.core.errors import EmptyDataError, UnreadableError
+from auditor.core.files import unpickle_arrays
+from auditor.data.base import ItemTable
 from auditor.data.decode import UndecodableImage, decode_with_mode, image_header
 from auditor.data.intake import encode_supplied, open_probabilities, open_supplied, read_labels
-from auditor.data.kinds import ImageDataset
+from auditor.data.kinds import ImageDataset, TextDataset
 from auditor.data.label_lists import load_label_lists
 from auditor.data.open import open_dataset
 from auditor.engine.files import open_probabilities as open_source
-from auditor.estimation.state import read_state
 from auditor.models.genotype import read_genotype, write_genotype
 from auditor.patch.applying import apply_patch, revert_patch, verify_patch
 from auditor.patch.combine import merge_patches, summary
 from auditor.patch.convert.base import FORMATS, convert
-from auditor.patch.create import create_patch
 from auditor.patch.files import read_patch, write_patch
 from auditor.patch.records import Patch
-from auditor.patch.rules import stored_consensus
 from auditor.policy.baseline import SCHEMA, read_baseline
 from auditor.policy.policy import load_policy
+from auditor.quality.run import quality
 from auditor.review.additions import read_controls
 from auditor.review.published import read_index, read_published
-from auditor.review.store import VerdictStore
-from auditor.runs.run import Run, open_run
-from auditor.train.base import FitResult
-from auditor.train.checkpoint import load_checkpoint, random_state, save_checkpoint
-from auditor.train.results import load_result, save_result
 from tests.fuzz.harness import Reader
+from tests.fuzz.kept import KEPT
+from tests.fuzz.samples import CLASSES, NAMES, ROWS, labels, problem, settings
 from tests.models.test_genotype_names import CASES
 from tests.patch.conftest import _make, patch_for
-
-ROWS, CLASSES = 40, 3
-NAMES = ("cat", "dog", "007")
-
-
-def _settings() -> Settings:
-    return Settings(offline=True)
-
-
-@cache
-def _problem() -> tuple[np.ndarray, np.ndarray]:
-    random = np.random.default_rng(0)
-    p = random.dirichlet(np.ones(CLASSES), ROWS).astype(np.float32)
-    return p / p.sum(axis=1, keepdims=True), np.where(
-        random.random(ROWS) < 0.8, p.argmax(axis=1), random.integers(0, 3, ROWS)
-    )
-
-
-def _labels() -> list[str]:
-    return [NAMES[y] for y in _problem()[1]]
 
 
 def _table() -> pa.Table:
     texts = [f"number {i}, «with» a comma and more words than {'x' * (i % 7)} few" for i in range(ROWS)]
-    return pa.table({"id": [f"{i:04d}" for i in range(ROWS)], "text": texts, "label": _labels()})
+    return pa.table({"id": [f"{i:04d}" for i in range(ROWS)], "text": texts, "label": labels()})
 
 
 def _write_tables(folder: Path, table: pa.Table, suffixes: Sequence[str]) -> list[Path]:
@@ -121,44 +90,63 @@ def _write_tables(folder: Path, table: pa.Table, suffixes: Sequence[str]) -> lis
 
 
 def _make_probabilities(folder: Path) -> list[Path]:
-    p, y = _problem()
+    p, y = problem()
     np.save(folder / "single.npy", p)
     np.save(folder / "half.npy", p.astype(np.float16))
     np.save(folder / "columns.npy", np.asfortranarray(p))
     np.savez(folder / "stored.npz", pred_probs=p, labels=y)
-    np.savez_compressed(folder / "packed.npz", pred_probs=p, labels=np.array(_labels()), class_names=np.array(NAMES))
+    np.savez_compressed(folder / "packed.npz", pred_probs=p, labels=np.array(labels()), class_names=np.array(NAMES))
     columns = {name: p[:, k] for k, name in enumerate(NAMES)}
-    pq.write_table(pa.table({**columns, "label": _labels()}), folder / "columns.parquet", row_group_size=16)
+    pq.write_table(pa.table({**columns, "label": labels()}), folder / "columns.parquet", row_group_size=16)
     pq.write_table(pa.table({"pred_probs": p.tolist()}), folder / "lists.parquet")
     return sorted(folder.iterdir())
 
 
-def _read_probabilities(path: Path) -> None:
+def _make_zarr(folder: Path) -> list[Path]:
+    import zarr
+
+    p, _ = problem()
+    for form in (2, 3):
+        zarr.create_array(folder / f"array{form}.zarr", data=p, chunks=(16, CLASSES), zarr_format=form)
+        group = zarr.create_group(folder / f"group{form}.zarr", zarr_format=form)
+        group.create_array("pred_probs", data=p, chunks=(16, CLASSES))
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _read_zarr(path: Path) -> None:
+    _read_probabilities(next(folder for folder in path.parents if folder.suffix == ".zarr"))
+
+
+def _make_addressed(folder: Path) -> list[Path]:
+    return [path for path in _make_probabilities(folder) if path.name != "columns.npy" and path.suffix != ".npz"]
+
+
+def _read_probabilities(path: Path | str) -> None:
     source = open_source(path)
     for start in range(0, min(source.shape[0], 200), 50):
         source.read(start, min(source.shape[0], start + 50))
 
 
 def _make_supplied(folder: Path) -> list[Path]:
-    p, _ = _problem()
-    table = pa.table({**{name: p[:, k] for k, name in enumerate(NAMES)}, "label": _labels()})
+    p, _ = problem()
+    table = pa.table({**{name: p[:, k] for k, name in enumerate(NAMES)}, "label": labels()})
     return [*_make_probabilities(folder), *_write_tables(folder, table, (".csv", ".tsv", ".jsonl", ".csv.gz"))]
 
 
 def _read_supplied(path: Path) -> None:
-    labels = None if path.stem in ("stored", "packed", "table", "table.csv") else _problem()[1]
+    labels = None if path.stem in ("stored", "packed", "table", "table.csv") else problem()[1]
     supplied = open_supplied([path], labels)
     supplied.labels.complete(supplied.sources[0].name)
     open_probabilities(path, labels)
 
 
 def _make_labels(folder: Path) -> list[Path]:
-    _, y = _problem()
+    _, y = problem()
     np.save(folder / "labels.npy", y)
-    np.save(folder / "names.npy", np.array(_labels()))
+    np.save(folder / "names.npy", np.array(labels()))
     np.savez(folder / "labels.npz", labels=y)
-    (folder / "labels.txt").write_text("\n".join(_labels()) + "\n")
-    (folder / "single.csv").write_text("label\n" + "\n".join(_labels()) + "\n")
+    (folder / "labels.txt").write_text("\n".join(labels()) + "\n")
+    (folder / "single.csv").write_text("label\n" + "\n".join(labels()) + "\n")
     (folder / "index.json").write_text(json.dumps([f"{i}.png" for i in range(ROWS)]))
     return [
         *sorted(folder.iterdir()),
@@ -175,18 +163,18 @@ def _read_labels(path: Path) -> None:
 
 
 def _make_label_lists(folder: Path) -> list[Path]:
-    lists = [[int(y), 2] if y else [0] for y in _problem()[1]]
+    lists = [[int(y), 2] if y else [0] for y in problem()[1]]
     (folder / "lists.json").write_text(json.dumps(lists))
     ragged = np.empty(ROWS, object)
     ragged[:] = [np.array(row) for row in lists]
     np.save(folder / "lists.npy", ragged, allow_pickle=True)
-    np.save(folder / "equal.npy", np.array([[y] for y in _problem()[1]]))
+    np.save(folder / "equal.npy", np.array([[y] for y in problem()[1]]))
     return sorted(folder.iterdir())
 
 
 def _read_label_lists(path: Path) -> None:
     load_label_lists(path)
-    judge_lists(path, GivenLabels(_problem()[1], "labels", NAMES))
+    judge_lists(path, GivenLabels(problem()[1], "labels", NAMES))
 
 
 def _make_pickles(folder: Path) -> list[Path]:
@@ -194,6 +182,24 @@ def _make_pickles(folder: Path) -> list[Path]:
         value = {b"data": np.arange(12, dtype=np.uint8).reshape(2, 6), b"labels": [1, 2], b"names": [b"a", b"b"]}
         (folder / f"batch_{protocol}").write_bytes(pickle.dumps(value, protocol))
     return sorted(folder.iterdir())
+
+
+def _make_vectors(folder: Path) -> list[Path]:
+    vectors = np.random.default_rng(2).normal(size=(ROWS, 4))
+    for name, kind in (("half", np.float16), ("single", np.float32), ("double", np.float64)):
+        np.save(folder / f"{name}.npy", vectors.astype(kind))
+    return sorted(folder.iterdir())
+
+
+def _read_vectors(path: Path) -> None:
+    quality(_texts(), checks=["outliers"], embeddings=path, settings=settings(), workers=1)
+
+
+@cache
+def _texts() -> TextDataset:
+    texts = np.array(_table().column("text").to_pylist(), object)
+    items = ItemTable(np.array([f"t{k}" for k in range(ROWS)]), problem()[1], np.full(ROWS, "all"), np.arange(ROWS))
+    return TextDataset("texts", "texts", NAMES, items, column=texts)
 
 
 def _make_names(folder: Path) -> list[Path]:
@@ -232,13 +238,13 @@ def _make_tables(folder: Path) -> list[Path]:
     suffixes = (".csv", ".tsv", ".jsonl", ".parquet", ".csv.gz", ".csv.bz2")
     paths = _write_tables(folder, _table(), suffixes)
     random = np.random.default_rng(1)
-    numbers = pa.table({**{f"x{k}": random.normal(size=ROWS) for k in range(4)}, "label": _labels()})
+    numbers = pa.table({**{f"x{k}": random.normal(size=ROWS) for k in range(4)}, "label": labels()})
     (folder / "numbers").mkdir()
     return [*paths, *_write_tables(folder / "numbers", numbers, suffixes)]
 
 
 def _read_dataset(path: Path) -> None:
-    dataset = open_dataset(path, _settings())
+    dataset = open_dataset(path, settings())
     if isinstance(dataset, ImageDataset):
         dataset.load_images()
     assert dataset.fingerprint
@@ -251,10 +257,86 @@ def _make_hub(folder: Path) -> list[Path]:
     pictures = [{"bytes": _picture(k, "PNG"), "path": f"{k}.png"} for k in range(ROWS)]
     features = {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": list(NAMES)}}
     for split in ("train", "test"):
-        table = pa.table({"image": pictures, "label": _problem()[1]})
+        table = pa.table({"image": pictures, "label": problem()[1]})
         table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
         pq.write_table(table, data / f"{split}-00000-of-00001.parquet", row_group_size=16)
     return sorted(data.iterdir())
+
+
+def _home(path: Path) -> Settings:
+    folder = next(p.parent for p in path.parents if p.name in ("cifar10", "cifake", "cifar-10-batches-py"))
+    return Settings(offline=True, data_dirs=(folder,), cache_dir=folder / "cache")
+
+
+def _make_named(folder: Path) -> list[Path]:
+    """The named sets in each of their forms, of a few rows."""
+    pixels = np.random.default_rng(3).integers(0, 255, (4, 3072), np.uint8)
+    batches = folder / "batches" / "cifar-10-batches-py"
+    batches.mkdir(parents=True)
+    batch = {b"data": pixels, b"labels": [3, 8, 8, 0]}
+    (batches / "test_batch").write_bytes(pickle.dumps(batch, 2))
+    pictures = [
+        {"bytes": _picture(k, "PNG"), "path": f"test/{kind}/000{k} ({k + 2}).jpg"}
+        for k, kind in enumerate(("REAL", "FAKE", "REAL", "FAKE"))
+    ]
+    for name, image in (("cifar10", "img"), ("cifake", "image")):
+        (folder / "columns" / name).mkdir(parents=True)
+        table = pa.table({image: pictures, "label": batch[b"labels"]})
+        pq.write_table(table, folder / "columns" / name / "test-00000-of-00001.parquet")
+    unpacked = folder / "unpacked" / "cifake" / "test"
+    for kind in ("REAL", "FAKE"):
+        (unpacked / kind).mkdir(parents=True)
+        for k, name in enumerate(("0000.jpg", "0000 (2).jpg")):
+            (unpacked / kind / name).write_bytes(_picture(k, "JPEG"))
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _read_named(path: Path) -> None:
+    names = ("cifake", "cifake:class") if "cifake" in path.parts else ("cifar10",)
+    for name in names:
+        dataset = open_dataset(f"{name}?split=test", _home(path))
+        assert isinstance(dataset, ImageDataset)
+        dataset.load_images()
+        _ = dataset.content_hashes
+
+
+def _make_supplied_sets(folder: Path) -> list[Path]:
+    p, y = problem()
+    np.save(folder / "p.npy", p)
+    np.save(folder / "y.npy", y)
+    return sorted(folder.iterdir())
+
+
+def _read_supplied_set(path: Path) -> None:
+    folder = path.parent
+    dataset = open_dataset(f"probs://{folder}/p.npy?labels={folder}/y.npy&classes={','.join(NAMES)}", settings())
+    _ = dataset.content_hashes
+
+
+def _make_saved(folder: Path) -> list[Path]:
+    """What `save_to_disk` writes, a folder of JSON Lines, and one of pictures: all through `datasets`."""
+    import datasets
+
+    rows = _table().slice(0, 6)
+    datasets.DatasetDict({"train": datasets.Dataset(rows)}).save_to_disk(folder / "saved")
+    _write_tables(_new(folder / "lines"), rows, (".jsonl",))
+    for k in range(3):
+        (_new(folder / "pictures" / NAMES[k % 2]) / f"{k}.png").write_bytes(_picture(k, "PNG"))
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _read_saved(path: Path) -> None:
+    folder = next(p for p in path.parents if p.name in ("saved", "lines", "pictures"))
+    if folder.name == "saved":  # not read: said so, whatever state it is in
+        with contextlib.suppress(UnreadableError, EmptyDataError):
+            open_dataset(f"hf://{folder}", settings())
+        return
+    _ = open_dataset(f"hf://{folder}", settings()).content_hashes
 
 
 # --- settings, policies, networks ------------------------------------------------------------------------------------
@@ -291,7 +373,7 @@ def _make_genotypes(folder: Path) -> list[Path]:
 
 
 def _make_predictions(folder: Path) -> list[Path]:
-    p, y = _problem()
+    p, y = problem()
     np.save(folder / "probabilities.npy", p)
     np.save(folder / "classes.npy", y)
     order = np.argsort(-p, axis=1)[:, :2]
@@ -305,7 +387,7 @@ def _make_predictions(folder: Path) -> list[Path]:
 
 def _read_predictions(path: Path) -> None:
     names = tuple(map(str, range(ROWS)))
-    read_predictions(path, GivenLabels(_problem()[1], "labels", NAMES, names))
+    read_predictions(path, GivenLabels(problem()[1], "labels", NAMES, names))
 
 
 def _published() -> list[dict[str, Any]]:
@@ -337,7 +419,7 @@ _DATA = ("folder", "csv", "csv-quoted", "jsonl", "tsv-gz", "parquet", "parquet-t
 
 
 def _make_patches(folder: Path) -> list[Path]:
-    data = open_dataset(_make("csv", folder / "source").reference, _settings())
+    data = open_dataset(_make("csv", folder / "source").reference, settings())
     for suffix in ("jsonl", "parquet"):
         write_patch(patch_for(data), folder / f"a.labelpatch.{suffix}")
     return sorted(folder.glob("a.*"))
@@ -347,19 +429,19 @@ def _read_patch(path: Path) -> None:
     patch = read_patch(path)
     summary(patch)
     merge_patches([patch, patch], ["a", "b"])
-    verify_patch(patch, f"csv://{path.parent}/source/x.csv?text=text", _settings())
+    verify_patch(patch, f"csv://{path.parent}/source/x.csv?text=text", settings())
     judge_patch(path, GivenLabels(np.array([0, 0, 1, 1, 2, 2, 0, 1]), "labels", ("cat", "dog", "horse")), None)
 
 
 def _make_converted(name: str) -> Callable[[Path], list[Path]]:
     def make(folder: Path) -> list[Path]:
         source = _make("folder", folder / "source")
-        patch = patch_for(open_dataset(source.reference, _settings()))
+        patch = patch_for(open_dataset(source.reference, settings()))
         words = {"relabel": "suggested", "multi": "both", "drop": "neither"}
         voted = [replace(r, verdict=words[r.op], votes={words[r.op]: 4, "given": 1}, n=5) for r in patch.records]
         write_patch(Patch(patch.header, tuple(voted)), folder / "a.labelpatch.jsonl")
         path = folder / f"x.{_SUFFIXES[name]}"
-        convert(folder / "a.labelpatch.jsonl", path, _settings(), write_as=name, reference=source.reference)
+        convert(folder / "a.labelpatch.jsonl", path, settings(), write_as=name, reference=source.reference)
         return [path]
 
     return make
@@ -371,7 +453,7 @@ _SUFFIXES = dict.fromkeys(FORMATS, "json") | {"csv": "csv", "column": "parquet"}
 def _read_converted(name: str) -> Callable[[Path], None]:
     def read(path: Path) -> None:
         out = path.parent / "b.labelpatch.jsonl"
-        convert(path, out, _settings(), read_as=name, reference=f"folder://{path.parent}/source")
+        convert(path, out, settings(), read_as=name, reference=f"folder://{path.parent}/source")
 
     return read
 
@@ -381,10 +463,10 @@ def _make_corrected(form: str) -> Callable[[Path], list[Path]]:
 
     def make(folder: Path) -> list[Path]:
         source = _make(form, folder / "source")
-        data = open_dataset(source.reference, _settings())
+        data = open_dataset(source.reference, settings())
         write_patch(patch_for(data), folder / "a.labelpatch.jsonl")
         (folder / "reference").write_text(source.reference)
-        apply_patch(read_patch(folder / "a.labelpatch.jsonl"), source.reference, _settings(), folder / "copy")
+        apply_patch(read_patch(folder / "a.labelpatch.jsonl"), source.reference, settings(), folder / "copy")
         return sorted(p for part in ("source", "copy") for p in (folder / part).rglob("*") if p.is_file())
 
     return make
@@ -397,99 +479,31 @@ def _read_corrected(path: Path) -> None:
     out = folder / "again"
     try:
         if path.is_relative_to(folder / "copy"):
-            verify_patch(patch, str(folder / "copy"), _settings())
-            revert_patch(patch, str(folder / "copy"), _settings(), out)
+            verify_patch(patch, str(folder / "copy"), settings())
+            revert_patch(patch, str(folder / "copy"), settings(), out)
         else:
-            apply_patch(patch, (folder / "reference").read_text(), _settings(), out)
+            apply_patch(patch, (folder / "reference").read_text(), settings(), out)
     finally:
         shutil.rmtree(out, ignore_errors=True)
 
 
-# --- runs, reviews, benchmarks ---------------------------------------------------------------------------------------
-
-
-def _find(folder: Path) -> Run:
-    p, _ = _problem()
-    return find_errors(pred_probs=p, labels=_labels(), class_names=list(NAMES), out=folder, settings=_settings())
-
-
-def _make_run(folder: Path) -> list[Path]:
-    detector_scores(_find(folder / "run"))
-    return sorted(p for p in (folder / "run").rglob("*") if p.is_file() and p.suffix in _RUN_FILES)
-
-
-_RUN_FILES = (".json", ".parquet", ".npy", ".npz")
-
-
-def _read_run(path: Path) -> None:
-    folder = next(p for p in path.parents if p.name == "run")
-    run = open_run(str(folder), folder.parent)
-    flag_inputs(inputs_from_run(run))
-    run_evidence(run)
-    for part in ("config", "counts", "folds", "quality", "embeddings", "positions"):
-        getattr(run, part)
-    with VerdictStore.open(folder.parent / "new.sqlite") as store:
-        store.load_run(run)
-        read_state(run, store)
-    detector_scores(run)
-
-
-def _continue_run(path: Path) -> None:
-    """The command that made the run, again: what is damaged is made anew or refused."""
-    _find(next(p for p in path.parents if p.name == "run"))
-
-
-def _make_store(folder: Path) -> list[Path]:
-    run = _find(folder / "run")
-    for reviewer in ("ann", "bob"):
-        with VerdictStore.open(folder / "review.sqlite") as store:
-            store.load_run(run)
-            for number, item in enumerate(store.next_batch(reviewer, 10)):
-                shown = {"shown_label": item.given, "shown_suggested": item.suggested, "ms": 900}
-                event = {"uuid": f"{reviewer}{number:029d}", "item_id": item.item_id, "verdict": "suggested", **shown}
-                assert store.submit(reviewer, [event]).accepted
-    return [folder / "review.sqlite"]
-
-
-def _read_store(path: Path) -> None:
-    run = open_run(str(path.parent / "run"), path.parent)
-    with VerdictStore.open(path, patience=0.0) as store:
-        store.load_run(run)
-        read_state(run, store)
-        store.next_batch("ann", 3)
-    create_patch(run, stored_consensus(run, "majority", str(path)), _settings())
-
-
-def _make_result(folder: Path) -> list[Path]:
-    for name in (RESULT, EXAMPLES):
-        write_json(folder / name, [])
-    files = {name: hash_file(folder / name) for name in (RESULT, EXAMPLES)}
-    write_json(folder / MANIFEST, {"schema": FOLDER_SCHEMA, "result": RESULT_SCHEMA, "files": files})
-    return sorted(folder.glob("*.json"))
-
-
-def _make_fits(folder: Path) -> list[Path]:
-    result = FitResult(_problem()[0], None, [{"epoch": 1}], 0.5, {"a": 1})
-    save_result(folder, "fold-0", "sha256:00", result)
-    return sorted(folder.iterdir())
-
-
-def _make_checkpoints(folder: Path) -> list[Path]:
-    save_checkpoint(folder / "state.pt", "key", {"weights": {"a": torch.arange(9.0)}, "epoch": 3, **random_state()})
-    return [folder / "state.pt"]
-
-
 READERS: dict[str, Reader] = {
     "probabilities": Reader(_make_probabilities, _read_probabilities),
+    "zarr": Reader(_make_zarr, _read_zarr),
+    "addresses": Reader(_make_addressed, lambda path: _read_probabilities(f"file://{path}")),
     "supplied": Reader(_make_supplied, _read_supplied),
+    "supplied-set": Reader(_make_supplied_sets, _read_supplied_set),
+    "vectors": Reader(_make_vectors, _read_vectors),
     "labels": Reader(_make_labels, _read_labels),
     "label-lists": Reader(_make_label_lists, _read_label_lists),
     "pickled-arrays": Reader(_make_pickles, lambda path: unpickle_arrays(path.read_bytes(), "a batch", "bytes")),
     "class-names": Reader(_make_names, lambda path: parse_class_names(str(path))),
     "pictures": Reader(_make_pictures, _read_picture),
-    "folder": Reader(_make_pictures, lambda path: _read_dataset(path.parents[1])),
+    "folder": Reader(_make_pictures, lambda path: _read_dataset(path.parents[1]), True),
     "tables": Reader(_make_tables, _read_dataset),
     "hub": Reader(_make_hub, lambda path: _read_dataset(path.parents[1])),
+    "named": Reader(_make_named, _read_named),
+    "saved": Reader(_make_saved, _read_saved, True),
     "settings": Reader(_make_settings, _read_settings),
     "baseline": Reader(_make_baseline, read_baseline),
     "genotypes": Reader(_make_genotypes, lambda path: read_genotype(path, path.stem.partition("-")[0])),
@@ -498,11 +512,6 @@ READERS: dict[str, Reader] = {
     "controls": Reader(_make_controls, read_controls),
     "patches": Reader(_make_patches, _read_patch),
     **{f"convert-{name}": Reader(_make_converted(name), _read_converted(name)) for name in FORMATS},
-    **{f"corrected-{form}": Reader(_make_corrected(form), _read_corrected) for form in _DATA},
-    "run": Reader(_make_run, _read_run),
-    "run-again": Reader(_make_run, _continue_run),
-    "store": Reader(_make_store, _read_store),
-    "benchmark": Reader(_make_result, lambda path: read_result(path.parent)),
-    "fits": Reader(_make_fits, lambda path: load_result(path.parent, "fold-0", "sha256:00")),
-    "checkpoints": Reader(_make_checkpoints, lambda path: load_checkpoint(path, "key", "cpu")),
+    **{f"corrected-{form}": Reader(_make_corrected(form), _read_corrected, True) for form in _DATA},
+    **KEPT,
 }

@@ -10,7 +10,14 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 
-from auditor.core.errors import MissingExtraError, OfflineError, UnknownNameError, UnsafeFileError, UsageError
+from auditor.core.errors import (
+    MissingExtraError,
+    OfflineError,
+    UnknownNameError,
+    UnreadableError,
+    UnsafeFileError,
+    UsageError,
+)
 from auditor.train import encoders_hub
 from auditor.train.choose import choose_trainer
 from auditor.train.choose_embedding import choose_embedding
@@ -76,8 +83,6 @@ def test_torchvision_weights_absent_then_present(tmp_path: Path, monkeypatch: py
 
 
 def test_weights_that_would_run_code_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import pickle
-
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     encoder = TorchvisionEncoder("resnet18", 48)
     with pytest.raises(OfflineError) as error:
@@ -90,7 +95,10 @@ def test_weights_that_would_run_code_are_refused(tmp_path: Path, monkeypatch: py
             return (print, ("run",))
 
     torch.save(Trap(), file)
-    with pytest.raises(pickle.UnpicklingError):
+    with pytest.raises(UnsafeFileError, match="could run code"):
+        encoder.open("cpu")
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(UnreadableError, match="as weights"):
         encoder.open("cpu")
 
 

@@ -48,12 +48,15 @@ class Prediction:
     source : str
     top : int64 array (n, k) or None
         The k most probable classes in any order, where they are stored.
+    notes : tuple of str
+        How rows were found, where that is not plain.
     """
 
     name: str
     top1: np.ndarray
     source: str
     top: np.ndarray | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
 
 class Reader(Protocol):
@@ -109,8 +112,10 @@ def first_maximum(values: np.ndarray, where: str) -> np.ndarray:
     return array.argmax(axis=1)
 
 
-def place_rows(ids: Sequence[object] | None, values: np.ndarray, given_labels: GivenLabels, where: str) -> np.ndarray:
-    """Values in the order of the labels: by id where there are ids, else as they stand.
+def place_rows(
+    ids: Sequence[object] | None, values: np.ndarray, given_labels: GivenLabels, where: str
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Values in the order of the labels, and notes: by id where there are ids, else as they stand.
 
     Raises
     ------
@@ -119,8 +124,8 @@ def place_rows(ids: Sequence[object] | None, values: np.ndarray, given_labels: G
     """
     if ids is None:
         check_length(len(values), given_labels, where)
-        return values
-    rows = given_labels.rows.find(list(ids), where)
+        return values, ()
+    rows, note = given_labels.rows.find(list(ids), where)
     if len(rows) != len(given_labels):
         missing = np.setdiff1d(np.arange(len(given_labels)), rows)
         raise DataError(
@@ -129,4 +134,4 @@ def place_rows(ids: Sequence[object] | None, values: np.ndarray, given_labels: G
         )
     placed = np.empty_like(values)
     placed[rows] = values
-    return placed
+    return placed, () if note is None else (note,)

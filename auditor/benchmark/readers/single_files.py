@@ -166,4 +166,5 @@ def _prediction(
         top = first_maximum(scores, where).astype(np.int64)
     if ids is not None and len(ids) != len(top):
         raise DataError(f"{where}: {len(ids)} ids for {len(top)} predictions.")
-    return Prediction(claim.name, place_rows(ids, top, given_labels, where), str(claim.files[0]))
+    placed, notes = place_rows(ids, top, given_labels, where)
+    return Prediction(claim.name, placed, str(claim.files[0]), notes=notes)

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from auditor.core.config import Settings
-from auditor.core.files import read_json
 from auditor.data.base import Dataset
 from auditor.data.folder import index_in_split
 from auditor.data.open import open_dataset
 from auditor.engine.api import analyze
+from auditor.review.published import read_published
 from auditor.runs.run import Run
 from auditor.stats.intervals import clopper_pearson, wilson
 
@@ -85,13 +85,13 @@ def crowd_reference(settings: Settings) -> dict[str, Any] | None:
         ``checked`` and ``wrong`` (fewer than 3 of 5 votes for the given label), sets of ids; None where the verdicts or
         CIFAR-10 are not here.
     """
-    verdicts = next((read_json(path) for d in settings.data_dirs if (path := Path(d, *CROWD)).is_file()), None)
+    verdicts = next((read_published(path) for d in settings.data_dirs if (path := Path(d, *CROWD)).is_file()), None)
     if verdicts is None:
         return None
     names = twin_names(open_dataset("cifar10?split=test", settings).labels)
     return {
-        "checked": {names[v["id"]] for v in verdicts},
-        "wrong": {names[v["id"]] for v in verdicts if v["mturk"]["given"] < 3},
+        "checked": {names[int(item.id)] for item in verdicts},
+        "wrong": {names[int(item.id)] for item in verdicts if item.votes["given"] < 3},
     }
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from auditor.core.errors import MissingExtraError, UnreadableError
+from auditor.core.errors import MissingExtraError
 from auditor.core.files import atomic_path
+from auditor.core.reading import reading
 
 if TYPE_CHECKING:
     from auditor.train.base import TrainingData
@@ -53,11 +54,8 @@ def load_network(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     UnreadableError
         If it is absent, damaged or not ours.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
-        with safe_open(str(path), framework="pt") as handle:
-            header = handle.metadata() or {}
-            return {name: handle.get_tensor(name) for name in handle.keys()}, json.loads(header["auditor"])  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise UnreadableError(f"{str(path)!r} is not a network kept by auditor: {error}.") from error
+    with reading(path, "a network kept by auditor") as file, safe_open(str(file), framework="pt") as handle:
+        header = handle.metadata() or {}
+        return {name: handle.get_tensor(name) for name in handle.keys()}, json.loads(header["auditor"])  # noqa: SIM118

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from torch import nn
 
 from auditor.core.files import read_json, write_json
 from auditor.core.hashing import hash_json
 from auditor.core.progress import SilentProgress
+from auditor.core.reading import reading
 from auditor.core.seeds import derive_seed
 from auditor.lab.search.cosine import CosineSgd
 from auditor.lab.search.data import SearchData
@@ -176,7 +178,8 @@ class Children:
             return ChildScore(**{**asdict(known), "cost": 0.0, "seconds": 0.0, "repeated": True})
         path = self.folder / f"{name}.json"
         if path.is_file() and (not self.keep or self.state_path(name).is_file()):
-            score = ChildScore(**read_json(path))
+            with reading(path, "the score of a child"):
+                score = TypeAdapter(ChildScore).validate_python(read_json(path))
         else:
             score = self._train(name, key, build)
             write_json(path, asdict(score))

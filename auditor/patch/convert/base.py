@@ -13,6 +13,7 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, UsageError
+from auditor.core.reading import regular_file
 from auditor.core.registry import Registry
 from auditor.core.row_lookup import RowLookup
 from auditor.core.version import __version__
@@ -345,7 +346,7 @@ def convert(
                 "Name it with --data DATASET.",
             )
         view = open_view(reference, settings, strip=options.strip)
-        corrections, notes = reader.read(source, view, options)
+        corrections, notes = reader.read(source if source.is_dir() else regular_file(source), view, options)
         patch, left_out = assemble(view, corrections, created or datetime.now(UTC).isoformat(timespec="seconds"))
         notes = [*notes, *left_out]
     if write_as == PATCH:

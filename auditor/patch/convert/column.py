@@ -11,7 +11,7 @@ from typing import Any
 
 from auditor.core.errors import DataError, UsageError
 from auditor.core.files import atomic_path
-from auditor.data.columns import Features, features_of, parquet_file, read_column, schema_of
+from auditor.data.columns import Features, features_in, parquet_file, read_column
 from auditor.data.hub import local_splits
 from auditor.data.sources import ColumnFile
 from auditor.patch.convert.base import Correction, DataView, Options, labels_after
@@ -26,18 +26,19 @@ class Column:
 
     def read(self, path: Path, data: DataView, options: Options) -> tuple[list[Correction], list[str]]:
         files = _files(path, data.split)
-        schema = schema_of(files[0])
-        if options.column not in schema.names:
+        features = features_in(files[0])
+        columns = list(features.types)
+        if options.column not in columns:
             raise UsageError(
-                f"{str(path)!r} has no column {options.column!r}.", f"Name it with --column: {', '.join(schema.names)}."
+                f"{str(path)!r} has no column {options.column!r}.", f"Name it with --column: {', '.join(columns)}."
             )
         values = read_column(files, options.column).to_pylist()
-        described = features_of(schema).classes.get(options.column)
-        rows = _rows(files, schema.names, data, len(values), str(path))
-        if column := next((n for n in ("given_label", data.column) if n in {*schema.names} - {options.column}), None):
-            _compare_given(read_column(files, column).to_pylist(), features_of(schema), column, data, rows, str(path))
-        several = _optional(files, schema.names, "corrected_labels", len(values))
-        reasons = _optional(files, schema.names, "drop_reason", len(values))
+        described = features.classes.get(options.column)
+        rows = _rows(files, columns, data, len(values), str(path))
+        if column := next((n for n in ("given_label", data.column) if n in {*columns} - {options.column}), None):
+            _compare_given(read_column(files, column).to_pylist(), features, column, data, rows, str(path))
+        several = _optional(files, columns, "corrected_labels", len(values))
+        reasons = _optional(files, columns, "drop_reason", len(values))
         corrections = []
         for k, (row, value) in enumerate(zip(rows, values, strict=True)):
             where = f"{str(path)!r}, row {k}"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from auditor.core.errors import DataError, UnreadableError
+from auditor.core.errors import DataError
 from auditor.core.escaping import csv_rows, csv_text
-from auditor.core.files import regular_file, write_text
+from auditor.core.files import write_text
+from auditor.core.reading import reading
 from auditor.patch.convert.base import MISSING, Correction, DataView, Options
 from auditor.patch.records import FIELDS, Patch, labels_cell, record_to_json
 
@@ -33,10 +33,8 @@ class Table:
     needs_data_to_write = False
 
     def read(self, path: Path, data: DataView, options: Options) -> tuple[list[Correction], list[str]]:
-        try:
-            rows = csv_rows(regular_file(path).read_bytes().decode("utf-8-sig"))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise UnreadableError(f"cannot read {str(path)!r} as CSV: {error}.", "Save it as UTF-8.") from error
+        with reading(path, "CSV") as file:
+            rows = csv_rows(file.read_bytes().decode("utf-8-sig"))
         if not rows:
             return [], []
         known = {key: next((n for n in names if n in rows[0]), None) for key, names in _ALIASES.items()}

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 from torch import nn
 
 from auditor.core.errors import UnreadableError, UsageError
 from auditor.core.files import read_json, write_json
 from auditor.core.machine import describe_machine
+from auditor.core.reading import reading
 from auditor.lab.search.proxyless.gates import Zero
 from auditor.lab.search.proxyless.latency import LatencyTable
 from auditor.lab.search.proxyless.supernet import Supernet, random_path
@@ -194,19 +196,20 @@ def stored_table(
     """
     wanted = {"keys": sorted({k for keys in supernet.latency_keys for k in keys}), "images": images, "device": device}
     if path.is_file():
-        row = read_json(path)
-        stored = row.get("table", {}) if isinstance(row, dict) and row.get("schema") == SCHEMA else {}
-        same = {
-            "keys": sorted(stored.get("entries", {})),
-            "images": stored.get("images"),
-            "device": stored.get("device"),
+        with reading(path, "a table of latencies"):
+            row = read_json(path)
+            stored = TypeAdapter(Measured).validate_python(row) if row["schema"] == SCHEMA else None
+        same = stored and {
+            "keys": sorted(stored.table.entries),
+            "images": stored.table.images,
+            "device": stored.table.device,
         }
-        if same != wanted:
+        if stored is None or same != wanted:
             raise UnreadableError(
                 f"{str(path)!r} holds no latencies for this search's operations on {device}.",
                 "Delete it to measure again, or search in another folder.",
             )
-        return Measured(LatencyTable(**stored), row["validation"], row["machine"])
+        return stored
     with torch.random.fork_rng(devices=[]):
         table = measure_table(supernet, n_classes, side, images, repeats, device)
         checked = validate(table, supernet, n_classes, side, nets, seed=1)
@@ -235,8 +238,11 @@ def stored_latencies(
         Student's 95 % interval over turns. ``turns`` and ``passes``, of each network. Milliseconds.
     """
     keys = {role: genotype.key() for role, genotype in networks.items()}
-    if path.is_file() and (row := read_json(path)).get("keys") == keys:
-        return row["latencies"]
+    if path.is_file():
+        with reading(path, "latencies of networks"):
+            row = read_json(path)
+            if row["keys"] == keys:
+                return dict(row["latencies"])
     with torch.random.fork_rng(devices=[]):
         made = [(network_of(genotype, n_classes), (table.images, 3, side, side)) for genotype in networks.values()]
         passes = TURNS * max(2, -(-table.repeats // TURNS))

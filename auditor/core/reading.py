@@ -1,0 +1,72 @@
+"""Files of anybody's: only regular ones are read, and what a parser raises about one is said to be wrong with it."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from auditor.core.errors import AuditorError, MemoryGuardError, UnreadableError
+
+
+def regular_file(path: Path | str, limit: int | None = None) -> Path:
+    """`path`, if a file lies there whose reading ends: no folder, no pipe, no device, at most `limit` bytes.
+
+    Raises
+    ------
+    UnreadableError
+    """
+    path = Path(path)
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise UnreadableError(
+            f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.", "Check the path."
+        ) from error
+    if not stat.S_ISREG(status.st_mode):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        raise UnreadableError(
+            f"{str(path)!r} is {kinds.get(stat.S_IFMT(status.st_mode), 'a device')}, not a regular file.",
+            "Save what it gives in a file first.",
+        )
+    if limit is not None and status.st_size > limit:
+        raise UnreadableError(f"{str(path)!r} has {status.st_size:,} bytes, more than the {limit:,} that are read.")
+    return path
+
+
+@contextmanager
+def reading(path: Path | str, form: str) -> Iterator[Path]:
+    """Parse a file of anybody's: whatever the parser raises is said to be wrong with the file.
+
+    Parameters
+    ----------
+    path : Path or str
+    form : str
+        What it is read as, e.g. ``"JSON"``.
+
+    Raises
+    ------
+    UnreadableError
+        If it is no regular file, cannot be read, or is not what it should be.
+    MemoryGuardError
+        If what it holds does not fit into memory.
+    """
+    path = regular_file(path)
+    with parsing(path, form):
+        yield path
+
+
+@contextmanager
+def parsing(where: Path | str, form: str) -> Iterator[None]:
+    """As `reading`, of bytes that are open already, or lie behind an address."""
+    try:
+        yield
+    except AuditorError:
+        raise
+    except MemoryError as error:
+        raise MemoryGuardError(f"{str(where)!r} needs more memory than there is: {error}.") from error
+    except Exception as error:
+        # Parsers fed damaged bytes raise nearly anything: zlib.error, RecursionError, IndexError, NotImplementedError.
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UnreadableError(f"cannot read {str(where)!r} as {form}: {reason.strip().rstrip('.')}.") from error
