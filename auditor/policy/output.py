@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from auditor.core.errors import UnreadableError
 from auditor.core.escaping import github_command, xml_text
+from auditor.core.reading import reading
 from auditor.policy.result import GateResult
 from auditor.report.rendering import render
 
@@ -67,7 +70,6 @@ def is_junit(path: Path) -> bool:
     """Whether `junit_xml` wrote the file."""
     from junitparser import JUnitXml
 
-    try:
-        return JUnitXml.fromfile(str(path)).name == _NAME
-    except Exception:  # noqa: BLE001  whatever a parser raises of a file that is none
-        return False
+    with suppress(UnreadableError), reading(path, "JUnit XML"):
+        return bool(JUnitXml.fromfile(str(path)).name == _NAME)
+    return False

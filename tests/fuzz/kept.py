@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -15,8 +17,9 @@ from auditor.audit.detector_scores import detector_scores
 from auditor.audit.evidence import run_evidence
 from auditor.audit.find_errors import find_errors
 from auditor.audit.flagging import flag_inputs, inputs_from_run
-from auditor.benchmark.folder import EXAMPLES, FOLDER_SCHEMA, MANIFEST, RESULT, read_result
+from auditor.benchmark.folder import EXAMPLES, FOLDER_SCHEMA, MANIFEST, RESULT, read_result, refuse_strangers
 from auditor.benchmark.result import SCHEMA as RESULT_SCHEMA
+from auditor.core.errors import UsageError
 from auditor.core.files import read_json, write_json
 from auditor.core.hashing import hash_file
 from auditor.core.progress import SilentProgress
@@ -25,6 +28,10 @@ from auditor.lab.prune.artefacts import load_network, save_network
 from auditor.models.registry import build_model
 from auditor.patch.create import create_patch
 from auditor.patch.rules import stored_consensus
+from auditor.policy.baseline import SCHEMA as BASELINE
+from auditor.policy.baseline import is_baseline
+from auditor.policy.output import is_junit
+from auditor.quality.document import QUALITY_SCHEMA, refuse_others
 from auditor.review.store import VerdictStore
 from auditor.runs.run import Run, open_run
 from auditor.runs.verify import verify_files
@@ -111,6 +118,22 @@ def _make_result(folder: Path) -> list[Path]:
     files = {name: hash_file(folder / name) for name in (RESULT, EXAMPLES)}
     write_json(folder / MANIFEST, {"schema": FOLDER_SCHEMA, "result": RESULT_SCHEMA, "files": files})
     return sorted(folder.glob("*.json"))
+
+
+def _make_outputs(folder: Path) -> list[Path]:
+    """What stands where a command is to write, which asks whether it is its own."""
+    (folder / "gate.xml").write_text('<testsuites name="auditor check"><testsuite name="a"/></testsuites>')
+    for name, schema in (("baseline.json", BASELINE), ("quality.json", QUALITY_SCHEMA), (RESULT, RESULT_SCHEMA)):
+        write_json(folder / name, {"schema": schema})
+    return sorted(folder.iterdir())
+
+
+def _look_at_outputs(path: Path) -> None:
+    is_junit(path)
+    is_baseline(path)
+    for refuse in (refuse_strangers, partial(refuse_others, overwrite=False)):
+        with suppress(UsageError):
+            refuse(path.parent)
 
 
 def _make_fits(folder: Path) -> list[Path]:
@@ -213,6 +236,7 @@ KEPT: dict[str, Reader] = {
     "run-verified": Reader(_make_run, _verify_run, True),
     "store": Reader(_make_store, _read_store),
     "benchmark": Reader(_make_result, lambda path: read_result(path.parent)),
+    "outputs": Reader(_make_outputs, _look_at_outputs),
     "fits": Reader(_make_fits, lambda path: load_result(path.parent, "fold-0", "sha256:00")),
     "networks": Reader(_make_networks, _read_network),
     "weights": Reader(_make_pruned, _read_weights),
