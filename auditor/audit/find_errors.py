@@ -35,9 +35,9 @@ from auditor.report.find_errors import write_report
 from auditor.runs import layout
 from auditor.runs.run import Run, write_manifest
 from auditor.runs.stages import Stages
-from auditor.train.base import Trainer
 from auditor.train.choose_embedding import choose_embedding
 from auditor.train.cluster import Cluster
+from auditor.train.own import trainer_of
 
 ArrayOrPath = str | Path | np.ndarray
 
@@ -48,7 +48,7 @@ def find_errors(
     pred_probs: ArrayOrPath | None = None,
     labels: ArrayOrPath | None = None,
     class_names: Sequence[str] | None = None,
-    trainer: Trainer | None = None,
+    trainer: Any = None,
     out: str | Path | None = None,
     fresh: bool = False,
     workers: int | None = None,
@@ -70,8 +70,10 @@ def find_errors(
         Given labels to go with `pred_probs`.
     class_names : sequence of str, optional
         Class names in the column order of `pred_probs`.
-    trainer : Trainer, optional
-        Your own trainer instead of a named one.
+    trainer : optional
+        Your own model instead of a named one; ``model`` takes it too. A classifier with ``fit`` and ``predict_proba``,
+        a function of ``X_train, y_train, X_test`` that gives probabilities (see `auditor.train.own.OwnModel` for what
+        they are given), or a `Trainer`.
     out : path, optional
         Run folder. By default a folder in ``settings.runs_dir`` named after data and configuration. An
         unfinished or finished run found there is continued: only what its inputs changed is computed again.
@@ -102,13 +104,18 @@ def find_errors(
     manifest = Manifest()
     settings = settings or load_settings()
     progress = progress or SilentProgress()
+    if not isinstance(config.get("model", ""), str):
+        if trainer is not None:
+            raise UsageError("model and trainer are both given; they are the same.")
+        trainer = config.pop("model")
+    own = None if trainer is None else trainer_of(trainer)
     asked = make_config(**config)
     progress.stage("data", "" if isinstance(data, Dataset) or data is None else str(data))
     dataset, supplied = _open(data, pred_probs, labels, class_names, asked.audit, settings)
-    folder = Path(out) if out is not None else default_folder(dataset, asked, settings, trainer, supplied)
+    folder = Path(out) if out is not None else default_folder(dataset, asked, settings, own, supplied)
     with taken(folder, dataset, asked, fresh) as notes:
         manifest.take(StageResult(None, notes=[*notes, *dataset.notes]))
-        context = Context(dataset, asked, folder, Stages(folder), progress, trainer, workers, cluster)
+        context = Context(dataset, asked, folder, Stages(folder), progress, own, workers, cluster)
         if supplied is None:
             _trained(context, manifest)
         else:

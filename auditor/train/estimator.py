@@ -16,17 +16,17 @@ from auditor.core.progress import Progress
 from auditor.train.base import FitResult, FitTask, TrainingData
 
 
-def check_kind(trainer: str, wanted: str, data: TrainingData, task: FitTask) -> None:
+def check_kind(trainer: str, wanted: str | None, data: TrainingData, task: FitTask) -> None:
     """Refuse data a trainer cannot read, and tasks without training items.
 
     Raises
     ------
     UsageError
-        If ``data.kind`` is not `wanted`.
+        If ``data.kind`` is not `wanted`; None stands for any.
     EmptyDataError
         If ``task.train`` is empty.
     """
-    if data.kind != wanted:
+    if wanted not in (None, data.kind):
         raise UsageError(
             f"trainer {trainer!r} reads {wanted} data; this data set holds {data.kind} data.",
             "Use --model auto, or see `auditor models` for what each trainer reads.",
@@ -71,8 +71,8 @@ def constant_result(data: TrainingData, task: FitTask, started: float) -> FitRes
 class EstimatorTrainer:
     """Base of the trainers that fit an estimator in seconds: frozen dataclasses with `kind` and `classify`."""
 
-    #: Kind of data it reads, as `TrainingData.kind`.
-    kind: ClassVar[str]
+    #: Kind of data it reads, as `TrainingData.kind`; None for any.
+    kind: ClassVar[str | None]
     name: str
 
     def recipe(self) -> dict[str, Any]:

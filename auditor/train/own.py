@@ -1,0 +1,137 @@
+"""The caller's own model as a trainer: a scikit-learn classifier or pipeline, or a function."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from auditor.core.errors import ProbabilityError, UsageError
+from auditor.core.hashing import hash_bytes
+from auditor.core.progress import Progress
+from auditor.train.base import FitTask, Trainer, TrainingData
+from auditor.train.estimator import EstimatorTrainer
+
+__all__ = ["OwnModel", "trainer_of"]
+
+
+@dataclass(frozen=True)
+class OwnModel(EstimatorTrainer):
+    """A classifier of the caller, cloned and fitted for every fold.
+
+    Attributes
+    ----------
+    model : classifier with ``fit`` and ``predict_proba``, or callable
+        A callable is called as ``model(X_train, y_train, X_test)``, fits whatever it likes, and gives probabilities
+        (len(X_test), K), a column for each class in the order of the data set's. Labels are 0 .. K - 1.
+
+        ``X`` is a DataFrame for tables and a list of str for texts. Images are uint8 arrays: (n, H, W, 3) for a
+        callable, (n, H * W * 3) for a classifier.
+    """
+
+    kind: ClassVar[str | None] = None
+    model: Any
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """Name of the class or function."""
+        return str(getattr(self.model, "__name__", type(self.model).__name__))
+
+    def recipe(self) -> dict[str, Any]:
+        """The model's content: its parameters, the code of functions defined in a script, its package's version."""
+        import cloudpickle
+
+        return {
+            "trainer": "own",
+            "version": 1,
+            "name": self.name,
+            "content": hash_bytes(cloudpickle.dumps(self.model)),
+            "package": _package(self.model),
+        }
+
+    def classify(
+        self, data: TrainingData, task: FitTask, progress: Progress
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """Probabilities of the fitted model, for the classes of its training part."""
+        progress.start(task.name, 1, "fit")
+        train, labels, test = _rows(data, task.train), data.labels[task.train], _rows(data, task.predict)
+        if _is_classifier(self.model):
+            fitted = _seeded(self.model, task.seed).fit(_flat(train), labels)
+            classes, probabilities = np.asarray(fitted.classes_), fitted.predict_proba(_flat(test))
+        else:
+            classes, probabilities = np.arange(data.n_classes), self.model(train, labels, test)
+        probabilities = np.asarray(probabilities, dtype=np.float64)
+        if probabilities.shape != (len(task.predict), len(classes)):
+            raise ProbabilityError(
+                f"{self.name} gave probabilities of the shape {probabilities.shape} for {len(task.predict)} items and "
+                f"{len(classes)} classes.",
+                "Give one row for each item, and one column for each class.",
+            )
+        if not np.isfinite(probabilities).all() or (probabilities < 0).any():
+            raise ProbabilityError(
+                f"{self.name} gave probabilities that are negative or no numbers.",
+                "A model's probabilities lie between 0 and 1; decision values must be calibrated first.",
+            )
+        return classes, probabilities, {"model": repr(self.model)}
+
+
+def trainer_of(model: Any) -> Trainer:
+    """`model` as a trainer.
+
+    Parameters
+    ----------
+    model : Trainer, classifier with ``fit`` and ``predict_proba``, or callable
+        See `OwnModel`.
+
+    Raises
+    ------
+    UsageError
+        If it is none of these.
+    """
+    if isinstance(model, Trainer):
+        return model
+    if isinstance(model, type) or not (_is_classifier(model) or (callable(model) and not hasattr(model, "fit"))):
+        raise UsageError(
+            f"a model of the type {_type(model)} cannot be trained: it has no fit and predict_proba, and is no "
+            "function.",
+            "Give a classifier with both (for one without probabilities: sklearn.calibration.CalibratedClassifierCV), "
+            "or a function of X_train, y_train and X_test that gives probabilities.",
+        )
+    return OwnModel(model)
+
+
+def _type(model: Any) -> str:
+    return f"class {model.__name__!r} (an object of it is wanted)" if isinstance(model, type) else type(model).__name__
+
+
+def _is_classifier(model: Any) -> bool:
+    return hasattr(model, "fit") and hasattr(model, "predict_proba")
+
+
+def _seeded(model: Any, seed: int) -> Any:
+    """An unfitted copy whose random states are set where the caller left them open, so that a repeated fit is equal."""
+    from sklearn.base import clone
+
+    if not hasattr(model, "get_params"):
+        return copy.deepcopy(model)
+    names = [name for name, value in model.get_params().items() if value is None and name.endswith("random_state")]
+    return clone(model).set_params(**dict.fromkeys(names, seed % 2**32))
+
+
+def _rows(data: TrainingData, positions: np.ndarray) -> Any:
+    from sklearn.utils import _safe_indexing
+
+    return _safe_indexing(data.features, positions)
+
+
+def _flat(rows: Any) -> Any:
+    return rows.reshape(len(rows), -1) if isinstance(rows, np.ndarray) else rows
+
+
+def _package(model: Any) -> str:
+    """Name and version of the package that the model comes from."""
+    module = (getattr(model, "__module__", None) or type(model).__module__).partition(".")[0]
+    return f"{module} {getattr(sys.modules.get(module), '__version__', '')}".strip()
