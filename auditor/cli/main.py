@@ -7,6 +7,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -114,6 +115,12 @@ def _root(
 ) -> None: ...
 
 
+@cache
+def _commands() -> Any:
+    """Every command with its options, which take a while to work out from the signatures."""
+    return typer.main.get_command(app)
+
+
 def run(arguments: list[str] | None = None) -> None:
     """Entry point of the console script: run, and turn errors into messages and exit codes."""
     try:
@@ -127,7 +134,7 @@ def run(arguments: list[str] | None = None) -> None:
 
 def _exit_code(arguments: list[str] | None) -> int | str | None:
     try:
-        app(args=arguments, standalone_mode=True)
+        _commands()(args=arguments, standalone_mode=True)
     except SystemExit as end:
         return end.code
     except AuditorError as error:

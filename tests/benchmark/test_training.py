@@ -82,6 +82,7 @@ def test_files_conditions_and_resumption(folder: Path, tmp_path: Path, monkeypat
     assert trained == ["fastnet__seed2"]
 
 
+@pytest.mark.slow
 def test_workers_do_not_change_a_result(folder: Path, tmp_path: Path) -> None:
     one = _train(folder, tmp_path / "one", ["fastnet", "resnet20"], seeds=1)
     two = _train(folder, tmp_path / "two", ["fastnet", "resnet20"], seeds=1, workers=2)

@@ -26,19 +26,19 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def built(name: str) -> nn.Module:
-    """The network for ten classes, built once; tests take a `model`."""
+    """The network for ten classes, built once; what changes more than its mode takes a `model`."""
     return build_model(name, 10, 32, seed=0)
 
 
 @pytest.fixture
 def model(built: nn.Module) -> nn.Module:
-    """A copy of the network, in training mode as it was built."""
-    return copy.deepcopy(built)
+    """A copy of the network, in training mode."""
+    return copy.deepcopy(built).train()
 
 
 @pytest.mark.parametrize("n_classes", [2, 10, 100])
-def test_logits_have_one_column_per_class(name: str, model: nn.Module, n_classes: int) -> None:
-    model = (model if n_classes == 10 else build_model(name, n_classes, 32, seed=0)).eval()
+def test_logits_have_one_column_per_class(name: str, built: nn.Module, n_classes: int) -> None:
+    model = (built if n_classes == 10 else build_model(name, n_classes, 32, seed=0)).eval()
     with torch.no_grad():
         logits = model(torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
     assert logits.shape == (2, n_classes)
@@ -71,8 +71,8 @@ def test_seed_decides_the_weights_and_the_state_round_trips(name: str, model: nn
         assert torch.equal(first(images), second(images))
 
 
-def test_counter_equals_the_oracle(model: nn.Module) -> None:
-    model.eval()
+def test_counter_equals_the_oracle(built: nn.Module) -> None:
+    model = built.eval()
     with FlopCounterMode(display=False) as oracle, torch.no_grad():
         model(torch.zeros(1, 3, 32, 32))
     ours = count(model, (3, 32, 32))
@@ -133,8 +133,8 @@ def test_pruned_counts_equal_the_oracle_on_smaller_kernels(model: nn.Module) -> 
     assert found.masked <= found.executable < found.dense
 
 
-def test_a_chain_is_the_forward_pass(model: nn.Module) -> None:
-    model.eval()
+def test_a_chain_is_the_forward_pass(built: nn.Module) -> None:
+    model = built.eval()
     if not hasattr(model, "chain"):
         pytest.skip("has no chain of steps")
     images = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))

@@ -26,12 +26,12 @@ def _part(reference: str, data_dir: Path, n: int, seed: int = 0) -> Dataset:
 
 
 def test_cifake_real_against_fake(data_dir: Path, tmp_path: Path) -> None:
-    part = _part("cifake", data_dir, 2000)
+    part = _part("cifake", data_dir, 1000)
     run = auditor.find_errors(
-        part, out=tmp_path / "run", audit="all", folds=3, budget="smoke", model="fastnet", workers=2
+        part, out=tmp_path / "run", audit="all", folds=2, budget="smoke", model="fastnet", workers=1
     )
     assert run.class_names == ("FAKE", "REAL")
-    assert run.counts["n_audited"] == 2000
+    assert run.counts["n_audited"] == 1000
     assert run.manifest["model"]["out_of_sample_accuracy"] > 0.6
     assert run.dynamics()
     assert run.report_path.read_text().count("data:image/png") >= 20

@@ -35,7 +35,7 @@ def run(here: Settings, data_dir: Path, tmp_path_factory: pytest.TempPathFactory
     """A run over the test split with the published probabilities: nothing is trained."""
     out = tmp_path_factory.mktemp("runs") / "cifar10"
     probabilities = data_dir / "label_errors" / "cifar10" / "pyx.npy"
-    return find_errors(DATA, pred_probs=probabilities, out=out, settings=here, near_duplicates=False)
+    return find_errors(DATA, pred_probs=probabilities, out=out, settings=here, near_duplicates=False, quality=False)
 
 
 def test_verdicts_to_patch_to_corrected_copy_and_back(run: Run, here: Settings, data_dir: Path, tmp_path: Path) -> None:
