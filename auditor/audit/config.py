@@ -36,7 +36,7 @@ class AuditConfig(BaseModel):
         None, description="auto, none, log-probabilities or an encoder; None: those the model computes anyway"
     )
     quality: bool = Field(True, description="run the data-quality checks")
-    device: str = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = Field(0, ge=0)
 
     @field_validator("rule")

@@ -13,6 +13,7 @@ from auditor.audit.context import Context
 from auditor.audit.folder import default_folder, taken
 from auditor.audit.manifest import Manifest, StageResult
 from auditor.audit.plan import wanted_rows
+from auditor.audit.preflight import check_call, check_evidence
 from auditor.audit.stages.choose_model import choose_model
 from auditor.audit.stages.decode import decode
 from auditor.audit.stages.duplicates import group_duplicates
@@ -112,6 +113,7 @@ def find_errors(
     asked = make_config(**config)
     progress.stage("data", "" if isinstance(data, Dataset) or data is None else str(data))
     dataset, supplied = _open(data, pred_probs, labels, class_names, asked.audit, settings)
+    check_call(dataset, asked, own, supplied is not None, workers)
     folder = Path(out) if out is not None else default_folder(dataset, asked, settings, own, supplied)
     with taken(folder, dataset, asked, fresh) as notes:
         manifest.take(StageResult(None, notes=[*notes, *dataset.notes]))
@@ -135,6 +137,7 @@ def _trained(context: Context, manifest: Manifest) -> None:
     trainer = take(choose_model(context, decoded.bad))
     # Before the training, so that a missing encoder is said at once.
     embedding = choose_embedding(config.embeddings, context.dataset.modality, trainer, config.budget)
+    check_evidence(config.rule, trainer, embedding)
     planned = take(plan(context, trainer, groups, decoded.bad))
     take(train(context, trainer, planned))
     take(second_round(context, trainer, planned))

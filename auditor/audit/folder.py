@@ -13,6 +13,7 @@ from pathlib import Path
 from auditor.audit.config import AuditConfig
 from auditor.core.config import Settings
 from auditor.core.errors import RunError, UnreadableError, storage_errors
+from auditor.core.escaping import quoted
 from auditor.core.files import read_json, sweep_temporary, write_json
 from auditor.core.hashing import hash_json
 from auditor.data.base import Dataset
@@ -122,7 +123,7 @@ def _verdicts_aside(folder: Path) -> list[str]:
             os.rename(f"{store}{suffix}", f"{aside}{suffix}")
     return [
         f"the verdicts given before were moved to {str(aside)!r}; those of unchanged items are taken over with: "
-        f"auditor import-verdicts {folder} {aside}"
+        f"auditor import-verdicts {quoted(folder)} {quoted(aside)}"
     ]
 
 

@@ -10,16 +10,20 @@ from typing import Any
 import numpy as np
 
 from auditor.audit.detector_scores import DetectorScores, detector_scores
-from auditor.core.config import Settings
-from auditor.core.errors import MemoryGuardError, StorageError, UsageError
+from auditor.core.config import Settings, load_settings
+from auditor.core.errors import AuditorError, MemoryGuardError, StorageError, UsageError
+from auditor.core.escaping import quoted
 from auditor.core.files import atomic_path, atomic_write
 from auditor.core.progress import Progress
+from auditor.data.base import item_word
 from auditor.detect.registry import DETECTORS
-from auditor.explain.opening import item_content
+from auditor.explain.opening import excerpts, item_content
 from auditor.runs.run import Run
 
 EXPLANATION_SCHEMA = "auditor.explanation/1"
 ITEM_SCHEMA = "auditor.item/1"
+#: Characters of a text or a row among the facts of an item.
+CONTENT = 1_000
 
 NO_EMBEDDINGS = (
     "this run kept no embeddings; repeat its command with --embeddings auto (or --embeddings log-probabilities)"
@@ -189,7 +193,9 @@ class Explainer:
         return items.loc[others, ["id", "given", "status"]].to_dict("records")
 
 
-def inspect_item(run: Run, item: str, progress: Progress | None = None) -> dict[str, Any]:
+def inspect_item(
+    run: Run, item: str, progress: Progress | None = None, settings: Settings | None = None
+) -> dict[str, Any]:
     """Facts about one item as JSON values; ``explanation`` is what `Explainer.explain` says about it.
 
     Parameters
@@ -199,6 +205,9 @@ def inspect_item(run: Run, item: str, progress: Progress | None = None) -> dict[
         Item id.
     progress : Progress, optional
         Receives an event when the detectors are computed, once per run.
+    settings : Settings, optional
+        Where the data set is looked for: ``content`` is the text or the row, in `CONTENT` characters, or why it is not
+        here; None for images and probabilities.
 
     Raises
     ------
@@ -206,6 +215,10 @@ def inspect_item(run: Run, item: str, progress: Progress | None = None) -> dict[
         If the run has no such item; with the nearest ids.
     """
     row = run.row(item)
+    try:
+        (content,) = excerpts(run, [item], settings or load_settings(), CONTENT) or (None,)
+    except AuditorError as error:
+        content = f"not here: {error.what}"
     record, position = run.items.iloc[row], run.positions[row]
     explanation = Explainer(run, progress).explain(item)
     facts: dict[str, Any] = {
@@ -214,6 +227,7 @@ def inspect_item(run: Run, item: str, progress: Progress | None = None) -> dict[
         "index": int(record["index"]),
         **{name: record[name] for name in ("split", "given", "status")},
         "fold": int(record["fold"]),
+        "content": content,
         "content_hash": record["content_hash"],
         "duplicates": [copy["id"] for copy in explanation["same_group"]],
     }
@@ -309,9 +323,11 @@ def explanation_lines(document: dict[str, Any]) -> list[str]:
     return lines
 
 
-def item_lines(facts: dict[str, Any]) -> list[str]:
+def item_lines(facts: dict[str, Any], run: Run) -> list[str]:
     """The facts of `inspect_item` for people."""
     lines = [f"{facts['id']}  (row {facts['index']} of {facts['split']}), labelled {facts['given']}: {facts['status']}"]
+    if facts["content"] is not None:
+        lines.append(f"{item_word(run.manifest['data']['modality'])}: {facts['content']}")
     if "rank" in facts:
         word = "flagged" if facts["flagged"] else "not flagged"
         lines.append(f"rank {facts['rank']:,}, {word}; the model suggests {facts['suggested']}")
@@ -321,5 +337,7 @@ def item_lines(facts: dict[str, Any]) -> list[str]:
         lines.append("same group: " + ", ".join(facts["duplicates"][:10]))
     lines += [f"{f['code']}: {f['message']}" for f in facts["findings"]]
     lines += explanation_lines(facts["explanation"])
-    lines.append("Next: auditor show RUN --item ID --save FILE writes the item itself")
+    if "saved" not in facts and run.manifest["data"]["modality"] != "probabilities":
+        command = f"auditor show {quoted(run.path)} --item {quoted(facts['id'])} --save FILE"
+        lines.append(f"Next: {command} writes the item itself")
     return lines

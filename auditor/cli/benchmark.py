@@ -45,6 +45,7 @@ def benchmark(
     from auditor.benchmark.sentences import benchmark_lines
     from auditor.cli.console import RichProgress, answer, command_line
     from auditor.cli.values import parse_class_names, settings_for
+    from auditor.core.escaping import quoted
 
     # Options named like a parameter of the work are that parameter.
     asked = {name: value for name, value in context.params.items() if name in signature(run_benchmark).parameters}
@@ -56,5 +57,5 @@ def benchmark(
         lines.append("Next: give the models' stored predictions with --predictions FOLDER")
     else:
         lines.append(f"Result: {done.folder}   Report: {done.folder / 'report.html'}")
-        lines.append(f"Next: auditor report {done.folder} --format pdf")
+        lines.append(f"Next: auditor report {quoted(done.folder)} --format pdf")
     answer(lines, done.document if json else None, quiet)

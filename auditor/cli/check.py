@@ -35,6 +35,7 @@ def check(
 
     from auditor.cli.console import answer, print_json
     from auditor.core.config import load_settings
+    from auditor.core.escaping import quoted
     from auditor.core.files import atomic_write, refuse_existing
     from auditor.policy.baseline import is_baseline
     from auditor.policy.baseline import write_baseline as write
@@ -63,7 +64,7 @@ def check(
         write(write_baseline, rows)
     follow = "correct the rows above, or review more of them"
     if result.passed:
-        accept = f"auditor check {target} --write-baseline FILE accepts these rows"
+        accept = f"auditor check {quoted(target)} --write-baseline FILE accepts these rows"
         follow = f"commit {write_baseline}" if write_baseline is not None else accept
     answer([f"Next: {follow}"], None, quiet)
     if not result.passed:

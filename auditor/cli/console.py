@@ -140,6 +140,8 @@ class RichProgress:
         self._quiet = quiet
         self._tasks: dict[str, Any] = {}
         self._last: dict[str, float] = {}
+        #: Task -> its total and unit, for plain lines.
+        self._sizes: dict[str, tuple[float, str]] = {}
         self._bars: Progress | None = None
         if not quiet and console().is_terminal:
             before, note = "{task.description:<14}", "{task.fields[note]}"
@@ -161,6 +163,7 @@ class RichProgress:
             say(f"{name:<12} {detail}".rstrip())
 
     def start(self, task: str, total: float, unit: str = "") -> None:
+        self._sizes[task] = total, unit
         if self._bars:
             self._tasks[task] = self._bars.add_task(printable(task), total=total, note=printable(unit))
 
@@ -173,7 +176,9 @@ class RichProgress:
             now = time.monotonic()
             if now - self._last.get(task, -self.EVERY) >= self.EVERY:
                 self._last[task] = now
-                say(f"  {task}: {note}")
+                total, unit = self._sizes.get(task, (0, ""))
+                place = f"{unit} {done:,.4g} of {total:,.4g}, ".lstrip() if total else ""
+                say(f"  {task}: {place}{note}")
 
     def finish(self, task: str, note: str = "") -> None:
         if self._bars and task in self._tasks:

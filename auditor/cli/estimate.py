@@ -23,8 +23,9 @@ def estimate(
 ) -> None:
     """Estimate how many labels are wrong, with intervals, from the audit stream of the review."""
     from auditor.cli.console import answer
-    from auditor.cli.values import read_review, run_named
-    from auditor.core.errors import DataError, UsageError
+    from auditor.cli.values import check_suffix, read_review, run_named
+    from auditor.core.errors import DataError
+    from auditor.core.escaping import quoted
     from auditor.core.files import refuse_existing, write_text
     from auditor.estimation.documents import estimate_document
     from auditor.estimation.estimate import estimate as work
@@ -34,29 +35,31 @@ def estimate(
     from auditor.runs.layout import P_WRONG
 
     if plot is not None:
+        check_suffix("--plot", plot, (".svg",))
         refuse_existing(plot, overwrite)
     opened = run_named(run)
     state = read_review(opened, store)
     result = work(state, seed)
     lines = [*estimate_lines(result)]
-    if write:
-        if result.calibration is None:
-            raise DataError(
-                "there are no audit verdicts to calibrate on: nothing was written.", f"auditor sample {run}"
-            )
-        write_probabilities(opened, state, result.calibration)
-        lines.append(f"written to {opened.path / P_WRONG}")
+    calibration = result.calibration
+    if write and calibration is None:
+        raise DataError(
+            "there are no audit verdicts to calibrate on: nothing was written.", f"auditor sample {quoted(run)}"
+        )
     if plot is not None:
-        if plot.suffix != ".svg":
-            raise UsageError(f"--plot {str(plot)!r}: the file must end in .svg.")
-        if result.calibration is None or not result.calibration.bins:
+        if calibration is None or not calibration.bins:
             raise DataError(
                 f"a reliability plot needs {LEAST_CHECKED} verdicts of the audit stream: nothing was written."
             )
-        write_text(plot, reliability_svg(result.calibration.bins))
+        write_text(plot, reliability_svg(calibration.bins))
         lines.append(f"written to {plot}")
+    if write and calibration is not None:
+        write_probabilities(opened, state, calibration)
+        lines.append(f"written to {opened.path / P_WRONG}")
     more = (
-        f"auditor sample {run} --budget 300" if result.state.judged == result.state.planned else f"auditor review {run}"
+        f"auditor sample {quoted(run)} --budget 300"
+        if result.state.judged == result.state.planned
+        else f"auditor review {quoted(run)}"
     )
-    lines.append(f"Next: {more}, or auditor flag {run} --precision 0.9")
+    lines.append(f"Next: {more}, or auditor flag {quoted(run)} --precision 0.9")
     answer(lines, estimate_document(result) if json else None)

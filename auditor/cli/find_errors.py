@@ -33,7 +33,7 @@ def find_errors(
     ] = False,
     rule: Annotated[str | None, Option(help="default, a cleanlab filter name, paper, or a detector.")] = None,
     pred_probs: Annotated[
-        Path | None, Option(help="Your own probabilities (.npy, .npz, .parquet); nothing is trained.")
+        Path | None, Option(help="Your own probabilities (.npy, .npz, .parquet, .csv); nothing is trained.")
     ] = None,
     labels: Annotated[Path | None, Option(help="Given labels to go with --pred-probs.")] = None,
     class_names: ClassNames = None,
@@ -74,6 +74,7 @@ def find_errors(
 
     # Options named like a field of the configuration are that field.
     asked = {name: value for name, value in context.params.items() if name in AuditConfig.model_fields}
+    settings = settings_for(data_dir, offline)
     with RichProgress(quiet) as progress:
         run = work(
             data,
@@ -84,11 +85,11 @@ def find_errors(
             fresh=not resume,
             workers=workers,
             cluster=choose_executor(engine, address),
-            settings=settings_for(data_dir, offline),
+            settings=settings,
             progress=progress,
             near_duplicates=not exact_duplicates_only,
             **asked,
         )
     if not quiet:
-        suspects_table(run, top)
+        suspects_table(run, top, settings)
     answer(summary_lines(run), findings_document(run) if json else None, quiet)

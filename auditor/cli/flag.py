@@ -45,20 +45,22 @@ def flag(
     overwrite: Overwrite = False,
     engine: Engine = "local",
     address: Address = None,
-    threads: Annotated[int | None, Option(help="Threads; default: all CPUs.")] = None,
-    chunk_rows: Annotated[int | None, Option(help="Rows per piece; never changes the result.")] = None,
+    threads: Annotated[int | None, Option(min=1, help="Threads; default: all CPUs.")] = None,
+    chunk_rows: Annotated[int | None, Option(min=1, help="Rows per piece; never changes the result.")] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Flag again, without training: from a run or from probability files, streaming."""
     from auditor.cli.console import answer
-    from auditor.cli.values import frame_csv, write_frame
+    from auditor.cli.values import TABLE_SUFFIXES, check_suffix, frame_csv, write_frame
     from auditor.core.errors import UsageError
     from auditor.core.escaping import printable
     from auditor.core.files import refuse_existing
 
-    for path in filter(None, (out, scores)):
-        refuse_existing(path, overwrite)
+    for name, path, suffixes in (("--out", out, TABLE_SUFFIXES), ("--scores", scores, (".npy",))):
+        if path is not None:
+            check_suffix(name, path, suffixes)
+            refuse_existing(path, overwrite)
     if fdr is None and precision is None:
         by = {"rule": rule, "detector": detector, "chunk_rows": chunk_rows, "threads": threads}
         inputs = _inputs(run, pred_probs or [], labels, class_names)
@@ -94,11 +96,9 @@ def _flag(
     from auditor.audit.flagging import flag_inputs
     from auditor.cli.console import say
     from auditor.cli.values import choose_executor
-    from auditor.core.errors import UsageError
+    from auditor.core.escaping import quoted
     from auditor.core.files import atomic_write
 
-    if scores is not None and scores.suffix != ".npy":
-        raise UsageError(f"--scores {str(scores)!r}: the file must end in .npy.")
     result = flag_inputs(inputs, executor=choose_executor(engine, address), note=None if quiet else say, **options)
     n, at, score = result.analysis.n_items, result.flagged, result.findings.score
     by = f"rule {result.rule}" if result.rule else f"detector {result.detector}"
@@ -109,7 +109,7 @@ def _flag(
         with atomic_write(scores) as handle:
             np.save(handle, score)
         lines.append(f"scores written to {scores}")
-    review = f"review {run}" if run else "find-errors --pred-probs P --labels Y  (a run folder to review)"
+    review = f"review {quoted(run)}" if run else "find-errors --pred-probs P --labels Y  (a run folder to review)"
     ids = {} if inputs.ids is None else {"id": inputs.ids[at]}
     given = result.analysis.labels[at]
     table = pd.DataFrame({**ids, "index": at, "given": given, "suggested": result.suggested, "score": score[at]})
@@ -124,6 +124,7 @@ def _flag_guaranteed(
 
     from auditor.cli.values import read_review, run_named
     from auditor.core.errors import UsageError
+    from auditor.core.escaping import quoted
     from auditor.estimation.documents import list_document
     from auditor.estimation.flag_lists import flag_at_fdr, flag_at_precision
 
@@ -140,8 +141,8 @@ def _flag_guaranteed(
     ]
     if flagged.left_out:
         lines.append(f"{flagged.left_out:,} items were reviewed and found right: left out")
-    more = f"auditor sample {run} --budget {state.planned + flagged.more_draws}"
-    lines.append(f"Next: {more if flagged.more_draws else f'auditor patch create {run}'}")
+    more = f"auditor sample {quoted(run)} --budget {state.planned + flagged.more_draws}"
+    lines.append(f"Next: {more if flagged.more_draws else f'auditor patch create {quoted(run)}'}")
     return lines, document, pd.DataFrame(document["flagged"], columns=["id", "given", "suggested", "score"])
 
 

@@ -28,6 +28,7 @@ def import_verdicts(
 
     from auditor.cli.console import answer
     from auditor.cli.values import run_named
+    from auditor.core.escaping import quoted
     from auditor.core.reading import regular_file
     from auditor.patch.importing import import_verdicts as work
     from auditor.patch.rules import open_store
@@ -51,7 +52,7 @@ def import_verdicts(
         f"correctable, {counts['multi-label']:,} with both labels, {counts['neither']:,} neither, "
         f"{counts['non-agreement']:,} without agreement)",
         *(f"Note: {note}" for note in done.notes),
-        f"Next: auditor patch create {run} --consensus 3-of-5",
+        f"Next: auditor patch create {quoted(run)} --consensus 3-of-5",
     ]
     answer(lines, {"schema": "auditor.import-verdicts/1", **asdict(done)} if json else None)
 
@@ -60,6 +61,7 @@ def _from_store(source: VerdictStore, name: str, target: VerdictStore, run: str,
     from dataclasses import asdict
 
     from auditor.cli.console import answer
+    from auditor.core.escaping import quoted
     from auditor.review.carry_over import carry_over
 
     done = carry_over(source, target)
@@ -81,5 +83,5 @@ def _from_store(source: VerdictStore, name: str, target: VerdictStore, run: str,
         lines.append(f"Note: {len(done.damaged):,} damaged verdicts or undos were not taken over: {first}")
     if done.refused:
         lines.append(f"Note: {len(done.refused):,} verdicts do not fit this run; the first: {done.refused[0]}")
-    lines.append(f"Next: auditor status {run}")
+    lines.append(f"Next: auditor status {quoted(run)}")
     answer(lines, {"schema": "auditor.import-verdicts/1", **asdict(done)} if json else None)

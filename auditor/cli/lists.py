@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from auditor.cli.options import Json
+from auditor.core.errors import EXTRAS
 
 
 def _print(
@@ -43,12 +45,12 @@ def doctor(json: Json = False) -> None:
     from auditor.core.config import load_settings
     from auditor.core.machine import describe_machine, package_versions
     from auditor.data.open import list_datasets
-    from auditor.train.device import choose_device, describe_device
 
     settings = load_settings()
     facts = {
         **describe_machine(),
-        "device": describe_device(choose_device("auto")),
+        "device": _device(),
+        **{f"extra {extra}": _state_of_extra(extra) for extra in dict.fromkeys(EXTRAS.values())},
         **{f"package {name}": version for name, version in package_versions().items()},
         **{f"data set {row['name']}": f"{row['status']}: {row['where']}" for row in list_datasets(settings)},
         "runs folder": str(settings.runs_dir),
@@ -56,6 +58,21 @@ def doctor(json: Json = False) -> None:
     }
     rows = [{"what": what, "state": state} for what, state in facts.items()]
     _print("doctor", rows, ["what", "state"], json, "auditor find-errors digits", "facts")
+
+
+def _device() -> str:
+    if find_spec("torch") is None:
+        from auditor.core.machine import cpu_count
+
+        return f"cpu: {cpu_count()} cores; a GPU is used with auditor[torch] only"
+    from auditor.train.device import choose_device, describe_device
+
+    return describe_device(choose_device("auto"))
+
+
+def _state_of_extra(extra: str) -> str:
+    absent = [package for package, of in EXTRAS.items() if of == extra and find_spec(package) is None]
+    return f"not installed ({', '.join(absent)}): pip install 'auditor[{extra}]'" if absent else "installed"
 
 
 def config(json: Json = False) -> None:

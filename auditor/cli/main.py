@@ -15,7 +15,7 @@ import typer.core
 from typer import Option
 
 from auditor.cli.console import command_line, fail, forgiving_streams, say
-from auditor.core.errors import AuditorError
+from auditor.core.errors import AuditorError, missing_extra
 from auditor.core.escaping import printable
 from auditor.core.registry import Registry
 from auditor.core.version import __version__
@@ -39,7 +39,6 @@ COMMANDS: Registry[Any] = Registry(
         "import-verdicts": "auditor.cli.import_verdicts:import_verdicts",
         "verdicts": "auditor.cli.verdicts:verdicts",
         "benchmark": "auditor.cli.benchmark:benchmark",
-        "improve": "auditor.cli.improve:improve",
         "report": "auditor.cli.report:report",
         "explain": "auditor.cli.explain:explain",
         "datasets": "auditor.cli.lists:datasets",
@@ -148,9 +147,18 @@ def _exit_code(arguments: list[str] | None) -> int | str | None:
         say("  Use a smaller budget, fewer workers, or the streaming `auditor flag`.")
         return 4
     except Exception as error:  # noqa: BLE001  the last place where a fault of our own can be told
+        if (missing := missing_extra(error, f"auditor {_called(arguments)}")) is not None:
+            fail(missing)
+            return missing.exit_code
         _tell_crash(error.__cause__ if isinstance(error, _Unexpected) and error.__cause__ else error)
         return CRASHED
     return 0
+
+
+def _called(arguments: list[str] | None) -> str:
+    """The name of the command that was called."""
+    words = [word for word in (sys.argv[1:] if arguments is None else arguments) if not word.startswith("-")]
+    return words[0] if words else ""
 
 
 def _tell_crash(error: BaseException) -> None:

@@ -9,6 +9,7 @@ import typer
 from typer import Argument, Option
 
 from auditor.cli.options import DataDir, Index, Json, Offline, Overwrite, RunName, Store
+from auditor.core.escaping import quoted
 
 if TYPE_CHECKING:
     from auditor.patch.applying import PatchResult
@@ -73,7 +74,7 @@ def create(
         f"{len(made.patch.records):,} records by {consensus} in {path}",
         *(f"No record: {count:,} items with the consensus {verdict!r}" for verdict, count in left_out),
         *(f"Left out, copies of one item judged differently: {conflict}" for conflict in made.conflicts[:10]),
-        f"Next: auditor patch show {path}",
+        f"Next: auditor patch show {quoted(path)}",
     ]
     about = {"out": str(path), "records": len(made.patch.records), "consensus": consensus, "treatment": treatment}
     about |= {"left_out": made.left_out, "conflicts": made.conflicts}
@@ -100,7 +101,7 @@ def show(patch: PatchFile, json: Json = False) -> None:
         f"With a human verdict: {facts['with_human_verdict']:,} of {facts['records']:,}. Items are found by "
         f"{facts['hash']}; label column {facts['label_column']!r}.",
         *(f"Note: {note}" for note in facts["notes"]),
-        f"Next: auditor patch verify {patch} DATASET",
+        f"Next: auditor patch verify {quoted(patch)} DATASET",
     ]
     answer(lines, facts if json else None)
 
@@ -121,7 +122,7 @@ def verify(
     from auditor.patch.files import read_patch
 
     outcome = verify_patch(read_patch(patch), data, settings_for(data_dir, offline), force_index, label_column)
-    _report(outcome, json, f"auditor patch apply {patch} {data} --out FOLDER")
+    _report(outcome, json, f"auditor patch apply {quoted(patch)} {quoted(data)} --out FOLDER")
 
 
 @app.command("apply")
@@ -149,7 +150,8 @@ def apply_command(
     outcome = apply_patch(
         read_patch(patch), data, settings_for(data_dir, offline), out, mapping, force_index, label_column, link
     )
-    follow = f"auditor patch revert {patch} {out} --out FOLDER takes it back" if out else "use the mapping file"
+    back = f"auditor patch revert {quoted(patch)} {quoted(out)} --out FOLDER takes it back"
+    follow = back if out else "use the mapping file"
     _report(outcome, json, follow)
 
 
@@ -170,7 +172,7 @@ def revert(
     from auditor.patch.files import read_patch
 
     outcome = revert_patch(read_patch(patch), data, settings_for(data_dir, offline), out, label_column, link)
-    _report(outcome, json, f"auditor find-errors on {out}")
+    _report(outcome, json, f"auditor find-errors {quoted(out)}")
 
 
 @app.command()
@@ -193,7 +195,7 @@ def merge(
     lines = [
         f"{n:,} records of {len(patches)} patches in {out}; {merged.repeated:,} said twice",
         *(f"Note: {note}" for note in merged.notes),
-        f"Next: auditor patch verify {out} DATASET",
+        f"Next: auditor patch verify {quoted(out)} DATASET",
     ]
     about = {"out": str(out), "records": n, "repeated": merged.repeated, "notes": list(merged.notes)}
     answer(lines, {"schema": "auditor.patch-merge/1", **about} if json else None)
@@ -231,7 +233,9 @@ def convert(
     lines = [
         f"{n:,} records: {done.source} -> {done.target}, written to {out}",
         *(f"Note: {note}" for note in done.notes),
-        f"Next: auditor patch show {out}" if done.target == "patch" else f"Next: open {out} with the other tool",
+        f"Next: auditor patch show {quoted(out)}"
+        if done.target == "patch"
+        else f"Next: open {out} with the other tool",
     ]
     about = {"out": str(out), "from": done.source, "to": done.target, "records": n, "notes": list(done.notes)}
     answer(lines, {"schema": "auditor.patch-convert/1", **about} if json else None)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from auditor.cli.console import show_table
+from auditor.cli.console import say, show_table
+from auditor.core.config import Settings
+from auditor.core.errors import AuditorError
+from auditor.core.escaping import quoted
 from auditor.core.files import json_value
+from auditor.data.base import item_word
+from auditor.explain.opening import excerpts
 
 if TYPE_CHECKING:
     from auditor.runs.run import Run
@@ -13,16 +18,29 @@ if TYPE_CHECKING:
 FINDINGS_SCHEMA = "auditor.find-errors/1"
 
 
-def suspects_table(run: Run, top: int) -> None:
-    """The first `top` suspects, on stderr."""
+#: Characters of a text or a row in a list.
+SHOWN = 60
+
+
+def suspects_table(run: Run, top: int, settings: Settings) -> None:
+    """The first `top` suspects, on stderr; texts and rows with what they say, where their data set is still there."""
     suspects = run.findings[run.findings["code"] == "LE001"].head(top)
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (r.rank, r.id, r.given, f"{r.p_given:.3f}", r.suggested, f"{r.p_suggested:.3f}", f"{r.score:.2f}")
         for r in suspects.itertuples()
     ]
-    if rows:
-        columns = [">rank", "id", "given", ">P(given)", "suggested", ">P(suggested)", ">score"]
-        show_table(columns, rows, f"Top {len(rows)} of {run.counts['n_flagged']:,} suspects")
+    if not rows:
+        return
+    columns = [">rank", "id", "given", ">P(given)", "suggested", ">P(suggested)", ">score"]
+    word = item_word(run.manifest["data"]["modality"])
+    try:
+        contents = excerpts(run, suspects["id"].tolist(), settings, SHOWN)
+    except AuditorError as error:
+        contents = None
+        say(f"The {word}s themselves cannot be shown: {error.what}")
+    if contents is not None:
+        columns, rows = [*columns, word], [(*row, content) for row, content in zip(rows, contents, strict=True)]
+    show_table(columns, rows, f"Top {len(rows)} of {run.counts['n_flagged']:,} suspects")
 
 
 def summary_lines(run: Run) -> list[str]:
@@ -42,7 +60,8 @@ def summary_lines(run: Run) -> list[str]:
     ]
     lines += [f"Note: {note}" for note in run.manifest["notes"]]
     lines.append(f"Run folder: {run.path}   Report: {run.report_path}   {run.manifest['seconds']:.1f} s")
-    lines.append(f"Next: auditor show {run.path} --item ID, or open {run.report_path}")
+    item = quoted(run.findings["id"].iloc[0]) if len(run.findings) else "ID"
+    lines.append(f"Next: auditor show {quoted(run.path)} --item {item}, or open {run.report_path}")
     return lines
 
 

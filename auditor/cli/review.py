@@ -25,17 +25,15 @@ def review(
     fixed_order: Annotated[bool, Option("--fixed-order", help="Keep the run's order: nothing is learned.")] = False,
 ) -> None:
     """Judge the flagged labels of a run in the browser. Ctrl-C stops; no verdict is lost."""
+    import os
+
     from auditor.cli.console import say
     from auditor.cli.values import run_named
-    from auditor.core.errors import MissingExtraError
+    from auditor.core.escaping import quoted
 
     path = run_named(run).path.resolve()
-    try:
-        from auditor.ui.config import ReviewConfig, config_from_environ
-        from auditor.ui.server import serve
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "streamlit", "ui", "the review app") from error
-    import os
+    from auditor.ui.config import ReviewConfig, config_from_environ
+    from auditor.ui.server import serve
 
     environment = config_from_environ(os.environ)
     asked = {"reviewers_per_item": reviewers_per_item, "overlap": overlap, "audit_size": audit_size}
@@ -50,5 +48,5 @@ def review(
         None if controls is None else str(controls.resolve()),
         environment.token,
     )
-    say(f"Opening {path}. Next: judge items; then auditor patch create {run}")
+    say(f"Opening {path}. Next: judge items; then auditor patch create {quoted(run)}")
     serve(config, host, port, browser)

@@ -28,6 +28,7 @@ def sample(
     from auditor.cli.console import answer
     from auditor.cli.values import run_named
     from auditor.core.errors import UsageError
+    from auditor.core.escaping import quoted
     from auditor.estimation.expectation import expect
     from auditor.estimation.sentences import expectation_lines
     from auditor.estimation.state import draw_stream, read_state
@@ -54,7 +55,7 @@ def sample(
         margin = state.margin[state.frame]
         expected = expect(margin, state.planned, target_precision, confidence, state.candidate_share)
         lines += expectation_lines(expected)
-    lines.append(f"Next: auditor review {run}, then auditor estimate {run}")
+    lines.append(f"Next: auditor review {quoted(run)}, then auditor estimate {quoted(run)}")
     document = {"schema": "auditor.sample/1", "run": opened.id, "draws": state.planned, "judged": state.judged}
     document |= {"candidate_share": state.candidate_share, "frame": len(state.frame), "known": known}
     document |= {"expected": asdict(expected) if expected else None}

@@ -22,21 +22,21 @@ def show(
     from auditor.cli.console import RichProgress, answer
     from auditor.cli.present import findings_document, summary_lines, suspects_table
     from auditor.cli.values import run_named
+    from auditor.core.config import load_settings
 
-    opened = run_named(run)
+    opened, settings = run_named(run), load_settings()
     if item is None:
-        suspects_table(opened, top)
+        suspects_table(opened, top, settings)
         answer(summary_lines(opened), findings_document(opened) if json else None)
         return
     from auditor.audit.why import inspect_item, item_lines, save_item
-    from auditor.core.config import load_settings
     from auditor.core.files import refuse_existing
 
     if save is not None:
         refuse_existing(save, overwrite)
     with RichProgress() as progress:
-        facts = inspect_item(opened, item, progress)
+        facts = inspect_item(opened, item, progress, settings)
     if save is not None:
-        save_item(opened, item, save, load_settings())
+        save_item(opened, item, save, settings)
         facts["saved"] = str(save)
-    answer(item_lines(facts), facts if json else None)
+    answer(item_lines(facts, opened), facts if json else None)

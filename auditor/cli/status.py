@@ -18,10 +18,11 @@ def status(
     """Show how far the review has come, how many errors remain, and whether you may stop."""
     from auditor.cli.console import answer
     from auditor.cli.values import read_review, run_named
+    from auditor.core.escaping import quoted
     from auditor.estimation.documents import status_document
     from auditor.estimation.sentences import status_lines
     from auditor.estimation.status import review_status
 
     result = review_status(read_review(run_named(run), store), at_most)
-    follow = f"Next: auditor {'estimate' if result.may_stop else 'review'} {run}"
+    follow = f"Next: auditor {'estimate' if result.may_stop else 'review'} {quoted(run)}"
     answer([*status_lines(result), follow], status_document(result) if json else None)

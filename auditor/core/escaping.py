@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any, Final
@@ -50,6 +51,11 @@ def printable_lines(text: str) -> str:
 def _escaped(character: str) -> str:
     code = character.encode("unicode_escape").decode()
     return code if code != character else f"\\x{ord(character):02x}"
+
+
+def quoted(word: object) -> str:
+    """A path, a name or an id as one word of a command that a reader may copy into a shell."""
+    return shlex.quote(str(word))
 
 
 def json_printable(document: str) -> str:

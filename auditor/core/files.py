@@ -213,7 +213,7 @@ def _reading_arrays(path: Path) -> Iterator[None]:
                 raise UnsafeFileError(
                     f"{str(path)!r} holds Python objects or is a pickle, which can run code when loaded; it was not "
                     "opened.",
-                    "Save a plain numeric or string array with numpy.save(path, array).",
+                    "Save it with numpy.save as an array of numbers, or of texts: array.astype(str).",
                 ) from error
             raise
 

@@ -5,7 +5,11 @@ The library never prints. The command line passes a rich display, the tests a re
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any, Protocol, runtime_checkable
 
 
 @runtime_checkable
@@ -40,3 +44,36 @@ class SilentProgress:
     def finish(self, task: str, note: str = "") -> None: ...
 
     def note(self, message: str) -> None: ...
+
+
+_bars = threading.Lock()
+_hiding = 0
+_shown: Any = None
+
+
+@contextmanager
+def no_foreign_bars() -> Iterator[None]:
+    """Keep the bars of other libraries (transformers, datasets, the Hub's client: all of them tqdm's) out of the
+    output inside, in all threads. May be nested."""
+    global _hiding, _shown
+    if find_spec("tqdm") is None:
+        yield
+        return
+    from tqdm.std import tqdm
+
+    with _bars:
+        _hiding += 1
+        if _hiding == 1:
+            shown = _shown = tqdm.__init__
+
+            def hidden(self: Any, *arguments: Any, **options: Any) -> None:
+                shown(self, *arguments, **{**options, "disable": True})
+
+            tqdm.__init__ = hidden
+    try:
+        yield
+    finally:
+        with _bars:
+            _hiding -= 1
+            if not _hiding:
+                tqdm.__init__ = _shown

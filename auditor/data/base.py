@@ -20,6 +20,12 @@ from auditor.core.errors import EmptyDataError, LabelError
 from auditor.core.hashing import hash_strings
 
 Modality = Literal["image", "text", "table", "probabilities"]
+_WORDS = {"image": "image", "text": "text", "table": "row"}
+
+
+def item_word(modality: str) -> str:
+    """What people call one item of data of this kind."""
+    return _WORDS.get(modality, "item")
 
 
 @dataclass(frozen=True)

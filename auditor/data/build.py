@@ -16,7 +16,7 @@ from auditor.data.columns import MemoryTable
 from auditor.data.decode import is_lossless
 from auditor.data.folder import LOSSLESS_SUFFIXES, index_in_split
 from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME, ImageDataset, TableDataset, TextDataset
-from auditor.data.labels import LABEL_KINDS, EncodedLabels, listed, split_names
+from auditor.data.labels import LABEL_KINDS, EncodedLabels, listed, refuse_measurement, split_names
 from auditor.data.roles import Roles, choose_roles
 from auditor.data.sources import FileSource, Source, leaving
 from auditor.stats.predictability import TELLING, predictability
@@ -95,6 +95,8 @@ def roles_and_labels(table: MemoryTable, options: Mapping[str, str], where: str)
     cells, missing = column.to_pylist(), split_names(options.get("missing"))
     encode = LABEL_KINDS.load(options.get("kind", "class"))
     encoded = encode(cells, classes, f"column {name!r} of {where}", missing)
+    if classes is None and "kind" not in options:
+        refuse_measurement(encoded, f"column {name!r} of {where}")
     if roles.kind == "table" and "columns" not in options:
         keep = encoded.present
         telling = [

@@ -15,6 +15,7 @@ from typing import Any
 
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, EmptyDataError, OfflineError, UnreadableError, UsageError, require
+from auditor.core.progress import no_foreign_bars
 from auditor.data.base import Dataset
 from auditor.data.build import build_dataset
 from auditor.data.columns import FileTable, SplitFiles, arrow_file, parquet_file, split_of
@@ -115,7 +116,7 @@ def remote_splits(name: str, options: Mapping[str, str], settings: Settings) -> 
 
     local = Path(name).is_absolute()
     why = offline_reason(settings) or (None if local or _hub_answers() else "the Hub does not answer")
-    with _offline(datasets, why is not None):
+    with _offline(datasets, why is not None), no_foreign_bars():
         try:
             loaded = datasets.load_dataset(name, options.get("config"), revision=options.get("revision"))
         except (ConnectionError, FileNotFoundError) as error:

@@ -25,7 +25,7 @@ from auditor.data.class_order import check_class_order
 from auditor.data.kinds import ProbabilityDataset
 from auditor.data.labels import EncodedLabels, encode_labels, is_missing, listed, number_of, split_names
 from auditor.data.reference import Reference
-from auditor.data.tables import read_table, table_suffix
+from auditor.data.tables import csv_form, read_table, table_suffix
 from auditor.engine.files import ID_KEYS, LABEL_KEYS, NpySource, ParquetSource, class_columns
 from auditor.engine.files import open_probabilities as open_source
 from auditor.engine.kernels import widened
@@ -159,6 +159,8 @@ def open_supplied(pred_probs: Sequence[Any], labels: Any = None, class_names: Se
         )
     notes: list[str] = []
     names = tuple(class_names) if class_names is not None else first.class_names
+    if class_names is None and names == tuple(map(str, range(n_classes))):
+        names = None  # numbered columns are not named: labels may be texts
     if names is not None and len(names) != n_classes:
         raise ProbabilityError(
             f"{where} has {n_classes} columns for {len(names)} class names.", "One column per class is needed."
@@ -372,7 +374,8 @@ def _contents(given: Any) -> _Contents:
     if isinstance(given, Path | str):
         path = Path(given).expanduser()
         if "://" not in str(given) and table_suffix(path) in _TEXT_TABLES:
-            return _of_table(read_table(path), repr(str(path)))
+            header = {"header": "none"} if _is_headless(path) else {}
+            return _of_table(read_table(path, **header), repr(str(path)))
         source = open_source(given if "://" in str(given) else path)
         if isinstance(source, ParquetSource):
             return _Contents(source, source.class_names, source.column(LABEL_KEYS), source.column(ID_KEYS))
@@ -388,7 +391,28 @@ def _contents(given: Any) -> _Contents:
         import pyarrow as pa
 
         return _of_table(pa.Table.from_pandas(given, preserve_index=False), "pred_probs")
+    if isinstance(given, list | tuple) or getattr(getattr(given, "dtype", None), "kind", "") == "O":
+        try:
+            given = np.asarray(given)
+            given = given.astype(np.float64) if given.dtype == object else given
+        except (TypeError, ValueError) as error:
+            raise ProbabilityError(
+                f"pred_probs cannot be read as a table of numbers: {error}.",
+                "Give one row of floats per item, all of one length.",
+            ) from error
     return _Contents(as_source(given))
+
+
+def _is_headless(path: Path) -> bool:
+    """Whether the first line of a table of probabilities is a row of them, as numpy.savetxt writes it, and no names."""
+    if table_suffix(path) not in (".csv", ".tsv"):
+        return False
+    cells = csv_form(path, {}).names
+    values = [number_of(cell) for cell in cells]
+    numbers = [value for value in values if value is not None and 0 <= value <= 1]
+    # Classes called 0 and 1 are written without a point.
+    written = all("." in cell or "e" in cell.lower() for cell in cells)
+    return written and len(numbers) == len(cells) > 1 and abs(sum(numbers) - 1) < 0.01
 
 
 def _of_table(table: Any, where: str) -> _Contents:

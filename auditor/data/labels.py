@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,14 @@ from auditor.data.reference import nearest
 MISSING = frozenset({"nan", "NaN", "NAN", "NaT", "<NA>", "None", "NULL", "null", "N/A", "n/a", "#N/A"})
 #: A text column of numbers that are not whole is a measurement if it has more values than this.
 _FEW = 20
+#: How a day is written: year first or last, perhaps with a time.
+_DATE = re.compile(r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{4})([T ].*)?")
+#: Numbers that are no codes from 0 or 1 are a measurement if half of them have fewer items than this.
+_ITEMS_PER_CLASS = 10
+_MEASURED = (
+    "A number to predict cannot be checked yet. Make classes of it (for example with pandas.cut), or name the column "
+    "of classes with label=NAME; if these are classes, say so with kind=class."
+)
 #: With at least this many rows, a label column with more classes than half the rows is an id or a measurement.
 _ENOUGH_ROWS = 20
 
@@ -121,7 +130,7 @@ def encode_labels(
                 raise LabelError(
                     f"{where} holds numbers that are not whole: {cell!r} in row {row}. "
                     "Labels are classes, not measurements.",
-                    "Name the label column with label=NAME.",
+                    _MEASURED.partition("; if")[0] + ".",
                 )
         if kind == "number" or names is not None:
             given = {row: numbers[cell] for row, cell in given.items()}
@@ -140,7 +149,7 @@ def encode_labels(
             raise LabelError(
                 f"{where} has {len(ordered)} different values in {len(given)} rows: an id or a measurement, not a "
                 "class.",
-                "Name the label column with label=NAME.",
+                _MEASURED.partition("; if")[0] + ".",
             )
         names, places = tuple(map(str, ordered)), {value: k for k, value in enumerate(ordered)}
     else:
@@ -159,6 +168,43 @@ def encode_labels(
             f"{listed(written, 5)})",
         )
     return EncodedLabels(codes, names, notes)
+
+
+def refuse_measurement(encoded: EncodedLabels, where: str) -> None:
+    """Refuse classes that were made of the values of a measurement: many days, or many numbers.
+
+    Numbers are taken for classes where they are codes from 0 or 1 with hardly a gap, however many; or where they lie
+    irregularly (catalogue numbers) or are all about as frequent (a part of such codes), and have items enough.
+
+    Parameters
+    ----------
+    encoded : EncodedLabels
+        Of values without class names of their own.
+    where : str
+        For the message.
+
+    Raises
+    ------
+    LabelError
+    """
+    names, counts = encoded.names, np.bincount(encoded.codes[encoded.present])
+    if len(names) <= _FEW:
+        return
+    span = f"from {names[0]} to {names[-1]}"
+    if all(map(_DATE.fullmatch, names)):
+        raise LabelError(f"{where} holds {len(names)} different dates, {span}: no classes.", _MEASURED)
+    numbers = [number_of(name) for name in names]
+    if any(number is None for number in numbers):
+        return
+    values = np.array(numbers, np.float64)
+    if values[0] in (0, 1) and values[-1] - values[0] < 1.2 * len(values):
+        return
+    _, times = np.unique(np.diff(values), return_counts=True)
+    on_a_grid = times.max() >= (len(values) - 1) / 2 and counts.min() < counts.max() / 10
+    if on_a_grid or np.median(counts) < _ITEMS_PER_CLASS:
+        raise LabelError(
+            f"{where} holds {len(names)} different numbers, {span}: a measurement rather than classes.", _MEASURED
+        )
 
 
 def is_missing(cell: Any, markers: Collection[str] = MISSING) -> bool:

@@ -19,7 +19,24 @@ ROLE_OPTIONS = frozenset({"image", "text", "columns", "label", "id", "group", "s
 _SAVED_INDEX = re.compile(r"|unnamed: ?\d+(\.\d+)*|__index_level_\d+__|(index|level_\d+)", re.IGNORECASE)
 
 IMAGE_NAMES = ("image", "img", "image_path", "path", "file_name", "filename", "file", "filepath")
-TEXT_NAMES = ("text", "sentence", "content", "review", "document", "body", "comment", "question", "utterance")
+TEXT_NAMES = (
+    *(
+        "text",
+        "sentence",
+        "content",
+        "review",
+        "document",
+        "body",
+        "comment",
+        "question",
+        "utterance",
+        "tweet",
+        "message",
+    ),
+    *("texts", "sentences", "reviews", "comments", "tweets", "messages"),
+)
+#: Short texts of these names may also stand beside the features of a table.
+TITLE_NAMES = ("title", "headline", "description", "summary", "abstract", "caption", "prompt", "query", "post")
 ID_NAMES = ("id", "item_id", "uuid")
 SPLIT_VALUES = frozenset({"train", "test", "validation", "val", "valid", "dev", "all"})
 
@@ -139,10 +156,21 @@ def _content(
     if path := _first([n for n in strings if _are_paths(table.head(n, _SAMPLE))], IMAGE_NAMES):
         notes.append(f"image paths: column {path!r}")
         return "image-path", (path,)
-    if text := _first([n for n in strings if _are_texts(table.head(n, _SAMPLE))], TEXT_NAMES):
+    if text := _text_column(table, strings, alone=all(n in strings or _is_saved_index(table, n) for n in free)):
         notes.append(f"text column: {text!r}")
         return "text", (text,)
     return "table", tuple(free)
+
+
+def _text_column(table: MemoryTable, strings: Sequence[str], alone: bool) -> str | None:
+    """The column of texts: long ones, or such that are called so. `alone`: there is nothing but strings."""
+    heads = {n: [str(v) for v in table.head(n, _SAMPLE)] for n in strings}
+    distinct = {n for n, values in heads.items() if len(set(values)) > _MOSTLY_DISTINCT * len(values)}
+    long = [n for n in strings if n in distinct and sum(map(len, heads[n])) >= _TEXT_LENGTH * len(heads[n])]
+    # A column called text is one, however short; with few values it is a category, unless there is nothing else.
+    called = [n for n in strings if n.lower() in TEXT_NAMES and (n in distinct or (len(strings) == 1 and alone))]
+    titles = [n for n in strings if alone and n.lower() in TITLE_NAMES and (n in distinct or len(strings) == 1)]
+    return _first([*called, *long], TEXT_NAMES) or _first(titles, TITLE_NAMES)
 
 
 def _first(names: Sequence[str], preferred: Sequence[str]) -> str | None:
@@ -153,15 +181,6 @@ def _first(names: Sequence[str], preferred: Sequence[str]) -> str | None:
 def _are_paths(values: Sequence[Any]) -> bool:
     ends = [any(str(v).lower().endswith(s) for s in IMAGE_SUFFIXES) for v in values if v]
     return bool(ends) and sum(ends) >= 0.9 * len(ends)
-
-
-def _are_texts(values: Sequence[Any]) -> bool:
-    strings = [str(v) for v in values]
-    return (
-        bool(strings)
-        and sum(map(len, strings)) / len(strings) >= _TEXT_LENGTH
-        and len(set(strings)) > _MOSTLY_DISTINCT * len(strings)
-    )
 
 
 def _features(table: MemoryTable, candidates: Sequence[str], explicit: bool, notes: list[str]) -> tuple[str, ...]:

@@ -42,7 +42,8 @@ def read_table(path: Path, strings: Sequence[str] = (), **options: str) -> Any:
     strings : sequence of str
         Columns kept as text in CSV files.
     **options
-        ``delimiter`` and ``encoding`` for CSV files.
+        ``delimiter`` and ``encoding`` for CSV files; ``header="none"`` where the first row is one of values, and the
+        columns are called 0, 1, ..
 
     Raises
     ------
@@ -104,10 +105,11 @@ def _read_csv(path: Path, strings: Sequence[str], options: Mapping[str, str]) ->
     texts = {
         name for name in form.names if name in strings or name.lower() in STRING_NAMES or name.lower() in LABEL_KEYS
     }
+    names = [str(k) for k in range(len(form.names))] if options.get("header") == "none" else None
     try:
         table = arrow_csv.read_csv(
             path,
-            read_options=arrow_csv.ReadOptions(encoding=encoding),
+            read_options=arrow_csv.ReadOptions(encoding=encoding, column_names=names),
             # Texts hold line breaks; without this option the parser splits rows at them.
             parse_options=arrow_csv.ParseOptions(delimiter=form.delimiter, newlines_in_values=True),
             convert_options=arrow_csv.ConvertOptions(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,14 @@ from auditor.core.seeds import generator
 from auditor.detect.margins import log_odds_margin
 from auditor.estimation.expectation import candidate_share
 from auditor.review.consensus import majority
-from auditor.review.readout import ReviewCounts
-from auditor.review.store import VerdictStore
 from auditor.review.vocabulary import Treatment, outcome
 from auditor.review.votes import VoteTable
 from auditor.runs.run import Run
 from auditor.stats.sampling import AuditSample, audit_probabilities
+
+if TYPE_CHECKING:
+    from auditor.review.readout import ReviewCounts
+    from auditor.review.store import VerdictStore
 
 UNREVIEWED: Final = -1
 RIGHT: Final = 0
@@ -153,7 +155,7 @@ def draw_stream(
     """Put `budget` importance draws over the items of the run into the audit stream of the store.
 
     With a target precision a part of them is spread evenly over the items the model would call wrong, so that a list
-    of that precision is within reach (`numbers.expectation.candidate_share`).
+    of that precision is within reach (`auditor.estimation.expectation.candidate_share`).
     """
     margin = margins(run)
     share = 0.0 if target_precision is None else candidate_share(margin, budget, target_precision, confidence)

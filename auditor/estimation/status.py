@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from auditor.estimation.estimate import LEAST_DRAWS, ErrorEstimate, estimate
 from auditor.estimation.state import NEXT, ReviewState
 from auditor.estimation.uniform import uniform_part
-from auditor.review.readout import ReviewCounts
 from auditor.stats.stopping import remaining_errors
+
+if TYPE_CHECKING:
+    from auditor.review.readout import ReviewCounts
 
 
 @dataclass(frozen=True)

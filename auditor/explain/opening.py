@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from auditor.core.config import Settings
 from auditor.core.errors import DataError, UsageError
 from auditor.data.open import open_dataset
 from auditor.report.find_errors import SHOWN
+from auditor.report.pictures import excerpt
 from auditor.runs import layout
 from auditor.runs.run import Run
 
@@ -52,6 +54,20 @@ def item_content(run: Run, item: str, settings: Settings) -> Any:
         raise UsageError("this run has probabilities only, not the items themselves.")
     dataset = open_dataset(data["reference"], settings)
     return same_item(dataset, row, item, str(run.items["content_hash"].iloc[row])).item(0)
+
+
+def excerpts(run: Run, ids: Sequence[str], settings: Settings, length: int) -> list[str] | None:
+    """Texts or rows of some items in `length` characters each; None where the run holds neither. Errors as
+    `item_content`; the data set is opened once."""
+    data = run.manifest["data"]
+    if data["modality"] not in ("text", "table") or not ids:
+        return None
+    dataset, rows = open_dataset(data["reference"], settings), [run.row(item) for item in ids]
+    hashes = run.items["content_hash"].iloc[rows]
+    return [
+        excerpt(same_item(dataset, row, item, str(content)).item(0), length)
+        for row, item, content in zip(rows, ids, hashes, strict=True)
+    ]
 
 
 def same_item(dataset: Dataset, row: int, item: str, content_hash: str) -> Dataset:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditor.core.errors import DataError, UnknownNameError, UsageError
-from auditor.review.events import chunked
 from auditor.review.published import consensus_counts, place_published, published_votes, read_index, read_published
 from auditor.runs.run import Run
 
@@ -106,8 +105,8 @@ def import_verdicts(
         notes.append(f"{ambiguous} votes for 'both' were cast on another suggestion than this run's: stored as unsure")
     accepted = repeated = 0
     for person, events in sorted(batches.items()):
-        for part in chunked(events, 1000):
-            result = store.submit(f"{reviewer}-{person}", part, origin="import")
+        for start in range(0, len(events), 1000):
+            result = store.submit(f"{reviewer}-{person}", events[start : start + 1000], origin="import")
             accepted, repeated = accepted + len(result.accepted), repeated + len(result.repeated)
             if result.refused:
                 raise DataError(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditor.core.errors import MissingExtraError, RunError, UsageError
+from auditor.core.errors import RunError, UsageError
+from auditor.core.escaping import quoted
 from auditor.review.consensus import ItemConsensus, crowdlab_consensus, dawid_skene_consensus, k_of_n, majority
 from auditor.review.vocabulary import REVIEW_FILE
 from auditor.review.votes import VoteTable
@@ -58,17 +59,9 @@ def store_of(run: Run, store: str | None) -> VerdictStore:
 
 
 def open_store(where: str | Path, *, make: bool = True, salvage: bool = False) -> VerdictStore:
-    """Open a verdict store: `VerdictStore.open`, and its errors.
+    """Open a verdict store: `VerdictStore.open`, and its errors."""
+    from auditor.review.store import VerdictStore
 
-    Raises
-    ------
-    MissingExtraError
-        If the packages it needs are not installed.
-    """
-    try:
-        from auditor.review.store import VerdictStore
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "sqlalchemy", "review", "the verdict store") from error
     return VerdictStore.open(where, make=make, salvage=salvage)
 
 
@@ -100,5 +93,6 @@ def probabilities_of(run: Run, votes: VoteTable) -> np.ndarray:
 def _nothing(folder: Path) -> RunError:
     return RunError(
         f"nobody has judged an item of the run {str(folder)!r} yet.",
-        f"Judge some with: auditor review {folder}; or take in published votes: auditor import-verdicts {folder} FILE",
+        f"Judge some with: auditor review {quoted(folder)}; or take in published votes: auditor import-verdicts "
+        f"{quoted(folder)} FILE",
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from auditor.data.base import item_word
 from auditor.quality.base import Findings, NotApplicable, check, share_of
 from auditor.quality.nature import beyond, decided_by_nature, robust_fence
 from auditor.quality.subject import Subject
@@ -88,7 +89,7 @@ def low_information(subject: Subject, limit: float = 0.35) -> Findings | NotAppl
 
 def _why_not(subject: Subject) -> NotApplicable:
     if subject.images is None:
-        return NotApplicable(f"the items are no pictures ({subject.modality})")
+        return NotApplicable(f"it looks at images, and these items are {item_word(subject.modality)}s")
     return NotApplicable("not one picture could be decoded")
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -23,6 +23,10 @@ from auditor.quality.base import Outcome
 from auditor.quality.document import document, item_table, refuse_others, write_quality
 from auditor.quality.open_subject import make_subject, neighbours_of
 from auditor.quality.registry import check_names, run_checks
+
+if TYPE_CHECKING:
+    from auditor.train.choose_embedding import Embedding
+    from auditor.train.encoders import Encoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,10 +98,11 @@ def quality(
     whole = data if isinstance(data, Dataset) else open_dataset(str(data), settings)
     dataset = restrict_to_split(whole, split) if split is not None else whole
     other = _open_against(whole, dataset, against, settings)
+    chosen = None if embeddings is None else _choose(embeddings, dataset.modality)
     progress.stage("measure", f"{len(dataset) + (len(other) if other else 0):,} items, each read once")
     subject = make_subject(dataset, other, progress, workers=workers)
-    if embeddings is not None:
-        name, vectors = _embedded(embeddings, [dataset] if other is None else [dataset, other], progress)
+    if chosen is not None:
+        name, vectors = _embedded(chosen, [dataset] if other is None else [dataset, other], progress)
         progress.stage("neighbours", f"of {len(vectors):,} embeddings, {name}")
         subject.neighbours = neighbours_of(name, vectors, np.arange(len(subject)), len(subject))
     progress.stage("checks")
@@ -141,23 +146,33 @@ def _open_against(
         ) from error
 
 
-def _embedded(given: str | Path | np.ndarray, parts: list[Dataset], progress: Progress) -> tuple[str, np.ndarray]:
-    """Name and embeddings of the items of all parts, float array (n, d)."""
+def _choose(given: str | Path | np.ndarray, kind: str) -> tuple[str, np.ndarray] | Embedding:
+    """The embeddings given, with their name; or what is to embed the items, before they are read."""
     if isinstance(given, np.ndarray):
         return "given", given
     if str(given).endswith(".npy"):
         return Path(given).name, load_npy(Path(given), mmap=True)
-    from auditor.train.choose_embedding import choose_embedding, fit_for_cosine
+    from auditor.train.choose_embedding import choose_embedding
+
+    chosen = choose_embedding(str(given), kind, None, "standard")
+    if chosen.encoder() is None:
+        raise UsageError(f"{given!r} does not embed items: {chosen.reason}.", "Name an encoder (auditor models).")
+    return chosen
+
+
+def _embedded(
+    chosen: tuple[str, np.ndarray] | Embedding, parts: list[Dataset], progress: Progress
+) -> tuple[str, np.ndarray]:
+    """Name and embeddings of the items of all parts, float array (n, d)."""
+    if isinstance(chosen, tuple):
+        return chosen
+    from auditor.train.choose_embedding import fit_for_cosine
     from auditor.train.embeddings import embed
 
-    chosen = choose_embedding(str(given), parts[0].modality, None, "standard")
-    encoder = chosen.encoder()
-    if encoder is None:
-        raise UsageError(f"{given!r} does not embed items: {chosen.reason}.", "Name an encoder (auditor models).")
-    rows = []
+    encoder, rows = cast(Encoder, chosen.encoder()), []
     for part in parts:
         if not isinstance(part, ImageDataset | TextDataset):
-            raise UsageError(f"an encoder embeds pictures and texts, not {part.modality} items.")
+            raise UsageError(f"an encoder embeds images and texts, not {part.modality} items.")
         features: Any = part.texts if isinstance(part, TextDataset) else part.load_images(progress=progress)[0]
         rows.append(np.asarray(embed(encoder, features, None, "cpu", cpu_count(), progress, "embed")))
     return str(chosen.name), fit_for_cosine(np.concatenate(rows), encoder)

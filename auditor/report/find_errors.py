@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.core.files import write_text
-from auditor.data.base import Dataset
+from auditor.data.base import Dataset, item_word
 from auditor.report.pictures import picture_of
 from auditor.report.rendering import render
 from auditor.runs.run import Run
@@ -161,7 +161,8 @@ def calibration_bins(
 def render_html(data: ReportData) -> str:
     """The self-contained page: no script, no request to anywhere."""
     peak = 0 if data.flagged_pairs is None else int(data.flagged_pairs.max(initial=0))
-    return render("find_errors.html.jinja", data=data, run=data.run, manifest=data.run.manifest, peak=peak)
+    word = item_word(data.run.manifest["data"]["modality"])
+    return render("find_errors.html.jinja", data=data, run=data.run, manifest=data.run.manifest, peak=peak, word=word)
 
 
 def render_markdown(run: Run) -> str:

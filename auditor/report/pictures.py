@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import mimetypes
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -49,6 +50,11 @@ def picture_of(dataset: Dataset, position: int) -> tuple[str | None, str | None]
     item = dataset.item(position)
     if dataset.modality == "image":
         return thumbnail_uri(item), None
-    text = item if isinstance(item, str) else ", ".join(f"{k} = {v}" for k, v in item.items())
+    return None, excerpt(item)
+
+
+def excerpt(item: str | Mapping[str, Any], length: int = EXCERPT) -> str:
+    """A text, or the values of a row, on one line of at most `length` characters."""
+    text = item if isinstance(item, str) else ", ".join(f"{name} = {value}" for name, value in item.items())
     text = " ".join(text.split())
-    return None, text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…"
+    return text if len(text) <= length else text[: length - 1] + "…"

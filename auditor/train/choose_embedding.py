@@ -51,7 +51,7 @@ def choose_embedding(asked: str | None, kind: str, trainer: Trainer | None, budg
     kind : str
         ``"image"``, ``"text"``, ``"table"`` or ``"probabilities"``.
     trainer : Trainer or None
-        None where the probabilities are supplied.
+        None where nothing is trained, or what trains is not chosen yet.
     budget : str
         Sets the size of images, as for the trainer on frozen features, so that both share one computation.
 
@@ -73,12 +73,12 @@ def choose_embedding(asked: str | None, kind: str, trainer: Trainer | None, budg
     if asked == LOG_PROBABILITIES:
         return Embedding(LOG_PROBABILITIES, "asked for")
     if asked == "auto":
-        name = None if trainer is None else PACKAGED.get(kind)
+        name = PACKAGED.get(kind)
         obstacle = f"no encoder reads {kind} here" if name is None else lacking(name)
         if name is None or obstacle is not None:
             return Embedding(LOG_PROBABILITIES, f"the model's probabilities, because {obstacle}")
         return Embedding(name, f"packaged encoder for {kind} data", FrozenTrainer.from_budget(budget, name).size)
-    if trainer is None:
+    if kind == "probabilities":
         raise UsageError(
             f"--embeddings {asked}: with supplied probabilities the items themselves are not read.",
             f"Use --embeddings {LOG_PROBABILITIES}, or let auditor train.",

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from auditor.core.errors import UnreadableError, UnsafeFileError, storage_errors
 from auditor.core.files import atomic_path, load_npy
 from auditor.core.hashing import hash_array, hash_json, hash_strings
-from auditor.core.progress import Progress
+from auditor.core.progress import Progress, no_foreign_bars
 from auditor.runs.tables import write_array
 from auditor.train.encoders import Encode, Encoder
 
@@ -129,7 +129,7 @@ def _run(
             finished.add(start)
             progress.advance(task, min(len(features), len(finished) * CHUNK))
 
-    with torch_threads(torch.get_num_threads()):
+    with no_foreign_bars(), torch_threads(torch.get_num_threads()):
         # First what nobody works on, then wait for what others had begun (and do it if they died).
         for wait in (False, True):
             todo = [start for start in starts if start not in finished]

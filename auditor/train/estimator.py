@@ -73,7 +73,7 @@ class EstimatorTrainer:
 
     #: Kind of data it reads, as `TrainingData.kind`; None for any.
     kind: ClassVar[str | None]
-    weighs: ClassVar[bool] = True
+    has_epochs: ClassVar[bool] = False
     name: str
 
     def recipe(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from auditor.audit.why import Explainer
 from auditor.core.errors import DataError
+from auditor.core.escaping import quoted
 from auditor.explain.opening import has_networks
 from auditor.runs import layout
 from auditor.ui.payload import face, map_url
@@ -47,7 +48,7 @@ def reasons(ws: Workspace, item_id: str) -> dict[str, Any]:
     if ws.store.facts["n_items"] > MOST_ITEMS:
         return answer
     if not (ws.run.path / layout.DETECTORS).is_file():
-        lines.append(_NOT_COMPUTED.format(run=ws.run.path.name, item=item_id))
+        lines.append(_NOT_COMPUTED.format(run=quoted(ws.run.path), item=quoted(item_id)))
         return answer
     key = str(ws.run.path)
     if key not in _explainers:

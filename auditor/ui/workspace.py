@@ -71,14 +71,16 @@ def open_workspace(config: ReviewConfig, settings: Settings | None = None) -> Wo
     """
     settings = settings or load_settings()
     run = open_run(config.run or "", settings.runs_dir)
+    # First of all: the queue is laid out once and for all when the run is taken in.
+    controls = {} if config.controls is None else read_controls(Path(config.controls))
     store = VerdictStore.open(config.store or run.path)
     try:
         if not store.loaded and not _taken_in_apart(run, config):
             take_in(str(run.path), config.store, config.plan)
         store.load_run(run)
         _check_plan(store, config)
-        if config.controls is not None:
-            store.plant(read_controls(Path(config.controls)))
+        if controls:
+            store.plant(controls)
         follow_detectors(run, store)
     except BaseException:
         store.close()

@@ -66,6 +66,23 @@ def test_progress_is_plain_lines_without_a_terminal(capsys: pytest.CaptureFixtur
     assert "\x1b" not in err
 
 
+@pytest.mark.parametrize(
+    ("total", "unit", "done", "line"),
+    [
+        (10, "epoch", 3, "fold-0: epoch 3 of 10, accuracy 0.81"),
+        (30, "", 4.5, "fold-0: 4.5 of 30, accuracy 0.81"),
+        (0, "", 2, "fold-0: accuracy 0.81"),
+    ],
+)
+def test_plain_lines_say_how_far_a_task_is(
+    total: float, unit: str, done: float, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with RichProgress() as progress:
+        progress.start("fold-0", total, unit)
+        progress.advance("fold-0", done, "accuracy 0.81")
+    assert capsys.readouterr().err.strip() == line
+
+
 def test_quiet_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with RichProgress(quiet=True) as progress:
         progress.stage("train")

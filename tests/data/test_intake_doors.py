@@ -88,6 +88,21 @@ def other_key(folder: Path, p: np.ndarray) -> Path:
     return folder / "p.npz"
 
 
+def csv_of(header: bool, index: bool = False) -> Callable[[Path, np.ndarray], Path]:
+    """A CSV file whose columns are numbered, as pandas makes it of an array, or not named at all."""
+
+    def write(folder: Path, p: np.ndarray) -> Path:
+        pd.DataFrame(p).to_csv(folder / "p.csv", header=header, index=index)
+        return folder / "p.csv"
+
+    return write
+
+
+def numpy_csv(folder: Path, p: np.ndarray) -> Path:
+    np.savetxt(folder / "p.csv", p, delimiter=",")
+    return folder / "p.csv"
+
+
 PROBABILITIES = {
     "npy": saved(".npy"),
     "npy, float16": lambda folder, p: saved(".npy")(folder, p.astype(np.float16)),
@@ -100,6 +115,10 @@ PROBABILITIES = {
     "parquet": saved(".parquet", label=LABELS, id=np.arange(N)),
     "folder of parquet files": folder_of_parquet,
     "csv": saved(".csv"),
+    "csv, numbered columns": csv_of(header=True),
+    "csv, numbered columns and rows": csv_of(header=True, index=True),
+    "csv, no header": csv_of(header=False),
+    "csv of numpy.savetxt": numpy_csv,
     "tsv": saved(".tsv"),
     "jsonl": saved(".jsonl"),
 }
@@ -192,7 +211,7 @@ def test_stored_predictions_take_the_same_forms(form: str, tmp_path: Path) -> No
     (tmp_path / "m").mkdir()
     path = PROBABILITIES[form](tmp_path / "m", P)
     given = load_given_labels(array(LABELS)(tmp_path), class_names=NAMES)
-    if path.is_dir() or form == "parquet":
+    if path.is_dir() or form == "parquet" or "no header" in form or "numpy" in form or "rows" in form:
         return  # a folder holds one file for each model there, and a column of labels holds the predicted ones
     (prediction,) = read_predictions(path, given)
     assert prediction.top1.tolist() == P.argmax(axis=1).tolist()
@@ -280,7 +299,35 @@ def test_a_row_without_a_label(marker: object, tmp_path: Path, settings: Setting
 
 
 def test_frames_and_lists_in_memory(settings: Settings) -> None:
-    for given in (P, P.tolist(), pd.DataFrame(P, columns=list(NAMES))):
-        data, _ = _open(None, given, TEXTS.tolist(), None, "all", settings)
-        np.testing.assert_array_equal(data.probabilities, P)  # type: ignore[attr-defined]
-        assert data.class_names == NAMES
+    frame = pd.DataFrame(P, columns=list(NAMES))
+    for given in (P, P.tolist(), frame, pd.DataFrame(P), P.astype(object), frame.astype(object)):
+        for labels in (TEXTS.tolist(), TEXTS, TEXTS.astype(object), pd.Series(TEXTS), pd.Categorical(TEXTS)):
+            data, _ = _open(None, given, labels, None, "all", settings)
+            np.testing.assert_array_equal(data.probabilities, P)  # type: ignore[attr-defined]
+            assert data.class_names == NAMES
+
+
+@pytest.mark.parametrize("form", ["csv", "csv, numbered columns", "csv, no header", "csv of numpy.savetxt"])
+def test_labels_that_are_texts_need_no_class_names(form: str, tmp_path: Path, settings: Settings) -> None:
+    p, y = PROBABILITIES[form](tmp_path, P), LABEL_FORMS["csv, names, header"](tmp_path)
+    for door in DOORS:
+        found, labels = door(p, y, None, settings)
+        np.testing.assert_allclose(found, P)
+        assert labels.tolist() == LABELS.tolist()
+    (tmp_path / "y.csv").write_text("label\n" + "".join(f"{['ant', 'bee'][k % 2]}\n" for k in range(N)))
+    if form == "csv":  # its columns are named: a class may be without labels
+        assert find_errors(p, tmp_path / "y.csv", None, settings)[1].max() == 1
+        return
+    with pytest.raises(AuditorError, match="2 different texts for 3 columns") as refused:
+        find_errors(p, tmp_path / "y.csv", None, settings)
+    assert "--class-names" in (refused.value.way_out or "")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [[[0.5, 0.5], [0.5]], [["a", "b"]] * 4, np.array([[0.5, None]] * 4, object)],
+    ids=["ragged", "texts", "none"],
+)
+def test_what_is_no_table_of_numbers_is_refused_in_words(given: object, settings: Settings) -> None:
+    with pytest.raises(AuditorError):
+        _open(None, given, [0, 1, 0, 1], None, "all", settings)

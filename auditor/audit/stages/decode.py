@@ -10,7 +10,7 @@ import numpy as np
 from auditor.audit.context import IMAGES, Context
 from auditor.audit.manifest import StageResult
 from auditor.core.errors import EmptyDataError
-from auditor.data.base import BadItem
+from auditor.data.base import BadItem, item_word
 from auditor.data.kinds import ImageDataset
 from auditor.runs.tables import write_array
 
@@ -32,7 +32,7 @@ def decode(context: Context) -> StageResult[Decoded]:
         If not one item can be decoded.
     """
     dataset, n = context.dataset, len(context.dataset)
-    context.progress.stage("decode", f"{n:,} items")
+    context.progress.stage("decode", f"{n:,} {item_word(dataset.modality)}s")
     if not isinstance(dataset, ImageDataset):
         return StageResult(Decoded((), np.zeros(n, bool)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -24,9 +25,11 @@ from auditor.estimation.state import read_state
 from auditor.patch.importing import judged_split
 from auditor.patch.rules import store_of, stored_consensus
 from auditor.review.consensus import ItemConsensus, k_of_n
-from auditor.review.store import VerdictStore
 from auditor.review.votes import VoteTable
 from auditor.runs.run import Run
+
+if TYPE_CHECKING:
+    from auditor.review.store import VerdictStore
 
 _STATE = {"given": GIVEN, "suggested": GUESSED, "both": BOTH, "neither": NEITHER, "bad_item": NEITHER}
 

@@ -3,8 +3,10 @@ written in one way, the manifest last."""
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -130,7 +132,7 @@ class Experiment(ABC):
             The document of ``results.json``.
         """
         plan = {"expectation": self.expectation, "control": self.control}
-        with locked(at.folder):
+        with locked(at.folder), _unchanged_where_refused(at.folder):
             (at.folder / MANIFEST).unlink(missing_ok=True)
             write_json(at.folder / PLAN, {"schema": "auditor.plan/1", "result": self.schema, **plan})
             document = {
@@ -161,6 +163,25 @@ class Experiment(ABC):
             raise UnreadableError(f"{str(folder / RESULTS)!r} holds no results of schema {cls.schema}.")
         kept = [name for name in (PLAN, *cls.files(document)) if (folder / name).is_file()]
         write_report(folder, document, cls.render(document), kept)
+
+
+@contextmanager
+def _unchanged_where_refused(folder: Path) -> Iterator[None]:
+    """Leave a finished result as it was where the call is refused, unless one of its files was written before that."""
+    before = {name: path.read_bytes() for name in (PLAN, MANIFEST) if (path := folder / name).is_file()}
+    try:
+        yield
+    except UsageError:
+        for name, content in before.items():  # the manifest last
+            if name != MANIFEST or _whole(folder, content):
+                with atomic_write(folder / name) as handle:
+                    handle.write(content)
+        raise
+
+
+def _whole(folder: Path, manifest: bytes) -> bool:
+    files = json.loads(manifest).get("files", {})
+    return all((folder / n).is_file() and hash_bytes((folder / n).read_bytes()) == h for n, h in files.items())
 
 
 def write_report(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.core.errors import UnknownNameError, UsageError
+from auditor.core.errors import UnknownNameError, UsageError, require
 from auditor.lab.experiment.shell import Experiment, ExperimentOptions, Workplace
 from auditor.lab.experiment.verdicts import accuracy_row, page, verdict
 from auditor.lab.prune.dense import dense_for
@@ -98,6 +98,7 @@ class PruneExperiment(Experiment):
         self.options: PruneOptions = options
 
     def measure(self, at: Workplace) -> dict[str, Any]:
+        require("torch", "torch", "pruning a network")
         options, entries = self.options, self.options.entries()
         rows = open_rows(options.data, at.settings, at.progress)
         trainers = {name: ready(trainer, rows.data, at.fits) for name, trainer in entries.items()}

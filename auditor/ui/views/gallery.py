@@ -9,7 +9,7 @@ from uuid import uuid4
 import streamlit as st
 
 from auditor.core.errors import ResourceError
-from auditor.core.escaping import markdown_text
+from auditor.core.escaping import markdown_text, quoted
 from auditor.review.readout import PageFilter, ReviewItem
 from auditor.ui.components import gallery_grid
 from auditor.ui.payload import grid_item
@@ -55,7 +55,11 @@ def gallery_page(ws: Workspace) -> None:
 def _filters(ws: Workspace) -> PageFilter:
     facts, progress = ws.store.facts, ws.store.progress()
     first, second = st.columns(4), st.columns(4)
-    missing = None if facts["detectors"] else "Not computed for this run yet. Once: auditor show RUN --item ID"
+    missing = (
+        None
+        if facts["detectors"]
+        else f"Not computed for this run yet. Once: auditor show {quoted(ws.run.path)} --item ID"
+    )
     return PageFilter(
         given=_choice(first[0], "Given label", ws.run.class_names),
         suggested=_choice(first[1], "Suggested label", ws.run.class_names),

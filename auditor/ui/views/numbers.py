@@ -8,7 +8,7 @@ from typing import Final
 
 import streamlit as st
 
-from auditor.core.escaping import markdown_text
+from auditor.core.escaping import markdown_text, quoted
 from auditor.estimation.reliability_plot import reliability_svg
 from auditor.estimation.sentences import estimate_lines, interval_words, number_words, status_lines
 from auditor.estimation.state import read_state
@@ -96,4 +96,5 @@ def _live(ws: Workspace, tolerated: int | None) -> None:
         if estimate.calibration is not None and estimate.calibration.bins:
             st.image(reliability_svg(estimate.calibration.bins))
     if estimate.state.design != "importance":
-        st.caption(f"For lists with a guarantee, draw a sample: auditor sample {markdown_text(ws.run.id)} --budget 300")
+        command = f"auditor sample {quoted(ws.run.path)} --budget 300"
+        st.caption(f"For lists with a guarantee, draw a sample: {markdown_text(command)}")

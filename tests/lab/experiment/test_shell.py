@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from auditor.core.errors import UnknownNameError, UnreadableError, UsageError
+from auditor.core.errors import MissingExtraError, UnknownNameError, UnreadableError, UsageError
 from auditor.core.files import read_json
 from auditor.core.hashing import hash_bytes
 from auditor.lab.cifake.grid.experiment import GridExperiment
@@ -24,14 +24,14 @@ class Tossing(Experiment):
     expectation = "More heads than tails."
     control = "A fair coin."
 
-    def __init__(self, broken: bool = False) -> None:
+    def __init__(self, broken: Exception | None = None) -> None:
         self.options, self.broken = ExperimentOptions(budget="smoke", seeds=2), broken
 
     def measure(self, at: Workplace) -> dict[str, Any]:
         assert read_json(at.folder / PLAN)["expectation"] == self.expectation, "written before anything is measured"
         assert not (at.folder / MANIFEST).exists()
         if self.broken:
-            raise UsageError("no coin")
+            raise self.broken
         (at.folder / "log.txt").write_text("h t")
         return {"heads": 3, "machine": {"cpu": "coin"}}
 
@@ -67,9 +67,26 @@ def test_a_report_has_its_plan_its_conditions_and_a_manifest_of_all_files(tmp_pa
 
 def test_what_stops_in_the_middle_is_not_finished(tmp_path: Path) -> None:
     Tossing().run(Workplace(tmp_path))
-    with pytest.raises(UsageError, match="no coin"):
-        Tossing(broken=True).run(Workplace(tmp_path))
+    with pytest.raises(RuntimeError, match="it rolled away"):
+        Tossing(RuntimeError("it rolled away")).run(Workplace(tmp_path))
     assert not (tmp_path / MANIFEST).exists()
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        UsageError("no coin"),
+        UnknownNameError("data set", "nope", ["cifar10"]),
+        MissingExtraError("torch", "torch", "x"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_refused_call_leaves_a_finished_result_finished(refusal: UsageError, tmp_path: Path) -> None:
+    Tossing().run(Workplace(tmp_path))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.name != ".lock"}
+    with pytest.raises(type(refusal)):
+        Tossing(refusal).run(Workplace(tmp_path))
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_pages_are_written_again_from_the_results(tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""What a call may be refused for, looked at before its run folder is touched: a finished run stays finished."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from auditor.audit.config import AuditConfig
+from auditor.audit.plan import plan_audit, training_size
+from auditor.core.errors import UsageError, require
+from auditor.data.base import Dataset
+from auditor.detect.findings import DEFAULT
+from auditor.detect.registry import DETECTORS
+from auditor.engine.rules import RULES
+from auditor.train.base import Trainer
+from auditor.train.choose import choose_trainer
+from auditor.train.choose_embedding import Embedding, choose_embedding
+from auditor.train.folds import merge_groups
+
+
+def check_call(
+    dataset: Dataset, config: AuditConfig, trainer: Trainer | None, supplied: bool, workers: int | None
+) -> None:
+    """Refuse what the stages of the audit would refuse.
+
+    Only what depends on the content of the items is left to them: items that cannot be decoded, copies, and what
+    ``auto`` picks for images and texts.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    config : AuditConfig
+    trainer : Trainer or None
+        The caller's own.
+    supplied : bool
+        Whether the probabilities are given, and nothing is trained.
+    workers : int or None
+
+    Raises
+    ------
+    UsageError, MissingExtraError, UnknownNameError, OfflineError, UnsafeFileError
+        As `choose_trainer`, `choose_embedding` and `check_evidence`.
+    EmptyDataError, DataError
+        As `auditor.audit.plan.plan_audit`.
+    """
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers must be at least 1, not {workers}.")
+    if config.device == "cuda":
+        require("torch", "torch", "the device 'cuda'")
+        from auditor.train.device import choose_device
+
+        choose_device(config.device)
+    kind = "probabilities" if supplied else dataset.modality
+    if not supplied:
+        bad = np.zeros(len(dataset), bool)
+        groups = merge_groups(len(dataset), dataset.items.groups)
+        plan_audit(dataset, groups, bad, config, getattr(trainer, "seeds", 1))
+        if (reads := getattr(trainer, "kind", None)) not in (None, kind):
+            raise UsageError(
+                f"model {getattr(trainer, 'name', trainer)!r} reads {reads} data; {dataset.name!r} holds {kind} data.",
+                "Use model='auto', or see `auditor models` for what each trainer reads.",
+            )
+        if trainer is None and (kind == "table" or config.model != "auto"):
+            n_items = training_size(dataset, bad, config)
+            trainer, _ = choose_trainer(config.model, config.budget, kind, n_items, device=config.device)
+    embedding = choose_embedding(config.embeddings, kind, trainer, config.budget)
+    if supplied or trainer is not None:
+        check_evidence(config.rule, trainer, embedding)
+
+
+def check_evidence(rule: str, trainer: Trainer | None, embedding: Embedding) -> None:
+    """Refuse a detector as the rule of an audit that will not have what it needs.
+
+    Parameters
+    ----------
+    rule : str
+        As in `AuditConfig`.
+    trainer : Trainer or None
+        None where the probabilities are supplied.
+    embedding : Embedding
+
+    Raises
+    ------
+    UsageError
+    """
+    needs = () if rule == DEFAULT or rule in RULES else DETECTORS.load(rule).needs
+    way_out = "Choose another rule, or flag later: auditor flag RUN --detector NAME."
+    if "verdicts" in needs:
+        raise UsageError(f"rule {rule!r} learns from the verdicts of reviewers, and a new run has none.", way_out)
+    if "dynamics" in needs and (trainer is None or not getattr(trainer, "has_epochs", True)):
+        what = "supplied probabilities have" if trainer is None else f"model {trainer.name!r} has"
+        raise UsageError(f"rule {rule!r} needs logits per epoch, and {what} no epochs.", way_out)
+    if "embeddings" in needs and embedding.name is None:
+        raise UsageError(f"rule {rule!r} compares neighbours, and no embeddings are kept.", "Add --embeddings auto.")
