@@ -147,6 +147,11 @@ def test_start_up_imports_nothing_heavy(code: str) -> None:
     assert imported <= _LIGHT
 
 
+def test_a_worker_starts_without_what_only_the_main_process_needs() -> None:
+    imported = _imported_by("import auditor.train.workers")
+    assert not imported & {"pandas", "pyarrow", "sklearn", "scipy", "torch", "pydantic", "numba"}
+
+
 def _calls(path: Path) -> set[str]:
     """What a module calls, by its written name."""
     return {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}

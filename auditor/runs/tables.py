@@ -1,22 +1,29 @@
-"""Parquet tables written the same way every time: atomic, and byte-equal for equal content."""
+"""Parquet tables written the same way every time: atomic, and byte-equal for equal content.
+
+Worker processes, which write arrays, do without pandas and pyarrow.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from auditor.core.files import atomic_path, atomic_write
 from auditor.core.reading import reading
 
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
 
 def write_table(path: Path, frame: pd.DataFrame, schema: str) -> None:
     """Write `frame` with its schema name and version in the file's metadata."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     table = pa.Table.from_pandas(frame, preserve_index=False)
     # Pandas' own metadata holds library versions; without it equal content gives equal bytes.
     table = table.replace_schema_metadata({"auditor.schema": schema})
@@ -32,6 +39,8 @@ def read_arrow(path: Path, columns: list[str] | None = None) -> pa.Table:
     UnreadableError
         If it is absent, damaged or lacks a column.
     """
+    import pyarrow.parquet as pq
+
     with reading(path, "a table") as file:
         return pq.read_table(file, columns=columns, page_checksum_verification=True).combine_chunks()
 
