@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from auditor.core.version import __version__
 
-__all__ = ["LabelErrorDetector", "__version__", "find_errors", "open_run"]
+__all__ = ["LabelErrorDetector", "RobustClassifier", "__version__", "find_errors", "improve", "open_run"]
 
 if TYPE_CHECKING:
     from auditor.api import LabelErrorDetector
     from auditor.audit.find_errors import find_errors
+    from auditor.improvement.improve import improve
+    from auditor.robust import RobustClassifier
     from auditor.runs.run import open_run
 
 _LAZY = {
     "LabelErrorDetector": "auditor.api",
+    "RobustClassifier": "auditor.robust",
     "find_errors": "auditor.audit.find_errors",
+    "improve": "auditor.improvement.improve",
     "open_run": "auditor.runs.run",
 }
 

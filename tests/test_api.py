@@ -26,7 +26,14 @@ from auditor.core.errors import LabelError, ProbabilityError, UsageError
 
 
 def test_all_is_the_surface() -> None:
-    assert set(auditor.__all__) == {"LabelErrorDetector", "__version__", "find_errors", "open_run"}
+    assert set(auditor.__all__) == {
+        "LabelErrorDetector",
+        "RobustClassifier",
+        "__version__",
+        "find_errors",
+        "improve",
+        "open_run",
+    }
     for name in auditor.__all__:
         assert getattr(auditor, name) is not None
     with pytest.raises(AttributeError, match="nonsense"):

@@ -39,6 +39,7 @@ COMMANDS: Registry[Any] = Registry(
         "import-verdicts": "auditor.cli.import_verdicts:import_verdicts",
         "verdicts": "auditor.cli.verdicts:verdicts",
         "benchmark": "auditor.cli.benchmark:benchmark",
+        "improve": "auditor.cli.improve:improve",
         "report": "auditor.cli.report:report",
         "explain": "auditor.cli.explain:explain",
         "datasets": "auditor.cli.lists:datasets",

@@ -29,6 +29,9 @@ STAGES: Final = "stages"  # one record per finished stage
 TASKS: Final = "tasks"  # checkpoints and results of the training tasks
 BENCHMARK: Final = "benchmark"  # made by benchmark --run, which writes its own manifest last
 BENCHMARK_MANIFEST: Final = "benchmark-manifest.json"
+IMPROVEMENT: Final = "improvement"  # made by improve: the result, its report and the fits
+IMPROVEMENT_RESULT: Final = "improvement.json"
+IMPROVEMENT_REPORT: Final = "report.md"
 WORK: Final = "work"  # derived data that can be deleted and rebuilt
 LOCK: Final = "run.lock"
 #: Paths in the folder that only a run writes, so that starting anew may remove them.

@@ -24,7 +24,8 @@ REBUILT: Final = "rebuilt when needed"
 #: What others put there, or a version of before hashes were recorded.
 NOT_COMPARED: Final = "not compared"
 _DERIVED: Final = re.compile(
-    rf"{layout.WORK}/([\w-]+/)?|({layout.TASKS}|{layout.BENCHMARK}/fits)/(checkpoints|shared)/|(.+/)?\..+\.tmp-\d+(-\d+)?$"
+    rf"{layout.WORK}/([\w-]+/)?|({layout.TASKS}|{layout.BENCHMARK}/fits|{layout.IMPROVEMENT}/fits/\w+)/(checkpoints|shared)/"
+    r"|(.+/)?\..+\.tmp-\d+(-\d+)?$"
 )
 #: Verdict stores and the files SQLite keeps beside them: `VerdictStore.verify` looks at these.
 _STORE: Final = re.compile(r"review[^/]*\.sqlite(-wal|-shm)?$")
@@ -66,12 +67,14 @@ def verify_files(run: Run) -> list[FileState]:
             states.append(_compared(run.path, name, digest))
     if layout.P_WRONG not in hashes and (run.path / layout.P_WRONG).exists():  # its pages carry their own checksums
         states.append(_state(layout.P_WRONG, _error(read_arrow, run.path / layout.P_WRONG)))
-    for fits in (layout.TASKS, f"{layout.BENCHMARK}/fits"):
+    improved = sorted(path.relative_to(run.path).as_posix() for path in (run.path / layout.IMPROVEMENT).glob("fits/*"))
+    for fits in (layout.TASKS, f"{layout.BENCHMARK}/fits", *improved):
         for described in sorted((run.path / fits / "results").glob("*.json")):
             states += _task(run.path, f"{fits}/results/{described.stem}")
         if (run.path / fits / "choices.json").exists():
             states.append(_state(f"{fits}/choices.json", _error(read_sealed, run.path / fits / "choices.json")))
-    states += _benchmark(run.path)
+    states += _listed(run.path, layout.BENCHMARK, layout.BENCHMARK_MANIFEST)
+    states += _listed(run.path, layout.IMPROVEMENT, layout.IMPROVEMENT_RESULT)
     return [*states, *_others(run.path, {state.file for state in states})]
 
 
@@ -106,14 +109,14 @@ def _task(folder: Path, name: str) -> Iterator[FileState]:
             yield _compared(folder, f"{name}{suffix}", str(row[key]))
 
 
-def _benchmark(folder: Path) -> Iterator[FileState]:
-    """What `auditor benchmark --run` left in the run folder; nothing while its manifest is not there."""
-    name = f"{layout.BENCHMARK}/{layout.BENCHMARK_MANIFEST}"
+def _listed(folder: Path, part: str, manifest: str) -> Iterator[FileState]:
+    """What a later command left in a folder of the run, by the `manifest` there; nothing while that is not there."""
+    name = f"{part}/{manifest}"
     if not (folder / name).exists():
         return
     try:
         files = read_sealed(folder / name)["files"]
-        states = [_compared(folder, f"{layout.BENCHMARK}/{file}", str(digest)) for file, digest in files.items()]
+        states = [_compared(folder, f"{part}/{file}", str(digest)) for file, digest in files.items()]
     except (UnreadableError, KeyError, AttributeError) as error:
         yield FileState(name, DAMAGED, str(error))
         return

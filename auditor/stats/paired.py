@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import binom, t
 
 from auditor.core.errors import DataError
+from auditor.stats.intervals import Interval
 
 #: Items multiplied at once: float32 sums of 0 and 1 stay exact below 2**24.
 _BLOCK = 1 << 20
@@ -123,10 +125,62 @@ def seeded_greater(difference: float, item_variance: float, seed_variances: list
     seed_variances : list of (float, int)
         Variance over seeds (ddof 1) of each model's mean, and its number of seeds; models with one seed left out.
     """
-    parts = [(s2 / k, k - 1) for s2, k in seed_variances if k > 1]
-    variance = item_variance + sum(v for v, _ in parts)
+    variance, freedom = _satterthwaite(
+        [(item_variance, math.inf), *((s2 / k, k - 1) for s2, k in seed_variances if k > 1)]
+    )
     if variance <= 0:
         return 0.0 if difference > 0 else 1.0
+    return float(t.sf(difference / math.sqrt(variance), freedom))
+
+
+def paired_interval(
+    first: np.ndarray, second: np.ndarray, weights: np.ndarray | None = None, level: float = 0.95
+) -> Interval:
+    """Mean difference of two classifiers on the same items with the same seeds, with its limits.
+
+    The variances over items and over seeds add up, as in `seeded_greater`; the first has n - 1 degrees of freedom.
+
+    Parameters
+    ----------
+    first, second : bool or float array (seeds, n)
+        What each has right on each item; seed by seed they belong together.
+    weights : float64 array (n,), optional
+        What each item stands for, e.g. the inverse of its probability to be drawn; 1 by default.
+    level : float
+
+    Returns
+    -------
+    Interval
+        Of first less second, in [-1, 1]. With fewer than two items nothing is known: all of that range.
+
+    Raises
+    ------
+    DataError
+        For arrays of different or other shape, or without weight.
+    """
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if first.shape != second.shape or first.ndim != 2 or not len(first):
+        raise DataError(f"what two classifiers have right is (seeds, items) for both: {first.shape}, {second.shape}.")
+    seeds, n = first.shape
+    if n < 2:
+        return Interval(math.nan, -1.0, 1.0, level)
+    share = np.ones(n) if weights is None else np.asarray(weights, np.float64)
+    if share.shape != (n,) or not share.sum() > 0:
+        raise DataError(f"weights of shape {share.shape} for {n} items, with the sum {share.sum()}.")
+    share = share / share.sum()
+    gaps = first - second
+    by_item, by_seed = gaps.mean(axis=0), gaps @ share
+    mean = float(by_item @ share)
+    parts = [(float((share**2 * (by_item - mean) ** 2).sum()) * n / (n - 1), n - 1.0)]
+    if seeds > 1:
+        parts.append((float(by_seed.var(ddof=1)) / seeds, seeds - 1.0))
+    variance, freedom = _satterthwaite(parts)
+    half = float(t.ppf((1 + level) / 2, freedom)) * math.sqrt(variance)
+    return Interval(mean, mean - half, mean + half, level)
+
+
+def _satterthwaite(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Sum of variances, each with its degrees of freedom, and the degrees of freedom of the sum."""
+    variance = sum(v for v, _ in parts)
     spread = sum(v * v / df for v, df in parts)
-    freedom = variance**2 / spread if spread > 0 else math.inf
-    return float(t.sf(difference / math.sqrt(variance), min(freedom, 1e9)))
+    return variance, min(variance**2 / spread, 1e9) if spread > 0 else 1e9

@@ -51,12 +51,15 @@ class FitTask:
     train, predict : int64 arrays
         Positions into `TrainingData`; disjoint.
     seed : int
+    weights : float64 array (len(train),), optional
+        What each training item counts, not negative; 1 without it. Only for trainers that say ``weighs``.
     """
 
     name: str
     train: np.ndarray
     predict: np.ndarray
     seed: int
+    weights: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,8 @@ class Trainer(Protocol):
 
     Optional attributes: ``threads``, the CPU threads one fit uses (default 1); ``seeds``, how many models are averaged
     where a whole split is predicted from another one (default 1); ``kind``, as in `TrainingData`, if it reads one kind
-    only; and ``has_epochs``, False where no fit has dynamics (default True).
+    only; ``has_epochs``, False where no fit has dynamics (default True); and ``weighs``, whether `fit` heeds
+    ``FitTask.weights`` (default no).
     """
 
     @property

@@ -53,7 +53,7 @@ def run_tasks(
     Raises
     ------
     UsageError
-        For repeated names or fewer than one worker.
+        For repeated names, fewer than one worker, or weights that the trainer does not heed.
     StorageError
         If `folder` cannot be written.
     AuditorError
@@ -67,6 +67,8 @@ def run_tasks(
     names = [task.name for task in tasks]
     if len(set(names)) != len(names):
         raise UsageError(f"task names repeat: {sorted(n for n in set(names) if names.count(n) > 1)}.")
+    if any(task.weights is not None for task in tasks) and not getattr(trainer, "weighs", False):
+        raise UsageError(f"trainer {trainer.name!r} gives every training item the same weight.")
     temporary = tempfile.TemporaryDirectory(prefix="auditor-train-") if folder is None else nullcontext(folder)
     with temporary as opened:
         home, content = Path(opened), data_hash(data)

@@ -74,6 +74,7 @@ class EstimatorTrainer:
     #: Kind of data it reads, as `TrainingData.kind`; None for any.
     kind: ClassVar[str | None]
     has_epochs: ClassVar[bool] = False
+    weighs: ClassVar[bool] = True
     name: str
 
     def recipe(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -65,6 +65,7 @@ class FrozenTrainer:
     device: str = "auto"
     threads: int = 1
     cache_dir: Path | None = field(default=None, compare=False)
+    weighs: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.head not in ("linear", "mlp"):
@@ -160,6 +161,13 @@ class _Head:
             hidden = hidden * (self.torch.rand(hidden.shape, generator=dropout).to(self.device) < keep) / keep
         return hidden @ self.weights[2] + self.weights[3]
 
+    def _loss(self, logits: torch.Tensor, labels: torch.Tensor, chosen: np.ndarray) -> torch.Tensor:
+        """Mean over a batch, each item by its weight; `chosen` are places in ``task.train``."""
+        if self.task.weights is None:
+            return self.torch.nn.functional.cross_entropy(logits, labels)
+        weights = self.torch.from_numpy(np.asarray(self.task.weights, np.float32)[chosen]).to(self.device)
+        return (self.torch.nn.functional.cross_entropy(logits, labels, reduction="none") * weights).mean()
+
     def _held_out(self) -> torch.Tensor:
         """Logits of the predicted items, float32 (n, K)."""
         with self.torch.inference_mode():
@@ -188,7 +196,7 @@ class _Head:
                 chosen = permutation[at : at + trainer.batch]
                 labels = self.labels[task.train[chosen]].to(self.device)
                 out = self._logits(self._rows(task.train[chosen]), dropout)
-                loss = torch.nn.functional.cross_entropy(out, labels)
+                loss = self._loss(out, labels, chosen)
                 optimiser.param_groups[0]["lr"] = trainer.rate * (1 - step / steps)
                 optimiser.zero_grad()
                 loss.backward()

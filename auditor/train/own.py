@@ -15,7 +15,7 @@ from auditor.core.progress import Progress
 from auditor.train.base import FitTask, Trainer, TrainingData
 from auditor.train.estimator import EstimatorTrainer
 
-__all__ = ["OwnModel", "trainer_of"]
+__all__ = ["OwnModel", "trainer_of", "weight_parameter"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class OwnModel(EstimatorTrainer):
         """Name of the class or function."""
         return str(getattr(self.model, "__name__", type(self.model).__name__))
 
+    @property
+    def weighs(self) -> bool:  # type: ignore[override]
+        """Whether it is a classifier whose ``fit`` takes weights of items."""
+        return _is_classifier(self.model) and weight_parameter(self.model) is not None
+
     def recipe(self) -> dict[str, Any]:
         """The model's content: its parameters, the code of functions defined in a script, its package's version."""
         import cloudpickle
@@ -59,7 +64,8 @@ class OwnModel(EstimatorTrainer):
         progress.start(task.name, 1, "fit")
         train, labels, test = _rows(data, task.train), data.labels[task.train], _rows(data, task.predict)
         if _is_classifier(self.model):
-            fitted = _seeded(self.model, task.seed).fit(_flat(train), labels)
+            weights = {} if task.weights is None else {str(weight_parameter(self.model)): task.weights}
+            fitted = _seeded(self.model, task.seed).fit(_flat(train), labels, **weights)
             classes, probabilities = np.asarray(fitted.classes_), fitted.predict_proba(_flat(test))
         else:
             classes, probabilities = np.arange(data.n_classes), self.model(train, labels, test)
@@ -76,6 +82,22 @@ class OwnModel(EstimatorTrainer):
                 "A model's probabilities lie between 0 and 1; decision values must be calibrated first.",
             )
         return classes, probabilities, {"model": repr(self.model)}
+
+
+def weight_parameter(estimator: Any) -> str | None:
+    """The name under which ``estimator.fit`` takes weights of items, in a pipeline those of its last step; None where
+    it takes none."""
+    from sklearn.model_selection._search import BaseSearchCV
+    from sklearn.pipeline import Pipeline
+    from sklearn.utils.validation import has_fit_parameter
+
+    if isinstance(estimator, Pipeline):
+        step, last = estimator.steps[-1]
+        inner = weight_parameter(last)
+        return None if inner is None else f"{step}__{inner}"
+    if isinstance(estimator, BaseSearchCV):
+        return weight_parameter(estimator.estimator)
+    return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
 
 
 def trainer_of(model: Any) -> Trainer:

@@ -51,6 +51,8 @@ def task_key(trainer: Trainer, data: str, task: FitTask) -> str:
     task : FitTask
     """
     rows = {part: hash_array(np.asarray(getattr(task, part), dtype=np.int64)) for part in ("train", "predict")}
+    if task.weights is not None:
+        rows["weights"] = hash_array(np.asarray(task.weights, dtype=np.float64))
     named = {"schema": SCHEMA, "recipe": trainer.recipe(), "data": data, "name": task.name}
     return hash_json({**named, **rows, "seed": int(task.seed)})
 

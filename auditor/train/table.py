@@ -68,7 +68,7 @@ class TableTrainer(EstimatorTrainer):
             early_stopping=False,
             random_state=task.seed % 2**32,
         )
-        model.fit(train, labels)
+        model.fit(train, labels, sample_weight=task.weights)
         raw = model.predict_proba(predict) if len(predict) else np.empty((0, len(model.classes_)))
         return model.classes_, raw, {"columns": list(train.columns), "notes": notes}
 

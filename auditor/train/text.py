@@ -55,7 +55,7 @@ class TfidfTrainer(EstimatorTrainer):
         predict = sparse.hstack([applied for _, applied in pairs]).tocsr()
         progress.advance(task.name, 2, f"{train.shape[1]:,} terms")
         model = LogisticRegression(C=self.C, max_iter=self.max_iter, tol=1e-3)
-        model.fit(train, data.labels[task.train])
+        model.fit(train, data.labels[task.train], sample_weight=task.weights)
         raw = model.predict_proba(predict) if len(task.predict) else np.empty((0, len(model.classes_)))
         return model.classes_, raw, {"terms": train.shape[1], "iterations": int(model.n_iter_.max())}
 

@@ -40,4 +40,5 @@ def complete(folder: Path) -> None:
     (folder.parent / "predictions").mkdir()
     for name in ("one", "two"):
         predicted.to_csv(folder.parent / "predictions" / f"{name}.csv", index=False)
+    call("improve", folder, "--rule", "2-of-2")  # of single verdicts nothing holds, so nothing is trained
     call("benchmark", "--run", folder, "--predictions", folder.parent / "predictions", "--draws", "100")

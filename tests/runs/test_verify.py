@@ -124,7 +124,9 @@ MADE_AGAIN = {
     r"(.*/)?[^/]*\.lock": "empty: only whether a process holds it counts",
 }
 #: Files that say what others held; what is damaged is told of them, and what they recorded cannot be compared any more.
-RECORDS = re.compile(r"stages/.*|(tasks|benchmark/fits)/.*\.json|benchmark/benchmark-manifest\.json")
+RECORDS = re.compile(
+    r"stages/.*|(tasks|benchmark/fits)/.*\.json|benchmark/benchmark-manifest\.json|improvement/improvement\.json"
+)
 
 
 def states_of(folder: Path) -> dict[str, str]:

@@ -6,10 +6,18 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_rel
 
 from auditor.core.errors import DataError
-from auditor.stats.paired import discordant_counts, holm, mcnemar, mcnemar_greater, seeded_greater, sign_flip
+from auditor.stats.paired import (
+    discordant_counts,
+    holm,
+    mcnemar,
+    mcnemar_greater,
+    paired_interval,
+    seeded_greater,
+    sign_flip,
+)
 
 
 def test_discordant_counts_are_counted() -> None:
@@ -81,3 +89,46 @@ def test_seeds_do_not_reject_too_often() -> None:
         spread = [(float(v), 3) for v in x.var(axis=1, ddof=1)]
         hits += seeded_greater(float(x[0].mean() - x[1].mean()), 0.0, spread) < 0.05
     assert hits / 2000 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 2000)
+
+
+def test_paired_interval_of_one_seed_is_that_of_the_paired_t_test() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.random((1, 80)) < 0.8, rng.random((1, 80)) < 0.6
+    interval = paired_interval(first, second, level=0.9)
+    expected = ttest_rel(first[0].astype(float), second[0].astype(float)).confidence_interval(0.9)
+    assert [interval.low, interval.high] == pytest.approx([expected.low, expected.high])
+    assert interval.value == pytest.approx(first.mean() - second.mean())
+
+
+def test_paired_interval_widens_with_the_spread_over_seeds() -> None:
+    right = np.zeros((3, 100), bool)
+    alike, apart = right.copy(), right.copy()
+    alike[:, :20] = True
+    apart[0, :60] = True  # the same mean, all from one seed
+    narrow, wide = paired_interval(alike, right), paired_interval(apart, right)
+    assert narrow.value == pytest.approx(wide.value)
+    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
+
+
+def test_paired_interval_covers_the_difference_of_the_population() -> None:
+    rng = np.random.default_rng(1)
+    skill = rng.random(5000)
+    covered = 0
+    for _ in range(300):
+        drawn = rng.integers(0, 5000, 200)
+        first = rng.random((3, 200)) < np.minimum(1, skill[drawn] + 0.1)
+        second = rng.random((3, 200)) < skill[drawn]
+        interval = paired_interval(first, second)
+        covered += interval.low <= np.mean(np.minimum(1, skill + 0.1) - skill) <= interval.high
+    assert covered >= 280  # 95 % or more: the variance over items holds a part of that over seeds
+
+
+def test_paired_interval_weighs_items_by_what_they_stand_for() -> None:
+    first, second = np.array([[1, 1, 0, 0]]), np.array([[0, 0, 0, 0]])
+    assert paired_interval(first, second, np.array([1.0, 1, 3, 3])).value == pytest.approx(0.25)
+    assert paired_interval(first[:, :1], second[:, :1]).low == -1
+    for wrong in (np.ones(3), np.zeros(4)):
+        with pytest.raises(DataError, match="weights"):
+            paired_interval(first, second, wrong)
+    with pytest.raises(DataError, match="seeds"):
+        paired_interval(first, second[:, :2])

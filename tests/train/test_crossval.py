@@ -20,7 +20,7 @@ from auditor.core.errors import LabelError, ResourceError, StorageError, UsageEr
 from auditor.core.progress import SilentProgress
 from auditor.train.base import FitResult, TrainingData
 from auditor.train.crossval import run_tasks
-from auditor.train.results import data_hash, load_result, save_result
+from auditor.train.results import data_hash, load_result, save_result, task_key
 from tests.running import forked
 
 
@@ -257,3 +257,13 @@ def test_image_networks_do_not_depend_on_the_number_of_workers(
         assert a.dynamics is not None
         assert b.dynamics is not None
         assert a.dynamics.train_other.tobytes() == b.dynamics.train_other.tobytes()
+
+
+def test_weights_are_part_of_the_key_and_refused_where_they_would_be_passed_over(tmp_path: Path) -> None:
+    data = small_data()
+    task = fold_tasks(data)[0]
+    even = replace(task, weights=np.ones(len(task.train)))
+    keys = [task_key(MeanTrainer(), "content", each) for each in (task, even, replace(task, weights=2 * even.weights))]
+    assert len(set(keys)) == 3
+    with pytest.raises(UsageError, match="same weight"):
+        run_tasks(MeanTrainer(), data, [even])

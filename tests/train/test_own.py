@@ -13,14 +13,17 @@ from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
 import auditor
 from auditor.core.errors import ProbabilityError, UsageError
 from auditor.train.base import TrainingData
-from auditor.train.own import OwnModel, trainer_of
+from auditor.train.own import OwnModel, trainer_of, weight_parameter
 
 from .trainer_cases import accuracy, assert_absent_class_is_zero, assert_repeatable, assert_valid, fit
 
@@ -127,3 +130,18 @@ def test_find_errors_takes_it_and_goes_on_with_it(tmp_path: Path) -> None:
     assert again.pred_probs.tobytes() == run.pred_probs.tobytes()
     with pytest.raises(UsageError, match="both given"):
         auditor.find_errors(tmp_path / "data.csv", model=pipeline, trainer=pipeline)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name"),
+    [
+        (LogisticRegression(), "sample_weight"),
+        (make_pipeline(StandardScaler(), LogisticRegression()), "logisticregression__sample_weight"),
+        (GridSearchCV(make_pipeline(StandardScaler(), GaussianNB()), {}), "gaussiannb__sample_weight"),
+        (KNeighborsClassifier(), None),
+        (make_pipeline(StandardScaler(), KNeighborsClassifier()), None),
+    ],
+    ids=["plain", "pipeline", "search", "none", "pipeline without"],
+)
+def test_the_name_of_the_weights(estimator, name: str | None) -> None:
+    assert weight_parameter(estimator) == name
