@@ -169,7 +169,7 @@ def _embedded(
     from auditor.train.choose_embedding import fit_for_cosine
     from auditor.train.embeddings import embed
 
-    encoder, rows = cast(Encoder, chosen.encoder()), []
+    encoder, rows = cast("Encoder", chosen.encoder()), []
     for part in parts:
         if not isinstance(part, ImageDataset | TextDataset):
             raise UsageError(f"an encoder embeds images and texts, not {part.modality} items.")

@@ -161,9 +161,18 @@ def test_embeddings_are_compared_as_in_an_audit(kind: str, monkeypatch: pytest.M
     monkeypatch.setattr("auditor.train.embeddings.embed", lambda *a: rows)
     texts = TextDataset.__new__(TextDataset)
     texts.column = np.array(list("abcde"), dtype=object)
-    name, vectors = run._embedded("any", [texts], SilentProgress())
+    name, vectors = run._embedded(run._choose("any", kind), [texts], SilentProgress())
     assert name == "any"
     assert np.array_equal(vectors, standardised(rows) if kind == "image" else rows)
+
+
+@pytest.mark.parametrize("embeddings", ["nope", "efficientnet-lite0", "minilm", "auto", "none"])
+def test_embeddings_that_cannot_be_are_refused_before_an_item_is_read(
+    embeddings: str, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.quality.run.make_subject", lambda *_, **__: pytest.fail("the items were read"))
+    with pytest.raises(UsageError):
+        quality(f"{table}?label=label", embeddings=embeddings)
 
 
 def test_what_cannot_be_compared_is_said(table: Path, settings: Settings) -> None:
