@@ -46,7 +46,8 @@ Case = tuple[Any, np.ndarray, Any]
 
 def texts(data: Path) -> Case:
     rows = pd.read_csv(data / "text" / "noisy_agnews_10k.csv").iloc[:3000]
-    X = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True).fit_transform(rows["text"].astype(str))
+    terms = TfidfVectorizer(max_features=1500, sublinear_tf=True, stop_words="english")
+    X = terms.fit_transform(rows["text"].astype(str)).toarray()
     return X, np.unique(rows["gt"], return_inverse=True)[1], LogisticRegression(C=2, max_iter=300)
 
 

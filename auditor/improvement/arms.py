@@ -158,6 +158,6 @@ def corrections_of_patch(run: Run, patch: Patch, name: str) -> Corrections:
             if record.to[0] not in number:
                 raise DataError(f"{record.where()}: the run {run.id!r} has no class {record.to[0]!r}.")
             labels[row] = number[record.to[0]]
-    if not matched:
+    if record_of and not matched:
         raise DataError(f"no record of the patch {name!r} fits an item of the run {run.id!r}.", "Is it of this data?")
     return Corrections(labels, stays, f"the label patch {name}", len(record_of) - len(matched))

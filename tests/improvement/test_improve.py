@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ pytest.importorskip("alembic")
 import auditor
 from auditor.core.errors import DataError, LabelError, RunError, UnknownNameError, UsageError
 from auditor.improvement.improve import improve, read_improvement
+from auditor.patch.files import read_patch, write_patch
 from auditor.patch.rules import open_store
 from auditor.train.table import TableTrainer
 from tests.running import call, made_once
@@ -221,3 +222,22 @@ def test_runs_that_cannot_be_improved_say_why(planted: Planted, tmp_path: Path) 
     assert manifest["plan"]["scheme"] == "cross-validation"
     with pytest.raises(DataError):
         improve(planted.run, patch=tmp_path / "absent.labelpatch.jsonl")
+
+
+@pytest.mark.parametrize(("damage", "message"), [("id", "no record of the patch"), ("scheme", "names items by")])
+def test_a_patch_of_other_data_is_refused(planted: Planted, tmp_path: Path, damage: str, message: str) -> None:
+    _judge(planted, np.arange(60))
+    path = tmp_path / "fix.labelpatch.jsonl"
+    call("patch", "create", planted.run, "--out", path, cwd=planted.folder)
+    patch = read_patch(path)
+    if damage == "id":
+        record = replace(patch.records[0], id="sha256:" + "0" * 64)
+        other = replace(patch, records=(record,))
+    else:
+        other = replace(patch, header=replace(patch.header, hash_scheme="sha256-utf8"))
+    write_patch(other, tmp_path / "other.labelpatch.jsonl")
+    with pytest.raises(DataError, match=message):
+        improve(planted.run, patch=tmp_path / "other.labelpatch.jsonl")
+    write_patch(replace(patch, records=()), tmp_path / "empty.labelpatch.jsonl")
+    done = improve(planted.run, **_data(planted), patch=tmp_path / "empty.labelpatch.jsonl", seeds=1, workers=1)
+    assert done.document["arms"][2]["reason"] == "the patch changes no label"
