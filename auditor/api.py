@@ -6,16 +6,19 @@ import warnings
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, clone
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MaxAbsScaler, StandardScaler
+from sklearn.utils import _safe_indexing, get_tags, indexable
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from auditor.core.errors import LabelError, ProbabilityError, UsageError
 from auditor.data.intake import one_column
-from auditor.data.labels import listed
+from auditor.data.labels import is_missing, listed
 from auditor.detect.base import Evidence
 from auditor.detect.findings import find
 from auditor.train.folds import MIN_PER_CLASS, well_shown
@@ -29,7 +32,8 @@ class LabelErrorDetector(BaseEstimator):
     Parameters
     ----------
     estimator : classifier with ``predict_proba``, optional
-        Cloned for every fold; by default standardisation and logistic regression.
+        Cloned for every fold; it decides what X may be. By default logistic regression, after standardisation, or after
+        the scaling of a sparse matrix, or on the TF-IDF of texts.
     method : str
         ``"default"`` (ranked and flagged by `combined`, as `find-errors` does), a confident-learning rule by cleanlab's
         name, e.g. ``"prune_by_noise_rate"``, ``"paper"``, or a detector by name (docs/detectors.md).
@@ -69,7 +73,8 @@ class LabelErrorDetector(BaseEstimator):
 
         Parameters
         ----------
-        X : array (n, d)
+        X : array, sparse matrix or data frame (n, d), or a list (n,) of texts or other items
+            Handed to the estimator as it is, row by row: data frames keep their names, NaN stays.
         y : array (n,)
         groups : array (n,), optional
             Items of one group never cross a fold.
@@ -77,16 +82,24 @@ class LabelErrorDetector(BaseEstimator):
         Raises
         ------
         LabelError
-            If fewer than two classes have enough items, or the labels are complex numbers, records or one-hot rows.
+            If fewer than two classes have enough items, a label is missing, or the labels are complex numbers, records
+            or one-hot rows.
+        ValueError
+            Of scikit-learn: X and y differ in length, or the estimator refuses X.
         ProbabilityError
             If the estimator predicts no probabilities.
         UsageError
             If `cv` tests items more than once, or trains on items that it tests.
         """
-        X = validate_data(self, X, dtype=None, ensure_min_samples=2)
-        if y is not None:
-            one_column(y, "y")
-        X, y = validate_data(self, X, y, dtype=None, ensure_min_samples=2, multi_output=False)
+        validate_data(self, X, skip_check_array=True)  # the rest is for the estimator
+        if getattr(getattr(X, "dtype", None), "kind", "") == "c":
+            raise ValueError("Complex data not supported")
+        if y is None:
+            raise ValueError("This LabelErrorDetector requires y to be passed, but the target y is None.")
+        y = validate_data(self, "no_validation", _labels(y))
+        X, y, groups = indexable(X, y, groups)
+        if len(y) < 2:
+            raise ValueError(f"Found array with {len(y)} sample(s) while a minimum of 2 is required.")
         self.classes_, codes = np.unique(y, return_inverse=True)
         rows = np.flatnonzero(self._in_enough_folds(codes, groups)[codes])
         kept, small = np.unique(codes[rows], return_inverse=True)
@@ -96,7 +109,7 @@ class LabelErrorDetector(BaseEstimator):
                 "Give more items per class, or a smaller cv.",
             )
         probabilities, checked = self._cross_validate(
-            X[rows], small, None if groups is None else np.asarray(groups)[rows]
+            _safe_indexing(X, rows), small, None if groups is None else np.asarray(groups)[rows]
         )
         if len(np.unique(small[checked])) < 2:
             checked[:] = False
@@ -109,7 +122,6 @@ class LabelErrorDetector(BaseEstimator):
         self.suggested_ = np.array(y, copy=True)
         self.probabilities_ = np.full((n, k), np.nan)
         self.probabilities_[np.ix_(rows, kept)] = probabilities
-        self.n_features_in_ = X.shape[1]
         if len(rows):
             findings = find(Evidence(rows, small, len(kept), probabilities=(probabilities,)), self.method)
             self.scores_[rows] = findings.score
@@ -124,10 +136,23 @@ class LabelErrorDetector(BaseEstimator):
         check_is_fitted(self)
         return np.argsort(-self.scores_, kind="stable")
 
-    def _estimator(self) -> Any:
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(self._estimator(None)).input_tags
+        if self.estimator is None:
+            tags.input_tags.sparse = tags.input_tags.string = True
+        tags.target_tags.required = True
+        return tags
+
+    def _estimator(self, X: Any) -> Any:
         if self.estimator is not None:
             return self.estimator
-        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        prepared: Any = StandardScaler()
+        if issparse(X):
+            prepared = MaxAbsScaler()
+        elif X is not None and np.ndim(X) == 1 and isinstance(_safe_indexing(X, 0), str):
+            prepared = TfidfVectorizer(sublinear_tf=True)
+        return make_pipeline(prepared, LogisticRegression(max_iter=1000))
 
     def _not_checked(self) -> str:
         """How much was not checked, and why."""
@@ -155,8 +180,8 @@ class LabelErrorDetector(BaseEstimator):
         for train, test in splits:
             if len(np.unique(codes[train])) < 2:
                 continue
-            fitted = clone(self._estimator()).fit(X[train], codes[train])
-            predicted = np.asarray(fitted.predict_proba(X[test]))
+            fitted = clone(self._estimator(X)).fit(_safe_indexing(X, train), codes[train])
+            predicted = np.asarray(fitted.predict_proba(_safe_indexing(X, test)))
             if predicted.shape != (len(test), len(fitted.classes_)) or predicted.dtype.kind != "f":
                 raise ProbabilityError(
                     f"the estimator predicts {predicted.dtype} of shape {predicted.shape}; probabilities of shape "
@@ -182,3 +207,13 @@ class LabelErrorDetector(BaseEstimator):
         units = np.arange(len(codes)) if groups is None else np.unique(groups, return_inverse=True)[1]
         count = np.array([len(np.unique(units[codes == k])) for k in range(len(self.classes_))])
         return count >= int(self.cv)
+
+
+def _labels(y: Any) -> np.ndarray:
+    """Labels (n,), none of them missing; infinite numbers are left to scikit-learn, which says so."""
+    labels = one_column(y, "y")
+    if labels.dtype == object and (missing := [k for k, label in enumerate(labels) if is_missing(label)]):
+        raise LabelError(
+            f"{len(missing)} labels of y are missing, the first of row {missing[0]}.", "Leave these rows out."
+        )
+    return labels

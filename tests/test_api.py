@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris, load_wine
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GroupKFold,
     KFold,
@@ -18,11 +27,19 @@ from sklearn.model_selection import (
     StratifiedKFold,
     TimeSeriesSplit,
 )
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import auditor
 from auditor import LabelErrorDetector
-from auditor.core.errors import LabelError, ProbabilityError, UsageError
+from auditor.core.config import Settings
+from auditor.core.errors import LabelError, MissingRoleError, ProbabilityError, UsageError
+from auditor.data.open import open_dataset
+from auditor.explain.opening import item_content, same_item
+from auditor.policy.check import check
+from auditor.policy.policy import Policy
+from auditor.quality.run import quality
 
 
 def test_all_is_the_surface() -> None:
@@ -233,7 +250,7 @@ def test_parameters_survive_cloning() -> None:
     assert clone(detector).get_params() == detector.get_params()
 
 
-@parametrize_with_checks([LabelErrorDetector(cv=2)])
+@parametrize_with_checks([LabelErrorDetector(cv=2), LabelErrorDetector(RandomForestClassifier(3), cv=2)])
 def test_scikit_learn_conventions(estimator, check) -> None:
     check(estimator)
 
@@ -248,3 +265,111 @@ def test_find_errors_takes_arrays(tmp_path) -> None:
         auditor.find_errors(pred_probs=found.probabilities_[:, :2], labels=y, class_names=list("abc"))
     with pytest.raises(UsageError, match="no labels"):
         auditor.find_errors(pred_probs=found.probabilities_)
+
+
+def _clusters() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """120 items of two far clusters, their labels, and which of these are wrong."""
+    random = np.random.default_rng(0)
+    truth = np.arange(120) % 2
+    wrong = np.isin(np.arange(120), [4, 51, 90])
+    return random.normal(size=(120, 3)) + truth[:, None] * 12, np.where(wrong, 1 - truth, truth), wrong
+
+
+_X, _Y, _WRONG = _clusters()
+_WORDS = np.where(_X[:, 0] > 6, "a large number", "some small one")
+_FRAME = pd.DataFrame(_X, columns=["u", "v", "w"]).assign(size=_WORDS)
+_HOLES = np.where(np.arange(360).reshape(120, 3) % 7 == 0, np.nan, _X)
+_BY_NAME = make_pipeline(
+    ColumnTransformer([("size", OneHotEncoder(), ["size"])], remainder="passthrough"), LogisticRegression()
+)
+
+
+@pytest.mark.parametrize(
+    ("X", "estimator"),
+    [
+        (list(_WORDS), None),
+        (_WORDS, make_pipeline(TfidfVectorizer(), LogisticRegression())),
+        (pd.Series(_WORDS, index=range(200, 320)), make_pipeline(CountVectorizer(), LogisticRegression())),
+        (sparse.csr_matrix(_X), None),
+        (sparse.coo_array(_X), LogisticRegression()),
+        (_FRAME, _BY_NAME),
+        (_FRAME.set_index(np.arange(120)[::-1]), _BY_NAME),
+        (_HOLES, HistGradientBoostingClassifier(max_iter=10, max_depth=1)),
+        (pd.DataFrame(_HOLES), HistGradientBoostingClassifier(max_iter=10, max_depth=1)),
+        (
+            _X[:, None, :].tolist(),
+            make_pipeline(FunctionTransformer(lambda X: np.array(X)[:, 0]), LogisticRegression()),
+        ),
+    ],
+    ids=["texts", "array of texts", "series", "csr", "coo", "frame", "frame by position", "NaN", "NaN frame", "lists"],
+)
+def test_the_estimator_decides_what_X_may_be(X: Any, estimator: Any) -> None:
+    detector = LabelErrorDetector(estimator, cv=3).fit(X, _Y)
+    assert set(detector.ranked()[:3]) == set(np.flatnonzero(_WRONG))
+    assert detector.flagged_[_WRONG].all()
+
+
+def test_X_that_the_estimator_refuses_is_refused_in_its_words() -> None:
+    with pytest.raises(ValueError, match="contains NaN"):
+        LabelErrorDetector().fit(_HOLES, _Y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        LabelErrorDetector().fit(_X, _Y[:9])
+    missing = _Y.astype(object)
+    missing[7] = None
+    with pytest.raises(LabelError, match=r"1 labels of y are missing, the first of row 7"):
+        LabelErrorDetector().fit(_X, missing)
+
+
+def test_find_errors_takes_what_is_in_memory(tmp_path: Path) -> None:
+    frame = _FRAME.assign(species=np.array(["cat", "dog"])[_Y])
+    settings = Settings(runs_dir=tmp_path, offline=True)
+    call = partial(auditor.find_errors, workers=1, budget="smoke", quality=False, settings=settings)
+    run = call(frame, label="species")
+    assert run.manifest["data"]["reference"] == "memory:DataFrame?label=species"
+    assert set(np.flatnonzero(_WRONG).astype(str)) <= set(run.findings["id"])
+    again = call(frame.copy(), label="species")
+    assert again.path == run.path
+    assert all(stage["reused"] for stage in again.manifest["stages"])
+    assert item_content(run, "4", settings)["size"] == frame["size"][4]  # from the run folder alone
+    assert same_item(open_dataset(run.path), 4, "4", run.items["content_hash"][4]).fingerprint
+    with pytest.raises(UsageError, match="twice"):
+        call(frame, label="species", split="all", audit="train")
+    with pytest.raises(MissingRoleError, match="label='species'"):
+        call(frame)
+    with pytest.raises(UsageError, match="Give the data too"):
+        call(pred_probs=[[0.5, 0.5]], labels=[0], label="y")
+
+
+def test_probabilities_come_in_any_form(tmp_path: Path) -> None:
+    p = np.column_stack([_X[:, 0] < 6, _X[:, 0] >= 6]) * 0.8 + 0.1
+    forms = {
+        "array": p,
+        "list": p.tolist(),
+        "tensor": torch.from_numpy(p),
+        "frame": pd.DataFrame(p),
+        "named": pd.DataFrame(p, columns=["cat", "dog"]),
+        "other order": pd.DataFrame(p[:, ::-1], columns=["dog", "cat"]),
+    }
+    names = np.array(["cat", "dog"])[_Y]
+    for name, form in forms.items():
+        run = auditor.find_errors((_X, names), pred_probs=form, out=tmp_path / name, quality=False)
+        assert run.class_names == ("cat", "dog")
+        assert set(np.flatnonzero(_WRONG).astype(str)) == set(run.findings["id"])
+    # Numbers are positions in the columns, also where not every class occurs.
+    three = pd.DataFrame(np.column_stack([p, np.zeros(120)]), columns=["cat", "dog", "cow"])
+    run = auditor.find_errors((_X, _Y), pred_probs=three, out=tmp_path / "three", quality=False)
+    assert run.class_names == ("cat", "dog", "cow")
+    alone = auditor.find_errors(pred_probs=forms["named"], labels=list(names), out=tmp_path / "alone")
+    assert alone.class_names == ("cat", "dog")
+    unnamed = auditor.find_errors(pred_probs=forms["frame"], labels=list(names), out=tmp_path / "unnamed")
+    assert unnamed.class_names == ("cat", "dog")
+
+
+def test_quality_and_the_gate_take_what_is_in_memory() -> None:
+    twice = pd.concat([_FRAME, _FRAME[:5]], ignore_index=True).assign(species=np.append(_Y, _Y[:5]))
+    done = quality(twice, label="species", checks=["exact_duplicates"])
+    assert done.document["data"]["reference"] == "memory:DataFrame?label=species"
+    assert len(done.outcomes[0].findings.items) >= 5
+    judged, rows = check(twice, Policy(max_label_conflicts=0), "policy", Settings(offline=True), label="species")
+    assert judged.passed
+    assert len(rows) == 125

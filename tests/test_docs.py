@@ -38,6 +38,7 @@ def test_every_file_of_the_run_folder_is_documented() -> None:
     names = (
         layout.CONFIG,
         layout.ITEMS,
+        layout.DATA,
         layout.PRED_PROBS,
         layout.AUDITED,
         layout.FOLDS,

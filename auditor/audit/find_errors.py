@@ -19,6 +19,7 @@ from auditor.audit.stages.decode import decode
 from auditor.audit.stages.duplicates import group_duplicates
 from auditor.audit.stages.embed import embed
 from auditor.audit.stages.find import find
+from auditor.audit.stages.keep import keep
 from auditor.audit.stages.plan import plan
 from auditor.audit.stages.quality import check_quality
 from auditor.audit.stages.second_round import second_round
@@ -28,7 +29,7 @@ from auditor.core.config import Settings, load_settings
 from auditor.core.errors import UsageError
 from auditor.core.progress import Progress, SilentProgress
 from auditor.data.base import Dataset
-from auditor.data.intake import open_probabilities
+from auditor.data.intake import named_classes, open_probabilities
 from auditor.data.kinds import ProbabilityDataset
 from auditor.data.open import open_dataset
 from auditor.explain.opening import report_maps
@@ -40,14 +41,21 @@ from auditor.train.choose_embedding import choose_embedding
 from auditor.train.cluster import Cluster
 from auditor.train.own import trainer_of
 
-ArrayOrPath = str | Path | np.ndarray
-
 
 def find_errors(
-    data: str | Path | Dataset | None = None,
+    data: Any = None,
     *,
-    pred_probs: ArrayOrPath | None = None,
-    labels: ArrayOrPath | None = None,
+    label: Any = None,
+    text: str | None = None,
+    image: str | None = None,
+    columns: str | Sequence[str] | None = None,
+    group: Any = None,
+    id: Any = None,
+    split_column: str | None = None,
+    root: str | Path | None = None,
+    split: str | None = None,
+    pred_probs: Any = None,
+    labels: Any = None,
     class_names: Sequence[str] | None = None,
     trainer: Any = None,
     out: str | Path | None = None,
@@ -62,15 +70,30 @@ def find_errors(
 
     Parameters
     ----------
-    data : str, Path or Dataset, optional
-        A data reference (``"cifar10"``, a folder, ``"hf://org/name"``, a table file) or an open data set. May be
-        left out when `pred_probs` is given.
-    pred_probs : path or float array (n, K), optional
-        Your own out-of-sample probabilities; nothing is trained.
-    labels : path or int array (n,), optional
-        Given labels to go with `pred_probs`.
+    data : str, Path or object, optional
+        A data reference (``"cifar10"``, a folder, ``"hf://org/name"``, a table file); what is in memory: a data frame
+        (pandas, polars, Arrow), a dict of columns, ``(X, y)`` of whatever scikit-learn indexes, a `datasets.Dataset`
+        or `DatasetDict`, a torch or torchvision data set (`auditor.data.memory.open_held`); or an open data set. May
+        be left out when `pred_probs` is given. What only memory holds is written to ``data.parquet`` of the run.
+    label, group, id : str or sequence (n,), optional
+        Columns of labels, of groups that never cross a fold, and of unique ids; of data in memory also the values.
+    text, image : str, optional
+        Column of texts, or of images or their paths.
+    columns : str or sequence of str, optional
+        Feature columns of a table.
+    split_column : str, optional
+        Column that names the split of each row.
+    root : path, optional
+        Folder the image paths belong to.
+    split : str, optional
+        The same as ``audit``: the split whose items are audited; models are trained on the others where they can be.
+    pred_probs : path, array, tensor, data frame or list (n, K), optional
+        Your own out-of-sample probabilities; nothing is trained. Rows are the audited items in their order.
+    labels : path or sequence (n,), optional
+        Given labels to go with `pred_probs` alone.
     class_names : sequence of str, optional
-        Class names in the column order of `pred_probs`.
+        Class names, in the column order of `pred_probs`; whole-number labels are positions in them. Default: the
+        columns of `pred_probs`, where these have names.
     trainer : optional
         Your own model instead of a named one; ``model`` takes it too. A classifier with ``fit`` and ``predict_proba``,
         a function of ``X_train, y_train, X_test`` that gives probabilities (see `auditor.train.own.OwnModel` for what
@@ -110,14 +133,21 @@ def find_errors(
             raise UsageError("model and trainer are both given; they are the same.")
         trainer = config.pop("model")
     own = None if trainer is None else trainer_of(trainer)
+    if split is not None:
+        if config.get("audit") not in (None, split):
+            raise UsageError(f"split={split!r} and audit={config['audit']!r} say the same thing twice.")
+        config["audit"] = split
     asked = make_config(**config)
-    progress.stage("data", "" if isinstance(data, Dataset) or data is None else str(data))
-    dataset, supplied = _open(data, pred_probs, labels, class_names, asked.audit, settings)
+    roles = {"label": label, "text": text, "image": image, "columns": columns, "group": group, "id": id}
+    roles |= {"split_column": split_column, "root": root}
+    progress.stage("data", str(data) if isinstance(data, str | Path) else "")
+    dataset, supplied = _open(data, pred_probs, labels, class_names, asked.audit, settings, **roles)
     check_call(dataset, asked, own, supplied is not None, workers)
     folder = Path(out) if out is not None else default_folder(dataset, asked, settings, own, supplied)
     with taken(folder, dataset, asked, fresh) as notes:
         manifest.take(StageResult(None, notes=[*notes, *dataset.notes]))
         context = Context(dataset, asked, folder, Stages(folder), progress, own, workers, cluster)
+        manifest.take(keep(context))
         if supplied is None:
             _trained(context, manifest)
         else:
@@ -157,20 +187,30 @@ def _supplied(context: Context, source: ProbabilityDataset, manifest: Manifest) 
 
 
 def _open(
-    data: str | Path | Dataset | None,
-    pred_probs: ArrayOrPath | None,
-    labels: ArrayOrPath | None,
+    data: Any,
+    pred_probs: Any,
+    labels: Any,
     class_names: Sequence[str] | None,
     audit: str,
     settings: Settings,
+    **roles: Any,
 ) -> tuple[Dataset, ProbabilityDataset | None]:
     """The data set, and the supplied probabilities of its items if there are any."""
     if data is None:
         if pred_probs is None:
             raise UsageError("there is nothing to audit.", "Name a data set, or give --pred-probs and --labels.")
+        if named := [name for name, value in roles.items() if value is not None]:
+            raise UsageError(f"{named[0]}= names a column of the data, and there are none.", "Give the data too.")
         supplied = open_probabilities(pred_probs, labels, class_names)
         return supplied, supplied
-    dataset = data if isinstance(data, Dataset) else open_dataset(str(data), settings)
+    if isinstance(data, str | Path | Dataset):
+        dataset = open_dataset(data, settings, **roles)
+    else:
+        dataset = open_dataset(data, settings, **roles, classes=class_names)
+        names = None if class_names is not None or pred_probs is None else named_classes(pred_probs)
+        if names is not None and sorted(names) != sorted(dataset.class_names):
+            dataset = open_dataset(data, settings, **roles, classes=names)  # numbers, or not every class occurs
+        class_names = None
     if isinstance(dataset, ProbabilityDataset):
         return dataset, dataset
     if pred_probs is None:

@@ -8,7 +8,25 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from auditor.cli.options import BudgetClass, ClassNames, DataDir, Device, Index, Json, Out, Quiet, Seed, Store, Workers
+from auditor.cli.options import (
+    BudgetClass,
+    ClassNames,
+    Columns,
+    DataDir,
+    Device,
+    Group,
+    Id,
+    Image,
+    Index,
+    Json,
+    Label,
+    Out,
+    Quiet,
+    Seed,
+    Store,
+    Text,
+    Workers,
+)
 
 
 def benchmark(
@@ -16,6 +34,12 @@ def benchmark(
     dataset: Annotated[
         str | None, Argument(metavar="[DATASET]", help="Gives labels, names of classes, pictures.")
     ] = None,
+    label: Label = None,
+    text: Text = None,
+    image: Image = None,
+    columns: Columns = None,
+    group: Group = None,
+    id: Id = None,
     predictions: Annotated[Path | None, Option(help="Folder of stored predictions, or one file.")] = None,
     labels: Annotated[Path | None, Option(help="Given labels; by default those of the data set.")] = None,
     verdicts: Annotated[Path | None, Option(help="Published verdicts (mturk.json) or lists of labels.")] = None,
@@ -44,12 +68,17 @@ def benchmark(
     from auditor.benchmark.command import run_benchmark
     from auditor.benchmark.sentences import benchmark_lines
     from auditor.cli.console import RichProgress, answer, command_line
-    from auditor.cli.values import parse_class_names, settings_for
+    from auditor.cli.values import data_named, parse_class_names, settings_for
     from auditor.core.escaping import quoted
 
     # Options named like a parameter of the work are that parameter.
     asked = {name: value for name, value in context.params.items() if name in signature(run_benchmark).parameters}
-    asked |= {"reference": dataset, "class_names": parse_class_names(class_names), "command": command_line()}
+    reference = (
+        None
+        if dataset is None
+        else data_named(dataset, label=label, text=text, image=image, columns=columns, group=group, id=id)
+    )
+    asked |= {"reference": reference, "class_names": parse_class_names(class_names), "command": command_line()}
     with RichProgress(quiet) as progress:
         done = run_benchmark(settings_for(data_dir), progress, **asked)
     lines = benchmark_lines(done.result)

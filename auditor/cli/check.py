@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from auditor.cli.options import DataDir, Json, Overwrite, Quiet, Store
+from auditor.cli.options import Columns, DataDir, Group, Id, Image, Json, Label, Overwrite, Quiet, Store, Text
 
 
 def check(
@@ -16,6 +16,12 @@ def check(
     policy: Annotated[
         Path | None, Option(help="Policy file; default: the nearest auditor.toml or pyproject.toml.")
     ] = None,
+    label: Label = None,
+    text: Text = None,
+    image: Image = None,
+    columns: Columns = None,
+    group: Group = None,
+    id: Id = None,
     everything: Annotated[bool, Option("--all", help="Judge every row, whatever the baseline holds.")] = False,
     run: Annotated[str | None, Option(help="Reviewed run of the data set, instead of the policy's.")] = None,
     store: Store = None,
@@ -49,7 +55,9 @@ def check(
     chosen, file = load_policy(policy)
     given = {"run": run, "store": store}
     chosen = chosen.model_copy(update={name: value for name, value in given.items() if value is not None})
-    result, rows = work(target, chosen, str(file), load_settings({"data_dir": data_dir}), everything=everything)
+    roles = {"label": label, "text": text, "image": image, "columns": columns, "group": group, "id": id}
+    settings = load_settings({"data_dir": data_dir})
+    result, rows = work(target, chosen, str(file), settings, everything=everything, **roles)
     if junit is not None:
         with atomic_write(junit) as handle:
             handle.write(junit_xml(result))

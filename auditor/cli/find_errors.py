@@ -8,7 +8,22 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from auditor.cli.options import Address, ClassNames, DataDir, Json, Offline, Quiet, Top, Workers
+from auditor.cli.options import (
+    Address,
+    ClassNames,
+    Columns,
+    DataDir,
+    Group,
+    Id,
+    Image,
+    Json,
+    Label,
+    Offline,
+    Quiet,
+    Text,
+    Top,
+    Workers,
+)
 
 
 def find_errors(
@@ -20,6 +35,12 @@ def find_errors(
             help="A name (auditor datasets), a folder of class folders, hf://org/name, or a table file.",
         ),
     ] = None,
+    label: Label = None,
+    text: Text = None,
+    image: Image = None,
+    columns: Columns = None,
+    group: Group = None,
+    id: Id = None,
     audit: Annotated[
         str | None,
         Option("--audit", "--split", help="Items to audit: test, train, all, or auto (test where there is one)."),
@@ -78,6 +99,12 @@ def find_errors(
     with RichProgress(quiet) as progress:
         run = work(
             data,
+            label=label,
+            text=text,
+            image=image,
+            columns=columns,
+            group=group,
+            id=id,
             pred_probs=pred_probs,
             labels=labels,
             class_names=parse_class_names(class_names),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import tempfile
 import traceback
@@ -15,7 +16,7 @@ import typer.core
 from typer import Option
 
 from auditor.cli.console import command_line, fail, forgiving_streams, say
-from auditor.core.errors import AuditorError, missing_extra
+from auditor.core.errors import AuditorError, MissingRoleError, missing_extra
 from auditor.core.escaping import printable
 from auditor.core.registry import Registry
 from auditor.core.version import __version__
@@ -49,6 +50,8 @@ COMMANDS: Registry[Any] = Registry(
     },
     "auditor.commands",
 )
+#: Commands whose DATASET may be followed by options that name its columns.
+TAKE_ROLES = ("find-errors", "quality", "check", "patch", "benchmark")
 #: Exit code of an interrupted command (128 + SIGINT), and of a fault of the program (EX_SOFTWARE).
 INTERRUPTED, CRASHED = 130, 70
 
@@ -139,6 +142,9 @@ def _exit_code(arguments: list[str] | None) -> int | str | None:
         return end.code
     except AuditorError as error:
         fail(error)
+        if isinstance(error, MissingRoleError) and (words := arguments or sys.argv[1:])[0] in TAKE_ROLES:
+            options = [word for role, column in error.roles.items() for word in (f"--{role}", column)]
+            say(f"  The whole command: {shlex.join(['auditor', *words, *options])}")
         return error.exit_code
     except KeyboardInterrupt:
         say("Interrupted. Repeat the command to continue where it was.")

@@ -28,6 +28,12 @@ PaperData = Annotated[str, Option(help="Image data set with train and test.")]
 ClassNames = Annotated[
     str | None, Option(help="Class names in column order: comma-separated, or a file with one per line.")
 ]
+Label = Annotated[str | None, Option(metavar="COLUMN", help="Column of the labels; as ?label= in DATASET.")]
+Text = Annotated[str | None, Option(metavar="COLUMN", help="Column of the texts.")]
+Image = Annotated[str | None, Option(metavar="COLUMN", help="Column of the images, or of their paths.")]
+Columns = Annotated[str | None, Option(metavar="COLUMN,..", help="Feature columns of a table.")]
+Group = Annotated[str | None, Option(metavar="COLUMN", help="Column of groups: items of one never cross a fold.")]
+Id = Annotated[str | None, Option("--id", metavar="COLUMN", help="Column of unique ids.")]
 PublishedVerdicts = Annotated[Path, Argument(metavar="FILE", help="Published verdicts (mturk.json).")]
 Index = Annotated[Path | None, Option(help="index.json: what each row is called; imagenet and imdb need it.")]
 Top = Annotated[int, Option(min=0, help="Suspects to show.")]

@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from auditor.cli.options import DataDir, Index, Json, Offline, Overwrite, RunName, Store
+from auditor.cli.options import (
+    Columns,
+    DataDir,
+    Group,
+    Id,
+    Image,
+    Index,
+    Json,
+    Label,
+    Offline,
+    Overwrite,
+    RunName,
+    Store,
+    Text,
+)
 from auditor.core.escaping import quoted
 
 if TYPE_CHECKING:
@@ -110,6 +124,12 @@ def show(patch: PatchFile, json: Json = False) -> None:
 def verify(
     patch: PatchFile,
     data: Data,
+    label: Label = None,
+    text: Text = None,
+    image: Image = None,
+    columns: Columns = None,
+    group: Group = None,
+    id: Id = None,
     force_index: Force = False,
     label_column: Column = None,
     data_dir: DataDir = None,
@@ -117,10 +137,11 @@ def verify(
     json: Json = False,
 ) -> None:
     """Check header, every hash and every label against a data set; change nothing. Exit 3 if it does not match."""
-    from auditor.cli.values import settings_for
+    from auditor.cli.values import data_named, settings_for
     from auditor.patch.applying import verify_patch
     from auditor.patch.files import read_patch
 
+    data = data_named(data, label=label, text=text, image=image, columns=columns, group=group, id=id)
     outcome = verify_patch(read_patch(patch), data, settings_for(data_dir, offline), force_index, label_column)
     _report(outcome, json, f"auditor patch apply {quoted(patch)} {quoted(data)} --out FOLDER")
 
@@ -129,6 +150,12 @@ def verify(
 def apply_command(
     patch: PatchFile,
     data: Data,
+    label: Label = None,
+    text: Text = None,
+    image: Image = None,
+    columns: Columns = None,
+    group: Group = None,
+    id: Id = None,
     out: Annotated[Path | None, Option(help="New folder for the corrected copy.")] = None,
     mapping: Annotated[Path | None, Option(help="Write the corrections as CSV instead of a copy.")] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace the file of --mapping.")] = False,
@@ -140,13 +167,14 @@ def apply_command(
     json: Json = False,
 ) -> None:
     """Write a corrected copy of a data set. The data itself is never changed."""
-    from auditor.cli.values import settings_for
+    from auditor.cli.values import data_named, settings_for
     from auditor.core.files import refuse_existing
     from auditor.patch.applying import apply_patch
     from auditor.patch.files import read_patch
 
     if mapping is not None:
         refuse_existing(mapping, overwrite)
+    data = data_named(data, label=label, text=text, image=image, columns=columns, group=group, id=id)
     outcome = apply_patch(
         read_patch(patch), data, settings_for(data_dir, offline), out, mapping, force_index, label_column, link
     )
@@ -160,6 +188,12 @@ def revert(
     patch: PatchFile,
     data: Data,
     out: Annotated[Path, Option(help="New folder for the copy without the patch.")],
+    label: Label = None,
+    text: Text = None,
+    image: Image = None,
+    columns: Columns = None,
+    group: Group = None,
+    id: Id = None,
     label_column: Column = None,
     link: Link = False,
     data_dir: DataDir = None,
@@ -167,10 +201,11 @@ def revert(
     json: Json = False,
 ) -> None:
     """Write a copy without the patch; of a corrected copy, exactly what was there before."""
-    from auditor.cli.values import settings_for
+    from auditor.cli.values import data_named, settings_for
     from auditor.patch.applying import revert_patch
     from auditor.patch.files import read_patch
 
+    data = data_named(data, label=label, text=text, image=image, columns=columns, group=group, id=id)
     outcome = revert_patch(read_patch(patch), data, settings_for(data_dir, offline), out, label_column, link)
     _report(outcome, json, f"auditor find-errors {quoted(out)}")
 
@@ -210,6 +245,12 @@ def convert(
     ] = None,
     write_as: Annotated[str | None, Option("--to", help="As --from.")] = None,
     data: Annotated[str | None, Option(help="The data set it is about; needed unless FILE is a patch.")] = None,
+    label: Label = None,
+    text: Text = None,
+    image: Image = None,
+    columns: Columns = None,
+    group: Group = None,
+    id: Id = None,
     k: Annotated[int, Option(help="Votes of five that make a consensus (published).")] = 3,
     index: Index = None,
     column: Annotated[str, Option(help="Column of corrected labels.")] = "corrected_label",
@@ -221,13 +262,15 @@ def convert(
 ) -> None:
     """From and to published verdicts, ReaL, CSV, Label Studio, FiftyOne, a Hub column."""
     from auditor.cli.console import answer
-    from auditor.cli.values import settings_for
+    from auditor.cli.values import data_named, settings_for
     from auditor.core.files import refuse_existing
     from auditor.patch.convert.base import Options
     from auditor.patch.convert.base import convert as work
 
     refuse_existing(out, overwrite)
     options, settings = Options(k=k, index=index, column=column, strip=strip), settings_for(data_dir, offline)
+    if data is not None:
+        data = data_named(data, label=label, text=text, image=image, columns=columns, group=group, id=id)
     done = work(source, out, settings, read_as=read_as, write_as=write_as, reference=data, options=options)
     n = len(done.patch.records)
     lines = [

@@ -7,11 +7,30 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from auditor.cli.options import DataDir, Json, Offline, Overwrite, Quiet, Workers
+from auditor.cli.options import (
+    Columns,
+    DataDir,
+    Group,
+    Id,
+    Image,
+    Json,
+    Label,
+    Offline,
+    Overwrite,
+    Quiet,
+    Text,
+    Workers,
+)
 
 
 def quality(
     data: Annotated[str, Argument(metavar="DATASET", help="A name, a folder, hf://org/name, or a table.")],
+    label: Label = None,
+    text: Text = None,
+    image: Image = None,
+    columns: Columns = None,
+    group: Group = None,
+    id: Id = None,
     split: Annotated[str | None, Option(help="Examine the items of this split only.")] = None,
     against: Annotated[str | None, Option(help="Compare with this split, or another version by reference.")] = None,
     check: Annotated[list[str] | None, Option(help="Run this check only, by name or code; repeat for several.")] = None,
@@ -41,6 +60,12 @@ def quality(
             workers=workers,
             settings=settings_for(data_dir, offline),
             progress=progress,
+            label=label,
+            text=text,
+            image=image,
+            columns=columns,
+            group=group,
+            id=id,
         )
     if not quiet:
         _outcome_table(result.document)

@@ -23,6 +23,13 @@ def settings_for(data_dir: Path | None, offline: bool = False) -> Settings:
     return load_settings({"data_dir": data_dir, "offline": True if offline else None})
 
 
+def data_named(data: str, **roles: str | None) -> str:
+    """The reference of a DATASET argument, with the columns that options name. Errors as `open_dataset`."""
+    from auditor.data.open import with_options
+
+    return with_options(data, roles)
+
+
 def run_named(run: str) -> Run:
     """The run of a RUN argument. Errors as `open_run`."""
     from auditor.runs.run import open_run

@@ -6,7 +6,8 @@
     ├── UsageError            2   the call is wrong: option, name, configuration
     │   ├── ConfigError       2   a configuration file or value
     │   ├── UnknownNameError  2   a name no registry knows; carries the nearest ones
-    │   └── MissingExtraError 2   an optional dependency is not installed
+    │   ├── MissingExtraError 2   an optional dependency is not installed
+    │   └── MissingRoleError  2   which column is meant cannot be told; carries what to say
     ├── DataError             3   the input data is wrong
     │   ├── EmptyDataError    3   nothing to audit
     │   ├── LabelError        3   labels: out of range, one class, wrong length
@@ -43,6 +44,7 @@ __all__ = [
     "LabelError",
     "MemoryGuardError",
     "MissingExtraError",
+    "MissingRoleError",
     "OfflineError",
     "ProbabilityError",
     "ResourceError",
@@ -149,6 +151,25 @@ class MissingExtraError(UsageError):
             f"{needed_for} needs the package {package!r}, which is not installed.",
             f"Install it with: pip install 'auditor[{extra}]'",
         )
+
+
+class MissingRoleError(UsageError):
+    """Which column has a role in the data cannot be told.
+
+    Parameters
+    ----------
+    what : str
+    roles : dict
+        The options that would say it, e.g. ``{"label": "species"}``: columns that could be meant.
+    columns : sequence of str
+        All of them.
+    """
+
+    def __init__(self, what: str, roles: dict[str, str], columns: Sequence[str]) -> None:
+        self.roles = roles
+        self.columns = tuple(columns)
+        example = ", ".join(f"{role}={column!r}" for role, column in roles.items())
+        super().__init__(what, f"Name it, for example {example}. Columns: {', '.join(columns)}.")
 
 
 def require(package: str, extra: str, needed_for: str) -> None:

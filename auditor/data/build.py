@@ -1,4 +1,4 @@
-"""From columns with roles to a data set: the one path for CSV, JSON Lines, parquet and Hub data."""
+"""From columns with roles to a data set: the one path for CSV, JSON Lines, parquet, Hub data and what is in memory."""
 
 from __future__ import annotations
 
@@ -159,8 +159,11 @@ def _items(table: MemoryTable, roles: Roles, codes: np.ndarray, where: str) -> I
 def _scheme(source: Source) -> str:
     """Pixels are the identity of lossless files, bytes that of lossy ones; judged on a spread of items."""
     sample = np.unique(np.linspace(0, len(source) - 1, _SCHEME_SAMPLE).astype(np.int64))
-    contents = [content for _, content in source.read(sample) if isinstance(content, bytes)]
-    return RGB_SCHEME if contents and all(map(is_lossless, contents)) else FILE_SCHEME
+    contents = [content for _, content in source.read(sample)]
+    if any(isinstance(content, np.ndarray) for content in contents):
+        return RGB_SCHEME  # pixels in memory: there are no files
+    files = [content for content in contents if isinstance(content, bytes)]
+    return RGB_SCHEME if files and all(map(is_lossless, files)) else FILE_SCHEME
 
 
 def _image_paths(values: list[str | None], column: str, root: str, where: str, common: dict[str, Any]) -> ImageDataset:

@@ -48,10 +48,10 @@ class MemoryTable:
         Split name and number of rows, in order.
     """
 
-    def __init__(self, table: Any) -> None:
+    def __init__(self, table: Any, splits: Sequence[tuple[str, int]] | None = None) -> None:
         self._table = table
         self.features = features_of(table.schema)
-        self.splits: list[tuple[str, int]] = [("all", table.num_rows)]
+        self.splits: list[tuple[str, int]] = list(splits or [("all", table.num_rows)])
 
     def column(self, name: str) -> Any:
         """A column as an Arrow chunked array."""
@@ -261,14 +261,57 @@ def read_column(files: Sequence[ColumnFile], column: str, class_names: Sequence[
             own = features_in(file).classes.get(column, class_names)
             part = _positions(part, own, class_names, f"column {column!r} of {file.path!r}")
         parts.append(part)
-    types = {part.type: file for part, file in zip(parts, files, strict=True)}
+    return joined_column(parts, [os.path.basename(file.path) for file in files], column)
+
+
+def joined_column(parts: Sequence[Any], places: Sequence[str], column: str) -> Any:
+    """The parts of a column, one after the other; integers and texts of different widths are widened.
+
+    Parameters
+    ----------
+    parts : sequence of Arrow chunked arrays
+    places : sequence of str
+        What holds each part, for the message.
+    column : str
+
+    Raises
+    ------
+    LabelError
+        If the values of two parts do not go together.
+    """
+    import pyarrow as pa
+
+    types = {part.type: place for part, place in zip(parts, places, strict=True)}
     try:
         schemas = [pa.schema([("x", kind)]) for kind in types]
         common = pa.unify_schemas(schemas, promote_options="permissive").field(0).type
         return pa.chunked_array([chunk for part in parts for chunk in part.cast(common).chunks], type=common)
     except pa.ArrowException as error:
-        held = ", ".join(f"{kind} in {os.path.basename(file.path)}" for kind, file in types.items())
-        raise LabelError(f"column {column!r} holds {held}.", "Write it as one type in all files.") from error
+        held = ", ".join(f"{kind} in {place}" for kind, place in types.items())
+        raise LabelError(f"column {column!r} holds {held}.", "Write it as one type everywhere.") from error
+
+
+def joined_table(parts: Sequence[tuple[str, str, Any]]) -> MemoryTable:
+    """Arrow tables as one, each with its split and what holds it; a column that one of them lacks is empty there.
+
+    Raises
+    ------
+    LabelError
+        If a column has types that do not go together.
+    """
+    import pyarrow as pa
+
+    names = dict.fromkeys(name for *_, table in parts for name in table.column_names)
+    columns, splits = {}, dict.fromkeys((split for split, *_ in parts), 0)
+    for name in names:
+        cells = [
+            table.column(name) if name in table.column_names else pa.chunked_array([pa.nulls(table.num_rows)])
+            for *_, table in parts
+        ]
+        columns[name] = joined_column(cells, [place for _, place, _ in parts], name)
+    for split, _, table in parts:
+        splits[split] += table.num_rows
+    return MemoryTable(pa.table(columns), list(splits.items()))
 
 
 def _positions(column: Any, own: Sequence[str], class_names: Sequence[str], where: str) -> Any:

@@ -153,6 +153,21 @@ def decode_with_mode(data: bytes, size: tuple[int, int] | None = None) -> tuple[
     return _opened(data, pixels)
 
 
+def pixels_of(image: Image.Image) -> np.ndarray:
+    """An open image as uint8 RGB (H, W, 3), by the rules of files.
+
+    Raises
+    ------
+    UndecodableImage
+    """
+    try:
+        return np.asarray(_to_rgb(image))
+    except UndecodableImage:
+        raise
+    except Exception as error:  # a file that is read only now, or was closed
+        raise UndecodableImage(f"damaged or truncated: {error or type(error).__name__}") from error
+
+
 def _orientation(image: Image.Image) -> int:
     # Only files with an EXIF block are asked: getexif() on each of 60,000 small files would cost seconds.
     if "exif" not in image.info and image.format != "TIFF":

@@ -121,7 +121,7 @@ def scan(root: Path, notes: list[str], options: Mapping[str, str]) -> list[Found
         raise UsageError(f"layout={layout} is neither splits nor classes.")
     split_of: dict[str, str] = {}
     if layout == "splits":
-        named = {top: name for top in tops if (name := _split_name(top)) and tops[top]}
+        named = {top: name for top in tops if (name := split_name(top)) and tops[top]}
         split_of = named or {top: top for top in tops if tops[top]}
         repeated = {name for name, n in Counter(split_of.values()).items() if n > 1}
         split_of = {top: top if name in repeated else name for top, name in split_of.items()}
@@ -159,7 +159,7 @@ def scan(root: Path, notes: list[str], options: Mapping[str, str]) -> list[Found
     return images
 
 
-def _split_name(folder: str) -> str | None:
+def split_name(folder: str) -> str | None:
     """The split a folder is named as: ``train`` for ``training_set``; None if it is not named as one."""
     if folder.lower() in SPLIT_NAMES:
         return folder
@@ -169,10 +169,10 @@ def _split_name(folder: str) -> str | None:
 
 def _layout(root: Path, tops: Mapping[str, set[str]]) -> str:
     """Whether the top folders of images are ``"splits"`` or ``"classes"``; `scan` says what is refused."""
-    named = [top for top in tops if _split_name(top)]
+    named = [top for top in tops if split_name(top)]
     halves = {match[0] for top in tops if (match := _SPLIT_START.match(top.lower()))}
     inner = Counter(name for names in tops.values() for name in names)
-    if inner and all(map(_split_name, inner)):
+    if inner and all(map(split_name, inner)):
         why = f"the folders inside them are named as splits too: {listed(sorted(inner))}"
     elif named and len(named) == len(tops):
         return "splits"
@@ -195,6 +195,11 @@ def _layout(root: Path, tops: Mapping[str, set[str]]) -> str:
 def _bounds(root: Path, options: Mapping[str, str]) -> str:
     """The folder that no link may lead out of."""
     return os.path.expanduser(options.get("root", str(root)))
+
+
+def holds_images(folder: Path) -> bool:
+    """Whether there is an image file in a folder, or below it."""
+    return any(os.path.splitext(n)[1].lower() in IMAGE_SUFFIXES for *_, names in os.walk(folder) for n in names)
 
 
 def printable(name: str) -> str:

@@ -15,7 +15,9 @@ from typing import Any
 
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, EmptyDataError, OfflineError, UnreadableError, UsageError, require
+from auditor.core.files import read_json
 from auditor.core.progress import no_foreign_bars
+from auditor.core.reading import parsing
 from auditor.data.base import Dataset
 from auditor.data.build import build_dataset
 from auditor.data.columns import FileTable, SplitFiles, arrow_file, parquet_file, split_of
@@ -60,7 +62,7 @@ class Hub:
         wanted = options.get("split")
         if wanted and any(s.split == wanted for s in splits):
             splits = [s for s in splits if s.split == wanted]
-        root = options.get("root") or (_hub_cache() if folder is None else str(folder.absolute()))
+        root = options.get("root") or (hub_cache() if folder is None else str(folder.absolute()))
         return build_dataset(FileTable(splits, root), options, name.rsplit("/", 1)[-1], canonical, repr(name), folder)
 
     def status(self, settings: Settings) -> tuple[str, str]:
@@ -82,7 +84,7 @@ def _local_folder(reference: Reference, settings: Settings) -> Path | None:
 
 
 def local_splits(folder: Path, root: str | None = None) -> list[SplitFiles]:
-    """Parquet files of a folder by split: train, test, then by name.
+    """Parquet files of a folder, or the Arrow files of a saved data set, by split: train, test, then by name.
 
     Raises
     ------
@@ -90,13 +92,41 @@ def local_splits(folder: Path, root: str | None = None) -> list[SplitFiles]:
         If one is damaged, or a link that leads out of `root`: by default the folder, or the Hub's cache it lies in.
     """
     paths = sorted(folder.glob("*.parquet")) or sorted(folder.glob("data/*.parquet"))
-    home = folder.absolute()
+    split_named = {path: split_of(path) for path in paths} or _saved_files(folder)
+    paths, home = list(split_named), folder.absolute()
     bounds = root or str(home.parents[1] if home.parent.name == "snapshots" else home)
     if refused := leaving([str(path.absolute()) for path in paths], bounds):
         k, reason = next(iter(refused.items()))
         raise UnreadableError(f"{str(paths[k])!r}: {reason}.")
-    splits = sorted(set(map(split_of, paths)), key=lambda s: (s != "train", s != "test", s))
-    return [SplitFiles(s, tuple(parquet_file(p) for p in paths if split_of(p) == s)) for s in splits]
+    splits = sorted(set(split_named.values()), key=lambda s: (s != "train", s != "test", s))
+    opened = {path: (arrow_file if path.suffix == ".arrow" else parquet_file)(path) for path in paths}
+    return [SplitFiles(s, tuple(opened[p] for p in paths if split_named[p] == s)) for s in splits]
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether the datasets package saved a data set here (`save_to_disk`)."""
+    return any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))
+
+
+def _saved_files(folder: Path) -> dict[Path, str]:
+    """The Arrow files that `save_to_disk` wrote, each with its split.
+
+    Raises
+    ------
+    UnreadableError
+        If what describes them is damaged.
+    """
+    if not is_saved(folder):
+        return {}
+    whole = folder / "dataset_dict.json"
+    with parsing(folder, "a saved data set"):
+        folders = [folder / name for name in read_json(whole)["splits"]] if whole.is_file() else [folder]
+        states = {place: read_json(place / "state.json") for place in folders}
+        return {
+            place / file["filename"]: place.name if whole.is_file() else str(state.get("_split") or "all")
+            for place, state in states.items()
+            for file in state["_data_files"]
+        }
 
 
 def remote_splits(name: str, options: Mapping[str, str], settings: Settings) -> list[SplitFiles]:
@@ -139,7 +169,7 @@ def remote_splits(name: str, options: Mapping[str, str], settings: Settings) -> 
     return splits
 
 
-def _hub_cache() -> str:
+def hub_cache() -> str:
     """Where the Hub's clients keep pictures that a data set of the Hub names by their path."""
     from huggingface_hub import constants
 

@@ -388,9 +388,14 @@ def _contents(given: Any) -> _Contents:
         )
         return _Contents(source, None if names is None else tuple(map(str, names)), labels, ids)
     if hasattr(given, "columns") and hasattr(given, "to_numpy"):
+        import pandas as pd
         import pyarrow as pa
 
-        return _of_table(pa.Table.from_pandas(given, preserve_index=False), "pred_probs")
+        is_pandas = isinstance(given, pd.DataFrame)
+        if is_pandas and all(isinstance(name, int | np.integer) for name in given.columns):
+            return _Contents(ArraySource(given.to_numpy(), "pred_probs"))  # numbered, not named
+        table = pa.Table.from_pandas(given, preserve_index=False) if is_pandas else pa.table(given)
+        return _of_table(table, "pred_probs")
     if isinstance(given, list | tuple) or getattr(getattr(given, "dtype", None), "kind", "") == "O":
         try:
             given = np.asarray(given)
@@ -413,6 +418,11 @@ def _is_headless(path: Path) -> bool:
     # Classes called 0 and 1 are written without a point.
     written = all("." in cell or "e" in cell.lower() for cell in cells)
     return written and len(numbers) == len(cells) > 1 and abs(sum(numbers) - 1) < 0.01
+
+
+def named_classes(pred_probs: Any) -> tuple[str, ...] | None:
+    """The class names that probabilities come with, if they do. Errors as `open_supplied`."""
+    return _contents(pred_probs).class_names
 
 
 def _of_table(table: Any, where: str) -> _Contents:

@@ -25,6 +25,8 @@ RGB_SCHEME = "sha256-rgb-bytes"
 FILE_SCHEME = "sha256-file-bytes"
 #: Pixels decoded for hashing are kept up to this size until they are loaded. All of CIFAR-10 is 184 MB.
 KEPT_BYTES = 256 << 20
+#: Values of a table that are texts at once, about 70 bytes each.
+HASHED_VALUES = 1 << 20
 
 
 @dataclass(eq=False, kw_only=True)
@@ -210,16 +212,21 @@ class TableDataset(Dataset):
 
     def _content_hashes(self) -> np.ndarray:
         names = [str(c) for c in self.frame.columns]
-        # float.hex is exact and the same on every platform; "" stands for missing, apart from the value "s".
-        columns = [
-            [("" if v != v else "s" + str(v)) for v in self.frame[c].astype(object)]
-            if self.frame[c].dtype == "category"
-            else [("" if v != v else float(v).hex()) for v in self.frame[c].to_numpy(dtype=float)]
-            for c in self.frame.columns
-        ]
-        if not columns:
+        if not names:
             return np.array([hash_strings([])] * len(self), dtype="U71")
-        return np.array([hash_strings([*names, *row]) for row in zip(*columns, strict=True)], dtype="U71")
+        hashes: list[str] = []
+        step = max(1, HASHED_VALUES // len(names))  # all values of a wide table as texts would not fit into memory
+        for start in range(0, len(self), step):
+            frame = self.frame.iloc[start : start + step]
+            # float.hex is exact and the same on every platform; "" stands for missing, apart from the value "s".
+            columns = [
+                [("" if v != v else "s" + str(v)) for v in frame[c].astype(object)]
+                if frame[c].dtype == "category"
+                else [("" if v != v else float(v).hex()) for v in frame[c].to_numpy(dtype=float)]
+                for c in frame.columns
+            ]
+            hashes += [hash_strings([*names, *row]) for row in zip(*columns, strict=True)]
+        return np.array(hashes, dtype="U71")
 
     def _restrict(self, positions: np.ndarray) -> None:
         self.frame = self.frame.iloc[positions].reset_index(drop=True)

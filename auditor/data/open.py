@@ -1,4 +1,4 @@
-"""Open a data set from one string, whatever it is: `open_dataset`. And the registry of everything that can.
+"""Open a data set, from one string or from what is in memory: `open_dataset`. And the registry of what strings name.
 
 To add a data set: one class with the methods of `Adapter`, and one line in `DATASETS` (or an entry point in the
 group ``auditor.datasets``).
@@ -12,12 +12,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from auditor.core.config import Settings
-from auditor.core.errors import UnknownNameError, UnreadableError, UsageError
+from auditor.core.config import Settings, load_settings
+from auditor.core.errors import DataError, UnknownNameError, UnreadableError, UsageError
 from auditor.core.registry import Registry
 from auditor.data.base import Dataset, validate_items
-from auditor.data.reference import PATH_SCHEME, Reference, parse_reference
-from auditor.data.tables import table_suffix
+from auditor.data.reference import PATH_SCHEME, Reference, is_held, parse_reference
+from auditor.data.tables import TEXT_TABLES, table_suffix
 
 
 class Adapter(Protocol):
@@ -61,29 +61,32 @@ DATASETS: Registry[type[Adapter]] = Registry(
         "jsonl": "auditor.data.table:Jsonl",
         "parquet": "auditor.data.table:Parquet",
         "probs": "auditor.data.intake:Probabilities",
+        "memory": "auditor.data.stored:Stored",
     },
     entry_point_group="auditor.datasets",
 )
 
 
-def open_dataset(reference: str | Path, settings: Settings, **options: Any) -> Dataset:
+def open_dataset(data: Any, settings: Settings | None = None, **options: Any) -> Dataset:
     """Open a data set.
 
     Parameters
     ----------
-    reference : str or Path
+    data : str, Path or object
         A name (``"cifar10"``), a URI (``"folder:///data/pets"``, ``"csv:///x.csv?image=path&label=y"``,
-        ``"hf://org/name?split=test"``) or a plain path to a folder or a table.
-    settings : Settings
+        ``"hf://org/name?split=test"``), a plain path to a folder or a table, what is in memory
+        (`auditor.data.memory.open_held`), or a data set that is open already.
+    settings : Settings, optional
         Where named sets are looked for and whether the network may be used.
     **options
         The same as the query part (``split="test"``, ``label="y"``); a list is joined by commas. ``None``
-        counts as not given.
+        counts as not given. Of data in memory ``label``, ``group`` and ``id`` may be sequences (n,) too.
 
     Returns
     -------
     Dataset
-        All splits, or the one asked for. `Dataset.reference` opens the same again from anywhere.
+        All splits, or the one asked for. `Dataset.reference` opens the same again from anywhere; that of data in memory
+        says what they were (``memory:DataFrame``).
 
     Raises
     ------
@@ -94,7 +97,20 @@ def open_dataset(reference: str | Path, settings: Settings, **options: Any) -> D
     DataError
         If what lies there cannot be audited.
     """
-    parsed = _with_options(parse_reference(str(reference), DATASETS.names()), options)
+    options = {key: value for key, value in options.items() if value is not None}
+    if isinstance(data, Dataset):
+        if unknown := sorted(options.keys() - {"split"}):
+            raise UsageError(f"{data.name!r} is open already: {', '.join(unknown)} cannot be chosen any more.")
+        return restrict_to_split(data, options["split"]) if "split" in options else data
+    if not isinstance(data, str | Path):
+        return _open_held(data, options)
+    settings = settings or load_settings()
+    parsed = _with_options(parse_reference(str(data), DATASETS.names()), options)
+    if is_held(parsed.scheme):
+        raise DataError(
+            f"the data of {str(data)!r} were in memory: nothing opens them again.",
+            "Name the run folder that was made of them, memory:///RUN, or give the data.",
+        )
     if parsed.scheme == PATH_SCHEME:
         parsed = replace(parsed, scheme=_scheme_of(parsed.path))
     adapter = DATASETS.load(parsed.scheme)()
@@ -103,6 +119,22 @@ def open_dataset(reference: str | Path, settings: Settings, **options: Any) -> D
     if split := parsed.options.get("split"):
         dataset = restrict_to_split(dataset, split)
     return dataset
+
+
+def _open_held(data: Any, options: dict[str, Any]) -> Dataset:
+    from auditor.data.memory import OPTIONS, open_held
+
+    split = options.pop("split", None)
+    Reference("memory", "", dict.fromkeys(options, "")).check_options(OPTIONS)
+    dataset = open_held(data, options)
+    return dataset if split is None else restrict_to_split(dataset, split)
+
+
+def with_options(reference: str, options: dict[str, Any]) -> str:
+    """A reference with more options; those that are None are not given. Errors as `open_dataset`."""
+    if all(value is None for value in options.values()):
+        return reference
+    return str(_with_options(parse_reference(reference, DATASETS.names()), options))
 
 
 def restrict_to_split(dataset: Dataset, split: str) -> Dataset:
@@ -140,6 +172,8 @@ def _with_options(reference: Reference, options: dict[str, Any]) -> Reference:
     for key, value in options.items():
         if value is None:
             continue
+        if key in ("label", "group", "id") and not isinstance(value, str) and hasattr(value, "__len__"):
+            raise UsageError(f"{key}= names a column of {str(reference)!r}; its values are for data in memory.")
         text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
         if merged.get(key, text) != text:
             raise UsageError(f"option {key!r} is given twice: {merged[key]!r} in {str(reference)!r} and {text!r}.")
@@ -147,15 +181,24 @@ def _with_options(reference: Reference, options: dict[str, Any]) -> Reference:
     return replace(reference, options=merged)
 
 
-_SCHEMES = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-_SCHEMES |= {".npy": "probs", ".npz": "probs"}
+_SCHEMES = {**TEXT_TABLES, ".parquet": "parquet", ".npy": "probs", ".npz": "probs"}
 
 
 def _scheme_of(path: Path) -> str:
     """Which adapter reads what lies at `path`."""
+    from auditor.data.folder import holds_images
+    from auditor.data.hub import is_saved
+    from auditor.data.stored import is_stored
+    from auditor.data.table import table_files
+
     try:
         if path.is_dir():
-            return "hf" if any(path.glob("*.parquet")) or any(path.glob("data/*.parquet")) else "folder"
+            if is_stored(path):
+                return "memory"
+            if any(path.glob("*.parquet")) or any(path.glob("data/*.parquet")) or is_saved(path):
+                return "hf"
+            tables = table_files(path)
+            return _SCHEMES[table_suffix(tables[0][1])] if tables and not holds_images(path) else "folder"
         if not path.exists():
             raise UnreadableError(
                 f"{str(path)!r} does not exist.",
@@ -167,6 +210,7 @@ def _scheme_of(path: Path) -> str:
     if suffix not in _SCHEMES:
         raise UnreadableError(
             f"cannot tell what {str(path)!r} is.",
-            f"Known: a folder of class folders, or a file ending in {', '.join(_SCHEMES)}.",
+            "Known: a folder of class folders or of tables, and one in the Hub's layout; a file ending in "
+            f"{', '.join(_SCHEMES)}.",
         )
     return _SCHEMES[suffix]

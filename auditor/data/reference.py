@@ -15,6 +15,8 @@ from auditor.core.errors import UsageError
 
 #: Scheme of a reference that is a path with nothing before it; what lies there decides how it is read.
 PATH_SCHEME = "path"
+#: Begins the references of data that only memory holds: ``memory:DataFrame``.
+HELD = "memory:"
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,11 @@ class Reference:
     def with_path(self, path: Path) -> Reference:
         """The same reference at an absolute path, for keeping."""
         return replace(self, location=str(path.absolute()))
+
+
+def is_held(reference: str) -> bool:
+    """Whether a reference opens nothing: the data were in memory."""
+    return reference.startswith(HELD) and "://" not in reference
 
 
 #: Characters left as they are in canonical references: everything but ``% ? # &`` and blanks would do; letters of

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from auditor.core.errors import UsageError
+from auditor.core.errors import MissingRoleError, UsageError
 from auditor.data.columns import MemoryTable
 from auditor.data.folder import IMAGE_SUFFIXES
+from auditor.data.labels import split_names
 from auditor.data.reference import nearest
 from auditor.engine.files import LABEL_KEYS
 
@@ -82,11 +83,11 @@ def choose_roles(table: MemoryTable, options: Mapping[str, str], where: str) -> 
     """
     names = list(table.features.types)
     for key in sorted(ROLE_OPTIONS & set(options)):
-        for name in options[key].split(",") if key == "columns" else [options[key]]:
-            if name.strip() not in names:
+        for name in split_names(options[key]) or () if key == "columns" else (options[key],):
+            if name not in names:
                 raise UsageError(
-                    f"{where} has no column {name.strip()!r} ({key}={options[key]}).",
-                    f"{nearest(name.strip(), names)}Columns: {', '.join(names)}.",
+                    f"{where} has no column {name!r} ({key}={options[key]}).",
+                    f"{nearest(name, names)}Columns: {', '.join(names)}.",
                 )
     given = [key for key in ("image", "text", "columns") if key in options]
     if len(given) > 1:
@@ -104,9 +105,10 @@ def choose_roles(table: MemoryTable, options: Mapping[str, str], where: str) -> 
     if kind == "table":
         content = _features(table, content, explicit="columns" in options, notes=notes)
         if not content:
-            raise UsageError(
-                f"{where} has no column that could be audited besides the label {label!r}.",
-                "Name one with image=, text= or columns=.",
+            texts = [name for name in free if table.features.types[name] == "text"]
+            said = {"text": texts[0]} if texts else {"columns": ",".join(free) or "COLUMN"}
+            raise MissingRoleError(
+                f"{where} has no column that could be audited besides the label {label!r}.", said, names
             )
     return Roles(label, kind, content, id_column, options.get("group"), split, notes)
 
@@ -118,10 +120,17 @@ def _find_label(table: MemoryTable, names: Sequence[str], where: str, notes: lis
         if candidates:
             notes.append(f"label column: {candidates[0]!r} ({why})")
             return candidates[0]
-    raise UsageError(
-        f"cannot tell which column of {where} holds the labels.",
-        f"Name it with label=NAME. Columns: {', '.join(names)}.",
+    raise MissingRoleError(
+        f"cannot tell which column of {where} holds the labels.", {"label": _likely_label(table, names)}, names
     )
+
+
+def _likely_label(table: MemoryTable, names: Sequence[str]) -> str:
+    """The last column whose values repeat, one of texts rather than one of numbers."""
+    heads = {n: table.head(n, _SAMPLE) for n in names if table.features.types[n] in ("text", "number", "bool", "class")}
+    few = {n: len(set(head)) for n, head in heads.items() if 2 <= len(set(head)) <= len(head) / 2}
+    texts = [n for n in few if table.features.types[n] in ("text", "class")]
+    return (texts or list(few) or ["COLUMN"])[-1]
 
 
 def _find_split(table: MemoryTable, names: Sequence[str]) -> str | None:
@@ -148,12 +157,12 @@ def _content(
             raise UsageError(f"column {name!r} of {where} does not hold texts.")
         return "text", (name,)
     if names := options.get("columns"):
-        return "table", tuple(n.strip() for n in names.split(","))
+        return "table", split_names(names) or ()
     if image := _first([n for n in free if types[n] in ("image", "bytes")], IMAGE_NAMES):
         notes.append(f"image column: {image!r}")
         return "image", (image,)
     strings = [n for n in free if types[n] == "text"]
-    if path := _first([n for n in strings if _are_paths(table.head(n, _SAMPLE))], IMAGE_NAMES):
+    if path := _first([n for n in strings if are_paths(table.head(n, _SAMPLE))], IMAGE_NAMES):
         notes.append(f"image paths: column {path!r}")
         return "image-path", (path,)
     if text := _text_column(table, strings, alone=all(n in strings or _is_saved_index(table, n) for n in free)):
@@ -178,7 +187,8 @@ def _first(names: Sequence[str], preferred: Sequence[str]) -> str | None:
     return next((n for known in preferred for n in names if n.lower() == known), names[0] if names else None)
 
 
-def _are_paths(values: Sequence[Any]) -> bool:
+def are_paths(values: Sequence[Any]) -> bool:
+    """Whether nearly all of some texts end as image files do."""
     ends = [any(str(v).lower().endswith(s) for s in IMAGE_SUFFIXES) for v in values if v]
     return bool(ends) and sum(ends) >= 0.9 * len(ends)
 

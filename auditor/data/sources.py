@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,15 @@ Content = bytes | np.ndarray | Unreadable
 
 
 class Source(ABC):
-    """Contents by position."""
+    """Contents by position.
+
+    Attributes
+    ----------
+    in_memory : bool
+        Whether a copy for another process would copy the contents.
+    """
+
+    in_memory = False
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -50,6 +58,10 @@ class Source(ABC):
     def read(self, positions: np.ndarray) -> Iterator[tuple[int, Content]]:
         """Yield ``(k, content)`` for each ``positions[k]``, in whatever order is cheapest to read."""
 
+    def file(self, position: int) -> str | None:
+        """The file that holds one content and nothing else, if there is one that may be read."""
+        return None
+
     def get(self, position: int) -> Content:
         """One content."""
         return next(iter(self.read(np.array([position]))))[1]
@@ -60,6 +72,7 @@ class ArraySource(Source):
     """Decoded pixels in memory, uint8 (n, H, W, 3)."""
 
     pixels: np.ndarray
+    in_memory = True
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -90,6 +103,9 @@ class FileSource(Source):
     def __len__(self) -> int:
         return len(self.paths)
 
+    def file(self, position: int) -> str | None:
+        return None if self.refused and position in self.refused else self.paths[position]
+
     def take(self, positions: np.ndarray) -> FileSource:
         old = self.refused or {}
         refused = {k: old[int(p)] for k, p in enumerate(positions) if int(p) in old}
@@ -113,6 +129,15 @@ def _read_file(path: str) -> Content:
         return Unreadable(f"cannot read the file: {error.strerror or error}")
     except UnreadableError as error:
         return Unreadable(error.what.rstrip("."))
+
+
+def followed(path: str | None, root: str | None) -> Content:
+    """The image that data name by a path and do not hold."""
+    if not path or root is None:
+        return Unreadable("no bytes are stored for this item")
+    full = os.path.abspath(os.path.join(root, path))
+    refused = leaving([full], root)
+    return Unreadable(refused[0]) if refused else _read_file(full)
 
 
 def inside(path: str, folder: str) -> bool:
@@ -139,6 +164,68 @@ def leaving(paths: Sequence[str], folder: str) -> dict[int, str]:
         if not real.startswith(bounds):
             refused[k] = f"it leads out of the folder {folder!r}, to {real!r}; give root= to allow it"
     return refused
+
+
+class HeldSource(Source):
+    """Contents that lie in memory, or are fetched by an object that does; nothing is copied.
+
+    Parameters
+    ----------
+    fetch : callable
+        Objects of some rows: int64 array (m,) -> iterable of m objects.
+    content : callable
+        Object -> `Content`.
+    rows : int64 array (n,)
+        Position -> row.
+    """
+
+    in_memory = True
+    #: Rows fetched at once.
+    BLOCK = 64
+
+    def __init__(
+        self, fetch: Callable[[np.ndarray], Iterable[Any]], content: Callable[[Any], Content], rows: np.ndarray
+    ) -> None:
+        self.fetch, self.content, self.rows = fetch, content, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, positions: np.ndarray) -> HeldSource:
+        return HeldSource(self.fetch, self.content, self.rows[positions])
+
+    def read(self, positions: np.ndarray) -> Iterator[tuple[int, Content]]:
+        for start in range(0, len(positions), self.BLOCK):
+            block = self.rows[positions[start : start + self.BLOCK]]
+            for k, item in enumerate(self.fetch(block), start):
+                yield k, self.content(item)
+
+
+class JoinedSource(Source):
+    """Sources one after the other."""
+
+    def __init__(self, parts: Sequence[Source], rows: np.ndarray | None = None) -> None:
+        self.parts = list(parts)
+        self.starts = np.cumsum([0, *map(len, parts)])
+        self.rows = np.arange(self.starts[-1]) if rows is None else rows
+        self.in_memory = any(part.in_memory for part in parts)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def file(self, position: int) -> str | None:
+        part = int(np.searchsorted(self.starts, self.rows[position], side="right")) - 1
+        return self.parts[part].file(int(self.rows[position] - self.starts[part]))
+
+    def take(self, positions: np.ndarray) -> JoinedSource:
+        return JoinedSource(self.parts, self.rows[positions])
+
+    def read(self, positions: np.ndarray) -> Iterator[tuple[int, Content]]:
+        wanted = self.rows[positions]
+        for part, start, stop in zip(self.parts, self.starts, self.starts[1:], strict=False):
+            here = np.flatnonzero((wanted >= start) & (wanted < stop))
+            for k, content in part.read(wanted[here] - start):
+                yield int(here[k]), content
 
 
 @dataclass(frozen=True)
@@ -265,7 +352,7 @@ class ColumnSource(Source):
             stored, paths = chunk
             at = local - int(bounds[group])
             path = None if stored[at].is_valid or paths is None else paths[at].as_py()
-            yield int(k), self._followed(path) if not stored[at].is_valid else stored[at].as_py()
+            yield int(k), followed(path, self.root) if not stored[at].is_valid else stored[at].as_py()
 
     def _opened(self, index: int) -> tuple[Any, np.ndarray]:
         if index not in self._open:
@@ -282,14 +369,6 @@ class ColumnSource(Source):
                 sizes = [len(chunk) for chunk in handle.chunks]
             self._open[index] = (handle, np.cumsum([0, *sizes]))
         return self._open[index]
-
-    def _followed(self, path: str | None) -> Content:
-        """The image that is named and not stored."""
-        if not path or self.root is None:
-            return Unreadable("no bytes are stored for this item")
-        full = os.path.abspath(os.path.join(self.root, path))
-        refused = leaving([full], self.root)
-        return Unreadable(refused[0]) if refused else _read_file(full)
 
     def _group(self, index: int, group: int) -> Any:
         key = (index, group)

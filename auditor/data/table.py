@@ -7,22 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from auditor.core.config import Settings
+from auditor.core.errors import EmptyDataError
 from auditor.data.base import Dataset, FormOfReference
 from auditor.data.build import build_dataset
-from auditor.data.columns import FileTable, MemoryTable, SplitFiles, parquet_file
-from auditor.data.folder import printable
+from auditor.data.columns import FileTable, MemoryTable, SplitFiles, joined_table, parquet_file, split_of
+from auditor.data.folder import printable, split_name
 from auditor.data.reference import Reference
 from auditor.data.roles import ROLE_OPTIONS
-from auditor.data.tables import read_table
+from auditor.data.tables import TEXT_TABLES, read_table, table_suffix
 
 
 class _Table(FormOfReference):
-    """A table in one file; ids are row numbers of the file (first row 0) or the id column."""
+    """A table in one file, or one for each split in a folder; ids are row numbers of the file (first row 0), after the
+    split where there are several, or the id column."""
 
     options = ROLE_OPTIONS | {"classes", "kind", "missing", "root"}
 
     def _columns(self, path: Path, options: Mapping[str, str]) -> MemoryTable:
-        return MemoryTable(read_table_of(path, options))
+        return read_text_tables(path, options)
 
     def open(self, reference: Reference, settings: Settings) -> Dataset:
         """Read the table, or the columns of it that are not images."""
@@ -33,8 +35,31 @@ class _Table(FormOfReference):
             printable(path.stem),
             str(reference.with_path(path)),
             repr(str(path)),
-            path.parent,
+            path if path.is_dir() else path.parent,
         )
+
+
+def read_text_tables(path: Path, options: Mapping[str, str]) -> MemoryTable:
+    """A text table, or those of a folder by their splits."""
+    if not path.is_dir():
+        return MemoryTable(read_table_of(path, options))
+    files = table_files(path)
+    if not files:
+        raise EmptyDataError(f"{str(path)!r} holds no table that is named as a split, such as train.csv.")
+    return joined_table([(split, file.name, read_table_of(file, options)) for split, file in files])
+
+
+def table_files(folder: Path) -> list[tuple[str, Path]]:
+    """The text tables of a folder, each with its split: those that are named as one, train first, or the only one."""
+    tables = [path for path in sorted(folder.iterdir()) if table_suffix(path) in TEXT_TABLES and path.is_file()]
+    if len({TEXT_TABLES[table_suffix(path)] for path in tables}) > 1:
+        tables = [path for path in tables if TEXT_TABLES[table_suffix(path)] == "csv"]
+    packed = [path for path in tables if path.suffix.lower() != table_suffix(path)]
+    splits = [split_name(split_of(Path(path.stem) if path in packed else path)) for path in tables]
+    named = [(split, path) for split, path in zip(splits, tables, strict=True) if split is not None]
+    if not named and len(tables) == 1:
+        return [("all", tables[0])]
+    return sorted(named, key=lambda one: (not one[0].startswith("train"), not one[0].startswith("test"), one))
 
 
 def read_table_of(path: Path, options: Mapping[str, str]) -> Any:

@@ -26,6 +26,10 @@ _DELIMITERS = (",", ";", "\t", "|")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*(,\d+)?([eE][+-]?\d+)?")
 
 
+#: Suffixes of text tables, and the adapters that read them.
+TEXT_TABLES = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
+
 def table_suffix(path: Path) -> str:
     """The suffix that says what a file holds, in lower case: that before ``.gz`` and the like."""
     suffix = path.suffix.lower()

@@ -11,6 +11,7 @@ import numpy as np
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, UsageError
 from auditor.data.open import open_dataset
+from auditor.data.stored import reference_in
 from auditor.report.find_errors import SHOWN
 from auditor.report.pictures import excerpt
 from auditor.runs import layout
@@ -52,7 +53,7 @@ def item_content(run: Run, item: str, settings: Settings) -> Any:
     data, row = run.manifest["data"], run.row(item)
     if data["modality"] == "probabilities":
         raise UsageError("this run has probabilities only, not the items themselves.")
-    dataset = open_dataset(data["reference"], settings)
+    dataset = open_dataset(reference_in(data["reference"], run.path), settings)
     return same_item(dataset, row, item, str(run.items["content_hash"].iloc[row])).item(0)
 
 

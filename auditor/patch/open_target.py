@@ -22,8 +22,8 @@ from auditor.data.locate import search_folders
 from auditor.data.open import DATASETS, open_dataset
 from auditor.data.reference import Reference, parse_reference
 from auditor.data.roles import Roles
-from auditor.data.sources import ColumnFile, ColumnSource
-from auditor.data.table import read_table_of
+from auditor.data.sources import ColumnSource
+from auditor.data.table import read_text_tables, table_files
 from auditor.data.tables import csv_form
 from auditor.patch.copies import CopyState, copy_state
 from auditor.patch.folder_target import FolderTarget
@@ -200,7 +200,7 @@ def _hub(opening: Opening) -> Target:
             files.append(ParquetRows([file], name, roles.label, value, remembered, images=_images(opening)))
     opens = {"scheme": "hf", "path": ".", "options": _pinned(reference.options, roles)}
     return RowTarget(
-        opening, roles.label, files, _place(kept, [file for split in splits for file in split.files]), opens
+        opening, roles.label, files, _place(kept, [file.rows for split in splits for file in split.files]), opens
     )
 
 
@@ -212,12 +212,12 @@ def _parquet(opening: Opening) -> Target:
     value = _spelling(table, roles.label, opening.reference.options)
     rows = ParquetRows([file], path.name, roles.label, value, _remembered(opening, path.name), images=_images(opening))
     opens = _opens(opening.reference, roles)
-    return RowTarget(opening, roles.label, [rows], _place(kept, [file]), opens)
+    return RowTarget(opening, roles.label, [rows], _place(kept, [file.rows]), opens)
 
 
 def _text_table(opening: Opening) -> Target:
     path, options, state = opening.reference.path.absolute(), opening.reference.options, opening.state
-    table = MemoryTable(read_table_of(path, options))
+    table = read_text_tables(path, options)
     roles, kept = _columns(opening, table, repr(str(path)))
     value = _spelling(table, roles.label, options)
     is_csv = opening.reference.scheme == "csv"
@@ -228,23 +228,26 @@ def _text_table(opening: Opening) -> Target:
     def spell(name: str) -> str:
         return spellings.get(name) or (str(value(name)) if is_csv else json.dumps(value(name), ensure_ascii=False))
 
-    rows: CsvRows | JsonlRows
-    if is_csv:
-        encoding, delimiter = options.get("encoding", "utf8"), csv_form(path, options).delimiter
-        rows = CsvRows(path, path.name, encoding, roles.label, spell, delimiter=delimiter)
-    else:
-        rows = JsonlRows(path, path.name, "utf8", roles.label, spell, state is not None and bool(state.multi))
-    if rows.n != len(table):
+    files: list[CsvRows | JsonlRows] = []
+    for file in [file for _, file in table_files(path)] if path.is_dir() else [path]:
+        if is_csv:
+            encoding, delimiter = options.get("encoding", "utf8"), csv_form(file, options).delimiter
+            files.append(CsvRows(file, file.name, encoding, roles.label, spell, delimiter=delimiter))
+        else:
+            has_several = state is not None and bool(state.multi)
+            files.append(JsonlRows(file, file.name, "utf8", roles.label, spell, has_several))
+    if (n := sum(rows.n for rows in files)) != len(table):
         raise DataError(
-            f"{str(path)!r}: {len(table)} rows were read, but {rows.n} are found in its text: its quotes or line "
+            f"{str(path)!r}: {len(table)} rows were read, but {n} are found in its text: its quotes or line "
             "breaks cannot be told apart safely.",
             "Write the corrections to a table instead, with --mapping FILE.csv.",
         )
     codes, items = np.unique(opening.dataset.labels, return_index=True)
-    names = opening.dataset.class_names
-    spellings |= {names[code]: rows.spelling(kept[item]) for code, item in zip(codes, items, strict=True)}
-    place = np.column_stack([np.zeros_like(kept), kept])
-    return RowTarget(opening, roles.label, [rows], place, _opens(opening.reference, roles), multi_in_files=not is_csv)
+    names, place = opening.dataset.class_names, _place(kept, [rows.n for rows in files])
+    for code, (file_number, row) in zip(codes, place[items], strict=True):
+        spellings[names[code]] = files[file_number].spelling(row)
+    opens = _opens(opening.reference, roles)
+    return RowTarget(opening, roles.label, files, place, opens, multi_in_files=not is_csv)
 
 
 def _supplied(opening: Opening) -> Target:
@@ -272,8 +275,8 @@ class _Supplied(RowTarget):
         return plan if k == 0 else replace(plan, labels={}, before=self._aside[0])
 
 
-def _place(rows: np.ndarray, files: Sequence[ColumnFile]) -> np.ndarray:
-    starts = np.cumsum([0, *(f.rows for f in files)])
+def _place(rows: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+    starts = np.cumsum([0, *sizes])
     file = np.searchsorted(starts, rows, side="right") - 1
     return np.column_stack([file, rows - starts[file]])
 
@@ -281,7 +284,8 @@ def _place(rows: np.ndarray, files: Sequence[ColumnFile]) -> np.ndarray:
 def _opens(reference: Reference, roles: Roles) -> dict[str, Any]:
     """How the copy of one file is opened."""
     path = reference.path.absolute()
-    return {"scheme": reference.scheme, "path": path.name, "options": _pinned(reference.options, roles, path.parent)}
+    folder, name = (path, ".") if path.is_dir() else (path.parent, path.name)
+    return {"scheme": reference.scheme, "path": name, "options": _pinned(reference.options, roles, folder)}
 
 
 def _pinned(options: Any, roles: Roles, folder: Path | None = None) -> dict[str, str]:

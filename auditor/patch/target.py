@@ -155,7 +155,7 @@ class Unwritable(Target):
     """Data that has no files a copy could be made of; a mapping file can be."""
 
     def __init__(self, opening: Opening, why: str) -> None:
-        super().__init__(opening, "label")
+        super().__init__(opening, opening.reference.options.get("label", "label"))
         self.keys = np.arange(len(self.dataset)).astype(str)
         self.why = why
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from auditor.core.config import Settings
-from auditor.core.errors import ConfigError, RunError
+from auditor.core.errors import ConfigError, RunError, UsageError
 from auditor.data.open import open_dataset
 from auditor.estimation.state import ReviewState, read_state
 from auditor.patch.rules import store_of
@@ -27,22 +28,24 @@ from auditor.runs.run import Run, open_run
 
 
 def check(
-    target: str, policy: Policy, policy_file: str, settings: Settings, *, everything: bool = False
+    target: Any, policy: Policy, policy_file: str, settings: Settings, *, everything: bool = False, **roles: Any
 ) -> tuple[GateResult, Rows]:
     """Measure what the policy limits.
 
     Parameters
     ----------
-    target : str
-        A run folder (or its name in the runs folder), or a data reference. A run stands for the data as it recorded
-        them, with the outcomes of its own checks and its own review; a data set is read and checked anew, and the
-        policy names the run.
+    target : str, Path or object
+        A run folder (or its name in the runs folder), a data reference, or what is in memory. A run stands for the data
+        as it recorded them, with the outcomes of its own checks and its own review; a data set is read and checked
+        anew, and the policy names the run.
     policy : Policy
     policy_file : str
         For people.
     settings : Settings
     everything : bool
         Judge all rows, whatever the baseline holds.
+    **roles
+        ``label, text, image, columns, group, id, ...`` of the data: options of `auditor.data.open.open_dataset`.
 
     Returns
     -------
@@ -57,11 +60,14 @@ def check(
     ConfigError
         If the review is limited and no run is named.
     """
-    run, names = _as_run(target, settings), policy.checks()
+    run = _as_run(str(target), settings) if isinstance(target, str | Path) else None
+    names = policy.checks()
     if run is not None:
+        if named := [name for name, value in roles.items() if value is not None]:
+            raise UsageError(f"{named[0]} names a column of data; {str(target)!r} is a run.")
         rows, outcomes = rows_of_run(run), _recorded(run, names)
     else:
-        dataset = open_dataset(target, settings)
+        dataset = open_dataset(target, settings, **roles)
         rows, outcomes = rows_of_dataset(dataset), ()
         if names:  # without a name, all checks would be run
             outcomes = quality(dataset, checks=names, embeddings=policy.embeddings, settings=settings).outcomes

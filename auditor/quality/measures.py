@@ -17,7 +17,7 @@ from auditor.core.machine import cpu_count
 from auditor.core.processes import in_processes
 from auditor.core.progress import Progress
 from auditor.data.decode import UndecodableImage, decode_with_mode, image_header
-from auditor.data.sources import ArraySource, Content, Source, Unreadable
+from auditor.data.sources import Content, Source, Unreadable
 from auditor.quality.image_measures import COLUMNS, HASH_BYTES, SMALLEST_SIDE, THUMBNAIL, measure_pictures
 
 TASK = "measure images"
@@ -122,7 +122,7 @@ def measure_images(
     whole = ImageMeasures.empty(n)
     progress.start(TASK, n, "images")
     wanted = workers or cpu_count()
-    parallel = wanted > 1 and n >= LEAST_FOR_WORKERS and not isinstance(source, ArraySource)
+    parallel = wanted > 1 and n >= LEAST_FOR_WORKERS and not source.in_memory
     done = 0
     for start, part in in_processes(partial(_Chunks, source, decoded), range(0, n, CHUNK), wanted if parallel else 1):
         whole.put(start, part)

@@ -48,10 +48,10 @@ class Quality:
 
 
 def quality(
-    data: str | Path | Dataset,
+    data: Any,
     *,
     split: str | None = None,
-    against: str | Dataset | None = None,
+    against: Any = None,
     checks: Sequence[str] | None = None,
     embeddings: str | Path | np.ndarray | None = None,
     out: str | Path | None = None,
@@ -59,17 +59,18 @@ def quality(
     workers: int | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
+    **roles: Any,
 ) -> Quality:
     """Run the data-quality checks.
 
     Parameters
     ----------
-    data : str, Path or Dataset
-        A data reference or an open data set.
+    data : str, Path or object
+        A data reference, what is in memory, or an open data set, as in `auditor.data.open.open_dataset`.
     split : str, optional
         Examine this split only.
-    against : str or Dataset, optional
-        Another split of the same data, or another version of it by reference: what the items are compared with.
+    against : str or object, optional
+        Another split of the same data, or another version of it, given as `data` is: what the items are compared with.
     checks : sequence of str, optional
         Names or codes; by default all.
     embeddings : path, array or str, optional
@@ -83,6 +84,8 @@ def quality(
         Processes that decode; by default one per core. Never changes the result.
     settings : Settings, optional
     progress : Progress, optional
+    **roles
+        ``label, text, image, columns, group, id, ...``: options of `auditor.data.open.open_dataset`.
 
     Raises
     ------
@@ -94,10 +97,10 @@ def quality(
     names = check_names(checks) if checks else None
     if out is not None:
         refuse_others(Path(out), overwrite)
-    progress.stage("data", "" if isinstance(data, Dataset) else str(data))
-    whole = data if isinstance(data, Dataset) else open_dataset(str(data), settings)
+    progress.stage("data", str(data) if isinstance(data, str | Path) else "")
+    whole = open_dataset(data, settings, **roles)
     dataset = restrict_to_split(whole, split) if split is not None else whole
-    other = _open_against(whole, dataset, against, settings)
+    other = _open_against(whole, dataset, against, settings, roles)
     chosen = None if embeddings is None else _choose(embeddings, dataset.modality)
     progress.stage("measure", f"{len(dataset) + (len(other) if other else 0):,} items, each read once")
     subject = make_subject(dataset, other, progress, workers=workers)
@@ -123,10 +126,12 @@ def quality(
 
 
 def _open_against(
-    whole: Dataset, dataset: Dataset, against: str | Dataset | None, settings: Settings
+    whole: Dataset, dataset: Dataset, against: Any, settings: Settings, roles: dict[str, Any]
 ) -> Dataset | None:
     if against is None or isinstance(against, Dataset):
         return against
+    if not isinstance(against, str | Path):
+        return open_dataset(against, settings, **roles)
     splits = list(dict.fromkeys(map(str, whole.items.splits)))
     if against in splits:
         if set(map(str, dataset.items.splits)) == {against}:

@@ -10,6 +10,7 @@ RUN_SCHEMA: Final = "auditor.run/1"
 
 CONFIG: Final = "config.json"  # what was asked for; written first
 ITEMS: Final = "items.parquet"  # who the items are
+DATA: Final = "data.parquet"  # items and contents, where only memory held them (auditor.data.stored)
 PRED_PROBS: Final = "pred_probs.npy"  # float32 (n audited, K)
 AUDITED: Final = "audited.npy"  # int64 (n audited,): row of each in items.parquet
 FOLDS: Final = "folds.parquet"  # one row per training task and epoch
@@ -39,7 +40,19 @@ WRITTEN: Final = re.compile(
     "|".join(
         re.escape(name)
         for name in (
-            *(CONFIG, ITEMS, PRED_PROBS, AUDITED, FOLDS, DYNAMICS, SECOND_ROUND, EMBEDDINGS, DETECTORS, NEIGHBOURS),
+            *(
+                CONFIG,
+                ITEMS,
+                DATA,
+                PRED_PROBS,
+                AUDITED,
+                FOLDS,
+                DYNAMICS,
+                SECOND_ROUND,
+                EMBEDDINGS,
+                DETECTORS,
+                NEIGHBOURS,
+            ),
             *(SCORES, FINDINGS, P_WRONG, QUALITY, QUALITY_ITEMS, REPORT, MANIFEST),
         )
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,8 @@ from typer.testing import CliRunner
 
 from auditor.audit.config import AuditConfig
 from auditor.benchmark.command import run_benchmark
-from auditor.cli.main import app
+from auditor.cli.main import TAKE_ROLES, app
+from tests.running import call
 
 
 def parameters(command: Any = None, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -53,7 +56,52 @@ def test_every_option_reaches_the_work() -> None:
         options.setdefault(path, set()).add(p.name)
     own = {"json", "quiet", "data_dir", "help"}
     work = set(inspect.signature(run_benchmark).parameters) - {"settings", "progress", "reference", "command"}
-    assert options["benchmark"] - own - {"dataset"} == work
-    calls = {"data", "pred_probs", "labels", "class_names", "workers", "engine", "address", "out", "resume", "offline"}
+    roles = {"label", "text", "image", "columns", "group", "id"}
+    assert options["benchmark"] - own - roles - {"dataset"} == work
+    calls = roles | {
+        "data",
+        "pred_probs",
+        "labels",
+        "class_names",
+        "workers",
+        "engine",
+        "address",
+        "out",
+        "resume",
+        "offline",
+    }
     fields = set(AuditConfig.model_fields) - {"near_duplicates"} | {"exact_duplicates_only", "top"}
     assert options["find-errors"] - own == fields | calls
+
+
+@pytest.mark.parametrize("option", ["--label", "--text", "--image", "--columns", "--group", "--id"])
+def test_every_command_that_takes_a_data_set_takes_its_columns(option: str) -> None:
+    takers = {path for path, p in parameters() if p.param_type_name == "argument" and "DATASET" in (p.metavar or "")}
+    takers |= {path for path, p in parameters() if p.name == "data" and p.param_type_name == "option"}
+    takers -= {"prune"}  # image sets with a train and a test split
+    assert {path.partition(" ")[0] for path in takers} == set(TAKE_ROLES)
+    helps = {path: p.help for path, p in parameters() if option in p.opts}
+    assert set(helps) == takers
+    assert len(set(helps.values())) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "header", "options"),
+    [
+        (["quality", "x.csv"], "u,species", ["--label", "species"]),
+        (["find-errors", "x.csv", "--quiet"], "u,the species", ["--label", "'the species'"]),
+        (["quality", "x.csv", "--label", "u"], "u,species", ["--label", "u", "--text", "species"]),
+    ],
+)
+def test_a_missing_role_is_told_with_the_whole_command(
+    command: list[str], header: str, options: list[str], tmp_path: Path
+) -> None:
+    rows = [f"{k * 0.37},{'cat' if k % 4 < 2 else 'dog'}" for k in range(40)]
+    if len(options) > 2:
+        rows = [f"{k % 2},name {k}" for k in range(40)]
+    (tmp_path / "x.csv").write_text("\n".join([header, *rows]))
+    done = call(*command, cwd=tmp_path, check=2)
+    told = done.stderr.strip().rpartition("The whole command: auditor ")[2]
+    for option, value in zip(options[::2], options[1::2], strict=True):
+        assert f"{option} {value}" in told
+    call(*shlex.split(told), *(["--budget", "smoke"] if command[0] == "find-errors" else []), cwd=tmp_path)

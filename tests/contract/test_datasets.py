@@ -20,6 +20,7 @@ from auditor.core.config import Settings
 from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset, ProbabilityDataset, TableDataset, TextDataset
 from auditor.data.open import DATASETS, open_dataset
+from auditor.data.stored import STORED, write_stored
 
 N = 200
 #: Adapter -> how the contract opens it. Test below: every registered adapter is here.
@@ -35,6 +36,7 @@ CASES = (
     "jsonl",
     "parquet",
     "probs",
+    "memory",
 )
 
 
@@ -60,7 +62,10 @@ def places(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> dict[str
     )
     numbers.to_csv(root / "numbers.csv", index=False)
     errors = data_dir / "label_errors" / "imdb"
+    (root / "run").mkdir()
+    write_stored(open_dataset((texts["text"].tolist(), texts["label"].tolist())), root / "run" / STORED)
     return {
+        "memory": f"memory://{root / 'run'}",
         "cifar10": "cifar10?split=test",
         "cifake": "cifake?split=test",
         "cifake:class": "cifake:class?split=test",

@@ -91,7 +91,7 @@ def test_unknown_column_suggests_the_nearest(settings: Settings, write: Make, op
 
 
 def test_no_label_column_lists_the_columns(settings: Settings, write: Make) -> None:
-    with pytest.raises(UsageError, match=r"label=NAME. Columns: u, v"):
+    with pytest.raises(UsageError, match=r"label='COLUMN'. Columns: u, v"):
         open_dataset(write("u,v\n1,2\n3,4\n"), settings)
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from auditor.audit.find_errors import find_errors
 from auditor.audit.why import save_item
 from auditor.core.config import Settings
-from auditor.core.errors import DataError, UnknownNameError, UsageError
+from auditor.core.errors import DataError, UnknownNameError, UnreadableError, UsageError
+from auditor.data.open import open_dataset
 from auditor.explain.opening import item_content
-from auditor.runs.run import Run
+from auditor.patch.applying import apply_patch
+from auditor.patch.create import create_patch
+from auditor.review.consensus import ItemConsensus
+from auditor.runs.run import Run, open_run
 from auditor.ui.contents import Contents
 from auditor.ui.rows import RunRows
 
@@ -60,3 +65,43 @@ def test_probabilities_alone_hold_no_items(tmp_path: Path) -> None:
     run = find_errors(pred_probs=0.2 + 0.6 * np.eye(2)[labels], labels=labels, out=tmp_path / "run")
     with pytest.raises(UsageError, match="probabilities only"):
         item_content(run, str(run.ids[0]), Settings())
+
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (20, 6, 5, 3), dtype=np.uint8)
+HELD = {
+    "pictures": PIXELS,
+    "texts": [f"the text of number {k}" for k in range(20)],
+    "table": pd.DataFrame({"u": PIXELS[:, 0, 0, 0].astype(float), "kind": list("pq") * 10}),
+}
+
+
+@pytest.mark.parametrize("kind", HELD)
+def test_data_that_were_in_memory_are_shown_judged_and_corrected_from_the_run_folder(kind: str, tmp_path: Path) -> None:
+    labels = pd.Series(np.array(["cat", "dog"])[np.arange(20) % 2], name="species")
+    likely = np.where((labels == "cat").to_numpy()[:, None], [[0.9, 0.1]], [[0.1, 0.9]])
+    likely[3] = [0.9, 0.1]
+    find_errors((HELD[kind], labels), pred_probs=likely, out=tmp_path / "made", quality=False)
+    (tmp_path / "made").rename(tmp_path / "moved")  # nothing but the folder is left
+    run, settings = open_run(tmp_path / "moved"), Settings()
+    data = open_dataset((HELD[kind], labels))
+    seen, contents = item_content(run, "3", settings), Contents(run, RunRows(run), settings)
+    digest = run.items["content_hash"][3]
+    if kind == "pictures":
+        np.testing.assert_array_equal(np.asarray(seen), PIXELS[3])
+        assert contents.picture(digest, None)[:4] == b"RIFF"
+    else:
+        assert seen == data.item(3)
+        assert set(contents.words(digest)) == {"text" if kind == "texts" else "row", "cut"}
+    judged = ItemConsensus("3", "suggested", "cat", {"suggested": 3}, 3, None)
+    patch = create_patch(run, [judged], settings).patch
+    assert patch.header.label_column == "species"
+    assert patch.header.fingerprint == data.fingerprint
+    apply_patch(patch, str(run.path), settings, mapping=tmp_path / "corrections.csv")
+    assert pd.read_csv(tmp_path / "corrections.csv")[["id", "from", "to"]].to_numpy().tolist() == [[3, "dog", "cat"]]
+    with pytest.raises(UsageError, match="--mapping"):
+        apply_patch(patch, str(run.path), settings, out=tmp_path / "copy")
+    with pytest.raises(DataError, match=r"were in memory(.|\n)*Name the run folder"):
+        open_dataset(run.manifest["data"]["reference"], settings)
+    (run.path / "data.parquet").unlink()
+    with pytest.raises(UnreadableError, match="call find_errors with them again"):
+        item_content(run, "3", settings)

@@ -28,7 +28,6 @@ from auditor.benchmark.verdicts.patch import judge_patch
 from auditor.benchmark.verdicts.published import judge_published, published_counts
 from auditor.cli.values import parse_class_names
 from auditor.core.config import Settings, load_settings
-from auditor.core.errors import EmptyDataError, UnreadableError
 from auditor.core.files import unpickle_arrays
 from auditor.data.base import ItemTable
 from auditor.data.decode import UndecodableImage, decode_with_mode, image_header
@@ -36,6 +35,7 @@ from auditor.data.intake import encode_supplied, open_probabilities, open_suppli
 from auditor.data.kinds import ImageDataset, TextDataset
 from auditor.data.label_lists import load_label_lists
 from auditor.data.open import open_dataset
+from auditor.data.stored import STORED, write_stored
 from auditor.engine.files import open_probabilities as open_source
 from auditor.models.genotype import read_genotype, write_genotype
 from auditor.patch.applying import apply_patch, revert_patch, verify_patch
@@ -243,7 +243,7 @@ def _make_tables(folder: Path) -> list[Path]:
     return [*paths, *_write_tables(folder / "numbers", numbers, suffixes)]
 
 
-def _read_dataset(path: Path) -> None:
+def _read_dataset(path: Path | str) -> None:
     dataset = open_dataset(path, settings())
     if isinstance(dataset, ImageDataset):
         dataset.load_images()
@@ -314,7 +314,7 @@ def _read_supplied_set(path: Path) -> None:
 
 
 def _make_saved(folder: Path) -> list[Path]:
-    """What `save_to_disk` writes, a folder of JSON Lines, and one of pictures: all through `datasets`."""
+    """What `save_to_disk` writes, and what a run keeps; through `datasets`, folders of JSON Lines and of pictures."""
     import datasets
 
     rows = _table().slice(0, 6)
@@ -322,6 +322,10 @@ def _make_saved(folder: Path) -> list[Path]:
     _write_tables(_new(folder / "lines"), rows, (".jsonl",))
     for k in range(3):
         (_new(folder / "pictures" / NAMES[k % 2]) / f"{k}.png").write_bytes(_picture(k, "PNG"))
+    pixels = np.random.default_rng(4).integers(0, 256, (6, 5, 4, 3), dtype=np.uint8)
+    held = {"pixels": pixels, "texts": [f"no. {k}" for k in range(6)], "numbers": pixels[:, 0, 0].astype(float)}
+    for name, contents in held.items():
+        write_stored(open_dataset((contents, list("ab") * 3)), _new(folder / "run" / name) / STORED)
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
@@ -331,11 +335,10 @@ def _new(folder: Path) -> Path:
 
 
 def _read_saved(path: Path) -> None:
-    folder = next(p for p in path.parents if p.name in ("saved", "lines", "pictures"))
-    if folder.name == "saved":  # not read: said so, whatever state it is in
-        with contextlib.suppress(UnreadableError, EmptyDataError):
-            open_dataset(f"hf://{folder}", settings())
+    if path.name == STORED:
+        _read_dataset(f"memory://{path.parent}")
         return
+    folder = next(p for p in path.parents if p.name in ("saved", "lines", "pictures"))
     _ = open_dataset(f"hf://{folder}", settings()).content_hashes
 
 

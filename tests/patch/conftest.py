@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,12 +29,14 @@ FORMS = (
     "csv-quoted",
     "csv-codes",
     "csv-images",
+    "csv-folder",
     "tsv-gz",
     "jsonl",
     "parquet",
     "parquet-table",
     "hub",
     "hub-datasets",
+    "hub-saved",
     "probs",
     "probs-text",
 )
@@ -85,6 +88,11 @@ def _make(form: str, root: Path) -> Source:
     codes = [CLASSES.index(label) for label in LABELS]
     if form in ("csv", "csv-quoted", "csv-codes", "tsv-gz"):
         return _csv(form, root, codes)
+    if form == "csv-folder":
+        rows = [f'"{t.replace(chr(34), chr(34) * 2)}",{y}\n' for t, y in zip(TEXTS, LABELS, strict=True)]
+        (root / "train.csv").write_text("text,label\n" + "".join(rows[:5]))
+        (root / "test.csv").write_text("text,label\n" + "".join(rows[5:]))
+        return Source(str(root), root)
     if form == "csv-images":
         for k, seed in enumerate(SEEDS):
             (root / f"{k}.png").write_bytes(png(seed))
@@ -151,6 +159,11 @@ def _columns(form: str, root: Path, codes: list[int]) -> Source:
     features = {"img": {"_type": "Image"}, "label": {"names": list(CLASSES), "_type": "ClassLabel"}}
     table = pa.table({"img": images, "label": pa.array(codes)})
     table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    if form == "hub-saved":
+        whole = datasets.Dataset(table)
+        halves = {"train": whole.select(range(5)), "test": whole.select(range(5, 8))}
+        datasets.DatasetDict(halves).save_to_disk(root)
+        return Source(str(root), root)
     if form == "parquet":
         pq.write_table(table, root / "x.parquet", row_group_size=3)
         return Source(f"parquet://{root}/x.parquet", root)
