@@ -2,7 +2,7 @@
 
 Run from a checkout::
 
-    python benchmarks/improvement.py [--data ../shared/data] [--seeds 3] [--items 4000] [--cases cifar10n texts table]
+    python benchmarks/improvement.py [--data ../shared/data] [--seeds 3] [--items 2000] [--cases cifar10n texts table]
 
 writes benchmarks/results/improvement.json and .md. Cases: CIFAR-10 train images with the human labels of CIFAR-10N
 (aggre and random1), frozen EfficientNet-Lite0 features at 64 px with a linear head; NoisyAG-News, TF-IDF;
@@ -136,7 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--items", type=int, default=4000)
+    parser.add_argument("--items", type=int, default=2000)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     options = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
