@@ -37,7 +37,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     estimator : classifier with ``predict_proba``, optional
-        By default standardisation and logistic regression.
+        By default the one of `LabelErrorDetector`.
     policy : {"weight", "drop"}
         ``"weight"`` needs an estimator whose ``fit`` takes ``sample_weight`` (of a pipeline, its last step). Where it
         does not, suspects are dropped, and a warning says so.
@@ -112,7 +112,7 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         X, groups = indexable(X, groups)
         check_consistent_length(X, y)
-        estimator = clone(self._detector()._estimator())
+        estimator = clone(self._detector()._estimator(X))
         weighted_by, own = weight_parameter(estimator), fit_params.pop("sample_weight", None)
         if own is not None:
             if weighted_by is None:
@@ -169,8 +169,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         return weights
 
     def __sklearn_tags__(self) -> Any:
-        tags, inner = super().__sklearn_tags__(), get_tags(self._detector()._estimator())
-        tags.input_tags = inner.input_tags
-        if inner.classifier_tags is not None:
-            tags.classifier_tags = inner.classifier_tags
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(self._detector()).input_tags
+        if (inner := get_tags(self._detector()._estimator(None)).classifier_tags) is not None:
+            tags.classifier_tags = inner
         return tags

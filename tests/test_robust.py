@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
 from sklearn.ensemble import RandomForestClassifier
@@ -99,3 +100,12 @@ def test_an_unknown_policy_is_refused() -> None:
 @parametrize_with_checks([RobustClassifier(cv=2), RobustClassifier(GaussianNB(), policy="drop", cv=2)])
 def test_scikit_learn_conventions(estimator, check) -> None:
     check(estimator)
+
+
+def test_texts_and_sparse_matrices_are_taken_as_they_are() -> None:
+    texts = ["ball goal team", "stock bank fund"] * 20
+    labels = np.array([0, 1] * 20)
+    robust = RobustClassifier(cv=2).fit(texts, labels)
+    assert robust.predict(["a team with a ball", "a bank"]).tolist() == [0, 1]
+    X, y = load_wine(return_X_y=True)
+    assert RobustClassifier(policy="drop", cv=2).fit(csr_array(X), y).score(csr_array(X), y) > 0.9
