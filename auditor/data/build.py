@@ -13,6 +13,7 @@ import numpy as np
 from auditor.core.errors import DataError, LabelError, UsageError
 from auditor.data.base import Dataset, ItemTable
 from auditor.data.columns import MemoryTable
+from auditor.data.dates import date_features, read_dates
 from auditor.data.decode import is_lossless
 from auditor.data.folder import LOSSLESS_SUFFIXES, index_in_split
 from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME, ImageDataset, TableDataset, TextDataset
@@ -192,7 +193,9 @@ def _frame(table: MemoryTable, columns: Sequence[str]) -> pd.DataFrame:
     series: dict[str, Any] = {}
     for name in columns:
         kind, column = table.features.types[name], table.column(name)
-        if kind in ("number", "bool"):
+        if kind in ("date", "text") and (dates := read_dates(column.to_pylist())) is not None:
+            series |= date_features(name, dates)
+        elif kind in ("number", "bool"):
             if pa.types.is_boolean(column.type):
                 column = column.cast(pa.int8())
             series[name] = _numbers(column)

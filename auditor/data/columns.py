@@ -25,8 +25,8 @@ class Features:
     Attributes
     ----------
     types : mapping of str to str
-        Column -> ``"image"``, ``"bytes"``, ``"text"``, ``"number"``, ``"bool"``, ``"class"``, ``"null"`` or
-        ``"other"``.
+        Column -> ``"image"``, ``"bytes"``, ``"text"``, ``"number"``, ``"bool"``, ``"class"``, ``"date"``, ``"null"``
+        or ``"other"``.
     classes : mapping of str to tuple of str
         Class names of ``"class"`` columns, in the order of their integers.
     index : frozenset of str
@@ -217,7 +217,7 @@ def arrow_kind(arrow_type: Any) -> str:
         return "bytes"
     if t.is_struct(arrow_type) and arrow_type.get_field_index("bytes") >= 0:
         return "image"
-    return "other"
+    return "date" if t.is_date(arrow_type) or t.is_timestamp(arrow_type) else "other"
 
 
 def read_column(files: Sequence[ColumnFile], column: str, class_names: Sequence[str] = ()) -> Any:

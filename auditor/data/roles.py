@@ -9,6 +9,7 @@ from typing import Any
 
 from auditor.core.errors import MissingRoleError, UsageError
 from auditor.data.columns import MemoryTable
+from auditor.data.dates import read_dates
 from auditor.data.folder import IMAGE_SUFFIXES
 from auditor.data.labels import split_names
 from auditor.data.reference import nearest
@@ -203,11 +204,14 @@ def _features(table: MemoryTable, candidates: Sequence[str], explicit: bool, not
         head = table.head(name, _SAMPLE) if kind == "text" else []
         # Names and keys: one category per row tells nothing about other rows.
         too_many = len(head) >= 20 and len(set(head)) > _MOSTLY_DISTINCT * len(head)
-        usable = kind in ("number", "bool", "class") or (kind == "text" and (explicit or not too_many))
+        dated = is_date_column(table, name)
+        usable = dated or kind in ("number", "bool", "class") or (kind == "text" and (explicit or not too_many))
         is_index = usable and not explicit and _is_saved_index(table, name)
         (indices if is_index else kept if usable else left_out).append(name)
+        if dated:
+            notes.append(f"column {name!r} holds dates: read as year, month, weekday, hour and days since 1970")
     if explicit and left_out:
-        raise UsageError(f"columns {', '.join(map(repr, left_out))} hold neither numbers nor categories.")
+        raise UsageError(f"columns {', '.join(map(repr, left_out))} hold neither numbers, categories nor dates.")
     if not explicit:
         notes.append(f"feature columns: {', '.join(map(repr, kept))}")
         if indices:
@@ -215,8 +219,16 @@ def _features(table: MemoryTable, candidates: Sequence[str], explicit: bool, not
                 f"columns left out (a saved index; name them in columns= to use them): {', '.join(map(repr, indices))}"
             )
         if left_out:
-            notes.append(f"columns left out (neither numbers nor categories): {', '.join(map(repr, left_out))}")
+            notes.append(f"columns left out (neither numbers, categories nor dates): {', '.join(map(repr, left_out))}")
     return tuple(kept)
+
+
+def is_date_column(table: MemoryTable, name: str) -> bool:
+    """Whether all values of a column are dates, as such or written out."""
+    kind = table.features.types[name]
+    if kind != "text":
+        return kind == "date"
+    return read_dates(table.head(name, _SAMPLE)) is not None and read_dates(table.column(name).to_pylist()) is not None
 
 
 def _is_saved_index(table: MemoryTable, name: str) -> bool:

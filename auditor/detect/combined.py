@@ -15,7 +15,7 @@ import numpy as np
 
 from auditor.detect.base import Detection, Evidence
 from auditor.detect.dynamics_scores import Aum
-from auditor.detect.em_posterior import fit_em, likelihood_fit
+from auditor.detect.em_posterior import EMFit, fit_em, likelihood_fit
 from auditor.detect.knn import neighbour_posterior
 from auditor.detect.margins import LOG_FLOOR, best_other, given_probability, log_odds_margin, preferred_class
 from auditor.detect.noise_models import compare_noise_models, log_pool
@@ -28,6 +28,13 @@ BETA = 1.5
 #: Least exponent of EM for the flags. Where noise does not depend on the class only, the likelihood takes a smaller one
 #: and EM then finds next to nothing, although its count is a lower bound already.
 FLAG_BETA = 2.0
+#: Share of a class's labels that EM has to leave as they are. Below it, either most labels of that class are wrong or
+#: the network never learned it, as happens to rare classes, and EM takes its confusions for noise.
+LEAST_RETAINED = 0.5
+#: Share of "which wrong class" that pairs of classes explain: up to .08 where a network confuses rare classes, from .11
+#: on where labels went wrong by pair (tables, digits and drawn clouds with classes of 1 to 65 %). Enough items make any
+#: z significant, but not this share large.
+CONFUSIONS, NOISE = 0.08, 0.12
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,8 @@ class Combined:
        tell nothing new get exponent 0. Without embeddings this is temperature scaling.
     2. ``b = 2 ((1 - w) m(pool) + w m(EM posterior of the pool))``, log-odds margins with floor 1e-4; w in
        [0, 3/4] says how far the given labels speak for noise that depends on the pair of classes
-       (`noise_models.NoiseEvidence.pair_weight`). EM alone takes a network's own confusions for such noise.
+       (`noise_models.NoiseEvidence.pair_weight`). EM alone takes a network's own confusions for such noise. Where it
+       holds most labels of a class for wrong, w counts as far only as pairs explain which class a wrong label names.
     3. With dynamics: ``z(b) + r^2 z(-AUM)``, r the correlation of the two (0 where negative). In-sample margins
        of a network that memorised everything are unrelated to what held-out predictions say, and vanish.
 
@@ -62,7 +70,7 @@ class Combined:
         labels = evidence.labels
         pool, meta = self._pool(evidence)
         em = fit_em(pool, labels, BETA)
-        weight = compare_noise_models(pool, labels, evidence.ids, BETA).pair_weight
+        weight = _pair_weight(pool, labels, evidence.ids, em)
         score = 2 * ((1 - weight) * log_odds_margin(pool, labels) + weight * log_odds_margin(em.posterior, labels))
         meta |= {"pair_weight": weight}
         parts = ["log_odds_margin", "em_posterior"]
@@ -101,6 +109,19 @@ class Combined:
             weight = float(spread[1] / sum(spread)) if sum(spread) > 0 else 0.0
             meta |= {"knn_exponent": float(exponents[1]), "knn_weight": weight}
         return pool, meta
+
+
+def _pair_weight(pool: np.ndarray, labels: np.ndarray, ids: np.ndarray, em: EMFit) -> float:
+    """How far noise by pairs of classes counts in the ranking, in [0, 3/4]."""
+    weight, n_classes = compare_noise_models(pool, labels, ids, BETA).pair_weight, pool.shape[1]
+    left = np.bincount(labels, weights=given_probability(em.posterior, labels), minlength=n_classes)
+    counts = np.bincount(labels, minlength=n_classes)
+    if weight == 0 or (left[counts > 0] >= LEAST_RETAINED * counts[counts > 0]).all():
+        return weight
+    wrong = max(fit_em(pool, labels, FLAG_BETA).count / len(labels), 0.002)
+    # In nats, a label that is wrong names one of the other classes: knowing which gains at most log(K - 1).
+    explained = compare_noise_models(pool, labels, ids, FLAG_BETA).gain / (wrong * np.log(max(n_classes - 1, 1.5)))
+    return weight * float(np.clip((explained - CONFUSIONS) / (NOISE - CONFUSIONS), 0.0, 1.0))
 
 
 def _z(score: np.ndarray) -> np.ndarray:

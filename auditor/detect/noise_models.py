@@ -41,10 +41,13 @@ class NoiseEvidence:
     ----------
     against_plain, against_symmetric : float
         z of the pair model against the other; positive where it predicts the given labels better.
+    gain : float
+        Mean log-likelihood of an item's label under the pair model, less that under the symmetric one, in nats.
     """
 
     against_plain: float
     against_symmetric: float
+    gain: float
 
     @property
     def pair_weight(self) -> float:
@@ -77,13 +80,14 @@ def compare_noise_models(p: np.ndarray, labels: np.ndarray, ids: np.ndarray, bet
     for number in range(FOLDS):
         held, kept = fold == number, fold != number
         if not held.any() or not kept.any():  # fewer items than folds
-            return NoiseEvidence(0.0, 0.0)
+            return NoiseEvidence(0.0, 0.0, 0.0)
         noise = fit_noise(prior[kept], labels[kept])[0]
         pairs[held] = (prior[held] * noise.of(labels[held])).sum(axis=1)
         rate = _one_rate(given[kept], p.shape[1])
         symmetric[held] = given[held] * (1 - rate) + (1 - given[held]) * rate / (p.shape[1] - 1)
     plain = given_probability(p, labels)
-    return NoiseEvidence(_z(pairs, plain), _z(pairs, symmetric))
+    gain = float((np.log(pairs + SMALLEST) - np.log(symmetric + SMALLEST)).mean())
+    return NoiseEvidence(_z(pairs, plain), _z(pairs, symmetric), gain)
 
 
 def _one_rate(given: np.ndarray, n_classes: int) -> float:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
 
 from auditor.core.errors import EmptyDataError, UsageError
@@ -66,6 +69,49 @@ def constant_result(data: TrainingData, task: FitTask, started: float) -> FitRes
     probabilities = widen_probabilities(np.ones((len(task.predict), 1)), classes, data.n_classes)
     note = f"the training part of {task.name} holds one class only"
     return FitResult(probabilities, None, [], time.perf_counter() - started, {"notes": [note]})
+
+
+def inner_folds(labels: np.ndarray, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Parts of a training part on which it is tuned: pairs of (rest, held out) positions, with classes spread evenly.
+
+    Classes with fewer than two items per fold are never held out but stay in every rest, which would lack them
+    otherwise. Empty where fewer than two classes have so many.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    counts = np.bincount(labels)
+    common = np.flatnonzero(counts[labels] >= 2 * folds)
+    if len(np.unique(labels[common])) < 2:
+        return []
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed % 2**32)
+    held_out = (common[held] for _, held in splitter.split(common, labels[common]))
+    return [(np.setdiff1d(np.arange(len(labels)), held), held) for held in held_out]
+
+
+def held_out_margins(classes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """``scores`` (n, len(classes)) less that of the given label, which has to be among `classes`."""
+    given = np.searchsorted(classes, labels)
+    return scores - scores[np.arange(len(labels)), given][:, None]
+
+
+def best_temperature(margins: list[np.ndarray], weights: Sequence[np.ndarray] = ()) -> tuple[float, float]:
+    """The temperature in [.02, 20] with the smallest mean negative log-likelihood, and that mean.
+
+    Parameters
+    ----------
+    margins : list of float64 arrays (n, classes)
+        From `held_out_margins`.
+    weights : sequence of float arrays (n,)
+        Of the items of each of `margins`; none: all count the same.
+    """
+    counted = np.concatenate(list(weights)) if weights else None
+
+    def loss(log_temperature: float) -> float:
+        scale = np.exp(-log_temperature)
+        return float(np.average(np.concatenate([logsumexp(m * scale, axis=1) for m in margins]), weights=counted))
+
+    best = minimize_scalar(loss, bounds=(np.log(0.02), np.log(20.0)), method="bounded")
+    return float(np.exp(best.x)), float(best.fun)
 
 
 class EstimatorTrainer:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from auditor.core.errors import UsageError, require
-from auditor.core.progress import Progress
+from auditor.core.progress import Progress, SilentProgress
 from auditor.core.seeds import derive_seed
 from auditor.train.base import Dynamics, FitResult, FitTask, TrainingData
 from auditor.train.embeddings import embed, moments
 from auditor.train.encoders import Encoder, encoder_kind, make_encoder
-from auditor.train.estimator import check_kind, constant_result
+from auditor.train.estimator import best_temperature, check_kind, constant_result, held_out_margins, inner_folds
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +47,11 @@ class FrozenTrainer:
         2e-3 (negative log-likelihood .60 against .65) at the same accuracy (.79).
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    least_steps : int
+        Epochs are added until the head has taken so many steps: on small sets twelve epochs of a few batches leave it
+        close to where it started.
+    inner_folds : int
+        Folds of the training part on which a temperature of the probabilities is found; 0: probabilities as they are.
     threads : int
         Threads of one fit.
     cache_dir : Path or None
@@ -62,6 +67,8 @@ class FrozenTrainer:
     batch: int = 256
     rate: float = 5e-4
     weight_decay: float = 0.01
+    least_steps: int = 0
+    inner_folds: int = 0
     device: str = "auto"
     threads: int = 1
     cache_dir: Path | None = field(default=None, compare=False)
@@ -78,7 +85,8 @@ class FrozenTrainer:
         """The trainer of a budget. ``smoke`` and ``quick`` look at smaller pictures where the encoder allows."""
         size = {"smoke": 48, "quick": 64}.get(budget) if encoder == "efficientnet-lite0" else None
         epochs = 4 if budget == "smoke" else 12
-        return cls(encoder=encoder, size=size, epochs=epochs, device=device, cache_dir=cache_dir)
+        texts = {} if encoder_kind(encoder) != "text" or budget == "smoke" else {"least_steps": 400, "inner_folds": 3}
+        return cls(encoder=encoder, size=size, epochs=epochs, device=device, cache_dir=cache_dir, **texts)
 
     @property
     def name(self) -> str:
@@ -97,7 +105,10 @@ class FrozenTrainer:
         """Everything that can change the result, the encoder's weights included."""
         values = asdict(self)
         del values["cache_dir"]
-        return {"trainer": "frozen", "version": 1, **values, "features": self._encoder().recipe()}
+        version = 2 if self.least_steps or self.inner_folds else 1
+        if version == 1:
+            del values["least_steps"], values["inner_folds"]
+        return {"trainer": "frozen", "version": version, **values, "features": self._encoder().recipe()}
 
     def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
         """See `Trainer.fit`. Embeddings are resumable in `cache_dir`; the head takes seconds and starts anew."""
@@ -111,15 +122,34 @@ class FrozenTrainer:
         encoder, device, name = self._encoder(), choose_device(self.device), f"{task.name} embeddings"
         features = embed(encoder, data.features, self.cache_dir, device, self.threads, progress, name)
         embedded = time.perf_counter()
-        probabilities, dynamics, history = _Head(self, data, task, features, device).run(progress)
+        temperature = self._temperature(data, task, features, device)
+        head = _Head(self, data, task, features, device)
+        dynamics, history = head.run(progress)
+        probabilities = head.probabilities(temperature)
         details = {
             "encoder": encoder.recipe(),
             "features": int(features.shape[1]),
             "device": describe_device(device),
             "threads": self.threads,
+            "temperature": temperature,
             "seconds_embedding": round(embedded - started, 3),
         }
         return FitResult(probabilities, dynamics, history, time.perf_counter() - started, details)
+
+    def _temperature(self, data: TrainingData, task: FitTask, features: np.ndarray, device: str) -> float:
+        """Temperature that makes the held-out logits of heads on inner folds most likely."""
+        margins, held_weights = list[np.ndarray](), list[np.ndarray]()
+        labels = np.asarray(data.labels)[task.train]
+        for rest, held in inner_folds(labels, self.inner_folds, task.seed) if self.inner_folds else ():
+            weights = None if task.weights is None else task.weights[rest]
+            inner = FitTask(task.name, task.train[rest], task.train[held], task.seed, weights)
+            head = _Head(self, data, inner, features, device)
+            head.run(SilentProgress())
+            logits = np.delete(head.logits.numpy().astype(np.float64), head.absent, axis=1)
+            margins.append(held_out_margins(np.unique(labels[rest]), logits, labels[held]))
+            if task.weights is not None:
+                held_weights.append(task.weights[held])
+        return best_temperature(margins, held_weights)[0] if margins else 1.0
 
 
 class _Head:
@@ -141,6 +171,8 @@ class _Head:
         width = features.shape[1]
         generator = torch.Generator().manual_seed(derive_seed(task.seed, "head"))
         sizes = [width, data.n_classes] if trainer.head == "linear" else [width, trainer.hidden, data.n_classes]
+        #: Of the predicted items after the epochs so far.
+        self.logits = torch.empty(0)
         self.weights = []
         for inputs, outputs in pairwise(sizes):
             # A linear head starts at 0: it then does not depend on the seed except through the order of batches.
@@ -175,21 +207,23 @@ class _Head:
             parts = [self._logits(self._rows(predict[at : at + 4096])).cpu() for at in range(0, len(predict), 4096)]
             return self.torch.cat(parts) if parts else self.torch.empty(0, self.weights[-1].shape[0])
 
-    def run(self, progress: Progress) -> tuple[np.ndarray, Dynamics, list[dict[str, Any]]]:
+    def run(self, progress: Progress) -> tuple[Dynamics, list[dict[str, Any]]]:
         from auditor.train.capture import summarise_logits
 
         torch, trainer, task = self.torch, self.trainer, self.task
         order = np.random.default_rng(derive_seed(task.seed, "batches"))
         dropout = torch.Generator().manual_seed(derive_seed(task.seed, "dropout"))
-        steps = trainer.epochs * -(-len(task.train) // trainer.batch)
+        batches = -(-len(task.train) // trainer.batch)
+        epochs = max(trainer.epochs, -(-trainer.least_steps // batches))
+        steps = epochs * batches
         optimiser = torch.optim.AdamW(self.weights, lr=trainer.rate, weight_decay=trainer.weight_decay)
-        seen = np.full((3, trainer.epochs, len(task.train)), np.nan, np.float16)
-        held = np.empty((3, trainer.epochs, len(task.predict)), np.float16)
+        seen = np.full((3, epochs, len(task.train)), np.nan, np.float16)
+        held = np.empty((3, epochs, len(task.predict)), np.float16)
         history: list[dict[str, Any]] = []
         given = self.labels[task.predict]
-        logits, step = torch.empty(0), 0
-        progress.start(task.name, trainer.epochs, "epoch")
-        for epoch in range(trainer.epochs):
+        step = 0
+        progress.start(task.name, epochs, "epoch")
+        for epoch in range(epochs):
             started, loss_sum = time.perf_counter(), 0.0
             permutation = order.permutation(len(task.train))
             for at in range(0, len(permutation), trainer.batch):
@@ -204,7 +238,7 @@ class _Head:
                 step += 1
                 loss_sum += float(loss.detach()) * len(chosen)
                 seen[:, epoch, chosen] = summarise_logits(out.detach(), labels).cpu().numpy()
-            logits = self._held_out()
+            self.logits = logits = self._held_out()
             held[:, epoch] = summarise_logits(logits, given).numpy()
             accuracy = float(np.mean(logits.argmax(1).numpy() == given.numpy())) if len(logits) else None
             seconds, loss_mean = time.perf_counter() - started, loss_sum / len(task.train)
@@ -212,11 +246,12 @@ class _Head:
             history.append(row)
             progress.advance(task.name, epoch + 1, "" if accuracy is None else f"accuracy {accuracy:.3f}")
         progress.finish(task.name)
-        return self._probabilities(logits), Dynamics(*seen, *held), history
+        return Dynamics(*seen, *held), history
 
-    def _probabilities(self, logits: torch.Tensor) -> np.ndarray:
+    def probabilities(self, temperature: float) -> np.ndarray:
+        """Of the predicted items after the last epoch, float32 (n, K)."""
         from scipy.special import softmax
 
-        values = logits.numpy().astype(np.float64)
+        values = self.logits.numpy().astype(np.float64) / temperature
         values[:, self.absent] = -np.inf  # a class absent from the training part cannot have been learned
         return softmax(values, axis=1).astype(np.float32)

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp, softmax
+from scipy.special import softmax
 
 from auditor.core.progress import Progress
 from auditor.train.base import FitTask, TrainingData
-from auditor.train.estimator import EstimatorTrainer
+from auditor.train.estimator import EstimatorTrainer, best_temperature, held_out_margins, inner_folds
 
 
 @dataclass(frozen=True)
@@ -55,31 +54,17 @@ class PixelTrainer(EstimatorTrainer):
         return classes, softmax(scores / temperature, axis=1), details
 
     def _temperature(self, train: np.ndarray, labels: np.ndarray, task: FitTask, progress: Progress) -> float:
-        """Temperature that makes the held-out scores of inner folds most likely.
-
-        Classes with fewer than two items per inner fold take no part in calibration but stay in training:
-        they would otherwise be missing from an inner training part.
-        """
-        from sklearn.model_selection import StratifiedKFold
-
-        counts = np.bincount(labels)
-        common = np.flatnonzero(counts[labels] >= 2 * self.inner_folds)
-        if len(np.unique(labels[common])) < 2:
-            return _DEFAULT_TEMPERATURE
-        splitter = StratifiedKFold(self.inner_folds, shuffle=True, random_state=task.seed % 2**32)
-        margins: list[np.ndarray] = []
-        weights = np.ones(len(labels)) if task.weights is None else task.weights
-        held_weights: list[np.ndarray] = []
-        for number, (_, held) in enumerate(splitter.split(common, labels[common]), start=1):
-            held_out = common[held]
-            rest = np.setdiff1d(np.arange(len(labels)), held_out)
-            inner = None if task.weights is None else weights[rest]
-            classes, scores = _fit_and_score(train[rest], labels[rest], train[held_out], self.C, inner)
-            given = np.searchsorted(classes, labels[held_out])
-            margins.append(scores - scores[np.arange(len(held_out)), given][:, None])
-            held_weights.append(weights[held_out])
+        """Temperature that makes the held-out scores of inner folds most likely."""
+        weights = task.weights
+        margins, held_weights = list[np.ndarray](), list[np.ndarray]()
+        for number, (rest, held) in enumerate(inner_folds(labels, self.inner_folds, task.seed), start=1):
+            inner = None if weights is None else weights[rest]
+            classes, scores = _fit_and_score(train[rest], labels[rest], train[held], self.C, inner)
+            margins.append(held_out_margins(classes, scores, labels[held]))
+            if weights is not None:
+                held_weights.append(weights[held])
             progress.advance(task.name, number, "calibration")
-        return _best_temperature(margins, None if task.weights is None else np.concatenate(held_weights))
+        return best_temperature(margins, held_weights)[0] if margins else _DEFAULT_TEMPERATURE
 
 
 #: Used where the training part is too small to calibrate: 0.25 was found on the digits (0.18 to 0.3).
@@ -135,13 +120,3 @@ def _fit_and_score(
     if scores.ndim == 1:  # two classes: scikit-learn gives the signed distance alone
         scores = np.column_stack([-scores, scores])
     return model.classes_, scores
-
-
-def _best_temperature(margins: list[np.ndarray], weights: np.ndarray | None) -> float:
-    """Minimise the mean negative log-likelihood, weighted by item, over log temperature."""
-
-    def loss(log_temperature: float) -> float:
-        scale = np.exp(-log_temperature)
-        return float(np.average(np.concatenate([logsumexp(m * scale, axis=1) for m in margins]), weights=weights))
-
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.02), np.log(20.0)), method="bounded").x))

@@ -163,6 +163,7 @@ FAMILIES: Registry[Family] = Registry(
     {
         "oof": "auditor.lab.detectors.stored:STORED",
         "text": "auditor.lab.detectors.trained:TEXTS",
+        "table": "auditor.lab.detectors.planted:TABLES",
         "digits": "auditor.lab.detectors.trained:DIGITS",
         "cifar10": "auditor.lab.detectors.trained:CIFAR10",
         "cifar10n": "auditor.lab.detectors.trained:HUMAN",

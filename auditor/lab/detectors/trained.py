@@ -139,7 +139,7 @@ class TrainedSet:
         )
 
 
-def _relabelled(dataset: Dataset, given: np.ndarray, name: str) -> Dataset:
+def relabelled(dataset: Dataset, given: np.ndarray, name: str) -> Dataset:
     """The same items with other labels."""
     if len(dataset) != len(given):
         raise DataError(f"{len(given)} labels for the {len(dataset)} items of {dataset.name!r}.")
@@ -171,7 +171,7 @@ def _noisy(name: str, kind: str, model: str | None, summary: str, limits: str) -
             features = standardised(dataset.load_images()[0])
         truth, n_classes = dataset.labels, len(dataset.class_names)
         given = inject(kind, dataset.ids, truth, n_classes, context.options.noise_rate, seed, features)
-        return _relabelled(dataset, given, name), truth
+        return relabelled(dataset, given, name), truth
 
     limits = f"Injected noise; not a reproduction of any paper's networks or sizes.{limits}"
     return TrainedSet(name, summary.format(kind=kind), limits, model, source, label)
@@ -187,7 +187,7 @@ def _human(name: str, kind: str, model: str, how: str) -> TrainedSet:
     def label(context: BenchmarkContext, dataset: Dataset, seed: int) -> Labelled:
         paths = _files(context, f"cifar10n/{kind}.npy", "cifar10n/clean.npy")
         given, clean = (label_array(path, len(dataset)) for path in paths)
-        return _relabelled(dataset, given, f"cifar10n-{kind}"), clean
+        return relabelled(dataset, given, f"cifar10n-{kind}"), clean
 
     summary = f"CIFAR-10N {kind} labels; cross-validated {how}"
     limits = (
