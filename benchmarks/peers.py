@@ -31,7 +31,7 @@ import pandas as pd
 
 import auditor
 from auditor.core.config import Settings
-from auditor.core.files import atomic_write, write_json
+from auditor.core.files import atomic_write, read_json, write_json
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.progress import SilentProgress
 from auditor.data.base import Dataset
@@ -219,7 +219,9 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, default=Path(os.environ.get("AUDITOR_DATA_DIR", "../shared/data")))
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
-    rows: list[dict[str, Any]] = []
+    stored = options.out / "peers.json"
+    # Sets that are not measured now keep their rows.
+    rows = [row for row in read_json(stored)["rows"] if row["set"] not in options.sets] if stored.is_file() else []
     for name in options.sets:
         for seed in range(options.seeds):
             rows.append(measure(name, seed, options.rate, options.data_dir.resolve()))

@@ -177,6 +177,7 @@ def _text_column(table: MemoryTable, strings: Sequence[str], alone: bool) -> str
     heads = {n: [str(v) for v in table.head(n, _SAMPLE)] for n in strings}
     distinct = {n for n, values in heads.items() if len(set(values)) > _MOSTLY_DISTINCT * len(values)}
     long = [n for n in strings if n in distinct and sum(map(len, heads[n])) >= _TEXT_LENGTH * len(heads[n])]
+    long = [n for n in long if read_dates(heads[n]) is None]  # with a time and an offset they are as long as sentences
     # A column called text is one, however short; with few values it is a category, unless there is nothing else.
     called = [n for n in strings if n.lower() in TEXT_NAMES and (n in distinct or (len(strings) == 1 and alone))]
     titles = [n for n in strings if alone and n.lower() in TITLE_NAMES and (n in distinct or len(strings) == 1)]

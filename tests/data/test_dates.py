@@ -67,7 +67,7 @@ def test_parts_that_never_change_are_left_out() -> None:
     assert list(date_features("when", dates[[0, 0]])) == ["when (days since 1970)"]
 
 
-@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d.%m.%Y", "%Y-%m-%d %H:%M", "parquet"])
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d.%m.%Y", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S.%f", "parquet"])
 def test_tables_with_dates(form: str, tmp_path: Path) -> None:
     days = pd.date_range("2020-01-01", periods=60, freq="37h")
     table = pd.DataFrame(
