@@ -42,10 +42,10 @@ def read_dates(values: Sequence[Any]) -> pd.Series | None:
         return None
     if not isinstance(present[0], str):
         local = [None if value is None else pd.Timestamp(value).tz_localize(None) for value in plain]
-        return pd.Series(pd.to_datetime(local))
+        return pd.to_datetime(pd.Series(local))
     if not all(map(_WRITTEN.fullmatch, present)):
         return None
-    texts = pd.Series([None if value is None else _WRITTEN.fullmatch(value)[1].replace("T", " ") for value in plain])
+    texts = pd.Series(plain, dtype=object).str.extract(_WRITTEN)[0].str.replace("T", " ")
     day_first = bool(_DOTTED.match(present[0]))
     for first in (day_first, not day_first):
         # The form of the first value holds for all, but that some have a time (or parts of a second) and some have not.

@@ -85,7 +85,9 @@ class FrozenTrainer:
         """The trainer of a budget. ``smoke`` and ``quick`` look at smaller pictures where the encoder allows."""
         size = {"smoke": 48, "quick": 64}.get(budget) if encoder == "efficientnet-lite0" else None
         epochs = 4 if budget == "smoke" else 12
-        texts = {} if encoder_kind(encoder) != "text" or budget == "smoke" else {"least_steps": 400, "inner_folds": 3}
+        texts: dict[str, Any] = (
+            {} if encoder_kind(encoder) != "text" or budget == "smoke" else {"least_steps": 400, "inner_folds": 3}
+        )
         return cls(encoder=encoder, size=size, epochs=epochs, device=device, cache_dir=cache_dir, **texts)
 
     @property
