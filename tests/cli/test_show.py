@@ -41,7 +41,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("kind", "said"), [("text", "good film number"), ("table", "width = ")])
+@pytest.mark.parametrize(("kind", "said"), [("text", "good film"), ("table", "width = ")])
 def test_suspects_are_shown_with_what_they_say(kind: str, said: str, runs: Path) -> None:
     run = runs / kind
     listed = call("show", run).stderr

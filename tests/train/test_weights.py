@@ -53,7 +53,9 @@ class _Encoded(FrozenTrainer):
         from auditor.train.frozen import _Head
 
         features = data.features.reshape(len(data), -1).astype(np.float32)
-        return FitResult(*_Head(self, data, task, features, "cpu").run(progress), 0.0)
+        head = _Head(self, data, task, features, "cpu")
+        dynamics, history = head.run(progress)
+        return FitResult(head.probabilities(1.0), dynamics, history, 0.0)
 
 
 @pytest.mark.parametrize(

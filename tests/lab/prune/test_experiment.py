@@ -282,7 +282,7 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
     from auditor.core.errors import UnreadableError
 
     (tmp_path / "a.safetensors").write_bytes(b"nothing")
-    with pytest.raises(UnreadableError, match="not a network"):
+    with pytest.raises(UnreadableError, match="as a network kept by auditor"):
         load_network(tmp_path / "a.safetensors")
     model = build_model("resnet20", 3, 32, 0, width=4)
     save_network(tmp_path / "b.safetensors", model, {"sparsity": 0.5})
