@@ -9,37 +9,30 @@ import typer
 from typer import Argument, Option
 
 from auditor.cli.options import (
+    NO_ROLES,
     BudgetClass,
     ClassNames,
-    Columns,
     DataDir,
     Device,
-    Group,
-    Id,
-    Image,
     Index,
     Json,
-    Label,
     Out,
     Quiet,
+    Roles,
     Seed,
     Store,
-    Text,
     Workers,
+    takes_roles,
 )
 
 
+@takes_roles
 def benchmark(
     context: typer.Context,
     dataset: Annotated[
         str | None, Argument(metavar="[DATASET]", help="Gives labels, names of classes, pictures.")
     ] = None,
-    label: Label = None,
-    text: Text = None,
-    image: Image = None,
-    columns: Columns = None,
-    group: Group = None,
-    id: Id = None,
+    roles: Roles = NO_ROLES,
     predictions: Annotated[Path | None, Option(help="Folder of stored predictions, or one file.")] = None,
     labels: Annotated[Path | None, Option(help="Given labels; by default those of the data set.")] = None,
     verdicts: Annotated[Path | None, Option(help="Published verdicts (mturk.json) or lists of labels.")] = None,
@@ -73,11 +66,7 @@ def benchmark(
 
     # Options named like a parameter of the work are that parameter.
     asked = {name: value for name, value in context.params.items() if name in signature(run_benchmark).parameters}
-    reference = (
-        None
-        if dataset is None
-        else data_named(dataset, label=label, text=text, image=image, columns=columns, group=group, id=id)
-    )
+    reference = None if dataset is None else data_named(dataset, roles)
     asked |= {"reference": reference, "class_names": parse_class_names(class_names), "command": command_line()}
     with RichProgress(quiet) as progress:
         done = run_benchmark(settings_for(data_dir), progress, **asked)

@@ -8,20 +8,16 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from auditor.cli.options import Columns, DataDir, Group, Id, Image, Json, Label, Overwrite, Quiet, Store, Text
+from auditor.cli.options import NO_ROLES, DataDir, Json, Overwrite, Quiet, Roles, Store, takes_roles
 
 
+@takes_roles
 def check(
     target: Annotated[str, Argument(metavar="DATASET|RUN", help="Data reference, or a reviewed run.")],
     policy: Annotated[
         Path | None, Option(help="Policy file; default: the nearest auditor.toml or pyproject.toml.")
     ] = None,
-    label: Label = None,
-    text: Text = None,
-    image: Image = None,
-    columns: Columns = None,
-    group: Group = None,
-    id: Id = None,
+    roles: Roles = NO_ROLES,
     everything: Annotated[bool, Option("--all", help="Judge every row, whatever the baseline holds.")] = False,
     run: Annotated[str | None, Option(help="Reviewed run of the data set, instead of the policy's.")] = None,
     store: Store = None,
@@ -55,7 +51,6 @@ def check(
     chosen, file = load_policy(policy)
     given = {"run": run, "store": store}
     chosen = chosen.model_copy(update={name: value for name, value in given.items() if value is not None})
-    roles = {"label": label, "text": text, "image": image, "columns": columns, "group": group, "id": id}
     settings = load_settings({"data_dir": data_dir})
     result, rows = work(target, chosen, str(file), settings, everything=everything, **roles)
     if junit is not None:

@@ -9,23 +9,21 @@ import typer
 from typer import Argument, Option
 
 from auditor.cli.options import (
+    NO_ROLES,
     Address,
     ClassNames,
-    Columns,
     DataDir,
-    Group,
-    Id,
-    Image,
     Json,
-    Label,
     Offline,
     Quiet,
-    Text,
+    Roles,
     Top,
     Workers,
+    takes_roles,
 )
 
 
+@takes_roles
 def find_errors(
     context: typer.Context,
     data: Annotated[
@@ -35,12 +33,7 @@ def find_errors(
             help="A name (auditor datasets), a folder of class folders, hf://org/name, or a table file.",
         ),
     ] = None,
-    label: Label = None,
-    text: Text = None,
-    image: Image = None,
-    columns: Columns = None,
-    group: Group = None,
-    id: Id = None,
+    roles: Roles = NO_ROLES,
     audit: Annotated[
         str | None,
         Option("--audit", "--split", help="Items to audit: test, train, all, or auto (test where there is one)."),
@@ -99,12 +92,7 @@ def find_errors(
     with RichProgress(quiet) as progress:
         run = work(
             data,
-            label=label,
-            text=text,
-            image=image,
-            columns=columns,
-            group=group,
-            id=id,
+            **roles,
             pred_probs=pred_probs,
             labels=labels,
             class_names=parse_class_names(class_names),

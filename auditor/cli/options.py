@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Any, Final
 
 from typer import Argument, Option
 
@@ -28,12 +32,36 @@ PaperData = Annotated[str, Option(help="Image data set with train and test.")]
 ClassNames = Annotated[
     str | None, Option(help="Class names in column order: comma-separated, or a file with one per line.")
 ]
-Label = Annotated[str | None, Option(metavar="COLUMN", help="Column of the labels; as ?label= in DATASET.")]
-Text = Annotated[str | None, Option(metavar="COLUMN", help="Column of the texts.")]
-Image = Annotated[str | None, Option(metavar="COLUMN", help="Column of the images, or of their paths.")]
-Columns = Annotated[str | None, Option(metavar="COLUMN,..", help="Feature columns of a table.")]
-Group = Annotated[str | None, Option(metavar="COLUMN", help="Column of groups: items of one never cross a fold.")]
-Id = Annotated[str | None, Option("--id", metavar="COLUMN", help="Column of unique ids.")]
+#: Columns of a data set, by role, as the options of `takes_roles` name them.
+Roles = Mapping[str, str | None]
+NO_ROLES: Final[Roles] = MappingProxyType({})
+_ROLES: Final = {
+    "label": Annotated[str | None, Option(metavar="COLUMN", help="Column of the labels; as ?label= in DATASET.")],
+    "text": Annotated[str | None, Option(metavar="COLUMN", help="Column of the texts.")],
+    "image": Annotated[str | None, Option(metavar="COLUMN", help="Column of the images, or of their paths.")],
+    "columns": Annotated[str | None, Option(metavar="COLUMN,..", help="Feature columns of a table.")],
+    "group": Annotated[str | None, Option(metavar="COLUMN", help="Column of groups: items of one never cross a fold.")],
+    "id": Annotated[str | None, Option("--id", metavar="COLUMN", help="Column of unique ids.")],
+}
 PublishedVerdicts = Annotated[Path, Argument(metavar="FILE", help="Published verdicts (mturk.json).")]
 Index = Annotated[Path | None, Option(help="index.json: what each row is called; imagenet and imdb need it.")]
 Top = Annotated[int, Option(min=0, help="Suspects to show.")]
+
+
+def takes_roles(command: Callable[..., None]) -> Callable[..., None]:
+    """In the place of its parameter ``roles``, give a command the options that name the columns of a data set."""
+
+    @functools.wraps(command)
+    def with_options(*arguments: Any, **options: Any) -> None:
+        roles = {name: options.pop(name) for name in _ROLES}
+        command(*arguments, **options, roles=roles)
+
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        if parameter.name == "roles":
+            parameters += [parameter.replace(name=name, default=None, annotation=_ROLES[name]) for name in _ROLES]
+        else:
+            parameters.append(parameter)
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {p.name: p.annotation for p in parameters}
+    return with_options

@@ -8,21 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from auditor.cli.options import (
-    Columns,
-    DataDir,
-    Group,
-    Id,
-    Image,
-    Index,
-    Json,
-    Label,
-    Offline,
-    Overwrite,
-    RunName,
-    Store,
-    Text,
-)
+from auditor.cli.options import NO_ROLES, DataDir, Index, Json, Offline, Overwrite, Roles, RunName, Store, takes_roles
 from auditor.core.escaping import quoted
 
 if TYPE_CHECKING:
@@ -121,15 +107,11 @@ def show(patch: PatchFile, json: Json = False) -> None:
 
 
 @app.command()
+@takes_roles
 def verify(
     patch: PatchFile,
     data: Data,
-    label: Label = None,
-    text: Text = None,
-    image: Image = None,
-    columns: Columns = None,
-    group: Group = None,
-    id: Id = None,
+    roles: Roles = NO_ROLES,
     force_index: Force = False,
     label_column: Column = None,
     data_dir: DataDir = None,
@@ -141,21 +123,17 @@ def verify(
     from auditor.patch.applying import verify_patch
     from auditor.patch.files import read_patch
 
-    data = data_named(data, label=label, text=text, image=image, columns=columns, group=group, id=id)
+    data = data_named(data, roles)
     outcome = verify_patch(read_patch(patch), data, settings_for(data_dir, offline), force_index, label_column)
     _report(outcome, json, f"auditor patch apply {quoted(patch)} {quoted(data)} --out FOLDER")
 
 
 @app.command("apply")
+@takes_roles
 def apply_command(
     patch: PatchFile,
     data: Data,
-    label: Label = None,
-    text: Text = None,
-    image: Image = None,
-    columns: Columns = None,
-    group: Group = None,
-    id: Id = None,
+    roles: Roles = NO_ROLES,
     out: Annotated[Path | None, Option(help="New folder for the corrected copy.")] = None,
     mapping: Annotated[Path | None, Option(help="Write the corrections as CSV instead of a copy.")] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace the file of --mapping.")] = False,
@@ -174,7 +152,7 @@ def apply_command(
 
     if mapping is not None:
         refuse_existing(mapping, overwrite)
-    data = data_named(data, label=label, text=text, image=image, columns=columns, group=group, id=id)
+    data = data_named(data, roles)
     outcome = apply_patch(
         read_patch(patch), data, settings_for(data_dir, offline), out, mapping, force_index, label_column, link
     )
@@ -184,16 +162,12 @@ def apply_command(
 
 
 @app.command()
+@takes_roles
 def revert(
     patch: PatchFile,
     data: Data,
     out: Annotated[Path, Option(help="New folder for the copy without the patch.")],
-    label: Label = None,
-    text: Text = None,
-    image: Image = None,
-    columns: Columns = None,
-    group: Group = None,
-    id: Id = None,
+    roles: Roles = NO_ROLES,
     label_column: Column = None,
     link: Link = False,
     data_dir: DataDir = None,
@@ -205,7 +179,7 @@ def revert(
     from auditor.patch.applying import revert_patch
     from auditor.patch.files import read_patch
 
-    data = data_named(data, label=label, text=text, image=image, columns=columns, group=group, id=id)
+    data = data_named(data, roles)
     outcome = revert_patch(read_patch(patch), data, settings_for(data_dir, offline), out, label_column, link)
     _report(outcome, json, f"auditor find-errors {quoted(out)}")
 
@@ -237,6 +211,7 @@ def merge(
 
 
 @app.command()
+@takes_roles
 def convert(
     source: Annotated[Path, Argument(metavar="FILE", help="A patch, or corrections in another format.")],
     out: Annotated[Path, Argument(metavar="OUT", help="A *.labelpatch.jsonl or .parquet file, or another format.")],
@@ -245,12 +220,7 @@ def convert(
     ] = None,
     write_as: Annotated[str | None, Option("--to", help="As --from.")] = None,
     data: Annotated[str | None, Option(help="The data set it is about; needed unless FILE is a patch.")] = None,
-    label: Label = None,
-    text: Text = None,
-    image: Image = None,
-    columns: Columns = None,
-    group: Group = None,
-    id: Id = None,
+    roles: Roles = NO_ROLES,
     k: Annotated[int, Option(help="Votes of five that make a consensus (published).")] = 3,
     index: Index = None,
     column: Annotated[str, Option(help="Column of corrected labels.")] = "corrected_label",
@@ -270,7 +240,7 @@ def convert(
     refuse_existing(out, overwrite)
     options, settings = Options(k=k, index=index, column=column, strip=strip), settings_for(data_dir, offline)
     if data is not None:
-        data = data_named(data, label=label, text=text, image=image, columns=columns, group=group, id=id)
+        data = data_named(data, roles)
     done = work(source, out, settings, read_as=read_as, write_as=write_as, reference=data, options=options)
     n = len(done.patch.records)
     lines = [

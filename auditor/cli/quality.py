@@ -7,30 +7,13 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from auditor.cli.options import (
-    Columns,
-    DataDir,
-    Group,
-    Id,
-    Image,
-    Json,
-    Label,
-    Offline,
-    Overwrite,
-    Quiet,
-    Text,
-    Workers,
-)
+from auditor.cli.options import NO_ROLES, DataDir, Json, Offline, Overwrite, Quiet, Roles, Workers, takes_roles
 
 
+@takes_roles
 def quality(
     data: Annotated[str, Argument(metavar="DATASET", help="A name, a folder, hf://org/name, or a table.")],
-    label: Label = None,
-    text: Text = None,
-    image: Image = None,
-    columns: Columns = None,
-    group: Group = None,
-    id: Id = None,
+    roles: Roles = NO_ROLES,
     split: Annotated[str | None, Option(help="Examine the items of this split only.")] = None,
     against: Annotated[str | None, Option(help="Compare with this split, or another version by reference.")] = None,
     check: Annotated[list[str] | None, Option(help="Run this check only, by name or code; repeat for several.")] = None,
@@ -60,12 +43,7 @@ def quality(
             workers=workers,
             settings=settings_for(data_dir, offline),
             progress=progress,
-            label=label,
-            text=text,
-            image=image,
-            columns=columns,
-            group=group,
-            id=id,
+            **roles,
         )
     if not quiet:
         _outcome_table(result.document)

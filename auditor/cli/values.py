@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from auditor.cli.options import Roles
     from auditor.engine.ray_executor import RayExecutor
     from auditor.estimation.state import ReviewState
     from auditor.runs.run import Run
@@ -23,11 +24,11 @@ def settings_for(data_dir: Path | None, offline: bool = False) -> Settings:
     return load_settings({"data_dir": data_dir, "offline": True if offline else None})
 
 
-def data_named(data: str, **roles: str | None) -> str:
+def data_named(data: str, roles: Roles) -> str:
     """The reference of a DATASET argument, with the columns that options name. Errors as `open_dataset`."""
     from auditor.data.open import with_options
 
-    return with_options(data, roles)
+    return with_options(data, dict(roles))
 
 
 def run_named(run: str) -> Run:
