@@ -39,7 +39,7 @@ from auditor.runs.run import Run, write_manifest
 from auditor.runs.stages import Stages
 from auditor.train.choose_embedding import choose_embedding
 from auditor.train.cluster import Cluster
-from auditor.train.own import trainer_of
+from auditor.train.own import name_and_trainer
 
 
 def find_errors(
@@ -128,11 +128,7 @@ def find_errors(
     manifest = Manifest()
     settings = settings or load_settings()
     progress = progress or SilentProgress()
-    if not isinstance(config.get("model", ""), str):
-        if trainer is not None:
-            raise UsageError("model and trainer are both given; they are the same.")
-        trainer = config.pop("model")
-    own = None if trainer is None else trainer_of(trainer)
+    config["model"], own = name_and_trainer(config.get("model"), trainer)
     if split is not None:
         if config.get("audit") not in (None, split):
             raise UsageError(f"split={split!r} and audit={config['audit']!r} say the same thing twice.")

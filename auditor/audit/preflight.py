@@ -14,6 +14,7 @@ from auditor.engine.rules import RULES
 from auditor.train.base import Trainer
 from auditor.train.choose import choose_trainer
 from auditor.train.choose_embedding import Embedding, choose_embedding
+from auditor.train.estimator import refuse_kind
 from auditor.train.folds import merge_groups
 
 
@@ -54,11 +55,8 @@ def check_call(
         bad = np.zeros(len(dataset), bool)
         groups = merge_groups(len(dataset), dataset.items.groups)
         plan_audit(dataset, groups, bad, config, getattr(trainer, "seeds", 1))
-        if (reads := getattr(trainer, "kind", None)) not in (None, kind):
-            raise UsageError(
-                f"model {getattr(trainer, 'name', trainer)!r} reads {reads} data; {dataset.name!r} holds {kind} data.",
-                "Use model='auto', or see `auditor models` for what each trainer reads.",
-            )
+        if trainer is not None:
+            refuse_kind(trainer.name, getattr(trainer, "kind", None), kind)
         if trainer is None and (kind == "table" or config.model != "auto"):
             n_items = training_size(dataset, bad, config)
             trainer, _ = choose_trainer(config.model, config.budget, kind, n_items, device=config.device)

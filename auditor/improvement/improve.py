@@ -44,7 +44,7 @@ from auditor.runs.run import Run, open_run
 from auditor.runs.stages import Stages
 from auditor.train.base import Trainer
 from auditor.train.folds import merge_groups
-from auditor.train.own import trainer_of
+from auditor.train.own import name_and_trainer
 
 SCHEMA: Final = "auditor.improvement/1"
 
@@ -169,11 +169,7 @@ def improve(
         raise UsageError(f"--seeds must be at least 1, not {seeds}.")
     settings, progress = settings or load_settings(), progress or SilentProgress()
     run = run if isinstance(run, Run) else open_run(run, settings.runs_dir)
-    if model is not None and not isinstance(model, str):
-        if trainer is not None:
-            raise UsageError("model and trainer are both given; they are the same.")
-        model, trainer = None, model
-    own = None if trainer is None else trainer_of(trainer)
+    model, own = name_and_trainer(model, trainer)
     pool = _training_rows(run)
     config = make_config(**{**run.config, **_given(model=model, budget=budget, device=device, folds=folds)})
     if own is None and model is None and run.manifest["model"]["reason"] == "given by the caller":

@@ -19,21 +19,32 @@ from auditor.core.progress import Progress
 from auditor.train.base import FitResult, FitTask, TrainingData
 
 
+def refuse_kind(trainer: str, wanted: str | None, kind: str) -> None:
+    """Refuse data of a kind that a trainer cannot read.
+
+    Raises
+    ------
+    UsageError
+        If `kind` is not `wanted`; None stands for any.
+    """
+    if wanted not in (None, kind):
+        raise UsageError(
+            f"trainer {trainer!r} reads {wanted} data; this data set holds {kind} data.",
+            "Use --model auto, or see `auditor models` for what each trainer reads.",
+        )
+
+
 def check_kind(trainer: str, wanted: str | None, data: TrainingData, task: FitTask) -> None:
     """Refuse data a trainer cannot read, and tasks without training items.
 
     Raises
     ------
     UsageError
-        If ``data.kind`` is not `wanted`; None stands for any.
+        As `refuse_kind`.
     EmptyDataError
         If ``task.train`` is empty.
     """
-    if wanted not in (None, data.kind):
-        raise UsageError(
-            f"trainer {trainer!r} reads {wanted} data; this data set holds {data.kind} data.",
-            "Use --model auto, or see `auditor models` for what each trainer reads.",
-        )
+    refuse_kind(trainer, wanted, data.kind)
     if len(task.train) == 0:
         raise EmptyDataError(f"task {task.name!r} of trainer {trainer!r} has no items to train on.")
 

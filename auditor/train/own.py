@@ -15,8 +15,6 @@ from auditor.core.progress import Progress
 from auditor.train.base import FitTask, Trainer, TrainingData
 from auditor.train.estimator import EstimatorTrainer
 
-__all__ = ["OwnModel", "trainer_of", "weight_parameter"]
-
 
 @dataclass(frozen=True)
 class OwnModel(EstimatorTrainer):
@@ -123,6 +121,21 @@ def trainer_of(model: Any) -> Trainer:
             "or a function of X_train, y_train and X_test that gives probabilities.",
         )
     return OwnModel(model)
+
+
+def name_and_trainer(model: Any, trainer: Any) -> tuple[str | None, Trainer | None]:
+    """The model named by `model`, and the caller's own one, which either may hold.
+
+    Raises
+    ------
+    UsageError
+        If both hold one. Else as `trainer_of`.
+    """
+    if model is not None and not isinstance(model, str):
+        if trainer is not None:
+            raise UsageError("model and trainer are both given; they are the same.")
+        model, trainer = None, model
+    return model, None if trainer is None else trainer_of(trainer)
 
 
 def _type(model: Any) -> str:
