@@ -50,9 +50,21 @@ class NoiseMatrix:
         return self.of(np.arange(len(self.unseen))).T
 
 
+#: Entries below which adding in NumPy takes less than loading the compiled loop.
+_FEW_ENTRIES = 1 << 16
+
+
+def add_rows(rows: np.ndarray, at: np.ndarray, sums: np.ndarray) -> None:
+    """``sums[at[i]] += rows[i]`` for every i, one after the other; all float64, C order, `rows` (m, K), `sums` (L, K)."""
+    if rows.size < _FEW_ENTRIES:
+        width = rows.shape[1]
+        np.add.at(sums.reshape(-1), (at[:, None] * width + np.arange(width)).reshape(-1), rows.reshape(-1))
+    else:
+        _add_rows(rows, at, sums)
+
+
 @numba.njit(nogil=True, cache=True)
-def add_rows(rows, at, sums):  # type: ignore[no-untyped-def]
-    """``sums[at[i]] += rows[i]`` for every i, one after the other."""
+def _add_rows(rows, at, sums):  # type: ignore[no-untyped-def]
     for i in range(len(at)):
         total, row = sums[at[i]], rows[i]
         for k in range(len(row)):

@@ -7,7 +7,7 @@ import pytest
 
 from auditor.detect.em_posterior import ITERATIONS, fit_em
 from auditor.detect.knn_rank import DIAGONAL, consensus_noise
-from auditor.detect.noise_matrix import NoiseMatrix
+from auditor.detect.noise_matrix import NoiseMatrix, add_rows
 
 #: Items, classes, classes that occur.
 SIZES = [(400, 3, 3), (300, 20, 20), (300, 20, 11), (40, 100, 25), (1, 50, 1), (257, 130, 130)]
@@ -76,3 +76,15 @@ def test_a_label_that_does_not_occur_has_a_rate_too() -> None:
     noise = NoiseMatrix(np.array([1, 3]), np.full((2, 4), 0.4), np.full(4, 0.1))
     np.testing.assert_array_equal(noise.of(np.array([0, 1, 3, 2]))[:, 0], [0.1, 0.4, 0.4, 0.1])
     np.testing.assert_allclose(noise.toarray().sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(("m", "k", "occurring"), [(1797, 10, 10), (13, 5000, 7), (40_000, 3, 3)])
+def test_rows_are_added_one_after_the_other_whatever_their_number(m: int, k: int, occurring: int) -> None:
+    random = np.random.default_rng(m)
+    rows, at = random.random((m, k)), random.integers(0, occurring, m)
+    sums = random.random((occurring, k))
+    expected = sums.copy()
+    for row, label in zip(rows, at, strict=True):
+        expected[label] += row
+    add_rows(rows, at, sums)
+    np.testing.assert_array_equal(sums, expected)
