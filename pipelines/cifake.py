@@ -22,8 +22,9 @@ from typing import Any
 from pipeline import ROOT, find_settings
 
 from auditor.audit.find_errors import find_errors
-from auditor.cli.console import RichProgress, say
+from auditor.cli.console import say
 from auditor.core.config import Settings
+from auditor.core.display import shown
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.progress import Progress
 from auditor.lab.cifake.attribution import study_final_network
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(given)
     command = shlex.join(["python", "pipelines/cifake.py", *given])
     settings = find_settings()
-    with RichProgress() as progress:
+    with shown() as progress:
         results = rebuild(options, settings, progress, command)
     say(f"Report: {write_cifake_report(results, options.out)}")
 

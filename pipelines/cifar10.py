@@ -23,8 +23,9 @@ from pipeline import ROOT, find_settings, publish, published_verdicts
 from auditor.audit.find_errors import find_errors
 from auditor.benchmark.command import run_benchmark
 from auditor.benchmark.training import MANIFEST
-from auditor.cli.console import RichProgress, say
+from auditor.cli.console import say
 from auditor.core.config import Settings
+from auditor.core.display import shown
 from auditor.core.progress import Progress
 from auditor.patch.create import create_patch
 from auditor.patch.files import write_patch
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(given)
     command = shlex.join(["python", "pipelines/cifar10.py", *given])
     settings = find_settings()
-    with RichProgress() as progress:
+    with shown() as progress:
         run = reviewed_run(settings, progress, options)
         # From the verdicts in the run's store, not from the patch: a patch holds what is changed, and says nothing of
         # the judged items without agreement, which must be left out.

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from pipeline import ROOT, publish_experiment
 
-from auditor.cli.console import RichProgress
 from auditor.core.config import load_settings
+from auditor.core.display import shown
 from auditor.lab.detectors.benchmark import DetectionBenchmark
 from auditor.lab.detectors.sets import BenchmarkOptions
 from auditor.lab.experiment.shell import Workplace
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "detection")
     options = parser.parse_args()
     command = shlex.join(["python", "pipelines/detection.py", *sys.argv[1:]])
-    with RichProgress() as progress:
+    with shown() as progress:
         at = Workplace(options.work, load_settings(), progress, options.workers, command, options.work / "work")
         asked = BenchmarkOptions(audit_budget=options.budget, seeds=options.seeds, draws=options.draws)
         DetectionBenchmark(asked, options.sets, options.run).run(at)

@@ -20,8 +20,8 @@ from typing import Any
 from pipeline import ROOT
 
 from auditor.benchmark.command import run_benchmark
-from auditor.cli.console import RichProgress
 from auditor.core.config import Settings, load_settings
+from auditor.core.display import shown
 from auditor.core.errors import AuditorError, DataError, OfflineError
 from auditor.core.progress import Progress
 
@@ -36,7 +36,7 @@ def main() -> int:
     options = parser.parse_args()
     command = shlex.join(["python", "pipelines/paper_cifar10.py", *sys.argv[1:]])
     try:
-        with RichProgress() as progress:
+        with shown() as progress:
             rebuild(load_settings(), options.out, options.draws, command, progress)
     except AuditorError as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -28,8 +28,9 @@ from auditor.benchmark.capacity import capacity_markdown, relate_capacity
 from auditor.benchmark.command import BenchmarkDone, run_benchmark
 from auditor.benchmark.inputs import load_inputs
 from auditor.benchmark.training import FITS, MANIFEST, PREDICTIONS, read_manifest
-from auditor.cli.console import RichProgress, say
+from auditor.cli.console import say
 from auditor.core.config import Settings
+from auditor.core.display import shown
 from auditor.core.errors import UnreadableError, UsageError
 from auditor.core.files import atomic_write, read_json, write_json
 from auditor.lab.experiment.shell import Workplace
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.found = sorted((ROOT / "reports" / "search").glob("*/found.json"))
     command = shlex.join(["python", "pipelines/rebenchmark.py", *given])
     settings = find_settings()
-    with RichProgress() as progress:
+    with shown() as progress:
         for part, asked in pruning(options).items():
             if part not in steps:
                 continue

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from pipeline import ROOT, find_settings, publish_experiment
 
-from auditor.cli.console import RichProgress, say
+from auditor.cli.console import say
+from auditor.core.display import shown
 from auditor.core.errors import UsageError
 from auditor.lab.experiment.shell import FITS, Workplace
 from auditor.lab.search.experiment import SearchExperiment
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(given)
     command = shlex.join(["python", "pipelines/search.py", *given])
     settings = find_settings()
-    with RichProgress() as progress:
+    with shown() as progress:
         for name, asked in searches(options).items():
             work = options.work / name
             place = Workplace(work, settings, progress, options.workers, command, options.fits)

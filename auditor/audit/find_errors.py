@@ -26,8 +26,9 @@ from auditor.audit.stages.second_round import second_round
 from auditor.audit.stages.supplied import take_supplied
 from auditor.audit.stages.train import train
 from auditor.core.config import Settings, load_settings
+from auditor.core.display import shown
 from auditor.core.errors import UsageError
-from auditor.core.progress import Progress, SilentProgress
+from auditor.core.progress import Progress
 from auditor.data.base import Dataset
 from auditor.data.intake import named_classes, open_probabilities
 from auditor.data.kinds import ProbabilityDataset
@@ -63,7 +64,7 @@ def find_errors(
     workers: int | None = None,
     cluster: Cluster | None = None,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     **config: Any,
 ) -> Run:
     """Find the likely label errors of a data set.
@@ -110,7 +111,8 @@ def find_errors(
         Fits on its nodes, e.g. `auditor.engine.ray_executor.RayExecutor`. The result is the local one where the
         nodes have the same processor and libraries.
     settings : Settings, optional
-    progress : Progress, optional
+    progress : Progress or bool, optional
+        Who is told how far it is: by default bars in a terminal or a notebook, lines elsewhere; False for nobody.
     **config
         Fields of `AuditConfig`: ``audit, model, budget, folds, seeds, train_on_test_folds, rule,
         near_duplicates, second_round, embeddings, quality, device, seed``.
@@ -127,7 +129,6 @@ def find_errors(
     """
     manifest = Manifest()
     settings = settings or load_settings()
-    progress = progress or SilentProgress()
     config["model"], own = name_and_trainer(config.get("model"), trainer)
     if split is not None:
         if config.get("audit") not in (None, split):
@@ -136,23 +137,24 @@ def find_errors(
     asked = make_config(**config)
     roles = {"label": label, "text": text, "image": image, "columns": columns, "group": group, "id": id}
     roles |= {"split_column": split_column, "root": root}
-    progress.stage("data", str(data) if isinstance(data, str | Path) else "")
-    dataset, supplied = _open(data, pred_probs, labels, class_names, asked.audit, settings, **roles)
-    check_call(dataset, asked, own, supplied is not None, workers)
-    folder = Path(out) if out is not None else default_folder(dataset, asked, settings, own, supplied)
-    with taken(folder, dataset, asked, fresh) as notes:
-        manifest.take(StageResult(None, notes=[*notes, *dataset.notes]))
-        context = Context(dataset, asked, folder, Stages(folder), progress, own, workers, cluster)
-        manifest.take(keep(context))
-        if supplied is None:
-            _trained(context, manifest)
-        else:
-            _supplied(context, supplied, manifest)
-        run = Run(folder, manifest.document(context))
-        progress.stage("report")
-        write_report(run, dataset, report_maps(run, dataset))
-        write_manifest(run, (layout.CONFIG, layout.ITEMS, layout.REPORT))
-        return run
+    with shown(progress) as receiver:
+        receiver.stage("data", str(data) if isinstance(data, str | Path) else "")
+        dataset, supplied = _open(data, pred_probs, labels, class_names, asked.audit, settings, **roles)
+        check_call(dataset, asked, own, supplied is not None, workers)
+        folder = Path(out) if out is not None else default_folder(dataset, asked, settings, own, supplied)
+        with taken(folder, dataset, asked, fresh) as notes:
+            manifest.take(StageResult(None, notes=[*notes, *dataset.notes]))
+            context = Context(dataset, asked, folder, Stages(folder), receiver, own, workers, cluster)
+            manifest.take(keep(context))
+            if supplied is None:
+                _trained(context, manifest)
+            else:
+                _supplied(context, supplied, manifest)
+            run = Run(folder, manifest.document(context))
+            receiver.stage("report")
+            write_report(run, dataset, report_maps(run, dataset))
+            write_manifest(run, (layout.CONFIG, layout.ITEMS, layout.REPORT))
+            return run
 
 
 def _trained(context: Context, manifest: Manifest) -> None:

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from auditor.audit.detector_scores import DetectorScores, detector_scores
-from auditor.core.config import Settings, load_settings
+from auditor.core.config import Settings
 from auditor.core.errors import AuditorError, MemoryGuardError, StorageError, UsageError
 from auditor.core.escaping import quoted
 from auditor.core.files import atomic_path, atomic_write
 from auditor.core.progress import Progress
 from auditor.data.base import item_word
 from auditor.detect.registry import DETECTORS
-from auditor.explain.opening import excerpts, item_content
+from auditor.explain.opening import item_content, items_of
+from auditor.report.pictures import excerpt
 from auditor.runs.run import Run
 
 EXPLANATION_SCHEMA = "auditor.explanation/1"
@@ -214,11 +215,10 @@ def inspect_item(
     UnknownNameError
         If the run has no such item; with the nearest ids.
     """
-    row = run.row(item)
-    try:
-        (content,) = excerpts(run, [item], settings or load_settings(), CONTENT) or (None,)
-    except AuditorError as error:
-        content = f"not here: {error.what}"
+    row, content = run.row(item), None
+    if run.manifest["data"]["modality"] in ("text", "table"):
+        (itself,) = items_of(run, [item], settings)
+        content = f"not here: {itself.what}" if isinstance(itself, AuditorError) else excerpt(itself, CONTENT)
     record, position = run.items.iloc[row], run.positions[row]
     explanation = Explainer(run, progress).explain(item)
     facts: dict[str, Any] = {

@@ -22,11 +22,19 @@ from auditor.runs.run import open_run
 
 @dataclass(frozen=True)
 class BenchmarkDone:
-    """What was found, as data and as the JSON document; `folder` is None where nothing was ranked."""
+    """What was found, as data and as the JSON document; `folder` is None where nothing was ranked. `examples` are
+    corrected items, as in the report."""
 
     result: BenchmarkResult
     document: dict[str, Any]
     folder: Path | None
+    examples: tuple[dict[str, Any], ...] = ()
+
+    def __repr__(self) -> str:
+        return repr(self.result)
+
+    def _repr_html_(self) -> str:
+        return self.result.html(self.examples)
 
 
 def run_benchmark(
@@ -116,8 +124,8 @@ def run_benchmark(
         progress=progress,
     )
     document = to_document(result)
-    write_result(folder, document, examples(inputs, predicted, result.agreement))
-    return BenchmarkDone(result, document, folder)
+    report = write_result(folder, document, examples(inputs, predicted, result.agreement))
+    return BenchmarkDone(result, document, folder, report.examples)
 
 
 def _counts_alone(path: Path, agreement: int | None, index: Path | None) -> BenchmarkDone:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import pandas as pd
 
+from auditor.core.escaping import printable
 from auditor.core.files import json_value
+from auditor.report.rendering import render_view
 
 SCHEMA: Final = "auditor.benchmark/1"
+#: Models, and corrected items, that a notebook shows.
+MODELS, PICTURES = 30, 12
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,23 @@ class BenchmarkResult:
     caveats: tuple[str, ...] = ()
     conditions: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        lines = [f"Benchmark of {self.dataset}: {len(self.models)} models, {self.counts['errors']:,} wrong labels"]
+        best = sorted(self.models, key=lambda m: (m.rank["corrected"], m.name))[:3]
+        ranks = (
+            f"{m.name} {m.pruned_corrected:.2%} (rank {m.rank['original']} -> {m.rank['corrected']})" for m in best
+        )
+        return "\n  ".join(map(printable, [*lines, *([self.headline] if self.headline else []), *ranks]))
+
+    def html(self, examples: Sequence[Mapping[str, Any]] = ()) -> str:
+        """The view of a notebook, with some of the corrected items (`auditor.benchmark.examples`)."""
+        models = sorted(self.models, key=lambda m: (m.rank["corrected"], m.name))
+        sizes = {"most": MODELS, "pictures": PICTURES, "cut": 0}
+        return render_view("benchmark", r=self, models=models, examples=examples, **sizes)
+
+    def _repr_html_(self) -> str:
+        return self.html()
 
 
 def records(**columns: Any) -> list[dict[str, Any]]:

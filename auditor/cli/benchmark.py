@@ -60,15 +60,16 @@ def benchmark(
 
     from auditor.benchmark.command import run_benchmark
     from auditor.benchmark.sentences import benchmark_lines
-    from auditor.cli.console import RichProgress, answer, command_line
+    from auditor.cli.console import answer, command_line
     from auditor.cli.values import data_named, parse_class_names, settings_for
+    from auditor.core.display import shown
     from auditor.core.escaping import quoted
 
     # Options named like a parameter of the work are that parameter.
     asked = {name: value for name, value in context.params.items() if name in signature(run_benchmark).parameters}
     reference = None if dataset is None else data_named(dataset, roles)
     asked |= {"reference": reference, "class_names": parse_class_names(class_names), "command": command_line()}
-    with RichProgress(quiet) as progress:
+    with shown(not quiet) as progress:
         done = run_benchmark(settings_for(data_dir), progress, **asked)
     lines = benchmark_lines(done.result)
     if done.folder is None:

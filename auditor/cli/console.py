@@ -1,4 +1,4 @@
-"""Streams: human text to stderr, results to stdout; no colour or bars where nobody watches."""
+"""Streams: human text to stderr, results to stdout; no colour where nobody watches."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from functools import cache
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import Any, TextIO, cast
 
+from auditor.core.display import console, say
 from auditor.core.errors import AuditorError, storage_errors
 from auditor.core.escaping import json_printable, printable, printable_lines
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 class _Forgiving:
@@ -66,22 +63,6 @@ def forgiving_streams() -> Iterator[None]:
             err.flush()
 
 
-@cache
-def console() -> Console:
-    """The console on stderr."""
-    from rich.console import Console
-
-    plain = not sys.stderr.isatty() or "NO_COLOR" in os.environ
-    # Where no terminal gives a width, a fixed one keeps tables from being cut at 80 columns in logs.
-    width = None if sys.stderr.isatty() else int(os.environ.get("COLUMNS", 120))
-    return Console(stderr=True, no_color=plain, highlight=False, emoji=False, width=width, soft_wrap=True)
-
-
-def say(text: str) -> None:
-    """One line of human text."""
-    console().print(printable(text), markup=False)
-
-
 def fail(error: AuditorError) -> None:
     """Show an error: what, where, and the way out."""
     console().print(printable_lines(f"Error: {error}"), markup=False)
@@ -120,72 +101,3 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: 
 def command_line() -> str:
     """The command as it was typed, for what it writes."""
     return shlex.join(["auditor", *sys.argv[1:]])
-
-
-class RichProgress:
-    """Progress events as bars on a terminal, as plain lines elsewhere.
-
-    Parameters
-    ----------
-    quiet : bool
-        Show nothing.
-    """
-
-    #: Seconds between plain lines of one task.
-    EVERY = 15.0
-
-    def __init__(self, quiet: bool = False) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._quiet = quiet
-        self._tasks: dict[str, Any] = {}
-        self._last: dict[str, float] = {}
-        #: Task -> its total and unit, for plain lines.
-        self._sizes: dict[str, tuple[float, str]] = {}
-        self._bars: Progress | None = None
-        if not quiet and console().is_terminal:
-            before, note = "{task.description:<14}", "{task.fields[note]}"
-            texts = [TextColumn(template, markup=False) for template in (before, note)]
-            columns = (texts[0], BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), texts[1])
-            self._bars = Progress(*columns, console=console(), transient=True)
-
-    def __enter__(self) -> RichProgress:
-        if self._bars:
-            self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bars:
-            self._bars.stop()
-
-    def stage(self, name: str, detail: str = "") -> None:
-        if not self._quiet:
-            say(f"{name:<12} {detail}".rstrip())
-
-    def start(self, task: str, total: float, unit: str = "") -> None:
-        self._sizes[task] = total, unit
-        if self._bars:
-            self._tasks[task] = self._bars.add_task(printable(task), total=total, note=printable(unit))
-
-    def advance(self, task: str, done: float, note: str = "") -> None:
-        if self._bars and task in self._tasks:
-            self._bars.update(self._tasks[task], completed=done, note=printable(note))
-        elif not self._quiet and note:
-            import time
-
-            now = time.monotonic()
-            if now - self._last.get(task, -self.EVERY) >= self.EVERY:
-                self._last[task] = now
-                total, unit = self._sizes.get(task, (0, ""))
-                place = f"{unit} {done:,.4g} of {total:,.4g}, ".lstrip() if total else ""
-                say(f"  {task}: {place}{note}")
-
-    def finish(self, task: str, note: str = "") -> None:
-        if self._bars and task in self._tasks:
-            self._bars.remove_task(self._tasks.pop(task))
-        if not self._quiet and note:
-            say(f"  {task}: {note}")
-
-    def note(self, message: str) -> None:
-        if not self._quiet:
-            say(f"  note: {message}")

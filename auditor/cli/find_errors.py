@@ -82,29 +82,28 @@ def find_errors(
     """Train cross-validated models, find the likely label errors, and write a run folder."""
     from auditor.audit.config import AuditConfig
     from auditor.audit.find_errors import find_errors as work
-    from auditor.cli.console import RichProgress, answer
+    from auditor.cli.console import answer
     from auditor.cli.present import findings_document, summary_lines, suspects_table
     from auditor.cli.values import choose_executor, parse_class_names, settings_for
 
     # Options named like a field of the configuration are that field.
     asked = {name: value for name, value in context.params.items() if name in AuditConfig.model_fields}
     settings = settings_for(data_dir, offline)
-    with RichProgress(quiet) as progress:
-        run = work(
-            data,
-            **roles,
-            pred_probs=pred_probs,
-            labels=labels,
-            class_names=parse_class_names(class_names),
-            out=out,
-            fresh=not resume,
-            workers=workers,
-            cluster=choose_executor(engine, address),
-            settings=settings,
-            progress=progress,
-            near_duplicates=not exact_duplicates_only,
-            **asked,
-        )
+    run = work(
+        data,
+        **roles,
+        pred_probs=pred_probs,
+        labels=labels,
+        class_names=parse_class_names(class_names),
+        out=out,
+        fresh=not resume,
+        workers=workers,
+        cluster=choose_executor(engine, address),
+        settings=settings,
+        progress=not quiet,
+        near_duplicates=not exact_duplicates_only,
+        **asked,
+    )
     if not quiet:
         suspects_table(run, top, settings)
     answer(summary_lines(run), findings_document(run) if json else None, quiet)

@@ -35,12 +35,11 @@ def improve(
     """Does cleaning help? Train on given, thinned, corrected and weighted labels, compare on reviewed items."""
     from inspect import signature
 
-    from auditor.cli.console import RichProgress, answer, command_line
+    from auditor.cli.console import answer, command_line
     from auditor.cli.values import settings_for
     from auditor.improvement.improve import improve as work
 
     # Options named like a parameter of the work are that parameter.
     asked = {name: value for name, value in context.params.items() if name in signature(work).parameters}
-    with RichProgress(quiet) as progress:
-        done = work(**asked, settings=settings_for(data_dir, offline), progress=progress, command=command_line())
+    done = work(**asked, settings=settings_for(data_dir, offline), progress=not quiet, command=command_line())
     answer([*done.lines(), f"Report: {done.folder / 'report.md'}"], done.document if json else None, quiet)

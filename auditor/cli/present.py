@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from auditor.cli.console import say, show_table
 from auditor.core.config import Settings
-from auditor.core.errors import AuditorError
 from auditor.core.escaping import quoted
 from auditor.core.files import json_value
-from auditor.data.base import item_word
-from auditor.explain.opening import excerpts
+from auditor.explain.suspects import SHOWN, suspects
 
 if TYPE_CHECKING:
     from auditor.runs.run import Run
@@ -18,40 +16,26 @@ if TYPE_CHECKING:
 FINDINGS_SCHEMA = "auditor.find-errors/1"
 
 
-#: Characters of a text or a row in a list.
-SHOWN = 60
-
-
 def suspects_table(run: Run, top: int, settings: Settings) -> None:
     """The first `top` suspects, on stderr; texts and rows with what they say, where their data set is still there."""
-    suspects = run.findings[run.findings["code"] == "LE001"].head(top)
+    shown = suspects(run, top, settings=settings, pictures=False)
+    columns = [">rank", "id", "given", ">P(given)", "suggested", ">P(suggested)", ">score"]
     rows: list[tuple[object, ...]] = [
         (r.rank, r.id, r.given, f"{r.p_given:.3f}", r.suggested, f"{r.p_suggested:.3f}", f"{r.score:.2f}")
-        for r in suspects.itertuples()
+        for r in shown.frame.itertuples()
     ]
     if not rows:
         return
-    columns = [">rank", "id", "given", ">P(given)", "suggested", ">P(suggested)", ">score"]
-    word = item_word(run.manifest["data"]["modality"])
-    try:
-        contents = excerpts(run, suspects["id"].tolist(), settings, SHOWN)
-    except AuditorError as error:
-        contents = None
-        say(f"The {word}s themselves cannot be shown: {error.what}")
-    if contents is not None:
-        columns, rows = [*columns, word], [(*row, content) for row, content in zip(rows, contents, strict=True)]
-    show_table(columns, rows, f"Top {len(rows)} of {run.counts['n_flagged']:,} suspects")
+    if shown.missing:
+        say(shown.missing)
+    if any(texts := shown.texts(SHOWN)):
+        columns, rows = [*columns, shown.word], [(*row, text) for row, text in zip(rows, texts, strict=True)]
+    show_table(columns, rows, f"Top {len(rows)} of {shown.total:,} suspects")
 
 
 def summary_lines(run: Run) -> list[str]:
     """Counts, conditions, what was not auditable, and what to do next."""
-    counts, model = run.counts, run.manifest["model"]
-    lines = [
-        f"{counts['n_flagged']:,} of {counts['n_audited']:,} audited items flagged "
-        f"({100 * counts['n_flagged'] / counts['n_audited']:.2f} %); a flag is a suspicion, not a verdict.",
-        f"Out-of-sample accuracy against the given labels: {model['out_of_sample_accuracy']:.4f} "
-        f"({model['name']}, {run.manifest['plan']['description']}, seed {run.config['seed']}).",
-    ]
+    counts, lines = run.counts, list(run.summary()[1:])
     if counts["n_undecodable"]:
         lines.append(f"{counts['n_undecodable']:,} item(s) cannot be decoded (DQ001).")
     lines += [

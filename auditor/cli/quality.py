@@ -27,27 +27,35 @@ def quality(
     quiet: Quiet = False,
 ) -> None:
     """Check the data apart from its labels: copies, leakage, broken items, odd pictures, drift and more."""
-    from auditor.cli.console import RichProgress, answer
+    from auditor.cli.console import answer
     from auditor.cli.values import settings_for
+    from auditor.quality.document import quality_lines
     from auditor.quality.run import quality as work
 
-    with RichProgress(quiet) as progress:
-        result = work(
-            data,
-            split=split,
-            against=against,
-            checks=check,
-            embeddings=embeddings,
-            out=out,
-            overwrite=overwrite,
-            workers=workers,
-            settings=settings_for(data_dir, offline),
-            progress=progress,
-            **roles,
-        )
+    result = work(
+        data,
+        split=split,
+        against=against,
+        checks=check,
+        embeddings=embeddings,
+        out=out,
+        overwrite=overwrite,
+        workers=workers,
+        settings=settings_for(data_dir, offline),
+        progress=not quiet,
+        **roles,
+    )
     if not quiet:
         _outcome_table(result.document)
-    answer(_summary_lines(result.document, result.folder), result.document if json else None, quiet)
+    lines = quality_lines(result.document)
+    if result.folder is None:
+        lines.append("Next: --out FOLDER for every item found, --json for all of this as a document")
+    else:
+        lines += [
+            f"Written to {result.folder}",
+            f"Next: open {result.folder / 'quality.parquet'}, one row per item found",
+        ]
+    answer(lines, result.document if json else None, quiet)
 
 
 def _outcome_table(document: dict[str, Any]) -> None:
@@ -61,19 +69,3 @@ def _outcome_table(document: dict[str, Any]) -> None:
     ]
     if rows:
         show_table(["code", "check", "severity", ">items", ""], rows, f"{len(rows)} check(s) found something")
-
-
-def _summary_lines(document: dict[str, Any], folder: Path | None) -> list[str]:
-    """What passed, what could not be looked at and why, and what to do next."""
-    passed = [c["name"] for c in document["checks"] if c["status"] == "passed"]
-    lines = [f"Nothing found: {', '.join(passed)}."] if passed else []
-    reasons: dict[str, list[str]] = {}
-    for c in document["checks"]:
-        if c["status"] == "not applicable":
-            reasons.setdefault(c["reason"], []).append(c["name"])
-    lines += [f"Not applicable: {', '.join(names)}: {reason}." for reason, names in reasons.items()]
-    compared = f", compared with {document['reference']!r}" if document["reference"] else ""
-    lines.append(f"{document['n_examined']:,} items examined{compared}; {document['seconds']:.1f} s.")
-    if folder is None:
-        return [*lines, "Next: --out FOLDER for every item found, --json for all of this as a document"]
-    return [*lines, f"Written to {folder}", f"Next: open {folder / 'quality.parquet'}, one row per item found"]

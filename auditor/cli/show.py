@@ -19,7 +19,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a run: its suspects, its conditions, or one item."""
-    from auditor.cli.console import RichProgress, answer
+    from auditor.cli.console import answer
     from auditor.cli.present import findings_document, summary_lines, suspects_table
     from auditor.cli.values import run_named
     from auditor.core.config import load_settings
@@ -30,11 +30,12 @@ def show(
         answer(summary_lines(opened), findings_document(opened) if json else None)
         return
     from auditor.audit.why import inspect_item, item_lines, save_item
+    from auditor.core.display import shown
     from auditor.core.files import refuse_existing
 
     if save is not None:
         refuse_existing(save, overwrite)
-    with RichProgress() as progress:
+    with shown() as progress:
         facts = inspect_item(opened, item, progress, settings)
     if save is not None:
         save_item(opened, item, save, settings)

@@ -8,7 +8,9 @@ from typing import Final
 import numpy as np
 
 from auditor.core.errors import DataError
+from auditor.core.escaping import printable
 from auditor.core.seeds import generator
+from auditor.core.views import VIEWS
 from auditor.estimation.probability import Calibration, calibrate
 from auditor.estimation.reviewer_error import NOT_CORRECTED, ReviewerError, reviewer_error
 from auditor.estimation.state import ReviewState
@@ -22,6 +24,7 @@ from auditor.stats.totals import (
     allow_for_overlooked,
     correct_for_reviewer,
     estimate_total,
+    number_words,
     stratified_total,
     uniform_total,
 )
@@ -102,6 +105,20 @@ class ErrorEstimate:
     pairs_without: int
     calibration: Calibration | None
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        state = self.state
+        lines = [f"ErrorEstimate of {state.run}: {state.judged:,} of {state.planned:,} draws judged"]
+        for t in (self.strict, self.lenient):
+            if t is not None:
+                ambiguous = "wrong" if t.treatment == "strict" else "right"
+                lines.append(
+                    f"{number_words(t.total)} of {len(state):,} labels are wrong; ambiguous ones count as {ambiguous}"
+                )
+        return "\n  ".join(map(printable, [*lines, *self.notes[:2]]))
+
+    def _repr_html_(self) -> str:
+        return str(VIEWS.load("estimate")(self))
 
 
 def estimate(state: ReviewState, seed: int = 0) -> ErrorEstimate:

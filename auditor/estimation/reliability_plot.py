@@ -18,19 +18,20 @@ def reliability_svg(bins: Sequence[ReliabilityBin]) -> str:
     The title of the picture says the same as the marks: it can be read aloud.
     """
 
-    def draw(axes: Axes) -> None:
-        axes.plot([0, 100], [0, 100], color=GREY, dashes=(5, 4))
-        limits = [(100 * b.low, 100 * b.high) for b in bins]
-        points(axes, [100 * b.predicted for b in bins], [100 * b.observed for b in bins], limits, gid="bins")
-        axes.set(
-            xlim=(0, 100),
-            ylim=(0, 100),
-            aspect="equal",
-            xlabel="predicted wrong, %",
-            ylabel="found wrong by reviewers, %",
-        )
-
     spoken = "; ".join(f"predicted {b.predicted:.0%}, found {b.observed:.0%} of {b.n}" for b in bins)
     return chart_svg(
-        draw, "P(label wrong) and what reviewers found", size=(400, 420), description=f"Reliability: {spoken}"
+        lambda axes: draw_reliability(axes, bins),
+        "P(label wrong) and what reviewers found",
+        size=(400, 420),
+        description=f"Reliability: {spoken}",
+    )
+
+
+def draw_reliability(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
+    """The marks and the diagonal."""
+    axes.plot([0, 100], [0, 100], color=GREY, dashes=(5, 4))
+    limits = [(100 * b.low, 100 * b.high) for b in bins]
+    points(axes, [100 * b.predicted for b in bins], [100 * b.observed for b in bins], limits, gid="bins")
+    axes.set(
+        xlim=(0, 100), ylim=(0, 100), aspect="equal", xlabel="predicted wrong, %", ylabel="found wrong by reviewers, %"
     )

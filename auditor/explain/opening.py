@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from auditor.core.config import Settings
-from auditor.core.errors import DataError, UsageError
+from auditor.core.config import Settings, load_settings
+from auditor.core.errors import AuditorError, DataError, UsageError
 from auditor.data.open import open_dataset
 from auditor.data.stored import reference_in
 from auditor.report.find_errors import SHOWN
-from auditor.report.pictures import excerpt
 from auditor.runs import layout
 from auditor.runs.run import Run
 
@@ -50,25 +49,34 @@ def item_content(run: Run, item: str, settings: Settings) -> Any:
     DataError
         As `same_item`.
     """
-    data, row = run.manifest["data"], run.row(item)
-    if data["modality"] == "probabilities":
+    if run.manifest["data"]["modality"] == "probabilities":
         raise UsageError("this run has probabilities only, not the items themselves.")
-    dataset = open_dataset(reference_in(data["reference"], run.path), settings)
-    return same_item(dataset, row, item, str(run.items["content_hash"].iloc[row])).item(0)
+    (content,) = items_of(run, [item], settings)
+    if isinstance(content, AuditorError):
+        raise content
+    return content
 
 
-def excerpts(run: Run, ids: Sequence[str], settings: Settings, length: int) -> list[str] | None:
-    """Texts or rows of some items in `length` characters each; None where the run holds neither. Errors as
-    `item_content`; the data set is opened once."""
-    data = run.manifest["data"]
-    if data["modality"] not in ("text", "table") or not ids:
-        return None
-    dataset, rows = open_dataset(data["reference"], settings), [run.row(item) for item in ids]
-    hashes = run.items["content_hash"].iloc[rows]
-    return [
-        excerpt(same_item(dataset, row, item, str(content)).item(0), length)
-        for row, item, content in zip(rows, ids, hashes, strict=True)
-    ]
+def items_of(
+    run: Run, ids: Sequence[str], settings: Settings | None = None, dataset: Dataset | None = None
+) -> list[Any]:
+    """Some items as the run saw them, each as `Dataset.item` gives it; an `AuditorError` in place of one that is gone,
+    changed or cannot be read. The data set is opened once, unless it is given.
+    """
+    rows = [run.row(item) for item in ids]
+    try:
+        if dataset is None:
+            reference = reference_in(run.manifest["data"]["reference"], run.path)
+            dataset = open_dataset(reference, settings or load_settings())
+    except AuditorError as error:
+        return [error] * len(ids)
+    items: list[Any] = []
+    for row, item, content in zip(rows, ids, run.items["content_hash"].iloc[rows], strict=True):
+        try:
+            items.append(same_item(dataset, row, item, str(content)).item(0))
+        except AuditorError as error:
+            items.append(error)
+    return items
 
 
 def same_item(dataset: Dataset, row: int, item: str, content_hash: str) -> Dataset:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +15,13 @@ from auditor.audit.context import Context
 from auditor.audit.stages.choose_model import choose_model
 from auditor.audit.stages.decode import decode
 from auditor.core.config import Settings, load_settings
+from auditor.core.display import shown
 from auditor.core.errors import RunError, UsageError
+from auditor.core.escaping import printable
 from auditor.core.files import json_value, read_sealed, write_sealed, write_text
 from auditor.core.hashing import hash_file
 from auditor.core.machine import describe_machine, package_versions
-from auditor.core.progress import Progress, SilentProgress
+from auditor.core.progress import Progress
 from auditor.data.base import Dataset
 from auditor.data.kinds import ProbabilityDataset
 from auditor.data.open import open_dataset
@@ -37,7 +38,7 @@ from auditor.improvement.arms import (
 from auditor.improvement.compare import HARMS, HELPS, NOT_TOLD, Trained, compare_arms, split_parts, train_arms
 from auditor.improvement.held_out import FEWEST, HeldOut, held_out_by_labels, held_out_by_verdicts, read_reviewed
 from auditor.patch.files import read_patch
-from auditor.report.rendering import render
+from auditor.report.rendering import render, render_view
 from auditor.runs import layout
 from auditor.runs.lock import locked
 from auditor.runs.run import Run, open_run
@@ -84,10 +85,18 @@ class Improvement:
         return render("improvement.txt.jinja", r=self.document).rstrip("\n").split("\n")
 
     def __repr__(self) -> str:
-        return f"Improvement({self.conclusion!r})"
+        document = self.document
+        accuracies = [f"{a['name']} {100 * a['accuracy']:.2f} %" for a in document["arms"] if not a["reason"]]
+        lines = [
+            f"Improvement of {document['run']}: {self.conclusion}",
+            *([", ".join(accuracies)] if accuracies else []),
+        ]
+        return "\n  ".join(map(printable, [*lines, f"Next: {document['next']}"]))
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(self.conclusion)}</p>{self.to_frame().to_html(index=False)}"
+        compared = {row["arm"]: row for row in _told_by(self.document)}
+        rows = [{**arm, "told": compared.get(arm["name"])} for arm in self.document["arms"]]
+        return render_view("improvement", r=self.document, rows=rows)
 
 
 _MEASURED: Final = ("changed", "removed", "n_train", "accuracy", "by_seed", "seconds")
@@ -111,7 +120,7 @@ def improve(
     folds: int | None = None,
     workers: int | None = None,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     command: str = "",
 ) -> Improvement:
     """Train one model on given, thinned, corrected and weighted labels, and compare them on items with a known label.
@@ -145,7 +154,8 @@ def improve(
     workers : int, optional
         Processes; never changes the result.
     settings : Settings, optional
-    progress : Progress, optional
+    progress : Progress or bool, optional
+        As in `auditor.find_errors`.
     command : str
         For the report.
 
@@ -167,7 +177,7 @@ def improve(
     started = time.perf_counter()
     if seeds < 1:
         raise UsageError(f"--seeds must be at least 1, not {seeds}.")
-    settings, progress = settings or load_settings(), progress or SilentProgress()
+    settings = settings or load_settings()
     run = run if isinstance(run, Run) else open_run(run, settings.runs_dir)
     model, own = name_and_trainer(model, trainer)
     pool = _training_rows(run)
@@ -186,11 +196,11 @@ def improve(
         corrections, reason = corrections_of_patch(run, read_patch(patch), str(patch)), "the patch changes no label"
     elif reviewed is not None:
         corrections = corrections_of_verdicts(run, reviewed.consensus, reviewed.rows)
-    with locked(run.path):
+    with shown(progress) as receiver, locked(run.path):
         document = _facts(run, held, corrections, seeds, config.folds)
         if len(held) >= FEWEST:
             dataset = _same_data(run, data, settings)
-            context = Context(dataset, config, run.path, Stages(run.path), progress, own, workers)
+            context = Context(dataset, config, run.path, Stages(run.path), receiver, own, workers)
             decode(context)
             chosen = choose_model(context, ~usable).value
             arms = _arms(run, chosen, corrections, reason, usable)

@@ -70,7 +70,9 @@ def check(
         dataset = open_dataset(target, settings, **roles)
         rows, outcomes = rows_of_dataset(dataset), ()
         if names:  # without a name, all checks would be run
-            outcomes = quality(dataset, checks=names, embeddings=policy.embeddings, settings=settings).outcomes
+            outcomes = quality(
+                dataset, checks=names, embeddings=policy.embeddings, settings=settings, progress=False
+            ).outcomes
     judged = np.ones(len(rows), bool)
     if policy.baseline is not None and not everything:
         judged = new_rows(read_baseline(Path(policy.baseline)), rows)

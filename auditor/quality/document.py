@@ -83,6 +83,20 @@ def _entry(subject: Subject, outcome: Outcome) -> dict[str, Any]:
     return entry | {"left_out": left} if any(left.values()) else entry
 
 
+def quality_lines(outcomes: Mapping[str, Any]) -> list[str]:
+    """What a `document` says besides the findings: checks that found nothing, that could not look and why, the size."""
+    lines = []
+    if passed := [c["name"] for c in outcomes["checks"] if c["status"] == "passed"]:
+        lines.append(f"Nothing found: {', '.join(passed)}.")
+    reasons: dict[str, list[str]] = {}
+    for c in outcomes["checks"]:
+        if c["status"] == "not applicable":
+            reasons.setdefault(c["reason"], []).append(c["name"])
+    lines += [f"Not applicable: {', '.join(names)}: {reason}." for reason, names in reasons.items()]
+    compared = f", compared with {outcomes['reference']!r}" if outcomes["reference"] else ""
+    return [*lines, f"{outcomes['n_examined']:,} items examined{compared}; {outcomes['seconds']:.1f} s."]
+
+
 def item_table(subject: Subject, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """Every item of every check that found something.
 

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from auditor.core.config import Settings, load_settings
+from auditor.core.display import shown
 from auditor.core.errors import AuditorError, UsageError
+from auditor.core.escaping import printable
 from auditor.core.files import load_npy
 from auditor.core.machine import cpu_count, describe_machine, package_versions
-from auditor.core.progress import Progress, SilentProgress
+from auditor.core.progress import Progress
 from auditor.core.version import __version__
+from auditor.core.views import VIEWS
 from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset, TextDataset
 from auditor.data.open import open_dataset, restrict_to_split
@@ -40,11 +43,27 @@ class Quality:
         As `auditor.quality.document.document`; what ``--json`` prints.
     folder : Path or None
         Where it was written.
+    parts : tuple of Dataset
+        What was examined, and what it was compared with if that is other data: a notebook shows items of them.
     """
 
     outcomes: tuple[Outcome, ...]
     document: dict[str, Any]
     folder: Path | None
+    parts: tuple[Dataset, ...] = ()
+
+    def __repr__(self) -> str:
+        found = [o for o in self.outcomes if o.status == "found"]
+        lines = [
+            f"Quality of {self.document['data']['name']}: {self.document['n_examined']:,} items examined, "
+            f"{len(found)} of {len(self.outcomes)} checks found something",
+            *(f"{o.code} {o.name} ({o.severity}): {o.reason}" for o in found[:4]),
+            *([f"and {len(found) - 4} more"] if len(found) > 4 else []),
+        ]
+        return "\n  ".join(map(printable, lines))
+
+    def _repr_html_(self) -> str:
+        return str(VIEWS.load("quality")(self))
 
 
 def quality(
@@ -58,7 +77,7 @@ def quality(
     overwrite: bool = False,
     workers: int | None = None,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     **roles: Any,
 ) -> Quality:
     """Run the data-quality checks.
@@ -83,7 +102,8 @@ def quality(
     workers : int, optional
         Processes that decode; by default one per core. Never changes the result.
     settings : Settings, optional
-    progress : Progress, optional
+    progress : Progress or bool, optional
+        As in `auditor.find_errors`.
     **roles
         ``label, text, image, columns, group, id, ...``: options of `auditor.data.open.open_dataset`.
 
@@ -93,23 +113,24 @@ def quality(
         See `auditor.core.errors` for the tree.
     """
     clock = time.perf_counter()
-    settings, progress = settings or load_settings(), progress or SilentProgress()
+    settings = settings or load_settings()
     names = check_names(checks) if checks else None
     if out is not None:
         refuse_others(Path(out), overwrite)
-    progress.stage("data", str(data) if isinstance(data, str | Path) else "")
-    whole = open_dataset(data, settings, **roles)
-    dataset = restrict_to_split(whole, split) if split is not None else whole
-    other = _open_against(whole, dataset, against, settings, roles)
-    chosen = None if embeddings is None else _choose(embeddings, dataset.modality)
-    progress.stage("measure", f"{len(dataset) + (len(other) if other else 0):,} items, each read once")
-    subject = make_subject(dataset, other, progress, workers=workers)
-    if chosen is not None:
-        name, vectors = _embedded(chosen, [dataset] if other is None else [dataset, other], progress)
-        progress.stage("neighbours", f"of {len(vectors):,} embeddings, {name}")
-        subject.neighbours = neighbours_of(name, vectors, np.arange(len(subject)), len(subject))
-    progress.stage("checks")
-    outcomes = run_checks(subject, names, progress)
+    with shown(progress) as receiver:
+        receiver.stage("data", str(data) if isinstance(data, str | Path) else "")
+        whole = open_dataset(data, settings, **roles)
+        dataset = restrict_to_split(whole, split) if split is not None else whole
+        other = _open_against(whole, dataset, against, settings, roles)
+        chosen = None if embeddings is None else _choose(embeddings, dataset.modality)
+        receiver.stage("measure", f"{len(dataset) + (len(other) if other else 0):,} items, each read once")
+        subject = make_subject(dataset, other, receiver, workers=workers)
+        if chosen is not None:
+            name, vectors = _embedded(chosen, [dataset] if other is None else [dataset, other], receiver)
+            receiver.stage("neighbours", f"of {len(vectors):,} embeddings, {name}")
+            subject.neighbours = neighbours_of(name, vectors, np.arange(len(subject)), len(subject))
+        receiver.stage("checks")
+        outcomes = run_checks(subject, names, receiver)
     about = {
         "auditor": __version__,
         "data": {"name": dataset.name, "reference": dataset.reference, "modality": dataset.modality},
@@ -122,7 +143,8 @@ def quality(
     described = document(subject, outcomes, about)
     if out is not None:
         write_quality(Path(out), described, item_table(subject, outcomes))
-    return Quality(outcomes, described, None if out is None else Path(out))
+    parts = (dataset,) if other is None else (dataset, other)
+    return Quality(outcomes, described, None if out is None else Path(out), parts)
 
 
 def _open_against(

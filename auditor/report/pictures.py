@@ -45,12 +45,12 @@ def thumbnail_uri(image: Image) -> str:
 
 def picture_of(dataset: Dataset, position: int) -> tuple[str | None, str | None]:
     """Thumbnail as a data URI, or an excerpt of the text or the row; neither where a data set holds no contents."""
-    if dataset.modality == "probabilities":
-        return None, None
-    item = dataset.item(position)
-    if dataset.modality == "image":
-        return thumbnail_uri(item), None
-    return None, excerpt(item)
+    return (None, None) if dataset.modality == "probabilities" else in_small(dataset.item(position))
+
+
+def in_small(item: Any, length: int = EXCERPT) -> tuple[str | None, str | None]:
+    """Thumbnail of a picture as a data URI, or a text or the values of a row in `length` characters."""
+    return (None, excerpt(item, length)) if isinstance(item, str | Mapping) else (thumbnail_uri(item), None)
 
 
 def excerpt(item: str | Mapping[str, Any], length: int = EXCERPT) -> str:

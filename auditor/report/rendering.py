@@ -10,6 +10,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from auditor.core.escaping import markdown_text, printable
+from auditor.report.charts import GREEN, RED
 from auditor.report.markdown import ABSENT, interval, number, percent, table
 
 
@@ -79,3 +80,11 @@ def render(name: str, package: str = "auditor.report", **values: Any) -> str:
     )
     environment.filters.update(_FILTERS)
     return environment.get_template(name).render(**values)
+
+
+def render_view(name: str, **values: Any) -> str:
+    """A piece of HTML for the output of a notebook, from ``{name}_view.html.jinja``.
+
+    It inherits the colours of its surroundings, dark or light, has no script and asks no other host.
+    """
+    return render(f"{name}_view.html.jinja", red=RED, green=GREEN, **values)

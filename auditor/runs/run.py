@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from auditor.core.config import Settings
 from auditor.core.errors import RunError, UnknownNameError, UnreadableError
+from auditor.core.escaping import printable
 from auditor.core.files import load_npy, load_npz, read_json, read_sealed, write_sealed
 from auditor.core.hashing import hash_file, hash_json
 from auditor.core.row_lookup import RowLookup
+from auditor.core.views import VIEWS
 from auditor.runs import layout
 from auditor.runs.stages import Stages
 from auditor.runs.tables import read_table
@@ -192,11 +195,45 @@ class Run:
         """The findings."""
         return self.findings
 
+    def summary(self) -> tuple[str, str, str]:
+        """What was audited, what was flagged, and how well the model did, in a line each."""
+        data, counts, model = self.manifest["data"], self.counts, self.manifest["model"]
+        return (
+            f"{data['name']}: {counts['n_items']:,} items, {len(self.class_names)} classes",
+            f"{counts['n_flagged']:,} of {counts['n_audited']:,} audited items flagged "
+            f"({100 * counts['n_flagged'] / counts['n_audited']:.2f} %); a flag is a suspicion, not a verdict.",
+            f"Out-of-sample accuracy against the given labels: {model['out_of_sample_accuracy']:.4f} "
+            f"({model['name']}, {self.manifest['plan']['description']}, seed {self.config['seed']}).",
+        )
+
+    def show(self, n: int = 10, settings: Settings | None = None) -> Any:
+        """The `n` most suspicious labels with their pictures, texts or rows, as a notebook or a terminal shows them.
+
+        Parameters
+        ----------
+        n : int
+            At most 100.
+        settings : Settings, optional
+            Where the data set is looked for.
+
+        Returns
+        -------
+        auditor.explain.suspects.Suspects
+            Its ``frame`` holds the findings.
+
+        Raises
+        ------
+        UsageError
+            If `n` is out of range.
+        """
+        return VIEWS.load("suspects")(self, n, settings=settings)
+
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r})"
+        whole = "schema" in self.manifest  # not yet while it is made
+        return "\n  ".join([f"Run({str(self.path)!r})", *(map(printable, self.summary()) if whole else ())])
 
     def _repr_html_(self) -> str:
-        return self.findings.head(20).to_html(index=False)
+        return str(VIEWS.load("run")(self))
 
 
 def open_run(path: str | Path, runs_dir: Path | None = None) -> Run:

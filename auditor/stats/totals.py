@@ -64,6 +64,17 @@ class Total:
         return not 0 < self.draws < LEAST_FOR_A_NUMBER
 
 
+def interval_words(found: Interval) -> str:
+    """``390 [345, 435]``."""
+    return f"{found.value:,.0f} [{found.low:,.0f}, {found.high:,.0f}]"
+
+
+def number_words(total: Total) -> str:
+    """``390 [345, 435]``, or ``between 3 and 9,996`` where the reviews are too few for a single number."""
+    e = total.estimate
+    return interval_words(e) if total.says_a_number else f"between {e.low:,.0f} and {e.high:,.0f}"
+
+
 def _checked(sample: AuditSample, wrong: np.ndarray) -> np.ndarray:
     wrong = np.asarray(wrong)
     if wrong.shape != (len(sample),):

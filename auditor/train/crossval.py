@@ -19,6 +19,8 @@ from auditor.train.results import data_hash, fit_and_store, load_result, task_ke
 from auditor.train.workers import run_in_workers
 
 T = TypeVar("T", bound=Trainer)
+#: Progress of all fits together.
+ALL = "all"
 
 
 def run_tasks(
@@ -113,10 +115,18 @@ def fit_missing(
     """
     if cluster is not None:
         return fit_on_cluster(cluster, trainer, data, tasks, keys, progress, folder)
-    workers = min(workers, len(tasks))
+    workers, results = min(workers, len(tasks)), {}
+    if len(tasks) > 1:
+        progress.start(ALL, len(tasks), "model")
     if workers <= 1 or getattr(trainer, "needs_one_process", False):
-        return {task.name: fit_and_store(trainer, data, task, keys[task.name], folder, progress) for task in tasks}
-    run_in_workers(trainer, data, content, tasks, keys, workers, progress, folder)
+        for task in tasks:
+            results[task.name] = fit_and_store(trainer, data, task, keys[task.name], folder, progress)
+            progress.advance(ALL, len(results))
+        progress.finish(ALL)
+        return results
+    for done in run_in_workers(trainer, data, content, tasks, keys, workers, progress, folder):
+        progress.advance(ALL, done)
+    progress.finish(ALL)
     results = stored_results({task.name: keys[task.name] for task in tasks}, folder)
     if lost := [task.name for task in tasks if task.name not in results]:
         raise UnreadableError(f"the results of {', '.join(lost)} vanished from {str(folder)!r}.", "Start again.")

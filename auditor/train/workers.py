@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -87,8 +87,10 @@ def run_in_workers(
     workers: int,
     progress: Progress,
     folder: Path,
-) -> None:
+) -> Iterator[int]:
     """Fit `tasks` in `workers` processes; results are stored under `folder`. `content` is the hash of the data.
+
+    Yields how many are done, after each.
 
     Raises
     ------
@@ -98,9 +100,10 @@ def run_in_workers(
     try:
         shared = SharedData.of(data, content, folder / "shared")
         todo = [(task, keys[task.name]) for task in tasks]
-        for _ in in_processes(
+        fits = in_processes(
             partial(_Fits, trainer, shared, folder), todo, workers, lambda event: getattr(progress, event[0])(*event[1])
-        ):
-            pass
+        )
+        for done, _ in enumerate(fits, 1):
+            yield done
     finally:
         shutil.rmtree(folder / "shared", ignore_errors=True)

@@ -109,9 +109,10 @@ def test_the_context_is_frozen_and_the_manifest_keeps_every_section(tmp_path: Pa
     assert sections["outcomes"] == [{"part": "training", "status": "done", "detail": "two folds"}]
 
 
-def test_a_run_finds_its_items_and_says_in_one_line_what_it_is(run: Run) -> None:
+def test_a_run_finds_its_items_and_says_what_it_is(run: Run) -> None:
     opened = open_run(run.path)
-    assert repr(opened) == f"Run({str(run.path)!r})"
+    assert repr(opened).split("\n")[0] == f"Run({str(run.path)!r})"
+    assert "1,797 audited items flagged" in repr(opened)
     for row in (0, 5, len(opened.items) - 1):
         assert opened.row(opened.items["id"].iat[row]) == row
         assert opened.audited[opened.positions[row]] == row

@@ -8,10 +8,10 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from auditor.cli.console import RichProgress, fail, print_json, say, show_table
+from auditor.cli.console import fail, print_json, show_table
 from auditor.cli.values import parse_class_names
+from auditor.core.display import ShownProgress, say
 from auditor.core.errors import UsageError
-from auditor.core.progress import Progress
 
 
 def test_people_read_stderr_and_programs_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,7 +30,7 @@ def test_names_are_text_in_messages_errors_tables_and_progress(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say(HOSTILE)
-    with RichProgress() as progress:
+    with ShownProgress() as progress:
         progress.note(HOSTILE)
         progress.finish("fold-0", HOSTILE)
     show_table(["name"], [[HOSTILE]])
@@ -42,54 +42,13 @@ def test_names_are_text_in_messages_errors_tables_and_progress(
     # Bars of a terminal.
     stream = StringIO()
     terminal = Console(file=stream, force_terminal=True, width=200, no_color=True)
-    monkeypatch.setattr("auditor.cli.console.console", lambda: terminal)
-    with RichProgress() as progress:
+    monkeypatch.setattr("auditor.core.display.console", lambda: terminal)
+    with ShownProgress() as progress:
         progress.start(HOSTILE, 3)
         progress.advance(HOSTILE, 1, HOSTILE)
         progress._bars.refresh()
     assert "TITLE\x07" not in stream.getvalue()
     assert SHOWN in stream.getvalue()
-
-
-def test_progress_is_plain_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with RichProgress() as progress:
-        assert isinstance(progress, Progress)
-        progress.stage("train", "5 folds")
-        progress.start("fold-0", 10)
-        progress.advance("fold-0", 3, "epoch 1, accuracy 0.81")
-        progress.advance("fold-0", 4, "too soon after the last line")
-        progress.finish("fold-0", "accuracy 0.90")
-    err = capsys.readouterr().err
-    assert "epoch 1, accuracy 0.81" in err
-    assert "too soon" not in err
-    assert "accuracy 0.90" in err
-    assert "\x1b" not in err
-
-
-@pytest.mark.parametrize(
-    ("total", "unit", "done", "line"),
-    [
-        (10, "epoch", 3, "fold-0: epoch 3 of 10, accuracy 0.81"),
-        (30, "", 4.5, "fold-0: 4.5 of 30, accuracy 0.81"),
-        (0, "", 2, "fold-0: accuracy 0.81"),
-    ],
-)
-def test_plain_lines_say_how_far_a_task_is(
-    total: float, unit: str, done: float, line: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with RichProgress() as progress:
-        progress.start("fold-0", total, unit)
-        progress.advance("fold-0", done, "accuracy 0.81")
-    assert capsys.readouterr().err.strip() == line
-
-
-def test_quiet_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with RichProgress(quiet=True) as progress:
-        progress.stage("train")
-        progress.advance("x", 1, "note")
-        progress.note("hello")
-        progress.finish("x", "note")
-    assert capsys.readouterr() == ("", "")
 
 
 def test_class_names(tmp_path) -> None:

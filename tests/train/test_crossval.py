@@ -85,7 +85,8 @@ def test_workers_share_the_images_and_report(tmp_path: Path) -> None:
     pids = {line.split()[1] for line in calls.read_text().splitlines()}
     assert str(os.getpid()) not in pids
     assert len(pids) <= 2
-    assert sorted(e for e in recorder.events if e[0] == "finish") == [("finish", f"fold-{k} done") for k in range(4)]
+    ends = [("finish", "all "), *(("finish", f"fold-{k} done") for k in range(4))]
+    assert sorted(e for e in recorder.events if e[0] == "finish") == ends
     assert not (tmp_path / "run" / "shared").exists()
 
 

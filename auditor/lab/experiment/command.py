@@ -27,15 +27,16 @@ def experiment_command(prepare: Callable[..., Prepared]) -> Callable[..., None]:
     own, shared = (inspect.signature(f, eval_str=True).parameters for f in (prepare, command))
 
     def run(*args: Any, **given: Any) -> None:
-        from auditor.cli.console import RichProgress, answer, command_line
+        from auditor.cli.console import answer, command_line
         from auditor.cli.values import settings_for
+        from auditor.core.display import shown
         from auditor.lab.experiment.shell import Workplace
 
         at = {name: given.get(name, option.default) for name, option in shared.items()}
         experiment, name, lines = prepare(*args, **{key: given[key] for key in given if key in own})
         settings = settings_for(at["data_dir"])
         folder = at["out"] or settings.runs_dir / name
-        with RichProgress(at["quiet"]) as progress:
+        with shown(not at["quiet"]) as progress:
             place = Workplace(folder, settings, progress, at["workers"], command_line(), folder / experiment.fits)
             document = experiment.run(place)
         answer(lines(document, folder), document if at["json"] else None, at["quiet"])

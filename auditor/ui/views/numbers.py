@@ -10,9 +10,10 @@ import streamlit as st
 
 from auditor.core.escaping import markdown_text, quoted
 from auditor.estimation.reliability_plot import reliability_svg
-from auditor.estimation.sentences import estimate_lines, interval_words, number_words, status_lines
+from auditor.estimation.sentences import estimate_lines, status_lines
 from auditor.estimation.state import read_state
 from auditor.estimation.status import ReviewStatus, review_status
+from auditor.stats.totals import interval_words, number_words
 from auditor.ui.components import table
 from auditor.ui.workspace import Workspace
 
