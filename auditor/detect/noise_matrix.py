@@ -55,7 +55,7 @@ _FEW_ENTRIES = 1 << 16
 
 
 def add_rows(rows: np.ndarray, at: np.ndarray, sums: np.ndarray) -> None:
-    """``sums[at[i]] += rows[i]`` for every i, one after the other; all float64, C order, `rows` (m, K), `sums` (L, K)."""
+    """``sums[at[i]] += rows[i]`` for every i, one after the other; float64, C order, `rows` (m, K), `sums` (L, K)."""
     if rows.size < _FEW_ENTRIES:
         width = rows.shape[1]
         np.add.at(sums.reshape(-1), (at[:, None] * width + np.arange(width)).reshape(-1), rows.reshape(-1))
