@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
+from unittest import mock
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # One thread for each worker, set before NumPy or PyTorch is imported: threads of several workers would wait for
@@ -97,7 +98,11 @@ class RayCluster:
 
     def add_node(self) -> Callable[[], None]:
         """Another node of one CPU; calling what is returned kills it."""
-        node = self.cluster.add_node(num_cpus=1)
+        # By its environment and not by Ray's `runtime_env`, for which every worker that a node has started in advance
+        # would be given up and started anew.
+        path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "train")])
+        with mock.patch.dict(os.environ, PYTHONPATH=path):
+            node = self.cluster.add_node(num_cpus=1)
         return lambda: self.cluster.remove_node(node, allow_graceful=False)
 
 
@@ -112,10 +117,10 @@ def ray_cluster() -> Iterator[RayCluster]:
     # By default a lost node is noticed after half a minute.
     health = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 10}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": health})
-    cluster.add_node(num_cpus=1)
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "train")])
-    ray.init(address=cluster.address, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": path}})
-    yield RayCluster(cluster)
+    shared = RayCluster(cluster)
+    shared.add_node()
+    ray.init(address=cluster.address, log_to_driver=False)
+    yield shared
     ray.shutdown()
     cluster.shutdown()
 

@@ -13,6 +13,7 @@ import numpy as np
 from auditor.engine.executors import run_kernel
 from auditor.engine.finish import by_class, class_groups
 from auditor.engine.scan import RowStore, Work, clip_rows, standard_rows
+from auditor.engine.select import kth_smallest
 from auditor.engine.semantics import MARGIN_SLACK
 from auditor.engine.sources import ProbabilitySource
 
@@ -248,7 +249,7 @@ def _narrow(first, last, use, most, slack, offsets, order, given, other, sizes):
         own = np.empty(len(rows), given.dtype)
         for r in range(len(rows)):
             own[r] = given[rows[r]]
-        least = -np.partition(own, most[k] - 1)[most[k] - 1] - slack
+        least = -kth_smallest(own, most[k] - 1) - slack
         kept = 0
         for r in range(len(rows)):
             if other[rows[r]] - own[r] >= least:
@@ -268,7 +269,7 @@ def _decide(  # type: ignore[no-untyped-def]
         own = margins[starts[p] : starts[p + 1]]
         rows = order[offsets[k] : offsets[k] + sizes[k]]
         # Fewer rows than wanted can only be all rows of the class: narrowing kept at least `count` of them.
-        v = own.min() if count >= len(own) else np.partition(own, len(own) - count)[len(own) - count]
+        v = kth_smallest(own, max(0, len(own) - count))
         reached = 0
         for r in range(len(own)):
             reached += 1 if own[r] >= v else 0

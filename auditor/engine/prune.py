@@ -16,6 +16,7 @@ import numpy as np
 from auditor.engine.executors import Executor, run_kernel
 from auditor.engine.pairs import PairReader, Pairs, balanced
 from auditor.engine.scan import RowStore
+from auditor.engine.select import kth_smallest
 from auditor.engine.semantics import THRESHOLD_FLOOR
 
 
@@ -45,7 +46,7 @@ def _decided(margins, rows, count, least, flagged):  # type: ignore[no-untyped-d
     """Flag the rows of the `count` largest margins if these are certain to be all stored and untied; whether so."""
     if len(margins) < count:
         return False
-    v = margins.min() if len(margins) == count else np.partition(margins, len(margins) - count)[len(margins) - count]
+    v = kth_smallest(margins, len(margins) - count)
     if v < least:
         return False
     reached = 0
