@@ -34,7 +34,7 @@ from auditor.lab.cifake.grid.experiment import GridExperiment
 from auditor.lab.cifake.labels import audit_by_source, by_source, crowd_reference, fake_not_showing
 from auditor.lab.cifake.report import write_cifake_report
 from auditor.lab.experiment.shell import Workplace
-from auditor.quality.run import quality
+from auditor.quality.run import check_quality
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -111,7 +111,7 @@ def _number_or_all(text: str) -> str | int:
 
 def _quality(settings: Settings, progress: Progress) -> dict[str, Any]:
     """The check a user would run: ``auditor quality cifake --split test --against train``."""
-    found = quality(
+    found = check_quality(
         "cifake",
         split="test",
         against="train",

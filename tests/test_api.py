@@ -39,7 +39,7 @@ from auditor.data.open import open_dataset
 from auditor.explain.opening import item_content, same_item
 from auditor.policy.check import check
 from auditor.policy.policy import Policy
-from auditor.quality.run import quality
+from auditor.quality.run import check_quality
 
 
 def test_all_is_the_surface() -> None:
@@ -367,7 +367,7 @@ def test_probabilities_come_in_any_form(tmp_path: Path) -> None:
 
 def test_quality_and_the_gate_take_what_is_in_memory() -> None:
     twice = pd.concat([_FRAME, _FRAME[:5]], ignore_index=True).assign(species=np.append(_Y, _Y[:5]))
-    done = quality(twice, label="species", checks=["exact_duplicates"])
+    done = check_quality(twice, label="species", checks=["exact_duplicates"])
     assert done.document["data"]["reference"] == "memory:DataFrame?label=species"
     assert len(done.outcomes[0].findings.items) >= 5
     judged, rows = check(twice, Policy(max_label_conflicts=0), "policy", Settings(offline=True), label="species")

@@ -38,7 +38,7 @@ from auditor.report.find_errors import write_report
 from auditor.runs import layout
 from auditor.runs.run import Run, write_manifest
 from auditor.runs.stages import Stages
-from auditor.train.choose_embedding import choose_embedding
+from auditor.train.choose_embedding import GIVEN, Embedding, choose_embedding
 from auditor.train.cluster import Cluster
 from auditor.train.own import name_and_trainer
 
@@ -59,6 +59,7 @@ def find_errors(
     labels: Any = None,
     class_names: Sequence[str] | None = None,
     trainer: Any = None,
+    embeddings: Any = None,
     out: str | Path | None = None,
     fresh: bool = False,
     workers: int | None = None,
@@ -99,6 +100,10 @@ def find_errors(
         Your own model instead of a named one; ``model`` takes it too. A classifier with ``fit`` and ``predict_proba``,
         a function of ``X_train, y_train, X_test`` that gives probabilities (see `auditor.train.own.OwnModel` for what
         they are given), or a `Trainer`.
+    embeddings : str or array (n, d), optional
+        For detectors and checks that compare neighbours: ``"auto"``, ``"none"``, ``"log-probabilities"``, the name of
+        an encoder, or your own, a row for each item (or each audited one) in their order. By default those that the
+        model computes anyway.
     out : path, optional
         Run folder. By default a folder in ``settings.runs_dir`` named after data and configuration. An
         unfinished or finished run found there is continued: only what its inputs changed is computed again.
@@ -115,7 +120,7 @@ def find_errors(
         Who is told how far it is: by default bars in a terminal or a notebook, lines elsewhere; False for nobody.
     **config
         Fields of `AuditConfig`: ``audit, model, budget, folds, seeds, train_on_test_folds, rule,
-        near_duplicates, second_round, embeddings, quality, device, seed``.
+        near_duplicates, second_round, quality, device, seed``.
 
     Returns
     -------
@@ -134,22 +139,23 @@ def find_errors(
         if config.get("audit") not in (None, split):
             raise UsageError(f"split={split!r} and audit={config['audit']!r} say the same thing twice.")
         config["audit"] = split
-    asked = make_config(**config)
+    vectors = None if embeddings is None or isinstance(embeddings, str) else embeddings
+    asked = make_config(**config, embeddings=embeddings if vectors is None else GIVEN)
     roles = {"label": label, "text": text, "image": image, "columns": columns, "group": group, "id": id}
     roles |= {"split_column": split_column, "root": root}
     with shown(progress) as receiver:
         receiver.stage("data", str(data) if isinstance(data, str | Path) else "")
         dataset, supplied = _open(data, pred_probs, labels, class_names, asked.audit, settings, **roles)
-        check_call(dataset, asked, own, supplied is not None, workers)
+        embedding = check_call(dataset, asked, own, supplied is not None, workers, vectors)
         folder = Path(out) if out is not None else default_folder(dataset, asked, settings, own, supplied)
         with taken(folder, dataset, asked, fresh) as notes:
             manifest.take(StageResult(None, notes=[*notes, *dataset.notes]))
             context = Context(dataset, asked, folder, Stages(folder), receiver, own, workers, cluster)
             manifest.take(keep(context))
             if supplied is None:
-                _trained(context, manifest)
+                _trained(context, manifest, embedding)
             else:
-                _supplied(context, supplied, manifest)
+                _supplied(context, supplied, manifest, embedding)
             run = Run(folder, manifest.document(context))
             receiver.stage("report")
             write_report(run, dataset, report_maps(run, dataset))
@@ -157,14 +163,14 @@ def find_errors(
             return run
 
 
-def _trained(context: Context, manifest: Manifest) -> None:
-    """The stages of an audit that trains its own models."""
+def _trained(context: Context, manifest: Manifest, embedding: Embedding | None) -> None:
+    """The stages of an audit that trains its own models; `embedding` is the caller's own."""
     take, config = manifest.take, context.config
     decoded = take(decode(context))
     groups = take(group_duplicates(context, decoded.bad))
     trainer = take(choose_model(context, decoded.bad))
     # Before the training, so that a missing encoder is said at once.
-    embedding = choose_embedding(config.embeddings, context.dataset.modality, trainer, config.budget)
+    embedding = embedding or choose_embedding(config.embeddings, context.dataset.modality, trainer, config.budget)
     check_evidence(config.rule, trainer, embedding)
     planned = take(plan(context, trainer, groups, decoded.bad))
     take(train(context, trainer, planned))
@@ -174,10 +180,10 @@ def _trained(context: Context, manifest: Manifest) -> None:
     take(check_quality(context, manifest.run_so_far(context)))
 
 
-def _supplied(context: Context, source: ProbabilityDataset, manifest: Manifest) -> None:
-    """The stages of an audit of supplied probabilities."""
+def _supplied(context: Context, source: ProbabilityDataset, manifest: Manifest, embedding: Embedding | None) -> None:
+    """The stages of an audit of supplied probabilities; `embedding` is the caller's own."""
     take, config = manifest.take, context.config
-    embedding = choose_embedding(config.embeddings, "probabilities", None, config.budget)
+    embedding = embedding or choose_embedding(config.embeddings, "probabilities", None, config.budget)
     audited = take(take_supplied(context, source))
     take(embed(context, embedding, audited, audited))
     take(find(context, manifest.run_so_far(context)))

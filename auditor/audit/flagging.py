@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +26,11 @@ from auditor.engine.rules import RULES
 from auditor.engine.semantics import MAX_CLIP
 from auditor.engine.sources import ProbabilitySource, compute_dtype
 from auditor.engine.validate import check_columns, compact_labels
-from auditor.runs.run import Run
+from auditor.runs import layout
+from auditor.runs.run import Run, open_run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Inputs:
     run: Run | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Flagging:
     """The result.
 
@@ -74,6 +78,20 @@ class Flagging:
     weights: list[float]
     analysis: Analysis
     seconds: float
+
+    def to_frame(self, ids: np.ndarray | None = None) -> pd.DataFrame:
+        """The flagged items, most suspicious first: ``id`` where `ids`, array (N,), are given, ``index`` (row),
+        ``given`` and ``suggested`` (class numbers), ``score``."""
+        import pandas as pd
+
+        at = self.flagged
+        columns = {} if ids is None else {"id": np.asarray(ids)[at]}
+        columns |= {"index": at, "given": self.analysis.labels[at], "suggested": self.suggested}
+        return pd.DataFrame({**columns, "score": self.findings.score[at]})
+
+    def __repr__(self) -> str:
+        n, by = self.analysis.n_items, f"rule {self.rule!r}" if self.rule else f"detector {self.detector!r}"
+        return f"Flagging({len(self.flagged):,} of {n:,} items ({len(self.flagged) / n:.2%}) by {by})"
 
     def document(self, ids: np.ndarray | None = None) -> dict[str, Any]:
         """The JSON document of `auditor flag`."""
@@ -120,11 +138,78 @@ def inputs_from_run(run: Run) -> Inputs:
 
 
 def inputs_from_files(
-    pred_probs: Sequence[str], labels: str | None, class_names: Sequence[str] | None = None
+    pred_probs: Sequence[Any], labels: Any = None, class_names: Sequence[str] | None = None
 ) -> Inputs:
-    """Open files as `auditor.data.intake.open_supplied` does; every row needs a label."""
+    """Open files, or what is in memory, as `auditor.data.intake.open_supplied` does; every row needs a label."""
     supplied = open_supplied(pred_probs, labels, class_names)
     return Inputs(supplied.sources, supplied.labels.complete(supplied.sources[0].name), supplied.ids)
+
+
+def flag(
+    data: Any,
+    labels: Any = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    rule: str | None = None,
+    detector: str | None = None,
+    chunk_rows: int | None = None,
+    threads: int | None = None,
+    executor: Executor | None = None,
+) -> Flagging:
+    """Flag suspicious labels from probabilities that are there, without training.
+
+    Parameters
+    ----------
+    data : Run, or probabilities (N, K), or several of these
+        A run or its folder; or out-of-sample probabilities, a row an item: array, frame with a column a class, list of
+        rows, or a file (``.npy``, ``.npz``, ``.zarr``, ``.parquet``, ``.csv``, fsspec URI). A list of such sets is
+        combined.
+    labels : sequence (N,) or path, optional
+        Given labels: class names or positions. A run has its own; files may hold them.
+    class_names : sequence of str, optional
+        In the order of the columns.
+    rule : str, optional
+        ``"default"``, as `auditor.find_errors` flags, a confident-learning rule by cleanlab's name, or ``"paper"``.
+    detector : str, optional
+        A detector by name instead (docs/detectors.md).
+    chunk_rows, threads : int, optional
+        Rows of a piece, and threads; neither changes the result.
+    executor : Executor, optional
+        Where pieces are worked on, e.g. `auditor.engine.ray_executor.RayExecutor`.
+
+    Returns
+    -------
+    Flagging
+        ``flagged`` int64 positions, most suspicious first; ``suggested`` int64, the class number each of them should
+        have; ``findings.score`` float64 (N,), higher is more suspicious; `to_frame`. Sources: docs/detectors.md.
+
+    Raises
+    ------
+    UsageError
+        Labels for a run, none for probabilities, a rule and a detector, or a detector that lacks what it needs.
+    UnknownNameError, ProbabilityError, LabelError, MemoryGuardError
+
+    Examples
+    --------
+    >>> import numpy as np, auditor
+    >>> y = np.repeat([0, 1, 2], 20)
+    >>> p = np.full((60, 3), 0.1) + 0.7 * np.eye(3)[y]
+    >>> y[[3, 44]] = [1, 0]
+    >>> flagging = auditor.flag(p, y)
+    >>> sorted(flagging.flagged.tolist())
+    [3, 44]
+    >>> flagging.to_frame()[["given", "suggested"]].values.tolist()
+    [[1, 0], [0, 2]]
+    """
+    how = {"rule": rule, "detector": detector, "chunk_rows": chunk_rows, "threads": threads, "executor": executor}
+    if isinstance(data, str | Path) and (Path(data) / layout.MANIFEST).is_file():
+        data = open_run(data)
+    if isinstance(data, Run):
+        if labels is not None or class_names is not None:
+            raise UsageError("labels and class names go with probabilities; a run has its own.")
+        return flag_inputs(inputs_from_run(data), **how)  # type: ignore[arg-type]
+    several = isinstance(data, list | tuple) and all(isinstance(one, str | Path) or np.ndim(one) == 2 for one in data)
+    return flag_inputs(inputs_from_files(data if several else [data], labels, class_names), **how)  # type: ignore[arg-type]
 
 
 def flag_inputs(

@@ -150,3 +150,17 @@ def _refuse_other_data(path: Path, dataset: Dataset, folder: Path) -> None:
             f"({stored.get('n_items')} items), not {dataset.reference!r} ({len(dataset)} items) as it is now.",
             way_out,
         )
+
+
+def holds_verdicts(folder: Path) -> bool:
+    """Whether people judged items in a run folder, in its verdict store or in one that was moved aside; True too where
+    a store cannot be read."""
+    store = folder / REVIEW_FILE
+    for path in folder.glob(f"{store.stem}*{store.suffix}"):
+        try:
+            with contextlib.closing(sqlite3.connect(path, timeout=0)) as database:
+                if database.execute("SELECT EXISTS (SELECT 1 FROM events)").fetchone()[0]:
+                    return True
+        except sqlite3.Error:
+            return True
+    return False

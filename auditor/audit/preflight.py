@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from auditor.audit.config import AuditConfig
-from auditor.audit.plan import plan_audit, training_size
+from auditor.audit.plan import plan_audit, training_size, wanted_rows
 from auditor.core.errors import UsageError, require
 from auditor.data.base import Dataset
 from auditor.detect.findings import DEFAULT
@@ -13,14 +15,19 @@ from auditor.detect.registry import DETECTORS
 from auditor.engine.rules import RULES
 from auditor.train.base import Trainer
 from auditor.train.choose import choose_trainer
-from auditor.train.choose_embedding import Embedding, choose_embedding
+from auditor.train.choose_embedding import Embedding, choose_embedding, own_embedding
 from auditor.train.estimator import refuse_kind
 from auditor.train.folds import merge_groups
 
 
 def check_call(
-    dataset: Dataset, config: AuditConfig, trainer: Trainer | None, supplied: bool, workers: int | None
-) -> None:
+    dataset: Dataset,
+    config: AuditConfig,
+    trainer: Trainer | None,
+    supplied: bool,
+    workers: int | None,
+    embeddings: Any = None,
+) -> Embedding | None:
     """Refuse what the stages of the audit would refuse.
 
     Only what depends on the content of the items is left to them: items that cannot be decoded, copies, and what
@@ -35,13 +42,20 @@ def check_call(
     supplied : bool
         Whether the probabilities are given, and nothing is trained.
     workers : int or None
+    embeddings : array, optional
+        The caller's own, as in `own_embedding`.
+
+    Returns
+    -------
+    Embedding or None
+        The caller's own.
 
     Raises
     ------
     UsageError, MissingExtraError, UnknownNameError, OfflineError, UnsafeFileError
         As `choose_trainer`, `choose_embedding` and `check_evidence`.
     EmptyDataError, DataError
-        As `auditor.audit.plan.plan_audit`.
+        As `auditor.audit.plan.plan_audit` and `own_embedding`.
     """
     if workers is not None and workers < 1:
         raise UsageError(f"workers must be at least 1, not {workers}.")
@@ -60,9 +74,11 @@ def check_call(
         if trainer is None and (kind == "table" or config.model != "auto"):
             n_items = training_size(dataset, bad, config)
             trainer, _ = choose_trainer(config.model, config.budget, kind, n_items, device=config.device)
-    embedding = choose_embedding(config.embeddings, kind, trainer, config.budget)
+    own = None if embeddings is None else own_embedding(embeddings, wanted_rows(dataset, config.audit))
+    embedding = own or choose_embedding(config.embeddings, kind, trainer, config.budget)
     if supplied or trainer is not None:
         check_evidence(config.rule, trainer, embedding)
+    return own
 
 
 def check_evidence(rule: str, trainer: Trainer | None, embedding: Embedding) -> None:

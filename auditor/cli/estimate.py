@@ -23,14 +23,14 @@ def estimate(
 ) -> None:
     """Estimate how many labels are wrong, with intervals, from the audit stream of the review."""
     from auditor.cli.console import answer
-    from auditor.cli.values import check_suffix, read_review, run_named
+    from auditor.cli.values import check_suffix, run_named
     from auditor.core.errors import DataError
     from auditor.core.escaping import quoted
     from auditor.core.files import refuse_existing, write_text
     from auditor.estimation.documents import estimate_document
-    from auditor.estimation.estimate import estimate as work
     from auditor.estimation.probability import LEAST_CHECKED, write_probabilities
     from auditor.estimation.reliability_plot import reliability_svg
+    from auditor.estimation.sample import estimate_errors
     from auditor.estimation.sentences import estimate_lines
     from auditor.runs.layout import P_WRONG
 
@@ -38,8 +38,7 @@ def estimate(
         check_suffix("--plot", plot, (".svg",))
         refuse_existing(plot, overwrite)
     opened = run_named(run)
-    state = read_review(opened, store)
-    result = work(state, seed)
+    result = estimate_errors(opened, store=store, seed=seed)
     lines = [*estimate_lines(result)]
     calibration = result.calibration
     if write and calibration is None:
@@ -54,7 +53,7 @@ def estimate(
         write_text(plot, reliability_svg(calibration.bins))
         lines.append(f"written to {plot}")
     if write and calibration is not None:
-        write_probabilities(opened, state, calibration)
+        write_probabilities(opened, result.state, calibration)
         lines.append(f"written to {opened.path / P_WRONG}")
     more = (
         f"auditor sample {quoted(run)} --budget 300"

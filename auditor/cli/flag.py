@@ -91,7 +91,6 @@ def _flag(
 ) -> tuple[list[str], dict[str, Any], pd.DataFrame]:
     """Lines for people, the document, and the table of flagged items."""
     import numpy as np
-    import pandas as pd
 
     from auditor.audit.flagging import flag_inputs
     from auditor.cli.console import say
@@ -100,20 +99,17 @@ def _flag(
     from auditor.core.files import atomic_write
 
     result = flag_inputs(inputs, executor=choose_executor(engine, address), note=None if quiet else say, **options)
-    n, at, score = result.analysis.n_items, result.flagged, result.findings.score
+    n, flagged = result.analysis.n_items, len(result.flagged)
     by = f"rule {result.rule}" if result.rule else f"detector {result.detector}"
-    lines = [f"{len(at):,} of {n:,} items flagged ({len(at) / n:.2%}) by {by} in {result.seconds:.2f} s"]
+    lines = [f"{flagged:,} of {n:,} items flagged ({flagged / n:.2%}) by {by} in {result.seconds:.2f} s"]
     if len(result.weights) > 1:
         lines.append("weights of the files: " + ", ".join(f"{w:.3f}" for w in result.weights))
     if scores is not None:
         with atomic_write(scores) as handle:
-            np.save(handle, score)
+            np.save(handle, result.findings.score)
         lines.append(f"scores written to {scores}")
     review = f"review {quoted(run)}" if run else "find-errors --pred-probs P --labels Y  (a run folder to review)"
-    ids = {} if inputs.ids is None else {"id": inputs.ids[at]}
-    given = result.analysis.labels[at]
-    table = pd.DataFrame({**ids, "index": at, "given": given, "suggested": result.suggested, "score": score[at]})
-    return [*lines, f"Next: auditor {review}"], result.document(inputs.ids), table
+    return [*lines, f"Next: auditor {review}"], result.document(inputs.ids), result.to_frame(inputs.ids)
 
 
 def _flag_guaranteed(
@@ -122,11 +118,12 @@ def _flag_guaranteed(
     """As `_flag`, of the list and what it promises; an empty one says what is missing, which is no failure."""
     import pandas as pd
 
-    from auditor.cli.values import read_review, run_named
+    from auditor.cli.values import run_named
     from auditor.core.errors import UsageError
     from auditor.core.escaping import quoted
     from auditor.estimation.documents import list_document
     from auditor.estimation.flag_lists import flag_at_fdr, flag_at_precision
+    from auditor.estimation.sample import read_review
 
     if run is None:
         raise UsageError("--fdr and --precision need a reviewed run.", "auditor flag RUN --fdr 0.1")

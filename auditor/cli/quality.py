@@ -30,7 +30,7 @@ def quality(
     from auditor.cli.console import answer
     from auditor.cli.values import settings_for
     from auditor.quality.document import quality_lines
-    from auditor.quality.run import quality as work
+    from auditor.quality.run import check_quality as work
 
     result = work(
         data,

@@ -23,40 +23,19 @@ def sample(
     json: Json = False,
 ) -> None:
     """Draw items for review with known probabilities, so that the verdicts tell how many labels are wrong."""
-    from dataclasses import asdict
-
     from auditor.cli.console import answer
     from auditor.cli.values import run_named
-    from auditor.core.errors import UsageError
     from auditor.core.escaping import quoted
-    from auditor.estimation.expectation import expect
-    from auditor.estimation.sentences import expectation_lines
-    from auditor.estimation.state import draw_stream, read_state
-    from auditor.patch.rules import open_store
+    from auditor.estimation.sample import draw_sample
 
-    if not all(0 < value < 1 for value in (target_precision or 0.5, confidence)):
-        raise UsageError("--target-precision and --confidence must lie between 0 and 1.")
-    opened = run_named(run)
-    with open_store(store or opened.path) as verdicts:
-        verdicts.load_run(opened)
-        draw_stream(opened, verdicts, budget, seed, new, target_precision, confidence)
-        state = read_state(opened, verdicts)
-    known = int(state.known.sum())
-    lines = [
-        f"audit stream of {opened.id}: {state.planned:,} draws, {state.judged:,} of them judged; "
-        f"{known:,} of {len(state):,} items are known exactly and not in its frame"
-    ]
-    if state.planned > budget:
-        lines.append(f"it already had {state.planned:,} draws; ask for more with --budget, or for a new one with --new")
-    expected = None
-    if len(state.frame):
-        if target_precision is not None and not state.candidate_share:
-            lines.append("it goes on as it began, without draws set apart for a list; --new draws one with them")
-        margin = state.margin[state.frame]
-        expected = expect(margin, state.planned, target_precision, confidence, state.candidate_share)
-        lines += expectation_lines(expected)
-    lines.append(f"Next: auditor review {quoted(run)}, then auditor estimate {quoted(run)}")
-    document = {"schema": "auditor.sample/1", "run": opened.id, "draws": state.planned, "judged": state.judged}
-    document |= {"candidate_share": state.candidate_share, "frame": len(state.frame), "known": known}
-    document |= {"expected": asdict(expected) if expected else None}
-    answer(lines, document if json else None)
+    drawn = draw_sample(
+        run_named(run),
+        budget,
+        target_precision=target_precision,
+        confidence=confidence,
+        seed=seed,
+        new=new,
+        store=store,
+    )
+    lines = [*drawn.lines(), f"Next: auditor review {quoted(run)}, then auditor estimate {quoted(run)}"]
+    answer(lines, drawn.document() if json else None)

@@ -17,9 +17,10 @@ def status(
 ) -> None:
     """Show how far the review has come, how many errors remain, and whether you may stop."""
     from auditor.cli.console import answer
-    from auditor.cli.values import read_review, run_named
+    from auditor.cli.values import run_named
     from auditor.core.escaping import quoted
     from auditor.estimation.documents import status_document
+    from auditor.estimation.sample import read_review
     from auditor.estimation.sentences import status_lines
     from auditor.estimation.status import review_status
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from auditor.cli.options import Roles
     from auditor.engine.ray_executor import RayExecutor
-    from auditor.estimation.state import ReviewState
     from auditor.runs.run import Run
 
 
@@ -36,15 +35,6 @@ def run_named(run: str) -> Run:
     from auditor.runs.run import open_run
 
     return open_run(run, load_settings().runs_dir)
-
-
-def read_review(run: Run, store: str | None) -> ReviewState:
-    """The run with what its reviewers said. Errors as `store_of`."""
-    from auditor.estimation.state import read_state
-    from auditor.patch.rules import store_of
-
-    with store_of(run, store) as verdicts:
-        return read_state(run, verdicts)
 
 
 #: What `write_frame` writes.

@@ -54,6 +54,8 @@ class ItemTable:
         The user's group column: items of one group never cross a fold.
     paths : str array or None
         File name or URL inside the source, where there is one.
+    rows : int64 array or None
+        0-based row of each item in a source that is one table, whatever its splits; rows without a label are no items.
     """
 
     ids: np.ndarray
@@ -62,6 +64,7 @@ class ItemTable:
     index: np.ndarray
     groups: np.ndarray | None = None
     paths: np.ndarray | None = None
+    rows: np.ndarray | None = None
 
     def take(self, positions: np.ndarray) -> ItemTable:
         """The items at `positions`, in that order."""

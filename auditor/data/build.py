@@ -154,7 +154,7 @@ def _items(table: MemoryTable, roles: Roles, codes: np.ndarray, where: str) -> I
         # An item without a group is a group of its own.
         values = table.column(roles.group).to_pylist()
         groups = np.array([f"row {k}" if v is None or v == "" else str(v) for k, v in enumerate(values)])
-    return ItemTable(ids, codes, splits, index_in_split(splits), groups)
+    return ItemTable(ids, codes, splits, index_in_split(splits), groups, rows=rows)
 
 
 def _scheme(source: Source) -> str:

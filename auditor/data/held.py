@@ -258,6 +258,9 @@ def plain(column: Any) -> Any:
     import pyarrow as pa
 
     if isinstance(column, pa.ChunkedArray) and pa.types.is_dictionary(column.type):
+        if pa.types.is_string_view(column.type.value_type):  # categories of polars, of which Arrow takes no part
+            parts = [part.dictionary.cast(pa.large_string()).take(part.indices) for part in column.chunks]
+            return pa.chunked_array(parts, pa.large_string())
         column = column.cast(column.type.value_type)
     if pa.types.is_string_view(column.type):
         return column.cast(pa.large_string())

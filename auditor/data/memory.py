@@ -34,12 +34,12 @@ from auditor.data.hub import hub_cache
 from auditor.data.labels import listed
 from auditor.data.pixels import PixelForm, image_content, is_picture, pixel_form
 from auditor.data.reference import HELD, Reference
-from auditor.data.roles import ROLE_OPTIONS, choose_roles
+from auditor.data.roles import COLUMN_OPTIONS, choose_roles
 from auditor.data.sources import FileSource, HeldSource, JoinedSource, Source
 from auditor.data.torch_sets import Pair, as_stored, files_of, is_torch, targets_of, whole_arrays
 
 #: What `open_held` understands.
-OPTIONS = ROLE_OPTIONS | {"classes", "kind", "missing", "name", "root", "split"}
+OPTIONS = COLUMN_OPTIONS | {"classes", "name", "split"}
 _FORMS = (
     "a data frame (pandas, polars, Arrow), a dict of columns, (X, y), a data set of the datasets package, or a torch "
     "data set with a length"
@@ -108,6 +108,12 @@ def open_held(data: Any, options: Mapping[str, Any]) -> Dataset:
     """
     options = {key: value for key, value in options.items() if value is not None}
     given = {key: options.pop(key) for key in ("label", "group", "id") if _is_column(options.get(key))}
+    # What was asked for goes into the reference: `Run.join` reads the same frame by it again.
+    asked = {
+        key: ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        for key, value in options.items()
+        if key in COLUMN_OPTIONS
+    }
     splits = _splits(data)
     if given and len(splits) > 1:
         raise UsageError(f"{listed(sorted(given))} must be names of columns where there are several splits.")
@@ -129,7 +135,7 @@ def open_held(data: Any, options: Mapping[str, Any]) -> Dataset:
     }
     table = _Columns(parts, texts.get("root"))
     label = choose_roles(table, texts, f"the {what}").label
-    reference = Reference(HELD + what, "", {"label": label})  # a patch says which column it is about
+    reference = Reference(HELD + what, "", {**asked, "label": label})  # a patch says which column it is about
     return build_dataset(table, texts, str(name), str(reference), f"the {what}")
 
 

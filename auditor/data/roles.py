@@ -17,6 +17,8 @@ from auditor.engine.files import LABEL_KEYS
 
 #: Options that name columns.
 ROLE_OPTIONS = frozenset({"image", "text", "columns", "label", "id", "group", "split_column"})
+#: Options that say how columns become a data set; the reference of data in memory repeats those that were given.
+COLUMN_OPTIONS = ROLE_OPTIONS | {"kind", "missing", "root"}
 #: Columns that pandas makes of a table's index when it is saved; the last ones are also what others call a feature.
 _SAVED_INDEX = re.compile(r"|unnamed: ?\d+(\.\d+)*|__index_level_\d+__|(index|level_\d+)", re.IGNORECASE)
 

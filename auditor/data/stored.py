@@ -20,6 +20,7 @@ from auditor.data.base import Dataset, FormOfReference, ItemTable
 from auditor.data.columns import parquet_file
 from auditor.data.kinds import ImageDataset, TableDataset, TextDataset
 from auditor.data.reference import Reference, is_held, parse_reference
+from auditor.data.roles import COLUMN_OPTIONS
 from auditor.data.sources import ColumnSource, read_parquet
 
 #: File in the run folder; `auditor.runs.layout.DATA`.
@@ -46,7 +47,7 @@ class Stored(FormOfReference):
 
     summary = "what a run kept of data that were in memory"
     example = "memory:///runs/DataFrame-all-1a2b3c4d"
-    options = frozenset({"label"})
+    options = COLUMN_OPTIONS  # they say what the data were; nothing is left to choose
 
     def open(self, reference: Reference, settings: Settings) -> Dataset:
         """Open the data of a run folder; ids, labels and hashes are those of the run."""
@@ -58,6 +59,14 @@ class Stored(FormOfReference):
                 "If the run was made of data in memory, call find_errors with them again: it writes the file anew.",
             )
         return _read(path, reference.with_path(folder))
+
+
+def stored_features(folder: Path) -> list[str]:
+    """Names of the features of a table that a run keeps; none of other data."""
+    if not (folder / STORED).is_file():
+        return []
+    names: list[str] = _about(folder / STORED).get("features", [])
+    return names
 
 
 def write_stored(dataset: Dataset, path: Path) -> None:
@@ -132,16 +141,22 @@ def _pictures(dataset: ImageDataset) -> Iterator[dict[str, Any]]:
         yield {"image": pa.array(cells, kind)}
 
 
+def _about(path: Path) -> dict[str, Any]:
+    """What the file says of the data set."""
+    import pyarrow.parquet as pq
+
+    with reading(path, "the data of a run"):
+        about: dict[str, Any] = json.loads(pq.read_schema(path).metadata[_ABOUT])
+        if about["schema"] != SCHEMA:
+            raise UnreadableError(f"{str(path)!r} is of the schema {about['schema']!r}; this version reads {SCHEMA!r}.")
+    return about
+
+
 def _read(path: Path, reference: Reference) -> Dataset:
     import pandas as pd
 
-    file = parquet_file(path)
+    file, about = parquet_file(path), _about(path)
     with reading(path, "the data of a run"):
-        import pyarrow.parquet as pq
-
-        about = json.loads(pq.read_schema(path).metadata[_ABOUT])
-        if about["schema"] != SCHEMA:
-            raise UnreadableError(f"{str(path)!r} is of the schema {about['schema']!r}; this version reads {SCHEMA!r}.")
         modality, names = about["modality"], about.get("features", [])
     contents = {"text": ["text"], "table": [f"feature {k}" for k in range(len(names))]}.get(modality, [])
     table = read_parquet(str(path), [*_ITEMS, *contents])

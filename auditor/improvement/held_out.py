@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.core.errors import LabelError, UnknownNameError
-from auditor.data.intake import encode_supplied, one_column, read_labels
+from auditor.data.intake import LabelColumn, encode_supplied, one_column, read_labels
 from auditor.estimation.state import ReviewState, read_state
 from auditor.patch.rules import consensus_of, store_of
 from auditor.review.consensus import ItemConsensus
@@ -109,7 +109,7 @@ def _sample_weights(run: Run, state: ReviewState) -> np.ndarray:
     return by_id.reindex(run.items["id"]).fillna(0.0).to_numpy()
 
 
-def held_out_by_labels(run: Run, labels: Path) -> HeldOut:
+def held_out_by_labels(run: Run, labels: Any) -> HeldOut:
     """Labels that were published as corrected: one for each item of the run, or for each audited one, in their order;
     or a table with the ids of some of them.
 
@@ -120,7 +120,9 @@ def held_out_by_labels(run: Run, labels: Path) -> HeldOut:
     UnknownNameError
         If an id is no item of the run.
     """
-    column, where = read_labels(labels), repr(str(labels))
+    is_file = isinstance(labels, str | Path)
+    column = read_labels(Path(labels)) if is_file else LabelColumn(one_column(labels, "labels"))
+    where = repr(str(labels)) if is_file else "labels"
     codes = encode_supplied(one_column(column.values, where), run.class_names, where).codes
     if column.row_names is None:
         whole = {len(run.items): np.arange(len(run.items)), len(run.audited): run.audited}
@@ -141,4 +143,9 @@ def held_out_by_labels(run: Run, labels: Path) -> HeldOut:
     rows, truth = rows[known][order].astype(np.int64), codes[known][order].astype(np.int64)
     if len(np.unique(rows)) < len(rows):
         raise LabelError(f"{where} gives one item two labels.")
-    return HeldOut(rows, truth, "published", f"{len(rows):,} items with the labels of {labels.name}")
+    return HeldOut(
+        rows,
+        truth,
+        "published",
+        f"{len(rows):,} items with {f'the labels of {Path(labels).name}' if is_file else 'published labels'}",
+    )

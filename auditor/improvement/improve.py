@@ -38,6 +38,7 @@ from auditor.improvement.arms import (
 from auditor.improvement.compare import HARMS, HELPS, NOT_TOLD, Trained, compare_arms, split_parts, train_arms
 from auditor.improvement.held_out import FEWEST, HeldOut, held_out_by_labels, held_out_by_verdicts, read_reviewed
 from auditor.patch.files import read_patch
+from auditor.patch.records import Patch
 from auditor.report.rendering import render, render_view
 from auditor.runs import layout
 from auditor.runs.lock import locked
@@ -108,8 +109,8 @@ def improve(
     run: Run | str | Path,
     *,
     data: str | Dataset | None = None,
-    labels: str | Path | None = None,
-    patch: str | Path | None = None,
+    labels: Any = None,
+    patch: str | Path | Patch | None = None,
     rule: str = "majority",
     store: str | None = None,
     model: Any = None,
@@ -133,11 +134,11 @@ def improve(
     run : Run, str or Path
         Finished run; its suspects and probabilities say which labels are dropped and what each counts.
     data : str or Dataset, optional
-        Where the run's items are now; by default its own reference.
-    labels : path, optional
+        Where the run's items are now; by default its own reference, or what it keeps.
+    labels : path or sequence (n,), optional
         Labels published as corrected, instead of the verdicts: one for each item of the run, or for each audited one,
         in their order, or a table with the columns ``id`` and ``label``.
-    patch : path, optional
+    patch : path or Patch, optional
         Label patch to train on, instead of the labels that the verdicts correct.
     rule : str
         Consensus of several reviewers, as in ``auditor patch create``.
@@ -189,11 +190,11 @@ def improve(
         )
     reviewed = read_reviewed(run, rule, store)
     usable = run.items["status"].to_numpy() != "undecodable"
-    held = held_out_by_verdicts(run, reviewed) if labels is None else held_out_by_labels(run, Path(labels))
+    held = held_out_by_verdicts(run, reviewed) if labels is None else held_out_by_labels(run, labels)
     held = held.take(usable[held.rows])
     corrections, reason = None, "nobody has corrected a label: give verdicts (auditor review) or a patch (--patch)"
     if patch is not None:
-        corrections, reason = corrections_of_patch(run, read_patch(patch), str(patch)), "the patch changes no label"
+        corrections, reason = _patched(run, patch), "the patch changes no label"
     elif reviewed is not None:
         corrections = corrections_of_verdicts(run, reviewed.consensus, reviewed.rows)
     with shown(progress) as receiver, locked(run.path):
@@ -230,6 +231,12 @@ def read_improvement(run: Run) -> Improvement:
             f"nobody has asked whether cleaning helps {run.id!r}.", f"Do so with: auditor improve {run.path}"
         )
     return Improvement(read_sealed(folder / layout.IMPROVEMENT_RESULT), folder)
+
+
+def _patched(run: Run, patch: str | Path | Patch) -> Corrections:
+    if isinstance(patch, Patch):
+        return corrections_of_patch(run, patch, patch.header.name)
+    return corrections_of_patch(run, read_patch(patch), str(patch))
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -269,7 +276,7 @@ def _same_data(run: Run, data: str | Dataset | None, settings: Settings) -> Data
     RunError
         If one is gone, or has another content or label.
     """
-    dataset = data if isinstance(data, Dataset) else open_dataset(data or run.manifest["data"]["reference"], settings)
+    dataset = run.open_data(settings) if data is None else open_dataset(data, settings)
     items, where = run.items, repr(dataset.reference)
     rows = pd.Index(dataset.ids).get_indexer(items["id"])
     again = "Repeat auditor find-errors on the data as it is now."

@@ -39,7 +39,7 @@ from auditor.runs.run import Run
 _FIXED_COLUMNS = {**dict.fromkeys(("folder", "cifar10", "cifake", "probs", "digits"), "label"), "cifake:class": "class"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Created:
     """A patch and what it leaves out.
 
@@ -55,6 +55,9 @@ class Created:
     patch: Patch
     left_out: dict[str, int]
     conflicts: list[str]
+
+    def __repr__(self) -> str:
+        return f"Created({len(self.patch.records):,} records; {sum(self.left_out.values()):,} items left out)"
 
 
 def corrected_labels(consensus: ItemConsensus, given: str, treatment: Treatment) -> tuple[str, ...]:

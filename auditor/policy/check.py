@@ -22,7 +22,7 @@ from auditor.policy.rows import Rows, rows_of_dataset, rows_of_run
 from auditor.quality.base import Outcome
 from auditor.quality.document import recorded_outcomes
 from auditor.quality.registry import CHECKS
-from auditor.quality.run import quality
+from auditor.quality.run import check_quality
 from auditor.runs import layout
 from auditor.runs.run import Run, open_run
 
@@ -70,7 +70,7 @@ def check(
         dataset = open_dataset(target, settings, **roles)
         rows, outcomes = rows_of_dataset(dataset), ()
         if names:  # without a name, all checks would be run
-            outcomes = quality(
+            outcomes = check_quality(
                 dataset, checks=names, embeddings=policy.embeddings, settings=settings, progress=False
             ).outcomes
     judged = np.ones(len(rows), bool)

@@ -66,7 +66,7 @@ class Quality:
         return str(VIEWS.load("quality")(self))
 
 
-def quality(
+def check_quality(
     data: Any,
     *,
     split: str | None = None,

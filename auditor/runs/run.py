@@ -19,6 +19,9 @@ from auditor.core.files import load_npy, load_npz, read_json, read_sealed, write
 from auditor.core.hashing import hash_file, hash_json
 from auditor.core.row_lookup import RowLookup
 from auditor.core.views import VIEWS
+from auditor.data.base import Dataset
+from auditor.data.open import open_dataset
+from auditor.data.stored import reference_in
 from auditor.runs import layout
 from auditor.runs.stages import Stages
 from auditor.runs.tables import read_table
@@ -190,6 +193,92 @@ class Run:
     @property
     def report_path(self) -> Path:
         return self.path / layout.REPORT
+
+    def open_data(self, settings: Settings | None = None) -> Dataset:
+        """The data that the run audited, from where they lie, or as the run keeps what only memory held. What changed
+        since is not noticed here. Errors as `auditor.open_dataset`."""
+        return open_dataset(reference_in(self.manifest["data"]["reference"], self.path), settings)
+
+    @cached_property
+    def issues(self) -> pd.DataFrame:
+        """Every item of `items`, in their order, with what each kind of issue says of it.
+
+        Columns
+        -------
+        id, split : str
+        index : int64
+            Row in the split.
+        is_label_issue : bool
+            Whether the label is flagged: a suspicion, not a verdict.
+        label_score : float64
+            The run's ranking, higher is more suspicious, on the scale of its detector; NaN for items that were not
+            audited.
+        given_label, suggested_label : str
+            Class names; the suggestion is what the label should be if it is wrong, None where nothing was audited.
+        is_NAME_issue : bool, NAME_score : float64
+            For each data-quality check that could look, by its name: whether it names the item, and what it measured
+            there (docs/quality.md), NaN elsewhere. A check that could not look has no columns.
+        """
+        from auditor.runs.issues import issue_table
+
+        return issue_table(self)
+
+    def get_issues(self, kind: str) -> pd.DataFrame:
+        """The items of one kind of issue, worst first.
+
+        Parameters
+        ----------
+        kind : str
+            ``"label"``, or a data-quality check by name or code (``"leakage"``, ``"DQ105"``).
+
+        Returns
+        -------
+        DataFrame
+            By row in `items`: ``id, split, index``, the score, ``given_label``; for labels also ``suggested_label`` and
+            the probabilities of both classes, for checks a ``note`` and the ``group`` (items of one number belong
+            together, -1 for none).
+
+        Raises
+        ------
+        UnknownNameError
+            If the run has no such kind, with those it has.
+        UsageError
+            If the check could not look.
+        """
+        from auditor.runs.issues import items_of_kind
+
+        return items_of_kind(self, kind)
+
+    def join(self, frame: Any, *, split: str | None = None, contents: bool = True, prefix: str = "") -> Any:
+        """A copy of the data frame that was audited, with the columns of `issues` on its right.
+
+        Parameters
+        ----------
+        frame : DataFrame of pandas or polars, or Arrow table
+            The same rows as the run saw: in any order and number where they have a column of ids, else in that order.
+        split : str, optional
+            Which split of the run it is, where each had a frame of its own.
+        contents : bool
+            Whether the contents of the rows must be what the run saw. Labels must be, in any case.
+        prefix : str
+            Put before the names of the new columns.
+
+        Returns
+        -------
+        Of the type of `frame`
+            With its index. Rows that are no items of the run, such as those without a label, have False and missing
+            values.
+
+        Raises
+        ------
+        UsageError
+            If it is no frame, has columns of these names, or its split must be named.
+        DataError
+            If it has other rows, labels or contents than the run saw.
+        """
+        from auditor.runs.joining import join_results
+
+        return join_results(self, frame, split, contents, prefix)
 
     def to_frame(self) -> pd.DataFrame:
         """The findings."""

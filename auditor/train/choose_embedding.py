@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from auditor.core.errors import UsageError
+from auditor.core.errors import DataError, UsageError
 from auditor.train.base import Trainer
 from auditor.train.embeddings import moments
 from auditor.train.encoders import Encoder, encoder_kind, lacking, make_encoder
 from auditor.train.frozen import FrozenTrainer
 
 LOG_PROBABILITIES = "log-probabilities"
+GIVEN = "given"
 #: Encoders whose weights come in a package, by kind of data.
 PACKAGED = {"image": "efficientnet-lite0", "text": "minilm"}
 
@@ -29,15 +31,22 @@ class Embedding:
         One sentence for people.
     size : int or None
         Side images are resized to; None = the encoder's own.
+    rows : float array (n, d) or None
+        The caller's own, one for each item of the data set.
     """
 
     name: str | None
     reason: str
     size: int | None = None
+    rows: np.ndarray | None = field(default=None, repr=False)
 
     def encoder(self) -> Encoder | None:
-        """The encoder; None for log-probabilities and for no embeddings."""
-        return None if self.name in (None, LOG_PROBABILITIES) else make_encoder(str(self.name), self.size)
+        """The encoder; None for log-probabilities, for the caller's own embeddings and for none."""
+        return (
+            None
+            if self.name in (None, LOG_PROBABILITIES) or self.rows is not None
+            else make_encoder(str(self.name), self.size)
+        )
 
 
 def choose_embedding(asked: str | None, kind: str, trainer: Trainer | None, budget: str) -> Embedding:
@@ -91,6 +100,44 @@ def choose_embedding(asked: str | None, kind: str, trainer: Trainer | None, budg
     chosen = Embedding(asked, "asked for", FrozenTrainer.from_budget(budget, asked).size)
     make_encoder(asked, chosen.size).recipe()  # absent weights are said now, not after the training
     return chosen
+
+
+def own_embedding(values: Any, wanted: np.ndarray) -> Embedding:
+    """Embeddings that the caller has; they are compared by their cosine, as they are.
+
+    Parameters
+    ----------
+    values : float array, tensor or frame (n, d) or (m, d)
+        A row for each item of the data set, or for each audited one, in their order.
+    wanted : bool array (n,)
+        Audited items.
+
+    Raises
+    ------
+    DataError
+        If they are not rows of finite numbers, or not as many as there are items.
+    """
+    rows = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+    if rows.ndim != 2 or rows.dtype.kind not in "fiu" or not rows.shape[1]:
+        raise DataError(
+            f"embeddings of shape {rows.shape} and type {rows.dtype} are no rows of numbers.",
+            "Give an array with one row for each item.",
+        )
+    n, m = len(wanted), int(wanted.sum())
+    if len(rows) not in (n, m):
+        raise DataError(
+            f"{len(rows):,} rows of embeddings for {n:,} items" + (f", {m:,} of them audited." if m < n else "."),
+            "Give one row for each item, in the order of the data. Rows without a label are no items.",
+        )
+    if rows.dtype != np.float16:
+        rows = rows.astype(np.float32)
+    if not np.isfinite(rows).all():
+        raise DataError(f"row {int(np.argmin(np.isfinite(rows).all(axis=1)))} of the embeddings is not finite.")
+    if len(rows) < n:
+        whole = np.zeros((n, rows.shape[1]), rows.dtype)
+        whole[wanted] = rows
+        rows = whole
+    return Embedding(GIVEN, "given by the caller", rows=rows)
 
 
 def fit_for_cosine(rows: np.ndarray, encoder: Encoder) -> np.ndarray:

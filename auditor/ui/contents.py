@@ -15,7 +15,6 @@ import numpy as np
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, UnreadableError
 from auditor.data.open import open_dataset
-from auditor.data.stored import reference_in
 from auditor.explain.opening import same_item
 from auditor.runs import layout
 from auditor.runs.run import Run
@@ -49,7 +48,7 @@ class Contents:
 
     @cached_property
     def _dataset(self) -> Dataset:
-        return open_dataset(reference_in(self.run.manifest["data"]["reference"], self.run.path), self.settings)
+        return self.run.open_data(self.settings)
 
     def warm(self) -> None:
         """Open the data set now, so that the first visitor does not wait for it."""

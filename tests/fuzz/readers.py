@@ -45,7 +45,7 @@ from auditor.patch.files import read_patch, write_patch
 from auditor.patch.records import Patch
 from auditor.policy.baseline import SCHEMA, read_baseline
 from auditor.policy.policy import load_policy
-from auditor.quality.run import quality
+from auditor.quality.run import check_quality
 from auditor.review.additions import read_controls
 from auditor.review.published import read_index, read_published
 from tests.fuzz.harness import Reader
@@ -192,7 +192,7 @@ def _make_vectors(folder: Path) -> list[Path]:
 
 
 def _read_vectors(path: Path) -> None:
-    quality(_texts(), checks=["outliers"], embeddings=path, settings=settings(), workers=1)
+    check_quality(_texts(), checks=["outliers"], embeddings=path, settings=settings(), workers=1)
 
 
 @cache

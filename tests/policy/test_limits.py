@@ -25,7 +25,7 @@ from auditor.policy.rows import Rows, rows_of_dataset
 from auditor.quality.base import Findings, Severity
 from auditor.quality.document import recorded_outcomes
 from auditor.quality.registry import CHECKS, run_checks
-from auditor.quality.run import quality
+from auditor.quality.run import check_quality
 from auditor.quality.subject import Subject
 from tests.contract.planted_quality import NOT_APPLICABLE, PLANTED, pixels_of
 
@@ -81,7 +81,7 @@ MAKE = {"table": lambda f: table(f / "t.csv"), "texts": lambda f: sentences(f / 
 def test_every_check_answers_as_auditor_quality(kind: str, tmp_path: Path) -> None:
     data = MAKE[kind](tmp_path)
     results = by_check(judge(data, limits=dict.fromkeys(CHECKS.names(), 0)))
-    checks = {c["name"]: c for c in quality(str(data), settings=SETTINGS).document["checks"]}
+    checks = {c["name"]: c for c in check_quality(str(data), settings=SETTINGS).document["checks"]}
     assert list(results) == list(checks) == CHECKS.names()
     status = {"found": "failed", "passed": "passed", "not applicable": "not measured"}
     for name, seen in checks.items():

@@ -17,7 +17,7 @@ from PIL import Image
 from auditor.core.config import Settings
 from auditor.core.errors import DataError
 from auditor.data.sources import ColumnSource
-from auditor.quality.run import quality
+from auditor.quality.run import check_quality
 from tests.contract.planted_quality import pixels_of
 
 #: Items of the folder that are sound.
@@ -75,7 +75,7 @@ def hostile(tmp_path: Path) -> Path:
 
 
 def test_everything_is_reported_and_nothing_crashes(hostile: Path) -> None:
-    found = quality(str(hostile), settings=Settings(offline=True)).document
+    found = check_quality(str(hostile), settings=Settings(offline=True)).document
     checks = {c["name"]: c for c in found["checks"]}
     notes = {Path(i["id"]).name: i["note"] for i in checks["undecodable"]["items"]}
     assert set(notes) == {"empty.png", "cut.jpg", "text.png", "archive.png", "bomb.png", "zeros.jpg", "nowhere.png"}
@@ -125,4 +125,4 @@ def test_corrupt_archives_are_data_errors(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"\x1f\x8b\x08\x00broken" + bytes(range(256)) * 4)
     with pytest.raises(DataError, match="x"):
-        quality(f"{path}?text=t&label=y" if "csv" in name else str(path), settings=Settings(offline=True))
+        check_quality(f"{path}?text=t&label=y" if "csv" in name else str(path), settings=Settings(offline=True))

@@ -14,7 +14,7 @@ from auditor.core.config import Settings
 from auditor.core.errors import DataError, UnknownNameError, UsageError
 from auditor.core.progress import SilentProgress
 from auditor.quality.registry import CHECKS
-from auditor.quality.run import quality
+from auditor.quality.run import check_quality
 from auditor.runs import layout
 from auditor.runs.tables import read_table
 
@@ -44,7 +44,7 @@ def counts(check: dict) -> dict[str, tuple[int, int]]:
 
 
 def test_cifake_test_split(settings: Settings) -> None:
-    checks = by_name(quality("cifake", split="test", checks=["exact_duplicates"], settings=settings).document)
+    checks = by_name(check_quality("cifake", split="test", checks=["exact_duplicates"], settings=settings).document)
     found = checks["exact_duplicates"]
     assert found["n_groups"] == 38
     assert found["facts"]["classes"] == {"FAKE": 38}
@@ -54,7 +54,7 @@ def test_cifake_test_split(settings: Settings) -> None:
 @pytest.mark.slow
 def test_cifake_test_against_train_exactly(settings: Settings) -> None:
     """All 120,000 images; about half a minute of CPU a core."""
-    checks = by_name(quality("cifake", split="test", against="train", settings=settings).document)
+    checks = by_name(check_quality("cifake", split="test", against="train", settings=settings).document)
     found = checks["exact_duplicates"]
     assert found["n_groups"] == 1336
     assert found["facts"]["sizes"] == {"2": 1336}
@@ -80,7 +80,7 @@ def test_splits_are_compared_with_the_training_split(tmp_path: Path) -> None:
             place = tmp_path / "pets" / split / "ab"[k % 2]
             place.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels_of(k)).save(place / f"{k}.png")
-    document = quality(str(tmp_path / "pets")).document
+    document = check_quality(str(tmp_path / "pets")).document
     assert document["reference"] == "train"
     assert [i["id"] for i in by_name(document)["leakage"]["items"]] == ["test/b/3.png"]
     assert by_name(document)["non_iid_order"]["status"] == "not applicable"
@@ -91,7 +91,7 @@ def test_two_versions_of_a_table(table: Path) -> None:
     new = table.with_name("new.csv")
     frame.assign(a=frame["a"] + 3.0).to_csv(new, index=False)
     options = "?label=label"
-    document = quality(f"{new}{options}", against=f"{table}{options}").document
+    document = check_quality(f"{new}{options}", against=f"{table}{options}").document
     checks = by_name(document)
     assert checks["drift"]["status"] == "found"
     moved = {t["what"] for t in checks["drift"]["facts"]["tests"] if t["found"]}
@@ -108,13 +108,13 @@ def test_infinite_and_huge_values_are_values(table: Path) -> None:
     frame["tells"] = np.where(y, np.inf, -1e300)
     frame.loc[5, "a"], frame.loc[6, "b"] = np.inf, -np.inf
     frame.to_csv(table, index=False)
-    found = by_name(quality(f"{table}?label=label").document)
+    found = by_name(check_quality(f"{table}?label=label").document)
     assert set(found["target_leakage"]["facts"]["columns"]) == {"tells"}
     assert all(c["status"] in ("found", "passed", "not applicable") for c in found.values())
 
 
 def test_what_is_written(table: Path, tmp_path: Path) -> None:
-    found = quality(f"{table}?label=label", out=tmp_path / "out")
+    found = check_quality(f"{table}?label=label", out=tmp_path / "out")
     stored = json.loads((tmp_path / "out" / layout.QUALITY).read_text())
     assert stored == found.document
     assert [c["name"] for c in stored["checks"]] == CHECKS.names()
@@ -126,21 +126,21 @@ def test_what_is_written(table: Path, tmp_path: Path) -> None:
 
 
 def test_checks_by_name_or_code(table: Path) -> None:
-    document = quality(f"{table}?label=label", checks=["DQ101", "drift"]).document
+    document = check_quality(f"{table}?label=label", checks=["DQ101", "drift"]).document
     assert [c["name"] for c in document["checks"]] == ["exact_duplicates", "drift"]
     assert document["against"] is None
     with pytest.raises(UnknownNameError, match="exact_duplicates"):
-        quality(f"{table}?label=label", checks=["exact_duplicate"])
+        check_quality(f"{table}?label=label", checks=["exact_duplicate"])
 
 
 def test_embeddings_bring_outliers(table: Path, tmp_path: Path) -> None:
     points = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32) + 6
     points[42] *= -1
     np.save(tmp_path / "z.npy", points)
-    found = by_name(quality(f"{table}?label=label", embeddings=tmp_path / "z.npy").document)["outliers"]
+    found = by_name(check_quality(f"{table}?label=label", embeddings=tmp_path / "z.npy").document)["outliers"]
     assert [i["id"] for i in found["items"]] == ["42"]
     with pytest.raises(DataError, match="200"):
-        quality(f"{table}?label=label", embeddings=points[:7])
+        check_quality(f"{table}?label=label", embeddings=points[:7])
 
 
 @pytest.mark.parametrize("kind", ["image", "text"])
@@ -172,18 +172,18 @@ def test_embeddings_that_cannot_be_are_refused_before_an_item_is_read(
 ) -> None:
     monkeypatch.setattr("auditor.quality.run.make_subject", lambda *_, **__: pytest.fail("the items were read"))
     with pytest.raises(UsageError):
-        quality(f"{table}?label=label", embeddings=embeddings)
+        check_quality(f"{table}?label=label", embeddings=embeddings)
 
 
 def test_what_cannot_be_compared_is_said(table: Path, settings: Settings) -> None:
     with pytest.raises(UsageError, match="neither a split"):
-        quality(f"{table}?label=label", against="nothing")
+        check_quality(f"{table}?label=label", against="nothing")
     with pytest.raises(UsageError, match="compared with itself"):
-        quality("digits", split="all", against="all")
+        check_quality("digits", split="all", against="all")
     with pytest.raises(UsageError, match="among them"):
-        quality("cifake", against="train", settings=settings)
+        check_quality("cifake", against="train", settings=settings)
     with pytest.raises(UsageError, match="holds image items"):
-        quality("digits", against=f"{table}?label=label")
+        check_quality("digits", against=f"{table}?label=label")
 
 
 def test_the_stage_of_find_errors(tmp_path: Path) -> None:

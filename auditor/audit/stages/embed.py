@@ -36,7 +36,9 @@ def embed(context: Context, embedding: Embedding, usable: np.ndarray, audited: n
     recipe = None if encoder is None else encoder.recipe()
 
     def produce() -> dict[str, Any]:
-        if encoder is None:
+        if embedding.rows is not None:
+            rows = embedding.rows[audited]
+        elif encoder is None:
             probabilities = load_npy(context.folder / layout.PRED_PROBS).astype(np.float64)
             # Comparable over folds, because the axes are the classes; hidden features of two networks are not.
             rows = standardised(np.log(probabilities + LOG_FLOOR)).astype(np.float32)
@@ -52,6 +54,8 @@ def embed(context: Context, embedding: Embedding, usable: np.ndarray, audited: n
         return {"width": int(rows.shape[1]), "dtype": str(rows.dtype)}
 
     needs = {} if encoder else {"probabilities": hash_array(load_npy(context.folder / layout.PRED_PROBS))}
+    if embedding.rows is not None:
+        needs = {"given": hash_array(embedding.rows)}
     inputs = context.inputs(encoder=recipe, usable=hash_array(usable), audited=hash_array(audited), **needs)
     info = context.stages.run("embeddings", inputs, [layout.EMBEDDINGS], produce).info
     section = {"name": embedding.name, "reason": embedding.reason, "recipe": recipe, **info}
