@@ -60,6 +60,16 @@ class LabelErrorDetector(BaseEstimator):
         warning, never flagged, and scores ``-inf``.
     not_auditable_ : array
         Classes of which no item was checked.
+
+    Examples
+    --------
+    >>> import numpy as np, auditor
+    >>> X = np.random.default_rng(0).normal(size=(80, 2)) + np.repeat([[0.0], [6.0]], 40, axis=0)
+    >>> y = np.repeat(["cat", "dog"], 40)
+    >>> y[[3, 50]] = ["dog", "cat"]
+    >>> detector = auditor.LabelErrorDetector().fit(X, y)
+    >>> np.flatnonzero(detector.flagged_).tolist(), detector.suggested_[[3, 50]].tolist()
+    ([3, 50], ['cat', 'dog'])
     """
 
     def __init__(self, estimator: Any = None, *, method: str = "default", cv: Any = 5, random_state: int = 0) -> None:

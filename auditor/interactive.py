@@ -82,11 +82,12 @@ class Audit:
     Examples
     --------
     >>> import numpy as np, pandas as pd, auditor
+    >>> from sklearn.linear_model import LogisticRegression
     >>> rng = np.random.default_rng(0)
     >>> df = pd.DataFrame({"size": rng.normal(size=120), "kind": ["cat"] * 60 + ["dog"] * 60})
     >>> df["size"] += 8 * (df["kind"] == "dog")
     >>> df.loc[[3, 99], "kind"] = ["dog", "cat"]
-    >>> audit = auditor.Audit(df, label="kind").run(budget="smoke", progress=False)
+    >>> audit = auditor.Audit(df, label="kind").run(model=LogisticRegression(), workers=1, progress=False)
     >>> audit.get_issues("label")[["given_label", "suggested_label"]].sort_index().values.tolist()
     [['dog', 'cat'], ['cat', 'dog']]
     >>> bool(audit.issues.loc[3, "is_label_issue"])
@@ -226,9 +227,9 @@ class Audit:
     def issues(self) -> pd.DataFrame:
         """One row an item, in your order, with what each kind of issue says of it: the columns of `Run.issues`.
 
-        The index is that of your pandas frame, so that ``df.join(audit.issues)`` fits, or the row in what you gave; rows
-        without a label are no items. Of data in several splits, and of those that were not in memory, it counts the
-        items. Errors as `result`.
+        The index is that of your pandas frame, so that ``df.join(audit.issues)`` fits, or the row in what you gave;
+        rows without a label are no items. Of data in several splits, and of those that were not in memory, it counts
+        the items. Errors as `result`.
         """
         return self.result.issues.set_axis(self._index)
 

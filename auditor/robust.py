@@ -64,6 +64,16 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
     Notes
     -----
     Neither policy drops a class: if all labels of a class are suspect, all of them stay.
+
+    Examples
+    --------
+    >>> import numpy as np, auditor
+    >>> X = np.random.default_rng(0).normal(size=(80, 2)) + np.repeat([[0.0], [6.0]], 40, axis=0)
+    >>> y = np.repeat(["cat", "dog"], 40)
+    >>> y[[3, 50]] = ["dog", "cat"]
+    >>> model = auditor.RobustClassifier(policy="drop").fit(X, y)
+    >>> np.flatnonzero(model.weights_ == 0).tolist(), model.predict(X[[3, 50]]).tolist()
+    ([3, 50], ['cat', 'dog'])
     """
 
     def __init__(

@@ -42,21 +42,6 @@ from auditor.policy.policy import Policy
 from auditor.quality.run import check_quality
 
 
-def test_all_is_the_surface() -> None:
-    assert set(auditor.__all__) == {
-        "LabelErrorDetector",
-        "RobustClassifier",
-        "__version__",
-        "find_errors",
-        "improve",
-        "open_run",
-    }
-    for name in auditor.__all__:
-        assert getattr(auditor, name) is not None
-    with pytest.raises(AttributeError, match="nonsense"):
-        _ = auditor.nonsense
-
-
 def _wine() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     X, y = load_wine(return_X_y=True)
     wrong = np.array([3, 70, 150])

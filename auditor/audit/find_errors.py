@@ -131,6 +131,16 @@ def find_errors(
     ------
     AuditorError
         See `auditor.core.errors` for the tree.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd, auditor
+    >>> df = pd.DataFrame({"size": np.arange(60) / 7, "kind": ["cat"] * 30 + ["dog"] * 30})
+    >>> df.loc[4, "kind"] = "dog"
+    >>> p = np.where(df.index.to_numpy()[:, None] < 30, [0.9, 0.1], [0.1, 0.9])
+    >>> run = auditor.find_errors(df, label="kind", pred_probs=p, progress=False)
+    >>> run.findings[["id", "given", "suggested"]].values.tolist()
+    [['4', 'dog', 'cat']]
     """
     manifest = Manifest()
     settings = settings or load_settings()

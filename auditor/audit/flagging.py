@@ -198,7 +198,7 @@ def flag(
     >>> flagging = auditor.flag(p, y)
     >>> sorted(flagging.flagged.tolist())
     [3, 44]
-    >>> flagging.to_frame()[["given", "suggested"]].values.tolist()
+    >>> flagging.to_frame().sort_values("index")[["given", "suggested"]].values.tolist()
     [[1, 0], [0, 2]]
     """
     how = {"rule": rule, "detector": detector, "chunk_rows": chunk_rows, "threads": threads, "executor": executor}

@@ -68,6 +68,21 @@ class AuditorError(Exception):
         What is wrong and where, as one sentence.
     way_out : str, optional
         What the user can do about it.
+
+    Attributes
+    ----------
+    what, way_out : str, str or None
+    exit_code : int
+        Of a command that ends with it.
+
+    Examples
+    --------
+    >>> import auditor
+    >>> try:
+    ...     auditor.open_run("nowhere")
+    ... except auditor.AuditorError as error:
+    ...     print(error.way_out)
+    Make one with: auditor find-errors DATASET
     """
 
     exit_code = 3
@@ -90,13 +105,31 @@ def _rebuild(cls: type[AuditorError], what: str, way_out: str | None, state: dic
 
 
 class UsageError(AuditorError):
-    """The call is wrong: an option, a name, a combination."""
+    """The call is wrong: an option, a name, a combination.
+
+    Examples
+    --------
+    >>> import auditor
+    >>> auditor.find_errors()
+    Traceback (most recent call last):
+        ...
+    auditor.core.errors.UsageError: there is nothing to audit...
+    """
 
     exit_code = 2
 
 
 class ConfigError(UsageError):
-    """A configuration file or value is wrong."""
+    """A configuration file or value is wrong.
+
+    Examples
+    --------
+    >>> import auditor
+    >>> auditor.find_errors("digits", folds=1)
+    Traceback (most recent call last):
+        ...
+    auditor.core.errors.ConfigError: folds: Input should be greater than or equal to 2...
+    """
 
 
 class UnknownNameError(UsageError):
@@ -112,6 +145,15 @@ class UnknownNameError(UsageError):
         All names of that kind, in registry order.
     suggestions : sequence of str, optional
         Best first, may be empty; by default the nearest of the known names.
+
+    Examples
+    --------
+    >>> import auditor
+    >>> try:
+    ...     auditor.find_errors("digits", rule="default", model="pixel", budget="smoke")
+    ... except auditor.UnknownNameError as error:
+    ...     error.suggestions
+    ('pixels',)
     """
 
     def __init__(self, kind: str, name: str, known: Sequence[str], suggestions: Sequence[str] | None = None) -> None:
@@ -144,7 +186,16 @@ EXTRAS = {
 
 
 class MissingExtraError(UsageError):
-    """An optional dependency is not installed."""
+    """An optional dependency is not installed.
+
+    Examples
+    --------
+    >>> from auditor.core.errors import require
+    >>> require("no_such_package", "torch", "the example")
+    Traceback (most recent call last):
+        ...
+    auditor.core.errors.MissingExtraError: the example needs the package 'no_such_package'...
+    """
 
     def __init__(self, package: str, extra: str, needed_for: str) -> None:
         super().__init__(
@@ -163,6 +214,14 @@ class MissingRoleError(UsageError):
         The options that would say it, e.g. ``{"label": "species"}``: columns that could be meant.
     columns : sequence of str
         All of them.
+
+    Examples
+    --------
+    >>> import auditor
+    >>> auditor.open_dataset({"x": [1.5, 2.5, 3.5, 4.5], "species": ["cat", "dog", "cat", "dog"]})
+    Traceback (most recent call last):
+        ...
+    auditor.core.errors.MissingRoleError: cannot tell which column of the dict holds the labels...
     """
 
     def __init__(self, what: str, roles: dict[str, str], columns: Sequence[str]) -> None:
@@ -187,53 +246,166 @@ def missing_extra(error: BaseException, needed_for: str) -> MissingExtraError | 
 
 
 class DataError(AuditorError):
-    """The input data is wrong."""
+    """The input data is wrong.
+
+    Examples
+    --------
+    >>> import auditor
+    >>> try:
+    ...     auditor.open_dataset({"x": [1, 2], "label": ["a", "a"]})
+    ... except auditor.DataError as error:
+    ...     type(error).__name__, error.exit_code
+    ('LabelError', 3)
+    """
 
 
 class EmptyDataError(DataError):
-    """There is nothing to audit."""
+    """There is nothing to audit.
+
+    Examples
+    --------
+    >>> import auditor
+    >>> auditor.open_dataset({"x": [], "label": []})
+    Traceback (most recent call last):
+        ...
+    auditor.core.errors.EmptyDataError: the data has no rows...
+    """
 
 
 class LabelError(DataError):
-    """Labels out of range, of one class only, or of the wrong length."""
+    """Labels out of range, of one class only, or of the wrong length.
+
+    Examples
+    --------
+    >>> import auditor
+    >>> auditor.open_dataset(([[1], [2]], ["a", "b", "a"]))
+    Traceback (most recent call last):
+        ...
+    auditor.core.errors.LabelError: X has 2 rows, y has 3 labels...
+    """
 
 
 class ProbabilityError(DataError):
-    """Probabilities that are not finite, negative, unnormalised or of the wrong shape."""
+    """Probabilities that are not finite, negative, unnormalised or of the wrong shape.
+
+    Examples
+    --------
+    >>> import auditor
+    >>> auditor.find_errors(pred_probs=[[0.5, 0.5], [0.7, 0.7]], labels=[0, 1], progress=False)
+    Traceback (most recent call last):
+        ...
+    auditor.core.errors.ProbabilityError: ...
+    """
 
 
 class ClassOrderError(DataError):
-    """The columns of supplied probabilities stand in another order than the class names."""
+    """The columns of supplied probabilities stand in another order than the class names.
+
+    Examples
+    --------
+    >>> import numpy as np, auditor
+    >>> y = np.repeat([0, 1, 2], 20)
+    >>> p = np.full((60, 3), 0.1) + 0.7 * np.eye(3)[y]
+    >>> auditor.find_errors(pred_probs=p[:, [1, 2, 0]], labels=y)
+    Traceback (most recent call last):
+        ...
+    auditor.core.errors.ClassOrderError: ...
+    """
 
 
 class UnreadableError(DataError):
-    """A file that cannot be read or parsed."""
+    """A file that cannot be read or parsed.
+
+    Examples
+    --------
+    >>> import auditor
+    >>> auditor.open_dataset("./nothing.csv")
+    Traceback (most recent call last):
+        ...
+    auditor.core.errors.UnreadableError: ...
+    """
 
 
 class UnsafeFileError(DataError):
-    """A file that would execute code when loaded, or does not hold what was published. It is never loaded."""
+    """A file that would execute code when loaded, or does not hold what was published. It is never loaded.
+
+    Examples
+    --------
+    >>> import numpy as np, auditor
+    >>> np.save("pickled.npy", np.array([print]))
+    >>> auditor.flag("pickled.npy", [0, 1])
+    Traceback (most recent call last):
+        ...
+    auditor.core.errors.UnsafeFileError: ...
+    """
 
 
 class RunError(DataError):
-    """A run folder that is absent, unfinished, of other data or of a newer schema."""
+    """A run folder that is absent, unfinished, of other data or of a newer schema.
+
+    Examples
+    --------
+    >>> import auditor
+    >>> auditor.open_run("nowhere")
+    Traceback (most recent call last):
+        ...
+    auditor.core.errors.RunError: no run folder 'nowhere'...
+    """
 
 
 class ResourceError(AuditorError):
-    """The machine or the network cannot serve the request."""
+    """The machine or the network cannot serve the request.
+
+    Examples
+    --------
+    >>> import auditor
+    >>> issubclass(auditor.OfflineError, auditor.ResourceError), auditor.ResourceError.exit_code
+    (True, 4)
+    """
 
     exit_code = 4
 
 
 class OfflineError(ResourceError):
-    """The data is not on this machine and cannot be fetched."""
+    """The data is not on this machine and cannot be fetched.
+
+    Examples
+    --------
+    >>> import auditor
+    >>> from auditor.core.config import Settings
+    >>> auditor.open_dataset("hf://nobody/nothing", Settings(offline=True))
+    Traceback (most recent call last):
+        ...
+    auditor.core.errors.OfflineError: ...
+    """
 
 
 class StorageError(ResourceError):
-    """No space left, no permission, or a read-only file system."""
+    """No space left, no permission, or a read-only file system.
+
+    Examples
+    --------
+    >>> from auditor.core.errors import storage_errors
+    >>> with storage_errors("results"):
+    ...     raise PermissionError(13, "Permission denied")
+    Traceback (most recent call last):
+        ...
+    auditor.core.errors.StorageError: cannot write 'results': permission denied...
+    """
 
 
 class MemoryGuardError(ResourceError):
-    """The request needs more memory than the machine has."""
+    """The request needs more memory than the machine has.
+
+    Examples
+    --------
+    >>> import numpy as np, auditor
+    >>> from scipy.sparse import csr_matrix
+    >>> auditor.open_dataset((csr_matrix((10**6, 10**6)), np.zeros(10**6)))
+    Traceback (most recent call last):
+        ...
+    auditor.core.errors.MemoryGuardError: ...
+    """
 
 
 _STORAGE_ERRNO = {

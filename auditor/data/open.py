@@ -96,6 +96,13 @@ def open_dataset(data: Any, settings: Settings | None = None, **options: Any) ->
         If a named set is not on this machine and cannot be fetched.
     DataError
         If what lies there cannot be audited.
+
+    Examples
+    --------
+    >>> import auditor
+    >>> data = auditor.open_dataset({"text": ["a cat", "a dog", "the cat"], "label": ["cat", "dog", "cat"]})
+    >>> data.modality, data.class_names, data.labels.tolist(), data.item(1)
+    ('text', ('cat', 'dog'), [0, 1, 0], 'a dog')
     """
     options = {key: value for key, value in options.items() if value is not None}
     if isinstance(data, Dataset):

@@ -157,8 +157,9 @@ def estimate_errors(
     Examples
     --------
     >>> import auditor
-    >>> auditor.estimate_errors(auditor.find_errors("digits", model="pixels", budget="smoke")).strict is None
-    True
+    >>> run = auditor.find_errors(pred_probs=[[0.9, 0.1], [0.2, 0.8]], labels=["cat", "dog"], progress=False)
+    >>> auditor.estimate_errors(run).notes
+    ('no estimate yet: the audit stream has no verdicts it can use (auditor sample, then review)',)
     """
     run = run if isinstance(run, Run) else open_run(run, (settings or load_settings()).runs_dir)
     return estimate(read_review(run, store), seed)

@@ -174,6 +174,16 @@ def improve(
         If the data is no longer what the run saw, or another process works on the run.
     AuditorError
         Whatever reading verdicts, labels, patch and data, or a fit, raises.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd, auditor
+    >>> df = pd.DataFrame({"size": np.arange(60) / 7, "kind": ["cat"] * 30 + ["dog"] * 30})
+    >>> df.loc[4, "kind"] = "dog"
+    >>> p = np.where(df.index.to_numpy()[:, None] < 30, [0.9, 0.1], [0.1, 0.9])
+    >>> run = auditor.find_errors(df, label="kind", pred_probs=p, progress=False)
+    >>> auditor.improve(run, progress=False).conclusion
+    'Nothing can be told: nobody has judged an item of the run.'
     """
     started = time.perf_counter()
     if seeds < 1:

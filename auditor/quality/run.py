@@ -111,6 +111,14 @@ def check_quality(
     ------
     AuditorError
         See `auditor.core.errors` for the tree.
+
+    Examples
+    --------
+    >>> import auditor
+    >>> data = {"text": ["a cat", "a dog", "a cat"], "label": ["cat", "dog", "dog"]}
+    >>> result = auditor.check_quality(data, checks=["conflicting_duplicates"], progress=False)
+    >>> result.outcomes[0].status, result.outcomes[0].findings.items.tolist()
+    ('found', [0, 2])
     """
     clock = time.perf_counter()
     settings = settings or load_settings()

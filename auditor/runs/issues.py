@@ -37,9 +37,10 @@ def issue_table(run: Run) -> pd.DataFrame:
         "given_label": items["given"].to_numpy(),
         "suggested_label": suggested,
     }
+    of_checks = _quality_items(run)
     for check in _checks(run):
         if check["status"] != "not applicable":
-            named = _named(run, check["code"])
+            named = of_checks[of_checks["code"] == check["code"]]
             concerned, measured = np.zeros(n, bool), np.full(n, np.nan)
             concerned[named["row"]], measured[named["row"]] = True, named["value"]
             columns |= {f"is_{check['name']}_issue": concerned, f"{check['name']}_score": measured}
@@ -63,7 +64,8 @@ def items_of_kind(run: Run, kind: str) -> pd.DataFrame:
         raise UsageError(
             f"the check {name!r} could not look at this data: {check['reason']}.", "audit.summary lists what could."
         )
-    named = _named(run, check["code"])
+    named = _quality_items(run)
+    named = named[named["code"] == check["code"]]
     named = named.set_axis(named["row"].rename(None)).rename(
         columns={"given": "given_label", "value": f"{name}_score", "part": "split"}
     )
@@ -98,8 +100,9 @@ def _checks(run: Run) -> list[dict[str, Any]]:
     return list(run.quality["checks"]) if run.quality is not None else []
 
 
-def _named(run: Run, code: str) -> pd.DataFrame:
-    """Rows of ``quality.parquet`` of one check, worst first, with the ``row`` of each item in `Run.items`."""
+def _quality_items(run: Run) -> pd.DataFrame:
+    """Rows of ``quality.parquet``, those of a check worst first, with the ``row`` of each item in `Run.items`."""
+    if run.quality is None:
+        return pd.DataFrame({"code": [], "row": []})
     table = read_table(run.file(layout.QUALITY_ITEMS))
-    named = table[table["code"] == code]
-    return named.assign(row=pd.Index(run.items["id"]).get_indexer(named["id"]))
+    return table.assign(row=pd.Index(run.items["id"]).get_indexer(table["id"]))

@@ -36,6 +36,19 @@ class Run:
     path : Path
     manifest : dict
         Inputs, configuration, seeds, versions, hardware, timings, outcome of every part, counts.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd, auditor
+    >>> df = pd.DataFrame({"size": np.arange(60) / 7, "kind": ["cat"] * 30 + ["dog"] * 30})
+    >>> df.loc[4, "kind"] = "dog"
+    >>> p = np.where(df.index.to_numpy()[:, None] < 30, [0.9, 0.1], [0.1, 0.9])
+    >>> run = auditor.find_errors(df, label="kind", pred_probs=p, progress=False)
+    >>> run.counts["n_audited"], run.counts["n_flagged"], run.pred_probs.shape
+    (60, 1, (60, 2))
+    >>> joined = run.join(df)
+    >>> joined.loc[joined["is_label_issue"], ["kind", "suggested_label"]].to_dict("index")
+    {4: {'kind': 'dog', 'suggested_label': 'cat'}}
     """
 
     path: Path
@@ -339,6 +352,13 @@ def open_run(path: str | Path, runs_dir: Path | None = None) -> Run:
     ------
     RunError
         If it is absent, unfinished or written by a newer layout.
+
+    Examples
+    --------
+    >>> import auditor
+    >>> run = auditor.find_errors(pred_probs=[[0.9, 0.1], [0.2, 0.8]], labels=["cat", "dog"], progress=False)
+    >>> auditor.open_run(run.path).class_names
+    ('cat', 'dog')
     """
     folder = Path(path)
     if not folder.is_dir():

@@ -14,7 +14,6 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, UnreadableError
-from auditor.data.open import open_dataset
 from auditor.explain.opening import same_item
 from auditor.runs import layout
 from auditor.runs.run import Run

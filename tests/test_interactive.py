@@ -1,0 +1,348 @@
+"""`auditor.Audit`: one object over the run, the review, the corrections and what they are good for."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+import auditor
+from auditor import Audit
+from auditor.audit.folder import holds_verdicts
+from auditor.core.config import Settings
+from auditor.review.store import VerdictStore
+from auditor.ui import launch
+from tests.running import call
+
+#: Rows whose labels are wrong.
+WRONG = {"r3": "cat", "r99": "dog"}
+
+
+def make_frame() -> pd.DataFrame:
+    """Two classes far apart, two labels wrong, one row twice; the index is no count."""
+    size = np.random.default_rng(0).normal(size=120)
+    frame = pd.DataFrame({"size": size, "kind": ["cat"] * 60 + ["dog"] * 60}, index=[f"r{k}" for k in range(120)])
+    frame.loc[frame["kind"] == "dog", "size"] += 8
+    frame.loc["r8"] = frame.loc["r7"]
+    frame.loc["r3", "kind"], frame.loc["r99", "kind"] = "dog", "cat"
+    return frame
+
+
+FRAME = make_frame()
+P = np.where((FRAME["size"] > 4).to_numpy()[:, None], [0.1, 0.9], [0.9, 0.1])
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(runs_dir=tmp_path / "runs", offline=True)
+
+
+def of_probabilities(settings: Settings) -> Audit:
+    """An audit that trains nothing."""
+    return Audit(FRAME, label="kind", settings=settings).run(pred_probs=P, progress=False)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its run, made once."""
+    folder = tmp_path_factory.mktemp("audit")
+    return of_probabilities(Settings(runs_dir=folder, offline=True)).save(folder / "run")
+
+
+@pytest.fixture
+def audit(source: Path, settings: Settings, tmp_path: Path) -> Audit:
+    """A copy of it."""
+    return Audit.load(shutil.copytree(source, tmp_path / "run"), FRAME, label="kind", settings=settings)
+
+
+def end(held: list[Any]) -> None:
+    """Let go of what only the list holds."""
+    held.clear()
+    gc.collect()
+
+
+def judge(audit: Audit, verdicts: dict[str, str], who: str = "ann") -> None:
+    """Give verdicts on items by id."""
+    with VerdictStore.open(audit.folder) as store:
+        store.load_run(audit.result)
+        for item_id, verdict in verdicts.items():
+            state = store.state(item_id)
+            assert state is not None
+            shown = {"shown_label": state.item.given, "shown_suggested": state.item.suggested}
+            event = {"uuid": str(uuid4()), "item_id": item_id, "verdict": verdict, **shown, "ms": 900}
+            assert store.submit(who, [event]).accepted
+
+
+def test_issues_stand_in_the_order_and_under_the_index_of_the_caller(audit: Audit) -> None:
+    issues = audit.issues
+    assert issues.index.equals(FRAME.index)
+    assert set(issues.index[issues["is_label_issue"]]) == set(WRONG)
+    assert issues.loc["r3", ["given_label", "suggested_label"]].tolist() == ["dog", "cat"]
+    assert set(issues.index[issues["is_exact_duplicates_issue"]]) == {"r7", "r8"}
+    assert "is_dark_issue" not in issues  # rows are no pictures: not looked at is not the same as not found
+    assert FRAME.join(issues)["label_score"].notna().all()
+
+
+def test_the_items_of_a_kind_come_worst_first(audit: Audit) -> None:
+    assert set(audit.get_issues().index) == set(WRONG)
+    assert audit.get_issues("label")["label_score"].is_monotonic_decreasing
+    for name in ("exact_duplicates", "DQ101", "Exact_Duplicates"):
+        assert set(audit.get_issues(name).index) == {"r7", "r8"}
+    with pytest.raises(auditor.UnknownNameError, match=r"leakag.*\n.*leakage"):
+        audit.get_issues("leakag")
+    with pytest.raises(auditor.UsageError, match=r"dark.*could not look"):
+        audit.get_issues("dark")
+
+
+def test_the_summary_counts_every_kind_and_says_which_check_could_not_look(audit: Audit) -> None:
+    table = audit.summary.set_index("kind")
+    assert table["count"]["label"] == 2
+    assert table["count"]["exact_duplicates"] == len(audit.get_issues("exact_duplicates"))
+    assert table["status"]["dark"] == "not applicable"
+    assert pd.isna(table["count"]["dark"])
+    assert table["estimate"].isna().all()
+    assert audit.estimate(40).strict is None
+    with VerdictStore.open(audit.folder) as store:
+        drawn = list(map(str, store.audit_stream().item_ids))
+    judge(audit, dict.fromkeys(drawn, "given"))
+    label = audit.summary.set_index("kind").loc["label"]
+    assert label["low"] <= label["estimate"] <= label["high"]
+
+
+def test_a_repeated_run_computes_nothing_again(audit: Audit) -> None:
+    folder = audit.folder
+    audit.run(pred_probs=P, progress=False)
+    assert audit.folder == folder
+    assert all(stage["reused"] for stage in audit.result.manifest["stages"])
+
+
+def test_a_refused_run_leaves_the_last_one(audit: Audit) -> None:
+    with pytest.raises(auditor.ConfigError, match="unknown rule 'nonsense'"):
+        audit.run(pred_probs=P, rule="nonsense", progress=False)
+    with pytest.raises(auditor.DataError, match="7 rows of embeddings for 120 items"):
+        audit.run(pred_probs=P, embeddings=np.ones((7, 2)), progress=False)
+    assert auditor.open_run(audit.folder).counts["n_flagged"] == 2
+    with pytest.raises(auditor.RunError, match=r"Call \.run"):
+        _ = Audit(FRAME, label="kind").issues
+
+
+def test_own_embeddings_serve_the_checks_that_compare_neighbours(settings: Settings) -> None:
+    embeddings = np.random.default_rng(1).normal(0, 0.01, (120, 4)) + 1
+    embeddings[17] = [50, -50, 50, -50]
+    audit = Audit(FRAME, label="kind", settings=settings).run(pred_probs=P, embeddings=embeddings, progress=False)
+    assert audit.result.manifest["embeddings"]["name"] == "given"
+    assert audit.get_issues("outliers").index[0] == "r17"
+    assert np.array_equal(audit.result.embeddings, embeddings.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [LogisticRegression(), lambda X, y, T: np.where((T["size"] > 4).to_numpy()[:, None], [0.1, 0.9], [0.9, 0.1])],
+    ids=["estimator", "callable"],
+)
+def test_the_model_is_the_callers(model: Any, settings: Settings) -> None:
+    audit = Audit(FRAME, label="kind", settings=settings)
+    audit.run(model=model, folds=3, workers=1, quality=False, progress=False)
+    assert audit.result.manifest["model"]["reason"] == "given by the caller"
+    assert set(WRONG) <= set(audit.get_issues().index)
+
+
+FORMS: dict[str, Callable[[], Audit]] = {
+    "dict": lambda: Audit(FRAME.to_dict("list"), label="kind"),
+    "X and y": lambda: Audit((FRAME[["size"]], FRAME["kind"])),
+    "values": lambda: Audit(FRAME[["size"]], label=FRAME["kind"].to_numpy()),
+    "arrow": lambda: Audit(pa.Table.from_pandas(FRAME, preserve_index=False), label="kind"),
+    "positions": lambda: Audit((FRAME[["size"]].to_numpy(), [0, 1] * 2 + [0] * 56 + [1] * 60), classes=["cat", "dog"]),
+    "labels alone": lambda: Audit(label=FRAME["kind"], classes=["cat", "dog"]),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_forms_of_find_errors(name: str, tmp_path: Path) -> None:
+    audit = FORMS[name]().run(pred_probs=P, quality=False, folder=tmp_path / "run", progress=False)
+    assert len(audit.issues) == 120
+    assert audit.issues["is_label_issue"].to_numpy()[99 if name != "positions" else 1]
+
+
+def test_a_temporary_folder_goes_where_it_is_saved_and_stays_there(settings: Settings, tmp_path: Path) -> None:
+    audit = of_probabilities(settings)
+    first = audit.folder
+    saved = audit.save(tmp_path / "kept")
+    assert not first.parent.exists()
+    assert saved == audit.folder
+    assert set(audit.get_issues().index) == set(WRONG)
+    with pytest.raises(auditor.UsageError, match="kept"):
+        audit.save(saved)
+    copy = audit.save(tmp_path / "copy")  # of a folder that is the caller's
+    assert saved.is_dir()
+    assert call("show", copy, "--json").document["n_flagged"] == 2
+    loaded = Audit.load(copy)
+    assert len(loaded.get_issues()) == 2
+    loaded.run(budget="smoke", workers=1, quality=False, progress=False)  # on the data that the run keeps
+    assert loaded.result.manifest["data"]["reference"] == "memory:DataFrame?label=kind"
+
+
+def test_a_temporary_folder_goes_with_the_object(settings: Settings) -> None:
+    held = [of_probabilities(settings)]
+    with VerdictStore.open(held[0].folder) as store:
+        store.load_run(held[0].result)  # a review that was opened, and nobody judged
+    folder = held[0].folder
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        end(held)
+    assert not folder.parent.exists()
+
+
+def test_what_people_judged_outlives_the_object(settings: Settings) -> None:
+    held = [of_probabilities(settings)]
+    judge(held[0], {"3": "suggested"})
+    folder = held[0].folder
+    assert holds_verdicts(folder)
+    with pytest.warns(UserWarning, match="kept in"):
+        end(held)
+    assert not folder.parent.exists()
+    (kept,) = settings.runs_dir.iterdir()
+    assert Audit.load(kept).corrected(FRAME)["kind"]["r3"] == "cat"
+
+
+@pytest.mark.parametrize(
+    "form", [lambda f: f, lambda f: pa.Table.from_pandas(f, preserve_index=False)], ids=["pandas", "arrow"]
+)
+def test_corrected_labels_are_those_of_people(audit: Audit, form: Callable[[pd.DataFrame], Any]) -> None:
+    frame = form(FRAME)
+    with pytest.raises(auditor.RunError, match="nobody has judged"):
+        audit.corrected(frame)
+    judge(audit, {"3": "suggested", "5": "neither", "99": "given"})
+    corrected = audit.corrected(frame)
+    assert type(corrected) is type(frame)
+    after = corrected["kind"].to_pylist() if isinstance(corrected, pa.Table) else corrected["kind"].tolist()
+    assert len(after) == 119  # one item is no class at all
+    assert after[3] == "cat"
+    assert after[98] == "cat"  # a suspect that a person found right
+    before = frame["kind"].to_pylist() if isinstance(frame, pa.Table) else frame["kind"].tolist()
+    assert before == FRAME["kind"].tolist()
+    patch = audit.patch(only=["relabel"])
+    assert [(r.from_label, r.to) for r in patch.patch.records] == [("dog", ("cat",))]
+    assert len(audit.corrected(frame, patch=patch.patch)) == 120
+
+
+@pytest.mark.parametrize(
+    ("labels", "column"),
+    [
+        ([0] * 60 + [1] * 60, lambda v: v),
+        ([5] * 60 + [7] * 60, lambda v: v),
+        (["cat"] * 60 + ["dog"] * 60, pd.Categorical),
+        ([False] * 60 + [True] * 60, lambda v: v),
+    ],
+    ids=["0 and 1", "other numbers", "categories", "booleans"],
+)
+def test_corrected_labels_keep_their_type(labels: list[Any], column: Any, settings: Settings) -> None:
+    frame = FRAME.assign(kind=column([*labels[:3], labels[-1], *labels[4:]]))
+    audit = Audit(frame, label="kind", settings=settings).run(pred_probs=P, quality=False, progress=False)
+    judge(audit, {"3": "suggested"})
+    corrected = audit.corrected(frame)["kind"]
+    assert corrected.dtype == frame["kind"].dtype
+    assert corrected.iloc[3] == labels[0]
+
+
+def test_the_patch_is_that_of_the_command(audit: Audit, tmp_path: Path) -> None:
+    judge(audit, {"3": "suggested"})
+    audit.patch(tmp_path / "own.labelpatch.jsonl")
+    call("patch", "create", audit.folder, "--out", tmp_path / "command.labelpatch.jsonl")
+    own, command = (auditor_records(tmp_path / f"{name}.labelpatch.jsonl") for name in ("own", "command"))
+    assert own == command
+    with pytest.raises(auditor.UsageError, match="exists"):
+        audit.patch(tmp_path / "own.labelpatch.jsonl")
+
+
+def auditor_records(path: Path) -> list[str]:
+    return path.read_text().splitlines()[1:]
+
+
+def test_improvement_is_asked_of_the_run(settings: Settings) -> None:
+    truth = np.where(FRAME["size"] > 4, "dog", "cat")
+    audit = Audit(FRAME, label="kind", settings=settings)
+    audit.run(model=LogisticRegression(), folds=3, workers=1, quality=False, progress=False)
+    assert "nobody has judged" in audit.improvement(progress=False).conclusion
+    answer = audit.improvement(labels=truth, seeds=1, workers=1, progress=False)  # with the caller's own model
+    assert answer.document["held_out"]["given_label_wrong"] == 2
+    assert answer.document["model"]["name"] == "LogisticRegression"
+
+
+def test_the_reviewer_is_started_once_and_ends_with_the_object(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def popen(command: list[str], **options: Any) -> Any:
+        started.append(command)
+        return real([command[0], "-c", SERVER], **options)
+
+    real = launch.subprocess.Popen
+    monkeypatch.setattr(launch.subprocess, "Popen", popen)
+    held: list[Any] = [of_probabilities(settings)]
+    held.append(held[0].review(browser=False))
+    process = held[1].process
+    assert held[1].address.startswith("http://127.0.0.1:")
+    assert held[0].review(browser=False) is held[1]
+    assert len(started) == 1
+    with pytest.raises(auditor.UsageError, match="running"):
+        held[0].save("nowhere")
+    folder = held.pop(0).folder
+    gc.collect()
+    assert held[0].running  # who holds the review keeps its run
+    assert folder.is_dir()
+    end(held)
+    assert process.wait(10) is not None
+    assert not folder.exists()
+
+
+#: Says what the server says, and takes connections, without what takes seconds to import.
+SERVER = """
+import json, socket, sys
+config, port, browser = json.loads(sys.stdin.readline())
+assert config["run"] and config["token"] and not browser
+server = socket.create_server(("127.0.0.1", port))
+print("The review is open at http://127.0.0.1:%d/?token=x" % server.getsockname()[1], file=sys.stderr, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_reviewer_that_does_not_start_says_why(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = launch.subprocess.Popen
+    silent = "import sys; sys.exit('Error: no such port.')"
+    monkeypatch.setattr(launch.subprocess, "Popen", lambda command, **o: real([command[0], "-c", silent], **o))
+    with pytest.raises(auditor.ResourceError, match="did not start: no such port"):
+        audit.review()
+    with pytest.raises(auditor.UsageError, match="nonsense"):
+        audit.review(nonsense=1)
+
+
+@pytest.mark.slow
+def test_the_real_reviewer_answers(audit: Audit) -> None:
+    import http.client
+
+    with audit.review(browser=False) as review:
+        where = launch.urlsplit(review.address)
+        connection = http.client.HTTPConnection(str(where.hostname), where.port)
+        connection.request("GET", f"/?{where.query}")
+        assert connection.getresponse().status == 303
+    assert not review.running
+
+
+def test_it_shows_itself(audit: Audit) -> None:
+    assert repr(Audit(FRAME)) == "Audit, not run yet: call .run()"
+    assert repr(audit).startswith("Audit of Run(")
+    assert "r3" not in repr(audit.show(1))
+    assert "dog" in repr(audit.show(2))
+    assert "<table" in audit._repr_html_()
