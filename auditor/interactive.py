@@ -21,7 +21,7 @@ import pandas as pd
 from auditor.audit.find_errors import find_errors
 from auditor.audit.folder import holds_verdicts
 from auditor.core.config import Settings, load_settings
-from auditor.core.errors import RunError, UsageError, require, storage_errors
+from auditor.core.errors import RunError, UsageError, storage_errors
 from auditor.core.files import refuse_existing
 from auditor.data.frames import cells, column_names, take_rows, with_cells
 from auditor.data.labels import is_missing
@@ -33,12 +33,12 @@ from auditor.patch.create import Created, create_patch
 from auditor.patch.files import read_patch, write_patch
 from auditor.patch.records import OPS, Patch
 from auditor.patch.rules import stored_consensus
+from auditor.review.launch import Review, start_review, stop
 from auditor.review.vocabulary import REVIEW_FILE, Treatment
 from auditor.runs import layout
 from auditor.runs.issues import LABEL, summary_table
 from auditor.runs.joining import rows_in_frame, source_rows
 from auditor.runs.run import Run, open_run
-from auditor.ui.launch import Review, start_review, stop
 
 if TYPE_CHECKING:
     from auditor.core.progress import Progress
@@ -308,7 +308,6 @@ class Audit:
     ) -> Sample:
         """Draw items for the review with known probabilities, so that the verdicts tell how many labels are wrong, as
         ``auditor sample`` does; see `auditor.estimation.sample.draw_sample`."""
-        require("sqlalchemy", "review", "the review")
         from auditor.estimation.sample import draw_sample
 
         asked = {"target_precision": target_precision, "confidence": confidence, "seed": seed, "new": new}
@@ -337,7 +336,6 @@ class Audit:
         UsageError, DataError, RunError
             As `auditor.estimation.sample.draw_sample` and `auditor.estimate_errors`.
         """
-        require("sqlalchemy", "review", "an estimate")
         from auditor.estimation.sample import estimate_errors
 
         if budget is not None:
@@ -425,7 +423,6 @@ class Audit:
         """
         if out is not None:
             refuse_existing(Path(out), overwrite)
-        require("sqlalchemy", "review", "a patch")
         run, settings = self.result, self._settings or load_settings()
         created = create_patch(
             run,
@@ -614,7 +611,6 @@ class Audit:
         if patch is not None:
             name = patch.header.name if isinstance(patch, Patch) else str(patch)
             return corrections_of_patch(run, patch if isinstance(patch, Patch) else read_patch(patch), name)
-        require("sqlalchemy", "review", "corrections")
         decided = stored_consensus(run, consensus)
         rows = pd.Index(run.items["id"]).get_indexer([item.item_id for item in decided])
         return corrections_of_verdicts(run, decided, rows.astype(np.int64))

@@ -20,8 +20,8 @@ import auditor
 from auditor import Audit
 from auditor.audit.folder import holds_verdicts
 from auditor.core.config import Settings
+from auditor.review import launch
 from auditor.review.store import VerdictStore
-from auditor.ui import launch
 from tests.running import call
 
 #: Rows whose labels are wrong.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from auditor.data.intake import LabelColumn, encode_supplied, one_column, read_l
 from auditor.estimation.state import ReviewState, read_state
 from auditor.patch.rules import consensus_of, store_of
 from auditor.review.consensus import ItemConsensus
+from auditor.review.vocabulary import REVIEW_FILE
 from auditor.runs.run import Run
 
 #: Held-out items below which no comparison is made: the spread over so few says too little.
@@ -69,6 +71,8 @@ def _enough(weights: np.ndarray | None) -> np.ndarray | None:
 
 def read_reviewed(run: Run, rule: str, store: str | None) -> Reviewed | None:
     """What people said of the items of a run; None where nobody judged one. Errors as `stored_consensus`."""
+    if store is None and not os.path.lexists(run.path / REVIEW_FILE):
+        return None  # no store is needed to know that
     with store_of(run, store) as opened:
         if not opened.loaded:
             return None

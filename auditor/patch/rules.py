@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditor.core.errors import RunError, UsageError
+from auditor.core.errors import RunError, UsageError, require
 from auditor.core.escaping import quoted
 from auditor.review.consensus import ItemConsensus, crowdlab_consensus, dawid_skene_consensus, k_of_n, majority
 from auditor.review.vocabulary import REVIEW_FILE
@@ -59,7 +59,8 @@ def store_of(run: Run, store: str | None) -> VerdictStore:
 
 
 def open_store(where: str | Path, *, make: bool = True, salvage: bool = False) -> VerdictStore:
-    """Open a verdict store: `VerdictStore.open`, and its errors."""
+    """Open a verdict store: `VerdictStore.open`, and its errors; `MissingExtraError` without the extra."""
+    require("sqlalchemy", "review", "the verdict store")
     from auditor.review.store import VerdictStore
 
     return VerdictStore.open(where, make=make, salvage=salvage)

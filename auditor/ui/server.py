@@ -10,8 +10,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
+import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from html import escape
@@ -223,3 +226,23 @@ def serve(config: ReviewConfig, host: str, port: int, browser: bool) -> None:
             "runner.fastReruns": True,
         }
     )
+
+
+def serve_parent() -> None:
+    """Body of the process that `auditor.review.launch` starts: what to serve is the first line of stdin, and the end of
+    stdin ends it."""
+    values, port, browser = json.loads(sys.stdin.readline())
+    plan = tuple(map(tuple, values.pop("plan")))
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    try:
+        serve(ReviewConfig(**values, plan=plan), "127.0.0.1", port, browser)
+    except AuditorError as error:
+        sys.exit(f"Error: {error}")
+
+
+def _follow_parent() -> None:
+    """End with the process that started this one, however that ended: an orphan would go on serving its run."""
+    # Not by sys.stdin: a thread that waits in it brings down the interpreter at its end.
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +14,6 @@ import time
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from typing import IO, Any, Final
@@ -23,9 +21,8 @@ from urllib.parse import urlsplit
 
 import auditor
 from auditor.core.config import Settings
-from auditor.core.errors import AuditorError, ResourceError, require
+from auditor.core.errors import ResourceError, require
 from auditor.core.escaping import quoted
-from auditor.ui.config import ReviewConfig
 
 #: Seconds a stopped server gets before it is killed.
 GRACE: Final = 10.0
@@ -117,10 +114,9 @@ def start_review(
         If it does not start; with what it said.
     """
     require("streamlit", "ui", "the review app")
-    token = secrets.token_urlsafe(24)
-    config = ReviewConfig(str(run.resolve()), None, reviewer, plan=tuple(sorted(plan)), token=token)
+    config = {"run": str(run.resolve()), "reviewer": reviewer, "plan": sorted(plan), "token": secrets.token_urlsafe(24)}
     process = subprocess.Popen(
-        [sys.executable, "-c", "from auditor.ui.launch import main; main()"],
+        [sys.executable, "-c", "from auditor.ui.server import serve_parent; serve_parent()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -136,7 +132,7 @@ def start_review(
     said: list[str] = []
     try:
         # Not on the command line: others can read what programs are started with.
-        process.stdin.write(json.dumps([asdict(config), port, browser]) + "\n")
+        process.stdin.write(json.dumps([config, port, browser]) + "\n")
         process.stdin.flush()
         address = _address(process.stderr, said)
         if address is not None and not _answers(address, process):
@@ -204,24 +200,3 @@ def stop(process: subprocess.Popen[Any]) -> None:
             process.wait()
     if process.stdin is not None:
         process.stdin.close()
-
-
-def main() -> None:
-    """Body of the server's process: what to serve is the first line of stdin; the end of stdin ends it."""
-    values, port, browser = json.loads(sys.stdin.readline())
-    plan, allowed = tuple(map(tuple, values.pop("plan"))), tuple(values.pop("allowed"))
-    threading.Thread(target=_follow_parent, daemon=True).start()
-    try:
-        from auditor.ui.server import serve
-
-        serve(ReviewConfig(**values, plan=plan, allowed=allowed), "127.0.0.1", port, browser)
-    except AuditorError as error:
-        sys.exit(f"Error: {error}")
-
-
-def _follow_parent() -> None:
-    """End with the process that started this one, however that ended: an orphan would go on serving its run."""
-    # Not by sys.stdin: a thread that waits in it brings down the interpreter at its end.
-    while os.read(0, 4096):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
