@@ -27,6 +27,7 @@ from auditor.data.frames import cells, column_names, take_rows, with_cells
 from auditor.data.labels import is_missing
 from auditor.data.open import DATASETS
 from auditor.data.reference import parse_reference
+from auditor.engine.files import LABEL_KEYS
 from auditor.improvement.arms import Corrections, corrections_of_patch, corrections_of_verdicts
 from auditor.improvement.improve import Improvement, improve
 from auditor.patch.create import Created, create_patch
@@ -174,7 +175,7 @@ class Audit:
                 "there is nothing to audit.", "Audit(data, ..).run(), or Audit(label=y).run(pred_probs=p)."
             )
         inputs: dict[str, Any] = {"data": self._data, **self._roles, "class_names": self._classes}
-        if self._data is None and self._run is not None and pred_probs is None:
+        if self._data is None and self._run is not None and self._run.manifest["data"]["modality"] != "probabilities":
             inputs = {"data": self._own_data()}
         elif self._data is None:
             inputs["labels"], inputs["label"] = inputs["label"], None
@@ -621,6 +622,8 @@ class Audit:
         label = parse_reference(reference, DATASETS.names()).options.get("label")
         if label is None and isinstance(self._roles["label"], str):
             label = self._roles["label"]
+        if label is None:
+            label = next((name for key in LABEL_KEYS for name in names if name.lower() == key), None)
         if label not in names:
             raise UsageError(
                 f"the frame has no column of the labels{'' if label is None else f', {label!r}'}.",

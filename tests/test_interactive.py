@@ -7,6 +7,7 @@ import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ import auditor
 from auditor import Audit
 from auditor.audit.folder import holds_verdicts
 from auditor.core.config import Settings
+from auditor.interactive import _spellings
 from auditor.review import launch
 from auditor.review.store import VerdictStore
 from tests.running import call
@@ -237,22 +239,22 @@ def test_corrected_labels_are_those_of_people(audit: Audit, form: Callable[[pd.D
 
 
 @pytest.mark.parametrize(
-    ("labels", "column"),
+    ("labels", "names", "expected"),
     [
-        ([0] * 60 + [1] * 60, lambda v: v),
-        ([5] * 60 + [7] * 60, lambda v: v),
-        (["cat"] * 60 + ["dog"] * 60, pd.Categorical),
-        ([False] * 60 + [True] * 60, lambda v: v),
+        ([0, 1, 1], ("cat", "dog", "cow"), {"cat": 0, "dog": 1, "cow": 2}),
+        ([5, 7, 7], ("5", "7", "9"), {"5": 5, "7": 7, "9": 9}),
+        (["cat", "dog", "dog"], ("cat", "dog", "cow"), {"cat": "cat", "cow": "cow"}),
+        ([False, True, True], ("False", "True"), {"False": False, "True": True}),
+        ([0.0, 1.0, 1.0], ("0", "1", "2"), {"0": 0.0, "2": 2.0}),
     ],
-    ids=["0 and 1", "other numbers", "categories", "booleans"],
+    ids=["positions", "numbers", "texts", "booleans", "floats"],
 )
-def test_corrected_labels_keep_their_type(labels: list[Any], column: Any, settings: Settings) -> None:
-    frame = FRAME.assign(kind=column([*labels[:3], labels[-1], *labels[4:]]))
-    audit = Audit(frame, label="kind", settings=settings).run(pred_probs=P, quality=False, progress=False)
-    judge(audit, {"3": "suggested"})
-    corrected = audit.corrected(frame)["kind"]
-    assert corrected.dtype == frame["kind"].dtype
-    assert corrected.iloc[3] == labels[0]
+def test_a_class_is_written_as_the_frame_writes_it(labels: list[Any], names: Any, expected: dict[str, Any]) -> None:
+    items = pd.DataFrame({"given": [names[0], names[1], names[1]]})
+    spelled = _spellings([*labels, None], np.array([0, 1, 2, -1]), SimpleNamespace(items=items, class_names=names))
+    for name, value in expected.items():
+        assert spelled(name) == value
+        assert type(spelled(name)) is type(value)
 
 
 def test_the_patch_is_that_of_the_command(audit: Audit, tmp_path: Path) -> None:

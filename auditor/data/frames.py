@@ -94,6 +94,10 @@ def _replaced(frame: Any, name: str, values: list[Any]) -> Any:
 
         at = column_names(frame).index(name)
         old = frame.iloc[:, at]
+        if isinstance(old.dtype, pd.CategoricalDtype):
+            strange = [value for value in values if not pd.isna(value) and value not in old.dtype.categories]
+            if strange:
+                raise ValueError(f"{strange[0]!r} is none of its categories")
         made = frame.copy()
         made.isetitem(at, pd.Series(values, index=frame.index, name=old.name, dtype=old.dtype))
         return made

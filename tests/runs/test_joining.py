@@ -109,18 +109,10 @@ def test_rows_without_a_label_have_no_result(tmp_path: Path) -> None:
 
 def test_splits_have_a_frame_each_or_a_column(tmp_path: Path) -> None:
     parts = {"train": FRAME[:40], "test": FRAME[40:]}
-    run = auditor.find_errors(
-        parts,
-        text="text",
-        label="animal",
-        split="train",
-        model="tfidf",
-        workers=1,
-        quality=False,
-        out=tmp_path / "run",
-        progress=False,
-    )
-    assert run.join(parts["train"], split="train")["is_label_issue"].iloc[4]
+    more = pd.concat([FRAME[40:], FRAME[:4]])  # both classes
+    run = audited(tmp_path / "run", {**parts, "test": more}, np.r_[P, P[:4]], text="text", label="animal", audit="all")
+    assert np.flatnonzero(run.join(parts["train"], split="train")["is_label_issue"]).tolist() == [4]
+    assert not run.join(more, split="test")["is_label_issue"].any()
     with pytest.raises(auditor.UsageError, match="split='train'"):
         run.join(parts["train"])
     with pytest.raises(auditor.UnknownNameError, match="validation"):
