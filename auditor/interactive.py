@@ -275,7 +275,7 @@ class Audit:
             If the check could not look at this data.
         """
         table = self.result.get_issues(kind)
-        return table.set_axis(self._index.take(table.index))
+        return table.set_axis(self._index.take(table.index.to_numpy()))
 
     def show(self, n: int = 10) -> Any:
         """The `n` most suspicious labels with their pictures, texts or rows, for a notebook and for a terminal.

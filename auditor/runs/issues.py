@@ -90,10 +90,9 @@ def summary_table(run: Run) -> pd.DataFrame:
         count = pd.NA if check["status"] == "not applicable" else check["n_items"]
         rows.append({"kind": check["name"], **{k: check[k] for k in ("code", "severity", "status")}, "count": count})
         rows[-1]["reason"] = check["reason"]
-    table = pd.DataFrame(rows).astype({"count": "Int64"})
-    for name in ("estimate", "low", "high"):
-        table.insert(table.columns.get_loc("reason"), name, np.nan)
-    return table
+    columns = ["kind", "code", "severity", "status", "count", "estimate", "low", "high", "reason"]
+    table = pd.DataFrame(rows).reindex(columns=columns)
+    return table.astype({"count": "Int64", "estimate": float, "low": float, "high": float})
 
 
 def _checks(run: Run) -> list[dict[str, Any]]:
