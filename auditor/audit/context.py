@@ -63,14 +63,19 @@ class Context:
 
     def training_data(self, usable: np.ndarray) -> TrainingData:
         """Features and labels of the usable items, in ascending order of their rows."""
-        dataset, labels, n_classes = self.dataset, self.dataset.labels[usable], len(self.dataset.class_names)
-        if isinstance(dataset, ImageDataset):
-            images = load_npy(self.folder / IMAGES, mmap=True)
-            features = images if len(usable) == len(images) else np.asarray(images[usable])
-            return TrainingData("image", features, labels, n_classes)
-        if isinstance(dataset, TextDataset):
-            texts = dataset.texts
-            return TrainingData("text", [texts[i] for i in usable], labels, n_classes)
-        if isinstance(dataset, TableDataset):
-            return TrainingData("table", dataset.frame.iloc[usable].reset_index(drop=True), labels, n_classes)
-        raise TypeError(f"no training data can be made from a {dataset.modality} data set")
+        images = load_npy(self.folder / IMAGES, mmap=True) if isinstance(self.dataset, ImageDataset) else None
+        return training_data(self.dataset, usable, images)
+
+
+def training_data(dataset: Dataset, rows: np.ndarray, images: np.ndarray | None = None) -> TrainingData:
+    """Features and labels of `rows`, ascending; of an image data set with its decoded `images`, uint8 (n, H, W, 3)."""
+    labels, n_classes = dataset.labels[rows], len(dataset.class_names)
+    if images is not None:
+        features = images if len(rows) == len(images) else np.asarray(images[rows])
+        return TrainingData("image", features, labels, n_classes)
+    if isinstance(dataset, TextDataset):
+        texts = dataset.texts
+        return TrainingData("text", [texts[i] for i in rows], labels, n_classes)
+    if isinstance(dataset, TableDataset):
+        return TrainingData("table", dataset.frame.iloc[rows].reset_index(drop=True), labels, n_classes)
+    raise TypeError(f"no training data can be made from a {dataset.modality} data set")

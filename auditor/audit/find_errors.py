@@ -40,7 +40,7 @@ from auditor.runs.run import Run, write_manifest
 from auditor.runs.stages import Stages
 from auditor.train.choose_embedding import GIVEN, Embedding, choose_embedding
 from auditor.train.cluster import Cluster
-from auditor.train.own import name_and_trainer
+from auditor.train.own import name_and_trainer, settled
 
 
 def find_errors(
@@ -97,9 +97,10 @@ def find_errors(
         Class names, in the column order of `pred_probs`; whole-number labels are positions in them. Default: the
         columns of `pred_probs`, where these have names.
     trainer : optional
-        Your own model instead of a named one; ``model`` takes it too. A classifier with ``fit`` and ``predict_proba``,
-        a function of ``X_train, y_train, X_test`` that gives probabilities (see `auditor.train.own.OwnModel` for what
-        they are given), or a `Trainer`.
+        Your own model instead of a named one; ``model`` takes it too. A classifier with ``fit`` and ``predict_proba``
+        or a function of ``X_train, y_train, X_test`` that gives probabilities (`auditor.train.own.OwnModel` says what
+        they are given); a torch module that gives logits (`auditor.train.own_module.OwnModule`), trained for as long as
+        ``budget`` says; or a `Trainer`.
     embeddings : str or array (n, d), optional
         For detectors and checks that compare neighbours: ``"auto"``, ``"none"``, ``"log-probabilities"``, the name of
         an encoder, or your own, a row for each item (or each audited one) in their order. By default those that the
@@ -156,6 +157,7 @@ def find_errors(
     with shown(progress) as receiver:
         receiver.stage("data", str(data) if isinstance(data, str | Path) else "")
         dataset, supplied = _open(data, pred_probs, labels, class_names, asked.audit, settings, **roles)
+        own = settled(own, asked.budget, asked.device, dataset.tensor)
         embedding = check_call(dataset, asked, own, supplied is not None, workers, vectors)
         folder = Path(out) if out is not None else default_folder(dataset, asked, settings, own, supplied)
         with taken(folder, dataset, asked, fresh) as notes:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from auditor.audit.config import AuditConfig
+from auditor.audit.context import training_data
 from auditor.audit.plan import plan_audit, training_size, wanted_rows
-from auditor.core.errors import UsageError, require
+from auditor.core.errors import UnreadableError, UsageError, require
 from auditor.data.base import Dataset
+from auditor.data.kinds import ImageDataset
 from auditor.detect.findings import DEFAULT
 from auditor.detect.registry import DETECTORS
 from auditor.engine.rules import RULES
-from auditor.train.base import Trainer
+from auditor.train.base import Trainer, TrainingData
 from auditor.train.choose import choose_trainer
 from auditor.train.choose_embedding import Embedding, choose_embedding, own_embedding
 from auditor.train.estimator import refuse_kind
 from auditor.train.folds import merge_groups
+
+#: Images that are decoded to see whether the caller's model can read them.
+SAMPLE_IMAGES = 5
 
 
 def check_call(
@@ -71,6 +77,8 @@ def check_call(
         plan_audit(dataset, groups, bad, config, getattr(trainer, "seeds", 1))
         if trainer is not None:
             refuse_kind(trainer.name, getattr(trainer, "kind", None), kind)
+            if hasattr(trainer, "check") and (sample := _sample(dataset)) is not None:
+                trainer.check(sample)
         if trainer is None and (kind == "table" or config.model != "auto"):
             n_items = training_size(dataset, bad, config)
             trainer, _ = choose_trainer(config.model, config.budget, kind, n_items, device=config.device)
@@ -79,6 +87,21 @@ def check_call(
     if supplied or trainer is not None:
         check_evidence(config.rule, trainer, embedding)
     return own
+
+
+def _sample(dataset: Dataset) -> TrainingData | None:
+    """What tells whether a model can read the data: some images, if they have one size; the other kinds as a whole."""
+    if not isinstance(dataset, ImageDataset):
+        return training_data(dataset, np.arange(len(dataset)))
+    spread = np.unique(np.linspace(0, len(dataset) - 1, SAMPLE_IMAGES).astype(np.int64))
+    rows, images = list[int](), list[np.ndarray]()
+    for row in spread.tolist():
+        with suppress(UnreadableError):
+            images.append(np.asarray(dataset.item(row)))
+            rows.append(row)
+    if len({image.shape for image in images}) != 1:
+        return None
+    return TrainingData("image", np.stack(images), dataset.labels[rows], len(dataset.class_names))
 
 
 def check_evidence(rule: str, trainer: Trainer | None, embedding: Embedding) -> None:

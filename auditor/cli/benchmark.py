@@ -67,7 +67,7 @@ def benchmark(
 
     # Options named like a parameter of the work are that parameter.
     asked = {name: value for name, value in context.params.items() if name in signature(run_benchmark).parameters}
-    reference = None if dataset is None else data_named(dataset, roles)
+    reference = data_named(dataset, roles)
     asked |= {"reference": reference, "class_names": parse_class_names(class_names), "command": command_line()}
     with shown(not quiet) as progress:
         done = run_benchmark(settings_for(data_dir), progress, **asked)

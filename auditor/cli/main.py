@@ -51,7 +51,7 @@ COMMANDS: Registry[Any] = Registry(
     "auditor.commands",
 )
 #: Commands whose DATASET may be followed by options that name its columns.
-TAKE_ROLES = ("find-errors", "quality", "check", "patch", "benchmark")
+TAKE_ROLES = ("find-errors", "quality", "check", "patch", "benchmark", "improve", "prune", "search")
 #: Exit code of an interrupted command (128 + SIGINT), and of a fault of the program (EX_SOFTWARE).
 INTERRUPTED, CRASHED = 130, 70
 

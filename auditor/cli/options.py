@@ -7,9 +7,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from typer import Argument, Option
+
+Result = TypeVar("Result")
 
 RunName = Annotated[str, Argument(metavar="RUN", help="Run folder, or its name in the runs folder.")]
 Store = Annotated[str | None, Option(help="Verdict store: a file or postgresql://..; default: in the run folder.")]
@@ -48,13 +50,13 @@ Index = Annotated[Path | None, Option(help="index.json: what each row is called;
 Top = Annotated[int, Option(min=0, help="Suspects to show.")]
 
 
-def takes_roles(command: Callable[..., None]) -> Callable[..., None]:
+def takes_roles(command: Callable[..., Result]) -> Callable[..., Result]:
     """In the place of its parameter ``roles``, give a command the options that name the columns of a data set."""
 
     @functools.wraps(command)
-    def with_options(*arguments: Any, **options: Any) -> None:
+    def with_options(*arguments: Any, **options: Any) -> Result:
         roles = {name: options.pop(name) for name in _ROLES}
-        command(*arguments, **options, roles=roles)
+        return command(*arguments, **options, roles=roles)
 
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(command, eval_str=True).parameters.values():

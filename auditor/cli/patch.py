@@ -239,9 +239,8 @@ def convert(
 
     refuse_existing(out, overwrite)
     options, settings = Options(k=k, index=index, column=column, strip=strip), settings_for(data_dir, offline)
-    if data is not None:
-        data = data_named(data, roles)
-    done = work(source, out, settings, read_as=read_as, write_as=write_as, reference=data, options=options)
+    reference = data_named(data, roles)
+    done = work(source, out, settings, read_as=read_as, write_as=write_as, reference=reference, options=options)
     n = len(done.patch.records)
     lines = [
         f"{n:,} records: {done.source} -> {done.target}, written to {out}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import UsageError
@@ -23,11 +23,25 @@ def settings_for(data_dir: Path | None, offline: bool = False) -> Settings:
     return load_settings({"data_dir": data_dir, "offline": True if offline else None})
 
 
-def data_named(data: str, roles: Roles) -> str:
-    """The reference of a DATASET argument, with the columns that options name. Errors as `open_dataset`."""
+@overload
+def data_named(data: str, roles: Roles) -> str: ...
+@overload
+def data_named(data: str | None, roles: Roles) -> str | None: ...
+def data_named(data: str | None, roles: Roles) -> str | None:
+    """The reference of a DATASET argument, with the columns that options name; None where none is given.
+
+    Raises
+    ------
+    UsageError
+        If columns are named and no data set. Else as `open_dataset`.
+    """
     from auditor.data.open import with_options
 
-    return with_options(data, dict(roles))
+    if data is not None:
+        return with_options(data, dict(roles))
+    if named := [role for role, column in roles.items() if column is not None]:
+        raise UsageError(f"--{named[0]} names a column of a data set, and none is given.", "Name the data set, too.")
+    return None
 
 
 def run_named(run: str) -> Run:

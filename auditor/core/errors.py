@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import pickle
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -94,14 +95,31 @@ class AuditorError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Worker processes hand errors back pickled; the default would call cls(message) and lose `way_out`.
-        return (_rebuild, (type(self), self.what, self.way_out, dict(self.__dict__)))
+        return (_rebuild, (type(self), self.what, self.way_out, dict(self.__dict__), _portable(self.__cause__)))
 
 
-def _rebuild(cls: type[AuditorError], what: str, way_out: str | None, state: dict[str, object]) -> AuditorError:
+def _rebuild(
+    cls: type[AuditorError],
+    what: str,
+    way_out: str | None,
+    state: dict[str, object],
+    cause: BaseException | None = None,
+) -> AuditorError:
     error = cls.__new__(cls)
     AuditorError.__init__(error, what, way_out)
     error.__dict__.update(state)
+    if cause is not None:
+        error.__cause__ = cause
     return error
+
+
+def _portable(cause: BaseException | None) -> BaseException | None:
+    """The cause of an error where another process can have it, too."""
+    try:
+        pickle.loads(pickle.dumps(cause))
+    except Exception:  # noqa: BLE001  a foreign error may hold anything; its message stands in that of the error
+        return None
+    return cause
 
 
 class UsageError(AuditorError):

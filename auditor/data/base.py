@@ -87,6 +87,9 @@ class Dataset(ABC):
     items : ItemTable
     notes : list of str
         Things the adapter did that the user should know (values clipped, rows skipped).
+    tensor : tensor (n, ...) or None
+        The items as the caller holds them, where that is a torch tensor; for torch modules, which read them so. No part
+        of what is stored or hashed.
     """
 
     name: str
@@ -94,6 +97,7 @@ class Dataset(ABC):
     class_names: tuple[str, ...]
     items: ItemTable
     notes: list[str] = field(default_factory=list)
+    tensor: Any = field(default=None, repr=False, kw_only=True)
 
     modality: ClassVar[Modality]
 
@@ -128,6 +132,7 @@ class Dataset(ABC):
         part.__dict__.pop("fingerprint", None)
         part.items = self.items.take(positions)
         part.notes = list(self.notes)
+        part.tensor = None if self.tensor is None else self.tensor[positions]
         if "content_hashes" in self.__dict__:
             part.__dict__["content_hashes"] = self.content_hashes[positions]
         part._restrict(positions)

@@ -136,7 +136,35 @@ def open_held(data: Any, options: Mapping[str, Any]) -> Dataset:
     table = _Columns(parts, texts.get("root"))
     label = choose_roles(table, texts, f"the {what}").label
     reference = Reference(HELD + what, "", {**asked, "label": label})  # a patch says which column it is about
-    return build_dataset(table, texts, str(name), str(reference), f"the {what}")
+    dataset = build_dataset(table, texts, str(name), str(reference), f"the {what}")
+    dataset.tensor = _tensor(splits, dataset)
+    return dataset
+
+
+def _tensor(splits: Mapping[str, Any], dataset: Dataset) -> Any:
+    """X, row for row as the items are, where it is a torch tensor in every split; else None."""
+    parts = {split: _contents(value) for split, value in splits.items()}
+    if not all(of(part, "torch", "Tensor") for part in parts.values()):
+        return None
+    if len({part.shape[1:] for part in parts.values()}) > 1 or not parts.keys() >= set(dataset.items.splits):
+        return None
+    first, items = next(iter(parts.values())).detach(), dataset.items
+    if len(parts) == 1 and np.array_equal(items.index, np.arange(len(first))):
+        return first
+    rows = first.new_empty((len(dataset), *first.shape[1:]))
+    for split, part in parts.items():
+        here = items.splits == split
+        rows[here] = part.detach()[items.index[here]]
+    return rows
+
+
+def _contents(data: Any) -> Any:
+    """X of one split."""
+    if of(data, "torch.utils.data", "TensorDataset"):
+        return data.tensors[0]
+    if isinstance(data, Pair):
+        return data.X
+    return data[0] if _is_pair(data) else data
 
 
 def _splits(data: Any) -> dict[str, Any]:

@@ -46,7 +46,7 @@ from auditor.runs.run import Run, open_run
 from auditor.runs.stages import Stages
 from auditor.train.base import Trainer
 from auditor.train.folds import merge_groups
-from auditor.train.own import name_and_trainer
+from auditor.train.own import name_and_trainer, settled
 
 SCHEMA: Final = "auditor.improvement/1"
 
@@ -211,6 +211,7 @@ def improve(
         document = _facts(run, held, corrections, seeds, config.folds)
         if len(held) >= FEWEST:
             dataset = _same_data(run, data, settings)
+            own = settled(own, config.budget, config.device, dataset.tensor)
             context = Context(dataset, config, run.path, Stages(run.path), receiver, own, workers)
             decode(context)
             chosen = choose_model(context, ~usable).value

@@ -1,4 +1,4 @@
-"""Images as one tensor on the device; augmentation as a single gather per batch."""
+"""Images, or rows of numbers, as one tensor on the device; augmentation as a single gather per batch."""
 
 from __future__ import annotations
 
@@ -96,6 +96,39 @@ class ImageTensor:
         right = _reflected(self.width, shift[:, 1:])
         right = torch.where(mirrored[:, None], right.flip(1), right)
         return self._finish(self.pixels[rows[:, None, None], down[:, :, None], right[:, None, :]], size)
+
+
+class RowTensor(ImageTensor):
+    """Rows of numbers on one device, in the place of images: nothing is normalised, resized, moved or mirrored.
+
+    Parameters
+    ----------
+    rows : tensor (n, ...)
+    device : str
+    """
+
+    def __init__(self, rows: torch.Tensor, device: str) -> None:
+        self.rows = rows.to(device)
+        #: One row of as many values; bounds the rows of a forward pass as pixels do.
+        self.height, self.width = 1, max(1, rows[:1].numel())
+
+    def size_at(self, scale: float, smallest: int) -> tuple[int, int]:
+        """Height and width, whatever is asked for."""
+        return self.height, self.width
+
+    def plain(self, rows: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """The rows at `rows`."""
+        return self.rows[rows]
+
+    def shifted(self, rows: torch.Tensor, size: tuple[int, int], pixels: int) -> torch.Tensor:
+        """As `plain`."""
+        return self.rows[rows]
+
+    def augmented(
+        self, rows: torch.Tensor, size: tuple[int, int], shift: torch.Tensor, mirrored: torch.Tensor
+    ) -> torch.Tensor:
+        """As `plain`."""
+        return self.rows[rows]
 
 
 def normalised(nhwc: torch.Tensor, size: tuple[int, int], mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:

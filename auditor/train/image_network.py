@@ -170,7 +170,7 @@ class ImageNetwork:
             Describes `hooks` for the checkpoint's key; needed with them.
         """
         started = time.perf_counter()
-        _check(data, task)
+        check_task(data, task)
         if hooks is not None and method is None:
             raise UsageError("hooks without a description: a checkpoint could not be told from another's.")
         require("torch", "torch", "training an image network")
@@ -186,7 +186,7 @@ class ImageNetwork:
         key = _fit_key(ready, data, task)
         if start is not None or method is not None:
             key = hash_json([key, _weights_hash(start), method])
-        with torch_threads(ready.threads), _deterministic(task.seed):
+        with torch_threads(ready.threads), deterministic(task.seed):
             images = ImageTensor(data.features, ready.device, task.train)
             if start is None:
                 model = ready._model(data, images, task.train, task.seed)
@@ -265,7 +265,14 @@ def _weights_hash(model: nn.Module | None) -> str | None:
     return hash_json({name: hash_array(value.detach().cpu().numpy()) for name, value in model.state_dict().items()})
 
 
-def _check(data: TrainingData, task: FitTask) -> None:
+def check_task(data: TrainingData, task: FitTask) -> None:
+    """Refuse what no network can be trained on.
+
+    Raises
+    ------
+    EmptyDataError, LabelError, UsageError
+        Nothing to train on, one class only, positions that overlap or lie outside.
+    """
     n = len(data)
     for what, positions in (("train", task.train), ("predict", task.predict)):
         if len(positions) and (positions.min() < 0 or positions.max() >= n):
@@ -293,7 +300,7 @@ def _fit_key(trainer: ImageNetwork, data: TrainingData, task: FitTask) -> str:
 
 
 @contextmanager
-def _deterministic(seed: int) -> Iterator[None]:
+def deterministic(seed: int) -> Iterator[None]:
     """Seeded generators and deterministic kernels inside, the caller's state outside."""
     import torch
 

@@ -1,19 +1,25 @@
-"""The caller's own model as a trainer: a scikit-learn classifier or pipeline, or a function."""
+"""The caller's own model as a trainer: a scikit-learn classifier or pipeline, a torch module, or a function."""
 
 from __future__ import annotations
 
 import copy
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from auditor.core.errors import ProbabilityError, UsageError
-from auditor.core.hashing import hash_bytes
+from auditor.core.errors import DataError, ProbabilityError, UsageError
 from auditor.core.progress import Progress
+from auditor.data.held import of
+from auditor.data.labels import listed
 from auditor.train.base import FitTask, Trainer, TrainingData
+from auditor.train.content import content_hash
 from auditor.train.estimator import EstimatorTrainer
+from auditor.train.recipe import recipe_for
+from auditor.train.table import unreadable_columns
 
 
 @dataclass(frozen=True)
@@ -45,13 +51,11 @@ class OwnModel(EstimatorTrainer):
 
     def recipe(self) -> dict[str, Any]:
         """The model's content: its parameters, the code of functions defined in a script, its package's version."""
-        import cloudpickle
-
         return {
             "trainer": "own",
             "version": 1,
             "name": self.name,
-            "content": hash_bytes(cloudpickle.dumps(self.model)),
+            "content": content_hash(self.model),
             "package": _package(self.model),
         }
 
@@ -63,8 +67,9 @@ class OwnModel(EstimatorTrainer):
         train, labels, test = _rows(data, task.train), data.labels[task.train], _rows(data, task.predict)
         if _is_classifier(self.model):
             weights = {} if task.weights is None else {str(weight_parameter(self.model)): task.weights}
-            fitted = _seeded(self.model, task.seed).fit(_flat(train), labels, **weights)
-            classes, probabilities = np.asarray(fitted.classes_), fitted.predict_proba(_flat(test))
+            with _naming_columns(self.model, data):
+                fitted = _seeded(self.model, task.seed).fit(_flat(train), labels, **weights)
+                classes, probabilities = np.asarray(fitted.classes_), fitted.predict_proba(_flat(test))
         else:
             classes, probabilities = np.arange(data.n_classes), self.model(train, labels, test)
         probabilities = np.asarray(probabilities, dtype=np.float64)
@@ -103,8 +108,8 @@ def trainer_of(model: Any) -> Trainer:
 
     Parameters
     ----------
-    model : Trainer, classifier with ``fit`` and ``predict_proba``, or callable
-        See `OwnModel`.
+    model : Trainer, classifier with ``fit`` and ``predict_proba``, torch module, or callable
+        See `OwnModel` and `auditor.train.own_module.OwnModule`.
 
     Raises
     ------
@@ -113,12 +118,16 @@ def trainer_of(model: Any) -> Trainer:
     """
     if isinstance(model, Trainer):
         return model
+    if of(model, "torch.nn", "Module") and not _is_classifier(model):
+        from auditor.train.own_module import OwnModule
+
+        return OwnModule(model, recipe_for("standard", "own"))
     if isinstance(model, type) or not (_is_classifier(model) or (callable(model) and not hasattr(model, "fit"))):
         raise UsageError(
-            f"a model of the type {_type(model)} cannot be trained: it has no fit and predict_proba, and is no "
-            "function.",
+            f"a model of the type {_type(model)} cannot be trained: it has no fit and predict_proba, and is "
+            "neither a torch module nor a function.",
             "Give a classifier with both (for one without probabilities: sklearn.calibration.CalibratedClassifierCV), "
-            "or a function of X_train, y_train and X_test that gives probabilities.",
+            "a torch module, or a function of X_train, y_train and X_test that gives probabilities.",
         )
     return OwnModel(model)
 
@@ -136,6 +145,37 @@ def name_and_trainer(model: Any, trainer: Any) -> tuple[str | None, Trainer | No
             raise UsageError("model and trainer are both given; they are the same.")
         model, trainer = None, model
     return model, None if trainer is None else trainer_of(trainer)
+
+
+def settled(trainer: Trainer | None, budget: str, device: str, tensor: Any) -> Trainer | None:
+    """The caller's model as a call wants it: a torch module learns how much and where it is trained, and gets the items
+    as the caller holds them, in a tensor, if there is one. Other trainers are what they were."""
+    settle = getattr(trainer, "settled", None)
+    return trainer if settle is None else settle(budget, device, tensor)
+
+
+@contextmanager
+def _naming_columns(model: Any, data: TrainingData) -> Iterator[None]:
+    """Say of an error of a classifier what it cannot read, where the data holds something that many cannot."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        found = ["texts"] if data.kind == "text" else unreadable_columns(data.features) if data.kind == "table" else []
+        if not found or type(error).__name__ == "InvalidParameterError":
+            raise
+        steps = [type(step).__name__ for _, step in getattr(model, "steps", ())]
+        name = f"{type(model).__name__}{f' of {listed(steps)}' if steps else ''}"
+        way_out = "Put what turns them into numbers before it: make_pipeline(TfidfVectorizer(), ...)."
+        if data.kind == "table":
+            way_out = (
+                "Put what encodes or fills them before it in a pipeline (OneHotEncoder, SimpleImputer), or choose "
+                "other columns with columns=."
+            )
+        raise DataError(f"{name} cannot read {listed(found)}: {_first_line(error)}", way_out) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _type(model: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from auditor.core.errors import ConfigError, UnknownNameError
@@ -194,10 +194,16 @@ _ADAM = {
     )
     for budget, epochs in (("smoke", 1), ("quick", 3), ("standard", 10), ("gpu", 15))
 }
+#: Same budgets for a module of the caller, whose size and data nobody knows: more epochs on small sets.
+_OWN = {
+    "smoke": _ADAM["smoke"],
+    "quick": replace(_ADAM["quick"], filter_rate=3e-3, min_images=3_000),
+    "standard": replace(_ADAM["standard"], filter_rate=3e-3, min_images=10_000),
+}
 
 
 def recipe_for(budget: str, network: str = "fastnet") -> Recipe:
-    """The recipe of a budget for a network.
+    """The recipe of a budget for a network; ``"own"`` for a module of the caller.
 
     Raises
     ------
@@ -205,7 +211,7 @@ def recipe_for(budget: str, network: str = "fastnet") -> Recipe:
         For an unknown budget.
     """
     base = network.partition(":")[0]
-    table = BUDGETS if base == "fastnet" else _ADAM if base == "cifake_cnn" else _SGD
+    table = {"fastnet": BUDGETS, "cifake_cnn": _ADAM, "own": _OWN}.get(base, _SGD)
     if budget not in table:
         raise UnknownNameError("budget", budget, list(table))
     return table[budget]

@@ -11,6 +11,7 @@ from pandas.api import types
 
 from auditor.core.errors import DataError
 from auditor.core.progress import Progress
+from auditor.data.labels import listed
 from auditor.train.base import FitTask, TrainingData
 from auditor.train.estimator import EstimatorTrainer
 
@@ -110,6 +111,15 @@ def prepare_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             "Give at least one numeric or categorical column besides the label.",
         )
     return pd.DataFrame(features).reset_index(drop=True), notes
+
+
+def unreadable_columns(table: pd.DataFrame) -> list[str]:
+    """What of a table a model of plain numbers cannot read, as ``"categories in 'kind'"``."""
+    columns = [(repr(str(name)), table.iloc[:, k]) for k, name in enumerate(table.columns)]
+    categories = [name for name, values in columns if not types.is_numeric_dtype(values.dtype)]
+    missing = [name for name, values in columns if values.hasnans]
+    kinds = {"categories": categories, "missing values": missing}
+    return [f"{kind} in {listed(names, 5)}" for kind, names in kinds.items() if names]
 
 
 def _is_row_number(values: pd.Series) -> bool:

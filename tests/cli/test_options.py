@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from auditor.audit.config import AuditConfig
 from auditor.benchmark.command import run_benchmark
 from auditor.cli.main import TAKE_ROLES, app
+from tests.cli.base_install import make_inputs
 from tests.running import call
 
 
@@ -77,13 +78,39 @@ def test_every_option_reaches_the_work() -> None:
 @pytest.mark.parametrize("option", ["--label", "--text", "--image", "--columns", "--group", "--id"])
 def test_every_command_that_takes_a_data_set_takes_its_columns(option: str) -> None:
     takers = {path for path, p in parameters() if p.param_type_name == "argument" and "DATASET" in (p.metavar or "")}
-    takers |= {path for path, p in parameters() if p.name == "data" and p.param_type_name == "option"}
-    # Image sets with a train and a test split; and a run's own data set, whose columns are known.
-    takers -= {"prune", "improve"}
+    takers |= {path for path, p in parameters() if {"--data", "--dataset"} & set(p.opts)}
+    assert {"prune", "search", "improve", "patch convert"} <= takers
     assert {path.partition(" ")[0] for path in takers} == set(TAKE_ROLES)
     helps = {path: p.help for path, p in parameters() if option in p.opts}
     assert set(helps) == takers
     assert len(set(helps.values())) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["quality", "x.csv"],
+        ["check", "x.csv", "--policy", "policy.toml"],
+        ["benchmark", "x.csv", "--verdicts", "mturk.json"],
+        ["patch", "convert", "x.csv", "x.labelpatch.jsonl", "--from", "csv", "--data", "x.csv"],
+        ["prune", "resnet20", "--data", "x.csv", "--budget-class", "smoke", "--out", "out"],
+        ["search", "nasnet", "--dataset", "x.csv", "--budget-class", "smoke", "--out", "out"],
+    ],
+    ids=" ".join,
+)
+def test_the_columns_named_are_those_of_the_data_set(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("id,text,label\n" + "".join(f"{k},text {k},{k % 2}\n" for k in range(40)))
+    make_inputs(tmp_path)
+    done = call(*command, "--label", "nope", cwd=tmp_path, check=2)
+    assert "no column 'nope'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["benchmark"], ["improve", "run"], ["patch", "convert", "x.csv", "y.csv"]], ids=lambda c: c[0]
+)
+def test_columns_without_a_data_set_are_refused(command: list[str], tmp_path: Path) -> None:
+    done = call(*command, "--label", "y", cwd=tmp_path, check=2)
+    assert "--label names a column of a data set, and none is given" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,17 @@ def test_error_survives_pickling_with_its_way_out() -> None:
     assert copy.suggestions == ("resnet18",)
 
 
+@pytest.mark.parametrize(
+    ("cause", "stays"), [(ValueError("of a library"), True), (OSError(errno.EIO, lambda: 0), False), (None, False)]
+)
+def test_error_of_a_worker_keeps_its_cause_if_that_can_be_sent(cause: BaseException | None, stays: bool) -> None:
+    original = DataError("it cannot be read")
+    original.__cause__ = cause
+    copy = pickle.loads(pickle.dumps(original))
+    assert (repr(copy.__cause__) == repr(cause)) is (stays or cause is None)
+    assert str(copy) == "it cannot be read"
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT])
 def test_storage_errors_become_exit_4(number: int, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot write"), errors.storage_errors(tmp_path / "x"):

@@ -365,3 +365,17 @@ def test_a_wide_table_is_hashed_in_parts(monkeypatch: pytest.MonkeyPatch) -> Non
     whole = open_dataset(FORMS["table"]).content_hashes
     monkeypatch.setattr(kinds, "HASHED_VALUES", 9)  # two rows at a time
     assert open_dataset(FORMS["table"]).content_hashes.tolist() == whole.tolist()
+
+
+def test_a_tensor_stays_at_hand_row_for_row() -> None:
+    floats = torch.from_numpy(RANDOM.normal(size=(N, 3, 5, 5)))
+    missing = [None if k == 4 else y for k, y in enumerate(Y)]
+    halves = {"train": (floats[:9], Y[:9]), "test": (floats[9:], Y[9:])}
+    forms = {"pair": ((floats, missing), np.arange(N) != 4), "splits": (halves, np.arange(N) >= 0)}
+    forms["set"] = (TensorDataset(floats, CODES), np.arange(N) >= 0)
+    for name, (form, rows) in forms.items():
+        data = open_dataset(form)
+        assert torch.equal(data.tensor, floats[rows]), name
+        assert torch.equal(data.subset(np.array([7, 2])).tensor, floats[rows][[7, 2]])
+    assert open_dataset(forms["set"][0]).tensor.data_ptr() == floats.data_ptr(), "not copied"
+    assert [open_dataset(form).tensor for form in (FRAME, (NUMBERS, Y), (PIXELS, Y))] == [None] * 3

@@ -21,7 +21,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
 import auditor
-from auditor.core.errors import ProbabilityError, UsageError
+from auditor.core.errors import DataError, ProbabilityError, UsageError
 from auditor.train.base import TrainingData
 from auditor.train.own import OwnModel, trainer_of, weight_parameter
 
@@ -102,7 +102,7 @@ def test_other_parameters_and_other_code_are_other_recipes() -> None:
         (LogisticRegression, "an object of it is wanted"),
         (LinearSVC(), "CalibratedClassifierCV"),
         (TfidfVectorizer(), "no fit and predict_proba"),
-        (np.zeros(3), "no function"),
+        (np.zeros(3), "nor a function"),
     ],
     ids=["class", "no probabilities", "transformer", "array"],
 )
@@ -110,6 +110,62 @@ def test_what_cannot_be_trained_is_refused(model: Any, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         trainer_of(model)
     assert message in f"{caught.value.what} {caught.value.way_out}"
+
+
+def gaps() -> TrainingData:
+    data = table()
+    frame = data.features.assign(x=data.features["x"].where(np.arange(200) != 3), y=1.0)
+    return TrainingData("table", frame.drop(columns="kind"), data.labels, 3)
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "message", "way_out"),
+    [
+        (
+            LogisticRegression(),
+            table(),
+            "LogisticRegression cannot read categories in 'kind': could not conv",
+            "columns=",
+        ),
+        (
+            make_pipeline(StandardScaler(), GaussianNB()),
+            gaps(),
+            "Pipeline of .*GaussianNB .* missing values in 'x': Input",
+            "SimpleImputer",
+        ),
+        (KNeighborsClassifier(), texts(), "KNeighborsClassifier cannot read texts: ", "TfidfVectorizer"),
+    ],
+    ids=["categories", "missing values", "texts"],
+)
+def test_what_a_classifier_cannot_read_is_named(model: Any, data: TrainingData, message: str, way_out: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        fit(OwnModel(model), data, np.arange(60), np.arange(60, 90))
+    assert way_out in str(caught.value.way_out)
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [
+        (LogisticRegression(C=-1.0), table()),
+        (
+            make_pipeline(StandardScaler(), LogisticRegression(C=-1.0)),
+            TrainingData("table", table().features[["x"]], table().labels, 3),
+        ),
+        (lambda train, labels, test: float("x"), table()),
+    ],
+    ids=["parameter", "parameter of a step", "function"],
+)
+def test_other_errors_of_a_model_stay_its_own(model: Any, data: TrainingData) -> None:
+    with pytest.raises(ValueError, match=r"'C'|convert"):
+        fit(OwnModel(model), data, np.arange(60), np.arange(60, 90))
+
+
+def test_in_a_worker_too_the_columns_are_named_and_the_error_is_chained(tmp_path: Path) -> None:
+    rows = table().features.assign(label=table().labels)
+    with pytest.raises(DataError, match="categories in 'kind'") as caught:
+        auditor.find_errors(rows, model=LogisticRegression(), out=tmp_path / "run", folds=2, workers=2)
+    assert isinstance(caught.value.__cause__, ValueError)
 
 
 @pytest.mark.parametrize("answer", [np.zeros((3, 3)), np.full((50, 3), np.nan), np.full((50, 3), -1.0), np.zeros(50)])

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from auditor.cli.options import BudgetClass, Device, PaperData
+from auditor.cli.options import NO_ROLES, BudgetClass, Device, PaperData, Roles, takes_roles
 from auditor.lab.experiment.command import Prepared, experiment_command
 
 
 @experiment_command
+@takes_roles
 def prune(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Network, e.g. resnet20 or vgg16_bn:w0.25.")],
     method: Annotated[
@@ -29,12 +30,14 @@ def prune(
     ] = None,
     mass: Annotated[list[float] | None, typer.Option(help="FTWT: r, the share of activation mass to keep.")] = None,
     data: PaperData = "cifar10",
+    roles: Roles = NO_ROLES,
     budget: BudgetClass = "cpu",
     seeds: Annotated[int, typer.Option(help="Networks of each kind.")] = 3,
     alone: Annotated[bool, typer.Option("--alone", help="Without the baselines or controls.")] = False,
     device: Device = "auto",
 ) -> Prepared:
     """Prune a network, beside every baseline at the same budget, with seeds and intervals."""
+    from auditor.cli.values import data_named
     from auditor.lab.prune.experiment import PruneExperiment, PruneOptions
     from auditor.lab.prune.report import FIGURE, SUMMARY
 
@@ -45,7 +48,7 @@ def prune(
         tuple(flops or ()),
         tuple(mass or ()),
         alone,
-        data=data,
+        data=data_named(data, roles),
         budget=budget,  # type: ignore[arg-type]
         seeds=seeds,
         device=device,

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from auditor.cli.options import BudgetClass, Device, PaperData
+from auditor.cli.options import NO_ROLES, BudgetClass, Device, PaperData, Roles, takes_roles
 from auditor.lab.experiment.command import Prepared, experiment_command
 
 
 @experiment_command
+@takes_roles
 def search(
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="nasnet, proxyless or eas.")],
     budget: BudgetClass = "cpu",
@@ -21,9 +22,11 @@ def search(
     space: Annotated[str | None, typer.Option(help="proxyless: tree (default) or mbconv.")] = None,
     kind: Annotated[str | None, typer.Option(help="proxyless: two, full or reinforce.")] = None,
     dataset: PaperData = "cifar10",
+    roles: Roles = NO_ROLES,
     device: Device = "auto",
 ) -> Prepared:
     """Search an architecture, beside random ones at equal cost; then train and test what both found."""
+    from auditor.cli.values import data_named
     from auditor.lab.search.experiment import SearchExperiment
     from auditor.lab.search.report import SUMMARY
     from auditor.lab.search.systems import SearchOptions
@@ -36,7 +39,7 @@ def search(
         family=family,
         space=space,
         kind=kind,
-        data=dataset,
+        data=data_named(dataset, roles),
         device=device,
     )
 
