@@ -33,7 +33,8 @@ def _data_dir() -> Path:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """``--dist loadfile``, with all tests of the Ray cluster on one worker, and all of the browser."""
+    """``--dist loadfile``, with all tests of the Ray cluster on one worker, all of the browser, and all that train the
+    sets of the detection benchmark."""
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
@@ -41,8 +42,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            if file.startswith("tests/browser/"):
-                return "browser"
+            for room in ("tests/browser/", "tests/lab/detectors/"):
+                if file.startswith(room):
+                    return room
             return "ray" if file in ("tests/engine/test_ray_executor.py", "tests/train/test_cluster.py") else file
 
     config.option.loadscopereorder = False  # it would put the files of few tests last: the long ones

@@ -21,10 +21,10 @@ from benchmarks.corrected_benchmark_equal_models import declared, equal_models
 
 @pytest.mark.parametrize(("models", "seeds"), [(2, 1), (6, 1), (4, 3)])
 def test_equal_models_are_rarely_told_apart(models: int, seeds: int) -> None:
-    """At most 5 %, here over 200 simulations (1,000 in benchmarks/corrected_benchmark_equal_models.py)."""
+    """At most 5 %, here over 80 simulations (1,000 in benchmarks/corrected_benchmark_equal_models.py)."""
     rng = np.random.default_rng(models)
-    hits = sum(declared(equal_models(rng, models, 500, 60, 0.7, seeds), 60) > 0 for _ in range(200))
-    assert hits <= 200 * 0.05 + 3 * np.sqrt(200 * 0.05 * 0.95)
+    hits = sum(declared(equal_models(rng, models, 500, 60, 0.7, seeds), 60) > 0 for _ in range(80))
+    assert hits <= 80 * 0.05 + 3 * np.sqrt(80 * 0.05 * 0.95)
 
 
 @pytest.mark.slow

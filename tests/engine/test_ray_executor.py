@@ -18,8 +18,6 @@ from tests.parity.problems import make_problem
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
 
-ray = pytest.importorskip("ray")
-
 
 @pytest.fixture(scope="module")
 def executor(ray_cluster: RayCluster):
@@ -39,6 +37,8 @@ def test_array_equals_local(executor) -> None:
 
 
 def test_errors_come_back(executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a job that ends while it is being cancelled aborts the process")
 
@@ -60,6 +60,8 @@ class SlowSource(NpySource):
 
 
 def test_node_killed_in_the_middle(ray_cluster: RayCluster, executor, tmp_path: Path) -> None:
+    import ray
+
     problem = make_problem(9, 1200, 12, "float32")
     np.save(tmp_path / "p.npy", problem.probabilities)
     expected = everything(api.analyze(problem.probabilities, problem.labels))

@@ -130,7 +130,7 @@ Covered = Callable[[Path, int, int, int], tuple[float, float, int]]
 
 
 @pytest.mark.parametrize(
-    ("replays", "verdicts", "n"), [(10, 250, 800), pytest.param(300, 300, 1500, marks=pytest.mark.slow)]
+    ("replays", "verdicts", "n"), [(6, 250, 800), pytest.param(300, 300, 1500, marks=pytest.mark.slow)]
 )
 def test_estimates_stay_valid_while_the_order_learns(tmp_path: Path, replays: int, verdicts: int, n: int) -> None:
     coverage, bias, learned = _coverage(tmp_path, replays, verdicts, n)

@@ -215,9 +215,10 @@ def test_expected_width_is_what_comes(case: Case, simulate) -> None:
     assert said.budget_needed is not None
 
 
+@pytest.mark.parametrize("replays", [60, pytest.param(300, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("draws", [100, 300])
-def test_the_interval_covers(case: Case, simulate, draws: int) -> None:
-    truth, inside, replays = int(case.wrong.sum()), 0, 150
+def test_the_interval_covers(case: Case, simulate, draws: int, replays: int) -> None:
+    truth, inside = int(case.wrong.sum()), 0
     for seed in range(replays):
         total = estimate(simulate(draws, seed)).strict
         assert total is not None

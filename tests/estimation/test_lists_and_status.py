@@ -96,9 +96,10 @@ def test_a_stream_in_strata_is_refused_for_lists(case: Case, opened: Opened) -> 
     assert not review_status(state).remaining.exact
 
 
-def test_the_stop_rule_bounds_what_remains_at_every_look(case: Case, simulate) -> None:
+@pytest.mark.parametrize("replays", [20, pytest.param(100, marks=pytest.mark.slow)])
+def test_the_stop_rule_bounds_what_remains_at_every_look(case: Case, simulate, replays: int) -> None:
     flagged = case.run.scores["flagged"].to_numpy()
-    missed, replays = 0, 60
+    missed = 0
     for seed in range(replays):
         outside = False
         for draws in (50, 100, 200, 400, 800):

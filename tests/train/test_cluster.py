@@ -23,8 +23,6 @@ from tests.conftest import RayCluster
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
 
-ray = pytest.importorskip("ray")
-
 
 @pytest.fixture(scope="module")
 def executor(ray_cluster: RayCluster) -> Any:
