@@ -70,7 +70,7 @@ def calls(run: str, item: str, folder: Path) -> dict[str, tuple[list[str], str |
         "sample": ([run, "--budget", "20"], "review"),
         "estimate": ([run], "review"),
         "status": ([run], "review"),
-        "improve": ([run], "review"),
+        "improve": ([run], None),
         "import-verdicts": ([run, str(folder / "mturk.json")], "review"),
         "review": ([run, "--no-browser"], "ui"),
         "explain": ([run, "--item", item], "torch"),
