@@ -35,7 +35,7 @@ def suspects_table(run: Run, top: int, settings: Settings) -> None:
 
 def summary_lines(run: Run) -> list[str]:
     """Counts, conditions, what was not auditable, and what to do next."""
-    counts, lines = run.counts, list(run.summary()[1:])
+    counts, lines = run.counts, list(run.lines()[1:])
     if counts["n_undecodable"]:
         lines.append(f"{counts['n_undecodable']:,} item(s) cannot be decoded (DQ001).")
     lines += [

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from auditor.core.config import Settings, load_settings
+from auditor.core.config import Settings
 from auditor.core.errors import AuditorError, DataError, UsageError
-from auditor.data.open import open_dataset
-from auditor.data.stored import reference_in
 from auditor.report.find_errors import SHOWN
 from auditor.runs import layout
 from auditor.runs.run import Run
@@ -65,9 +63,7 @@ def items_of(
     """
     rows = [run.row(item) for item in ids]
     try:
-        if dataset is None:
-            reference = reference_in(run.manifest["data"]["reference"], run.path)
-            dataset = open_dataset(reference, settings or load_settings())
+        dataset = run.open_data(settings) if dataset is None else dataset
     except AuditorError as error:
         return [error] * len(ids)
     items: list[Any] = []

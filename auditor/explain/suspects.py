@@ -144,5 +144,5 @@ def run_html(run: Run) -> str:
     if quality:
         foot.append(f"Data-quality checks that found something: {', '.join(quality)}.")
     return shown.html(
-        tuple(run.summary()), (*foot, f"Everything: run.findings, run.scores, or open {quoted(run.report_path)}")
+        tuple(run.lines()), (*foot, f"Everything: run.findings, run.scores, or open {quoted(run.report_path)}")
     )

@@ -297,7 +297,7 @@ class Run:
         """The findings."""
         return self.findings
 
-    def summary(self) -> tuple[str, str, str]:
+    def lines(self) -> tuple[str, str, str]:
         """What was audited, what was flagged, and how well the model did, in a line each."""
         data, counts, model = self.manifest["data"], self.counts, self.manifest["model"]
         return (
@@ -332,7 +332,7 @@ class Run:
 
     def __repr__(self) -> str:
         whole = "schema" in self.manifest  # not yet while it is made
-        return "\n  ".join([f"Run({str(self.path)!r})", *(map(printable, self.summary()) if whole else ())])
+        return "\n  ".join([f"Run({str(self.path)!r})", *(map(printable, self.lines()) if whole else ())])
 
     def _repr_html_(self) -> str:
         return str(VIEWS.load("run")(self))
