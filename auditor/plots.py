@@ -57,6 +57,7 @@ def plot_scores(run: Run, ax: Axes | None = None) -> Figure:
         labels = [f"not flagged ({np.count_nonzero(~flagged):,})", f"flagged ({np.count_nonzero(flagged):,})"]
         axes.hist([score[~flagged], score[flagged]], edges.tolist(), stacked=True, color=[BLUE, RED], label=labels)
         axes.set(yscale="log", xlabel="score (higher: more suspicious)", ylabel="audited items")
+        axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.legend()
 
     return draw_on(ax, draw, f"Scores of {_name(run.manifest['data']['name'], 40)}")
@@ -94,10 +95,11 @@ def plot_confusion(run: Run, ax: Axes | None = None) -> Figure:
 
     def draw(axes: Axes) -> None:
         from matplotlib.colors import LinearSegmentedColormap
+        from matplotlib.ticker import MaxNLocator
 
         colours = LinearSegmentedColormap.from_list("auditor", ["#ffffff", BLUE])
         image = axes.imshow(counts, cmap=colours, vmin=0, vmax=max(1, counts.max(initial=0)))
-        axes.figure.colorbar(image, ax=axes, label="flagged items")
+        axes.figure.colorbar(image, ax=axes, label="flagged items", ticks=MaxNLocator(integer=True))
         turned = max(map(len, names), default=0) > 3
         axes.set_xticks(range(len(names)), names, rotation=90 if turned else 0)
         axes.set_yticks(range(len(names)), names)

@@ -60,15 +60,15 @@ def shown(progress: Progress | bool | None = None) -> Iterator[Progress]:
 class ShownProgress:
     """Progress events as bars on a terminal and in a notebook, as sparse plain lines elsewhere."""
 
-    #: Seconds between plain lines of one task.
-    EVERY = 15.0
+    #: Seconds until the first plain line of a task, and between two of them.
+    FIRST, EVERY = 3.0, 15.0
 
     def __init__(self) -> None:
         self._tasks: dict[str, Any] = {}
-        #: Task -> its total and unit, when it began, and when a plain line last told of it.
+        #: Task -> its total and unit, when it began, and when a plain line is due.
         self._sizes: dict[str, tuple[float, str]] = {}
         self._began: dict[str, float] = {}
-        self._told: dict[str, float] = {}
+        self._due: dict[str, float] = {}
         self._bars: Any = None
         self._notebook: _Notebook | None = None
         notebook = console().is_jupyter
@@ -107,6 +107,7 @@ class ShownProgress:
     def start(self, task: str, total: float, unit: str = "") -> None:
         self._sizes[task] = total, unit
         self._began[task] = time.monotonic()
+        self._due[task] = self._began[task] + self.FIRST
         if self._bars:
             place = self._place(task, 0)
             self._tasks[task] = self._bars.add_task(printable(task), total=total or None, place=place, note="")
@@ -120,9 +121,8 @@ class ShownProgress:
                     self._notebook.draw(sparse=True)
             return
         now = time.monotonic()
-        last = self._told.get(task, -self.EVERY if note else self._began.get(task, now))
-        if now - last >= self.EVERY:
-            self._told[task] = now
+        if now >= self._due.get(task, now):
+            self._due[task] = now + self.EVERY
             say(f"  {task}: {', '.join(filter(None, [self._place(task, done), note, self._left(task, done, now)]))}")
 
     def finish(self, task: str, note: str = "") -> None:
@@ -142,7 +142,7 @@ class ShownProgress:
     def _left(self, task: str, done: float, now: float) -> str:
         """``about 2 min left``, once a task has run long enough to tell."""
         passed, (total, _) = now - self._began.get(task, now), self._sizes.get(task, (0, ""))
-        if passed < self.EVERY or not 0 < done < total:
+        if passed < 1 or not 0 < done < total:
             return ""
         seconds = passed * (total - done) / done
         return f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"

@@ -13,14 +13,15 @@ from auditor.core.errors import AuditorError, UsageError
 from auditor.core.escaping import printable, quoted
 from auditor.data.base import Dataset, item_word
 from auditor.explain.opening import items_of
+from auditor.report.find_errors import kept_contents
 from auditor.report.pictures import excerpt, in_small
 from auditor.report.rendering import render_view
 from auditor.runs.run import Run
 
 #: Items of the view of a run, and most of any view. A picture takes at most 37 kB of a view, a text 6 kB.
 DEFAULT, MOST = 10, 100
-#: Characters of a text or a row in a view; in a terminal; and when it is pointed at.
-CUT, SHOWN, LONGEST = 160, 60, 1_000
+#: Characters of a text or a row in a view, where the rest of its excerpt is shown when it is pointed at; in a terminal.
+CUT, SHOWN = 160, 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +104,8 @@ def suspects(
     n : int
         1 to `MOST`; a run may have fewer.
     dataset : Dataset, optional
-        The items of the run, where they are open already; by default they are opened where the run found them.
+        The items of the run, where they are open already. The first that a report shows are kept in the run folder;
+        for others the data are opened where the run found them.
     settings : Settings, optional
     pictures : bool
         Whether pictures are read; texts and rows always are.
@@ -123,11 +125,14 @@ def suspects(
     contents: list[tuple[str | None, str | None]] = [(None, None)] * len(frame)
     missing = ""
     if word and (pictures or modality != "image"):
-        items = items_of(run, frame["id"].tolist(), settings, dataset)
-        failed = [item for item in items if isinstance(item, AuditorError)]
-        contents = [(None, None) if isinstance(item, AuditorError) else in_small(item, LONGEST) for item in items]
+        known, ids = kept_contents(run), frame["id"].tolist()
+        others = [item for item in ids if item not in known]
+        opened = dict(zip(others, items_of(run, others, settings, dataset), strict=True)) if others else {}
+        failed = [item for item in opened.values() if isinstance(item, AuditorError)]
+        known |= {name: in_small(item) for name, item in opened.items() if not isinstance(item, AuditorError)}
+        contents = [known.get(item, (None, None)) for item in ids]
         if failed:
-            count = f"{len(failed)} of {len(items)} {word}s" if len(failed) < len(items) else f"The {word}s themselves"
+            count = f"{len(failed)} of {len(ids)} {word}s" if len(failed) < len(ids) else f"The {word}s themselves"
             missing = f"{count} cannot be shown: {failed[0].what}"
     return Suspects(frame, tuple(contents), word, missing, int(run.counts["n_flagged"]))
 
@@ -140,7 +145,8 @@ def run_html(run: Run) -> str:
     """The view of a run: what was found, and its first suspects."""
     shown = suspects(run)
     quality = [c["name"] for c in (run.quality or {"checks": ()})["checks"] if c["status"] == "found"]
-    foot = [f"{_how_many(len(shown), shown.total)}; run.show({2 * DEFAULT}) shows more."]
+    more = f"; run.show({2 * DEFAULT}) shows more." if len(shown) < shown.total else ""
+    foot = [f"{_how_many(len(shown), shown.total)}{more}"]
     if quality:
         foot.append(f"Data-quality checks that found something: {', '.join(quality)}.")
     return shown.html(

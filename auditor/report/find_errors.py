@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auditor.core.files import write_text
+from auditor.core.errors import UnreadableError
+from auditor.core.files import read_sealed, write_sealed, write_text
 from auditor.data.base import Dataset, item_word
-from auditor.report.pictures import picture_of
+from auditor.report.pictures import EXCERPT, picture_of
 from auditor.report.rendering import render
+from auditor.runs import layout
 from auditor.runs.run import Run
 
 #: Suspects shown with picture or text, undecodable items, and pairs of classes.
@@ -181,6 +184,38 @@ def render_markdown(run: Run) -> str:
 
 
 def write_report(run: Run, dataset: Dataset, maps: Mapping[str, str] | None = None) -> Path:
-    """Write ``report.html`` into the run folder and return its path; `maps` as in `collect`."""
-    write_text(run.report_path, render_html(collect(run, dataset, maps)))
+    """Write ``report.html`` into the run folder and return its path; `maps` as in `collect`.
+
+    What the first suspects look like is kept for `kept_contents` too.
+    """
+    data = collect(run, dataset, maps)
+    write_text(run.report_path, render_html(data))
+    suspects = [{name: row[name] for name in ("id", "image", "text")} for row in data.suspects]
+    write_sealed(run.path / layout.SUSPECTS, {"findings": run.recorded.get(layout.FINDINGS), "suspects": suspects})
     return run.report_path
+
+
+#: A picture as a page may show it: it asks no other host, whatever was put into a run folder.
+_PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]+=*")
+
+
+def kept_contents(run: Run) -> dict[str, tuple[str | None, str | None]]:
+    """Picture (a data URI) and text or row of the first suspects as the run saw them, by id; without opening its data.
+
+    Empty where an earlier version made the run, its findings are others by now, or the file is damaged: what it holds
+    can be made from the data.
+    """
+    try:
+        kept = read_sealed(run.path / layout.SUSPECTS)
+        if kept["findings"] != run.recorded.get(layout.FINDINGS):
+            return {}
+        contents = {row["id"]: (row["image"], row["text"]) for row in kept["suspects"]}
+        sound = all(
+            isinstance(name, str)
+            and (image is None or _PICTURE.fullmatch(image))
+            and (text is None or (isinstance(text, str) and len(text) <= EXCERPT))
+            for name, (image, text) in contents.items()
+        )
+    except (UnreadableError, KeyError, TypeError):
+        return {}
+    return contents if sound else {}

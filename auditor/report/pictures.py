@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 #: Longer side of a thumbnail in pixels.
 THUMBNAIL = 96
-#: Characters of a text item shown.
-EXCERPT = 400
+#: Characters of a text or a row.
+EXCERPT = 1_000
 
 
 def fitted(image: Image, side: int) -> Image:

@@ -34,6 +34,7 @@ IMPROVEMENT: Final = "improvement"  # made by improve: the result, its report an
 IMPROVEMENT_RESULT: Final = "improvement.json"
 IMPROVEMENT_REPORT: Final = "report.md"
 WORK: Final = "work"  # derived data that can be deleted and rebuilt
+SUSPECTS: Final = WORK + "/suspects.json"  # pictures and texts of the first suspects, as the report shows them
 LOCK: Final = "run.lock"
 #: Paths in the folder that only a run writes, so that starting anew may remove them.
 WRITTEN: Final = re.compile(
@@ -57,7 +58,7 @@ WRITTEN: Final = re.compile(
         )
     )
     + rf"|{STAGES}/[\w-]+\.json|{TASKS}/results/[^/]+\.(json|npz)|{TASKS}/(checkpoints/[0-9a-f]{{16}}|shared)/.+"
-    rf"|{WORK}/(images|groups)\.npy|{WORK}/embeddings/[0-9a-f]{{32}}/.+|{WORK}/pictures/[0-9a-f]{{2}}/.+"
+    rf"|{WORK}/(images|groups)\.npy|{re.escape(SUSPECTS)}|{WORK}/embeddings/[0-9a-f]{{32}}/.+|{WORK}/pictures/[0-9a-f]{{2}}/.+"
 )
 
 #: Stable codes. A code never changes its meaning; a retired code is never used again.

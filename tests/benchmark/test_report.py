@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from auditor.benchmark.command import BenchmarkDone
 from auditor.benchmark.examples import examples
 from auditor.benchmark.folder import read_result, write_result
 from auditor.benchmark.inputs import Inputs
 from auditor.benchmark.readers.base import Prediction
-from auditor.benchmark.result import to_document
-from auditor.benchmark.run import benchmark
+from auditor.benchmark.result import PICTURES, to_document
+from auditor.benchmark.run import benchmark, count_sets
 from auditor.core.errors import ResourceError, RunError
 from auditor.report.benchmark import BenchmarkReport, render_html, render_json, render_markdown
 from auditor.report.pdf import print_pdf
@@ -53,6 +54,25 @@ def test_every_form_says_the_same(report: BenchmarkReport) -> None:
         assert model["name"] in page
     assert f"{100 * result['models'][1]['pruned_corrected']:.2f}" in text
     assert [e["row"] for e in report.examples] == [0, 5]
+
+
+def test_a_notebook_shows_ranks_and_corrected_items(opened: tuple[Inputs, list[Prediction]]) -> None:
+    inputs, predictions = opened
+    renamed = [Prediction(p.name + EVIL, p.top1, p.source) for p in predictions]
+    result = benchmark(renamed, inputs.judged, inputs.given_labels, draws=200)
+    shown = ({"id": EVIL, "given": "c0", "corrected": EVIL, "image": None, "text": "x" * 5000},)
+    done = BenchmarkDone(result, to_document(result), None, shown * 50)
+    html = done._repr_html_()
+    assert EVIL not in html
+    assert "<script" not in html
+    assert html.count('class="card"') == PICTURES
+    assert all(f">{model.rank['corrected']}<" in html for model in result.models)
+    assert result._repr_html_().count('class="card"') == 0
+    assert repr(done) == repr(result)
+    assert len(repr(result).split("\n")) <= 6
+    counted = count_sets(inputs.judged, inputs.given_labels)
+    assert "wrong labels among" in counted._repr_html_()
+    assert "0 models" in repr(counted)
 
 
 def test_an_unfinished_or_changed_folder_is_refused(report: BenchmarkReport, tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ def test_items_whose_data_has_changed_are_listed_without_content(runs: Path, tmp
     run = find_errors(tmp_path / "t.csv", out=tmp_path / "run", folds=2, budget="smoke", workers=1, quality=False)
     item = run.findings["id"].iloc[0]
     (tmp_path / "t.csv").write_text("\n".join([lines[0], *(line.replace("number", "no") for line in lines[1:])]) + "\n")
+    assert "number" in call("show", run.path).stderr  # as the run saw them
+    (run.path / "work" / "suspects.json").unlink()
     listed = call("show", run.path).stderr
     assert "texts themselves cannot be shown" in listed
     assert f" {item} " in listed

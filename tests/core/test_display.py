@@ -15,6 +15,13 @@ from auditor.core.display import ShownProgress, shown
 from auditor.core.progress import Progress, SilentProgress
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain lines from the beginning of a task."""
+    monkeypatch.setattr(ShownProgress, "FIRST", 0.0)
+
+
+@pytest.mark.usefixtures("at_once")
 def test_progress_is_plain_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with ShownProgress() as progress:
         assert isinstance(progress, Progress)
@@ -30,6 +37,7 @@ def test_progress_is_plain_lines_without_a_terminal(capsys: pytest.CaptureFixtur
     assert "\x1b" not in err
 
 
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize(
     ("total", "unit", "done", "line"),
     [
@@ -54,12 +62,12 @@ def test_long_tasks_say_how_far_they_are_and_how_long_they_take(
     monkeypatch.setattr(display.time, "monotonic", lambda: clock[0])
     with ShownProgress() as progress:
         progress.start("load images", 1000, "images")
-        for seconds, done in ((1, 10), (14, 200), (16, 250), (17, 260), (32, 500), (200, 900)):
+        for seconds, done in ((1, 10), (2.9, 30), (4, 40), (5, 60), (18, 300), (20, 500), (200, 900), (201, 1000)):
             clock[0] = 100.0 + seconds
             progress.advance("load images", done)
     assert capsys.readouterr().err.splitlines() == [
-        "  load images: images 250 of 1,000, about 48 s left",
-        "  load images: images 500 of 1,000, about 32 s left",
+        "  load images: images 40 of 1,000, about 2 min left",
+        "  load images: images 500 of 1,000, about 20 s left",
         "  load images: images 900 of 1,000, about 22 s left",
     ]
 

@@ -119,7 +119,7 @@ print(len(measures.measure_images(FileSource(PATHS), SilentProgress(), workers=2
 """
 
 
-@pytest.mark.parametrize("how", ["script", "stdin", "-c"])
+@pytest.mark.parametrize("how", ["script", "stdin", "-c", "repl"])
 @pytest.mark.parametrize("body", [FITS, MEASURES], ids=["fits", "measures"])
 def test_a_script_without_a_main_guard_runs_once(body: str, how: str, tmp_path: Path) -> None:
     from PIL import Image
@@ -127,10 +127,10 @@ def test_a_script_without_a_main_guard_runs_once(body: str, how: str, tmp_path: 
     Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "a.png")
     body = body.replace("PATHS", repr([str(tmp_path / "a.png")] * 2))
     (tmp_path / "script.py").write_text(body)
-    arguments = {"script": ["script.py"], "stdin": ["-"], "-c": ["-c", body]}[how]
+    arguments = {"script": ["script.py"], "stdin": ["-"], "-c": ["-c", body], "repl": ["-i", "-q"]}[how]
     done = subprocess.run(
         [sys.executable, *arguments],
-        input=body if how == "stdin" else None,
+        input=body if how in ("stdin", "repl") else None,
         capture_output=True,
         text=True,
         cwd=tmp_path,

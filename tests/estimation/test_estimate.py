@@ -22,6 +22,7 @@ from auditor.estimation.uniform import uniform_part
 from auditor.runs import layout
 from auditor.runs.tables import read_table
 from auditor.stats.sampling import audit_probabilities, draw_audit
+from auditor.stats.totals import interval_words, number_words
 from tests.estimation.conftest import Case, Opened, event, make_case, perfect, review
 
 
@@ -54,6 +55,14 @@ def test_a_full_audit_stream_gives_the_total(case: Case, opened: Opened) -> None
         mine = int((case.wrong & (case.run.scores["given"] == part.given)).sum())
         assert part.estimate.low <= mine <= part.estimate.high
     assert "not corrected for reviewer error" in "\n".join(estimate_lines(found))
+    html = found._repr_html_()
+    assert html.count('class="bar"') == 2
+    assert all(
+        number_words(t.total) in html and number_words(t.total) in repr(found) for t in (found.strict, found.lenient)
+    )
+    assert all(interval_words(part.estimate) in html for part in classes)
+    assert len(html) < 20_000
+    assert len(repr(found).split("\n")) == 3
 
 
 def test_only_the_judged_beginning_of_the_stream_is_used(case: Case, opened: Opened) -> None:

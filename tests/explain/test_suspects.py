@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,8 +13,12 @@ import pytest
 
 from auditor.audit.find_errors import find_errors
 from auditor.core.errors import UsageError
+from auditor.core.files import read_sealed, write_sealed
 from auditor.data.open import open_dataset
-from auditor.explain.suspects import CUT, LONGEST, suspects
+from auditor.explain.suspects import suspects
+from auditor.report.find_errors import kept_contents
+from auditor.report.pictures import EXCERPT
+from auditor.runs import layout
 from auditor.runs.run import Run, open_run
 
 HOSTILE = "<script>alert(1)</script>\x1b[2J\" onmouseover='x' http://evil.example"
@@ -75,30 +81,66 @@ def test_plain_texts_are_short(case: tuple[str, Run]) -> None:
 
 def test_a_view_has_a_bound(case: tuple[str, Run]) -> None:
     kind, run = case
-    assert len(run.show(100)._repr_html_()) < 2_500 + 2 * (6 * LONGEST if kind == "text" else 37_000)
+    assert len(run.show(100)._repr_html_()) < 2_500 + 2 * (6 * EXCERPT if kind == "text" else 37_000)
     for n in (0, 101):
         with pytest.raises(UsageError, match="cannot be shown at once"):
             run.show(n)
-    if kind == "text":
-        (_, text), _ = run.show(1).contents[0], None
-        assert len(text) == LONGEST
-        assert f"{text[: CUT - 60]}" not in repr(run.show(1))
 
 
-def test_what_cannot_be_shown_is_told(case: tuple[str, Run], tmp_path: Path) -> None:
+def test_what_the_run_saw_is_shown_without_its_data(case: tuple[str, Run], tmp_path: Path) -> None:
     kind, run = case
-    other = (KINDS[kind], pd.Series(["a", "b"] * 10))
-    same = open_dataset((KINDS[kind], pd.Series(run.items["given"])), id=run.items["id"].tolist())
-    assert suspects(run, dataset=same).missing == ""
-    gone = suspects(run, dataset=open_dataset(other))
-    assert "the" not in gone.contents
-    assert gone.contents == ((None, None), (None, None))
-    assert "no longer the one this run saw" in gone._repr_html_()
-    (run.path / "data.parquet").rename(tmp_path / "data.parquet")
+    data, kept = (tmp_path / name for name in ("data.parquet", "suspects.json"))
+    before = run._repr_html_()
+    (run.path / "data.parquet").rename(data)
     try:
-        assert "themselves cannot be shown" in open_run(run.path)._repr_html_()
+        assert open_run(run.path)._repr_html_() == before
+        (run.path / layout.SUSPECTS).rename(kept)  # as in a run of an earlier version
+        assert f"{kind}s themselves cannot be shown" in open_run(run.path)._repr_html_()
+        data.rename(run.path / "data.parquet")
+        assert open_run(run.path)._repr_html_() == before
+        same = open_dataset((KINDS[kind], pd.Series(run.items["given"])), id=run.items["id"].tolist())
+        assert suspects(run, 5, dataset=same).missing == ""
+        other = suspects(run, 5, dataset=open_dataset((KINDS[kind], pd.Series(["a", "b"] * 10))))
+        assert other.contents == ((None, None), (None, None))
+        assert "no longer the one this run saw" in other._repr_html_()
     finally:
-        (tmp_path / "data.parquet").rename(run.path / "data.parquet")
+        for path, place in ((data, "data.parquet"), (kept, layout.SUSPECTS)):
+            if path.exists():
+                path.rename(run.path / place)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return _run("image", tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda kept: kept.update(findings="sha256:other"),
+        lambda kept: kept["suspects"][0].update(image="https://evil.example/x.png"),
+        lambda kept: kept["suspects"][0].update(image="data:image/svg+xml;base64,AAAA"),
+        lambda kept: kept["suspects"][0].update(text="x" * 2000),
+        lambda kept: kept["suspects"].append(3),
+        lambda kept: kept.pop("suspects"),
+    ],
+    ids=["of other findings", "a request", "another format", "too long", "no item", "no items"],
+)
+def test_contents_that_the_run_did_not_keep_are_not_shown(
+    change: Callable[[dict[str, Any]], Any], pictures: Run, tmp_path: Path
+) -> None:
+    run = Run(tmp_path, pictures.manifest)
+    for path in pictures.path.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    kept = read_sealed(pictures.path / layout.SUSPECTS)
+    assert len(kept_contents(run)) == 2
+    change(kept)
+    (tmp_path / layout.WORK).unlink()
+    write_sealed(run.path / layout.SUSPECTS, kept)
+    assert kept_contents(run) == {}
+    assert run._repr_html_().count("data:image/png") == 2  # made anew
+    (run.path / layout.SUSPECTS).write_text("{")
+    assert kept_contents(run) == {}
 
 
 def test_probabilities_alone_are_a_table(tmp_path: Path) -> None:

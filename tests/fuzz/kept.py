@@ -75,6 +75,7 @@ def _read_run(path: Path) -> None:
     run_evidence(run)
     for part in ("config", "counts", "folds", "quality", "embeddings", "positions"):
         getattr(run, part)
+    run._repr_html_()
     with VerdictStore.open(folder.parent / "new.sqlite") as store:
         store.load_run(run)
         read_state(run, store)

@@ -125,6 +125,17 @@ def test_verdicts_tell_whether_cleaning_helps(planted: Planted) -> None:
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert again.helps
     assert again.to_frame()["name"].tolist() == list(arms)
+    html = again._repr_html_()
+    for words in (
+        "auditor-view",
+        "dropped labels help",
+        "<b>weighted</b>",
+        f"{100 * by_arm['dropped']['difference']:+.2f}",
+    ):
+        assert words in html
+    assert len(html) < 10_000
+    assert "dropped labels help" in repr(again)
+    assert len(repr(again).split("\n")) == 3
     assert read_improvement(auditor.open_run(planted.run)).conclusion == document["conclusion"]
 
 
