@@ -48,6 +48,9 @@ class FlagList:
     more_draws: int
     left_out: int
 
+    def __repr__(self) -> str:
+        return f"FlagList of {len(self.positions):,} items: {self.words()}"
+
     def words(self) -> str:
         """The guarantee, or what is missing."""
         if len(self.positions):

@@ -104,6 +104,9 @@ class ReviewState:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __repr__(self) -> str:
+        return f"ReviewState of {self.run}: {len(self):,} items, {self.judged:,} of {self.planned:,} draws judged"
+
     def wrong(self, treatment: Treatment, codes: np.ndarray | None = None) -> np.ndarray:
         """Whether each label was found wrong, bool (n,); unreviewed and bad items are not."""
         codes = self.outcome if codes is None else codes

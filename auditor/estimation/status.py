@@ -81,6 +81,13 @@ class ReviewStatus:
     may_stop: bool | None
     estimate: ErrorEstimate
 
+    def __repr__(self) -> str:
+        p = self.progress
+        return (
+            f"ReviewStatus of {self.run}: {p.judged:,} of {p.items:,} items judged, {self.flagged_open:,} flagged ones "
+            f"open\n  outside the list: {self.remaining.words()} wrong labels"
+        )
+
 
 def review_status(state: ReviewState, at_most: int | None = None, seed: int = 0) -> ReviewStatus:
     """Status of a review; strict treatment.

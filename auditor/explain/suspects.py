@@ -18,7 +18,7 @@ from auditor.report.pictures import excerpt, in_small
 from auditor.report.rendering import render_view
 from auditor.runs.run import Run
 
-#: Items of the view of a run, and most of any view. A picture takes at most 37 kB of a view, a text 6 kB.
+#: Items of the view of a run, and most of any view. A picture takes at most 38 kB of a view, a text 6 kB.
 DEFAULT, MOST = 10, 100
 #: Characters of a text or a row in a view, where the rest of its excerpt is shown when it is pointed at; in a terminal.
 CUT, SHOWN = 160, 60

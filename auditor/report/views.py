@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from auditor.quality.base import Outcome
     from auditor.quality.run import Quality
 
-#: Checks with examples, and examples of each: 32 pictures of at most 37 kB.
+#: Checks with examples, and examples of each: 32 pictures of at most 38 kB.
 CHECKS, EACH = 8, 4
 #: Characters of a text; the rest is shown when it is pointed at.
 CUT: Final = 120

@@ -85,6 +85,9 @@ def test_too_few_reviews_give_an_empty_list_and_say_how_many_are_missing(case: C
         assert found.more_uniform > 0
         assert found.more_draws >= found.more_uniform
         assert "more uniform reviews needed" in found.words()
+        assert repr(found) == f"FlagList of 0 items: {found.words()}"
+    assert repr(state).endswith("3,000 items, 12 of 12 draws judged")
+    assert repr(review_status(state)).split("\n  outside the list: ")[1].endswith(" wrong labels")
 
 
 def test_a_stream_in_strata_is_refused_for_lists(case: Case, opened: Opened) -> None:

@@ -81,7 +81,7 @@ def test_plain_texts_are_short(case: tuple[str, Run]) -> None:
 
 def test_a_view_has_a_bound(case: tuple[str, Run]) -> None:
     kind, run = case
-    assert len(run.show(100)._repr_html_()) < 2_500 + 2 * (6 * EXCERPT if kind == "text" else 37_000)
+    assert len(run.show(100)._repr_html_()) < 2_500 + 2 * (6 * EXCERPT if kind == "text" else 38_000)
     for n in (0, 101):
         with pytest.raises(UsageError, match="cannot be shown at once"):
             run.show(n)
