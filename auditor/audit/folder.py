@@ -154,11 +154,15 @@ def _refuse_other_data(path: Path, dataset: Dataset, folder: Path) -> None:
 
 def holds_verdicts(folder: Path) -> bool:
     """Whether people judged items in a run folder, in its verdict store or in one that was moved aside; True too where
-    a store cannot be read."""
+    that cannot be told. Nothing is changed: opening a store writes what its log holds into it."""
     store = folder / REVIEW_FILE
     for path in folder.glob(f"{store.stem}*{store.suffix}"):
+        log = Path(f"{path}-wal")
+        if log.exists() and log.stat().st_size:
+            return True
         try:
-            with contextlib.closing(sqlite3.connect(path, timeout=0)) as database:
+            where = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+            with contextlib.closing(sqlite3.connect(where, uri=True)) as database:
                 if database.execute("SELECT EXISTS (SELECT 1 FROM events)").fetchone()[0]:
                     return True
         except sqlite3.Error:

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("sqlalchemy")
 
 from auditor.audit.find_errors import find_errors
+from auditor.audit.folder import holds_verdicts
 from auditor.core.errors import RunError
 from auditor.core.files import write_json
 from auditor.review.store import VerdictStore
@@ -114,3 +115,25 @@ def test_messages_advise_to_start_anew_only_where_nothing_would_go(tmp_path: Pat
         make(run.path)
     assert "--fresh" not in str(damaged.value)
     assert json.loads((run.path / layout.CONFIG).read_text()) == {"schema": layout.RUN_SCHEMA}
+
+
+def test_a_folder_holds_verdicts_where_people_judged_or_nobody_can_tell(tmp_path: Path) -> None:
+    run = make(tmp_path / "run")
+    assert not holds_verdicts(run.path)
+    with VerdictStore.open(run.path) as store:
+        store.load_run(run)
+    assert not holds_verdicts(run.path)  # a review that was opened
+    judge(run)
+    judged = (run.path / "review.sqlite").read_bytes()
+    assert holds_verdicts(run.path)
+    assert (run.path / "review.sqlite").read_bytes() == judged
+    (run.path / "review.sqlite").rename(run.path / "review-20260101T000000.sqlite")
+    assert holds_verdicts(run.path)
+    (run.path / "review-20260101T000000.sqlite").unlink()
+    for damaged in (b"", b"no database", judged[:5000]):
+        (run.path / "review.sqlite").write_bytes(damaged)
+        assert holds_verdicts(run.path), len(damaged)
+    (run.path / "review.sqlite").unlink()
+    with VerdictStore.open(run.path) as store:
+        store.load_run(run)
+        assert holds_verdicts(run.path)  # what is said there may lie in its log alone

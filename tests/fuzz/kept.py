@@ -17,6 +17,7 @@ from auditor.audit.detector_scores import detector_scores
 from auditor.audit.evidence import run_evidence
 from auditor.audit.find_errors import find_errors
 from auditor.audit.flagging import flag_inputs, inputs_from_run
+from auditor.audit.folder import holds_verdicts
 from auditor.benchmark.folder import EXAMPLES, FOLDER_SCHEMA, MANIFEST, RESULT, read_result, refuse_strangers
 from auditor.benchmark.result import SCHEMA as RESULT_SCHEMA
 from auditor.core.errors import UsageError
@@ -105,6 +106,7 @@ def _make_store(folder: Path) -> list[Path]:
 
 
 def _read_store(path: Path) -> None:
+    assert holds_verdicts(path.parent) in (True, False)
     run = open_run(str(path.parent / "run"), path.parent)
     with VerdictStore.open(path, patience=0.0) as store:
         store.load_run(run)

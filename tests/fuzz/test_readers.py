@@ -53,6 +53,7 @@ NO_DOOR = {
     "report/pdf.py print_pdf": "what the browser printed, five bytes of it",
     "review/queue.py last_reordering": "a row of the store (the reader store) that the queue wrote",
     "review/migrations": "rows of the store (the reader store)",
+    "runs/issues.py _quality_items": _HASHED,
     "train/batches.py _writable_view": "a memory map of an array that was opened already",
     "train/embeddings.py _assemble": _OWN,
     "train/encoders_hub.py": "parsed by timm or transformers within `reading`; the archive has a pinned hash",
@@ -60,6 +61,7 @@ NO_DOOR = {
     "ui/access.py": "a cookie that the server signed; a key of this user alone, of one length",
     "ui/contents.py _cached": "a WebP of the length it says, handed to the browser",
     "ui/rows.py": _OF_A_RUN,
+    "ui/server.py serve_parent": _OWN,
     "ui/views": "offered for download, not parsed",
     "ui/workspace.py follow_detectors": _OF_A_RUN,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,10 @@ import pytest
 import auditor
 from auditor.audit.evidence import run_evidence
 from auditor.audit.flagging import flag_inputs, inputs_from_run
-from auditor.core.errors import UnknownNameError, UsageError
+from auditor.core.errors import DataError, UnknownNameError, UsageError
 from auditor.detect.registry import run_detector
 from auditor.runs import layout
-from auditor.train.choose_embedding import LOG_PROBABILITIES, choose_embedding, standardised
+from auditor.train.choose_embedding import LOG_PROBABILITIES, choose_embedding, own_embedding, standardised
 from auditor.train.encoders import make_encoder, missing
 from auditor.train.frozen import FrozenTrainer
 from tests.audit.softmax_trainer import SoftmaxTrainer
@@ -122,3 +123,39 @@ def test_sentences_of_a_packaged_encoder(data_dir: Path, tmp_path: Path) -> None
     found = near.findings
     assert (found.score[found.flagged] > 0).all()
     assert (found.suggested() != run.labels).all()
+
+
+WANTED = np.array([True, False, True, True])
+
+
+@pytest.mark.parametrize(
+    ("values", "rows"),
+    [
+        (np.eye(4), np.eye(4)),
+        (np.eye(4, dtype=np.float16), np.eye(4)),
+        (np.arange(6).reshape(3, 2), [[0, 1], [0, 0], [2, 3], [4, 5]]),
+        (pd.DataFrame(np.eye(4)), np.eye(4)),
+    ],
+    ids=["of all items", "float16", "of the audited ones", "frame"],
+)
+def test_own_embeddings_have_a_row_for_each_item(values: Any, rows: Any) -> None:
+    chosen = own_embedding(values, WANTED)
+    assert chosen.name == "given"
+    assert chosen.encoder() is None
+    assert np.array_equal(chosen.rows[WANTED], np.asarray(rows)[WANTED])
+    assert chosen.rows.dtype == (np.float16 if getattr(values, "dtype", None) == np.float16 else np.float32)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.ones((5, 2)), "5 rows of embeddings for 4 items, 3 of them audited"),
+        (np.ones(4), "no rows of numbers"),
+        (np.array([["a"]] * 4), "no rows of numbers"),
+        (np.ones((4, 0)), "no rows of numbers"),
+        (np.where(np.eye(4) > 0, np.nan, 1), "row 0 of the embeddings is not finite"),
+    ],
+)
+def test_what_is_no_embedding_is_refused(values: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        own_embedding(values, WANTED)
