@@ -49,16 +49,16 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(runs_dir=tmp_path / "runs", offline=True)
 
 
-def of_probabilities(settings: Settings) -> Audit:
+def of_probabilities(settings: Settings, quality: bool = False) -> Audit:
     """An audit that trains nothing."""
-    return Audit(FRAME, label="kind", settings=settings).run(pred_probs=P, progress=False)
+    return Audit(FRAME, label="kind", settings=settings).run(pred_probs=P, quality=quality, progress=False)
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its run, made once."""
     folder = tmp_path_factory.mktemp("audit")
-    return of_probabilities(Settings(runs_dir=folder, offline=True)).save(folder / "run")
+    return of_probabilities(Settings(runs_dir=folder, offline=True), quality=True).save(folder / "run")
 
 
 @pytest.fixture
@@ -159,11 +159,10 @@ def test_the_model_is_the_callers(model: Any, settings: Settings) -> None:
     assert set(WRONG) <= set(audit.get_issues().index)
 
 
+#: All others: tests/test_inputs.py.
 FORMS: dict[str, Callable[[], Audit]] = {
-    "dict": lambda: Audit(FRAME.to_dict("list"), label="kind"),
     "X and y": lambda: Audit((FRAME[["size"]], FRAME["kind"])),
     "values": lambda: Audit(FRAME[["size"]], label=FRAME["kind"].to_numpy()),
-    "arrow": lambda: Audit(pa.Table.from_pandas(FRAME, preserve_index=False), label="kind"),
     "positions": lambda: Audit((FRAME[["size"]].to_numpy(), [0, 1] * 2 + [0] * 56 + [1] * 60), classes=["cat", "dog"]),
     "labels alone": lambda: Audit(label=FRAME["kind"], classes=["cat", "dog"]),
 }
@@ -190,7 +189,7 @@ def test_a_temporary_folder_goes_where_it_is_saved_and_stays_there(settings: Set
     assert call("show", copy, "--json").document["n_flagged"] == 2
     loaded = Audit.load(copy)
     assert len(loaded.get_issues()) == 2
-    loaded.run(budget="smoke", workers=1, quality=False, progress=False)  # on the data that the run keeps
+    loaded.run(pred_probs=P, quality=False, progress=False)  # on the data that the run keeps
     assert loaded.result.manifest["data"]["reference"] == "memory:DataFrame?label=kind"
 
 

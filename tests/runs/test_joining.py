@@ -30,9 +30,9 @@ def audited(folder: Path, data: Any, p: np.ndarray = P, **roles: Any) -> Run:
     return auditor.find_errors(data, pred_probs=p, quality=False, out=folder, progress=False, **roles)
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return audited(tmp_path / "run", FRAME, text="text", label="animal")
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return audited(tmp_path_factory.mktemp("joining") / "run", FRAME, text="text", label="animal")
 
 
 @pytest.mark.parametrize("library", ["pandas", "arrow", "batch", "polars"])
