@@ -31,7 +31,7 @@ from auditor.engine.files import LABEL_KEYS
 from auditor.improvement.arms import Corrections, corrections_of_patch, corrections_of_verdicts
 from auditor.improvement.improve import Improvement, improve
 from auditor.patch.create import Created, create_patch
-from auditor.patch.files import read_patch, write_patch
+from auditor.patch.files import write_patch
 from auditor.patch.records import OPS, Patch
 from auditor.patch.rules import stored_consensus
 from auditor.review.launch import Review, start_review, stop
@@ -196,7 +196,9 @@ class Audit:
                 **config,
             )
         except BaseException:
-            if self._run is not None and not (self._run.path / layout.MANIFEST).is_file():
+            if self._run is None:
+                self._place = place  # what is finished there is found by the next call
+            elif not (self._run.path / layout.MANIFEST).is_file():
                 self._forget()  # it was begun anew, and is not finished
             raise
         self._forget()
@@ -610,8 +612,7 @@ class Audit:
     def _corrections(self, patch: Patch | str | Path | None, consensus: str) -> Corrections:
         run = self.result
         if patch is not None:
-            name = patch.header.name if isinstance(patch, Patch) else str(patch)
-            return corrections_of_patch(run, patch if isinstance(patch, Patch) else read_patch(patch), name)
+            return corrections_of_patch(run, patch)
         decided = stored_consensus(run, consensus)
         rows = pd.Index(run.items["id"]).get_indexer([item.item_id for item in decided])
         return corrections_of_verdicts(run, decided, rows.astype(np.int64))

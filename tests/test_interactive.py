@@ -6,6 +6,7 @@ import gc
 import shutil
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -138,6 +139,26 @@ def test_a_refused_run_leaves_the_last_one(audit: Audit) -> None:
         _ = Audit(FRAME, label="kind").issues
 
 
+def test_an_interrupted_run_goes_on(settings: Settings, tmp_path: Path) -> None:
+    fits = str(tmp_path / "fits")  # not in memory: what a function refers to is a part of the model
+
+    def model(X: pd.DataFrame, y: np.ndarray, T: pd.DataFrame) -> np.ndarray:
+        with open(fits, "a") as file:
+            file.write(".")
+            if file.tell() == 3:
+                raise KeyboardInterrupt
+        return np.where((T["size"] > 4).to_numpy()[:, None], [0.1, 0.9], [0.9, 0.1])
+
+    audit = Audit(FRAME, label="kind", settings=settings)
+    call_again = partial(audit.run, model=model, folds=4, workers=1, quality=False, progress=False)
+    with pytest.raises(KeyboardInterrupt):
+        call_again()
+    with pytest.raises(auditor.RunError, match=r"Call \.run"):
+        _ = audit.result
+    call_again()
+    assert len(Path(fits).read_text()) == 5  # two folds were there
+
+
 def test_own_embeddings_serve_the_checks_that_compare_neighbours(settings: Settings) -> None:
     embeddings = np.random.default_rng(1).normal(0, 0.01, (120, 4)) + 1
     embeddings[17] = [50, -50, 50, -50]
@@ -263,6 +284,10 @@ def test_the_patch_is_that_of_the_command(audit: Audit, tmp_path: Path) -> None:
     call("patch", "create", audit.folder, "--out", tmp_path / "command.labelpatch.jsonl")
     own, command = (auditor_records(tmp_path / f"{name}.labelpatch.jsonl") for name in ("own", "command"))
     assert own == command
+    with pytest.raises(auditor.UsageError, match="unknown operation 'delete'"):
+        audit.patch(only=["delete"])
+    with pytest.raises(auditor.UsageError, match="unknown treatment 'mild'"):
+        audit.patch(treatment="mild")  # type: ignore[arg-type]
     with pytest.raises(auditor.UsageError, match="exists"):
         audit.patch(tmp_path / "own.labelpatch.jsonl")
 

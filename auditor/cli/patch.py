@@ -43,7 +43,6 @@ def create(
     """Make a patch of the verdicts on a run. Every record of a test split has a human verdict."""
     from auditor.cli.console import answer
     from auditor.cli.values import run_named, settings_for
-    from auditor.core.errors import UsageError
     from auditor.core.files import refuse_existing
     from auditor.patch.create import create_patch
     from auditor.patch.files import write_patch
@@ -51,10 +50,6 @@ def create(
     from auditor.patch.rules import stored_consensus
     from auditor.runs.stages import Stages
 
-    if treatment not in ("strict", "lenient"):
-        raise UsageError(f"unknown --treatment {treatment!r}.", "Choose strict or lenient.")
-    if unknown := set(only or ()) - set(OPS):
-        raise UsageError(f"unknown operation {sorted(unknown)[0]!r}.", f"Known: {', '.join(OPS)}.")
     opened = run_named(run)
     path, stages = out or opened.path / "patch.labelpatch.jsonl", Stages(opened.path)
     refuse_existing(path, overwrite or (out is None and stages.wrote(path)))

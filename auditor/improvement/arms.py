@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from auditor.core.errors import DataError
 from auditor.detect.cleaning import without_suspects
 from auditor.patch.create import corrected_labels
+from auditor.patch.files import read_patch
 from auditor.patch.records import Patch
 from auditor.review.consensus import ItemConsensus
 from auditor.runs.run import Run
@@ -129,14 +131,18 @@ def corrections_of_verdicts(run: Run, consensus: Sequence[ItemConsensus], rows: 
     return Corrections(labels, stays, "the verdicts of the run")
 
 
-def corrections_of_patch(run: Run, patch: Patch, name: str) -> Corrections:
-    """A label patch, as labels; records found by the content of the items and their given label.
+def corrections_of_patch(run: Run, patch: Patch | str | Path) -> Corrections:
+    """A label patch or its file, as labels; records found by the content of the items and their given label.
 
     Raises
     ------
     DataError
-        If the patch was made for other data.
+        If the patch was made for other data. Else as `read_patch`.
     """
+    if isinstance(patch, Patch):
+        name = patch.header.name
+    else:
+        patch, name = read_patch(patch), str(patch)
     scheme = run.manifest["data"]["hash_scheme"]
     if patch.header.hash_scheme != scheme:
         raise DataError(

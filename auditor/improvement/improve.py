@@ -37,7 +37,6 @@ from auditor.improvement.arms import (
 )
 from auditor.improvement.compare import HARMS, HELPS, NOT_TOLD, Trained, compare_arms, split_parts, train_arms
 from auditor.improvement.held_out import FEWEST, HeldOut, held_out_by_labels, held_out_by_verdicts, read_reviewed
-from auditor.patch.files import read_patch
 from auditor.patch.records import Patch
 from auditor.report.rendering import render, render_view
 from auditor.runs import layout
@@ -204,7 +203,7 @@ def improve(
     held = held.take(usable[held.rows])
     corrections, reason = None, "nobody has corrected a label: give verdicts (auditor review) or a patch (--patch)"
     if patch is not None:
-        corrections, reason = _patched(run, patch), "the patch changes no label"
+        corrections, reason = corrections_of_patch(run, patch), "the patch changes no label"
     elif reviewed is not None:
         corrections = corrections_of_verdicts(run, reviewed.consensus, reviewed.rows)
     with shown(progress) as receiver, locked(run.path):
@@ -242,12 +241,6 @@ def read_improvement(run: Run) -> Improvement:
             f"nobody has asked whether cleaning helps {run.id!r}.", f"Do so with: auditor improve {run.path}"
         )
     return Improvement(read_sealed(folder / layout.IMPROVEMENT_RESULT), folder)
-
-
-def _patched(run: Run, patch: str | Path | Patch) -> Corrections:
-    if isinstance(patch, Patch):
-        return corrections_of_patch(run, patch, patch.header.name)
-    return corrections_of_patch(run, read_patch(patch), str(patch))
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
 from auditor.core.config import Settings
-from auditor.core.errors import DataError, UnknownNameError
+from auditor.core.errors import DataError, UnknownNameError, UsageError
 from auditor.core.hashing import hash_file, hash_strings
 from auditor.core.version import __version__
 from auditor.data.open import DATASETS
@@ -115,7 +115,13 @@ def create_patch(
         If copies of one item were judged differently, or a record of an evaluation split has no human verdict.
     UnknownNameError
         If an item is not in the run.
+    UsageError
+        For an unknown treatment or operation.
     """
+    if treatment not in get_args(Treatment):
+        raise UsageError(f"unknown treatment {treatment!r}.", f"Choose {' or '.join(get_args(Treatment))}.")
+    if strange := sorted(set(only) - set(OPS)):
+        raise UsageError(f"unknown operation {strange[0]!r}.", f"Known: {', '.join(OPS)}.")
     items, consensus = run.items, list(consensus)
     places = pd.Index(items["id"]).get_indexer([decided.item_id for decided in consensus])
     if (places < 0).any():
