@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ class Context:
     workers : int or None
         Processes that fit side by side; None = as many as there are cores for.
     cluster : Cluster or None
+    left_out : tuple of str
+        Columns of a table that no model is shown.
     """
 
     dataset: Dataset
@@ -52,6 +55,7 @@ class Context:
     trainer: Trainer | None = None
     workers: int | None = None
     cluster: Cluster | None = None
+    left_out: tuple[str, ...] = ()
 
     def inputs(self, **more: Any) -> dict[str, Any]:
         """What the key of a stage is hashed from: layout, version, data, and `more`."""
@@ -64,11 +68,14 @@ class Context:
     def training_data(self, usable: np.ndarray) -> TrainingData:
         """Features and labels of the usable items, in ascending order of their rows."""
         images = load_npy(self.folder / IMAGES, mmap=True) if isinstance(self.dataset, ImageDataset) else None
-        return training_data(self.dataset, usable, images)
+        return training_data(self.dataset, usable, images, self.left_out)
 
 
-def training_data(dataset: Dataset, rows: np.ndarray, images: np.ndarray | None = None) -> TrainingData:
-    """Features and labels of `rows`, ascending; of an image data set with its decoded `images`, uint8 (n, H, W, 3)."""
+def training_data(
+    dataset: Dataset, rows: np.ndarray, images: np.ndarray | None = None, left_out: Sequence[str] = ()
+) -> TrainingData:
+    """Features and labels of `rows`, ascending; of an image data set with its decoded `images`, uint8 (n, H, W, 3); of
+    a table without the columns `left_out`."""
     labels, n_classes = dataset.labels[rows], len(dataset.class_names)
     if images is not None:
         features = images if len(rows) == len(images) else np.asarray(images[rows])
@@ -77,5 +84,6 @@ def training_data(dataset: Dataset, rows: np.ndarray, images: np.ndarray | None 
         texts = dataset.texts
         return TrainingData("text", [texts[i] for i in rows], labels, n_classes)
     if isinstance(dataset, TableDataset):
-        return TrainingData("table", dataset.frame.iloc[rows].reset_index(drop=True), labels, n_classes)
+        frame = dataset.frame.drop(columns=list(left_out))
+        return TrainingData("table", frame.iloc[rows].reset_index(drop=True), labels, n_classes)
     raise TypeError(f"no training data can be made from a {dataset.modality} data set")

@@ -18,6 +18,7 @@ from auditor.audit.stages.choose_model import choose_model
 from auditor.audit.stages.decode import decode
 from auditor.audit.stages.duplicates import group_duplicates
 from auditor.audit.stages.embed import embed
+from auditor.audit.stages.features import leave_out_leaks
 from auditor.audit.stages.find import find
 from auditor.audit.stages.keep import keep
 from auditor.audit.stages.plan import plan
@@ -180,6 +181,7 @@ def _trained(context: Context, manifest: Manifest, embedding: Embedding | None) 
     take, config = manifest.take, context.config
     decoded = take(decode(context))
     groups = take(group_duplicates(context, decoded.bad))
+    context = take(leave_out_leaks(context, decoded.bad))
     trainer = take(choose_model(context, decoded.bad))
     # Before the training, so that a missing encoder is said at once.
     embedding = embedding or choose_embedding(config.embeddings, context.dataset.modality, trainer, config.budget)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+from urllib.parse import unquote
 
-from auditor.core.errors import AuditorError, MemoryGuardError, UnreadableError
+from auditor.core.errors import AuditorError, MemoryGuardError, UnreadableError, UsageError
 
 
 def regular_file(path: Path | str, limit: int | None = None) -> Path:
@@ -33,6 +36,35 @@ def regular_file(path: Path | str, limit: int | None = None) -> Path:
     if limit is not None and status.st_size > limit:
         raise UnreadableError(f"{str(path)!r} has {status.st_size:,} bytes, more than the {limit:,} that are read.")
     return path
+
+
+#: The beginning of a path of Windows, perhaps as it stands in an address.
+_DRIVE: Final = re.compile(r"/?[A-Za-z]:[\\/]")
+
+
+def local_path(address: str) -> str:
+    """A path as it is; the path of an address ``file://``, of this machine or of a drive of Windows.
+
+    Raises
+    ------
+    UsageError
+        If it is an address of another machine.
+    """
+    scheme, separator, rest = address.partition(":")
+    if not separator or scheme.lower() != "file" or not rest.startswith(("/", "\\")):
+        return address
+    if rest.startswith("//"):
+        host, slash, tail = rest[2:].partition("/")
+        if _DRIVE.match(rest[2:]):
+            tail = rest[2:]
+        elif host.lower() in ("", "localhost"):
+            tail = slash + tail
+        else:
+            raise UsageError(f"{address!r} lies on the machine {host!r}.", "Copy it here, and name its path.")
+    else:
+        tail = rest
+    path = unquote(tail)
+    return path.lstrip("/") if _DRIVE.match(path) else path
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from auditor.core.errors import DataError, LabelError, UsageError
+from auditor.core.reading import local_path
 from auditor.data.base import Dataset, ItemTable
 from auditor.data.columns import MemoryTable
 from auditor.data.dates import date_features, read_dates
@@ -71,7 +72,8 @@ def build_dataset(
         if gone := values.count(None):
             common["notes"].append(f"{gone} rows without a text are kept as empty texts")
         return TextDataset(**common, column=np.array([v or "" for v in values], dtype=object))
-    return TableDataset(**common, frame=_frame(table, roles.content).iloc[keep].reset_index(drop=True))
+    frame = _frame(table, roles.content).iloc[keep].reset_index(drop=True)
+    return TableDataset(**common, frame=frame, named="columns" in options)
 
 
 def roles_and_labels(table: MemoryTable, options: Mapping[str, str], where: str) -> tuple[Roles, EncodedLabels]:
@@ -168,6 +170,7 @@ def _scheme(source: Source) -> str:
 
 
 def _image_paths(values: list[str | None], column: str, root: str, where: str, common: dict[str, Any]) -> ImageDataset:
+    values = [value and local_path(value) for value in values]
     if os.sep == "/" and any("\\" in (value or "") for value in values):
         values = [value and value.replace("\\", "/") for value in values]
         common["notes"].append(f"paths in column {column!r}: backslashes were read as slashes")

@@ -198,9 +198,12 @@ class TableDataset(Dataset):
     ----------
     frame : DataFrame (n rows, range index)
         Feature columns only: float64 for numbers (NaN where missing), dtype ``category`` for the rest.
+    named : bool
+        Whether the caller named the columns, instead of having them inferred.
     """
 
     frame: pd.DataFrame
+    named: bool = False
 
     modality: ClassVar[Modality] = "table"
     hash_scheme: str = "sha256-row-values"

@@ -97,6 +97,7 @@ def write_stored(dataset: Dataset, path: Path) -> None:
         columns["text"] = dataset.texts
     elif isinstance(dataset, TableDataset):
         about["features"] = list(map(str, dataset.frame.columns))
+        about |= {"named": True} if dataset.named else {}
         for k, name in enumerate(dataset.frame.columns):
             series = dataset.frame[name]
             is_category = series.dtype == "category"
@@ -181,6 +182,6 @@ def _read(path: Path, reference: Reference) -> Dataset:
             return TextDataset(**common, column=np.array(table.column("text").to_pylist(), dtype=object))
         if modality == "table":
             frame = {name: table.column(f"feature {k}").to_pandas() for k, name in enumerate(names)}
-            return TableDataset(**common, frame=pd.DataFrame(frame))
+            return TableDataset(**common, frame=pd.DataFrame(frame), named=about.get("named") is True)
         source = ColumnSource([file], "image", root=about["root"])
         return ImageDataset(**common, source=source, hash_scheme=about["hash_scheme"])

@@ -14,6 +14,7 @@ from auditor.audit.config import make_config
 from auditor.audit.context import Context
 from auditor.audit.stages.choose_model import choose_model
 from auditor.audit.stages.decode import decode
+from auditor.audit.stages.features import leave_out_leaks
 from auditor.core.config import Settings, load_settings
 from auditor.core.display import shown
 from auditor.core.errors import RunError, UsageError
@@ -213,6 +214,7 @@ def improve(
             own = settled(own, config.budget, config.device, dataset.tensor)
             context = Context(dataset, config, run.path, Stages(run.path), receiver, own, workers)
             decode(context)
+            context = leave_out_leaks(context, ~usable).value
             chosen = choose_model(context, ~usable).value
             arms = _arms(run, chosen, corrections, reason, usable)
             document |= _compared(run, context, chosen, arms, held, pool, usable, seeds)

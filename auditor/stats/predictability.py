@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 #: A column that reaches this gives the label away.
@@ -12,8 +14,37 @@ _SEED = 0
 _LEAVES = 64
 
 
+@dataclass(frozen=True, eq=False)
+class Alone:
+    """What one column says of the labels, out of sample.
+
+    Attributes
+    ----------
+    rows : int64 array (m,)
+        Ascending positions of the items that were predicted: those of classes with `FEWEST` items, at most `DRAWN`.
+    predicted, labels : int64 arrays (m,)
+    """
+
+    rows: np.ndarray
+    predicted: np.ndarray
+    labels: np.ndarray
+
+
 def predictability(values: np.ndarray, labels: np.ndarray) -> float | None:
-    """Balanced accuracy, out of sample, of a small tree that sees one column.
+    """Balanced accuracy of `predicted_alone`; None where it says nothing."""
+    alone = predicted_alone(values, labels)
+    return None if alone is None else balanced_accuracy(alone)
+
+
+def balanced_accuracy(alone: Alone) -> float:
+    """Mean over the classes of the share of their items that are predicted right."""
+    from sklearn.metrics import balanced_accuracy_score
+
+    return float(balanced_accuracy_score(alone.labels, alone.predicted))
+
+
+def predicted_alone(values: np.ndarray, labels: np.ndarray) -> Alone | None:
+    """Out-of-sample predictions of a small tree that sees one column.
 
     Parameters
     ----------
@@ -23,10 +54,9 @@ def predictability(values: np.ndarray, labels: np.ndarray) -> float | None:
 
     Returns
     -------
-    float or None
+    Alone or None
         None where fewer than two classes have `FEWEST` items.
     """
-    from sklearn.metrics import balanced_accuracy_score
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.tree import DecisionTreeClassifier
 
@@ -42,5 +72,4 @@ def predictability(values: np.ndarray, labels: np.ndarray) -> float | None:
     ranks = np.unique(np.where(absent, 0.0, values), return_inverse=True)[1]
     tree = DecisionTreeClassifier(max_leaf_nodes=_LEAVES, min_samples_leaf=2, random_state=_SEED)
     folds = StratifiedKFold(3, shuffle=True, random_state=_SEED)
-    predicted = cross_val_predict(tree, np.column_stack([ranks, absent]), labels, cv=folds)
-    return float(balanced_accuracy_score(labels, predicted))
+    return Alone(rows, cross_val_predict(tree, np.column_stack([ranks, absent]), labels, cv=folds), labels)

@@ -41,6 +41,7 @@ def train(context: Context, trainer: Trainer, plan: AuditPlan) -> StageResult[No
         recipe=trainer.recipe(),
         tasks=hash_json([[t.name, t.seed, hash_array(t.train), hash_array(t.predict)] for t in plan.tasks]),
         usable=hash_array(plan.usable),
+        **({"left_out": context.left_out} if context.left_out else {}),
     )
     outputs = [layout.PRED_PROBS, layout.AUDITED, layout.FOLDS, layout.DYNAMICS]
     info = context.stages.run("train", inputs, outputs, produce).info
