@@ -9,6 +9,7 @@ from typer import Argument, Option
 from auditor.cli.options import Index, Json, RunName, Store
 
 if TYPE_CHECKING:
+    from auditor.review.carry_over import Judged
     from auditor.review.store import VerdictStore
 
 
@@ -22,29 +23,29 @@ def import_verdicts(
     json: Json = False,
 ) -> None:
     """Take in published crowd verdicts, or those of another store on unchanged items. Doing it twice adds nothing."""
-    from contextlib import nullcontext
     from dataclasses import asdict
     from pathlib import Path
 
     from auditor.cli.console import answer
     from auditor.cli.values import run_named
     from auditor.core.escaping import quoted
-    from auditor.core.reading import regular_file
-    from auditor.patch.importing import import_verdicts as work
+    from auditor.patch.importing import read_votes, store_votes
     from auditor.patch.rules import open_store
 
     opened = run_named(run)
-    is_store = "://" in file or Path(file).suffix in (".sqlite", ".db")
-    # First of all: a store is not made for the sake of one that is not there.
-    with open_store(file, make=False, salvage=True) if is_store else nullcontext() as source:
-        if source is None:
-            regular_file(file)
+    # What is taken in is read and checked first: no store is made for the sake of what is not there, or does not fit.
+    if "://" in file or Path(file).suffix in (".sqlite", ".db"):
+        from auditor.review.salvage import judged_in_file
+
+        judged = judged_in_file(file, opened)
         with open_store(store or opened.path) as target:
             target.load_run(opened)
-            if source is not None:
-                _from_store(source, file, target, run, json)
-                return
-            done = work(opened, Path(file), target, split=split, index=index, reviewer=reviewer)
+            _from_store(judged, file, target, run, json)
+        return
+    votes = read_votes(opened, Path(file), split=split, index=index)
+    with open_store(store or opened.path) as target:
+        target.load_run(opened)
+        done = store_votes(votes, target, reviewer)
     counts = done.counts
     lines = [
         f"{done.accepted:,} votes on {done.items:,} items stored; {done.repeated:,} were there already",
@@ -57,19 +58,20 @@ def import_verdicts(
     answer(lines, {"schema": "auditor.import-verdicts/1", **asdict(done)} if json else None)
 
 
-def _from_store(source: VerdictStore, name: str, target: VerdictStore, run: str, json: bool) -> None:
+def _from_store(judged: Judged, name: str, target: VerdictStore, run: str, json: bool) -> None:
     from dataclasses import asdict
 
     from auditor.cli.console import answer
     from auditor.core.escaping import quoted
     from auditor.review.carry_over import carry_over
 
-    done = carry_over(source, target)
+    done = carry_over(judged, target)
     changed = done.judged - done.unchanged
     lines = [
         f"{done.accepted:,} verdicts taken over; {done.repeated:,} were there already. Of {done.judged:,} judged items "
         f"{done.unchanged:,} are unchanged"
     ]
+    lines += [f"Note: {note}" for note in done.notes]
     if changed:
         lines.append(
             f"Note: {changed:,} have another content or label here, or are gone; their verdicts stay in {name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,26 @@ class Imported:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class CrowdVotes:
+    """The votes of a published file on the items of a run, checked.
+
+    Attributes
+    ----------
+    items : int
+        Judged items.
+    votes : sequence of (int, dict)
+        Number of the person, from 1, and the event without its uuid.
+    counts, notes : dict, tuple of str
+        As in `Imported`.
+    """
+
+    items: int
+    votes: Sequence[tuple[int, dict[str, Any]]]
+    counts: dict[str, int]
+    notes: tuple[str, ...]
+
+
 def import_verdicts(
     run: Run,
     path: Path,
@@ -47,10 +68,12 @@ def import_verdicts(
     index: Path | None = None,
     reviewer: str = "published",
 ) -> Imported:
-    """Store the votes of a published file; importing it again adds nothing.
+    """Store the votes of a published file, `read_votes` and `store_votes` in one."""
+    return store_votes(read_votes(run, path, split=split, index=index), store, reviewer)
 
-    The files say how many people gave each answer, not who: person 1 of every item is ``<reviewer>-1`` and so on,
-    the answers in alphabetical order. So agreement and confusion per person mean nothing for these votes.
+
+def read_votes(run: Run, path: Path, *, split: str | None = None, index: Path | None = None) -> CrowdVotes:
+    """Read the votes of a published file on the items of a run.
 
     Parameters
     ----------
@@ -58,19 +81,15 @@ def import_verdicts(
         Its items must be the data the verdicts were given for; every label is checked.
     path : Path
         ``mturk.json``.
-    store : VerdictStore
-        Loaded with the run.
     split : str, optional
         Default: the run's only split, or ``test``.
     index : Path, optional
         ``index.json``, needed for imagenet and imdb.
-    reviewer : str
-        Name before the number.
 
     Raises
     ------
     DataError
-        If the file fits no schema, has several labels per item, or does not fit the run; nothing is stored then.
+        If the file fits no schema, has several labels per item, or does not fit the run.
     """
     published = read_published(path)
     items = run.items
@@ -86,9 +105,8 @@ def import_verdicts(
             f"{len(missing):,} of {len(ids):,} judged items were not audited in this run, e.g. {missing[0]!r}.",
             "Audit the split the verdicts were given for.",
         )
-    loaded_as = str(store.facts["run"])  # a run may get another name, which makes no new votes
     suggested = dict(zip(run.scores["id"], run.scores["suggested"], strict=True))
-    batches: dict[int, list[dict[str, Any]]] = {}
+    votes: list[tuple[int, dict[str, Any]]] = []
     ambiguous = 0
     for item, item_id in zip(published, ids.tolist(), strict=True):
         guess = None if item.given == item.guessed else item.guessed[0]
@@ -96,13 +114,39 @@ def import_verdicts(
             if verdict == "both" and guess != suggested.get(item_id):
                 # "Both" would otherwise speak of the given and the run's own suggestion.
                 verdict, ambiguous = "unsure", ambiguous + 1
-            # The same vote has the same uuid, so that it is stored once however often the file is imported.
-            uuid = hashlib.sha256("\0".join([reviewer, loaded_as, item_id, str(person)]).encode()).hexdigest()[:32]
-            event = {"uuid": uuid, "item_id": item_id, "verdict": verdict}
             shown = {"shown_label": item.given[0], "shown_suggested": guess}
-            batches.setdefault(person, []).append(event | shown)
+            votes.append((person, {"item_id": item_id, "verdict": verdict, **shown}))
     if ambiguous:
         notes.append(f"{ambiguous} votes for 'both' were cast on another suggestion than this run's: stored as unsure")
+    return CrowdVotes(len(published), votes, consensus_counts(published), tuple(notes))
+
+
+def store_votes(crowd: CrowdVotes, store: VerdictStore, reviewer: str = "published") -> Imported:
+    """Store votes; storing them again adds nothing.
+
+    The files say how many people gave each answer, not who: person 1 of every item is ``<reviewer>-1`` and so on,
+    the answers in alphabetical order. So agreement and confusion per person mean nothing for these votes.
+
+    Parameters
+    ----------
+    crowd : CrowdVotes
+    store : VerdictStore
+        Loaded with the run that they were read for.
+    reviewer : str
+        Name before the number.
+
+    Raises
+    ------
+    DataError
+        If votes are refused.
+    """
+    loaded_as = str(store.facts["run"])  # a run may get another name, which makes no new votes
+    batches: dict[int, list[dict[str, Any]]] = {}
+    for person, event in crowd.votes:
+        # The same vote has the same uuid, so that it is stored once however often the file is imported.
+        parts = [reviewer, loaded_as, event["item_id"], str(person)]
+        uuid = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+        batches.setdefault(person, []).append({"uuid": uuid, **event})
     accepted = repeated = 0
     for person, events in sorted(batches.items()):
         for start in range(0, len(events), 1000):
@@ -113,7 +157,7 @@ def import_verdicts(
                     f"{len(result.refused)} votes were refused; the first: {result.refused[0][1]}.",
                     "Other votes of these people are stored already: give this file another --reviewer name.",
                 )
-    return Imported(len(published), accepted + repeated, accepted, repeated, consensus_counts(published), tuple(notes))
+    return Imported(crowd.items, accepted + repeated, accepted, repeated, crowd.counts, crowd.notes)
 
 
 def judged_split(splits: list[str], wanted: str | None) -> str:

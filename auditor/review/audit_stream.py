@@ -10,9 +10,11 @@ import numpy as np
 import sqlalchemy as sa
 
 from auditor.core.errors import DataError, RunError
+from auditor.core.hashing import hash_json
 from auditor.core.seeds import generator
 from auditor.review import schema
 from auditor.review.additions import set_fact
+from auditor.review.checksums import damaged, damaged_draws, damaged_items, row_checksum, seal_items, sound_items
 from auditor.review.events import chunked
 from auditor.review.loading import read_meta
 from auditor.stats import sampling
@@ -64,6 +66,7 @@ def read(connection: sa.Connection, facts: Mapping[str, Any]) -> AuditStream:
     """The stream of a store with a run; see `VerdictStore.audit_stream`."""
     items, queue, draws = schema.items, schema.queue, schema.audit_draws
     drawn = read_meta(connection).get(_KEY)
+    _refuse_changed(connection, facts, drawn)
     ranked = _ranked_done(connection)
     inclusion = np.array([row.inclusion or 0.0 for row in ranked], np.float64)
     if drawn:
@@ -88,6 +91,32 @@ def read(connection: sa.Connection, facts: Mapping[str, Any]) -> AuditStream:
         seed=about["seed"],
         candidate_share=about.get("candidate_share", 0.0),
     )
+
+
+def _refuse_changed(connection: sa.Connection, facts: Mapping[str, Any], drawn: Mapping[str, Any] | None) -> None:
+    """Stop where the sample is not what was stored: its items, its draws, or how many there are (RunError)."""
+    items, queue = schema.items.c, schema.queue.c
+    faults = [] if drawn is None or drawn.get("digest", digest_of(drawn)) == digest_of(drawn) else ["its description"]
+    in_frame = connection.scalar(sa.select(sa.func.count(items.inclusion)))
+    ranked, sample = connection.execute(sa.select(sa.func.count(queue.ranked), sa.func.count(queue.audit))).one()
+    n_draws = connection.scalar(sa.select(sa.func.count()).select_from(schema.audit_draws))
+    draws, about = (0, facts) if drawn is None else (drawn["draws"], drawn)
+    expected = about["n_frame"], facts["n_flagged"], draws
+    # A sample without draws has a size that is known.
+    if (in_frame, ranked, n_draws) != expected or (drawn is None and sample != facts["n_audit"]):
+        faults.append("items or draws of its sample are gone")
+    if faults := [*faults, *damaged_draws(connection)]:
+        raise damaged(connection, faults)
+    # What the estimate reads: the sample, the list reviewed so far, and what was left out of a frame.
+    wanted = queue.audit.is_not(None) | queue.ranked.is_not(None)
+    if drawn is not None:
+        wanted |= items.band.is_not(None) & items.inclusion.is_(None)
+    sound_items(connection, wanted)
+
+
+def digest_of(drawn: Mapping[str, Any]) -> str:
+    """Of what the store says of a stream drawn by importance."""
+    return hash_json({key: value for key, value in drawn.items() if key != "digest"})
 
 
 def _ranked_done(connection: sa.Connection) -> Sequence[Any]:
@@ -119,6 +148,8 @@ def draw(
     before = {} if anew else facts.get(_KEY, {})
     if before and draws <= before["draws"]:
         return read(connection, facts)
+    if faults := list(damaged_items(connection)):
+        raise damaged(connection, faults)  # what is written below would make damage look like what was stored
     frame, ids = _frame(connection, continued=bool(before))
     if len(frame) == 0:
         raise DataError("every item has a verdict: there is nothing left to draw.")
@@ -137,7 +168,8 @@ def draw(
         _refuse_other(connection, frame[chosen], p[chosen])
     _write(connection, frame, p, chosen, before.get("draws", 0))
     shares = {"uniform_share": sampling.UNIFORM_SHARE, "candidate_share": share}
-    set_fact(connection, _KEY, {"n_frame": len(frame), "seed": used, "draws": draws, **shares})
+    described = {"n_frame": len(frame), "seed": used, "draws": draws, **shares}
+    set_fact(connection, _KEY, described | {"digest": digest_of(described)})
     return read(connection, facts)
 
 
@@ -175,8 +207,9 @@ def _write(connection: sa.Connection, frame: np.ndarray, p: np.ndarray, chosen: 
         connection.execute(sa.update(queue).where(queue.c.audit.is_not(None)).values(audit=None))
         connection.execute(sa.update(people).values(audit_cursor=0))
     numbered = enumerate(chosen[done:].tolist(), done + 1)
-    rows = [{"draw": draw, "item": int(frame[k]), "probability": float(p[k])} for draw, k in numbered]
-    connection.execute(sa.insert(table), rows)
+    rows = [(draw, int(frame[k]), float(p[k])) for draw, k in numbered]
+    names = ("draw", "item", "probability", "checksum")
+    connection.execute(sa.insert(table), [dict(zip(names, (*row, row_checksum(row)), strict=True)) for row in rows])
     # In at least one of the draws; what is logged with a verdict.
     inclusion = -np.expm1(len(chosen) * np.log1p(-np.minimum(p, 1 - 1e-12)))
     change = sa.update(items).where(items.c.item == sa.bindparam("at")).values(inclusion=sa.bindparam("value"))
@@ -188,3 +221,4 @@ def _write(connection: sa.Connection, frame: np.ndarray, p: np.ndarray, chosen: 
     place = sa.update(queue).where(queue.c.item == sa.bindparam("at")).values(audit=sa.bindparam("place"))
     if new:
         connection.execute(place, [{"at": item, "place": number} for number, item in new])
+    seal_items(connection)

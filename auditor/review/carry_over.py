@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
 from auditor.core.errors import RunError, UsageError
 from auditor.review import schema
-from auditor.review.checksums import damaged_events
+from auditor.review.checksums import SUBJECT, damaged_events
 from auditor.review.database import shown
 from auditor.review.events import chunked
 from auditor.review.vocabulary import other
@@ -38,6 +39,8 @@ class CarriedOver:
         Verdicts that the same person has judged anew in the new store since; these stay.
     damaged : tuple of str
         Events of the old store that are not as they were stored, which were not taken over.
+    notes : tuple of str
+        Of `Judged`.
     """
 
     judged: int
@@ -48,9 +51,68 @@ class CarriedOver:
     unsure: int
     older: int = 0
     damaged: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def carry_over(source: VerdictStore, target: VerdictStore) -> CarriedOver:
+class Vote(NamedTuple):
+    """A verdict with the item that it was given on, as the store that took it in has both."""
+
+    event: int
+    event_uuid: str
+    item: int
+    reviewer: str
+    verdict: str
+    ms: int | None
+    client_time: float | None
+    server_time: float
+    stream: str
+    item_id: str
+    content_hash: str | None
+    given: str
+    suggested: str | None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The verdicts that hold in a store.
+
+    Attributes
+    ----------
+    votes : sequence of Vote
+    damaged : dict of int to str
+        Numbers of the events that are not as they were stored or are gone, and what is wrong with them.
+    url : sqlalchemy.URL or None
+        Of the store, if it was opened.
+    notes : tuple of str
+        How they were read, where that is not as usual.
+    """
+
+    votes: Sequence[Vote]
+    damaged: Mapping[int, str]
+    url: sa.URL | None = None
+    notes: tuple[str, ...] = ()
+
+
+def judged_in(source: VerdictStore) -> Judged:
+    """The verdicts that hold in a store; damaged ones are told and left out.
+
+    Raises
+    ------
+    RunError
+        If it is empty, or damaged so that it cannot be read.
+    """
+    view, old = schema.current.c, schema.items.c
+    columns = {**{name: view[name] for name in Vote._fields if name in view}, **{name: old[name] for name in SUBJECT}}
+    query = sa.select(*(columns[name] for name in Vote._fields)).join(schema.items, old.item == view.item)
+    # Not by its facts, which a damaged store may not have any more.
+    if source.database.read(lambda c: c.scalar(sa.select(old.item).limit(1))) is None:
+        raise RunError(f"the verdict store {shown(source.database.url)} is empty.")
+    wrong = source.database.read(lambda c: dict(damaged_events(c)))
+    rows = source.database.read(lambda c: c.execute(query.order_by(view.event)).all())
+    return Judged([Vote(*row) for row in rows if row.event not in wrong], wrong, source.database.url)
+
+
+def carry_over(source: VerdictStore | Judged, target: VerdictStore) -> CarriedOver:
     """Store the verdicts that hold in `source` on the unchanged items of `target`; doing it again adds nothing.
 
     Each keeps who judged and when: the server time of the store that took it in. Damaged verdicts stay where they are.
@@ -64,26 +126,16 @@ def carry_over(source: VerdictStore, target: VerdictStore) -> CarriedOver:
     RunError
         If one of them is empty.
     """
-    if source.database.url == target.database.url:
+    judged = source if isinstance(source, Judged) else judged_in(source)
+    if judged.url == target.database.url:
         raise UsageError("this is the run's own store.", "Name the store to take verdicts from.")
-    view, old = schema.current.c, schema.items.c
-    query = sa.select(
-        *(view[name] for name in ("event", "event_uuid", "item", "reviewer", "verdict", "ms")),
-        *(view[name] for name in ("client_time", "server_time", "stream")),
-        *(old[name] for name in ("item_id", "content_hash", "given", "suggested")),
-    ).join(schema.items, old.item == view.item)
-    # Not by its facts, which a damaged store may not have any more.
-    if source.database.read(lambda c: c.scalar(sa.select(old.item).limit(1))) is None:
-        raise RunError(f"the verdict store {shown(source.database.url)} is empty.")
-    damaged = source.database.read(lambda c: dict(damaged_events(c)))
-    rows = source.database.read(lambda c: c.execute(query.order_by(view.event)).all())
-    votes = [row for row in rows if row.event not in damaged]
+    votes = judged.votes
     here = _same_items(target, {vote.content_hash for vote in votes if vote.content_hash is not None})
     batches: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     judged_here = _judged(target)
     unchanged, unsure, older = set(), 0, 0
     for vote in votes:
-        copies = here.get((vote.content_hash, vote.given))
+        copies = here.get((vote.content_hash, vote.given)) if vote.content_hash is not None else None
         if not copies:
             continue
         unchanged.add(vote.item)
@@ -92,7 +144,7 @@ def carry_over(source: VerdictStore, target: VerdictStore) -> CarriedOver:
             older += 1
             continue
         verdict = vote.verdict
-        if verdict == "suggested":
+        if verdict == "suggested" and vote.suggested is not None:
             verdict = other(vote.suggested)
         elif verdict == "both" and vote.suggested != item.suggested:
             verdict, unsure = "unsure", unsure + 1
@@ -114,7 +166,8 @@ def carry_over(source: VerdictStore, target: VerdictStore) -> CarriedOver:
         tuple(reason for result in results for _, reason in result.refused),
         unsure,
         older,
-        tuple(f"event {event}: {what}" for event, what in damaged.items()),
+        tuple(f"event {event}: {what}" for event, what in judged.damaged.items()),
+        judged.notes,
     )
 
 

@@ -30,7 +30,7 @@ SQLITE_LEAST: Final = 512
 #: Pages SQLite keeps per connection: negative, in KiB.
 SQLITE_CACHE: Final = -32_000
 #: Newest revision of the migrations; a test compares it with them.
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 
 #: Any fixed number; the schema comes on top, so that runs in one database do not wait for each other.
 _MIGRATION_LOCK: Final = 0x61756469
@@ -43,6 +43,10 @@ _GONE: Final = re.compile(
 )
 
 T = TypeVar("T")
+
+
+class NewerStoreError(RunError):
+    """A newer version wrote the store: nothing is wrong with it."""
 
 
 class Database:
@@ -71,7 +75,7 @@ class Database:
     """
 
     def __init__(self, where: str | Path, patience: float = 15.0, make: bool = True, salvage: bool = False) -> None:
-        self.url = _url(where)
+        self.url = store_url(where)
         self.patience = patience
         self._making = make
         path = Path(name) if (name := _file(self.url)) and name != ":memory:" else None
@@ -185,7 +189,7 @@ class Database:
                 ScriptDirectory.from_config(config).get_revision(revision)
                 command.upgrade(config, "head")
         except CommandError as error:
-            raise RunError(
+            raise NewerStoreError(
                 f"the verdict store {shown(self.url)} has the schema {revision!r}, which this version does not know.",
                 "Open it with the version of auditor that wrote it, or a newer one.",
             ) from error
@@ -227,7 +231,8 @@ def alembic_config(connection: sa.Connection) -> Any:
     return config
 
 
-def _url(where: str | Path) -> sa.URL:
+def store_url(where: str | Path) -> sa.URL:
+    """The address of a store. Errors as `Database`."""
     text = str(where)
     if "://" not in text:
         path = Path(text)
@@ -261,7 +266,7 @@ def _damaged(path: Path, whole: int) -> RunError:
     return RunError(
         f"{str(path)!r} is not a verdict store, or it is damaged: it has {size:,} bytes"
         f"{f' of {whole:,}' if size < whole else ''}.",
-        "Restore it from a copy. What people judged is not in this file any more, so nothing goes on from it.",
+        salvage_advice(sa.URL.create("sqlite", database=str(path))),
     )
 
 
@@ -329,7 +334,14 @@ def _is_transient(error: DBAPIError) -> bool:
 
 
 #: Words of SQLite's messages about a file that holds something else than this version wrote.
-_DAMAGED: Final = ("file is not a database", "malformed", "unsupported file format", "decode", "no such ")
+_DAMAGED: Final = (
+    "file is not a database",
+    "malformed",
+    "unsupported file format",
+    "decode",
+    "no such ",
+    "has no column",
+)
 
 
 def _explained(error: DBAPIError | UnicodeDecodeError, url: sa.URL) -> Exception:
@@ -341,10 +353,7 @@ def _explained(error: DBAPIError | UnicodeDecodeError, url: sa.URL) -> Exception
         if url.get_backend_name() != "sqlite":
             return ResourceError(f"the database {shown(url)} refused: {text}.", "Check the URL, name and rights.")
     if url.get_backend_name() == "sqlite" and any(words in text for words in _DAMAGED):
-        return RunError(
-            f"{shown(url)} is not a verdict store, or it is damaged: {text}.",
-            "Restore it from a copy. What can still be read, sqlite3's .recover writes into a new file.",
-        )
+        return RunError(f"{shown(url)} is not a verdict store, or it is damaged: {text}.", salvage_advice(url))
     return error
 
 
@@ -368,6 +377,11 @@ def salvage_advice(url: sa.URL) -> str:
         f"Restore it from a copy; or save the verdicts that are whole: auditor import-verdicts RUN {store} --store "
         "NEW.sqlite, and go on with --store NEW.sqlite."
     )
+
+
+def sqlite_file(where: str | Path) -> Path | None:
+    """The file of a store that SQLite keeps; None for other databases. Errors as `Database`."""
+    return None if (name := _file(store_url(where))) is None else Path(name)
 
 
 def _file(url: sa.URL) -> str | None:

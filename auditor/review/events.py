@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from auditor.core.errors import UsageError
 from auditor.review import schema
-from auditor.review.checksums import SAID, SUBJECT, checksum
+from auditor.review.checksums import SAID, SUBJECT, checksum, sound_items
 from auditor.review.database import Database, is_sqlite, upsert
 from auditor.review.vocabulary import canonical, other
 
@@ -100,21 +100,18 @@ class _Batch:
     stored: Counter[int] = field(default_factory=Counter)
 
     def look_up(self, parsed: Sequence[_Event]) -> None:
-        events, items, assignments, queue = schema.events, schema.items, schema.assignments, schema.queue
+        events, items, assignments = schema.events, schema.items, schema.assignments
         execute = self.connection.execute
         for part in chunked(list({u for e in parsed for u in (e.uuid, e.target) if u})):
             stored = execute(sa.select(events).where(events.c.event_uuid.in_(part)))
             self.events.update({row["event_uuid"]: row for row in stored.mappings()})
             taken_back = sa.select(events.c.target_uuid).where(events.c.target_uuid.in_(part))
             self.retracted.update(self.connection.scalars(taken_back))
-        spoken_of: sa.Select[Any] = sa.select(
-            items.c.item, *(items.c[name] for name in SUBJECT), items.c.inclusion, queue.c.audit
-        ).join(queue, queue.c.item == items.c.item)
 
         def look_at(column: sa.Column[Any], values: Collection[Any]) -> None:
             for part in chunked(list(values)):
-                for row in execute(spoken_of.where(column.in_(part))):
-                    self.items[row.item_id], self.subjects[row.item] = row, row[1 : 1 + len(SUBJECT)]
+                for row in sound_items(self.connection, column.in_(part)).values():
+                    self.items[row.item_id], self.subjects[row.item] = row, [row._mapping[name] for name in SUBJECT]
 
         look_at(items.c.item_id, {e.item_id for e in parsed if e.item_id is not None})
         look_at(items.c.item, {e["item"] for e in self.events.values()} - set(self.subjects))

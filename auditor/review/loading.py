@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
@@ -15,7 +15,7 @@ from auditor.core.errors import ConfigError, DataError, RunError
 from auditor.core.seeds import generator
 from auditor.review import schema
 from auditor.review.additions import plant, set_detections, set_fact
-from auditor.review.checksums import digest
+from auditor.review.checksums import ITEM, digest, row_checksum
 from auditor.review.database import SQLITE_CACHE, Database, is_sqlite, salvage_advice, shown
 from auditor.review.sampling import draw_audit, score_bands
 
@@ -145,6 +145,8 @@ def load(
     draw = draw_audit(table["band"].iloc[frame].to_numpy(np.int64), codes[frame], plan.audit_size, plan.seed)
     table["inclusion"] = pd.Series(draw.inclusion, index=frame)
     queue = _queue_table(table, frame[draw.order], plan)
+    covered = _rows(table.assign(audit=queue["audit"]), ITEM)
+    table["checksum"] = [row_checksum(row) for row in covered]
     facts = {
         "run": run.id,
         "class_names": list(run.class_names),
@@ -187,10 +189,15 @@ def stored_items(connection: sa.Connection) -> dict[str, Subject]:
     return {item_id: (content, given) for item_id, content, given in connection.execute(query)}
 
 
+def item_rows_of(run: RunTables, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """These columns of the items that a store of `run` holds, in the order of their places."""
+    return _rows(_item_table(run), [schema.items.c[name] for name in names])
+
+
 def run_items(run: RunTables) -> dict[str, Subject]:
     """The same of the items that a store of `run` holds."""
-    columns = (schema.items.c.item_id, schema.items.c.content_hash, schema.items.c.given)
-    return {item_id: (content, given) for item_id, content, given in _rows(_item_table(run), columns)}
+    columns = ("item_id", "content_hash", "given")
+    return {item_id: (content, given) for item_id, content, given in item_rows_of(run, columns)}
 
 
 def _refuse_other_data(database: Database, run: RunTables, known: Mapping[str, Any]) -> None:

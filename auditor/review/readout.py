@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from auditor.core.errors import UsageError
 from auditor.review import schema
+from auditor.review.checksums import damaged, sound_items
 from auditor.review.events import chunked
 from auditor.review.votes import VoteTable, votes_from
 
@@ -109,8 +110,8 @@ class ReviewCounts:
     disagreements: int
 
 
-#: Columns of an item, in the order of the fields of `ReviewItem`; its verdicts come from another table.
-_COLUMNS: Final = (schema.items.c.item, *(schema.items.c[f.name] for f in fields(ReviewItem)[1:-1]))
+#: Columns of an item that a `ReviewItem` shows; its verdicts come from another table.
+_COLUMNS: Final = tuple(f.name for f in fields(ReviewItem)[1:-1])
 
 
 def item_rows(connection: sa.Connection, places: Sequence[int], with_verdicts: bool) -> list[ReviewItem]:
@@ -119,18 +120,19 @@ def item_rows(connection: sa.Connection, places: Sequence[int], with_verdicts: b
     row_of: dict[int, sa.Row[Any]] = {}
     verdicts: dict[int, dict[str, str]] = {}
     for part in chunked(list(places)):
-        query = sa.select(*_COLUMNS).where(items.c.item.in_(part))
-        row_of.update({row.item: row for row in connection.execute(query)})
+        row_of |= sound_items(connection, items.c.item.in_(part))
         if with_verdicts:
             votes = sa.select(view.c.item, view.c.reviewer, view.c.verdict).where(view.c.item.in_(part))
             for item, reviewer, verdict in connection.execute(votes.order_by(view.c.reviewer)):
                 verdicts.setdefault(item, {})[reviewer] = verdict
+    if gone := [place for place in places if place not in row_of]:
+        raise damaged(connection, [f"item {place} is gone" for place in gone])
     return [_review_item(row_of[p], verdicts.get(p, {})) for p in places]
 
 
 def _review_item(row: sa.Row[Any], verdicts: Mapping[str, str]) -> ReviewItem:
-    values = dict(row._mapping)
-    return ReviewItem(values.pop("item"), **(values | {"flagged": bool(values["flagged"])}), verdicts=verdicts)
+    values = {name: row._mapping[name] for name in _COLUMNS}
+    return ReviewItem(row.item, **(values | {"flagged": bool(values["flagged"])}), verdicts=verdicts)
 
 
 def page(connection: sa.Connection, wanted: PageFilter, after: tuple[float, int] | None, limit: int) -> Page:

@@ -27,7 +27,7 @@ def _filled(name: str, kind: Any) -> sa.Column[Any]:
 meta = sa.Table("meta", metadata, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text))
 
 #: What the store knows about every item. Never changed once loaded, but for `inclusion` when an audit
-#: stream is drawn. `item` is the place in the list.
+#: stream is drawn. `item` is the place in the list. `checksum` covers the row and its place in the audit stream.
 items = sa.Table(
     "items",
     metadata,
@@ -46,6 +46,7 @@ items = sa.Table(
     sa.Column("message", sa.Text),
     sa.Column("band", sa.SmallInteger),
     sa.Column("inclusion", sa.Double),
+    sa.Column("checksum", sa.Text),
     sa.Index("items_id", "item_id", unique=True),
     sa.Index("items_hash", "content_hash"),
     sa.Index("items_pair", "given", "suggested", "item"),
@@ -70,7 +71,14 @@ for _stream in (queue.c.ranked, queue.c.audit):
     sa.Index(f"queue_{_stream.name}", queue.c.open, _stream, sqlite_where=_present, postgresql_where=_present)
 
 #: Draws of the audit stream with replacement, in order; empty where the stream is the one drawn at loading.
-audit_draws = sa.Table("audit_draws", metadata, _key("draw"), _filled("item", Big), _filled("probability", sa.Double))
+audit_draws = sa.Table(
+    "audit_draws",
+    metadata,
+    _key("draw"),
+    _filled("item", Big),
+    _filled("probability", sa.Double),
+    sa.Column("checksum", sa.Text),
+)
 
 controls = sa.Table("controls", metadata, _key("item"), _filled("expected", sa.Text))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from auditor.core.errors import RunError
 from auditor.review import additions, audit_stream, queue, readout
-from auditor.review.checksums import events_before
+from auditor.review.checksums import ITEMS_BEFORE, events_before
 from auditor.review.database import Database
 from auditor.review.events import SubmitResult, checked_reviewer, submit
 from auditor.review.loading import QueuePlan, RunTables, load, read_meta
@@ -123,11 +123,14 @@ class VerdictStore:
         return self.database.read(partial(faults, run=run)) if self.loaded else []
 
     def checksum_note(self) -> str:
-        """Which events are older than their checksums, in words; empty where none are."""
-        if not (before := self.database.read(events_before)):
-            return ""
-        day = datetime.fromtimestamp(before["time"], UTC).strftime("%Y-%m-%d")
-        return f"checksums of the first {before['count']:,} events were made on {day} and say nothing of before"
+        """What is older than its checksums, in words; empty where nothing is."""
+        events, facts = self.database.read(events_before), self.database.read(read_meta)
+        older = [(f"the first {events['count']:,} events", events["time"])] if events else []
+        older += [("items", facts[ITEMS_BEFORE])] if ITEMS_BEFORE in facts else []
+        return "; ".join(
+            f"checksums of {what} were made on {datetime.fromtimestamp(when, UTC):%Y-%m-%d} and say nothing of before"
+            for what, when in older
+        )
 
     def plant(self, controls: Mapping[str, str]) -> int:
         """Plant items whose verdict is known into every reviewer's queue; returns how many there are then.

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from auditor.core.errors import RunError, UsageError
 from auditor.review import schema
-from auditor.review.checksums import damaged_events
+from auditor.review.checksums import damaged_events, damaged_items
 from auditor.review.database import Database, is_sqlite, salvage_advice, shown
 from auditor.review.events import checked_reviewer
 from auditor.review.loading import RunTables, read_meta, run_items, stored_items
@@ -29,7 +29,8 @@ def faults(connection: sa.Connection, run: RunTables | None) -> list[str]:
     wrong = dict(damaged_events(connection))
     wrong |= dict(_impossible(connection.execute(query).all(), set(facts["class_names"] if facts else ())))
     # Only where the events are sound: what follows from them cannot be, else.
-    return [f"event {event}: {what}" for event, what in sorted(wrong.items())] or list(_miscounted(connection))
+    told = [f"event {event}: {what}" for event, what in sorted(wrong.items())] or list(_miscounted(connection))
+    return [*told, *damaged_items(connection)]
 
 
 def refuse_damaged(database: Database) -> None:

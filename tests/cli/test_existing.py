@@ -119,9 +119,17 @@ def test_reading_from_a_store_that_is_not_there_makes_none(
     assert not store.parent.exists() or not list(store.parent.glob("*.sqlite*"))
 
 
-def test_reading_a_run_nobody_has_judged_makes_no_store(digits_run: DigitsRun) -> None:
+def test_reading_a_run_nobody_has_judged_makes_no_store(digits_run: DigitsRun, tmp_path: Path) -> None:
     for command in (("status",), ("estimate",), ("show",)):
         call(command[0], digits_run.path, *command[1:])
     call("import-verdicts", digits_run.path, "absent.sqlite", check=3)
     call("import-verdicts", digits_run.path, "absent.json", check=3)
+    vote = '{"id": 0, "given_original_label": 0, "given_original_label_name": "0", "our_guessed_label": 1, '
+    vote += '"our_guessed_label_name": "1", "mturk": {"given": 1, "guessed": 3, "neither": 0, "both": 1}}'
+    for name, text in (("damaged.json", "[{"), ("other.json", f"[{vote}]"), ("empty.db", "")):
+        (tmp_path / name).write_text(text)
+        call("import-verdicts", digits_run.path, tmp_path / name, "--store", tmp_path / "new.sqlite", check=3)
+    VerdictStore.open(tmp_path / "nobody.sqlite").close()
+    call("import-verdicts", digits_run.path, tmp_path / "nobody.sqlite", "--store", tmp_path / "new.sqlite", check=3)
+    assert not (tmp_path / "new.sqlite").exists()
     assert not list(digits_run.path.glob("review*"))

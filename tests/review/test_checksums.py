@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -113,7 +114,7 @@ def test_events_of_before_get_their_checksum_when_the_store_is_brought_up_to_dat
         store.submit("ann", [verdict(item) for item in store.next_batch("ann", 4)])
         assert store.checksum_note() == ""
         older = "DELETE FROM meta WHERE key = 'digest'", "UPDATE alembic_version SET version_num = '0002'"
-        for line in (UNDO["0003"], *older):
+        for line in (*UNDO["0004"], *UNDO["0003"], *older):
             store.database.write(lambda c, line=line: c.execute(sa.text(line)))  # type: ignore[misc]
     with VerdictStore.open(where) as store:
         store.load_run(make_run())
@@ -145,3 +146,74 @@ def test_a_damaged_schema_is_told(tmp_path: Path) -> None:
         connection.execute("ALTER TABLE queue RENAME COLUMN wanted TO wantee")
     with VerdictStore.open(path) as store, pytest.raises(RunError, match="damaged: no such column"):
         store.verify(make_run())
+
+
+SAMPLE = QueuePlan(overlap=0.0, audit_size=30, control_share=0.0)
+#: What damages the scores and the sample past what SQLite would notice.
+OF_ITEMS = (
+    "UPDATE items SET score = score + 1 WHERE item = 2",
+    "UPDATE items SET p_given = 0.5 WHERE item = 2",
+    "UPDATE items SET inclusion = inclusion / 2 WHERE item = 2",
+    "UPDATE items SET message = 'x' WHERE item = 2",
+    "UPDATE items SET checksum = NULL WHERE item = 2",
+    "UPDATE queue SET audit = 1000 - audit WHERE audit IS NOT NULL",
+)
+OF_DRAWS = (
+    "UPDATE audit_draws SET probability = probability * 2 WHERE draw = 3",
+    "UPDATE audit_draws SET item = item + 1 WHERE draw = 3",
+    "DELETE FROM audit_draws WHERE draw = 3",
+    "UPDATE items SET inclusion = NULL WHERE item = 2",
+)
+
+
+@pytest.fixture
+def sampled(where: str) -> str:
+    """Where a store with a sample is."""
+    with VerdictStore.open(where) as store:
+        store.load_run(make_run(), SAMPLE)
+    return where
+
+
+@pytest.mark.parametrize("statement", OF_ITEMS)
+def test_damaged_scores_and_probabilities_are_refused_by_what_reads_them(statement: str, sampled: str) -> None:
+    tamper(sampled, statement)
+    with VerdictStore.open(sampled) as store:
+        assert any("not what was stored" in fault for fault in store.verify(make_run()))
+        with pytest.raises(RunError, match="not what was stored"):
+            store.audit_stream()
+        with pytest.raises(RunError, match="not what was stored"):
+            store.page(limit=200)
+        with pytest.raises(RunError, match="not what was stored"):
+            store.draw_audit(make_run().scores["id"].tolist(), np.linspace(3, -3, 200), 20)
+
+
+@pytest.mark.parametrize("statement", OF_DRAWS)
+def test_a_damaged_importance_sample_is_refused(statement: str, sampled: str) -> None:
+    ids, margin = make_run().scores["id"].tolist(), np.linspace(3, -3, 200)
+    with VerdictStore.open(sampled) as store:
+        store.draw_audit(ids, margin, 20)
+        assert len(store.draw_audit(ids, margin, 25).item_ids) == 25
+        assert store.verify(make_run()) == []
+    tamper(sampled, statement)
+    with VerdictStore.open(sampled) as store, pytest.raises(RunError, match="is damaged"):
+        store.audit_stream()
+
+
+def test_a_verdict_is_not_taken_on_an_item_whose_probability_is_damaged(sampled: str) -> None:
+    with VerdictStore.open(sampled) as store:
+        item = store.page(limit=1).items[0]
+    tamper(sampled, "UPDATE items SET inclusion = 0.123 WHERE item = 1")
+    with VerdictStore.open(sampled) as store, pytest.raises(RunError, match="item 1"):
+        store.submit("ann", [verdict(item)])
+
+
+def test_items_of_before_get_their_checksum_when_the_store_is_brought_up_to_date(sampled: str) -> None:
+    from tests.review.test_migrations import UNDO
+
+    with VerdictStore.open(sampled) as store:
+        for line in (*UNDO["0004"], "UPDATE alembic_version SET version_num = '0003'"):
+            store.database.write(lambda c, line=line: c.execute(sa.text(line)))  # type: ignore[misc]
+    with VerdictStore.open(sampled) as store:
+        assert store.verify(make_run()) == []
+        assert len(store.audit_stream().item_ids) == 30
+        assert "items" in store.checksum_note()

@@ -87,12 +87,16 @@ def _same_schema(migrated: Path, fresh: Path) -> None:
 
 
 #: What takes each step back: so a store of an earlier schema is made on either database.
-UNDO = {"0002": "DROP TABLE audit_draws", "0003": "ALTER TABLE events DROP COLUMN checksum"}
+UNDO = {
+    "0002": ["DROP TABLE audit_draws"],
+    "0003": ["ALTER TABLE events DROP COLUMN checksum"],
+    "0004": ["ALTER TABLE items DROP COLUMN checksum", "ALTER TABLE audit_draws DROP COLUMN checksum"],
+}
 
 
 def _make_old(where: str, revision: str) -> None:
     database = Database(where)
-    steps = [UNDO[later] for later in reversed(REVISIONS[REVISIONS.index(revision) + 1 :])]
+    steps = [step for later in reversed(REVISIONS[REVISIONS.index(revision) + 1 :]) for step in UNDO[later]]
     for step in [*steps, f"UPDATE alembic_version SET version_num = '{revision}'"]:
         database.write(lambda c, step=step: c.execute(sa.text(step)))  # type: ignore[misc]
     assert database.revision() == revision
