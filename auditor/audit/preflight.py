@@ -10,20 +10,23 @@ import numpy as np
 from auditor.audit.config import AuditConfig
 from auditor.audit.context import training_data
 from auditor.audit.plan import plan_audit, training_size, wanted_rows
-from auditor.core.errors import UnreadableError, UsageError, require
+from auditor.core.errors import EmptyDataError, UnreadableError, UsageError, require
 from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset
+from auditor.data.loading import median_size
 from auditor.detect.findings import DEFAULT
 from auditor.detect.registry import DETECTORS
 from auditor.engine.rules import RULES
 from auditor.train.base import Trainer, TrainingData
-from auditor.train.choose import choose_trainer
+from auditor.train.choose import choose_trainer, make_trainer
 from auditor.train.choose_embedding import Embedding, choose_embedding, own_embedding
 from auditor.train.estimator import refuse_kind
 from auditor.train.folds import merge_groups
 
 #: Images that are decoded to see whether the caller's model can read them.
 SAMPLE_IMAGES = 5
+#: Images whose size is looked at.
+_SIZES = 16
 
 
 def check_call(
@@ -36,8 +39,8 @@ def check_call(
 ) -> Embedding | None:
     """Refuse what the stages of the audit would refuse.
 
-    Only what depends on the content of the items is left to them: items that cannot be decoded, copies, and what
-    ``auto`` picks for images and texts.
+    Only what depends on the content of the items is left to them: items that cannot be decoded, and copies. What
+    ``auto`` will pick for images is told from the size of some of them.
 
     Parameters
     ----------
@@ -86,6 +89,9 @@ def check_call(
     embedding = own or choose_embedding(config.embeddings, kind, trainer, config.budget)
     if supplied or trainer is not None:
         check_evidence(config.rule, trainer, embedding)
+    elif {"dynamics", "embeddings"} & _needs(config.rule):
+        for likely in _likely_trainers(dataset, config):
+            check_evidence(config.rule, likely, own or choose_embedding(config.embeddings, kind, likely, config.budget))
     return own
 
 
@@ -104,6 +110,25 @@ def _sample(dataset: Dataset) -> TrainingData | None:
     return TrainingData("image", np.stack(images), dataset.labels[rows], len(dataset.class_names))
 
 
+def _likely_trainers(dataset: Dataset, config: AuditConfig) -> list[Trainer]:
+    """What ``auto`` may take for images or texts."""
+    n_items, shape = training_size(dataset, np.zeros(len(dataset), bool), config), None
+    if isinstance(dataset, ImageDataset):
+        sample = np.unique(np.linspace(0, len(dataset) - 1, _SIZES).astype(np.int64))
+        try:
+            shape, _ = median_size(dataset.source, sample)
+        except EmptyDataError:
+            return []  # none of them is an image; decoding all will tell
+    likely, _ = choose_trainer("auto", config.budget, dataset.modality, n_items, shape, config.device)
+    # A quick look at texts may prefer the cheaper one.
+    return [likely, make_trainer("tfidf", config.budget)] if dataset.modality == "text" else [likely]
+
+
+def _needs(rule: str) -> set[str]:
+    """What a detector asks of a run."""
+    return set() if rule == DEFAULT or rule in RULES else set(DETECTORS.load(rule).needs)
+
+
 def check_evidence(rule: str, trainer: Trainer | None, embedding: Embedding) -> None:
     """Refuse a detector as the rule of an audit that will not have what it needs.
 
@@ -119,7 +144,7 @@ def check_evidence(rule: str, trainer: Trainer | None, embedding: Embedding) -> 
     ------
     UsageError
     """
-    needs = () if rule == DEFAULT or rule in RULES else DETECTORS.load(rule).needs
+    needs = _needs(rule)
     way_out = "Choose another rule, or flag later: auditor flag RUN --detector NAME."
     if "verdicts" in needs:
         raise UsageError(f"rule {rule!r} learns from the verdicts of reviewers, and a new run has none.", way_out)

@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 from PIL import Image
 
-from auditor.core.errors import MemoryGuardError, UsageError
+from auditor.core.errors import EmptyDataError, MemoryGuardError, UsageError
 from auditor.core.machine import available_memory, cpu_count
 from auditor.core.progress import Progress, SilentProgress
 from auditor.data.decode import UndecodableImage, decode_rgb, image_size
@@ -57,7 +57,7 @@ def load_pixels(
         try:
             loaded = _decode_all(source, positions, None, progress)
         except _SizesDiffer:
-            target, note = _median_size(source, positions)
+            target, note = median_size(source, positions)
             loaded = _decode_all(source, positions, target, progress)
             loaded.resized, loaded.note = True, note
     progress.finish(TASK, f"{len(loaded.bad)} could not be decoded" if loaded.bad else "")
@@ -151,9 +151,12 @@ def _decode_one(content: Content, target: tuple[int, int] | None) -> np.ndarray 
         return str(error)
 
 
-def _median_size(source: Source, positions: np.ndarray) -> tuple[tuple[int, int], str]:
+def median_size(source: Source, positions: np.ndarray) -> tuple[tuple[int, int], str]:
+    """The common (height, width) that images of several sizes get, by their headers, and a sentence about it."""
     shapes = (_shape_of(content) for _, content in source.read(positions))
     sizes = np.array([shape for shape in shapes if shape])  # the others are reported by the decoding pass
+    if not len(sizes):
+        raise EmptyDataError("none of the images has a size that can be read.")
     median = np.median(sizes, axis=0)
     scale = min(1.0, LONGEST_SIDE / median.max())
     height, width = (max(1, round(float(side * scale))) for side in median)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -62,6 +63,28 @@ def test_a_refused_call_changes_nothing(asked: dict[str, Any], fresh: bool, fini
         find_errors(finished / "t.csv", out=finished / "run", fresh=fresh, **options)
     assert contents(finished / "run") == before
     assert open_run(finished / "run").counts["n_items"] == 40
+
+
+@pytest.fixture(scope="module", params=["texts", "images"])
+def untabled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    """Texts or images in memory, and their finished run."""
+    labels = [k % 2 for k in range(40)]
+    items: Any = [f"{('good', 'bad')[y]} words, number {k}" for k, y in enumerate(labels)]
+    if request.param == "images":
+        items = np.random.default_rng(0).integers(0, 90, (40, 8, 8, 3)).astype(np.uint8)
+    out = tmp_path_factory.mktemp(request.param) / "run"
+    find_errors((items, labels), out=out, budget="smoke", folds=2, workers=1, quality=False)
+    return (items, labels), out
+
+
+@pytest.mark.parametrize("rule", ["aum", "knn_vote", "el2n"])
+@pytest.mark.parametrize("budget", ["smoke", "standard"])
+def test_a_rule_that_auto_gives_no_evidence_changes_nothing(rule: str, budget: str, untabled: tuple[Any, Path]) -> None:
+    data, out = untabled
+    before = contents(out)
+    with pytest.raises(AuditorError, match=f"rule '{rule}'"):
+        find_errors(data, out=out, rule=rule, budget=budget, folds=2, workers=1, quality=False)
+    assert contents(out) == before
 
 
 @pytest.mark.parametrize(
