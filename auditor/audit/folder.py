@@ -141,8 +141,8 @@ def _refuse_other_data(path: Path, dataset: Dataset, folder: Path) -> None:
     fresh = "" if os.path.lexists(folder / REVIEW_FILE) else ", or start anew with --fresh"
     way_out = f"Choose another folder with --out{fresh}."
     try:
-        stored = read_json(path)["data"]
-    except (UnreadableError, KeyError, TypeError) as error:
+        stored = dict(read_json(path)["data"])
+    except (UnreadableError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"the run folder {str(folder)!r} has a damaged {path.name}.", way_out) from error
     if stored.get("fingerprint") != dataset.fingerprint:
         raise RunError(

@@ -116,6 +116,16 @@ def _csv_cell(value: Any, show: Callable[[str], str]) -> str:
     return '"' + text.replace('"', '""') + '"' if re.search('[",\r\n]', text) else text
 
 
+#: The first line that Excel writes and heeds where the delimiter is not that of its language.
+_EXCEL: Final = re.compile(r'\ufeff?"?sep=([^\r\n])"?[;,\t|]*\r?\n', re.IGNORECASE)
+
+
+def excel_delimiter(text: str) -> tuple[str | None, int]:
+    """The delimiter that Excel's line ``sep=;`` names, and where the CSV begins after it; None and 0 without one."""
+    line = _EXCEL.match(text)
+    return (None, 0) if line is None else (line[1], line.end())
+
+
 def csv_rows(text: str) -> list[dict[str, str]]:
     """Rows by the names of the header, each text as it was given to `csv_text`.
 
@@ -124,7 +134,8 @@ def csv_rows(text: str) -> list[dict[str, str]]:
     csv.Error
         If it is no CSV.
     """
-    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True, restval="")
+    delimiter, start = excel_delimiter(text)
+    rows = csv.DictReader(io.StringIO(text[start:], newline=""), strict=True, restval="", delimiter=delimiter or ",")
     return [{name: _plain(cell) for name, cell in row.items() if name is not None} for row in rows]
 
 

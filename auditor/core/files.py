@@ -133,11 +133,19 @@ def refuse_existing(path: Path, overwrite: bool = False) -> None:
         )
 
 
+#: How JSON writes half of a character beyond the first plane, of which another half must follow.
+_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
 def read_json(path: Path) -> Any:
-    """Read a JSON file; raises `UnreadableError` if it is absent or not JSON."""
+    """Read a JSON file; raises `UnreadableError` if it is absent, not JSON, or holds texts that no file can."""
     with reading(path, "JSON") as file:
         check_unpacked(path, file.stat().st_size)
-        return json.loads(file.read_bytes())
+        raw = file.read_bytes()
+        value = json.loads(raw)
+        if _HALF_CHARACTER.search(raw):
+            json.dumps(value, ensure_ascii=False).encode()  # fails for halves that are no pair
+        return value
 
 
 def read_sealed(path: Path) -> dict[str, Any]:

@@ -13,11 +13,16 @@ if TYPE_CHECKING:
 
 #: A day, with a time and an offset from UTC or without. The offset is dropped: what tells is the local time.
 _WRITTEN = re.compile(
-    r"\s*((?:\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{1,2}([./-])\d{1,2}\2\d{4})"
+    r"\s*((?:\d{4}([./-])\d{1,2}\2\d{1,2}|\d{1,2}([./-])\d{1,2}\3\d{4})"
     r"(?:[T ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?)\s*(?:Z|UTC|[+-]\d{2}:?\d{2})?\s*"
 )
 
 _DOTTED = re.compile(r"\s*\d{1,2}\.")
+
+
+def is_date(text: str) -> bool:
+    """Whether a text is written as `read_dates` reads days."""
+    return _WRITTEN.fullmatch(text) is not None
 
 
 def read_dates(values: Sequence[Any]) -> pd.Series | None:
@@ -43,7 +48,7 @@ def read_dates(values: Sequence[Any]) -> pd.Series | None:
     if not isinstance(present[0], str):
         local = [None if value is None else pd.Timestamp(value).tz_localize(None) for value in plain]
         return pd.to_datetime(pd.Series(local))
-    if not all(map(_WRITTEN.fullmatch, present)):
+    if not all(map(is_date, present)):
         return None
     texts = pd.Series(plain, dtype=object).str.extract(_WRITTEN)[0].str.replace("T", " ")
     day_first = bool(_DOTTED.match(present[0]))

@@ -19,7 +19,7 @@ import numpy as np
 from auditor.core.config import Settings
 from auditor.core.errors import EmptyDataError, LabelError, ProbabilityError, UsageError
 from auditor.core.files import load_npy, load_npz
-from auditor.core.reading import reading
+from auditor.core.reading import local_path, reading
 from auditor.data.base import FormOfReference, ItemTable
 from auditor.data.class_order import check_class_order
 from auditor.data.kinds import ProbabilityDataset
@@ -148,7 +148,7 @@ def open_supplied(pred_probs: Sequence[Any], labels: Any = None, class_names: Se
                 "numpy.savez(path, pred_probs=p, labels=y).",
             )
     elif isinstance(labels, Path | str):
-        labels_path = Path(labels).expanduser()
+        labels_path = Path(local_path(str(labels))).expanduser()
         labels = read_labels(labels_path).values
     values = one_column(labels, f"labels of {where}" if labels_path is None else repr(str(labels_path)))
     if len(values) != n_rows:
@@ -223,7 +223,7 @@ def open_probabilities(
         items, checked = items.take(encoded.present), checked[encoded.present]
     if check_order:
         check_class_order(checked, items.labels, encoded.names)
-    path = Path(pred_probs).expanduser() if isinstance(pred_probs, Path | str) else None
+    path = Path(local_path(str(pred_probs))).expanduser() if isinstance(pred_probs, Path | str) else None
     name, notes = name or (path.stem if path else "probabilities"), [*supplied.notes, *notes]
     reference = _canonical(path, supplied.labels_path, class_names, check_order)
     return ProbabilityDataset(name, reference, encoded.names, items, notes, probabilities=checked)
@@ -303,6 +303,7 @@ def _lines(path: Path, delimiter: str) -> np.ndarray | None:
     if path.suffix.lower() == ".txt":
         cells = [line.strip() for line in text.split("\n")]
     else:
+        text = text.split("\n", before := csv_form(path, {}).before)[before]
         with reading(path, "CSV"):
             rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
         if any(len(row) > 1 for row in rows):
@@ -372,6 +373,7 @@ def encode_supplied(
 
 def _contents(given: Any) -> _Contents:
     if isinstance(given, Path | str):
+        given = local_path(str(given))
         path = Path(given).expanduser()
         if "://" not in str(given) and table_suffix(path) in _TEXT_TABLES:
             header = {"header": "none"} if _is_headless(path) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +10,13 @@ import numpy as np
 
 from auditor.core.errors import EmptyDataError, LabelError
 from auditor.core.registry import Registry
+from auditor.data.dates import is_date
 from auditor.data.reference import nearest
 
 #: How tools write that there is no label, besides with nothing.
 MISSING = frozenset({"nan", "NaN", "NAN", "NaT", "<NA>", "None", "NULL", "null", "N/A", "n/a", "#N/A"})
 #: A text column of numbers that are not whole is a measurement if it has more values than this.
 _FEW = 20
-#: How a day is written: year first or last, perhaps with a time.
-_DATE = re.compile(r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{4})([T ].*)?")
 #: Numbers that are no codes from 0 or 1 are a measurement if half of them have fewer items than this.
 _ITEMS_PER_CLASS = 10
 _MEASURED = (
@@ -191,7 +189,7 @@ def refuse_measurement(encoded: EncodedLabels, where: str) -> None:
     if len(names) <= _FEW:
         return
     span = f"from {names[0]} to {names[-1]}"
-    if all(map(_DATE.fullmatch, names)):
+    if all(map(is_date, names)):
         raise LabelError(f"{where} holds {len(names)} different dates, {span}: no classes.", _MEASURED)
     numbers = [number_of(name) for name in names]
     if any(number is None for number in numbers):

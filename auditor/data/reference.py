@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote
 
 from auditor.core.errors import UsageError
+from auditor.core.reading import local_path
 
 #: Scheme of a reference that is a path with nothing before it; what lies there decides how it is read.
 PATH_SCHEME = "path"
@@ -61,7 +63,8 @@ class Reference:
         path = Path(self.location).expanduser()
         # "%41" may be an encoded "A" or three characters of a file name; the one that exists is meant.
         decoded = Path(unquote(self.location)).expanduser()
-        return decoded if not path.exists() and decoded.exists() else path
+        # Not Path.exists, which raises for names that no file can have.
+        return decoded if not os.path.exists(path) and os.path.exists(decoded) else path
 
     def check_options(self, known: Collection[str]) -> None:
         """Refuse options the adapter does not know.
@@ -120,6 +123,7 @@ def parse_reference(text: str, names: Collection[str] = ()) -> Reference:
     if text not in names and "://" not in text and Path(text).expanduser().exists():
         return Reference(PATH_SCHEME, text)  # a name with a question mark in it is still a path
     head, _, query = text.partition("?")
+    head = local_path(head)  # ``file:///data/pets`` is read as what lies there
     options: dict[str, str] = {}
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))

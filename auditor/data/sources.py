@@ -18,6 +18,7 @@ import numpy as np
 from auditor.core.config import check_unpacked, file_limit
 from auditor.core.errors import AuditorError, UnreadableError
 from auditor.core.reading import reading, regular_file
+from auditor.data.parquet_footer import column_chunks
 
 #: Image files beyond this are not read: no image of `auditor.data.decode.MAX_PIXELS` pixels is larger.
 MAX_IMAGE_BYTES = 1 << 30
@@ -262,27 +263,36 @@ def read_parquet(path: str, columns: Sequence[str] | None = None, group: int | N
     with reading(path, "parquet"):
         file = pq.ParquetFile(path, memory_map=True)  # not read_table, which guesses partitions from folder names
         groups = range(file.num_row_groups) if group is None else [group]
-        chunks = [file.metadata.row_group(g).column(c) for g in groups for c in range(file.metadata.num_columns)]
+        described = column_chunks(path)
+        chunks = [chunk for number in groups for chunk in described[number]]
         if columns is not None:
-            chunks = [c for c in chunks if c.path_in_schema.split(".")[0] in {name.split(".")[0] for name in columns}]
-        sizes = [max(c.total_uncompressed_size, _WIDTHS.get(c.physical_type, 8) * c.num_values) for c in chunks]
+            chunks = [c for c in chunks if c.path.split(".")[0] in {name.split(".")[0] for name in columns}]
+        sizes = [max(c.unpacked, _WIDTHS.get(c.physical_type, 8) * c.num_values) for c in chunks]
         check_unpacked(path, sum(sizes))
         # One long text of a dictionary may stand for any number of values, so these are counted before they are made.
-        texts = [c for c in chunks if c.physical_type == "BYTE_ARRAY" and c.has_dictionary_page]
-        if sum(c.num_values * c.total_uncompressed_size for c in texts) <= _HARMLESS:
-            return file.read_row_groups(list(groups), columns=columns)
-        if any("." in c.path_in_schema for c in texts):  # Arrow reads no dictionaries inside structs
-            step = max(1, _HARMLESS // max(c.total_uncompressed_size for c in texts))
+        texts = [c for c in chunks if c.physical_type == "BYTE_ARRAY" and c.has_dictionary]
+        if sum(c.num_values * c.unpacked for c in texts) <= _HARMLESS:
+            return _complete(file.read_row_groups(list(groups), columns=columns), file.metadata, groups)
+        if any("." in c.path for c in texts):  # Arrow reads no dictionaries inside structs
+            step = max(1, _HARMLESS // max(c.unpacked for c in texts))
             batches, size, limit = [], 0, file_limit()
             for batch in file.iter_batches(step, list(groups), columns):
                 check_unpacked(path, size := size + batch.nbytes, limit)
                 batches.append(batch)
-            return pa.Table.from_batches(batches)
+            return _complete(pa.Table.from_batches(batches), file.metadata, groups)
         wanted = file.schema_arrow
-        file = pq.ParquetFile(path, memory_map=True, read_dictionary=sorted({c.path_in_schema for c in texts}))
-        table = file.read_row_groups(list(groups), columns=columns)
+        file = pq.ParquetFile(path, memory_map=True, read_dictionary=sorted({c.path for c in texts}))
+        table = _complete(file.read_row_groups(list(groups), columns=columns), file.metadata, groups)
         check_unpacked(path, sum(_text_bytes(chunk) for column in table.columns for chunk in column.chunks))
         return table.cast(pa.schema([wanted.field(name) for name in table.column_names], table.schema.metadata))
+
+
+def _complete(table: Any, metadata: Any, groups: Iterable[int]) -> Any:
+    """`table`, if its columns have the rows that the file's footer speaks of: Arrow does not count them."""
+    rows = sum(metadata.row_group(group).num_rows for group in groups)
+    if any(len(column) != rows for column in table.columns):
+        raise ValueError(f"a column has not the {rows:,} rows that its footer says")
+    return table
 
 
 def _text_bytes(array: Any) -> int:

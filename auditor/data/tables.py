@@ -14,8 +14,10 @@ from typing import Any
 
 from auditor.core.config import check_unpacked
 from auditor.core.errors import EmptyDataError, LabelError, UnreadableError, UsageError
+from auditor.core.escaping import excel_delimiter
 from auditor.core.reading import reading, regular_file
 from auditor.data.columns import parquet_file, read_rows
+from auditor.engine.files import LABEL_KEYS
 
 #: CSV columns of these names, and labels, are kept as text: an id "0007" must not become 7, nor a class 1E5 100000.
 STRING_NAMES = frozenset({"id", "item_id", "uuid", "text", "path", "image", "image_path", "file_name", "filename"})
@@ -103,8 +105,6 @@ def _read_csv(path: Path, strings: Sequence[str], options: Mapping[str, str]) ->
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    from auditor.engine.files import LABEL_KEYS
-
     encoding, form = options.get("encoding", "utf8"), csv_form(path, options)
     texts = {
         name for name in form.names if name in strings or name.lower() in STRING_NAMES or name.lower() in LABEL_KEYS
@@ -113,7 +113,7 @@ def _read_csv(path: Path, strings: Sequence[str], options: Mapping[str, str]) ->
     try:
         table = arrow_csv.read_csv(
             path,
-            read_options=arrow_csv.ReadOptions(encoding=encoding, column_names=names),
+            read_options=arrow_csv.ReadOptions(encoding=encoding, column_names=names, skip_rows=form.before),
             # Texts hold line breaks; without this option the parser splits rows at them.
             parse_options=arrow_csv.ParseOptions(delimiter=form.delimiter, newlines_in_values=True),
             convert_options=arrow_csv.ConvertOptions(
@@ -133,11 +133,13 @@ def _read_csv(path: Path, strings: Sequence[str], options: Mapping[str, str]) ->
 
 @dataclass(frozen=True)
 class CsvForm:
-    """How a CSV file is written: its delimiter, its decimal mark, and the names of its columns."""
+    """How a CSV file is written: its delimiter, its decimal mark, the names of its columns, and the number of lines
+    before these."""
 
     delimiter: str
     decimal_mark: str
     names: tuple[str, ...]
+    before: int = 0
 
 
 def csv_form(path: Path, options: Mapping[str, str]) -> CsvForm:
@@ -145,7 +147,9 @@ def csv_form(path: Path, options: Mapping[str, str]) -> CsvForm:
 
     The delimiter is a tab for ``.tsv``, else that of comma, semicolon, tab and bar which gives all rows as many fields
     as the header, the most; else a comma. Decimal commas are read where the delimiter is none, and some column holds
-    such numbers only.
+    such numbers only. Excel's first line ``sep=;`` names the delimiter; lines that begin with ``#`` before the header
+    are comments. The last of them is the header itself where it has as many fields as the row below, unless that one
+    has the name of a label column.
 
     Raises
     ------
@@ -164,19 +168,36 @@ def csv_form(path: Path, options: Mapping[str, str]) -> CsvForm:
         raise UsageError(f"unknown encoding {encoding!r}.") from error
     if len(raw) == _SAMPLED_BYTES:
         text = text[: text.rfind("\n") + 1]
-    if delimiter is None and table_suffix(path) == ".tsv":
-        delimiter = "\t"
-    samples = {mark: _rows(text, mark) for mark in (_DELIMITERS if delimiter is None else (delimiter,))}
-    wide = {mark: rows for mark, rows in samples.items() if rows and len(rows[0]) > 1}
-    fits = {mark: len(rows[0]) for mark, rows in wide.items() if all(len(row) == len(rows[0]) for row in rows)}
-    best = max(fits, key=lambda mark: fits[mark], default=next(iter(wide or samples)))
-    rows = samples[best]
+    named, start = excel_delimiter(text)
+    delimiter = delimiter or named or ("\t" if table_suffix(path) == ".tsv" else None)
+    before, text = text.count("\n", 0, start), text[start:]
+    comments = next((k for k, line in enumerate(text.split("\n")) if not line.startswith("#")), 0)
+    best, rows = _delimited(_after_lines(text, comments), delimiter)
+    if comments:
+        last = _rows(_after_lines(text, comments - 1).partition("\n")[0], best)
+        names_label = any(cell.strip().lower() in LABEL_KEYS for cell in (rows or [[]])[0])
+        if not rows or (last and len(last[0]) == len(rows[0]) and not names_label):
+            comments -= 1
+            best, rows = _delimited(_after_lines(text, comments), delimiter)
     columns = list(zip(*rows[1:], strict=False)) if best != "," else []
     commas = any(
         any("," in cell for cell in column) and all(_DECIMAL_COMMA.fullmatch(cell) for cell in column)
         for column in columns
     )
-    return CsvForm(best, "," if commas else ".", tuple(rows[0]) if rows else ())
+    return CsvForm(best, "," if commas else ".", tuple(rows[0]) if rows else (), before + comments)
+
+
+def _after_lines(text: str, number: int) -> str:
+    return text.split("\n", number)[number]
+
+
+def _delimited(text: str, delimiter: str | None) -> tuple[str, list[list[str]]]:
+    """The delimiter of a CSV text, where it is not given, and its first records."""
+    samples = {mark: _rows(text, mark) for mark in (_DELIMITERS if delimiter is None else (delimiter,))}
+    wide = {mark: rows for mark, rows in samples.items() if rows and len(rows[0]) > 1}
+    fits = {mark: len(rows[0]) for mark, rows in wide.items() if all(len(row) == len(rows[0]) for row in rows)}
+    best = max(fits, key=lambda mark: fits[mark], default=next(iter(wide or samples)))
+    return best, samples[best]
 
 
 def _rows(text: str, delimiter: str) -> list[list[str]]:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import psutil
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from auditor.core.errors import DataError, UsageError, storage_errors
 from auditor.core.files import TEMPORARY, read_json, sync_to_disk, write_json
@@ -47,6 +47,40 @@ class Change:
     to: tuple[str, ...]
     was: str
     raw: str | None = None
+
+
+class OpenAs(BaseModel):
+    """How a copy is opened: `path` is relative to it, the options named in `inside` are paths in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    scheme: str
+    path: Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+    options: dict[str, str]
+    inside: list[str] = []
+
+
+class _OfFile(BaseModel):
+    """What `RowFile.extra` gives."""
+
+    hub: str | None = None
+    dtype: str | None = None
+
+
+class Extra(BaseModel):
+    """What formats remember: where images were moved to, and what `RowFile.extra` gives of each file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    moved: dict[str, str] = {}
+    files: dict[str, _OfFile] = {}
+
+
+class _Applied(BaseModel):
+    """What `CopyState.patches` holds of each patch."""
+
+    digest: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -108,11 +142,12 @@ def copy_state(folder: Path) -> CopyState | None:
     schema = value.pop("schema", None) if isinstance(value, dict) else None
     if schema != STATE_SCHEMA:
         raise DataError(f"{str(path)!r} has the layout {schema!r}; this version reads {STATE_SCHEMA!r}.")
-    about = value.get("open_as") if isinstance(value, dict) else None
-    if isinstance(about, dict) and ("\0" in str(about.get("path", "\0")) or not {"scheme", "options"} <= set(about)):
-        raise DataError(f"{str(path)!r} is damaged: it does not say how the copy is opened.", "Make the copy again.")
     try:
-        return TypeAdapter(CopyState).validate_python(value)
+        state = TypeAdapter(CopyState).validate_python(value)
+        OpenAs.model_validate(state.open_as)
+        Extra.model_validate(state.extra)
+        TypeAdapter(list[_Applied]).validate_python(state.patches)
+        return state
     except ValidationError as error:
         raise DataError(
             f"{str(path)!r} is damaged: {error.errors()[0]['msg']}.", "Make the copy again with auditor patch apply."

@@ -87,6 +87,8 @@ def _reference_of(root: Path, state: CopyState, settings: Settings) -> tuple[Ref
         raise DataError(f"the copy {str(root)!r} remembers a place outside itself.", "Make the copy again.")
     options = dict(about["options"])
     for key in about.get("inside", ()):  # options that are paths inside the copy
+        if key not in options:
+            raise DataError(f"the copy {str(root)!r} remembers no option {key!r}.", "Make the copy again.")
         options[key] = str(inside(root / options[key], root))
     if about["scheme"] == "cifar10":
         return Reference("cifar10", "", options), replace(settings, data_dirs=(root,), offline=True)
@@ -231,8 +233,9 @@ def _text_table(opening: Opening) -> Target:
     files: list[CsvRows | JsonlRows] = []
     for file in [file for _, file in table_files(path)] if path.is_dir() else [path]:
         if is_csv:
-            encoding, delimiter = options.get("encoding", "utf8"), csv_form(file, options).delimiter
-            files.append(CsvRows(file, file.name, encoding, roles.label, spell, delimiter=delimiter))
+            encoding, form = options.get("encoding", "utf8"), csv_form(file, options)
+            rows = CsvRows(file, file.name, encoding, roles.label, spell, delimiter=form.delimiter, before=form.before)
+            files.append(rows)
         else:
             has_several = state is not None and bool(state.multi)
             files.append(JsonlRows(file, file.name, "utf8", roles.label, spell, has_several))

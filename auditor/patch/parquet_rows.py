@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +13,9 @@ import numpy as np
 
 from auditor.core.errors import DataError
 from auditor.core.files import atomic_path
-from auditor.core.reading import reading
+from auditor.core.reading import parsing, reading
 from auditor.data.columns import read_rows, schema_of
+from auditor.data.parquet_footer import column_chunks
 from auditor.data.sources import ColumnFile, ColumnSource
 from auditor.patch.rows import FilePlan, RowFile, merge_rows
 
@@ -84,14 +86,10 @@ class ParquetRows(RowFile):
     @property
     def _names_images(self) -> bool:
         """Whether the one parquet file may name images that it does not hold."""
-        import pyarrow.parquet as pq
-
         if self.images is None:
             return False
-        meta = pq.ParquetFile(self.sources[0].path).metadata
-        chunks = (meta.row_group(g).column(c) for g in range(meta.num_row_groups) for c in range(meta.num_columns))
-        stored = [c.statistics for c in chunks if c.path_in_schema == f"{self.images.column}.bytes"]
-        return any(stats is None or not stats.has_null_count or stats.null_count for stats in stored)
+        chunks = chain.from_iterable(column_chunks(self.sources[0].path))
+        return any(chunk.null_count != 0 for chunk in chunks if chunk.path == f"{self.images.column}.bytes")
 
     def extra(self) -> dict[str, Any]:
         """The Hub's description before any patch; adding a column changes it."""
@@ -99,7 +97,8 @@ class ParquetRows(RowFile):
         if self.added is not None:
             empty = _with_added(empty, self.column, self.added, self.added.codes[:0])
         described = (empty.schema.metadata or {}).get(_HUB)
-        return {"hub": None if described is None else described.decode()}
+        with parsing(self.sources[0].path, "UTF-8"):
+            return {"hub": None if described is None else described.decode()}
 
     def rewrite(self, out: Path, aside: Path | None, aside_out: Path, plan: FilePlan) -> dict[int, str]:
         import pyarrow as pa
@@ -109,7 +108,7 @@ class ParquetRows(RowFile):
         laid = table.slice(0, 0)
         if aside is not None:
             with reading(aside, "parquet") as file:
-                laid = pq.ParquetFile(file).read()
+                laid = pq.ParquetFile(file).read().cast(table.schema)
         order, kept = merge_rows(self.n, plan, repr(self.sources[0].path), laid.num_rows)
         if len(plan.before):
             table = _ordered(pa.concat_tables([table, laid]), order)
@@ -207,8 +206,9 @@ def _described(table: Any, column: str, feature: dict[str, Any]) -> Any:
     raw = (table.schema.metadata or {}).get(_HUB)
     if raw is None:
         return table
-    described = json.loads(raw)
-    described.setdefault("info", {}).setdefault("features", {})[column] = feature
+    with parsing("the Hub's description of a parquet file", "JSON"):
+        described = json.loads(raw)
+        described.setdefault("info", {}).setdefault("features", {})[column] = feature
     return _hub_metadata(table, json.dumps(described))
 
 
@@ -222,10 +222,9 @@ def _write(table: Any, out: Path, like: ColumnFile) -> None:
 
     compression, rows = "zstd", 10_000
     if like.is_parquet:
-        meta = pq.ParquetFile(like.path).metadata
-        if meta.num_row_groups and meta.row_group(0).num_columns:
-            compression = meta.row_group(0).column(0).compression.lower()
-            rows = max(1, meta.row_group(0).num_rows)
+        meta, chunks = pq.ParquetFile(like.path).metadata, column_chunks(like.path)
+        if chunks and chunks[0]:
+            compression, rows = chunks[0][0].compression, max(1, meta.row_group(0).num_rows)
     with atomic_path(out) as temporary:
         pq.write_table(
             table, temporary, compression="none" if compression == "uncompressed" else compression, row_group_size=rows

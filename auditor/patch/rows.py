@@ -169,8 +169,9 @@ class RowTarget(Target):
 
 def _in_file(file: int, values: Mapping[str, T]) -> dict[int, T]:
     """Values by key as values by row of one file."""
-    pairs = ((key.split(":"), value) for key, value in values.items())
-    return {int(row): value for (number, row), value in pairs if int(number) == file}
+    with parsing("the memory of the copy", "rows of its files"):
+        pairs = [(key.split(":"), value) for key, value in values.items()]
+        return {int(row): value for (number, row), value in pairs if int(number) == file}
 
 
 def _rows_in_file(file: int, keys: Collection[str]) -> np.ndarray:

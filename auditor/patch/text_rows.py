@@ -14,10 +14,9 @@ from pathlib import Path
 
 from auditor.core.errors import DataError, UnreadableError
 from auditor.core.files import atomic_write, read_json, write_json
+from auditor.core.reading import parsing
 from auditor.patch.rows import FilePlan, RowFile, merge_rows
 
-#: What JSON may hold and no file can.
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _PACKED = {".gz": (gzip.decompress, lambda raw: gzip.compress(raw, mtime=0)), ".bz2": (bz2.decompress, bz2.compress)}
 
 
@@ -81,7 +80,7 @@ class _TextRows(RowFile):
 
     def rewrite(self, out: Path, aside: Path | None, aside_out: Path, plan: FilePlan) -> dict[int, str]:
         laid = [] if aside is None else read_json(aside)
-        if not isinstance(laid, list) or not all(isinstance(row, str) and not _SURROGATE.search(row) for row in laid):
+        if not isinstance(laid, list) or not all(isinstance(row, str) for row in laid):
             raise UnreadableError(f"{str(aside)!r} is damaged: it is no list of rows.", "Make the copy again.")
         order, kept = merge_rows(self.n, plan, repr(str(self.path)), len(laid))
         every = [*self.rows, *laid]
@@ -105,9 +104,11 @@ class _TextRows(RowFile):
 
 @dataclass(eq=False)
 class CsvRows(_TextRows):
-    """A CSV file. Several labels go to a file beside it: a further column would become a feature."""
+    """A CSV file, with `before` lines in front of its header. Several labels go to a file beside it: a further column
+    would become a feature."""
 
     delimiter: str = ","
+    before: int = 0
 
     def __post_init__(self) -> None:
         end = re.escape(self.delimiter)
@@ -118,9 +119,9 @@ class CsvRows(_TextRows):
 
     def _split(self, text: str) -> tuple[str, list[str]]:
         starts: list[int] = []
-        begin, fields = 0, 0
+        begin, fields = len("\n".join(text.split("\n", self.before)[: self.before])) + bool(self.before), 0
         header: list[str] = []
-        for match in self._field.finditer(text):  # without gaps: the plain alternative matches the empty text
+        for match in self._field.finditer(text, begin):  # without gaps: the plain alternative matches the empty text
             if not starts:
                 header.append(match[1])
             fields += 1
@@ -195,8 +196,8 @@ class JsonlRows(_TextRows):
 
     def _spans(self, row: str) -> dict[str, tuple[int, int, int]]:
         """Top-level key to (end of the value before it, start and end of its value)."""
-        decoder, spans = json.JSONDecoder(), {}
-        try:
+        decoder, spans = json.JSONDecoder(), dict[str, tuple[int, int, int]]()
+        with parsing(self.path, "JSON Lines"):
             place = last = row.index("{") + 1
             while (place := _after(row, place, ",")) < len(row) and row[place] != "}":
                 key, place = decoder.raw_decode(row, place)
@@ -204,8 +205,6 @@ class JsonlRows(_TextRows):
                 _, place = decoder.raw_decode(row, start)
                 spans[key] = (last, start, place)
                 last = place
-        except ValueError as error:
-            raise UnreadableError(f"{str(self.path)!r}: a row is not a JSON object: {str(error)[:200]}.") from error
         if self.column not in spans:
             raise DataError(f"{str(self.path)!r}: a row has no field {self.column!r}: {row[:80]!r}.")
         return spans

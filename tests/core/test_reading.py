@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,21 @@ READERS: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.fixture
+def bounded() -> Iterator[None]:
+    """Ends what waits for a writer, or reads on and on: the test fails then, instead of never ending."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError("it waits, or reads on and on")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("bounded")
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("make", [_pipe, _device, Path.mkdir])
 def test_special_files_are_refused(name: str, make: Callable[[Path], object], tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ from auditor.policy.baseline import SCHEMA as BASELINE
 from auditor.policy.baseline import is_baseline
 from auditor.policy.output import is_junit
 from auditor.quality.document import QUALITY_SCHEMA, refuse_others
+from auditor.review.log import log_of
+from auditor.review.salvage import judged_in_file
 from auditor.review.store import VerdictStore
 from auditor.runs.run import Run, open_run
 from auditor.runs.verify import verify_files
@@ -41,6 +43,7 @@ from auditor.train.checkpoint import load_checkpoint, random_state, save_checkpo
 from auditor.train.crossval import _resolve
 from auditor.train.embeddings import embed
 from auditor.train.encoders import load_weights
+from auditor.train.encoders_hub import ImageTransformer, TextTransformer, _refuse_endless
 from auditor.train.kept import load_kept
 from auditor.train.results import load_result, save_result
 from tests.fuzz.harness import Reader
@@ -233,11 +236,65 @@ def _make_checkpoints(folder: Path) -> list[Path]:
     return [folder / "state.pt"]
 
 
+def _make_transformers(folder: Path) -> list[Path]:
+    """Models of transformers as small as they get, with their weights in either form."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, ViTConfig, ViTImageProcessor, ViTModel
+
+    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    words = {"[PAD]": 0, "[UNK]": 1, "a": 2}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    BertModel(BertConfig(vocab_size=3, **small)).save_pretrained(folder / "texts")
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(
+        folder / "texts"
+    )
+    network = ViTModel(ViTConfig(image_size=8, patch_size=4, **small))
+    network.save_pretrained(folder / "images")
+    ViTImageProcessor(size={"height": 8, "width": 8}).save_pretrained(folder / "images")
+    shutil.copytree(folder / "images", folder / "pickled")
+    torch.save(network.state_dict(), folder / "pickled" / "pytorch_model.bin")
+    (folder / "pickled" / "model.safetensors").unlink()
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _read_transformers(path: Path) -> None:
+    folder = path.parent
+    if folder.name == "texts":
+        TextTransformer(str(folder)).open("cpu")(["a a", "b"])
+    else:
+        _InFolder(str(folder), size=8).open("cpu")(np.zeros((2, 8, 8, 3), np.uint8))
+
+
+class _InFolder(ImageTransformer):
+    """A folder as the Hub's cache holds it, where the weights may be pickled."""
+
+    def _folder(self) -> Path:
+        _refuse_endless(read_json(Path(self.model) / "config.json"), Path(self.model))
+        return Path(self.model)
+
+
+def _make_salvaged(folder: Path) -> list[Path]:
+    (store,) = _make_store(folder)
+    shutil.copy2(store, folder / "cut.sqlite")
+    # A log as a process leaves that is killed.
+    with VerdictStore.open(store) as opened:
+        opened.database.write(lambda c: c.exec_driver_sql("UPDATE queue SET open = open"))
+        shutil.copy2(log_of(store), f"{folder / 'cut.sqlite'}-wal")
+    return [store, folder / "cut.sqlite", log_of(folder / "cut.sqlite")]
+
+
+def _salvage(path: Path) -> None:
+    store = path.with_name(path.name.removesuffix("-wal"))
+    judged_in_file(str(store), open_run(str(path.parent / "run"), path.parent))
+
+
 KEPT: dict[str, Reader] = {
     "run": Reader(_make_run, _read_run, True),
     "run-again": Reader(_make_run, _continue_run, True),
     "run-verified": Reader(_make_run, _verify_run, True),
     "store": Reader(_make_store, _read_store),
+    "store-salvaged": Reader(_make_salvaged, _salvage),
     "benchmark": Reader(_make_result, lambda path: read_result(path.parent)),
     "outputs": Reader(_make_outputs, _look_at_outputs),
     "fits": Reader(_make_fits, lambda path: load_result(path.parent, "fold-0", "sha256:00")),
@@ -245,5 +302,6 @@ KEPT: dict[str, Reader] = {
     "weights": Reader(_make_pruned, _read_weights),
     "choices": Reader(_make_choices, _choose),
     "embeddings": Reader(_make_embeddings, _read_embeddings),
+    "transformers": Reader(_make_transformers, _read_transformers, True),
     "checkpoints": Reader(_make_checkpoints, lambda path: load_checkpoint(path, "key", "cpu")),
 }
