@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +27,7 @@ from auditor.stats.calibration import ReliabilityBin
 from auditor.stats.intervals import Interval
 from auditor.stats.totals import Total
 
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "notebooks.md").read_text()
 HOSTILE = "$x_1^{$ <b>\x1b[2J a name that is far too long to be shown"
 
 
@@ -116,8 +118,19 @@ PLOTS: dict[str, tuple[Callable[..., Figure], Callable[[Run], Any], str, str]] =
 }
 
 
-def test_every_plot_is_here() -> None:
+def test_every_plot_is_here_and_documented() -> None:
     assert sorted(plots.__all__) == sorted(f"plot_{name}" for name in PLOTS)
+    assert [name for name in plots.__all__ if f"`{name}(" not in PAGE] == []
+
+
+def test_the_page_about_notebooks_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
+        exec(compile(block, "docs/notebooks.md", "exec"), names)
+    assert set(names["run"].findings["index"]) == {3, 150}
+    assert (tmp_path / "run.png").read_bytes()[:4] == b"\x89PNG"
+    pyplot.close("all")
 
 
 @pytest.mark.parametrize("name", PLOTS)

@@ -17,6 +17,7 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import EmptyDataError, LabelError
+from auditor.core.escaping import printable
 from auditor.core.hashing import hash_strings
 
 Modality = Literal["image", "text", "table", "probabilities"]
@@ -72,7 +73,7 @@ class ItemTable:
         return ItemTable(**columns)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Dataset(ABC):
     """Base of all data sets.
 
@@ -106,6 +107,12 @@ class Dataset(ABC):
 
     def __len__(self) -> int:
         return len(self.items.ids)
+
+    def __repr__(self) -> str:
+        splits, counts = np.unique(self.items.splits, return_counts=True)
+        parts = [f"{split} {count:,}" for split, count in zip(splits, counts, strict=True)]
+        parts, names = (", ".join(part[:6]) + ", ..." * (len(part) > 6) for part in (parts, self.class_names))
+        return printable(f"{type(self).__name__} {self.name}: {parts}; {len(self.class_names)} classes: {names}")
 
     @property
     def labels(self) -> np.ndarray:

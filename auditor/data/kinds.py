@@ -29,7 +29,7 @@ KEPT_BYTES = 256 << 20
 HASHED_VALUES = 1 << 20
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class ImageDataset(Dataset):
     """Images, decoded when asked for.
 
@@ -160,7 +160,7 @@ class ImageDataset(Dataset):
         return {**self.__dict__, "_decoded": None}
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class TextDataset(Dataset):
     """Texts.
 
@@ -190,7 +190,7 @@ class TextDataset(Dataset):
         self.column = self.column[positions]
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class TableDataset(Dataset):
     """Rows of numbers and categories.
 
@@ -235,7 +235,7 @@ class TableDataset(Dataset):
         self.frame = self.frame.iloc[positions].reset_index(drop=True)
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class ProbabilityDataset(Dataset):
     """Predicted probabilities supplied by the user; the items behind them are not here.
 

@@ -112,6 +112,9 @@ class Outcome:
     reason: str
     findings: Findings | None
 
+    def __repr__(self) -> str:
+        return f"Outcome({self.code} {self.name}: {self.status}, {self.reason})"
+
 
 def share_of(part: int, whole: int) -> str:
     """``"378 of 20,000 (1.89 %)"``."""

@@ -221,3 +221,21 @@ def test_table_hashes_tell_missing_and_values_apart() -> None:
     part = data.subset(np.array([3, 0]))
     assert list(part.frame.index) == [0, 1]
     np.testing.assert_array_equal(part.content_hashes, data.content_hashes[[3, 0]])
+
+
+@pytest.mark.parametrize("kind", ["image", "text", "table"])
+def test_a_data_set_says_in_a_line_what_it_is(kind: str) -> None:
+    n = 40
+    common: dict = {"name": "x\x1b[2J", "reference": "x", "class_names": ("a", "b")}
+    common["items"] = ItemTable(
+        np.arange(n).astype(str), np.arange(n) % 2, np.array([f"s{k % 8}" for k in range(n)]), np.arange(n)
+    )
+    dataset = {
+        "image": lambda: ImageDataset(
+            **common, source=ArraySource(np.zeros((n, 2, 2, 3), np.uint8)), hash_scheme=RGB_SCHEME
+        ),
+        "text": lambda: TextDataset(**common, column=np.array(["word " * 99] * n, dtype=object)),
+        "table": lambda: TableDataset(**common, frame=pd.DataFrame({"u": np.arange(n, dtype=np.float64)})),
+    }[kind]()
+    splits = "s0 5, s1 5, s2 5, s3 5, s4 5, s5 5, ..."
+    assert repr(dataset) == f"{type(dataset).__name__} x\\x1b[2J: {splits}; 2 classes: a, b"
