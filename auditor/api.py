@@ -16,6 +16,7 @@ from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 from sklearn.utils import _safe_indexing, get_tags, indexable
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from auditor.core.display import counted
 from auditor.core.errors import LabelError, ProbabilityError, UsageError
 from auditor.data.intake import one_column
 from auditor.data.labels import is_missing, listed
@@ -41,6 +42,8 @@ class LabelErrorDetector(BaseEstimator):
         Number of stratified folds, or any scikit-learn splitter that tests no item twice.
     random_state : int
         Shuffles the folds.
+    verbose : bool
+        Show how far `fit` is: a bar in a terminal or a notebook, lines elsewhere (docs/notebooks.md).
 
     Attributes
     ----------
@@ -72,11 +75,20 @@ class LabelErrorDetector(BaseEstimator):
     ([3, 50], ['cat', 'dog'])
     """
 
-    def __init__(self, estimator: Any = None, *, method: str = "default", cv: Any = 5, random_state: int = 0) -> None:
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        method: str = "default",
+        cv: Any = 5,
+        random_state: int = 0,
+        verbose: bool = False,
+    ) -> None:
         self.estimator = estimator
         self.method = method
         self.cv = cv
         self.random_state = random_state
+        self.verbose = verbose
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> LabelErrorDetector:
         """Cross-validate on ``(X, y)`` and score every label.
@@ -187,7 +199,7 @@ class LabelErrorDetector(BaseEstimator):
         probabilities, checked = np.zeros((len(codes), n_classes)), np.zeros(len(codes), bool)
         # Stratified folds have at least one. Others may hold out a whole class but for an item that is labelled wrong.
         least = 1 if isinstance(self.cv, int | np.integer) else MIN_PER_CLASS
-        for train, test in splits:
+        for train, test in counted(splits, "cross-validate", "fold", bool(self.verbose)):
             if len(np.unique(codes[train])) < 2:
                 continue
             fitted = clone(self._estimator(X)).fit(_safe_indexing(X, train), codes[train])

@@ -47,6 +47,8 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         As in `LabelErrorDetector`.
     random_state : int
         Shuffles the folds. The estimator keeps its own.
+    verbose : bool
+        As in `LabelErrorDetector`.
 
     Attributes
     ----------
@@ -84,12 +86,14 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         method: str = "default",
         cv: Any = 5,
         random_state: int = 0,
+        verbose: bool = False,
     ) -> None:
         self.estimator = estimator
         self.policy = policy
         self.method = method
         self.cv = cv
         self.random_state = random_state
+        self.verbose = verbose
 
     def fit(self, X: Any, y: Any, groups: Any = None, **fit_params: Any) -> RobustClassifier:
         """Find the suspects of ``(X, y)`` and fit the estimator in spite of them.
@@ -160,7 +164,9 @@ class RobustClassifier(ClassifierMixin, BaseEstimator):
         return self.estimator_.predict_proba(X)
 
     def _detector(self) -> LabelErrorDetector:
-        return LabelErrorDetector(self.estimator, method=self.method, cv=self.cv, random_state=self.random_state)
+        return LabelErrorDetector(
+            self.estimator, method=self.method, cv=self.cv, random_state=self.random_state, verbose=self.verbose
+        )
 
     def _weights(self, y: np.ndarray) -> np.ndarray:
         """What each label counts, float64 (n,)."""

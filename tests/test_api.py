@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,9 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import auditor
-from auditor import LabelErrorDetector
+from auditor import LabelErrorDetector, RobustClassifier
 from auditor.core.config import Settings
+from auditor.core.display import ShownProgress
 from auditor.core.errors import LabelError, MissingRoleError, ProbabilityError, UsageError
 from auditor.data.open import open_dataset
 from auditor.explain.opening import item_content, same_item
@@ -61,6 +63,20 @@ def test_planted_errors_are_first(method: str) -> None:
     truth = load_wine(return_X_y=True)[1]
     assert (found.suggested_[wrong] == truth[wrong]).all()
     assert found.probabilities_.shape == (178, 3)
+
+
+@pytest.mark.parametrize("make", [LabelErrorDetector, RobustClassifier])
+def test_progress_is_told_where_it_is_asked_for(
+    make: Callable[..., Any], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y, _ = _wine()
+    make(cv=3).fit(X, y)
+    assert capfd.readouterr() == ("", "")
+    monkeypatch.setattr(ShownProgress, "FIRST", 0.0)
+    make(cv=3, verbose=True).fit(X, y)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.splitlines() == ["cross-validate 3 folds", "  cross-validate: fold 0 of 3"]
 
 
 def test_string_labels_and_frames() -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from auditor.core.escaping import printable
 from auditor.core.progress import Progress, SilentProgress
@@ -19,6 +19,7 @@ from auditor.core.progress import Progress, SilentProgress
 if TYPE_CHECKING:
     from rich.console import Console
 
+T = TypeVar("T")
 #: Least seconds between two pictures of the bars in a notebook: each is a message to the browser.
 _REDRAW: Final = 0.25
 #: Lines that a notebook keeps above the bars.
@@ -55,6 +56,26 @@ def shown(progress: Progress | bool | None = None) -> Iterator[Progress]:
             yield bars
     else:
         yield SilentProgress() if progress is False else progress
+
+
+def counted(parts: Sequence[T], stage: str, unit: str, progress: Progress | bool | None = None) -> Iterator[T]:
+    """The parts of a loop one after the other, while `shown` tells how many are done.
+
+    Parameters
+    ----------
+    parts : sequence
+    stage, unit : str
+        What the loop does, and what one part is called.
+    progress : Progress or bool, optional
+        As in `shown`.
+    """
+    with shown(progress) as receiver:
+        receiver.stage(stage, f"{len(parts)} {unit}s")
+        receiver.start(stage, len(parts), unit)
+        for done, part in enumerate(parts):
+            receiver.advance(stage, done)
+            yield part
+        receiver.finish(stage)
 
 
 class ShownProgress:

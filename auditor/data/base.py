@@ -110,8 +110,8 @@ class Dataset(ABC):
 
     def __repr__(self) -> str:
         splits, counts = np.unique(self.items.splits, return_counts=True)
-        parts = [f"{split} {count:,}" for split, count in zip(splits, counts, strict=True)]
-        parts, names = (", ".join(part[:6]) + ", ..." * (len(part) > 6) for part in (parts, self.class_names))
+        sizes = [f"{split} {count:,}" for split, count in zip(splits, counts, strict=True)]
+        parts, names = (", ".join(words[:6]) + ", ..." * (len(words) > 6) for words in (sizes, self.class_names))
         return printable(f"{type(self).__name__} {self.name}: {parts}; {len(self.class_names)} classes: {names}")
 
     @property
