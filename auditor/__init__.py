@@ -92,9 +92,11 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     # Lazy, so that `import auditor` and `auditor --help` import neither pandas nor torch (house limit: 0.3 s).
+    from importlib import import_module
+
+    if name == "plots":
+        return import_module("auditor.plots")
     module = _MODULES.get(name, "auditor.core.errors" if name in __all__ else None)
     if module is not None:
-        import importlib
-
-        return getattr(importlib.import_module(module), name)
+        return getattr(import_module(module), name)
     raise AttributeError(f"module 'auditor' has no attribute {name!r}")

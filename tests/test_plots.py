@@ -15,6 +15,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+import auditor
 from auditor import plots
 from auditor.audit.find_errors import find_errors
 from auditor.benchmark.result import BenchmarkResult, ModelResult
@@ -118,7 +119,9 @@ PLOTS: dict[str, tuple[Callable[..., Figure], Callable[[Run], Any], str, str]] =
 }
 
 
-def test_every_plot_is_here_and_documented() -> None:
+def test_every_plot_is_here_and_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(auditor, "plots")
+    assert auditor.plots is plots  # without an import of its own
     assert sorted(plots.__all__) == sorted(f"plot_{name}" for name in PLOTS)
     assert [name for name in plots.__all__ if f"`{name}(" not in PAGE] == []
 
