@@ -211,6 +211,11 @@ def improve(
         document = _facts(run, held, corrections, seeds, config.folds)
         if len(held) >= FEWEST:
             dataset = _same_data(run, data, settings)
+            if dataset.tensor is None and own is not None and run.manifest["model"]["recipe"].get("tensor"):
+                raise UsageError(
+                    f"the model of the run {run.id!r} read X as a tensor, which the run does not keep.",
+                    "Give the data again: improve(run, model=..., data=auditor.open_dataset((X, y))).",
+                )
             own = settled(own, config.budget, config.device, dataset.tensor)
             context = Context(dataset, config, run.path, Stages(run.path), receiver, own, workers)
             decode(context)

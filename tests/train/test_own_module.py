@@ -202,6 +202,19 @@ def test_find_errors_takes_it_and_leaves_a_finished_run_alone(tmp_path: Path) ->
     assert auditor.open_run(tmp_path / "run").id == run.id, "nothing of the finished run was touched"
 
 
+def test_improve_asks_for_the_tensor_that_the_run_does_not_keep(tmp_path: Path) -> None:
+    rows = torch.randn(80, 2, generator=torch.Generator().manual_seed(0))
+    truth = (rows[:, 0] > 0).long().numpy()
+    given = np.where(np.arange(80) % 9 == 0, 1 - truth, truth)
+    common: dict[str, Any] = {"budget": "smoke", "device": "cpu", "workers": 1, "folds": 2, "progress": False}
+    net = Perceptron(classes=2)
+    run = auditor.find_errors((rows, given), model=net, out=tmp_path / "run", quality=False, **common)
+    with pytest.raises(UsageError, match="read X as a tensor"):
+        auditor.improve(run, labels=truth, model=net, seeds=1, **common)
+    data = auditor.open_dataset((rows, given))
+    assert len(auditor.improve(run, labels=truth, model=net, seeds=1, data=data, **common).to_frame()) >= 2
+
+
 def test_tensors_of_a_pair_reach_the_module_with_the_rows_that_have_labels(tmp_path: Path) -> None:
     tokens = torch.randint(0, 20, (60, 3, 4), generator=torch.Generator().manual_seed(0))
     seen = []
