@@ -38,6 +38,7 @@ NO_DOOR = {
     "benchmark/training.py _store": _OWN,
     "benchmark/training.py read_manifest": _LABORATORY,
     "cli/console.py _Forgiving._dropping": "/dev/null",
+    "core/errors.py _portable": _OWN,
     "core/processes.py _work": _OWN,
     "lab/detectors": _LABORATORY,
     "lab/experiment": _LABORATORY,
