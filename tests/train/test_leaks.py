@@ -90,6 +90,16 @@ def test_a_counter_of_sorted_rows_is_left_out(blur: float, shuffled: bool) -> No
     assert list(table().leaks(rows, row=counter).left_out) == ["row"]
 
 
+def test_a_column_that_repeats_only_some_wrong_labels_stays() -> None:
+    data = table(20)
+    wrong = np.flatnonzero(data.given != data.true)
+    strong = data.true.copy()
+    strong[wrong[:16]] = data.given[wrong[:16]]
+    leaks = data.leaks(strong=strong)
+    assert leaks.left_out == {}
+    assert "contradicts the labels" in leaks.kept["strong"]
+
+
 #: Strong features: functions of the true class.
 FEATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "code": lambda y: 3 * y + 1,
