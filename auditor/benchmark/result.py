@@ -13,8 +13,8 @@ from auditor.core.files import json_value
 from auditor.report.rendering import render_view
 
 SCHEMA: Final = "auditor.benchmark/1"
-#: Models, and corrected items, that a notebook shows.
-MODELS, PICTURES = 30, 12
+#: Models, corrected items, and characters of a text, that a notebook shows.
+MODELS, PICTURES, CUT = 30, 12, 120
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class BenchmarkResult:
     def html(self, examples: Sequence[Mapping[str, Any]] = ()) -> str:
         """The view of a notebook, with some of the corrected items (`auditor.benchmark.examples`)."""
         models = sorted(self.models, key=lambda m: (m.rank["corrected"], m.name))
-        sizes = {"most": MODELS, "pictures": PICTURES, "cut": 0}
+        sizes = {"most": MODELS, "pictures": PICTURES, "cut": CUT}
         return render_view("benchmark", r=self, models=models, examples=examples, **sizes)
 
     def _repr_html_(self) -> str:

@@ -13,7 +13,7 @@ from auditor.benchmark.examples import examples
 from auditor.benchmark.folder import read_result, write_result
 from auditor.benchmark.inputs import Inputs
 from auditor.benchmark.readers.base import Prediction
-from auditor.benchmark.result import PICTURES, to_document
+from auditor.benchmark.result import CUT, PICTURES, to_document
 from auditor.benchmark.run import benchmark, count_sets
 from auditor.core.errors import ResourceError, RunError
 from auditor.report.benchmark import BenchmarkReport, render_html, render_json, render_markdown
@@ -66,6 +66,7 @@ def test_a_notebook_shows_ranks_and_corrected_items(opened: tuple[Inputs, list[P
     assert EVIL not in html
     assert "<script" not in html
     assert html.count('class="card"') == PICTURES
+    assert f"{'x' * CUT}…" in html
     assert all(f">{model.rank['corrected']}<" in html for model in result.models)
     assert result._repr_html_().count('class="card"') == 0
     assert repr(done) == repr(result)
