@@ -97,7 +97,7 @@ class ShownProgress:
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
             texts = [TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "fields[place]")]
-            columns = (texts[0], BarColumn(), texts[1], TimeRemainingColumn())
+            columns = (texts[0], BarColumn(style="grey66"), texts[1], TimeRemainingColumn())
             note = TextColumn("{task.fields[note]}", markup=False)
             self._bars = Progress(*columns, note, console=console(), transient=True, auto_refresh=not notebook)
             self._notebook = _Notebook(self._bars) if notebook else None
