@@ -172,7 +172,7 @@ def find_errors(
             run = Run(folder, manifest.document(context))
             receiver.stage("report")
             write_report(run, dataset, report_maps(run, dataset))
-            write_manifest(run, (layout.CONFIG, layout.ITEMS, layout.REPORT))
+            write_manifest(run, (layout.CONFIG, layout.ITEMS, layout.REPORT, layout.SUSPECTS))
             return run
 
 

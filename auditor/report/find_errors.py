@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from auditor.core.errors import UnreadableError
-from auditor.core.files import read_sealed, write_sealed, write_text
+from auditor.core.files import read_json, write_json, write_text
+from auditor.core.hashing import hash_file
 from auditor.data.base import Dataset, item_word
-from auditor.report.pictures import EXCERPT, picture_of
+from auditor.report.pictures import excerpt, picture_of
 from auditor.report.rendering import render
 from auditor.runs import layout
 from auditor.runs.run import Run
@@ -190,8 +191,7 @@ def write_report(run: Run, dataset: Dataset, maps: Mapping[str, str] | None = No
     """
     data = collect(run, dataset, maps)
     write_text(run.report_path, render_html(data))
-    suspects = [{name: row[name] for name in ("id", "image", "text")} for row in data.suspects]
-    write_sealed(run.path / layout.SUSPECTS, {"findings": run.recorded.get(layout.FINDINGS), "suspects": suspects})
+    write_json(run.path / layout.SUSPECTS, [[row["id"], row["image"], row["text"]] for row in data.suspects])
     return run.report_path
 
 
@@ -202,20 +202,17 @@ _PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]+=*")
 def kept_contents(run: Run) -> dict[str, tuple[str | None, str | None]]:
     """Picture (a data URI) and text or row of the first suspects as the run saw them, by id; without opening its data.
 
-    Empty where an earlier version made the run, its findings are others by now, or the file is damaged: what it holds
-    can be made from the data.
+    Empty where an earlier version made the run, or the file is not what the run wrote: what it holds can be made from
+    the data.
     """
-    try:
-        kept = read_sealed(run.path / layout.SUSPECTS)
-        if kept["findings"] != run.recorded.get(layout.FINDINGS):
-            return {}
-        contents = {row["id"]: (row["image"], row["text"]) for row in kept["suspects"]}
-        sound = all(
-            isinstance(name, str)
-            and (image is None or _PICTURE.fullmatch(image))
-            and (text is None or (isinstance(text, str) and len(text) <= EXCERPT))
-            for name, (image, text) in contents.items()
-        )
-    except (UnreadableError, KeyError, TypeError):
+    path, contents = run.path / layout.SUSPECTS, {}
+    if not path.is_file() or hash_file(path) != run.recorded.get(layout.SUSPECTS):
         return {}
-    return contents if sound else {}
+    try:
+        for name, image, text in read_json(path):
+            if not isinstance(name, str) or (image is not None and not _PICTURE.fullmatch(image)):
+                return {}
+            contents[name] = (image, None if text is None else excerpt(text))
+    except (UnreadableError, AttributeError, TypeError, ValueError):  # somebody wrote it, and its hash
+        return {}
+    return contents

@@ -389,4 +389,5 @@ def open_run(path: str | Path, runs_dir: Path | None = None) -> Run:
 def write_manifest(run: Run, files: Sequence[str]) -> None:
     """Finish a run: write its manifest, with the hashes of `files` and of itself, which `open_run` compares."""
     run.manifest["files"] = {name: hash_file(run.path / name) for name in files}
+    run.__dict__.pop("recorded", None)  # asked for while the run was made, without these
     write_sealed(run.path / layout.MANIFEST, run.manifest)

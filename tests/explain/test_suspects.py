@@ -13,7 +13,8 @@ import pytest
 
 from auditor.audit.find_errors import find_errors
 from auditor.core.errors import UsageError
-from auditor.core.files import read_sealed, write_sealed
+from auditor.core.files import read_json, write_json
+from auditor.core.hashing import hash_file
 from auditor.data.open import open_dataset
 from auditor.explain.suspects import suspects
 from auditor.report.find_errors import kept_contents
@@ -115,32 +116,33 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "recorded"),
     [
-        lambda kept: kept.update(findings="sha256:other"),
-        lambda kept: kept["suspects"][0].update(image="https://evil.example/x.png"),
-        lambda kept: kept["suspects"][0].update(image="data:image/svg+xml;base64,AAAA"),
-        lambda kept: kept["suspects"][0].update(text="x" * 2000),
-        lambda kept: kept["suspects"].append(3),
-        lambda kept: kept.pop("suspects"),
+        (lambda kept: kept[0].__setitem__(1, kept[1][1]), False),
+        (lambda kept: kept[0].__setitem__(1, "https://evil.example/x.png"), True),
+        (lambda kept: kept[0].__setitem__(1, "data:image/svg+xml;base64,AAAA"), True),
+        (lambda kept: kept[0].__setitem__(2, 3), True),
+        (lambda kept: kept.append(3), True),
+        (lambda kept: kept[0].pop(), True),
     ],
-    ids=["of other findings", "a request", "another format", "too long", "no item", "no items"],
+    ids=["another picture", "a request", "another format", "no text", "no item", "a part"],
 )
 def test_contents_that_the_run_did_not_keep_are_not_shown(
-    change: Callable[[dict[str, Any]], Any], pictures: Run, tmp_path: Path
+    change: Callable[[list[Any]], Any], recorded: bool, pictures: Run, tmp_path: Path
 ) -> None:
-    run = Run(tmp_path, pictures.manifest)
+    """Not even where somebody else made the folder, and recorded the hash of what they put there."""
     for path in pictures.path.iterdir():
         (tmp_path / path.name).symlink_to(path)
-    kept = read_sealed(pictures.path / layout.SUSPECTS)
-    assert len(kept_contents(run)) == 2
-    change(kept)
     (tmp_path / layout.WORK).unlink()
-    write_sealed(run.path / layout.SUSPECTS, kept)
+    kept, place = read_json(pictures.path / layout.SUSPECTS), tmp_path / layout.SUSPECTS
+    assert len(kept_contents(pictures)) == 2
+    change(kept)
+    write_json(place, kept)
+    files = {**pictures.manifest["files"], **({layout.SUSPECTS: hash_file(place)} if recorded else {})}
+    run = Run(tmp_path, {**pictures.manifest, "files": files})
     assert kept_contents(run) == {}
     assert run._repr_html_().count("data:image/png") == 2  # made anew
-    (run.path / layout.SUSPECTS).write_text("{")
-    assert kept_contents(run) == {}
+    assert "evil.example/x.png" not in run._repr_html_()
 
 
 def test_probabilities_alone_are_a_table(tmp_path: Path) -> None:
