@@ -300,6 +300,7 @@ class _ArraysOnly(pickle._Unpickler):  # the one in C makes room for any memo nu
     stack: list[Any]  # of the pickle machine, as are `append` and `pop_mark`
     append: Callable[[Any], None]
     pop_mark: Callable[[], list[Any]]
+    read: Callable[[int], bytes]
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._allowed:
@@ -324,6 +325,13 @@ class _ArraysOnly(pickle._Unpickler):  # the one in C makes room for any memo nu
         pairs = self.pop_mark()  # which makes another stack
         self.append(_fill({}, pairs))
 
+    def load_bytes(self) -> None:
+        size = int.from_bytes(self.read(8), "little")
+        data = self.read(size)
+        if len(data) != size:  # pickle would first make an array of as many bytes as it says
+            raise pickle.UnpicklingError(f"{size:,} bytes are announced, {len(data):,} follow")
+        self.append(bytearray(data))
+
     #: No sets, no objects made without a call, no other state.
     dispatch: ClassVar[dict[int, Any]] = {
         code: load
@@ -331,6 +339,7 @@ class _ArraysOnly(pickle._Unpickler):  # the one in C makes room for any memo nu
         if bytes([code]) not in (*_SETS, pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.OBJ, pickle.INST)
     } | {
         pickle.BUILD[0]: load_build,
+        pickle.BYTEARRAY8[0]: load_bytes,
         pickle.SETITEMS[0]: load_items,
         pickle.SETITEM[0]: load_item,
         pickle.DICT[0]: load_dictionary,

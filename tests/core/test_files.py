@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -214,3 +215,15 @@ def test_a_damaged_type_in_a_pickle_does_not_end_the_process() -> None:
     damaged = whole.replace(b"NNN", b"N")
     assert damaged != whole
     assert unpickle_arrays(damaged, "x").tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("announced", [99, 1 << 34, (1 << 64) - 1])
+def test_a_pickle_that_announces_more_bytes_than_follow_takes_no_memory(announced: int) -> None:
+    whole = pickle.dumps(bytearray(b"0123456789ab"), 5)
+    assert unpickle_arrays(whole, "x") == bytearray(b"0123456789ab")
+    at = whole.index(pickle.BYTEARRAY8) + 1
+    tracemalloc.start()
+    with pytest.raises(UnreadableError, match="damaged"):
+        unpickle_arrays(whole[:at] + announced.to_bytes(8, "little") + whole[at + 8 :], "x")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()
