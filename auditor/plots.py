@@ -5,13 +5,13 @@ Colours are those of the reports, and differ in brightness too.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from auditor.benchmark.command import BenchmarkDone
 from auditor.benchmark.result import BenchmarkResult
-from auditor.core.errors import DataError
+from auditor.core.errors import DataError, UsageError
 from auditor.core.escaping import printable
 from auditor.estimation.estimate import ErrorEstimate
 from auditor.estimation.reliability_plot import draw_reliability
@@ -47,9 +47,12 @@ def plot_scores(run: Run, ax: Axes | None = None) -> Figure:
 
     Raises
     ------
+    UsageError
+        If it is another object.
     MissingExtraError
         If matplotlib is not installed.
     """
+    _require(run, Run, "a run: of auditor.find_errors, auditor.open_run, or audit.result")
     score, flagged = run.scores["score"].to_numpy(), run.scores["flagged"].to_numpy(bool)
 
     def draw(axes: Axes) -> None:
@@ -78,9 +81,12 @@ def plot_confusion(run: Run, ax: Axes | None = None) -> Figure:
 
     Raises
     ------
+    UsageError
+        If it is another object.
     MissingExtraError
         If matplotlib is not installed.
     """
+    _require(run, Run, "a run: of auditor.find_errors, auditor.open_run, or audit.result")
     suspects = run.findings[run.findings["code"] == "LE001"]
     number = {name: k for k, name in enumerate(run.class_names)}
     given, suggested = (suspects[column].map(number).to_numpy(np.int64) for column in ("given", "suggested"))
@@ -129,11 +135,14 @@ def plot_estimate(estimate: ErrorEstimate, ax: Axes | None = None) -> Figure:
 
     Raises
     ------
+    UsageError
+        If it is another object.
     DataError
         If there is no estimate yet.
     MissingExtraError
         If matplotlib is not installed.
     """
+    _require(estimate, ErrorEstimate, "an estimate: of auditor.estimate_errors, or audit.estimate()")
     if estimate.strict is None or estimate.lenient is None:
         raise DataError(f"there is no estimate for {estimate.state.run!r} yet.", "; ".join(estimate.notes) or None)
     rows = [
@@ -179,11 +188,14 @@ def plot_calibration(estimate: ErrorEstimate, ax: Axes | None = None) -> Figure:
 
     Raises
     ------
+    UsageError
+        If it is another object.
     DataError
         If too few verdicts were given.
     MissingExtraError
         If matplotlib is not installed.
     """
+    _require(estimate, ErrorEstimate, "an estimate: of auditor.estimate_errors, or audit.estimate()")
     calibration = estimate.calibration
     if calibration is None or not calibration.bins:
         raise DataError("there are too few verdicts of the audit sample to compare P(label wrong) with.")
@@ -208,11 +220,14 @@ def plot_ranking(benchmark: BenchmarkResult | BenchmarkDone, ax: Axes | None = N
 
     Raises
     ------
+    UsageError
+        If it is another object.
     DataError
         If no models were ranked.
     MissingExtraError
         If matplotlib is not installed.
     """
+    _require(benchmark, BenchmarkResult | BenchmarkDone, "a benchmark: of auditor.benchmark.command.run_benchmark")
     result = benchmark.result if isinstance(benchmark, BenchmarkDone) else benchmark
     if not result.models:
         raise DataError(
@@ -255,11 +270,14 @@ def plot_improvement(improvement: Improvement, ax: Axes | None = None) -> Figure
 
     Raises
     ------
+    UsageError
+        If it is another object.
     DataError
         If nothing was compared.
     MissingExtraError
         If matplotlib is not installed.
     """
+    _require(improvement, Improvement, "a comparison: of auditor.improve, or audit.improvement()")
     rows = improvement.to_frame().dropna(subset=["difference"]).to_dict("records")
     if not rows:
         raise DataError(improvement.conclusion, improvement.document["next"])
@@ -278,6 +296,11 @@ def plot_improvement(improvement: Improvement, ax: Axes | None = None) -> Figure
     return draw_on(
         ax, draw, f"Does cleaning help {_name(improvement.document['data'], 40)}?", (640, 130 + 40 * len(rows))
     )
+
+
+def _require(given: object, kind: Any, wanted: str) -> None:
+    if not isinstance(given, kind):
+        raise UsageError(f"a {type(given).__name__} cannot be drawn here.", f"Give {wanted}.")
 
 
 def _name(text: str, length: int = 24) -> str:

@@ -19,7 +19,7 @@ import auditor
 from auditor import plots
 from auditor.audit.find_errors import find_errors
 from auditor.benchmark.result import BenchmarkResult, ModelResult
-from auditor.core.errors import DataError, MissingExtraError
+from auditor.core.errors import DataError, MissingExtraError, UsageError
 from auditor.estimation.estimate import ErrorEstimate, TreatedTotals
 from auditor.improvement.improve import Improvement
 from auditor.report.charts import GREEN, GREY, RED
@@ -124,6 +124,14 @@ def test_every_plot_is_here_and_documented(monkeypatch: pytest.MonkeyPatch) -> N
     assert auditor.plots is plots  # without an import of its own
     assert sorted(plots.__all__) == sorted(f"plot_{name}" for name in PLOTS)
     assert [name for name in plots.__all__ if f"`{name}(" not in PAGE] == []
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_another_object_is_refused_with_what_to_give(name: str) -> None:
+    for wrong in ({}, None, auditor.Audit({"y": [0, 1]}, label="y")):
+        with pytest.raises(UsageError, match=f"a {type(wrong).__name__} cannot be drawn") as refused:
+            PLOTS[name][0](wrong)
+        assert "auditor." in str(refused.value.way_out)
 
 
 def test_the_page_about_notebooks_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,13 @@ def describe_machine() -> dict[str, Any]:
 
 def package_versions() -> dict[str, str]:
     """Installed versions of the packages that can change a result."""
+    return dict(_installed(TRACKED))
+
+
+@cache
+def _installed(names: tuple[str, ...]) -> dict[str, str]:
     versions: dict[str, str] = {}
-    for name in TRACKED:
+    for name in names:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
