@@ -10,11 +10,14 @@ import torch
 from torch import nn
 
 from auditor.core.errors import RunError, UnreadableError
-from auditor.core.files import load_npz, read_json
+from auditor.core.files import load_npz, read_sealed
 from auditor.core.hashing import hash_file
 from auditor.models.registry import build_model
 from auditor.train.batches import normalised
 from auditor.train.results import weights_path
+
+#: Height and width of images that a network takes.
+LARGEST_SIDE = 4096
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,8 @@ def load_kept(folder: Path, task: str) -> KeptNetwork:
             f"the fit {task!r} in {str(folder)!r} kept no network.",
             "Networks are kept by image models since they can be explained; repeat the run in another folder (--out).",
         )
-    arrays, described = load_npz(path), read_json(results / f"{task}.json")
-    if not isinstance(described, dict) or described.get("weights") not in (None, hash_file(path)):
+    arrays, described = load_npz(path), read_sealed(results / f"{task}.json")
+    if described.get("weights") not in (None, hash_file(path)):
         raise UnreadableError(f"{str(path)!r} is damaged.", "Restore it from a copy.")
     try:
         spec = described["details"]["rebuild"]
@@ -90,6 +93,8 @@ def load_kept(folder: Path, task: str) -> KeptNetwork:
         model.load_state_dict(state)
         mean, std = torch.from_numpy(arrays["input.mean"]), torch.from_numpy(arrays["input.std"])
         height, width = map(int, spec["size"])
+        if not (0 < height <= LARGEST_SIDE and 0 < width <= LARGEST_SIDE):
+            raise ValueError(f"images of {height} x {width} pixels")
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise RunError(
             f"the network of the fit {task!r} cannot be rebuilt: {error}.", "Repeat the run in another folder (--out)."

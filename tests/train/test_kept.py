@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from auditor.core.errors import RunError, UnreadableError  # noqa: E402
-from auditor.core.files import read_json, write_json  # noqa: E402
+from auditor.core.files import read_sealed, write_sealed  # noqa: E402
 from auditor.core.hashing import hash_file  # noqa: E402
 from auditor.train.base import FitTask, TrainingData  # noqa: E402
 from auditor.train.crossval import run_tasks  # noqa: E402
@@ -92,9 +92,8 @@ def test_damaged_weights_are_a_run_error(tmp_path: Path) -> None:
     np.savez(path, **arrays)
     with pytest.raises(UnreadableError, match="is damaged"):
         load_kept(tmp_path, "a")
-    described = read_json(path.with_name("a.json"))
-    write_json(
-        path.with_name("a.json"), described | {"weights": hash_file(path)}
-    )  # as somebody might who knows the hash
+    described = read_sealed(path.with_name("a.json"))
+    # As somebody might who knows the hashes.
+    write_sealed(path.with_name("a.json"), described | {"weights": hash_file(path)})
     with pytest.raises(RunError, match="rebuilt"):
         load_kept(tmp_path, "a")
