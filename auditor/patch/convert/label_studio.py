@@ -74,9 +74,12 @@ def _annotations(task: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]
 
 
 def _results(annotation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [result for result in _of_any_type(annotation) if result.get("type") == "choices"]
+
+
+def _of_any_type(annotation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     results = annotation.get("result")
-    listed = results if isinstance(results, list) else []
-    return [r for r in listed if isinstance(r, dict) and r.get("type") == "choices"]
+    return [result for result in results if isinstance(result, dict)] if isinstance(results, list) else []
 
 
 def _refuse_other_exports(tasks: list[Any], where: str) -> None:
@@ -89,7 +92,7 @@ def _refuse_other_exports(tasks: list[Any], where: str) -> None:
     if tasks and not any("annotations" in task or "completions" in task for task in tasks):
         short = "a JSON-MIN export" if any("annotation_id" in task for task in tasks) else "without annotations"
         raise DataError(f"{where!r} is {short} of Label Studio, which does not say what was asked.", "Export as JSON.")
-    results = [r for t in tasks for a in _annotations(t, where) for r in a.get("result") or () if isinstance(r, dict)]
+    results = [r for t in tasks for a in _annotations(t, where) for r in _of_any_type(a)]
     kinds = {str(r.get("type")) for r in results}
     if kinds and "choices" not in kinds:
         raise DataError(
