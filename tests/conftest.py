@@ -122,7 +122,9 @@ def ray_cluster() -> Iterator[RayCluster]:
     # The driver's node has no CPU, so all work runs on nodes that can be removed.
     # By default a lost node is noticed after half a minute.
     health = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 10}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": health})
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, "_system_config": health}
+    )
     shared = RayCluster(cluster)
     shared.add_node()
     ray.init(address=cluster.address, log_to_driver=False)
