@@ -104,33 +104,68 @@ class RayCluster:
 
     def add_node(self) -> Callable[[], None]:
         """Another node of one CPU; calling what is returned kills it."""
-        # By its environment and not by Ray's `runtime_env`, for which every worker that a node has started in advance
-        # would be given up and started anew.
-        path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "train")])
-        with mock.patch.dict(os.environ, PYTHONPATH=path):
+        with _ray_path():
             node = self.cluster.add_node(num_cpus=1)
         return lambda: self.cluster.remove_node(node, allow_graceful=False)
 
 
+def _ray_path() -> Any:
+    # By the environment of its nodes and not by Ray's `runtime_env`, for which every worker that a node has started
+    # in advance would be given up and started anew.
+    return mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), str(ROOT / "tests" / "train")]))
+
+
 @pytest.fixture(scope="session")
-def ray_cluster() -> Iterator[RayCluster]:
-    """One for all tests: a second one on the machine makes both too slow to start."""
-    ray = pytest.importorskip("ray")
+def ray_started() -> Iterator[dict[str, Any]]:
+    """The Ray of this process, under "node" or "cluster": a second one on the machine makes both too slow to start."""
+    pytest.importorskip("ray")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    started: dict[str, Any] = {}
+    yield started
+    _end_ray(started)
+
+
+def _end_ray(started: dict[str, Any]) -> None:
+    import ray
+
+    ray.shutdown()
+    if "cluster" in started:
+        started["cluster"].cluster.shutdown()
+    started.clear()
+
+
+@pytest.fixture
+def ray_node(ray_started: dict[str, Any]) -> None:
+    """This process is connected to a local Ray of one node with one CPU."""
+    import ray
+
+    if "node" not in ray_started:
+        _end_ray(ray_started)
+        with _ray_path():
+            ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+        ray_started["node"] = True
+
+
+@pytest.fixture
+def ray_cluster(ray_started: dict[str, Any]) -> RayCluster:
+    """This process is connected to a local cluster whose nodes can be killed."""
+    import ray
     from ray.cluster_utils import Cluster
 
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # The driver's node has no CPU, so all work runs on nodes that can be removed.
-    # By default a lost node is noticed after half a minute.
-    health = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 10}
-    cluster = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, "_system_config": health}
-    )
-    shared = RayCluster(cluster)
-    shared.add_node()
-    ray.init(address=cluster.address, log_to_driver=False)
-    yield shared
-    ray.shutdown()
-    cluster.shutdown()
+    if "cluster" not in ray_started:
+        _end_ray(ray_started)
+        # The driver's node has no CPU, so all work runs on nodes that can be removed.
+        # By default a lost node is noticed after half a minute.
+        health = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500}
+        head = {
+            "num_cpus": 0,
+            "include_dashboard": False,
+            "_system_config": health | {"health_check_failure_threshold": 10},
+        }
+        ray_started["cluster"] = RayCluster(Cluster(initialize_head=True, head_node_args=head))
+        ray_started["cluster"].add_node()
+        ray.init(address=ray_started["cluster"].cluster.address, log_to_driver=False)
+    return ray_started["cluster"]
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from torchvision.datasets import ImageFolder
 import auditor
 from auditor.core.config import load_settings
 from auditor.core.errors import OfflineError
+from auditor.runs import layout
 from tests.conftest import ROOT
 from tests.running import call
 
@@ -65,6 +66,12 @@ def tables() -> Iterator[tuple[str, list[str]]]:
 ROWS = list(tables())
 
 
+def _no_report(run: auditor.Run, *_: object) -> None:
+    for name in (layout.REPORT, layout.SUSPECTS):
+        (run.path / name).parent.mkdir(exist_ok=True)
+        (run.path / name).touch()
+
+
 @pytest.fixture(scope="module")
 def names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What the cells call the data, in a folder that holds the files they name."""
@@ -73,7 +80,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     splits = datasets.DatasetDict(train=hub.select(range(TESTED)), test=hub.select(range(TESTED, N)))
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUDITOR_OFFLINE", "1")
-        patch.setattr("auditor.audit.find_errors.write_report", lambda run, *_: run.report_path.touch())
+        patch.setattr("auditor.audit.find_errors.write_report", _no_report)
         hub.save_to_disk("kept")
         FRAME.to_csv("kept.csv", index=False)
         FRAME.to_parquet("kept.parquet")

@@ -68,6 +68,7 @@ def test_a_burst_of_keys_then_undo_then_reload(run: Path, serve: Starter, open_b
     assert server.tracebacks() == []
 
 
+@pytest.mark.slow
 def test_a_burst_while_every_rerun_takes_300_ms(run: Path, serve: Starter, open_browser: Starter) -> None:
     server = serve(run, slow=0.3)
     page = CardPage(open_browser(), server.url, "ann")
@@ -114,6 +115,7 @@ def test_the_tab_is_closed_while_the_server_is_dead(run: Path, serve: Starter, o
     _check(run, "gng")
 
 
+@pytest.mark.slow
 def test_two_browsers_at_once(run: Path, serve: Starter, open_browser: Starter) -> None:
     server = serve(run)
     pages = [CardPage(open_browser(), server.url, name) for name in ("ann", "ben")]

@@ -128,12 +128,14 @@ def test_a_table_of_numbers_with_planted_errors(cli: Cli, tmp_path: Path) -> Non
     assert {3, 70} <= {f["index"] for f in found["findings"]}
 
 
-def test_texts(cli: Cli, data_dir: Path, tmp_path: Path) -> None:
-    table = pd.read_csv(data_dir / "text" / "noisy_agnews_10k.csv").head(120)
+@pytest.mark.parametrize("model", ["tfidf", pytest.param("auto", marks=pytest.mark.slow)])
+def test_texts(cli: Cli, data_dir: Path, tmp_path: Path, model: str) -> None:
+    table = pd.read_csv(data_dir / "text" / "noisy_agnews_10k.csv").head(240)
     text = next(c for c in table.columns if table[c].astype(str).str.len().mean() > 50)
     table[[text, "label"]].to_csv(tmp_path / "news.csv", index=False)
-    found = cli("find-errors", f"news.csv?text={text}&label=label", "--out", "run", "--json", "--folds", "3").document
-    assert found["n_items"] == 120
+    data = f"news.csv?text={text}&label=label"
+    found = cli("find-errors", data, "--model", model, "--out", "run", "--json", "--folds", "3").document
+    assert found["n_items"] == 240
     assert found["out_of_sample_accuracy"] > 0.7
 
 

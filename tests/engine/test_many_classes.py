@@ -69,14 +69,17 @@ def test_detectors_follow_the_items(name: str) -> None:
     assert len(json.dumps(detections[0].meta)) < 2 << 20
 
 
-def test_a_run_of_many_classes_follows_the_items(tmp_path: Path) -> None:
+@pytest.mark.parametrize("explained", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_run_of_many_classes_follows_the_items(tmp_path: Path, explained: bool) -> None:
     """From supplied probabilities to the report and the explanation of an item."""
     p, given = _problem(40)
 
     def work() -> None:
         run = find_errors(pred_probs=p, labels=given, out=tmp_path / "run")
         assert render_markdown(run)
-        assert inspect_item(run, run.findings["id"].iloc[0])["explanation"]["class_pair"]["confident_joint"] is not None
+        if explained:  # by every detector, in half a minute
+            item = inspect_item(run, run.findings["id"].iloc[0])
+            assert item["explanation"]["class_pair"]["confident_joint"] is not None
 
     assert _peak(work) < 200 << 20
     assert sum(file.stat().st_size for file in (tmp_path / "run").rglob("*")) < 20 << 20

@@ -19,8 +19,8 @@ from tests.parity.problems import make_problem
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
 
 
-@pytest.fixture(scope="module")
-def executor(ray_cluster: RayCluster):
+@pytest.fixture
+def executor(ray_node: None):
     from auditor.engine.ray_executor import RayExecutor
 
     return RayExecutor()
@@ -59,8 +59,11 @@ class SlowSource(NpySource):
         return super().read(start, stop)
 
 
-def test_node_killed_in_the_middle(ray_cluster: RayCluster, executor, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_node_killed_in_the_middle(ray_cluster: RayCluster, tmp_path: Path) -> None:
     import ray
+
+    from auditor.engine.ray_executor import RayExecutor
 
     problem = make_problem(9, 1200, 12, "float32")
     np.save(tmp_path / "p.npy", problem.probabilities)
@@ -78,7 +81,7 @@ def test_node_killed_in_the_middle(ray_cluster: RayCluster, executor, tmp_path: 
 
     killer = threading.Thread(target=kill, daemon=True)  # never outlives a failed test
     killer.start()
-    analysis = api.analyze(source, problem.labels, executor=executor, chunk_rows=60)
+    analysis = api.analyze(source, problem.labels, executor=RayExecutor(), chunk_rows=60)
     killer.join()
     assert killed.is_set()
     assert len(ray.nodes()) == nodes + 1

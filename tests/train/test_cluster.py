@@ -24,8 +24,8 @@ from tests.conftest import RayCluster
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
 
 
-@pytest.fixture(scope="module")
-def executor(ray_cluster: RayCluster) -> Any:
+@pytest.fixture
+def executor(ray_node: None) -> Any:
     from auditor.engine.ray_executor import RayExecutor
 
     return RayExecutor()
@@ -77,10 +77,11 @@ def folds(piece: TrainingData) -> tuple[ImageNetwork, TrainingData, list[Any]]:
     return replace(trainer, precision="fp32"), data, plan.tasks(0)
 
 
-def test_node_killed_during_a_fit(
-    ray_cluster: RayCluster, executor: Any, cifar_piece: TrainingData, tmp_path: Path
-) -> None:
+@pytest.mark.slow
+def test_node_killed_during_a_fit(ray_cluster: RayCluster, cifar_piece: TrainingData, tmp_path: Path) -> None:
     """The lost fit goes on from its last epoch on another node."""
+    from auditor.engine.ray_executor import RayExecutor
+
     trainer, data, tasks = folds(cifar_piece)
     local = run_tasks(trainer, data, tasks)
     remove, killed = ray_cluster.add_node(), threading.Event()
@@ -93,7 +94,7 @@ def test_node_killed_during_a_fit(
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    away = run_tasks(trainer, data, tasks, folder=tmp_path / "run", cluster=executor)
+    away = run_tasks(trainer, data, tasks, folder=tmp_path / "run", cluster=RayExecutor())
     assert killed.is_set(), "both folds ended before the node was killed"
     killer.join()
     assert_equal(away, local)

@@ -222,7 +222,7 @@ def unbroken(cifar_piece: TrainingData, tmp_path_factory: pytest.TempPathFactory
     return folder, fitting_cases.run(folder, 1, SilentProgress())
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_kill_9_in_the_middle_of_an_epoch_changes_nothing(
     unbroken: tuple[Path, list[FitResult]], tmp_path: Path, workers: int
 ) -> None:
@@ -248,6 +248,7 @@ def test_kill_9_in_the_middle_of_an_epoch_changes_nothing(
     assert json.loads((tmp_path / "run/results/fold-0.json").read_text())["schema"] == 1
 
 
+@pytest.mark.slow
 def test_image_networks_do_not_depend_on_the_number_of_workers(
     unbroken: tuple[Path, list[FitResult]], tmp_path: Path
 ) -> None:

@@ -43,7 +43,7 @@ def data(side: int, classes: int) -> TrainingData:
         ("cifake_cnn:f16-c2-d32-n1", 2, 32, 1),
         ("fastnet", 3, 24, 1),
         ("cifake_cnn:f16-c1-d32-n1", 3, 12, 1),
-        ("fastnet", 3, 24, 2),
+        pytest.param("fastnet", 3, 24, 2, marks=pytest.mark.slow),
     ],
 )
 def test_a_kept_network_predicts_what_the_fit_predicted(

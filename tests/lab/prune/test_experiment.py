@@ -132,7 +132,9 @@ class _Killed(SilentProgress):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("entry", ["rd:resnet20@0.8", "ftwt:vgg11_bn:w0.125@f0.3"])
+@pytest.mark.parametrize(
+    "entry", [pytest.param("rd:resnet20@0.8", marks=pytest.mark.slow), "ftwt:vgg11_bn:w0.125@f0.3"]
+)
 def test_a_killed_fit_continues_to_the_same_result(folder: Path, tmp_path: Path, entry: str) -> None:
     rows = open_rows(str(folder), load_settings(), SilentProgress())
 

@@ -132,6 +132,7 @@ def part_of_cifar10(data_dir: Path, tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.mark.slow
 def test_the_command_on_real_images(part_of_cifar10: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = "search nasnet --budget smoke --train-seeds 1 --device cpu --workers 1 --json --quiet"
     out = tmp_path / "out"
