@@ -22,14 +22,15 @@ from auditor.lab.detectors.summary import Cell, _difference
 from tests.lab.detectors.conftest import run_in
 
 
-def test_digits_end_to_end(training_context: BenchmarkContext, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seeds", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_digits_end_to_end(training_context: BenchmarkContext, tmp_path: Path, seeds: int) -> None:
     out = tmp_path / "out"
-    result = run_in(out, training_context, ["digits+symmetric", "text"], seeds=2)
+    result = run_in(out, training_context, ["digits+symmetric", "text"], seeds=seeds)
     one = result["sets"]["digits+symmetric"]
     by_name = {(row["tool"], row["what"]): row for row in one["rows"]}
-    assert one["seeds"] == 2
+    assert one["seeds"] == seeds
     assert by_name["auditor", "default"]["AP"] > 0.95
-    assert by_name["auditor", "default"]["AP sd"] > 0
+    assert seeds == 1 or by_name["auditor", "default"]["AP sd"] > 0
     assert by_name["auditor", "default"]["F1"] > 0.9
     assert result["not run"][0]["set"] == "text"
     report = (out / "report.md").read_text()
