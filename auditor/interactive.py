@@ -27,7 +27,7 @@ from auditor.data.frames import cells, column_names, take_rows, with_cells
 from auditor.data.labels import is_missing
 from auditor.data.open import DATASETS
 from auditor.data.reference import parse_reference
-from auditor.engine.files import LABEL_KEYS
+from auditor.engine.semantics import LABEL_KEYS
 from auditor.improvement.arms import Corrections, corrections_of_patch, corrections_of_verdicts
 from auditor.improvement.improve import Improvement, improve
 from auditor.patch.create import Created, create_patch

@@ -26,10 +26,10 @@ from auditor.data.kinds import ProbabilityDataset
 from auditor.data.labels import EncodedLabels, encode_labels, is_missing, listed, number_of, split_names
 from auditor.data.reference import Reference
 from auditor.data.tables import csv_form, read_table, table_suffix
-from auditor.engine.files import ID_KEYS, LABEL_KEYS, NpySource, ParquetSource, class_columns
+from auditor.engine.files import NpySource, ParquetSource, class_columns
 from auditor.engine.files import open_probabilities as open_source
 from auditor.engine.kernels import widened
-from auditor.engine.semantics import MAX_CLIP
+from auditor.engine.semantics import ID_KEYS, LABEL_KEYS, MAX_CLIP
 from auditor.engine.sources import ArraySource, ProbabilitySource, ReorderedSource, as_source
 from auditor.engine.validate import check_columns, check_rows
 

@@ -13,7 +13,7 @@ from auditor.data.dates import read_dates
 from auditor.data.folder import IMAGE_SUFFIXES
 from auditor.data.labels import split_names
 from auditor.data.reference import nearest
-from auditor.engine.files import LABEL_KEYS
+from auditor.engine.semantics import LABEL_KEYS
 
 #: Options that name columns.
 ROLE_OPTIONS = frozenset({"image", "text", "columns", "label", "id", "group", "split_column"})

@@ -17,7 +17,7 @@ from auditor.core.errors import EmptyDataError, LabelError, UnreadableError, Usa
 from auditor.core.escaping import excel_delimiter
 from auditor.core.reading import reading, regular_file
 from auditor.data.columns import parquet_file, read_rows
-from auditor.engine.files import LABEL_KEYS
+from auditor.engine.semantics import LABEL_KEYS
 
 #: CSV columns of these names, and labels, are kept as text: an id "0007" must not become 7, nor a class 1E5 100000.
 STRING_NAMES = frozenset({"id", "item_id", "uuid", "text", "path", "image", "image_path", "file_name", "filename"})

@@ -16,6 +16,7 @@ import numpy as np
 from auditor.core.errors import ProbabilityError, UnreadableError, UnsafeFileError, require
 from auditor.core.files import load_npz, refuse_pickle
 from auditor.core.reading import parsing, reading, regular_file
+from auditor.engine.semantics import ID_KEYS, LABEL_KEYS
 from auditor.engine.sources import ArraySource, PerThread, ProbabilitySource, ThreadBuffers
 from auditor.engine.validate import check_form
 
@@ -23,11 +24,6 @@ from auditor.engine.validate import check_form
 MEMBER = "pred_probs"
 #: Names of the probabilities that are understood inside an archive, best first; else its only two-dimensional array.
 PROBABILITY_KEYS = (MEMBER, "probabilities", "probs", "softmax")
-#: Columns of tables (and members of archives) that are no classes: the label, and what the row is called.
-LABEL_KEYS = (
-    *("label", "labels", "given_label", "given_labels", "noisy_label", "class", "target", "category", "given", "y"),
-)
-ID_KEYS = ("id", "ids", "item_id", "item_ids", "uuid")
 
 
 def open_probabilities(path: str | Path) -> ProbabilitySource:

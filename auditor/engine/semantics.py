@@ -1,4 +1,6 @@
-"""Constants of confident learning, with their sources. Deliberate differences to cleanlab 2.9: ``docs/engine.md``.
+"""Constants of confident learning, with their sources, and the names of columns that are no classes.
+
+Deliberate differences to cleanlab 2.9: ``docs/engine.md``.
 
 Parity means: same input, same process, same answer, bit for bit. Ties are decided by ``numpy.argsort`` with its
 default kind, whose tie order depends on the processor; masks made on two machines may therefore differ at ties.
@@ -40,3 +42,9 @@ MATRIX_CLASSES = 1000
 #: Width by which bounds on margins are relaxed before rows are left unread: values may lie EPSILON below 0, and
 #: a row that is no candidate may still have a margin of EPSILON.
 MARGIN_SLACK = 4e-6
+
+#: Columns of tables (and members of archives) that are no classes: the label, and what the row is called.
+LABEL_KEYS = (
+    *("label", "labels", "given_label", "given_labels", "noisy_label", "class", "target", "category", "given", "y"),
+)
+ID_KEYS = ("id", "ids", "item_id", "item_ids", "uuid")

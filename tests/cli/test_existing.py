@@ -124,7 +124,7 @@ def test_reading_a_run_nobody_has_judged_makes_no_store(digits_run: DigitsRun, t
         call(command[0], digits_run.path, *command[1:])
     call("import-verdicts", digits_run.path, "absent.sqlite", check=3)
     call("import-verdicts", digits_run.path, "absent.json", check=3)
-    vote = '{"id": 0, "given_original_label": 0, "given_original_label_name": "0", "our_guessed_label": 1, '
+    vote = '{"id": 0, "given_original_label": 5, "given_original_label_name": "5", "our_guessed_label": 1, '
     vote += '"our_guessed_label_name": "1", "mturk": {"given": 1, "guessed": 3, "neither": 0, "both": 1}}'
     for name, text in (("damaged.json", "[{"), ("other.json", f"[{vote}]"), ("empty.db", "")):
         (tmp_path / name).write_text(text)

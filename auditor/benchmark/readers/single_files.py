@@ -17,7 +17,8 @@ from auditor.core.errors import DataError, ProbabilityError
 from auditor.core.files import load_npy, load_npz
 from auditor.data.intake import CLASS_NAME_KEYS, ROW_NAME_KEYS, column_order, one_column
 from auditor.data.tables import read_table
-from auditor.engine.files import ID_KEYS, PROBABILITY_KEYS
+from auditor.engine.files import PROBABILITY_KEYS
+from auditor.engine.semantics import ID_KEYS
 
 _CLASSES: Final = ("predictions", "preds", "pred", "predicted", "pred_labels", "top1")
 _PREDICTED: Final = (
