@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.audit.find_errors import find_errors
-from auditor.audit.folder import holds_verdicts
+from auditor.audit.folder import close_store, holds_verdicts
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import RunError, UsageError, storage_errors
 from auditor.core.files import refuse_existing
@@ -530,6 +530,8 @@ class Audit:
         ------
         UsageError
             If it exists, or a review that this object started is running.
+        RunError
+            If somebody else reviews the run.
         StorageError
             If it cannot be written.
         """
@@ -661,6 +663,7 @@ class _Place:
         """Move the folder there, or copy it if it is the caller's."""
         if self.review is not None and self.review.running:
             raise UsageError("a review of this run is running.", "Stop it first: .stop() of what .review() returned.")
+        close_store(self.path, "Stop it first: Ctrl-C where auditor review runs.")
         with storage_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             if self._end is None:

@@ -214,6 +214,23 @@ def test_a_temporary_folder_goes_where_it_is_saved_and_stays_there(settings: Set
     assert loaded.result.manifest["data"]["reference"] == "memory:DataFrame?label=kind"
 
 
+@pytest.mark.parametrize("whose", ["temporary", "the caller's"])
+def test_a_run_that_somebody_else_reviews_is_neither_moved_nor_copied(
+    settings: Settings, tmp_path: Path, whose: str
+) -> None:
+    audit = of_probabilities(settings)
+    if whose != "temporary":
+        audit.save(tmp_path / "kept")
+    with VerdictStore.open(audit.folder) as store:  # as a review server has it open
+        store.load_run(audit.result)
+        with pytest.raises(auditor.RunError, match="a review is running"):
+            audit.save(tmp_path / "elsewhere")
+        assert not (tmp_path / "elsewhere").exists()
+        judge(audit, {"3": "given"})  # goes where everybody looks
+    saved = audit.save(tmp_path / "elsewhere")
+    assert holds_verdicts(saved)
+
+
 def test_a_temporary_folder_goes_with_the_object(settings: Settings) -> None:
     held = [of_probabilities(settings)]
     with VerdictStore.open(held[0].folder) as store:

@@ -92,6 +92,26 @@ def _is_run(folder: Path) -> bool:
     return isinstance(config, dict) and str(config.get("schema", "")).startswith(layout.RUN_SCHEMA.partition("/")[0])
 
 
+def close_store(folder: Path, way_out: str) -> None:
+    """Bring the verdicts of a run folder into one file, before it is moved or copied.
+
+    Raises
+    ------
+    RunError
+        If a process has it open: what people judge there next would go where nobody looks.
+    """
+    store = folder / REVIEW_FILE
+    if not os.path.lexists(store):
+        return
+    with contextlib.suppress(sqlite3.DatabaseError), contextlib.closing(sqlite3.connect(store, timeout=0)) as database:
+        try:
+            # SQLite lets only a single connection do so.
+            database.execute("PRAGMA journal_mode=DELETE").fetchone()
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise RunError(f"the verdicts in {str(store)!r} are in use: a review is running.", way_out) from error
+
+
 def _verdicts_aside(folder: Path) -> list[str]:
     """Give the verdict store a dated name; returns what is to be said about it.
 
@@ -103,16 +123,7 @@ def _verdicts_aside(folder: Path) -> list[str]:
     store = folder / REVIEW_FILE
     if not os.path.lexists(store):
         return []
-    with contextlib.suppress(sqlite3.DatabaseError), contextlib.closing(sqlite3.connect(store, timeout=0)) as database:
-        try:
-            # All of it into the one file; SQLite lets only a single connection do so.
-            database.execute("PRAGMA journal_mode=DELETE").fetchone()
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error):
-                raise RunError(
-                    f"the verdicts in {str(store)!r} are in use: a review is running.",
-                    "Stop it first (Ctrl-C where auditor review runs), or choose another folder with --out.",
-                ) from error
+    close_store(folder, "Stop it first (Ctrl-C where auditor review runs), or choose another folder with --out.")
     stamp, number = datetime.now(UTC).strftime("%Y%m%dT%H%M%S"), 1
     aside = store.with_stem(f"{store.stem}-{stamp}")
     while os.path.lexists(aside):
