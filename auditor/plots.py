@@ -5,6 +5,7 @@ Colours are those of the reports, and differ in brightness too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -146,7 +147,7 @@ def plot_estimate(estimate: ErrorEstimate, ax: Axes | None = None) -> Figure:
     if estimate.strict is None or estimate.lenient is None:
         raise DataError(f"there is no estimate for {estimate.state.run!r} yet.", "; ".join(estimate.notes) or None)
     rows = [
-        (f"{name}, {treated.treatment}", total, colour)
+        (f"{name}, {treated.treatment}", total.estimate, total.says_a_number, colour)
         for treated, colour in ((estimate.strict, BLUE), (estimate.lenient, GREY))
         for name, total in (
             ("estimate", treated.total),
@@ -158,17 +159,9 @@ def plot_estimate(estimate: ErrorEstimate, ax: Axes | None = None) -> Figure:
     ]
 
     def draw(axes: Axes) -> None:
-        for place, (_, total, colour) in enumerate(rows):
-            e = total.estimate
-            axes.hlines(place, e.low, e.high, color=colour, linewidth=2.5)
-            if total.says_a_number:
-                axes.plot([e.value], [place], marker="o", color=colour)
-        axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
-        axes.set(
-            ylim=(len(rows) - 0.4, -0.6), xlabel=f"wrong labels among {len(estimate.state):,} items, 95 % intervals"
-        )
+        _draw_intervals(axes, [(name, e.value if says else None, e.low, e.high, c) for name, e, says, c in rows])
+        axes.set_xlabel(f"wrong labels among {len(estimate.state):,} items, 95 % intervals")
         axes.set_xlim(left=0)
-        axes.grid(visible=False, axis="y")
 
     return draw_on(ax, draw, f"Wrong labels in {_name(estimate.state.run, 40)}", (640, 130 + 30 * len(rows)))
 
@@ -284,18 +277,26 @@ def plot_improvement(improvement: Improvement, ax: Axes | None = None) -> Figure
 
     def draw(axes: Axes) -> None:
         axes.axvline(0, color=DARK, linewidth=1)
-        for place, row in enumerate(rows):
-            colour = {HELPS: GREEN, HARMS: RED}.get(row["verdict"], GREY)
-            low, high = (100 * limit for limit in row["interval"])
-            axes.hlines(place, low, high, color=colour, linewidth=2.5)
-            axes.plot([100 * row["difference"]], [place], marker="o", color=colour)
-        axes.set_yticks(range(len(rows)), [f"{row['name']}: {row['verdict']}" for row in rows])
-        axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="difference of accuracy from the given labels, points")
-        axes.grid(visible=False, axis="y")
+        colours = [{HELPS: GREEN, HARMS: RED}.get(row["verdict"], GREY) for row in rows]
+        points = [(100 * row["difference"], *(100 * limit for limit in row["interval"])) for row in rows]
+        names = [f"{row['name']}: {row['verdict']}" for row in rows]
+        _draw_intervals(axes, [(name, *p, colour) for name, p, colour in zip(names, points, colours, strict=True)])
+        axes.set_xlabel("difference of accuracy from the given labels, points")
 
     return draw_on(
         ax, draw, f"Does cleaning help {_name(improvement.document['data'], 40)}?", (640, 130 + 40 * len(rows))
     )
+
+
+def _draw_intervals(axes: Axes, rows: Sequence[tuple[str, float | None, float, float, str]]) -> None:
+    """One below the other: name, value (None: not marked), lower and upper limit, colour."""
+    for place, (_, value, low, high, colour) in enumerate(rows):
+        axes.hlines(place, low, high, color=colour, linewidth=2.5)
+        if value is not None:
+            axes.plot([value], [place], marker="o", color=colour)
+    axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
 
 
 def _require(given: object, kind: Any, wanted: str) -> None:

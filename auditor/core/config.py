@@ -49,6 +49,16 @@ class Settings:
     max_file_mb: int = 4096
     origin: Mapping[str, str] = field(default_factory=dict)
 
+    def environ(self) -> dict[str, str]:
+        """The variables with which `load_settings` of another process comes to these settings."""
+        values = {
+            "AUDITOR_HOME": str(self.cache_dir),
+            "AUDITOR_RUNS_DIR": str(self.runs_dir),
+            "AUDITOR_OFFLINE": str(int(self.offline)),
+            "AUDITOR_MAX_FILE_MB": str(self.max_file_mb),
+        }
+        return values | ({"AUDITOR_DATA_DIR": os.pathsep.join(map(str, self.data_dirs))} if self.data_dirs else {})
+
 
 _NAMES = {f.name for f in fields(Settings)} - {"origin"}
 _BOOL = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off", ""), False)

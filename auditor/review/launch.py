@@ -155,12 +155,7 @@ def _environment(settings: Settings | None) -> dict[str, str]:
     """The environment of the server: this package and these settings are its own."""
     package = str(Path(auditor.__file__).resolve().parents[1])
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))}
-    if settings is not None:
-        environ |= {"AUDITOR_OFFLINE": str(int(settings.offline)), "AUDITOR_HOME": str(settings.cache_dir)}
-        environ |= {"AUDITOR_RUNS_DIR": str(settings.runs_dir), "AUDITOR_MAX_FILE_MB": str(settings.max_file_mb)}
-        if settings.data_dirs:
-            environ["AUDITOR_DATA_DIR"] = os.pathsep.join(map(str, settings.data_dirs))
-    return environ
+    return environ | (settings.environ() if settings is not None else {})
 
 
 def _address(lines: IO[str], said: list[str]) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import struct
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from auditor.review.vocabulary import canonical
 
 #: How often a store is copied that changes meanwhile.
 _TRIES: Final = 5
+_COPY: Final = "import shutil, sys; shutil.copyfile(*sys.argv[1:])"
 #: Serial types in the header of a row: of texts, of texts or nothing, of numbers, of numbers or nothing.
 _TEXT: Final = rb"(?:[\x0d-\x7f]|[\x81-\xff][\x00-\x7f])"
 _TEXT_OR_NOT: Final = rb"(?:\x00|" + _TEXT + rb")"
@@ -93,9 +95,13 @@ def _copied(path: Path, copy: Path) -> bool:
         before = state()
         for suffix in ("", "-wal", "-shm", "-wal-damaged"):
             if Path(f"{path}{suffix}").is_file():
-                done = subprocess.run(["cp", f"{path}{suffix}", f"{copy}{suffix}"], capture_output=True, check=False)
+                files = [f"{path}{suffix}", f"{copy}{suffix}"]
+                done = subprocess.run(
+                    [sys.executable, "-c", _COPY, *files], capture_output=True, text=True, check=False
+                )
                 if done.returncode:
-                    raise UnreadableError(f"cannot copy {f'{path}{suffix}'!r}: {done.stderr.decode().strip()}.")
+                    said = (done.stderr.strip().splitlines() or ["it ended"])[-1]
+                    raise UnreadableError(f"cannot copy {files[0]!r}: {said}.")
         if state() == before:
             return True
     return False

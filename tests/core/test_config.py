@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
-from auditor.core.config import load_settings
+from auditor.core.config import Settings, load_settings
 from auditor.core.errors import ConfigError
 
 
@@ -55,6 +56,14 @@ def test_wrong_files_are_refused(tmp_path: Path, text: str, match: str) -> None:
 @pytest.mark.parametrize(("text", "value"), [("1", True), ("off", False), ("", False), ("YES", True)])
 def test_offline_from_environment(tmp_path: Path, text: str, value: bool) -> None:
     assert load_settings(environ={"AUDITOR_OFFLINE": text}, cwd=tmp_path).offline is value
+
+
+def test_another_process_comes_to_the_same_settings(tmp_path: Path) -> None:
+    settings = Settings((tmp_path / "a", tmp_path / "b"), tmp_path / "cache", tmp_path / "runs", True, 7)
+    default = Settings()
+    assert all(getattr(settings, f.name) != getattr(default, f.name) for f in fields(Settings) if f.name != "origin")
+    again = load_settings(environ=settings.environ(), cwd=tmp_path)
+    assert replace(again, origin={}) == settings
 
 
 def test_home_moves_the_cache(tmp_path: Path) -> None:
