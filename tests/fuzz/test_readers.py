@@ -29,7 +29,7 @@ _LABORATORY = "read again by a laboratory run of hours that wrote it; through `r
 NO_DOOR = {
     "audit/context.py Context.training_data": _HASHED,
     "audit/flagging.py peak_memory": "what the kernel says of this process",
-    "audit/folder.py _verdicts_aside": "asks SQLite for its lock alone; whatever lies there is moved, not read",
+    "audit/folder.py close_store": "asks SQLite for its lock alone; whatever lies there is moved or copied, not read",
     "audit/stages/duplicates.py": _HASHED,
     "audit/stages/embed.py": _HASHED,
     "audit/stages/second_round.py": _HASHED,
