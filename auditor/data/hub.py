@@ -158,7 +158,9 @@ def remote_splits(name: str, options: Mapping[str, str], settings: Settings) -> 
                 ) from error
             what, way_out = f"cannot load {name!r}: {one_line(error)}", "Check the name and the network."
             raise UnreadableError(what, way_out) from error
-        except (ValueError, datasets.exceptions.DatasetGenerationError) as error:
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:  # `datasets` hands damaged files to parsers that raise nearly anything
             what, way_out = f"cannot load {name!r}: {one_line(error)}", "Try config=NAME or revision=REV."
             raise UnreadableError(what, way_out) from error
     splits = []
