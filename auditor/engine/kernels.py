@@ -399,4 +399,7 @@ def scan_rows(
     given, other, top, candidate = outputs
     limit_bits = (patterns[0], patterns[3], unsigned.type(0))
     written = (given, other, other.view(unsigned), top, candidate)
-    kernel(chunk, chunk.view(unsigned), labels, tuple(numbers), limit_bits, *written, many, rivals, state)
+    # Of a file or of an array: numba would compile a kernel for either, a second or two each.
+    rows = chunk.view()
+    rows.flags.writeable = False
+    kernel(rows, rows.view(unsigned), labels, tuple(numbers), limit_bits, *written, many, rivals, state)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from auditor.core.errors import UnknownNameError, UsageError, require
 from auditor.core.registry import Registry
 from auditor.models.registry import MODELS, VARIANTS
 from auditor.train import encoders
 from auditor.train.base import Trainer
-from auditor.train.quick_look import QuickLook
+
+if TYPE_CHECKING:
+    from auditor.train.quick_look import QuickLook
 
 Budget = Literal["smoke", "quick", "standard"]
 

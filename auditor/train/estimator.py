@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
 
 from auditor.core.errors import EmptyDataError, UsageError
@@ -115,6 +113,9 @@ def best_temperature(margins: list[np.ndarray], weights: Sequence[np.ndarray] = 
     weights : sequence of float arrays (n,)
         Of the items of each of `margins`; none: all count the same.
     """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import logsumexp
+
     counted = np.concatenate(list(weights)) if weights else None
 
     def loss(log_temperature: float) -> float:
