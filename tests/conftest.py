@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -26,7 +29,7 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
 import pytest
 
 from auditor.cli.main import run
-from tests.running import Done, call_process, forked, made_once
+from tests.running import Done, call, forked, made_once, unsynchronised
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,8 +40,8 @@ def _data_dir() -> Path:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """``--dist loadfile``, with all tests of the Ray cluster on one worker, all of the browser, and all that train the
-    sets of the detection benchmark."""
+    """``--dist loadfile``, with files that share what is dear on one worker: the Ray cluster, the browser, kernels that
+    are compiled at their first use, trained sets, 120,000 hashed images."""
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
@@ -46,13 +49,56 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            for room in ("tests/browser/", "tests/lab/detectors/"):
-                if file.startswith(room):
-                    return room
-            return "ray" if file in ("tests/engine/test_ray_executor.py", "tests/train/test_cluster.py") else file
+            together = {
+                "ray": ("tests/engine/test_ray_executor.py", "tests/train/test_cluster.py"),
+                "kernels": ("tests/engine/", "tests/parity/", "tests/cli/test_flag.py"),
+                "browser": ("tests/browser/",),
+                "detectors": ("tests/lab/detectors/",),
+                "cifake": ("tests/lab/cifake/",),
+            }
+            return next((scope for scope, places in together.items() if file.startswith(places)), file)
 
     config.option.loadscopereorder = False  # it would put the files of few tests last: the long ones
     return ByFile(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """The garbage collector leaves what the imports make alone: nothing of it is given up, and looking through it again
+    and again takes many seconds."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def work_stays_here() -> Iterator[None]:
+    """Where nothing else is asked for, one worker: several are new interpreters, each of which imports everything."""
+    with contextlib.ExitStack() as patches:
+        for room in ("audit.context", "benchmark.training", "lab.experiment.shell", "quality.measures"):
+            patches.enter_context(mock.patch(f"auditor.{room}.cpu_count", return_value=1))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_power_cut() -> Iterator[None]:
+    """Nobody waits until files, or the verdicts of an SQLite store, are on the disk (see `unsynchronised`)."""
+    with contextlib.ExitStack() as patches:
+        patches.enter_context(mock.patch("os.fsync", unsynchronised))
+        if find_spec("sqlalchemy"):
+            from auditor.review import database
+
+            prepare = database._prepare_sqlite
+
+            def quickly(connection: Any, record: Any) -> None:
+                prepare(connection, record)
+                connection.execute("PRAGMA synchronous=OFF")
+
+            patches.enter_context(mock.patch.object(database, "_prepare_sqlite", quickly))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +118,7 @@ def digits_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished ``run`` over digits and with what the command printed; copy it before use."""
 
     def make(folder: Path) -> None:
-        done = call_process("find-errors", "digits", "--json", "--out", folder / "run")
+        done = call("find-errors", "digits", "--json", "--out", folder / "run")
         (folder / "stdout").write_text(done.stdout)
         (folder / "stderr").write_text(done.stderr)
 

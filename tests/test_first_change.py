@@ -35,7 +35,8 @@ def copy(tmp_path: Path) -> Path:
         source, target = ROOT / name, tmp_path / "copy" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            # With what Python and numba have compiled: it holds for files that did not change.
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.tmp*", "*.pyc.*"))
         else:
             shutil.copy(source, target)
     for name, below, text in BLOCKS:

@@ -53,6 +53,8 @@ def run_console(source: str, folder: Path) -> str:
 def test_a_guide_runs_and_shows_what_it_printed(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in ENVIRON.items():
         monkeypatch.setenv(name, value)
+    # By default each call of cleanlab forks a pool out of this process, with everything that tests have imported.
+    monkeypatch.setattr("psutil.cpu_count", lambda logical=True: 1)
     text, names, end, written = page.read_text(), {"__name__": "__main__"}, 0, ""
     checker = doctest.OutputChecker()
     with contextlib.chdir(tmp_path):

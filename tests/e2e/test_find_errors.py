@@ -49,11 +49,9 @@ def test_repeating_the_command_reuses_everything(cli: Cli, digits_run: DigitsRun
 
 
 def test_findings_do_not_depend_on_workers(cli: Cli, tmp_path: Path, digits_run: DigitsRun) -> None:
-    findings = [(digits_run.path / layout.FINDINGS).read_bytes()]
-    for workers in ("1", "3"):
-        cli("find-errors", "digits", "--out", f"run{workers}", "--quiet", "--workers", workers)
-        findings.append((tmp_path / f"run{workers}" / layout.FINDINGS).read_bytes())
-    assert findings[0] == findings[1] == findings[2]
+    """The run at hand had one."""
+    cli("find-errors", "digits", "--out", "run2", "--quiet", "--workers", "2")
+    assert (digits_run.path / layout.FINDINGS).read_bytes() == (tmp_path / "run2" / layout.FINDINGS).read_bytes()
 
 
 def test_the_report_is_self_contained_and_shows_pictures(digits_run: DigitsRun) -> None:

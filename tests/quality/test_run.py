@@ -17,6 +17,7 @@ from auditor.quality.registry import CHECKS
 from auditor.quality.run import check_quality
 from auditor.runs import layout
 from auditor.runs.tables import read_table
+from tests.conftest import DigitsRun
 
 
 @pytest.fixture
@@ -186,8 +187,8 @@ def test_what_cannot_be_compared_is_said(table: Path, settings: Settings) -> Non
         check_quality("digits", against=f"{table}?label=label")
 
 
-def test_the_stage_of_find_errors(tmp_path: Path) -> None:
-    run = auditor.find_errors("digits", out=tmp_path / "run", budget="smoke")
+def test_the_stage_of_find_errors(digits_run: DigitsRun) -> None:
+    run = auditor.open_run(digits_run.path)
     assert run.quality is not None
     assert [c["name"] for c in run.quality["checks"]] == CHECKS.names()
     assert by_name(run.quality)["undecodable"]["status"] == "passed"
@@ -195,7 +196,7 @@ def test_the_stage_of_find_errors(tmp_path: Path) -> None:
     assert "Data quality" in run.report_path.read_text()
     assert "near_duplicates" in run.report_path.read_text()
     before = (run.path / layout.QUALITY).read_bytes()
-    again = auditor.find_errors("digits", out=tmp_path / "run", budget="smoke")
+    again = auditor.find_errors("digits", out=digits_run.path)
     assert {s["name"]: s["reused"] for s in again.manifest["stages"]}["quality"]
     assert (run.path / layout.QUALITY).read_bytes() == before
 
