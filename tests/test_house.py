@@ -152,6 +152,7 @@ def test_a_worker_starts_without_what_only_the_main_process_needs() -> None:
     assert not imported & {"pandas", "pyarrow", "sklearn", "scipy", "torch", "pydantic", "numba"}
 
 
+@cache
 def _calls(path: Path) -> set[str]:
     """What a module calls, by its written name."""
     return {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}

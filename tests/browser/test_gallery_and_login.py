@@ -73,10 +73,10 @@ return [...asked, ...[...document.querySelectorAll('link[href]')].map((link) => 
 def test_the_printed_address_opens_the_app_and_nothing_else_does(
     run: Path, serve: Callable[..., ReviewServer], open_browser: Callable[..., Chrome]
 ) -> None:
-    server, browser, other = serve(run), open_browser(), open_browser()
+    server, browser = serve(run), open_browser()
     (address,) = re.findall(r"The review is open at (http\S+)", server.log.read_text())
-    other.get(f"http://127.0.0.1:{server.port}/review?reviewer=ann")
-    assert "holds the server's token" in other.find_element(By.TAG_NAME, "body").text
+    browser.get(f"http://127.0.0.1:{server.port}/review?reviewer=ann")
+    assert "holds the server's token" in browser.find_element(By.TAG_NAME, "body").text
     browser.get(address)
     for page in ("Overview", "Review", "Gallery", "Export"):
         _until(lambda page=page: page in browser.find_element(By.TAG_NAME, "body").text, page)

@@ -212,12 +212,11 @@ def test_fingerprint_does_not_depend_on_the_hash_seed(
         f"    print(d.subset(np.unique(np.linspace(0, len(d) - 1, {N}).astype(int))).fingerprint)\n"
     )
     cases = ["cifar10", "folder", "csv", "jsonl", "hf"]
-    for seed in ("1", "2"):
-        out = subprocess.run(
-            [sys.executable, "-c", code, str(data_dir), *(places[c] for c in cases)],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert out.stdout.split() == [small(open_case(c)).fingerprint for c in cases]
+    out = subprocess.run(
+        [sys.executable, "-c", code, str(data_dir), *(places[c] for c in cases)],
+        env={**os.environ, "PYTHONHASHSEED": "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert out.stdout.split() == [small(open_case(c)).fingerprint for c in cases]

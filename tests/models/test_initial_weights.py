@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch")
 
 from auditor.models.counter import count  # noqa: E402
 from auditor.models.registry import MODELS, build_model  # noqa: E402
+from tests.contract.test_models import LARGE  # noqa: E402
 
 RECORDED: dict[str, list[Any]] = json.loads((Path(__file__).parent / "initial_weights.json").read_text())
 #: Recorded under a name of their own: networks with options.
@@ -36,7 +37,7 @@ def _waves(bits: int) -> torch.Tensor:
 
 
 def test_every_registered_network_is_recorded() -> None:
-    assert set(MODELS.names()) <= set(RECORDED)
+    assert set(LARGE) <= set(MODELS.names()) <= set(RECORDED)
 
 
 @pytest.mark.parametrize("recorded", RECORDED)
@@ -54,3 +55,10 @@ def test_names_shapes_and_initial_weights_stay(recorded: str) -> None:
     assert [layout, size.parameters, size.trainable, size.macs] == [RECORDED[recorded][0], *RECORDED[recorded][2:]]
     # Not to the last bit: torch draws normal numbers with other instructions on other processors.
     assert checksum == pytest.approx(RECORDED[recorded][1], abs=1e-3)
+    if recorded in LARGE:  # what the quick contract leaves out for them
+        assert size.parameters == sum(p.numel() for p in model.parameters())
+        with torch.no_grad():
+            logits = model.eval()(torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+        assert logits.shape == (2, 10)
+        assert torch.isfinite(logits).all()
+        assert not torch.equal(logits[0], logits[1])
