@@ -152,6 +152,11 @@ def test_a_worker_starts_without_what_only_the_main_process_needs() -> None:
     assert not imported & {"pandas", "pyarrow", "sklearn", "scipy", "torch", "pydantic", "numba"}
 
 
+def test_the_names_of_the_models_are_told_without_what_trains_them() -> None:
+    imported = _imported_by("from auditor.train.choose import list_models\nlist_models()")
+    assert not imported & {"pandas", "pyarrow", "sklearn", "scipy", "torch", "numba"}
+
+
 @cache
 def _calls(path: Path) -> set[str]:
     """What a module calls, by its written name."""

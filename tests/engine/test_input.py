@@ -16,6 +16,7 @@ from auditor.core.errors import (
     UsageError,
 )
 from auditor.engine import api
+from auditor.engine.kernels import scan_kernel
 from auditor.engine.semantics import ROW_SUM_TOLERANCE
 from tests.parity.problems import Problem, compare_all, make_problem
 
@@ -186,3 +187,15 @@ def test_documented_differences_are_complete_and_hold_the_tolerance() -> None:
     assert len({row[0] for row in rows}) == len(rows) >= 12
     assert all(len(row) == 4 and all(row) for row in rows)
     assert f"accepted within {ROW_SUM_TOLERANCE:g} (row_sum_tolerance)" in table
+
+
+@pytest.mark.parametrize(("n", "k"), [(300, 4), (300, 70), (21_000, 2)])
+def test_a_kernel_compiled_for_an_array_serves_a_read_only_one(n: int, k: int) -> None:
+    """As a mapped file is."""
+    problem = make_problem(k, n, k, "float32")
+    analysis = api.analyze(problem.probabilities, problem.labels)
+    compiled = scan_kernel(k, n).signatures  # type: ignore[attr-defined]
+    problem.probabilities.flags.writeable = False
+    again = api.analyze(problem.probabilities, problem.labels)
+    assert scan_kernel(k, n).signatures == compiled  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(again.confident_joint, analysis.confident_joint)
