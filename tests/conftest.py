@@ -41,7 +41,7 @@ def _data_dir() -> Path:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """``--dist loadfile``, with files that share what is dear on one worker: the Ray cluster, the browser, kernels that
-    are compiled at their first use, trained sets, 120,000 hashed images."""
+    are compiled at their first use, trained sets, 120,000 hashed images, encoders and their packages."""
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
@@ -55,6 +55,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
                 "browser": ("tests/browser/",),
                 "detectors": ("tests/lab/detectors/",),
                 "cifake": ("tests/lab/cifake/",),
+                "encoders": ("tests/train/test_encoders.py", "tests/train/test_choose_embedding.py"),
             }
             return next((scope for scope, places in together.items() if file.startswith(places)), file)
 
