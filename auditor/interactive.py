@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 import warnings
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import psutil
+from filelock import FileLock, Timeout
 
 from auditor.audit.find_errors import find_errors
 from auditor.audit.folder import close_store, holds_verdicts
@@ -39,6 +42,7 @@ from auditor.review.vocabulary import REVIEW_FILE, Treatment
 from auditor.runs import layout
 from auditor.runs.issues import LABEL, summary_table
 from auditor.runs.joining import rows_in_frame, source_rows
+from auditor.runs.lock import locked
 from auditor.runs.run import Run, open_run
 
 if TYPE_CHECKING:
@@ -48,7 +52,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Audit"]
 
-_DATA_ROLES = ("label", "text", "image", "columns", "group", "id", "split_column", "root")
+#: Temporary folders are called so, with the number of their process behind it, and hold this lock while it lives.
+_PREFIX, _OWNER = "auditor-", "owner.lock"
 
 
 class Audit:
@@ -279,20 +284,24 @@ class Audit:
         table = self.result.get_issues(kind)
         return table.set_axis(self._index.take(table.index.to_numpy()))
 
-    def show(self, n: int = 10) -> Any:
+    def show(self, n: int = 10, kind: str = LABEL) -> Any:
         """The `n` most suspicious labels with their pictures, texts or rows, for a notebook and for a terminal.
 
         Parameters
         ----------
         n : int
             At most 100.
+        kind : str
+            Another kind of issue, as in `get_issues`: the worst items of that check.
 
         Raises
         ------
+        UnknownNameError
+            With the names there are.
         UsageError
-            If `n` is out of range.
+            If `n` is out of range, or the check could not look at this data.
         """
-        return self.result.show(n, self._settings)
+        return self.result.show(n, self._settings, kind=kind)
 
     def join(self, frame: Any, *, split: str | None = None, contents: bool = True, prefix: str = "") -> Any:
         """A copy of the frame with the columns of `issues`; see `Run.join`."""
@@ -643,9 +652,12 @@ class _Place:
         self._servers: list[subprocess.Popen[str]] = []
         self._end = None
         if path is None:
-            base = Path(tempfile.mkdtemp(prefix="auditor-"))
+            _sweep()
+            base = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+            owner = FileLock(base / _OWNER)  # the system lets go of it when this process dies, however it dies
+            owner.acquire()
             path = base / "run"
-            self._end = weakref.finalize(self, _remove, base, path, runs_dir, os.getpid(), self._servers)
+            self._end = weakref.finalize(self, _remove, base, path, runs_dir, os.getpid(), self._servers, owner)
         self.path = path
 
     @property
@@ -673,7 +685,38 @@ class _Place:
                 self._end()  # what is left of the temporary folder
 
 
-def _remove(base: Path, path: Path, runs_dir: Path, process: int, servers: list[subprocess.Popen[str]]) -> None:
+def _sweep() -> None:
+    """Remove the temporary folders of processes that were killed. Where people judged items, a warning says so, and
+    the folder stays, as it does where anything is at work."""
+    for base in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        path, process = base / "run", base.name.removeprefix(_PREFIX).partition("-")[0]
+        try:
+            state = base.lstat()
+            if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or not (base / _OWNER).is_file():
+                continue
+            # A process that was copied may let go of the lock; one of another container has a number not known here.
+            if not process.isdecimal() or psutil.pid_exists(int(process)):
+                continue
+            with FileLock(base / _OWNER, timeout=0):
+                if path.is_dir() and holds_verdicts(path):
+                    warnings.warn(
+                        f"people judged items of an audit whose program was killed: it lies in {str(path)!r}. Go on "
+                        f"with auditor.Audit.load({str(path)!r}), and keep it elsewhere with its save().",
+                        stacklevel=2,
+                    )
+                    continue
+                if path.is_dir():
+                    close_store(path, "")
+                    with locked(path):
+                        pass
+                shutil.rmtree(base, ignore_errors=True)
+        except (OSError, Timeout, RunError):
+            continue  # it is in use, or not ours
+
+
+def _remove(
+    base: Path, path: Path, runs_dir: Path, process: int, servers: list[subprocess.Popen[str]], owner: FileLock
+) -> None:
     """Remove a temporary folder; what people judged there is moved to where runs are kept."""
     if os.getpid() != process:  # a copy of this process, which does not own the folder
         return
@@ -694,6 +737,7 @@ def _remove(base: Path, path: Path, runs_dir: Path, process: int, servers: list[
         )
         if kept == path:
             return
+    owner.release()
     shutil.rmtree(base, ignore_errors=True)
 
 

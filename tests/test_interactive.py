@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import shutil
+import subprocess
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from filelock import FileLock
 from sklearn.linear_model import LogisticRegression
 
 import auditor
@@ -25,6 +29,7 @@ from auditor.core.config import Settings
 from auditor.interactive import _spellings
 from auditor.review import launch
 from auditor.review.store import VerdictStore
+from auditor.runs.lock import locked
 from tests.running import call
 
 #: Rows whose labels are wrong.
@@ -252,6 +257,35 @@ def test_what_people_judged_outlives_the_object(settings: Settings) -> None:
     assert not folder.parent.exists()
     (kept,) = settings.runs_dir.iterdir()
     assert Audit.load(kept).corrected(FRAME)["kind"]["r3"] == "cat"
+
+
+@pytest.mark.parametrize("case", ["dead", "judged", "living", "held", "at work", "reviewed", "another's"])
+def test_folders_of_killed_programs_go_but_for_those_that_hold_work(
+    case: str, source: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    process = os.getpid() if case == "living" else ended.pid
+    folder = tmp_path / f"auditor-{process}-x" / "run"
+    shutil.copytree(source, folder)
+    owner = folder.parent / ("notes.txt" if case == "another's" else "owner.lock")
+    owner.touch()
+    if case == "judged":
+        judge(Audit.load(folder), {"3": "given"})
+    with contextlib.ExitStack() as held:
+        if case == "held":
+            held.enter_context(FileLock(owner))
+        if case == "at work":
+            held.enter_context(locked(folder))
+        if case == "reviewed":
+            held.enter_context(VerdictStore.open(folder)).load_run(auditor.open_run(folder))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            audit = of_probabilities(settings)
+    assert folder.is_dir() == (case != "dead")
+    assert [str(folder) in str(warning.message) for warning in told] == [True] * (case in ("judged", "reviewed"))
+    assert audit.folder.parent.parent == tmp_path
 
 
 @pytest.mark.parametrize(

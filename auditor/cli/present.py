@@ -44,8 +44,10 @@ def summary_lines(run: Run) -> list[str]:
     ]
     lines += [f"Note: {note}" for note in run.manifest["notes"]]
     lines.append(f"Run folder: {run.path}   Report: {run.report_path}   {run.manifest['seconds']:.1f} s")
-    item = quoted(run.findings["id"].iloc[0]) if len(run.findings) else "ID"
-    lines.append(f"Next: auditor show {quoted(run.path)} --item {item}, or open {run.report_path}")
+    first = (
+        f"auditor show {quoted(run.path)} --item {quoted(run.findings['id'].iloc[0])}, or " if len(run.findings) else ""
+    )
+    lines.append(f"Next: {first}open {run.report_path}")
     return lines
 
 

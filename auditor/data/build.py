@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from auditor.core.errors import DataError, LabelError, UsageError
+from auditor.core.errors import DataError, LabelError, MissingRoleError, UsageError
 from auditor.core.reading import local_path
 from auditor.data.base import Dataset, ItemTable
 from auditor.data.columns import MemoryTable
@@ -110,9 +110,16 @@ def roles_and_labels(table: MemoryTable, options: Mapping[str, str], where: str)
             and (predictability(values, encoded.codes[keep]) or 0.0) >= TELLING
         ]
         if telling:
+            features = tuple(feature for feature in roles.content if feature not in telling)
+            if not features:
+                raise MissingRoleError(
+                    f"{where} has no column besides the label {name!r} but row numbers that give it away.",
+                    {"columns": ",".join(telling)},
+                    list(table.features.types),
+                )
             roles = replace(
                 roles,
-                content=tuple(feature for feature in roles.content if feature not in telling),
+                content=features,
                 notes=[
                     *roles.notes,
                     f"columns left out (row numbers that give the label away): {listed([*map(repr, telling)])}",

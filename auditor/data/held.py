@@ -99,7 +99,9 @@ def add_columns(part: Part, name: str, values: Any) -> None:
     if isinstance(values, list | tuple) and values and (_is_vector(values[0]) or _are_arrays(values)):
         values = _stacked(values)
     matrix: Iterable[Any] | None = _Dense(values) if hasattr(values, "tocsc") else None
-    if isinstance(values, np.ndarray) and values.ndim > 1 and values.dtype.kind != "O":
+    if isinstance(values, np.ndarray) and values.ndim == 2 and values.dtype.kind == "O":
+        matrix = values.T  # DataFrame.to_numpy() of columns of several types
+    elif isinstance(values, np.ndarray) and values.ndim > 1 and values.dtype.kind != "O":
         if (form := pixel_form(values)) is not None:
             part.put(name or "image", held(values, form, part.notes))
             return
@@ -151,23 +153,26 @@ def _are_arrays(values: Sequence[Any]) -> bool:
 
 def _stacked(values: Sequence[Any]) -> np.ndarray:
     try:
-        return np.stack([np.asarray(array_of(value)) for value in values])
+        stacked = np.stack([np.asarray(array_of(value)) for value in values])
+        # Rows of numbers and texts would become texts.
+        return stacked if stacked.dtype.kind != "U" else np.array([list(value) for value in values], dtype=object)
     except ValueError as error:
         raise DataError(f"the rows are not of equal length: {error}.", "Give one number for each feature.") from error
 
 
 def _is_vector(value: Any) -> bool:
-    """A row of numbers."""
+    """A row of numbers, or of numbers and texts."""
     if isinstance(value, list | tuple):
-        return bool(value) and isinstance(value[0], int | float | np.number | list | tuple)
+        return any(isinstance(part, int | float | np.number | list | tuple) for part in value)
     array = array_of(value)
     return isinstance(array, np.ndarray) and array.ndim == 1 and array.dtype.kind in "fiub"
 
 
 def array_of(values: Any) -> Any:
-    """Tensors as arrays over the same memory; anything else as it is."""
+    """Tensors as arrays over the same memory, where NumPy knows their type; anything else as it is."""
     if of(values, "torch", "Tensor"):
-        return values.detach().cpu().numpy()
+        values = values.detach().cpu().to_dense().resolve_conj().resolve_neg()
+        return (values.float() if str(values.dtype) == "torch.bfloat16" else values).numpy()
     if isinstance(values, np.matrix):
         return np.asarray(values)
     return values
@@ -194,9 +199,15 @@ def column_of(values: Any, name: str, notes: list[str]) -> Any:
         return plain(values)
     if isinstance(values, pa.Array):
         return plain(pa.chunked_array([values]))
-    is_series = of(values, "pandas", "Series", "Index")
+    if isinstance(values, Iterator):
+        raise UsageError(
+            f"column {name!r} is of the type {type(values).__name__!r}, which has no length.", "Give a list."
+        )
+    is_series = of(values, "pandas", "Series", "Index") or of(values, "pandas.api.extensions", "ExtensionArray")
     if (is_series or isinstance(values, np.ndarray)) and values.dtype == object:
         values, is_series = list(values), False
+    if is_series:
+        values = _plain_series(values)
     is_typed = is_series or isinstance(values, np.ndarray) or hasattr(values, "__arrow_c_stream__")
     if not is_typed:
         if is_picture(_first(values)):
@@ -207,11 +218,26 @@ def column_of(values: Any, name: str, notes: list[str]) -> Any:
             return plain(pa.chunked_array(values))  # of polars and others
         return plain(pa.chunked_array([pa.array(values, from_pandas=True)]))
     except (pa.ArrowException, TypeError, ValueError) as error:
-        kinds = dict.fromkeys(type(v).__name__ for v in values if v is not None)
-        return LabelError(
-            f"column {name!r} holds values of the types {listed(list(kinds), 5)}: {one_line(error)}.",
-            "Write all its values as one type.",
-        )
+        kinds = list(dict.fromkeys(type(v).__name__ for v in values if v is not None))
+        if len(kinds) > 1:
+            what, way_out = f"the types {listed(kinds, 5)}", "Write all its values as one type."
+        else:
+            what, way_out = f"the type {listed(kinds)}: {one_line(error)}", "Make numbers or texts of them (map(str))."
+        return LabelError(f"column {name!r} holds values of {what}.", way_out)
+
+
+def _plain_series(series: Any) -> Any:
+    """A column of pandas as Arrow takes it: sparse ones dense, intervals (`pandas.cut`) as texts."""
+    import pandas as pd
+
+    series = pd.Series(series)
+    if isinstance(series.dtype, pd.SparseDtype):
+        return series.sparse.to_dense()
+    if isinstance(series.dtype, pd.IntervalDtype):
+        series = series.astype("category")
+    if isinstance(series.dtype, pd.CategoricalDtype) and isinstance(series.cat.categories.dtype, pd.IntervalDtype):
+        return series.cat.rename_categories(str)
+    return series
 
 
 def scalar_of(value: Any) -> Any:

@@ -116,7 +116,8 @@ def encode_labels(
         raise LabelError(f"{where} mixes types: {shown}.", "Write all labels as strings or all as integers.")
     kind, (_, cell) = next(iter(first.items()), ("text", (0, "")))
     if kind == "other":
-        raise LabelError(f"{where} holds values that are neither numbers nor strings: {cell!r}.")
+        way_out = "Decode them: .decode() of each." if isinstance(cell, bytes) else "Make texts of them: str() of each."
+        raise LabelError(f"{where} holds values that are neither numbers nor strings: {cell!r}.", way_out)
     if kind != "number":
         given = {row: str(cell) for row, cell in given.items()}
     distinct = set(given.values())

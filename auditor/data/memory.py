@@ -107,6 +107,8 @@ def open_held(data: Any, options: Mapping[str, Any]) -> Dataset:
         If a sparse matrix does not fit into memory as a table.
     """
     options = {key: value for key, value in options.items() if value is not None}
+    if of(data, "pandas", "DataFrame"):  # names of pandas may be tuples
+        options |= {key: str(value) for key, value in options.items() if _names_column(data, value)}
     given = {key: options.pop(key) for key in ("label", "group", "id") if _is_column(options.get(key))}
     # What was asked for goes into the reference: `Run.join` reads the same frame by it again.
     asked = {
@@ -120,6 +122,7 @@ def open_held(data: Any, options: Mapping[str, Any]) -> Dataset:
     parts = {split: _part(value, options.get("root"), "label" not in given) for split, value in splits.items()}
     first = next(iter(parts.values()))
     for key in given:
+        _refuse_other_order(data, given[key], key)
         name = first.free(key)
         first.add(name, one_per_row(given[key], key))
         options[key] = name
@@ -183,6 +186,7 @@ def _part(data: Any, root: str | None = None, unlabelled: bool = True) -> Part:
     """The columns of one split; where the labels come beside it, `unlabelled` is False."""
     if type(data).__module__.startswith("sklearn.") and isinstance(data, Mapping) and "target" in data:
         data = _bunch(data)
+    data = _without_records(data)
     if _is_hub(data):
         return _hub_part(data, root)
     if is_frame(data):
@@ -196,6 +200,7 @@ def _part(data: Any, root: str | None = None, unlabelled: bool = True) -> Part:
         return part
     if _is_pair(data):
         X, y = (data.X, data.y) if isinstance(data, Pair) else data
+        _refuse_other_order(X, y, "y")
         part = _features(X)
         labels = one_per_row(y, "y")
         name = part.free(str(getattr(y, "name", None) or "label"))
@@ -213,6 +218,11 @@ def _part(data: Any, root: str | None = None, unlabelled: bool = True) -> Part:
     if not unlabelled:
         return _features(data)
     if hasattr(data, "__len__") and hasattr(data, "__getitem__") and not isinstance(data, str | bytes):
+        if isinstance(data, tuple) and len(data) == 2:
+            strange = next(value for value in data if not _holds_rows(value))
+            raise UsageError(
+                f"one of (X, y) is of the type {type(strange).__name__!r}, which has no length.", "Give a list."
+            )
         raise UsageError(
             f"a value of the type {type(data).__name__!r} holds no labels.", "Give (X, y), or the labels with label=."
         )
@@ -224,6 +234,13 @@ def _part(data: Any, root: str | None = None, unlabelled: bool = True) -> Part:
     elif hasattr(data, "__iter__"):
         way_out = f"It has no length: load it as a whole (streaming=False). {way_out}"
     raise UsageError(f"a value of the type {type(data).__name__!r} is no data set.", way_out)
+
+
+def _without_records(data: Any) -> Any:
+    """An array of records as a dict of columns; anything else as it is."""
+    if isinstance(data, np.ndarray) and data.dtype.names:
+        return {name: np.asarray(data[name]) for name in data.dtype.names}
+    return data
 
 
 def _bunch(data: Mapping[str, Any]) -> Any:
@@ -249,7 +266,35 @@ def _called(data: Any) -> str:
 
 def _is_column(value: Any) -> bool:
     """Whether the value of a role is the column itself and not its name."""
-    return value is not None and not isinstance(value, str) and hasattr(value, "__len__")
+    return not isinstance(value, str) and (hasattr(value, "__len__") or hasattr(value, "__iter__"))
+
+
+def _names_column(frame: Any, value: Any) -> bool:
+    return isinstance(value, tuple) and value in list(frame.columns)
+
+
+def _refuse_other_order(X: Any, values: Any, what: str) -> None:
+    """Refuse values that belong to no rows: read once, without an order, or a pandas series whose index names the rows
+    of the frame in another order, which one would have to guess by.
+
+    Raises
+    ------
+    UsageError
+    """
+    if isinstance(values, set | frozenset | Mapping) or not hasattr(values, "__len__"):
+        raise UsageError(
+            f"{what} is of the type {type(values).__name__!r}, which does not say what belongs to which row.",
+            "Give a list, an array or a series in the order of the rows.",
+        )
+    if not (of(X, "pandas", "DataFrame", "Series") and of(values, "pandas", "DataFrame", "Series")):
+        return
+    if len(X) != len(values) or X.index.equals(values.index) or not (X.index.is_unique and values.index.is_unique):
+        return
+    if X.index.isin(values.index).all():
+        raise UsageError(
+            f"the index of {what} names the rows of the frame in another order.",
+            f"Put {what} into their order with .loc[frame.index]; if it is in their order already, give .to_numpy().",
+        )
 
 
 def _is_pair(data: Any) -> bool:
@@ -316,6 +361,7 @@ class _HubColumn:
 
 def _features(X: Any) -> Part:
     """The columns of X."""
+    X = _without_records(X)
     if _is_hub(X):
         return _hub_part(X)
     if is_frame(X):

@@ -47,13 +47,24 @@ def issue_table(run: Run) -> pd.DataFrame:
     return pd.concat([table, pd.DataFrame(columns, index=table.index)], axis=1)
 
 
-def items_of_kind(run: Run, kind: str) -> pd.DataFrame:
-    """The items of one kind, worst first. See `Run.get_issues`."""
+def kind_named(run: Run, kind: str) -> str:
+    """A kind of issue by its name, from its name or code.
+
+    Raises
+    ------
+    UnknownNameError
+        With the kinds there are.
+    """
     names = {name.lower(): name for name in issue_kinds(run)}
     names |= {check["code"].lower(): check["name"] for check in _checks(run)} | {"le001": LABEL}
-    name = names.get(str(kind).lower())
-    if name is None:
+    if (name := names.get(str(kind).lower())) is None:
         raise UnknownNameError("kind of issue", str(kind), issue_kinds(run))
+    return name
+
+
+def items_of_kind(run: Run, kind: str) -> pd.DataFrame:
+    """The items of one kind, worst first. See `Run.get_issues`."""
+    name = kind_named(run, kind)
     if name == LABEL:
         chosen = run.scores[run.scores["flagged"]]
         chosen = chosen.set_axis(chosen["row"].rename(None))

@@ -308,7 +308,7 @@ class Run:
             f"({model['name']}, {self.manifest['plan']['description']}, seed {self.config['seed']}).",
         )
 
-    def show(self, n: int = 10, settings: Settings | None = None) -> Any:
+    def show(self, n: int = 10, settings: Settings | None = None, *, kind: str = "label") -> Any:
         """The `n` most suspicious labels with their pictures, texts or rows, as a notebook or a terminal shows them.
 
         Parameters
@@ -317,18 +317,23 @@ class Run:
             At most 100.
         settings : Settings, optional
             Where the data set is looked for.
+        kind : str
+            Another kind of issue, whose worst items are shown: a data-quality check by name or code, as in
+            `get_issues`.
 
         Returns
         -------
         auditor.explain.suspects.Suspects
-            Its ``frame`` holds the findings.
+            Its ``frame`` holds the findings, or the rows of `get_issues`.
 
         Raises
         ------
+        UnknownNameError
+            If the run has no such kind, with those it has.
         UsageError
-            If `n` is out of range.
+            If `n` is out of range, or the check could not look.
         """
-        return VIEWS.load("suspects")(self, n, settings=settings)
+        return VIEWS.load("suspects")(self, n, kind, settings=settings)
 
     def __repr__(self) -> str:
         whole = "schema" in self.manifest  # not yet while it is made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -38,9 +39,9 @@ def predictability(values: np.ndarray, labels: np.ndarray) -> float | None:
 
 def balanced_accuracy(alone: Alone) -> float:
     """Mean over the classes of the share of their items that are predicted right."""
-    from sklearn.metrics import balanced_accuracy_score
-
-    return float(balanced_accuracy_score(alone.labels, alone.predicted))
+    right = np.bincount(alone.labels[alone.predicted == alone.labels], minlength=alone.labels.max() + 1)
+    counts = np.bincount(alone.labels)
+    return float((right[counts > 0] / counts[counts > 0]).mean())
 
 
 def predicted_alone(values: np.ndarray, labels: np.ndarray) -> Alone | None:
@@ -57,7 +58,7 @@ def predicted_alone(values: np.ndarray, labels: np.ndarray) -> Alone | None:
     Alone or None
         None where fewer than two classes have `FEWEST` items.
     """
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn import config_context
     from sklearn.tree import DecisionTreeClassifier
 
     large = np.flatnonzero(np.bincount(labels, minlength=1) >= FEWEST)
@@ -70,6 +71,21 @@ def predicted_alone(values: np.ndarray, labels: np.ndarray) -> Alone | None:
     # A tree sees nothing but the order of the values; ranks keep it where values are infinite or beyond float32.
     absent = np.isnan(values)
     ranks = np.unique(np.where(absent, 0.0, values), return_inverse=True)[1]
-    tree = DecisionTreeClassifier(max_leaf_nodes=_LEAVES, min_samples_leaf=2, random_state=_SEED)
-    folds = StratifiedKFold(3, shuffle=True, random_state=_SEED)
-    return Alone(rows, cross_val_predict(tree, np.column_stack([ranks, absent]), labels, cv=folds), labels)
+    seen = np.column_stack([ranks, absent]).astype(np.float32)
+    predicted = np.empty_like(labels)
+    # Tables have thousands of columns, and what cross_val_predict checks around a fit takes longer than the fit.
+    with config_context(skip_parameter_validation=True):
+        for train, test in _folds(labels.astype(np.int64).tobytes()):
+            tree = DecisionTreeClassifier(max_leaf_nodes=_LEAVES, min_samples_leaf=2, random_state=_SEED)
+            tree.fit(seen[train], labels[train], check_input=False)
+            predicted[test] = tree.predict(seen[test], check_input=False)
+    return Alone(rows, predicted, labels)
+
+
+@lru_cache(maxsize=2)
+def _folds(labels: bytes) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The folds of all columns of a table, which have the same labels."""
+    from sklearn.model_selection import StratifiedKFold
+
+    codes = np.frombuffer(labels, np.int64)
+    return list(StratifiedKFold(3, shuffle=True, random_state=_SEED).split(np.zeros(len(codes)), codes))

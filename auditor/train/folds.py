@@ -210,7 +210,8 @@ def plan_folds(
     if len(members) < n_folds:
         raise DataError(
             f"{len(ids)} items fall into {len(members)} independent groups; {n_folds} folds need as many.",
-            f"Use at most {len(members)} folds, or check the group column.",
+            f"Copies of one item, and items of one group, stay in one fold. Use at most {len(members)} folds, or check "
+            "the group column.",
         )
     salt = str(derive_seed(seed, "folds"))
     rank = _hash_rank(ids[order[members]], salt)

@@ -75,7 +75,7 @@ class OwnModule:
     @cached_property
     def _content(self) -> dict[str, str | None]:
         tensor = None if self.tensor is None else content_hash(self.tensor)
-        return {"content": content_hash(self.module, own_files=True), "tensor": tensor}
+        return {"content": content_hash(self.module), "tensor": tensor}
 
     def settled(self, budget: str, device: str, tensor: torch.Tensor | None) -> OwnModule:
         """The same trainer as a call wants it."""

@@ -118,7 +118,8 @@ def unreadable_columns(table: pd.DataFrame) -> list[str]:
     columns = [(repr(str(name)), table.iloc[:, k]) for k, name in enumerate(table.columns)]
     categories = [name for name, values in columns if not types.is_numeric_dtype(values.dtype)]
     missing = [name for name, values in columns if values.hasnans]
-    kinds = {"categories": categories, "missing values": missing}
+    infinite = [name for name, values in columns if values.dtype.kind == "f" and np.isinf(values).any()]
+    kinds = {"categories": categories, "missing values": missing, "infinite values": infinite}
     return [f"{kind} in {listed(names, 5)}" for kind, names in kinds.items() if names]
 
 

@@ -296,6 +296,21 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[AuditorError], str]] = {
     ),
     "no pairs": (lambda: Items(lambda k: TEXTS[k]), UsageError, "no pairs"),
     "ragged": (lambda: ([[1, 2], [3]] * 12, Y), DataError, "equal length"),
+    "a set": (lambda: (NUMBERS, set(Y)), UsageError, "what belongs to which row"),
+    "y read once": (lambda: (NUMBERS, iter(Y)), UsageError, "no length"),
+    "a column read once": (
+        lambda: {"u": iter(NUMBERS[:, 0]), "label": Y},
+        UsageError,
+        "'u' is of the type .*no length",
+    ),
+    "another order": (lambda: (FRAME[["u"]], FRAME["label"][::-1]), UsageError, "another order"),
+    "tuples": (lambda: FRAME.assign(label=[("a", k) for k in range(len(FRAME))]), LabelError, "of the type tuple"),
+    "two types": (lambda: FRAME.assign(label=["a", 1] * (len(FRAME) // 2)), LabelError, r"of the types str, int\.\n"),
+    "row numbers": (
+        lambda: (np.arange(N), [k >= 12 for k in range(N)]),
+        MissingRoleError,
+        "row numbers .*give it away",
+    ),
     "no role": (lambda: FRAME.rename(columns={"label": "species"}), MissingRoleError, "label='species'"),
 }
 
@@ -305,6 +320,60 @@ def test_what_cannot_be_a_data_set_says_why(case: str) -> None:
     make, error, message = REFUSED[case]
     with pytest.raises(error, match=message):
         open_dataset(make())
+
+
+@pytest.mark.parametrize("role", ["label", "group", "id"])
+def test_values_of_a_role_belong_to_the_rows_in_their_order(role: str) -> None:
+    features, own = FRAME[["u"]], FRAME["label"] if role == "label" else pd.Series(range(len(FRAME)), FRAME.index)
+    roles = {"label": Y} | {role: own}
+    expected = open_dataset(features, **roles).fingerprint
+    assert open_dataset(features, **roles | {role: own.set_axis(own.index + 1000)}).fingerprint == expected
+    for values in (own[::-1], iter(own), set(own)):
+        with pytest.raises(UsageError, match=r"another order|what belongs to which row"):
+            open_dataset(features, **roles | {role: values})
+
+
+SIZES = np.arange(24.0)
+COLUMNS: dict[str, tuple[Callable[[], Any], dict[str, str]]] = {
+    "object array": (
+        lambda: np.array([["a", 1.0], ["b", 2.0]] * 12, dtype=object),
+        {"x0": "category", "x1": "float64"},
+    ),
+    "lists of texts and numbers": (lambda: [["a", 1.0], ["b", 2.0]] * 12, {"x0": "category", "x1": "float64"}),
+    "lists with gaps": (lambda: [[None, 1.0], [2.0, 2.0]] * 12, {"x0": "float64", "x1": "float64"}),
+    "bfloat16 tensor": (lambda: torch.arange(48.0).reshape(24, 2).bfloat16(), {"x0": "float64", "x1": "float64"}),
+    "sparse tensor": (lambda: torch.eye(24)[:, :2].to_sparse(), {"x0": "float64", "x1": "float64"}),
+    "sparse column": (lambda: pd.DataFrame({"u": pd.arrays.SparseArray(SIZES)}), {"u": "float64"}),
+    "intervals": (lambda: pd.DataFrame({"u": pd.cut(SIZES, 3)}), {"u": "category"}),
+    "record array": (
+        lambda: pd.DataFrame({"u": SIZES, "v": SIZES}).to_records(False),
+        {"u": "float64", "v": "float64"},
+    ),
+    "names of two parts": (
+        lambda: pd.DataFrame({("a", "x"): SIZES, ("a", "y"): SIZES}),
+        {"('a', 'x')": "float64", "('a', 'y')": "float64"},
+    ),
+}
+
+
+@pytest.mark.parametrize("form", COLUMNS)
+def test_columns_of_less_usual_types(form: str) -> None:
+    make, expected = COLUMNS[form]
+    data = open_dataset((make(), Y))
+    assert isinstance(data, TableDataset)
+    assert data.frame.dtypes.astype(str).to_dict() == expected
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [pd.cut(SIZES, 2), pd.Series(pd.cut(SIZES, 2)), pd.array([0, 1] * 12, dtype="Int64")],
+    ids=["cut", "series", "Int64"],
+)
+def test_labels_of_less_usual_types(labels: Any) -> None:
+    data = open_dataset((NUMBERS, labels))
+    assert data.class_names == tuple(map(str, sorted(set(labels))))
+    named = pd.DataFrame({("u", "v"): NUMBERS[:, 0], ("k", "w"): np.asarray(labels.astype(str))})
+    assert open_dataset(named, label=("k", "w")).class_names == data.class_names
 
 
 def test_a_sparse_matrix_beyond_memory_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from auditor.audit.find_errors import find_errors
-from auditor.core.errors import UsageError
+from auditor.core.errors import UnknownNameError, UsageError
 from auditor.core.files import read_json, write_json
 from auditor.core.hashing import hash_file
 from auditor.data.open import open_dataset
@@ -160,3 +160,27 @@ def test_no_suspect_is_said(tmp_path: Path) -> None:
     run = find_errors(pred_probs=0.2 + 0.6 * np.eye(2)[labels], labels=labels, out=tmp_path / "run", progress=False)
     assert "No label is flagged." in run._repr_html_()
     assert repr(run.show()) == "No label is flagged."
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_items_of_a_check_are_shown_as_what_they_are(kind: str, tmp_path: Path) -> None:
+    """The same view as of suspects; item 0 is there twice."""
+    data = KINDS[kind]
+    twice = pd.concat([data, data[:1]]) if isinstance(data, pd.DataFrame) else [*data, data[0]]
+    labels = pd.Series(["cat", f"dog{HOSTILE}"])[np.arange(21) % 2]
+    likely = np.where((labels == "cat").to_numpy()[:, None], [[0.9, 0.1]], [[0.1, 0.9]])
+    run = find_errors((twice, labels.tolist()), pred_probs=likely, out=tmp_path / "run", workers=1, progress=False)
+    shown = run.show(5, kind="exact_duplicates")
+    assert {0, 20} <= set(shown.frame["index"])
+    assert len(run.show(1, kind="DQ101")) == 1
+    html = shown._repr_html_()
+    assert len(re.findall(r'<img src="data:image/png;base64,[\w+/=]+"', html)) == (len(shown) if kind == "image" else 0)
+    assert "<script" not in html
+    assert "group 0" in html
+    assert f"{len(shown)} of {shown.total} items of exact_duplicates" in repr(shown)
+    assert all(line.isprintable() for line in repr(shown).split("\n"))
+    for unknown, error in (("nope", UnknownNameError), ("drift", UsageError)):
+        with pytest.raises(error):
+            run.show(5, kind=unknown)
+    with pytest.raises(UsageError, match="1 to 100"):
+        run.show(0, kind="exact_duplicates")

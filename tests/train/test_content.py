@@ -18,7 +18,7 @@ from torch import nn
 
 from auditor.core.errors import UsageError
 from auditor.core.hashing import hash_bytes
-from auditor.train.content import content_hash
+from auditor.train.content import _sources, content_hash
 
 SCRIPT = """
 import torch
@@ -63,16 +63,68 @@ def test_tensors_count_by_value() -> None:
     assert len({content_hash(tensor) for tensor in [half, *others]}) == 6
 
 
-def test_the_source_of_a_file_of_the_caller_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+OWN_FILES = {
+    "own_helper.py": "SHIFT = 1\n\ndef helper(x):\n    return x + SHIFT\n",
+    "own_model.py": """
+import own_helper
+from sklearn.base import BaseEstimator
+from torch import nn
+
+POWER = 2
+OTHER = {"not": "seen"}
+
+class Base(BaseEstimator):
+    def scale(self, x):
+        return x * 3
+
+class Model(Base):
+    def predict(self, x):
+        return own_helper.helper(self.scale(x)) ** POWER
+
+class Module(nn.Module):
+    def forward(self, x):
+        return own_helper.helper(x) ** POWER
+
+def function(x):
+    return Model().predict(x)
+""",
+}
+
+
+@pytest.mark.parametrize("kind", ["Model()", "Module()", "function", "[Model()]"])
+@pytest.mark.parametrize(
+    ("old", "new", "counts"),
+    [
+        ("** POWER", "** -POWER", True),
+        ("POWER = 2", "POWER = 20", True),
+        ("x + SHIFT", "x - 1 - SHIFT", True),
+        ("SHIFT = 1", "SHIFT = 10", True),
+        ("x * 3", "x * 30", None),  # Module has no such base
+        ("not", "another", False),
+    ],
+)
+def test_code_in_files_of_the_caller_counts(
+    kind: str, old: str, new: str, counts: bool | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    file, hashes = tmp_path / "own_layers.py", []
-    for power in (2, 30):  # of other lengths, so that Python sees the change within one second
-        file.write_text(f"from torch import nn\n\nclass Power(nn.Module):\n    exponent = {power}\n")
-        module = importlib.reload(importlib.import_module("own_layers"))
-        hashes.append((content_hash(module.Power()), content_hash(module.Power(), own_files=True)))
-    assert hashes[0][0] == hashes[1][0]
-    assert hashes[0][1] != hashes[1][1]
-    assert content_hash(nn.Linear(2, 2), own_files=True) != content_hash(nn.ReLU(), own_files=True)
+    hashes = []
+    for before, after in (("", ""), (old, new)):
+        for name, source in OWN_FILES.items():
+            (tmp_path / name).write_text(source.replace(before, after) if before else source)
+        importlib.invalidate_caches()
+        for name in ("own_helper", "own_model"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        hashes.append(content_hash(eval(kind, vars(importlib.import_module("own_model")))))
+    assert (hashes[0] != hashes[1]) == (kind != "Module()" if counts is None else counts)
+
+
+def test_a_class_that_names_nothing_is_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fits that were kept before what a class names counted are found again."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_layers.py").write_text("from torch import nn\n\nclass Power(nn.Module):\n    exponent = 2\n")
+    monkeypatch.delitem(sys.modules, "own_layers", raising=False)
+    assert _sources(importlib.import_module("own_layers").Power) == ["class Power(nn.Module):\n    exponent = 2\n"]
+    assert content_hash(nn.Linear(2, 2)) != content_hash(nn.ReLU())
 
 
 @pytest.mark.parametrize(
