@@ -172,7 +172,7 @@ class LabelErrorDetector(BaseEstimator):
         prepared: Any = StandardScaler()
         if issparse(X):
             prepared = MaxAbsScaler()
-        elif X is not None and np.ndim(X) == 1 and isinstance(_safe_indexing(X, 0), str):
+        elif X is not None and np.ndim(X) == 1 and isinstance(next(iter(_safe_indexing(X, [0]))), str):
             prepared = TfidfVectorizer(sublinear_tf=True)
         return make_pipeline(prepared, LogisticRegression(max_iter=1000))
 
@@ -203,6 +203,11 @@ class LabelErrorDetector(BaseEstimator):
             if len(np.unique(codes[train])) < 2:
                 continue
             fitted = clone(self._estimator(X)).fit(_safe_indexing(X, train), codes[train])
+            if not hasattr(fitted, "predict_proba"):
+                raise ProbabilityError(
+                    f"the estimator {type(fitted).__name__} predicts no probabilities.",
+                    "Put it into sklearn.calibration.CalibratedClassifierCV, or give another one.",
+                )
             predicted = np.asarray(fitted.predict_proba(_safe_indexing(X, test)))
             if predicted.shape != (len(test), len(fitted.classes_)) or predicted.dtype.kind != "f":
                 raise ProbabilityError(

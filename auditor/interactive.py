@@ -175,6 +175,10 @@ class Audit:
         AuditorError
             As `auditor.find_errors`; a refused call leaves the last run as it was.
         """
+        if "out" in config:
+            raise UsageError("unknown option 'out'.", "The run folder of an Audit is called folder=.")
+        if own := sorted(config.keys() & {"data", "labels", "class_names", "settings", *self._roles}):
+            raise UsageError(f"{own[0]!r} belongs to the data, not to the run.", "Give it to Audit(...).")
         if self._data is None and self._run is None and pred_probs is None:
             raise UsageError(
                 "there is nothing to audit.", "Audit(data, ..).run(), or Audit(label=y).run(pred_probs=p)."

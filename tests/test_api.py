@@ -18,7 +18,7 @@ from sklearn.datasets import load_iris, load_wine
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import (
     GroupKFold,
     KFold,
@@ -29,7 +29,8 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.svm import SVC, LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import auditor
@@ -224,6 +225,13 @@ def test_what_is_no_probability_is_refused(dtype: str) -> None:
         LabelErrorDetector(_Decides(dtype)).fit(*load_iris(return_X_y=True))
 
 
+@pytest.mark.parametrize("estimator", [SVC(), RidgeClassifier(), make_pipeline(StandardScaler(), LinearSVC())], ids=str)
+def test_a_classifier_without_probabilities_is_refused(estimator: Any) -> None:
+    for make in (LabelErrorDetector, RobustClassifier):
+        with pytest.raises(ProbabilityError, match=r"no probabilities.*\n.*CalibratedClassifierCV"):
+            make(estimator).fit(*load_iris(return_X_y=True))
+
+
 @pytest.mark.parametrize(
     "labels",
     [
@@ -289,6 +297,9 @@ _BY_NAME = make_pipeline(
     ("X", "estimator"),
     [
         (list(_WORDS), None),
+        (np.array(list(_WORDS)), None),
+        (np.array(list(_WORDS), dtype=object), None),
+        (pd.Series(_WORDS, index=range(200, 320)), None),
         (_WORDS, make_pipeline(TfidfVectorizer(), LogisticRegression())),
         (pd.Series(_WORDS, index=range(200, 320)), make_pipeline(CountVectorizer(), LogisticRegression())),
         (sparse.csr_matrix(_X), None),
@@ -302,7 +313,21 @@ _BY_NAME = make_pipeline(
             make_pipeline(FunctionTransformer(lambda X: np.array(X)[:, 0]), LogisticRegression()),
         ),
     ],
-    ids=["texts", "array of texts", "series", "csr", "coo", "frame", "frame by position", "NaN", "NaN frame", "lists"],
+    ids=[
+        "texts",
+        "U array",
+        "object array",
+        "texts in a series",
+        "array of texts",
+        "series",
+        "csr",
+        "coo",
+        "frame",
+        "frame by position",
+        "NaN",
+        "NaN frame",
+        "lists",
+    ],
 )
 def test_the_estimator_decides_what_X_may_be(X: Any, estimator: Any) -> None:
     detector = LabelErrorDetector(estimator, cv=3).fit(X, _Y)

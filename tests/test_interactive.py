@@ -144,6 +144,22 @@ def test_a_refused_run_leaves_the_last_one(audit: Audit) -> None:
         _ = Audit(FRAME, label="kind").issues
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("modle", "unknown option 'modle'. Did you mean 'model'"),
+        ("seed_", "Did you mean 'seed'"),
+        ("out", "called folder="),
+        ("label", "Give it to Audit"),
+        ("class_names", "Give it to Audit"),
+        ("zzz", "unknown option 'zzz'"),
+    ],
+)
+def test_an_option_of_another_name_is_told_from_those_there_are(option: str, message: str) -> None:
+    with pytest.raises(auditor.UsageError, match=message):
+        Audit(FRAME, label="kind").run(pred_probs=P, progress=False, **{option: "kind"})
+
+
 def test_an_interrupted_run_goes_on(settings: Settings, tmp_path: Path) -> None:
     fits = str(tmp_path / "fits")  # not in memory: what a function refers to is a part of the model
 

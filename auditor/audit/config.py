@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from auditor.core.errors import ConfigError, UnknownNameError
+from auditor.data.reference import nearest
 
 
 class AuditConfig(BaseModel):
@@ -62,8 +63,13 @@ def make_config(**values: Any) -> AuditConfig:
     try:
         return AuditConfig(**{k: v for k, v in values.items() if v is not None})
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(map(str, e['loc'])) or 'configuration'}: {e['msg'].removeprefix('Value error, ')}"
-            for e in error.errors()
-        ]
-        raise ConfigError("; ".join(lines) + ".", "See auditor find-errors --help.") from error
+        lines = []
+        for e in error.errors():
+            name = ".".join(map(str, e["loc"])) or "configuration"
+            if e["type"] == "extra_forbidden":
+                lines.append(f"unknown option {name!r}. {nearest(name, AuditConfig.model_fields)}".strip(" .?"))
+            else:
+                lines.append(f"{name}: {e['msg'].removeprefix('Value error, ')}")
+        raise ConfigError(
+            "; ".join(lines) + ".", "See help(auditor.find_errors), or auditor find-errors --help."
+        ) from error

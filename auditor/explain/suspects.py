@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from auditor.core.config import Settings
@@ -166,8 +167,8 @@ def suspects(
     UnreadableError
         If the findings of the run are damaged. Items that are gone or changed are no error: `Suspects.missing` says so.
     """
-    if not 1 <= n <= MOST:
-        raise UsageError(f"{n} items cannot be shown at once.", f"Give a number from 1 to {MOST}.")
+    if not isinstance(n, int | np.integer) or not 1 <= n <= MOST:
+        raise UsageError(f"{n!r} items cannot be shown at once.", f"Give a number from 1 to {MOST}.")
     name = kind_named(run, kind)
     if name == LABEL:
         every = run.findings[run.findings["code"] == "LE001"]
