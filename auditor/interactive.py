@@ -658,7 +658,9 @@ class _Place:
         if path is None:
             _sweep()
             base = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
-            owner = FileLock(base / _OWNER)  # the system lets go of it when this process dies, however it dies
+            owner = FileLock(
+                base / _OWNER, thread_local=False
+            )  # the system lets go of it when this process dies, however it dies
             owner.acquire()
             path = base / "run"
             self._end = weakref.finalize(self, _remove, base, path, runs_dir, os.getpid(), self._servers, owner)
@@ -696,7 +698,8 @@ def _sweep() -> None:
         path, process = base / "run", base.name.removeprefix(_PREFIX).partition("-")[0]
         try:
             state = base.lstat()
-            if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or not (base / _OWNER).is_file():
+            ours = stat.S_ISDIR(state.st_mode) and (os.name == "nt" or state.st_uid == os.getuid())
+            if not ours or not (base / _OWNER).is_file():
                 continue
             # A process that was copied may let go of the lock; one of another container has a number not known here.
             if not process.isdecimal() or psutil.pid_exists(int(process)):
