@@ -599,6 +599,11 @@ class Audit:
         """Where the run lies. Errors as `result`."""
         if self._place is None or self._run is None:
             raise RunError("nothing was audited yet.", "Call .run() first.")
+        if not self._place.path.is_dir():
+            raise RunError(
+                f"the run folder {str(self._place.path)!r} is gone: a temporary one ends with its program.",
+                "Call .run() again. To go on in another program, .save(path) there and Audit.load(path) here.",
+            )
         return self._place
 
     def _forget(self) -> None:
@@ -615,7 +620,9 @@ class Audit:
 
     def _folder_for(self, folder: str | Path | None) -> _Place:
         if folder is None:
-            return self._place or _Place(None, (self._settings or load_settings()).runs_dir)
+            if self._place is not None and not self._place.lost:
+                return self._place
+            return _Place(None, (self._settings or load_settings()).runs_dir)
         target = Path(folder)
         if self._place is not None and self._place.path.resolve() == target.resolve():
             return self._place
@@ -669,6 +676,11 @@ class _Place:
     @property
     def temporary(self) -> bool:
         return self._end is not None
+
+    @property
+    def lost(self) -> bool:
+        """Whether the folder is that of another object, of which this one is a copy: it goes with that one."""
+        return self._end is not None and not self._end.alive
 
     def reviewed_by(self, review: Review) -> Review:
         """Take note of a review that runs here. The folder stays as long as it is held."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import pickle
 import shutil
 import subprocess
 import warnings
@@ -261,6 +262,22 @@ def test_a_temporary_folder_goes_with_the_object(settings: Settings) -> None:
         warnings.simplefilter("error")
         end(held)
     assert not folder.parent.exists()
+
+
+@pytest.mark.parametrize("ask", ["issues", "save", "show", "folder", "estimate", "run"])
+def test_an_audit_that_was_pickled_says_that_its_folder_is_gone(ask: str, settings: Settings, tmp_path: Path) -> None:
+    """As after the kernel was started anew; `run` makes another one."""
+    held = [of_probabilities(settings)]
+    kept = pickle.dumps(held[0])
+    end(held)
+    audit: Audit = pickle.loads(kept)
+    if ask == "run":
+        assert len(audit.run(pred_probs=P, quality=False, progress=False).get_issues()) == 2
+        return
+    with pytest.raises(auditor.RunError, match="is gone"):
+        audit.save(tmp_path / "kept") if ask == "save" else getattr(audit, ask) if ask in ("issues", "folder") else (
+            getattr(audit, ask)()
+        )
 
 
 def test_what_people_judged_outlives_the_object(settings: Settings) -> None:
