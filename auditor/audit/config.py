@@ -20,6 +20,9 @@ class AuditConfig(BaseModel):
 
     audit: str = Field("auto", description="items that get out-of-sample probabilities: auto, all, or a split")
     model: str = Field("auto", description="trainer by name, or auto")
+    second_model: str = Field(
+        "auto", description="model of another kind, pooled with the first: auto, none, or a trainer by name"
+    )
     budget: Literal["smoke", "quick", "standard"] = "standard"
     folds: int = Field(5, ge=2, le=50)
     seeds: int | None = Field(

@@ -6,6 +6,7 @@ import numpy as np
 
 from auditor.detect.base import Evidence
 from auditor.detect.item_dynamics import ItemDynamics
+from auditor.runs import layout
 from auditor.runs.run import Run
 
 
@@ -28,6 +29,9 @@ def run_dynamics(run: Run) -> ItemDynamics | None:
     if not arrays:
         return None
     fits = []
+    # The second model's logits have another scale; they count where the first has none.
+    first = {key: values for key, values in arrays.items() if not key.startswith(layout.SECOND)}
+    arrays = first or arrays
     # The names of the tasks in the order they were written: folds, then seeds.
     for task in dict.fromkeys(key.rpartition("/")[0] for key in arrays):
         rows: list[np.ndarray] = []

@@ -14,7 +14,7 @@ from auditor.audit.folder import default_folder, taken
 from auditor.audit.manifest import Manifest, StageResult
 from auditor.audit.plan import wanted_rows
 from auditor.audit.preflight import check_call, check_evidence
-from auditor.audit.stages.choose_model import choose_model
+from auditor.audit.stages.choose_model import choose_model, choose_second_model
 from auditor.audit.stages.decode import decode
 from auditor.audit.stages.duplicates import group_duplicates
 from auditor.audit.stages.embed import embed
@@ -121,7 +121,7 @@ def find_errors(
     progress : Progress or bool, optional
         Who is told how far it is: by default bars in a terminal or a notebook, lines elsewhere; False for nobody.
     **config
-        Fields of `AuditConfig`: ``audit, model, budget, folds, seeds, train_on_test_folds, rule,
+        Fields of `AuditConfig`: ``audit, model, second_model, budget, folds, seeds, train_on_test_folds, rule,
         near_duplicates, second_round, quality, device, seed``.
 
     Returns
@@ -182,13 +182,14 @@ def _trained(context: Context, manifest: Manifest, embedding: Embedding | None) 
     decoded = take(decode(context))
     groups = take(group_duplicates(context, decoded.bad))
     context = take(leave_out_leaks(context, decoded.bad))
-    trainer = take(choose_model(context, decoded.bad))
+    first = take(choose_model(context, decoded.bad))
+    trainers = take(choose_second_model(context, decoded.bad, first))
     # Before the training, so that a missing encoder is said at once.
-    embedding = embedding or choose_embedding(config.embeddings, context.dataset.modality, trainer, config.budget)
-    check_evidence(config.rule, trainer, embedding)
-    planned = take(plan(context, trainer, groups, decoded.bad))
-    take(train(context, trainer, planned))
-    take(second_round(context, trainer, planned))
+    embedding = embedding or choose_embedding(config.embeddings, context.dataset.modality, trainers, config.budget)
+    check_evidence(config.rule, trainers, embedding)
+    planned = take(plan(context, trainers, groups, decoded.bad))
+    take(train(context, trainers, planned))
+    take(second_round(context, trainers, planned))
     take(embed(context, embedding, planned.usable, planned.audited))
     take(find(context, manifest.run_so_far(context), decoded.bad_items))
     take(check_quality(context, manifest.run_so_far(context)))
@@ -197,7 +198,7 @@ def _trained(context: Context, manifest: Manifest, embedding: Embedding | None) 
 def _supplied(context: Context, source: ProbabilityDataset, manifest: Manifest, embedding: Embedding | None) -> None:
     """The stages of an audit of supplied probabilities; `embedding` is the caller's own."""
     take, config = manifest.take, context.config
-    embedding = embedding or choose_embedding(config.embeddings, "probabilities", None, config.budget)
+    embedding = embedding or choose_embedding(config.embeddings, "probabilities", (), config.budget)
     audited = take(take_supplied(context, source))
     take(embed(context, embedding, audited, audited))
     take(find(context, manifest.run_so_far(context)))

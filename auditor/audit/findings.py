@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +11,15 @@ import pandas as pd
 from auditor.data.base import BadItem, Dataset
 from auditor.detect.base import Evidence, NotApplicable
 from auditor.detect.findings import Findings, find
+from auditor.detect.margins import preferred_class
 from auditor.detect.registry import run_detector
 from auditor.runs.layout import FINDING_COLUMNS
 
 #: Scores written beside the ranking one, for every audited item. All need probabilities only.
 EXTRA_SCORES = ("log_odds_margin", "self_confidence", "normalized_margin", "entropy", "class_adjusted")
+
+#: Who sees another class than the given one, by how many of two models doubt the label alone.
+_DOUBTERS = ("the models together see", "one of two models sees", "both models see")
 
 #: Share of flagged items above which a run says that the model may be to blame. Human label sets known to be bad
 #: (CIFAR-10N random1, NoisyAG-News) have fewer than a fifth of their labels wrong; a quarter leaves room above them.
@@ -43,7 +47,12 @@ class FindingTables:
 
 
 def make_findings(
-    dataset: Dataset, audited: np.ndarray, evidence: Evidence, rule: str, bad_items: Sequence[BadItem] = ()
+    dataset: Dataset,
+    audited: np.ndarray,
+    evidence: Evidence,
+    rule: str,
+    bad_items: Sequence[BadItem] = (),
+    models: Mapping[str, np.ndarray] | None = None,
 ) -> FindingTables:
     """Rank the audited items and flag the suspicious ones.
 
@@ -58,9 +67,11 @@ def make_findings(
         As in `auditor.detect.findings.find`.
     bad_items : sequence of BadItem
         Items that could not be decoded; they become ``DQ001`` findings after the label findings.
+    models : mapping of str to float array (m, K), optional
+        What each of several models says alone, by its name.
     """
     result = find(evidence, rule)
-    scores = _score_table(dataset, audited, result)
+    scores = _score_table(dataset, audited, result, models or {})
     findings = _finding_table(scores[scores["flagged"]], dataset, bad_items)
     return FindingTables(scores, findings, result.ranking, result.flag_rule or "nothing")
 
@@ -96,7 +107,9 @@ def _identity(dataset: Dataset, rows: np.ndarray) -> dict[str, np.ndarray]:
     return {"id": items.ids.astype(object), "index": items.index, "split": items.splits.astype(object)}
 
 
-def _score_table(dataset: Dataset, audited: np.ndarray, result: Findings) -> pd.DataFrame:
+def _score_table(
+    dataset: Dataset, audited: np.ndarray, result: Findings, models: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
     evidence, names, rows = result.evidence, np.array(dataset.class_names, dtype=object), np.arange(len(audited))
     probabilities, suggested = evidence.source.read(0, len(audited)), result.suggested()
     table = pd.DataFrame(
@@ -111,6 +124,9 @@ def _score_table(dataset: Dataset, audited: np.ndarray, result: Findings) -> pd.
             "flagged": result.flagged,
         }
     )
+    if models:
+        doubting = sum(preferred_class(p, evidence.labels)[1].astype(np.int64) for p in models.values())
+        table["models_doubting"] = doubting
     for name in EXTRA_SCORES:
         outcome = run_detector(name, evidence)
         if not isinstance(outcome, NotApplicable):
@@ -126,7 +142,14 @@ def _finding_table(flagged: pd.DataFrame, dataset: Dataset, bad_items: Sequence[
     table["rank"] = np.arange(1, len(table) + 1)
     table["code"] = "LE001"
     classes = zip(table["given"], table["suggested"], strict=True)
-    table["message"] = [f"labelled {given}, the model sees {suggested}" for given, suggested in classes]
+    who = (
+        [_DOUBTERS[count] for count in table["models_doubting"]]
+        if "models_doubting" in table
+        else ["the model sees"] * len(table)
+    )
+    table["message"] = [
+        f"labelled {given}, {seen} {suggested}" for (given, suggested), seen in zip(classes, who, strict=True)
+    ]
     table = table[list(FINDING_COLUMNS)]
     if not bad_items:
         return table

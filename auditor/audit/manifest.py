@@ -56,7 +56,9 @@ class Manifest:
     def __init__(self) -> None:
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
         self.clock = time.perf_counter()
-        self.sections: dict[str, Any] = {name: {} for name in ("plan", "model", "second_round", "embeddings", "counts")}
+        self.sections: dict[str, Any] = {
+            name: {} for name in ("plan", "model", "second_model", "second_round", "embeddings", "counts")
+        }
         self.sections |= {"not_auditable": [], "outcomes": [], "notes": []}
 
     def take(self, result: StageResult[T]) -> T:

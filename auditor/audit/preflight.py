@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,7 +19,7 @@ from auditor.detect.findings import DEFAULT
 from auditor.detect.registry import DETECTORS
 from auditor.engine.rules import RULES
 from auditor.train.base import Trainer, TrainingData
-from auditor.train.choose import choose_trainer, make_trainer
+from auditor.train.choose import choose_second, choose_trainer, make_trainer
 from auditor.train.choose_embedding import Embedding, choose_embedding, own_embedding
 from auditor.train.estimator import refuse_kind
 from auditor.train.folds import merge_groups
@@ -73,7 +74,7 @@ def check_call(
         from auditor.train.device import choose_device
 
         choose_device(config.device)
-    kind = "probabilities" if supplied else dataset.modality
+    kind, automatic = "probabilities" if supplied else dataset.modality, trainer is None and config.model == "auto"
     if not supplied:
         bad = np.zeros(len(dataset), bool)
         groups = merge_groups(len(dataset), dataset.items.groups)
@@ -85,14 +86,23 @@ def check_call(
         if trainer is None and (kind == "table" or config.model != "auto"):
             n_items = training_size(dataset, bad, config)
             trainer, _ = choose_trainer(config.model, config.budget, kind, n_items, device=config.device)
+    elif config.second_model not in ("auto", "none"):
+        raise UsageError(f"the second model {config.second_model!r} is not trained: the probabilities are supplied.")
     own = None if embeddings is None else own_embedding(embeddings, wanted_rows(dataset, config.audit))
-    embedding = own or choose_embedding(config.embeddings, kind, trainer, config.budget)
-    if supplied or trainer is not None:
-        check_evidence(config.rule, trainer, embedding)
-    elif {"dynamics", "embeddings"} & _needs(config.rule):
-        for likely in _likely_trainers(dataset, config):
+    known = () if trainer is None else _with_second(trainer, automatic, config, kind)
+    embedding = own or choose_embedding(config.embeddings, kind, known, config.budget)
+    if supplied or known:
+        check_evidence(config.rule, known, embedding)
+    elif {"dynamics", "embeddings"} & _needs(config.rule) or config.second_model not in ("auto", "none"):
+        for first in _likely_trainers(dataset, config):
+            likely = _with_second(first, automatic, config, kind)
             check_evidence(config.rule, likely, own or choose_embedding(config.embeddings, kind, likely, config.budget))
     return own
+
+
+def _with_second(first: Trainer, automatic: bool, config: AuditConfig, kind: str) -> tuple[Trainer, ...]:
+    second, _ = choose_second(config.second_model, first, automatic, config.budget, kind, device=config.device)
+    return (first,) if second is None else (first, second)
 
 
 def _sample(dataset: Dataset) -> TrainingData | None:
@@ -129,14 +139,14 @@ def _needs(rule: str) -> set[str]:
     return set() if rule == DEFAULT or rule in RULES else set(DETECTORS.load(rule).needs)
 
 
-def check_evidence(rule: str, trainer: Trainer | None, embedding: Embedding) -> None:
+def check_evidence(rule: str, trainers: Sequence[Trainer], embedding: Embedding) -> None:
     """Refuse a detector as the rule of an audit that will not have what it needs.
 
     Parameters
     ----------
     rule : str
         As in `AuditConfig`.
-    trainer : Trainer or None
+    trainers : sequence of Trainer
         None where the probabilities are supplied.
     embedding : Embedding
 
@@ -148,8 +158,9 @@ def check_evidence(rule: str, trainer: Trainer | None, embedding: Embedding) -> 
     way_out = "Choose another rule, or flag later: auditor flag RUN --detector NAME."
     if "verdicts" in needs:
         raise UsageError(f"rule {rule!r} learns from the verdicts of reviewers, and a new run has none.", way_out)
-    if "dynamics" in needs and (trainer is None or not getattr(trainer, "has_epochs", True)):
-        what = "supplied probabilities have" if trainer is None else f"model {trainer.name!r} has"
+    if "dynamics" in needs and not any(getattr(trainer, "has_epochs", True) for trainer in trainers):
+        names = " and ".join(repr(trainer.name) for trainer in trainers)
+        what = {0: "supplied probabilities have", 1: f"model {names} has"}.get(len(trainers), f"models {names} have")
         raise UsageError(f"rule {rule!r} needs logits per epoch, and {what} no epochs.", way_out)
     if "embeddings" in needs and embedding.name is None:
         raise UsageError(f"rule {rule!r} compares neighbours, and no embeddings are kept.", "Add --embeddings auto.")

@@ -16,6 +16,7 @@ from auditor.core.escaping import quoted
 from auditor.core.files import atomic_path, atomic_write
 from auditor.core.progress import Progress
 from auditor.data.base import item_word
+from auditor.detect.margins import preferred_class
 from auditor.detect.registry import DETECTORS
 from auditor.explain.opening import item_content, items_of
 from auditor.report.pictures import excerpt
@@ -29,6 +30,7 @@ CONTENT = 1_000
 NO_EMBEDDINGS = (
     "this run kept no embeddings; repeat its command with --embeddings auto (or --embeddings log-probabilities)"
 )
+ONE_MODEL = "this run has one model; --second-model pools it with one of another kind"
 NO_DYNAMICS = "this run has no logits per epoch: its model has no epochs, or the probabilities were supplied"
 
 
@@ -76,7 +78,7 @@ class Explainer:
         Returns
         -------
         dict
-            ``schema, id, status, given, suggested, fired, detectors, neighbours, learning_curve, class_pair,
+            ``schema, id, status, given, suggested, models, fired, detectors, neighbours, learning_curve, class_pair,
             same_group``; docs/run-folder.md describes them. A part the run knows nothing about is
             ``{"applicable": false, "reason": ...}``.
 
@@ -98,19 +100,42 @@ class Explainer:
         position = int(self.run.positions[row])
         if position < 0:
             missing = _not_applicable(f"the item has no out-of-sample probabilities: it is {record['status']}")
-            parts = ("neighbours", "learning_curve", "class_pair")
+            parts = ("models", "neighbours", "learning_curve", "class_pair")
             return {**document, "fired": [], "detectors": [], **dict.fromkeys(parts, missing)}
         suggested = int(self._judged[0][position])
         detectors = self._detector_rows(position)
         return {
             **document,
             "suggested": self.run.class_names[suggested],
+            "models": self._models(position, int(record["label"])),
             "fired": [d["detector"] for d in detectors if d.get("flagged")],
             "detectors": detectors,
             "neighbours": self._neighbours(position),
             "learning_curve": self._learning_curve(row),
             "class_pair": self._class_pair(int(record["label"]), suggested),
         }
+
+    @cached_property
+    def _model_probs(self) -> dict[str, np.ndarray]:
+        return self.run.model_probs
+
+    def _models(self, position: int, given: int) -> dict[str, Any]:
+        if not self._model_probs:
+            return _not_applicable(ONE_MODEL)
+        items = []
+        for name, probabilities in self._model_probs.items():
+            row = probabilities[position]
+            prefers, doubts = (int(part[0]) for part in preferred_class(row[None], np.array([given])))
+            items.append(
+                {
+                    "model": name,
+                    "prefers": self.run.class_names[prefers],
+                    "p_given": round(float(row[given]), 6),
+                    "p_preferred": round(float(row[prefers]), 6),
+                    "doubts": bool(doubts),
+                }
+            )
+        return {"applicable": True, "doubting": sum(item["doubts"] for item in items), "items": items}
 
     def _detector_rows(self, position: int) -> list[dict[str, Any]]:
         computed = self._detectors
@@ -285,7 +310,7 @@ def _mean_curve(curves: list[np.ndarray]) -> list[float | None]:
 
 def explanation_lines(document: dict[str, Any]) -> list[str]:
     """The explanation for people."""
-    lines, silent = [], dict[str, list[str]]()
+    lines, silent = list[str](), dict[str, list[str]]()
     for entry in document["detectors"]:
         if not entry["applicable"]:
             silent.setdefault(entry["reason"], []).append(entry["detector"])
@@ -296,6 +321,7 @@ def explanation_lines(document: dict[str, Any]) -> list[str]:
         )
     if lines:
         lines.insert(0, f"detectors ({len(document['fired'])} flag it):")
+    lines[:0] = model_lines(document["models"])
     lines += [f"  not applicable: {', '.join(names)}: {reason}" for reason, names in silent.items()]
     near, curve, pair = document["neighbours"], document["learning_curve"], document["class_pair"]
     if near["applicable"]:
@@ -321,6 +347,19 @@ def explanation_lines(document: dict[str, Any]) -> list[str]:
             line += f"; confident joint {pair['confident_joint']} ({pair['confident_joint_reverse']})"
         lines.append(line)
     return lines
+
+
+def model_lines(models: dict[str, Any]) -> list[str]:
+    """What each model alone says, and whether they agree; nothing where there is one."""
+    if not models["applicable"]:
+        return []
+    rows = models["items"]
+    said = [f"{r['model']} {r['prefers']} {r['p_preferred']:.3f} (the given label {r['p_given']:.3f})" for r in rows]
+    if len({row["prefers"] for row in rows}) == 1:
+        verdict = "both models doubt the label" if models["doubting"] else "both models agree with the label"
+    else:
+        verdict = "the models disagree"
+    return [f"{verdict}: {'; '.join(said)}"]
 
 
 def item_lines(facts: dict[str, Any], run: Run) -> list[str]:

@@ -39,6 +39,12 @@ def find_errors(
         Option("--audit", "--split", help="Items to audit: test, train, all, or auto (test where there is one)."),
     ] = None,
     model: Annotated[str | None, Option(help="Trainer by name (auditor models), or auto.")] = None,
+    second_model: Annotated[
+        str | None,
+        Option(
+            help="Model of another kind that is pooled with the first: auto (beside --model auto), none, or a name."
+        ),
+    ] = None,
     budget: Annotated[str | None, Option(help="smoke, quick or standard.")] = None,
     folds: Annotated[int | None, Option(help="Folds of the cross-validation.")] = None,
     seeds: Annotated[int | None, Option(help="Networks averaged when a test split is audited.")] = None,

@@ -60,6 +60,7 @@ def findings_document(run: Run) -> dict[str, Any]:
         **{name: counts[name] for name in ("n_items", "n_audited", "n_flagged", "n_undecodable")},
         "out_of_sample_accuracy": manifest["model"]["out_of_sample_accuracy"],
         "model": manifest["model"]["name"],
+        "models": list(run.models),
         **{name: manifest[name] for name in ("seconds", "plan", "not_auditable", "outcomes", "notes")},
         "findings": json_value(run.findings.to_dict(orient="records")),
     }

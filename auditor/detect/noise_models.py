@@ -13,6 +13,7 @@ takes the place of his correction for the number of parameters.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,21 +126,20 @@ def log_pool(parts: list[np.ndarray], floors: list[float], labels: np.ndarray) -
     probabilities : float64 array (n, K)
     exponents : float64 array (parts,)
     """
+    exponents = pool_exponents(parts, floors, labels)
+    return apply_exponents(parts, floors, exponents), exponents
+
+
+def pool_exponents(parts: Sequence[np.ndarray], floors: Sequence[float], labels: np.ndarray) -> np.ndarray:
+    """The exponents of `log_pool` alone, float64 (parts,)."""
     logs = [np.log(p + floor) for p, floor in zip(parts, floors, strict=True)]
     rows = np.arange(len(labels))
     at_given = np.array([log[rows, labels].mean() for log in logs])
 
-    def pooled(exponents: np.ndarray, block: slice) -> tuple[np.ndarray, np.ndarray]:
-        total = np.zeros_like(logs[0][block])
-        for a, log in zip(exponents, logs, strict=True):
-            total += a * log[block]
-        norms = logsumexp(total, axis=1, keepdims=True)
-        return np.exp(total - norms), norms
-
     def loss(exponents: np.ndarray) -> tuple[float, np.ndarray]:
         norms, slopes = np.empty((len(labels), 1)), np.empty((len(logs), len(labels)))
         for block in row_blocks(logs[0]):
-            q, norms[block] = pooled(exponents, block)
+            q, norms[block] = _pooled([log[block] for log in logs], exponents)
             for slope, log in zip(slopes, logs, strict=True):
                 slope[block] = (q * log[block]).sum(axis=1)
         slope = np.array([row.mean() for row in slopes]) - at_given
@@ -149,7 +149,22 @@ def log_pool(parts: list[np.ndarray], floors: list[float], labels: np.ndarray) -
     fit = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, LARGEST_EXPONENT)] * len(parts))
     if not fit.x.any():  # labels that nothing predicts: keep the first part rather than a uniform guess
         fit.x[0] = 0.05
-    out = np.empty_like(logs[0])
+    return np.asarray(fit.x)
+
+
+def apply_exponents(parts: Sequence[np.ndarray], floors: Sequence[float], exponents: np.ndarray) -> np.ndarray:
+    """The probabilities of `log_pool` for exponents that are known, float64 (n, K)."""
+    out = np.empty(parts[0].shape)
     for block in row_blocks(out):
-        out[block] = pooled(fit.x, block)[0]
-    return out, fit.x
+        logs = [np.log(p[block].astype(np.float64) + floor) for p, floor in zip(parts, floors, strict=True)]
+        out[block] = _pooled(logs, exponents)[0]
+    return out
+
+
+def _pooled(logs: Sequence[np.ndarray], exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (rows, K) and the logarithms (rows, 1) of what they were divided by."""
+    total = np.zeros_like(logs[0])
+    for exponent, log in zip(exponents, logs, strict=True):
+        total += exponent * log
+    norms = logsumexp(total, axis=1, keepdims=True)
+    return np.exp(total - norms), norms

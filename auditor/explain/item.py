@@ -79,9 +79,10 @@ class RunNetworks:
         if facts["status"] != "audited":
             raise DataError(f"item {facts['id']!r} was not audited: no network predicted it.")
         task = f"fold-{facts['fold']}" if facts["fold"] >= 0 else "seed-0"
-        if task not in self.tasks:
-            raise DataError(f"the network {task!r}, which predicted item {facts['id']!r}, was not kept.")
-        return task
+        for name in (task, layout.SECOND + task):
+            if name in self.tasks:
+                return name
+        raise DataError(f"the network {task!r}, which predicted item {facts['id']!r}, was not kept.")
 
     def covers(self, row: int) -> bool:
         """Whether `task_for` has an answer."""

@@ -189,7 +189,7 @@ def _choose(given: str | Path | np.ndarray, kind: str) -> tuple[str, np.ndarray]
         return Path(given).name, load_npy(Path(given), mmap=True)
     from auditor.train.choose_embedding import choose_embedding
 
-    chosen = choose_embedding(str(given), kind, None, "standard")
+    chosen = choose_embedding(str(given), kind, (), "standard")
     if chosen.encoder() is None:
         raise UsageError(f"{given!r} does not embed items: {chosen.reason}.", "Name an encoder (auditor models).")
     return chosen

@@ -12,6 +12,7 @@ CONFIG: Final = "config.json"  # what was asked for; written first
 ITEMS: Final = "items.parquet"  # who the items are
 DATA: Final = "data.parquet"  # items and contents, where only memory held them (auditor.data.stored)
 PRED_PROBS: Final = "pred_probs.npy"  # float32 (n audited, K)
+MODEL_PROBS: Final = "model_probs.npz"  # as pred_probs.npy, of each model alone, where two were trained
 AUDITED: Final = "audited.npy"  # int64 (n audited,): row of each in items.parquet
 FOLDS: Final = "folds.parquet"  # one row per training task and epoch
 DYNAMICS: Final = "dynamics.npz"  # per-item logits by epoch, where a trainer has epochs
@@ -28,6 +29,7 @@ REPORT: Final = "report.html"
 MANIFEST: Final = "manifest.json"  # written last; no manifest, not finished
 STAGES: Final = "stages"  # one record per finished stage
 TASKS: Final = "tasks"  # checkpoints and results of the training tasks
+SECOND: Final = "second-"  # begins the names of the second model's tasks
 BENCHMARK: Final = "benchmark"  # made by benchmark --run, which writes its own manifest last
 BENCHMARK_MANIFEST: Final = "benchmark-manifest.json"
 IMPROVEMENT: Final = "improvement"  # made by improve: the result, its report and the fits
@@ -46,6 +48,7 @@ WRITTEN: Final = re.compile(
                 ITEMS,
                 DATA,
                 PRED_PROBS,
+                MODEL_PROBS,
                 AUDITED,
                 FOLDS,
                 DYNAMICS,

@@ -70,6 +70,12 @@ class Run:
         return dict(self.manifest["config"])
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models whose probabilities are `pred_probs`, or are pooled there."""
+        pool = self.manifest.get("second_model", {}).get("pool")
+        return tuple(row["name"] for row in pool) if pool else (self.manifest["model"]["name"],)
+
+    @property
     def counts(self) -> dict[str, Any]:
         """``n_items, n_audited, n_flagged, ...``."""
         return dict(self.manifest["counts"])
@@ -141,6 +147,14 @@ class Run:
     def pred_probs(self) -> np.ndarray:
         """Out-of-sample probabilities of the audited items, memory-mapped, float32 (n audited, K)."""
         return load_npy(self.pred_probs_path, mmap=True)
+
+    @cached_property
+    def model_probs(self) -> dict[str, np.ndarray]:
+        """What each model alone predicts out of sample, float32 (n audited, K), by its name, where `pred_probs` is the
+        pool of two; else empty."""
+        if not self.manifest.get("second_model", {}).get("name"):
+            return {}
+        return load_npz(self.file(layout.MODEL_PROBS))
 
     @cached_property
     def audited(self) -> np.ndarray:
@@ -305,7 +319,7 @@ class Run:
             f"{counts['n_flagged']:,} of {counts['n_audited']:,} audited items flagged "
             f"({100 * counts['n_flagged'] / counts['n_audited']:.2f} %); a flag is a suspicion, not a verdict.",
             f"Out-of-sample accuracy against the given labels: {model['out_of_sample_accuracy']:.4f} "
-            f"({model['name']}, {self.manifest['plan']['description']}, seed {self.config['seed']}).",
+            f"({' and '.join(self.models)}, {self.manifest['plan']['description']}, seed {self.config['seed']}).",
         )
 
     def show(self, n: int = 10, settings: Settings | None = None, *, kind: str = "label") -> Any:

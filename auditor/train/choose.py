@@ -107,13 +107,67 @@ def choose_trainer(
             rivals = {rival: make_trainer(rival, budget, device, cache_dir) for rival in ("tfidf", name)}
             if (look := compare(rivals)) is not None:
                 return rivals[look.winner], f"{kind} data, {n_items:,} to train on: {look}"
-    elif (reads := _kind_of(name)) is not None and reads != kind:
+    else:
+        _refuse_other_kind(name, kind)
+    return make_trainer(name, budget, device, cache_dir), reason
+
+
+def choose_second(
+    name: str,
+    first: Trainer,
+    automatic: bool,
+    budget: str,
+    kind: str,
+    image_shape: tuple[int, int] | None = None,
+    device: str = "auto",
+    cache_dir: Path | None = None,
+) -> tuple[Trainer | None, str]:
+    """The model whose probabilities are pooled with the first one's, or none, and one sentence saying why.
+
+    A model of another kind errs elsewhere: it tells more about a label than a second seed of the first one.
+
+    Parameters
+    ----------
+    name : str
+        ``"auto"``, ``"none"`` or a name of `list_models`.
+    first : Trainer
+    automatic : bool
+        Whether `first` was picked here; beside a model of the caller's choice ``"auto"`` adds none.
+    budget, kind, image_shape, device, cache_dir
+        As in `choose_trainer`; so are the errors.
+    """
+    if name == "none":
+        return None, "not wanted"
+    if name == "auto":
+        if not automatic:
+            return None, "the caller named one model; --second-model auto goes with --model auto"
+        picked, reason = _pick_second(first, kind, image_shape)
+        return picked and make_trainer(picked, budget, device, cache_dir), reason
+    _refuse_other_kind(name, kind)
+    second = make_trainer(name, budget, device, cache_dir)
+    if second.recipe() == first.recipe():
+        raise UsageError(f"the second model is the first one again: {first.name}.", "Name one of another kind.")
+    return second, "named by the caller"
+
+
+def _pick_second(first: Trainer, kind: str, image_shape: tuple[int, int] | None) -> tuple[str | None, str]:
+    """Name of the model that tells most beside `first`, or None, and the reason."""
+    if kind == "image" and first.name.startswith("image:"):
+        if (obstacle := encoders.lacking(_ENCODER["frozen"])) is not None:
+            return None, obstacle
+        return "frozen", "pretrained features err elsewhere than a network from scratch"
+    if kind == "text" and first.name == f"frozen:{_ENCODER['sentence']}":
+        return "tfidf", "words and characters tell what the sentence encoder passes over"
+    return None, f"no model of another kind is known to help beside {first.name}"
+
+
+def _refuse_other_kind(name: str, kind: str) -> None:
+    if (reads := _kind_of(name)) is not None and reads != kind:
         known = [row["name"] for row in list_models()[1:] if row["for"] in (kind, "own")]
         raise UsageError(
             f"model {name!r} reads {reads} data; this data set holds {kind} data.",
             f"For {kind} data: auto, {', '.join(known)}.",
         )
-    return make_trainer(name, budget, device, cache_dir), reason
 
 
 def make_trainer(name: str, budget: str = "standard", device: str = "auto", cache_dir: Path | None = None) -> Trainer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,7 +50,7 @@ class Embedding:
         )
 
 
-def choose_embedding(asked: str | None, kind: str, trainer: Trainer | None, budget: str) -> Embedding:
+def choose_embedding(asked: str | None, kind: str, trainers: Sequence[Trainer], budget: str) -> Embedding:
     """Decide what embeds the items, before anything is trained.
 
     Parameters
@@ -59,7 +60,7 @@ def choose_embedding(asked: str | None, kind: str, trainer: Trainer | None, budg
         model computes anyway.
     kind : str
         ``"image"``, ``"text"``, ``"table"`` or ``"probabilities"``.
-    trainer : Trainer or None
+    trainers : sequence of Trainer
         None where nothing is trained, or what trains is not chosen yet.
     budget : str
         Sets the size of images, as for the trainer on frozen features, so that both share one computation.
@@ -75,8 +76,9 @@ def choose_embedding(asked: str | None, kind: str, trainer: Trainer | None, budg
     """
     if asked == "none":
         return Embedding(None, "not wanted")
-    if isinstance(trainer, FrozenTrainer) and asked in (None, "auto", trainer.encoder):
-        return Embedding(trainer.encoder, "the model's own features", trainer.size)
+    for trainer in trainers:
+        if isinstance(trainer, FrozenTrainer) and asked in (None, "auto", trainer.encoder):
+            return Embedding(trainer.encoder, "the model's own features", trainer.size)
     if asked is None:
         return Embedding(None, "not asked for; --embeddings auto computes them")
     if asked == LOG_PROBABILITIES:

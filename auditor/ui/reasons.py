@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from auditor.audit.why import Explainer
+from auditor.audit.why import Explainer, model_lines
 from auditor.core.errors import DataError
 from auditor.core.escaping import quoted
 from auditor.explain.opening import has_networks
@@ -63,6 +63,7 @@ def _explained(ws: Workspace, facts: dict[str, Any], answer: dict[str, Any]) -> 
     if asked:
         fired = ", ".join(facts["fired"]) or "none"
         lines.append(f"flagged by {len(facts['fired'])} of {len(asked)} detectors: {fired}")
+    lines += model_lines(facts["models"])
     pair = facts["class_pair"]
     if pair["applicable"]:
         lines.append(

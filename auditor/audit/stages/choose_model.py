@@ -13,7 +13,7 @@ from auditor.audit.plan import training_size
 from auditor.core.hashing import hash_array
 from auditor.runs import layout
 from auditor.train.base import Trainer
-from auditor.train.choose import choose_trainer
+from auditor.train.choose import choose_second, choose_trainer
 from auditor.train.quick_look import QuickLook, quick_look
 
 
@@ -46,3 +46,18 @@ def choose_model(context: Context, bad: np.ndarray) -> StageResult[Trainer]:
     model = {"name": trainer.name, "reason": reason, "recipe": trainer.recipe()}
     notes = [f"model {trainer.name}: {reason}"] if any(looks) else []
     return StageResult(trainer, notes=notes, sections={"model": model | ({"quick_look": looks[0]} if notes else {})})
+
+
+def choose_second_model(context: Context, bad: np.ndarray, first: Trainer) -> StageResult[tuple[Trainer, ...]]:
+    """`first`, and behind it the model that its probabilities are pooled with, if there is to be one."""
+    config, data = context.config, context.training_data(np.flatnonzero(~bad))
+    shape, work = data.features.shape[1:3] if data.kind == "image" else None, context.folder / layout.WORK
+    automatic = context.trainer is None and config.model == "auto"
+    second, reason = choose_second(
+        config.second_model, first, automatic, config.budget, data.kind, shape, config.device, work
+    )
+    if second is None:
+        return StageResult((first,), sections={"second_model": {"name": None, "reason": reason}})
+    context.progress.stage("second model", f"{second.name}: {reason}")
+    section = {"name": second.name, "reason": reason, "recipe": second.recipe()}
+    return StageResult((first, second), sections={"second_model": section})

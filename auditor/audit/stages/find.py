@@ -23,7 +23,7 @@ def find(context: Context, run: Run, bad_items: Sequence[BadItem] = ()) -> Stage
     context.progress.stage("find", f"{len(run.audited):,} audited items")
 
     def produce() -> dict[str, Any]:
-        tables = make_findings(dataset, run.audited, run_evidence(run), rule, bad_items)
+        tables = make_findings(dataset, run.audited, run_evidence(run), rule, bad_items, run.model_probs)
         write_table(context.folder / layout.SCORES, tables.scores, "auditor.scores/1")
         write_table(context.folder / layout.FINDINGS, tables.findings, "auditor.findings/1")
         n_flagged = int((tables.findings["code"] == "LE001").sum())

@@ -16,9 +16,11 @@ from auditor.runs.tables import write_table
 from auditor.train.base import Trainer
 
 
-def plan(context: Context, trainer: Trainer, groups: np.ndarray, bad: np.ndarray) -> StageResult[AuditPlan]:
+def plan(context: Context, trainers: Sequence[Trainer], groups: np.ndarray, bad: np.ndarray) -> StageResult[AuditPlan]:
     """Plan the models (`auditor.audit.plan`). Errors as `plan_audit`."""
-    planned = plan_audit(context.dataset, groups, bad, context.config, getattr(trainer, "seeds", 1))
+    # A second model tells more than a second seed of the first one, in the same time.
+    seeds = getattr(trainers[0], "seeds", 1) if len(trainers) == 1 else 1
+    planned = plan_audit(context.dataset, groups, bad, context.config, seeds)
     context.progress.stage("plan", planned.description)
     write_items(context, planned.audited, planned.fold, groups, bad, planned.not_auditable)
     for entry in planned.not_auditable:

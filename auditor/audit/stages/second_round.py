@@ -12,17 +12,17 @@ import numpy as np
 from auditor.audit.context import Context
 from auditor.audit.manifest import StageResult, done, not_applicable
 from auditor.audit.plan import AuditPlan
-from auditor.audit.stages.train import fit, merge_probabilities
+from auditor.audit.stages.train import ModelFits, fit_models, merge_probabilities, pool_models
 from auditor.core.files import load_npy
 from auditor.core.hashing import hash_array
 from auditor.detect.second_round import SecondRound
 from auditor.detect.second_round import second_round as guarded_rounds
 from auditor.runs import layout
 from auditor.runs.tables import write_array
-from auditor.train.base import FitResult, FitTask, Trainer
+from auditor.train.base import FitTask, Trainer
 
 
-def second_round(context: Context, trainer: Trainer, plan: AuditPlan) -> StageResult[None]:
+def second_round(context: Context, trainers: Sequence[Trainer], plan: AuditPlan) -> StageResult[None]:
     """Where asked for: fit again without the suspects, and go on with that if its guard agrees.
 
     Writes ``second_round.npy``. Where the section's ``accepted`` is 0 that file equals ``pred_probs.npy`` up to
@@ -39,11 +39,18 @@ def second_round(context: Context, trainer: Trainer, plan: AuditPlan) -> StageRe
 
     def produce() -> dict[str, Any]:
         labels = context.dataset.labels[plan.audited]
-        rounds, costs = clean_and_refit(plan, first, labels, lambda tasks: fit(context, trainer, data, tasks))
+        rounds, costs = clean_and_refit(
+            plan, first, labels, lambda reduced: fit_models(context, trainers, data, reduced)
+        )
         write_array(context.folder / layout.SECOND_ROUND, rounds.probabilities.astype(np.float32))
         return rounds.facts() | costs
 
-    inputs = context.inputs(recipe=trainer.recipe(), probabilities=hash_array(first), audited=hash_array(plan.audited))
+    inputs = context.inputs(
+        recipe=trainers[0].recipe(),
+        probabilities=hash_array(first),
+        audited=hash_array(plan.audited),
+        **({"second": trainers[1].recipe()} if len(trainers) > 1 else {}),
+    )
     info = context.stages.run("second-round", inputs, [layout.SECOND_ROUND], produce).info
     detail = "; ".join(f"round {r['number']}: {r['reason']}" for r in info["rounds"])
     return StageResult(None, [done("second round", detail)], [f"second round: {detail}"], {"second_round": info})
@@ -69,7 +76,7 @@ def reduced_tasks(plan: AuditPlan, kept: np.ndarray, number: int) -> tuple[FitTa
 
 
 def clean_and_refit(
-    plan: AuditPlan, probabilities: np.ndarray, labels: np.ndarray, fit: Callable[[Sequence[FitTask]], list[FitResult]]
+    plan: AuditPlan, probabilities: np.ndarray, labels: np.ndarray, fit: Callable[[AuditPlan], list[ModelFits]]
 ) -> tuple[SecondRound, dict[str, Any]]:
     """At most two guarded rounds (`auditor.detect.second_round`).
 
@@ -81,7 +88,7 @@ def clean_and_refit(
     labels : int array (n audited,)
         Given labels of the audited items.
     fit : callable
-        Fits tasks, e.g. `auditor.train.crossval.run_tasks` with everything else bound.
+        Fits the models of a plan, e.g. `auditor.audit.stages.train.fit_models` with everything else bound.
 
     Returns
     -------
@@ -93,9 +100,9 @@ def clean_and_refit(
     number = count(1)
 
     def refit(stays: np.ndarray) -> np.ndarray:
-        tasks = reduced_tasks(plan, stays, next(number))
-        results = fit(tasks)
-        seconds.update({t.name: round(r.seconds, 2) for t, r in zip(tasks, results, strict=True)})
-        return merge_probabilities(replace(plan, tasks=tasks), results, probabilities.shape[1])
+        fits = fit(replace(plan, tasks=reduced_tasks(plan, stays, next(number))))
+        for each in fits:
+            seconds.update({t.name: round(r.seconds, 2) for t, r in zip(each.tasks, each.results, strict=True)})
+        return pool_models([merge_probabilities(plan, each, probabilities.shape[1]) for each in fits], labels)[0]
 
     return guarded_rounds(probabilities, labels, refit), {"fit_seconds": seconds}
