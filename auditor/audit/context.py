@@ -61,9 +61,9 @@ class Context:
         """What the key of a stage is hashed from: layout, version, data, and `more`."""
         return {"schema": layout.RUN_SCHEMA, "version": __version__, "data": self.dataset.fingerprint, **more}
 
-    def workers_for(self, trainer: Trainer) -> int:
+    def workers_for(self, trainers: Sequence[Trainer]) -> int:
         """Fits side by side. Threads of one fit are part of its recipe; workers share out what cores are left."""
-        return self.workers or max(1, cpu_count() // getattr(trainer, "threads", 1))
+        return self.workers or max(1, cpu_count() // max(getattr(trainer, "threads", 1) for trainer in trainers))
 
     def training_data(self, usable: np.ndarray) -> TrainingData:
         """Features and labels of the usable items, in ascending order of their rows."""

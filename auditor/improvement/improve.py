@@ -384,7 +384,7 @@ def _compared(
         parts,
         seed=config.seed,
         folder=run.path / layout.IMPROVEMENT / "fits",
-        workers=context.workers_for(trainer),
+        workers=context.workers_for([trainer]),
         progress=context.progress,
     )
     sections: dict[str, Any] = {

@@ -15,9 +15,9 @@ from auditor.core.progress import Progress
 from auditor.data.kinds import ImageDataset
 from auditor.data.open import open_dataset
 from auditor.train.base import FitResult, FitTask, Trainer, TrainingData
-from auditor.train.crossval import fit_missing, stored_results
+from auditor.train.crossval import Together, fit_missing, stored_results
 from auditor.train.final import slug
-from auditor.train.results import data_hash, fit_limited, task_key
+from auditor.train.results import data_hash, task_key
 
 
 @dataclass(frozen=True)
@@ -83,25 +83,6 @@ def ready(trainer: Trainer, data: TrainingData, folder: Path) -> Trainer:
     return cast(Any, trainer).resolved(data) if hasattr(trainer, "resolved") else trainer
 
 
-@dataclass(frozen=True)
-class _Zoo:
-    """All trainers as one, so that worker processes can take fits of different networks from one queue."""
-
-    by_task: dict[str, Trainer]
-    name: str = "networks"
-    threads: int = 1
-
-    @property
-    def needs_one_process(self) -> bool:
-        return any(getattr(trainer, "needs_one_process", False) for trainer in self.by_task.values())
-
-    def recipe(self) -> dict[str, Any]:
-        return {task: trainer.recipe() for task, trainer in self.by_task.items()}
-
-    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
-        return fit_limited(self.by_task[task.name], data, task, progress, checkpoint_dir)
-
-
 def fit_many(
     trainers: dict[str, Trainer],
     tasks: dict[str, tuple[str, FitTask]],
@@ -131,8 +112,8 @@ def fit_many(
     todo = [task for stem, (_, task) in tasks.items() if stem not in results]
     stored = len(tasks) - len(todo)
     progress.stage("train", f"{len(todo)} network(s)" + (f", {stored} stored" if stored else ""))
-    zoo = _Zoo({stem: trainers[name] for stem, (name, _) in tasks.items()})
-    results |= fit_missing(zoo, data, content, todo, keys, workers, progress, fits)
+    together = Together({stem: trainers[name] for stem, (name, _) in tasks.items()})
+    results |= fit_missing(together, data, content, todo, keys, workers, progress, fits)
     return {stem: results[stem] for stem in tasks}
 
 

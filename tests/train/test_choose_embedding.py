@@ -42,10 +42,11 @@ def picture_folder(root: Path, per_class: int = 12) -> Path:
 
 def test_choice() -> None:
     softmax, frozen = SoftmaxTrainer(), FrozenTrainer(size=48)
-    pick = lambda *a: choose_embedding(*a).name  # noqa: E731
+    pick = lambda asked, kind, trainer, budget: choose_embedding(asked, kind, [trainer] if trainer else [], budget).name  # noqa: E731
     assert pick(None, "image", softmax, "smoke") is None
+    assert choose_embedding(None, "image", (softmax, frozen), "smoke").name == "efficientnet-lite0"  # of either model
     assert pick("none", "image", frozen, "smoke") is None
-    assert choose_embedding(None, "image", frozen, "smoke").size == 48
+    assert choose_embedding(None, "image", (frozen,), "smoke").size == 48
     assert pick(None, "image", frozen, "smoke") == "efficientnet-lite0"
     assert pick("auto", "table", softmax, "smoke") == LOG_PROBABILITIES
     assert pick("auto", "probabilities", None, "smoke") == LOG_PROBABILITIES

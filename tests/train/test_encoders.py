@@ -145,7 +145,7 @@ def test_altered_weights_of_a_package_are_not_loaded(
     assert "published weights" in str(missing(name))
     kind = make_encoder(name).kind
     for choose in (
-        lambda: choose_embedding("auto", kind, SoftmaxTrainer(), "smoke"),
+        lambda: choose_embedding("auto", kind, [SoftmaxTrainer()], "smoke"),
         lambda: choose_trainer("auto", "standard", kind, 100, (64, 64), "cpu"),
     ):
         with pytest.raises(UnsafeFileError, match="published weights"):  # and nothing else is taken in their stead

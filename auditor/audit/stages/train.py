@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from auditor.detect.noise_models import apply_exponents, pool_exponents
 from auditor.runs import layout
 from auditor.runs.tables import write_array, write_arrays, write_table
 from auditor.train.base import FitResult, FitTask, Trainer, TrainingData
-from auditor.train.crossval import run_tasks
+from auditor.train.crossval import run_jobs
 
 #: Pairs of item and class that the exponents of a pool of models are fitted to at most: there are two of them.
 POOL_ENTRIES = 5_000_000
@@ -47,7 +48,7 @@ def train(context: Context, trainers: Sequence[Trainer], plan: AuditPlan) -> Sta
     Of two trainers the probabilities are pooled (`pool_models`), and what each says alone is written beside them.
     """
     data, names, task_lists = context.training_data(plan.usable), model_names(trainers), tasks_of(trainers, plan)
-    workers, n_tasks = context.workers_for(trainers[0]), sum(map(len, task_lists))
+    workers, n_tasks = context.workers_for(trainers), sum(map(len, task_lists))
     where = f"{min(workers, n_tasks)} at a time" if context.cluster is None else "on the cluster"
     context.progress.stage("train", f"{n_tasks} model(s), {where}")
     labels, several = context.dataset.labels[plan.audited], len(trainers) > 1
@@ -122,16 +123,21 @@ def tasks_of(trainers: Sequence[Trainer], plan: AuditPlan) -> list[tuple[FitTask
 
 
 def fit_models(context: Context, trainers: Sequence[Trainer], data: TrainingData, plan: AuditPlan) -> list[ModelFits]:
-    """Fit every trainer's tasks of a plan; finished ones are read from the run's folder."""
-    planned = zip(model_names(trainers), trainers, tasks_of(trainers, plan), strict=True)
-    return [ModelFits(name, tasks, fit(context, trainer, data, tasks)) for name, trainer, tasks in planned]
-
-
-def fit(context: Context, trainer: Trainer, data: TrainingData, tasks: Sequence[FitTask]) -> list[FitResult]:
-    """Fit tasks of one run, with its workers or cluster; finished ones are read from its folder."""
-    workers, folder, cluster = context.workers_for(trainer), context.folder / layout.TASKS, context.cluster
-    progress = context.progress
-    return run_tasks(trainer, data, tasks, workers=workers, progress=progress, folder=folder, cluster=cluster)
+    """Fit every trainer's tasks of a plan, side by side, with the workers or cluster of the run; finished ones are read
+    from its folder."""
+    task_lists = tasks_of(trainers, plan)
+    results = iter(
+        run_jobs(
+            [(trainer, task) for trainer, tasks in zip(trainers, task_lists, strict=True) for task in tasks],
+            data,
+            workers=context.workers_for(trainers),
+            progress=context.progress,
+            folder=context.folder / layout.TASKS,
+            cluster=context.cluster,
+        )
+    )
+    named = zip(model_names(trainers), task_lists, strict=True)
+    return [ModelFits(name, tasks, list(islice(results, len(tasks)))) for name, tasks in named]
 
 
 def pool_models(probabilities: Sequence[np.ndarray], labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from auditor.audit.evidence import run_evidence
 from auditor.audit.find_errors import find_errors
 from auditor.audit.plan import AuditPlan
 from auditor.audit.stages.second_round import clean_and_refit, reduced_tasks
+from auditor.audit.stages.train import ModelFits
 from auditor.core.config import load_settings
 from auditor.core.progress import SilentProgress
 from auditor.data.kinds import ImageDataset
@@ -84,9 +85,10 @@ def test_refit_leaves_the_suspects_out_of_training(noisy_digits: tuple[ImageData
     plan = AuditPlan("cross-validation", "", rows, rows % 3, tasks, rows, (), 0)
     trained: list[FitTask] = []
 
-    def fit(tasks):  # type: ignore[no-untyped-def]
-        trained.extend(tasks)
-        return run_tasks(SoftmaxTrainer(), data, list(tasks), progress=SilentProgress())
+    def fit(reduced: AuditPlan) -> list[ModelFits]:
+        trained.extend(reduced.tasks)
+        results = run_tasks(SoftmaxTrainer(), data, list(reduced.tasks), progress=SilentProgress())
+        return [ModelFits("softmax", reduced.tasks, results)]
 
     p = np.full((len(rows), 10), 0.02)
     p[rows, np.where(wrong, (dataset.labels + 1) % 10, dataset.labels)] = 0.82

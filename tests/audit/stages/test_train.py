@@ -15,7 +15,6 @@ from auditor.audit.stages import train as stage
 from auditor.audit.why import Explainer, model_lines
 from auditor.core.errors import UnknownNameError, UsageError
 from auditor.detect.margins import LOG_FLOOR
-from auditor.runs import layout
 from auditor.runs.run import Run
 from auditor.train.base import FitTask
 from tests.audit.softmax_trainer import SoftmaxTrainer
