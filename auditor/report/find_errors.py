@@ -94,7 +94,9 @@ def collect(run: Run, dataset: Dataset, maps: Mapping[str, str] | None = None) -
     shown = []
     for row in _records(suspects.head(SHOWN)):
         image, text = picture_of(dataset, position[row["id"]])
-        shown.append({**row, "image": image, "text": text, "looked": (maps or {}).get(str(row["id"]))})
+        # Who sees the other class: the model, or which of two.
+        seen = row["message"].removeprefix(f"labelled {row['given']}, ").removesuffix(f" {row['suggested']}")
+        shown.append({**row, "image": image, "text": text, "looked": (maps or {}).get(str(row["id"])), "seen": seen})
     return ReportData(
         run=run,
         suspects=tuple(shown),

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from auditor.core.errors import UnknownNameError, UsageError, require
 from auditor.core.registry import Registry
 from auditor.models.registry import MODELS, VARIANTS
 from auditor.train import encoders
 from auditor.train.base import Trainer
-
-if TYPE_CHECKING:
-    from auditor.train.quick_look import QuickLook
 
 Budget = Literal["smoke", "quick", "standard"]
 
@@ -67,7 +64,6 @@ def choose_trainer(
     image_shape: tuple[int, int] | None = None,
     device: str = "auto",
     cache_dir: Path | None = None,
-    compare: Callable[[dict[str, Trainer]], QuickLook | None] | None = None,
 ) -> tuple[Trainer, str]:
     """The trainer called `name`, or the one that suits the data, and one sentence saying why.
 
@@ -86,8 +82,6 @@ def choose_trainer(
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     cache_dir : Path, optional
         Where trainers may keep what does not depend on labels (embeddings). Never changes a result.
-    compare : callable, optional
-        Looks at the data with the trainers among which ``"auto"`` has to choose, cheapest first; None: it cannot tell.
 
     Raises
     ------
@@ -103,10 +97,6 @@ def choose_trainer(
     reason = "named by the caller"
     if name == "auto":
         name, reason = _pick(kind, n_items, image_shape, device, budget)
-        if compare is not None and name == "sentence":
-            rivals = {rival: make_trainer(rival, budget, device, cache_dir) for rival in ("tfidf", name)}
-            if (look := compare(rivals)) is not None:
-                return rivals[look.winner], f"{kind} data, {n_items:,} to train on: {look}"
     else:
         _refuse_other_kind(name, kind)
     return make_trainer(name, budget, device, cache_dir), reason
