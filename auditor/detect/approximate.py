@@ -74,13 +74,20 @@ def approximate_neighbours(
 
 def _projected(unit: np.ndarray) -> np.ndarray:
     """Rows in the space of their leading singular vectors, scaled to length 1, float32 (n, SEARCH_WIDTH)."""
+    return _unit(unit @ leading_axes(unit[sampled_rows(len(unit))], SEARCH_WIDTH))
+
+
+def sampled_rows(n: int, wanted: int = 8192) -> np.ndarray:
+    """Some of n rows, ascending."""
+    return np.sort(np.random.default_rng(SEED).choice(n, min(n, wanted), replace=False))
+
+
+def leading_axes(rows: np.ndarray, width: int) -> np.ndarray:
+    """Leading right singular vectors of `rows`, float32 (d, width)."""
     from sklearn.utils.extmath import randomized_svd
 
-    rng = np.random.default_rng(SEED)
-    sample = unit[np.sort(rng.choice(len(unit), min(len(unit), 8192), replace=False))]
-    _, _, axes = randomized_svd(sample, SEARCH_WIDTH, random_state=SEED)
-    narrow = unit @ axes.T.astype(np.float32)
-    return _unit(narrow)
+    axes: np.ndarray = randomized_svd(rows, width, random_state=SEED)[2].T
+    return axes.astype(np.float32)
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

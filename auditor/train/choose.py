@@ -132,7 +132,7 @@ def choose_second(
         if not automatic:
             return None, "the caller named one model; --second-model auto goes with --model auto"
         picked, reason = _pick_second(first, kind, image_shape)
-        return picked and make_trainer(picked, budget, device, cache_dir), reason
+        return None if picked is None else make_trainer(picked, budget, device, cache_dir), reason
     _refuse_other_kind(name, kind)
     second = make_trainer(name, budget, device, cache_dir)
     if second.recipe() == first.recipe():

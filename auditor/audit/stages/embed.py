@@ -12,6 +12,7 @@ from auditor.core.files import load_npy
 from auditor.core.hashing import hash_array
 from auditor.core.machine import cpu_count
 from auditor.detect.margins import LOG_FLOOR
+from auditor.detect.neighbours import is_costly, narrowed
 from auditor.runs import layout
 from auditor.runs.tables import write_array
 from auditor.train.choose_embedding import Embedding, fit_for_cosine, standardised
@@ -50,8 +51,11 @@ def embed(context: Context, embedding: Embedding, usable: np.ndarray, audited: n
             features = context.training_data(usable).features
             whole = features_of(encoder, features, work, device, cpu_count(), context.progress, "embeddings")
             rows = fit_for_cosine(np.asarray(whole[np.searchsorted(usable, audited)]), encoder)
+        width = int(rows.shape[1])
+        if encoder is not None and is_costly(len(rows), width):
+            rows = narrowed(rows)
         write_array(context.folder / layout.EMBEDDINGS, rows)
-        return {"width": int(rows.shape[1]), "dtype": str(rows.dtype)}
+        return {"width": int(rows.shape[1]), "dtype": str(rows.dtype), "features": width}
 
     needs = {} if encoder else {"probabilities": hash_array(load_npy(context.folder / layout.PRED_PROBS))}
     if embedding.rows is not None:
