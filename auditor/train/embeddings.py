@@ -106,7 +106,7 @@ def _run(
     from auditor.train.device import torch_threads
 
     done: dict[int, np.ndarray] = {}
-    finished, guard = set[int](), threading.Lock()
+    finished, guard, opening = set[int](), threading.Lock(), threading.Lock()
     opened = threading.local()
 
     def encode_chunk(start: int, wait: bool) -> None:
@@ -119,7 +119,8 @@ def _run(
             if path is None or not (_stored(path, size) or _stored(path.with_name(WHOLE), len(features))):
                 torch.set_num_threads(1)
                 if not hasattr(opened, "encode"):
-                    opened.encode = encoder.open(device)
+                    with opening:  # libraries import their parts when first asked, which two threads cannot do at once
+                        opened.encode = encoder.open(device)
                 rows = _encode_rows(opened.encode, features, start, size)
                 if path is None:
                     done[start] = rows

