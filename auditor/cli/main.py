@@ -18,6 +18,7 @@ from typer import Option
 from auditor.cli.console import command_line, fail, forgiving_streams, say
 from auditor.core.errors import AuditorError, MissingRoleError, missing_extra
 from auditor.core.escaping import printable
+from auditor.core.reading import unusable_path
 from auditor.core.registry import Registry
 from auditor.core.version import __version__
 
@@ -157,7 +158,11 @@ def _exit_code(arguments: list[str] | None) -> int | str | None:
         if (missing := missing_extra(error, f"auditor {_called(arguments)}")) is not None:
             fail(missing)
             return missing.exit_code
-        _tell_crash(error.__cause__ if isinstance(error, _Unexpected) and error.__cause__ else error)
+        cause = error.__cause__ if isinstance(error, _Unexpected) and error.__cause__ else error
+        if (unusable := unusable_path(cause)) is not None:
+            fail(unusable)
+            return unusable.exit_code
+        _tell_crash(cause)
         return CRASHED
     return 0
 

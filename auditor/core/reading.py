@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import stat
 from collections.abc import Iterator
@@ -36,6 +37,37 @@ def regular_file(path: Path | str, limit: int | None = None) -> Path:
     if limit is not None and status.st_size > limit:
         raise UnreadableError(f"{str(path)!r} has {status.st_size:,} bytes, more than the {limit:,} that are read.")
     return path
+
+
+#: What the system says of a path that no file can have, or that leads where we may not go.
+_UNUSABLE: Final = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM)
+
+
+def unusable_path(error: BaseException | None) -> UnreadableError | None:
+    """What is wrong with the path that an `OSError` names, or None where it is another error.
+
+    Even ``Path.is_dir`` raises for such paths instead of answering no.
+    """
+    if not isinstance(error, OSError) or error.errno not in _UNUSABLE or error.filename is None:
+        return None
+    return UnreadableError(f"cannot use {str(error.filename)!r}: {str(error.strerror).lower()}.", "Check the path.")
+
+
+@contextmanager
+def usable_paths() -> Iterator[None]:
+    """Around code that looks for what a path of anybody's names.
+
+    Raises
+    ------
+    UnreadableError
+        In place of an `OSError` about the path.
+    """
+    try:
+        yield
+    except OSError as error:
+        if (reason := unusable_path(error)) is None:
+            raise
+        raise reason from error
 
 
 #: The beginning of a path of Windows, perhaps as it stands in an address.

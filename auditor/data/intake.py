@@ -19,7 +19,7 @@ import numpy as np
 from auditor.core.config import Settings
 from auditor.core.errors import EmptyDataError, LabelError, ProbabilityError, UsageError
 from auditor.core.files import load_npy, load_npz
-from auditor.core.reading import local_path, reading
+from auditor.core.reading import local_path, reading, usable_paths
 from auditor.data.base import FormOfReference, ItemTable
 from auditor.data.class_order import check_class_order
 from auditor.data.kinds import ProbabilityDataset
@@ -184,6 +184,7 @@ def open_supplied(pred_probs: Sequence[Any], labels: Any = None, class_names: Se
     return Supplied(sources, encoded, ids, [*notes, *encoded.notes], labels_path)
 
 
+@usable_paths()
 def open_probabilities(
     pred_probs: Any,
     labels: Any = None,

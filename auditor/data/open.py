@@ -14,6 +14,7 @@ import numpy as np
 
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import DataError, UnknownNameError, UnreadableError, UsageError
+from auditor.core.reading import usable_paths
 from auditor.core.registry import Registry
 from auditor.data.base import Dataset, validate_items
 from auditor.data.reference import PATH_SCHEME, Reference, is_held, parse_reference
@@ -67,6 +68,7 @@ DATASETS: Registry[type[Adapter]] = Registry(
 )
 
 
+@usable_paths()
 def open_dataset(data: Any, settings: Settings | None = None, **options: Any) -> Dataset:
     """Open a data set.
 

@@ -17,6 +17,7 @@ from auditor.core.errors import RunError, UnknownNameError, UnreadableError
 from auditor.core.escaping import printable
 from auditor.core.files import load_npy, load_npz, read_json, read_sealed, write_sealed
 from auditor.core.hashing import hash_file, hash_json
+from auditor.core.reading import usable_paths
 from auditor.core.row_lookup import RowLookup
 from auditor.core.views import VIEWS
 from auditor.data.base import Dataset
@@ -357,6 +358,7 @@ class Run:
         return str(VIEWS.load("run")(self))
 
 
+@usable_paths()
 def open_run(path: str | Path, runs_dir: Path | None = None) -> Run:
     """Open a finished run folder.
 

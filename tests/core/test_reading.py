@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -12,9 +13,13 @@ import pytest
 from auditor.core.config import load_settings
 from auditor.core.errors import AuditorError, ConfigError, MemoryGuardError, UnreadableError
 from auditor.core.hashing import hash_file
-from auditor.core.reading import parsing, reading, regular_file
+from auditor.core.reading import parsing, reading, regular_file, unusable_path
+from auditor.data.intake import open_probabilities
+from auditor.data.open import open_dataset
 from auditor.models.genotype import file_hash
 from auditor.policy.policy import load_policy
+from auditor.runs.run import open_run
+from tests.running import call
 
 
 def _pipe(path: Path) -> None:
@@ -103,3 +108,45 @@ def test_what_a_parser_raises_names_the_file(tmp_path: Path) -> None:
             raise raised
     with pytest.raises(KeyboardInterrupt), reading(path, "a form"):
         raise KeyboardInterrupt
+
+
+_LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda path: open_dataset(path),
+        lambda path: open_dataset(f"csv://{path}.csv"),
+        lambda path: open_dataset(f"folder://{path}"),
+        lambda path: open_run(path),
+        lambda path: open_probabilities(f"{path}.npy", ["a", "b"]),
+    ],
+    ids=["path", "csv", "folder", "run", "probabilities"],
+)
+def test_a_name_that_no_file_can_have_is_refused(use: Callable[[str], object]) -> None:
+    with pytest.raises(AuditorError, match="name too long"):
+        use(_LONG)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("find-errors", _LONG),
+        ("find-errors", "digits", "--budget", "smoke", "--out", _LONG),
+        ("show", _LONG),
+        ("flag", "--pred-probs", f"{_LONG}.npy", "--labels", "y.npy"),
+        ("review", _LONG),
+    ],
+    ids=lambda arguments: " ".join(word[:12] for word in arguments),
+)
+def test_no_command_fails_of_a_name_that_no_file_can_have(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = call(*arguments, cwd=tmp_path, check=3)
+    assert "name too long" in done.stderr
+    assert "Check the path." in done.stderr
+
+
+def test_other_faults_of_the_system_are_not_taken_for_the_path() -> None:
+    assert unusable_path(OSError(errno.EIO, "Input/output error", "x")) is None
+    assert unusable_path(OSError(errno.ENAMETOOLONG, "File name too long")) is None  # nobody's path
+    assert unusable_path(ValueError("x")) is None
