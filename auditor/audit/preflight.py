@@ -19,7 +19,7 @@ from auditor.detect.findings import DEFAULT
 from auditor.detect.registry import DETECTORS
 from auditor.engine.rules import RULES
 from auditor.train.base import Trainer, TrainingData
-from auditor.train.choose import choose_second, choose_trainer
+from auditor.train.choose import choose_second, choose_trainer, make_trainer
 from auditor.train.choose_embedding import Embedding, choose_embedding, own_embedding
 from auditor.train.estimator import refuse_kind
 from auditor.train.folds import merge_groups
@@ -93,11 +93,10 @@ def check_call(
     embedding = own or choose_embedding(config.embeddings, kind, known, config.budget)
     if supplied or known:
         check_evidence(config.rule, known, embedding)
-    elif ({"dynamics", "embeddings"} & _needs(config.rule) or config.second_model not in ("auto", "none")) and (
-        first := _likely_trainer(dataset, config)
-    ) is not None:
-        likely = _with_second(first, automatic, config, kind)
-        check_evidence(config.rule, likely, own or choose_embedding(config.embeddings, kind, likely, config.budget))
+    elif {"dynamics", "embeddings"} & _needs(config.rule) or config.second_model not in ("auto", "none"):
+        for first in _likely_trainers(dataset, config):
+            likely = _with_second(first, automatic, config, kind)
+            check_evidence(config.rule, likely, own or choose_embedding(config.embeddings, kind, likely, config.budget))
     return own
 
 
@@ -121,17 +120,18 @@ def _sample(dataset: Dataset) -> TrainingData | None:
     return TrainingData("image", np.stack(images), dataset.labels[rows], len(dataset.class_names))
 
 
-def _likely_trainer(dataset: Dataset, config: AuditConfig) -> Trainer | None:
-    """What ``auto`` will take for images or texts; None where none of them is an image, which decoding will tell."""
+def _likely_trainers(dataset: Dataset, config: AuditConfig) -> list[Trainer]:
+    """What ``auto`` may take for images or texts."""
     n_items, shape = training_size(dataset, np.zeros(len(dataset), bool), config), None
     if isinstance(dataset, ImageDataset):
         sample = np.unique(np.linspace(0, len(dataset) - 1, _SIZES).astype(np.int64))
         try:
             shape, _ = median_size(dataset.source, sample)
         except EmptyDataError:
-            return None
+            return []  # none of them is an image; decoding all will tell
     likely, _ = choose_trainer("auto", config.budget, dataset.modality, n_items, shape, config.device)
-    return likely
+    # A quick look at texts may prefer the cheaper one.
+    return [likely, make_trainer("tfidf", config.budget)] if dataset.modality == "text" else [likely]
 
 
 def _needs(rule: str) -> set[str]:

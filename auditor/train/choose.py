@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from auditor.core.errors import UnknownNameError, UsageError, require
 from auditor.core.registry import Registry
 from auditor.models.registry import MODELS, VARIANTS
 from auditor.train import encoders
 from auditor.train.base import Trainer
+
+if TYPE_CHECKING:
+    from auditor.train.quick_look import QuickLook
 
 Budget = Literal["smoke", "quick", "standard"]
 
@@ -64,6 +67,7 @@ def choose_trainer(
     image_shape: tuple[int, int] | None = None,
     device: str = "auto",
     cache_dir: Path | None = None,
+    compare: Callable[[dict[str, Trainer]], QuickLook | None] | None = None,
 ) -> tuple[Trainer, str]:
     """The trainer called `name`, or the one that suits the data, and one sentence saying why.
 
@@ -82,6 +86,8 @@ def choose_trainer(
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     cache_dir : Path, optional
         Where trainers may keep what does not depend on labels (embeddings). Never changes a result.
+    compare : callable, optional
+        Looks at the data with the trainers among which ``"auto"`` has to choose, cheapest first; None: it cannot tell.
 
     Raises
     ------
@@ -97,6 +103,10 @@ def choose_trainer(
     reason = "named by the caller"
     if name == "auto":
         name, reason = _pick(kind, n_items, image_shape, device, budget)
+        if compare is not None and name == "sentence":
+            rivals = {rival: make_trainer(rival, budget, device, cache_dir) for rival in ("tfidf", name)}
+            if (look := compare(rivals)) is not None:
+                return rivals[look.winner], f"{kind} data, {n_items:,} to train on: {look}"
     else:
         _refuse_other_kind(name, kind)
     return make_trainer(name, budget, device, cache_dir), reason
@@ -146,8 +156,8 @@ def _pick_second(first: Trainer, kind: str, image_shape: tuple[int, int] | None)
         if (obstacle := encoders.lacking(_ENCODER["frozen"])) is not None:
             return None, obstacle
         return "frozen", "pretrained features err elsewhere than a network from scratch"
-    if kind == "text" and first.name == f"frozen:{_ENCODER['sentence']}":
-        return "tfidf", "words and characters tell what the sentence encoder passes over"
+    if kind == "text":
+        return None, "words beside sentences ranked news no better than the sentence encoder alone (docs/models.md)"
     return None, f"no model of another kind is known to help beside {first.name}"
 
 

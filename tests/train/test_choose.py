@@ -79,9 +79,10 @@ def test_auto_takes_a_second_model_of_another_kind(monkeypatch: pytest.MonkeyPat
     assert second("fastnet", "image") == (None, "no weights")
 
 
-def test_texts_take_words_beside_the_sentence_encoder() -> None:
+def test_texts_take_a_second_model_only_by_name() -> None:
     first = FrozenTrainer(encoder="minilm")
-    chosen, _ = choose_second("auto", first, True, "standard", "text")
+    assert choose_second("auto", first, True, "standard", "text")[0] is None
+    chosen, _ = choose_second("tfidf", first, True, "standard", "text")
     assert chosen is not None
     assert chosen.name == "tfidf"
 
