@@ -71,6 +71,6 @@ def test_the_numbers_are_those_of_the_run(hostile_run: tuple) -> None:
     assert data.flagged_pairs.sum() == len(label_findings) == run.counts["n_flagged"] >= 2
     assert {"3", "8"} <= {s["id"].removeprefix(HOSTILE) for s in data.suspects}
     assert sum(row["audited"] for row in data.class_rows) == run.counts["n_audited"]
-    assert [t["task"] for t in data.tasks][:4] == [f"fold-{k}" for k in range(4)]
+    assert [t["task"] for t in data.tasks] == [f"fold-{k}" for k in range(4)]
     assert sum(n for *_, n in data.top_pairs) == len(label_findings)
     assert isinstance(run.to_frame(), pd.DataFrame)

@@ -48,6 +48,8 @@ class TrainedSet:
         Opens what the labels belong to; raises where something is missing.
     label : callable
         Given and true labels of the source, for a seed.
+    second : str
+        Second model, as ``--second-model``.
     large : bool
         Trained on only where a budget was named; finished runs on the same labels serve as well.
     """
@@ -58,6 +60,7 @@ class TrainedSet:
     model: str | None
     source: Callable[[BenchmarkContext], Dataset]
     label: Callable[[BenchmarkContext, Dataset, int], Labelled]
+    second: str = "none"
     large: bool = False
 
     def seeds(self, context: BenchmarkContext, wanted: int) -> int:
@@ -82,7 +85,8 @@ class TrainedSet:
     def _config(self, context: BenchmarkContext, seed: int) -> dict[str, Any]:
         options = context.options
         model, budget = self.model or options.model, options.audit_budget or "quick"
-        return {"model": model, "budget": budget, "folds": options.folds, "seed": seed, "embeddings": "auto"}
+        config = {"model": model, "budget": budget, "folds": options.folds, "seed": seed, "embeddings": "auto"}
+        return config if self.second == "none" else {**config, "second_model": self.second}
 
     def _labelled(self, context: BenchmarkContext, seed: int) -> Labelled:
         return self.label(context, self.source(context), seed)
@@ -112,7 +116,7 @@ class TrainedSet:
         evidence, model = run_evidence(run), run.manifest["model"]
         true = dict(zip(dataset.ids.tolist(), truth.tolist(), strict=True))
         facts = {
-            "network": model["name"],
+            "network": " and ".join(run.models),
             "recipe": model["recipe"],
             "labels": dataset.name,
             "folds": run.config["folds"],
@@ -126,7 +130,8 @@ class TrainedSet:
 
     def _audit(self, context: BenchmarkContext, dataset: Dataset, seed: int) -> Run:
         config = self._config(context, seed)
-        name = "-".join([slug(self.name), config["model"], config["budget"], str(config["folds"]), str(seed)])
+        models = "-".join([config["model"], *([self.second] if self.second != "none" else [])])
+        name = "-".join([slug(self.name), models, config["budget"], str(config["folds"]), str(seed)])
         return find_errors(
             dataset,
             audit="all",
@@ -177,7 +182,7 @@ def _noisy(name: str, kind: str, model: str | None, summary: str, limits: str) -
     return TrainedSet(name, summary.format(kind=kind), limits, model, source, label)
 
 
-def _human(name: str, kind: str, model: str, how: str) -> TrainedSet:
+def _human(name: str, kind: str, model: str, how: str, second: str = "none") -> TrainedSet:
     """CIFAR-10 train images with human labels."""
 
     def source(context: BenchmarkContext) -> Dataset:
@@ -194,10 +199,10 @@ def _human(name: str, kind: str, model: str, how: str) -> TrainedSet:
         "One realisation of annotators. The truth is itself wrong for about 0.5 % of the items. The networks are small "
         "ones trained on a CPU: not a reproduction of any paper's."
     )
-    return TrainedSet(name, summary, limits, model, source, label, large=True)
+    return TrainedSet(name, summary, limits, model, source, label, second, large=True)
 
 
-def _news(name: str, model: str, how: str) -> TrainedSet:
+def _news(name: str, model: str, how: str, second: str = "none") -> TrainedSet:
     """NoisyAG-News: 10,000 texts; labels of one annotator each, about one in five wrong."""
 
     def table(context: BenchmarkContext) -> pd.DataFrame:
@@ -222,7 +227,7 @@ def _news(name: str, model: str, how: str) -> TrainedSet:
 
     summary = f"NoisyAG-News, human labels, 4 classes; cross-validated here: {how}"
     limits = "One realisation of annotators, whose errors are systematic: the model learns them. Seeds change folds."
-    return TrainedSet(name, summary, limits, model, source, label)
+    return TrainedSet(name, summary, limits, model, source, label, second)
 
 
 def _family(*sets: TrainedSet) -> Family:
@@ -232,11 +237,13 @@ def _family(*sets: TrainedSet) -> Family:
 
 def _make_human(name: str) -> TrainedSet | None:
     """A set of any labels that lie beside the two usual ones."""
-    match = re.fullmatch(r"cifar10n-(\w+)(-frozen)?", name)
+    match = re.fullmatch(r"cifar10n-(\w+?)(-frozen|-two)?", name)
     if match is None:
         return None
-    if match[2]:
+    if match[2] == "-frozen":
         return _human(name, match[1], "frozen", ENCODED)
+    if match[2] == "-two":
+        return _human(name, match[1], "fastnet", f"network (fastnet), pooled with a {ENCODED}", "frozen")
     return _human(name, match[1], "fastnet", "network (fastnet) with training dynamics")
 
 
@@ -249,5 +256,9 @@ CIFAR10 = _family(
 TEXTS = _family(
     _news("text", "tfidf", "TF-IDF and logistic regression"),
     _news("text-sentence", "sentence", "frozen sentence encoder with a linear head"),
+    _news("text-two", "sentence", "frozen sentence encoder with a linear head, pooled with TF-IDF", "tfidf"),
 )
-HUMAN = Family(("cifar10n-aggre", "cifar10n-random1", "cifar10n-aggre-frozen", "cifar10n-random1-frozen"), _make_human)
+HUMAN = Family(
+    tuple(f"cifar10n-{labels}{models}" for models in ("", "-frozen", "-two") for labels in ("aggre", "random1")),
+    _make_human,
+)
