@@ -21,7 +21,7 @@ from auditor.core.errors import LabelError, ProbabilityError, UsageError
 from auditor.data.intake import one_column
 from auditor.data.labels import is_missing, listed
 from auditor.detect.base import Evidence
-from auditor.detect.findings import find
+from auditor.detect.findings import caution, find
 from auditor.train.folds import MIN_PER_CLASS, well_shown
 
 __all__ = ["LabelErrorDetector"]
@@ -144,6 +144,8 @@ class LabelErrorDetector(BaseEstimator):
         self.suggested_ = np.array(y, copy=True)
         self.probabilities_ = np.full((n, k), np.nan)
         self.probabilities_[np.ix_(rows, kept)] = probabilities
+        if warning := caution(self.method):
+            warnings.warn(warning, stacklevel=2)
         if len(rows):
             findings = find(Evidence(rows, small, len(kept), probabilities=(probabilities,)), self.method)
             self.scores_[rows] = findings.score

@@ -16,7 +16,7 @@ from auditor.core.errors import MemoryGuardError, UsageError
 from auditor.core.machine import available_memory
 from auditor.data.intake import open_supplied
 from auditor.detect.base import Evidence
-from auditor.detect.findings import DEFAULT, IN_MEMORY_VALUES, Findings, check_rule, find, streams
+from auditor.detect.findings import DEFAULT, IN_MEMORY_VALUES, Findings, caution, check_rule, find, streams
 from auditor.engine.analysis import Analysis, analyze
 from auditor.engine.executors import Executor
 from auditor.engine.files import open_probabilities
@@ -260,6 +260,8 @@ def flag_inputs(
             f"detector {detector!r} holds all probabilities in memory: about {need / 2**30:.1f} GiB are needed.",
             "Use a rule (--rule), which streams.",
         )
+    if warning := caution(asked):
+        say(warning)
     findings = find(evidence, asked, analysis=analysis, chunk_rows=chunk_rows)
     if findings.flag_rule is None:
         say(f"detector {detector!r} ranks and has no flag rule of its own: nothing is flagged; see --scores")

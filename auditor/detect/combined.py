@@ -1,8 +1,8 @@
 """All label-free evidence in one ranking. Every part earns its weight without any truth.
 
-Why this form (figures in docs/detectors.md): no single assumption about the noise holds everywhere. The margin
-knows nothing of the noise, EM assumes that it depends on the class only, and the in-sample margin (AUM) that
-wrong labels are learned late. Each is best somewhere and poor elsewhere, so each counts as far as the given
+Why this form (figures in docs/detectors.md): no single assumption about the noise holds everywhere. The pool of
+predictions knows nothing of the noise, EM assumes that it depends on the class only, and the in-sample margin (AUM)
+that wrong labels are learned late. Each is best somewhere and poor elsewhere, so each counts as far as the given
 labels bear it out.
 """
 
@@ -12,51 +12,55 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.special import expit, logit
 
 from auditor.detect.base import Detection, Evidence
 from auditor.detect.dynamics_scores import Aum
-from auditor.detect.em_posterior import EMFit, fit_em, likelihood_fit
+from auditor.detect.em_posterior import EMFit, fit_em
 from auditor.detect.knn import neighbour_posterior
 from auditor.detect.margins import LOG_FLOOR, best_other, given_probability, log_odds_margin, preferred_class
-from auditor.detect.noise_models import compare_noise_models, log_pool
+from auditor.detect.noise_models import NoiseEvidence, compare_noise_models, log_pool
+from auditor.detect.thresholds import best_expected_f1
 
 #: Added to shares among neighbours before the logarithm; their grain is 1 / neighbours, not 1e-4.
 SHARE_FLOOR = 1e-3
-#: Sharpening of the calibrated mixture for EM. Calibration has removed most of the over-confidence that makes
-#: 2 the better exponent on raw probabilities; the likelihood chose 1.5 most often. For the ranking.
-BETA = 1.5
-#: Least exponent of EM for the flags. Where noise does not depend on the class only, the likelihood takes a smaller one
-#: and EM then finds next to nothing, although its count is a lower bound already.
-FLAG_BETA = 2.0
-#: Share of a class's labels that EM has to leave as they are. Below it, either most labels of that class are wrong or
-#: the network never learned it, as happens to rare classes, and EM takes its confusions for noise.
-LEAST_RETAINED = 0.5
-#: Share of "which wrong class" that pairs of classes explain: up to .08 where a network confuses rare classes, from .11
-#: on where labels went wrong by pair (tables, digits and drawn clouds with classes of 1 to 65 %). Enough items make any
-#: z significant, but not this share large.
-CONFUSIONS, NOISE = 0.08, 0.12
+#: Sharpening for EM's ranking, the exponent that the likelihood chose most often on calibrated pools.
+RANKING_BETA = 1.5
+#: Sharpening for EM's count of wrong labels, the flags and the comparison of noise models, as in `em_posterior`: with
+#: less, EM leaves what the network is unsure of as it is and counts too few.
+BETA = 2.0
+#: Share of "which wrong class" that pairs explain, from which on EM alone ranks. Pairs explain .2 to .3 of it under human
+#: noise, where both hypotheses are of use, and .35 and more where labels went wrong by pair.
+EXPLAINED = 1 / 3
+#: Least weight of the pool in the flags, and what it can gain. Where pairs of classes predict as well as the pool, EM sees
+#: the errors, and where they predict a nat for each wrong label worse, hardly any are there: least. In between EM sees
+#: only a part of them, as in texts and under heavy noise by pair, and counts too few: up to .15 more.
+LEAST_POOL_WEIGHT, HALF_SEEN = 0.25, 0.15
+#: Its largest weight where pairs of classes predict held-out labels better than the pool does. On such sets the F1 of the
+#: flags hardly changes between .2 and .4, and falls from .5 on.
+LARGEST_POOL_WEIGHT = 1 / 3
+#: Share of wrong labels below which "so much for each wrong label" is not formed: a division by next to nothing.
+LEAST_WRONG = 0.002
+#: Probabilities are kept this far from 0 and 1 before their logit.
+EDGE = 1e-9
 
 
 @dataclass(frozen=True)
 class Combined:
     """Margin and EM on the calibrated pool of networks and neighbours, plus AUM as far as it agrees.
 
-    1. Networks are weighted (`convex_weights`). With embeddings, the neighbours' posterior is pooled with them
-       (`log_pool`): log-probabilities add up, with exponents fitted to the given labels, so that neighbours which
-       tell nothing new get exponent 0. Without embeddings this is temperature scaling.
-    2. ``b = 2 ((1 - w) m(pool) + w m(EM posterior of the pool))``, log-odds margins with floor 1e-4; w in
-       [0, 3/4] says how far the given labels speak for noise that depends on the pair of classes
-       (`noise_models.NoiseEvidence.pair_weight`). EM alone takes a network's own confusions for such noise. Where it
-       holds most labels of a class for wrong, w counts as far only as pairs explain which class a wrong label names.
-    3. With dynamics: ``z(b) + r^2 z(-AUM)``, r the correlation of the two (0 where negative). In-sample margins
-       of a network that memorised everything are unrelated to what held-out predictions say, and vanish.
+    1. **Pool** (`pooled`). Networks are weighted (`convex_weights`). With embeddings, the neighbours' posterior is
+       pooled with them (`log_pool`): log-probabilities add up, with exponents fitted to the given labels, so that
+       neighbours which tell nothing new get exponent 0. Without embeddings this is temperature scaling.
+    2. **Score.** ``(1 - w) m(pool) + w m(EM posterior)``, log-odds margins with floor 1e-4, EM at beta 1.5. w says how
+       far the given labels speak for noise that depends on the pair of classes: `pair_weight`.
+    3. **Dynamics.** ``z(score) + r^2 z(-AUM)``, r the correlation of the two (0 where negative). In-sample margins of
+       a network that memorised everything are unrelated to what held-out predictions say, and vanish.
 
-    Flags: two hypotheses are averaged, one half each, the weight of not knowing. Either the pool predicts the label
-    that should be there, or labels went wrong by class as EM fitted it, here with the exponent the likelihood chooses
-    from 2 on: under heavy noise a pool is unsure of every label, and a fixed exponent would take that for what the
-    network does not know. An item is flagged where its given label has less than half of the averaged probability and
-    the pool itself prefers another class. Wherever the pool prefers another class, the suggestion is the best other
-    class.
+    **Flags.** Two probabilities that the given label is wrong are averaged in the logit: the pool's, 1 - P(given), and
+    that of EM at beta 2. The pool's counts with `pool_weight`. Among the items where the pool prefers another class, those
+    are flagged whose number makes the expected F1 largest. Wherever the pool prefers another class, the suggestion is
+    the best other class of pool and EM together.
 
     Parameters
     ----------
@@ -68,60 +72,126 @@ class Combined:
 
     def detect(self, evidence: Evidence) -> Detection:
         labels = evidence.labels
-        pool, meta = self._pool(evidence)
+        pool, meta = pooled(evidence, self.neighbours)
+        models = compare_noise_models(pool, labels, evidence.ids, BETA)
         em = fit_em(pool, labels, BETA)
-        weight = _pair_weight(pool, labels, evidence.ids, em)
-        score = 2 * ((1 - weight) * log_odds_margin(pool, labels) + weight * log_odds_margin(em.posterior, labels))
-        meta |= {"pair_weight": weight}
+        wrong = max(em.count / len(labels), LEAST_WRONG)
+        preferred = preferred_class(pool, labels)[1]
+
+        ranking = fit_em(pool, labels, RANKING_BETA)
+        weight = pair_weight(models, wrong, ranking, labels)
+        score = (1 - weight) * log_odds_margin(pool, labels) + weight * log_odds_margin(ranking.posterior, labels)
+        del ranking
         parts = ["log_odds_margin", "em_posterior"]
+        meta |= {"pair_weight": weight}
         aum = Aum().detect(evidence) if evidence.dynamics is not None else None
         if isinstance(aum, Detection) and aum.score.std() > 0 and score.std() > 0:
             agreement = max(0.0, float(np.corrcoef(score, aum.score)[0, 1]))
             score = _z(score) + agreement**2 * _z(aum.score)
             meta |= {"aum_weight": agreement**2}
             parts.append("aum")
-        by_class = likelihood_fit(pool, labels, FLAG_BETA)
-        meta |= {"flag_beta": by_class.beta}
-        averaged = (pool + by_class.posterior) / 2
-        preferred = preferred_class(pool, labels)[1]
-        flagged = preferred & (given_probability(averaged, labels) < 0.5)
-        suggested = np.where(preferred, best_other(averaged, labels)[0], labels)
+
+        trust = pool_weight(models, em.count, preferred)
+        flagged, expected = _flags(pool, em.posterior, labels, preferred, trust)
+        meta |= {"pool_weight": trust, "expected_f1": expected}
+        suggested = np.where(preferred, best_other((pool + em.posterior) / 2, labels)[0], labels)
         if evidence.embeddings is not None:
             parts.append("knn_posterior")
         return Detection(score, flagged, suggested, {"parts": parts, **meta})
 
-    def _pool(self, evidence: Evidence) -> tuple[np.ndarray, dict[str, Any]]:
-        labels = evidence.labels
-        meta: dict[str, Any] = {}
-        if len(evidence.network_weights) > 1:
-            meta["network_weights"] = evidence.network_weights
-        parts, floors = [evidence.mean_probabilities], [LOG_FLOOR]
-        if evidence.embeddings is not None:
-            positions, cosines = evidence.neighbours(self.neighbours)
-            # One pass: with a second one an item would vote for its own label through its neighbours' trust.
-            parts.append(neighbour_posterior(positions, cosines, labels, evidence.n_classes, passes=1))
-            floors.append(SHARE_FLOOR)
-        pool, exponents = log_pool(parts, floors, labels)
-        meta["exponent"] = float(exponents[0])
-        if len(parts) > 1:
-            # What a part adds to the spread of the margins: an exponent means nothing where all shares are alike.
-            spread = [a * log_odds_margin(p, labels, f).std() for a, p, f in zip(exponents, parts, floors, strict=True)]
-            weight = float(spread[1] / sum(spread)) if sum(spread) > 0 else 0.0
-            meta |= {"knn_exponent": float(exponents[1]), "knn_weight": weight}
-        return pool, meta
+
+def pooled(evidence: Evidence, neighbours: int) -> tuple[np.ndarray, dict[str, Any]]:
+    """Calibrated pool of the networks and, with embeddings, of the neighbours' labels.
+
+    Returns
+    -------
+    probabilities : float64 array (n, K)
+        Rows sum to 1.
+    facts : dict
+        Weights and exponents of the parts.
+    """
+    labels = evidence.labels
+    meta: dict[str, Any] = {}
+    if len(evidence.network_weights) > 1:
+        meta["network_weights"] = evidence.network_weights
+    parts, floors = [evidence.mean_probabilities], [LOG_FLOOR]
+    if evidence.embeddings is not None:
+        positions, cosines = evidence.neighbours(neighbours)
+        # One pass: with a second one an item would vote for its own label through its neighbours' trust.
+        parts.append(neighbour_posterior(positions, cosines, labels, evidence.n_classes, passes=1))
+        floors.append(SHARE_FLOOR)
+    pool, exponents = log_pool(parts, floors, labels)
+    meta["exponent"] = float(exponents[0])
+    if len(parts) > 1:
+        # What a part adds to the spread of the margins: an exponent means nothing where all shares are alike.
+        spread = [a * log_odds_margin(p, labels, f).std() for a, p, f in zip(exponents, parts, floors, strict=True)]
+        weight = float(spread[1] / sum(spread)) if sum(spread) > 0 else 0.0
+        meta |= {"knn_exponent": float(exponents[1]), "knn_weight": weight}
+    return pool, meta
 
 
-def _pair_weight(pool: np.ndarray, labels: np.ndarray, ids: np.ndarray, em: EMFit) -> float:
-    """How far noise by pairs of classes counts in the ranking, in [0, 3/4]."""
-    weight, n_classes = compare_noise_models(pool, labels, ids, BETA).pair_weight, pool.shape[1]
+def pair_weight(models: NoiseEvidence, wrong: float, em: EMFit, labels: np.ndarray) -> float:
+    """How far noise by pairs of classes counts in the ranking, in [0, 1].
+
+    0 where one rate predicts the given labels as well as a matrix: what the matrix holds then is the network's own
+    confusions. One half where it predicts better at all, since both hypotheses stand then, and more with how much it
+    explains: enough items make any gain significant, but none large. The measure is the share of "which wrong class"
+    that pairs explain: a label that is wrong names one of K - 1 other classes, and knowing which gains at most log(K - 1)
+    nats. From `EXPLAINED` on, EM alone ranks. Where EM takes most labels of a class for wrong, only what is explained
+    counts: either they are wrong, or the network never learned that class, as happens to rare ones, and EM takes its
+    confusions for noise.
+
+    Parameters
+    ----------
+    models : NoiseEvidence
+    wrong : float
+        Share of wrong labels, above 0.
+    em : EMFit
+        The one that ranks.
+    labels : int array (n,)
+    """
+    gain = models.over_one_rate
+    n_classes = em.posterior.shape[1]
+    explained = (gain.nats - gain.error) / (wrong * np.log(max(n_classes - 1, 1.5)))
+    share = float(np.clip(explained / EXPLAINED, 0.0, 1.0))
     left = np.bincount(labels, weights=given_probability(em.posterior, labels), minlength=n_classes)
-    counts = np.bincount(labels, minlength=n_classes)
-    if weight == 0 or (left[counts > 0] >= LEAST_RETAINED * counts[counts > 0]).all():
-        return weight
-    wrong = max(fit_em(pool, labels, FLAG_BETA).count / len(labels), 0.002)
-    # In nats, a label that is wrong names one of the other classes: knowing which gains at most log(K - 1).
-    explained = compare_noise_models(pool, labels, ids, FLAG_BETA).gain / (wrong * np.log(max(n_classes - 1, 1.5)))
-    return weight * float(np.clip((explained - CONFUSIONS) / (NOISE - CONFUSIONS), 0.0, 1.0))
+    stands = 0.5 if (2 * left >= np.bincount(labels, minlength=n_classes)).all() else 0.0
+    return gain.sureness * (share + stands * (1 - share))
+
+
+def pool_weight(models: NoiseEvidence, count: float, preferred: np.ndarray) -> float:
+    """How far the pool's own P(label wrong) counts beside EM's in the flags, in [0, 1].
+
+    rho, EM's count of errors as a share of the pool's disagreements with labels, says how good the pool is: a network
+    that knows its data disagrees with wrong labels, a weak one with right ones too. The weight is rho squared, but not
+    below `LEAST_POOL_WEIGHT` plus as much of `HALF_SEEN` as the comparison of the two says; and at most
+    `LARGEST_POOL_WEIGHT` where pairs of classes predict held-out labels better than the pool does: noise is then what EM
+    assumes, and the pool counts too many.
+
+    Parameters
+    ----------
+    models : NoiseEvidence
+    count : float
+        Wrong labels by EM.
+    preferred : bool array (n,)
+        Where the pool prefers another class.
+    """
+    rho = min(1.0, count / max(float(preferred.sum()), 1.0))
+    behind = float(np.clip(-models.over_pool.nats / max(count / len(preferred), LEAST_WRONG), 0.0, 1.0))
+    trust = max(rho**2, LEAST_POOL_WEIGHT + HALF_SEEN * 4 * behind * (1 - behind))
+    better = models.over_pool.sureness
+    return float((1 - better) * trust + better * min(trust, LARGEST_POOL_WEIGHT))
+
+
+def _flags(
+    pool: np.ndarray, by_class: np.ndarray, labels: np.ndarray, preferred: np.ndarray, trust: float
+) -> tuple[np.ndarray, float]:
+    """Flags, bool (n,), and their expected F1."""
+    odds = [logit(np.clip(1 - given_probability(p, labels), EDGE, 1 - EDGE)) for p in (pool, by_class)]
+    wrong = np.where(preferred, expit(trust * odds[0] + (1 - trust) * odds[1]), 0.0)
+    ranked = np.sort(wrong)[::-1]
+    count, expected = best_expected_f1(ranked)
+    return preferred & (wrong >= ranked[count - 1]), expected
 
 
 def _z(score: np.ndarray) -> np.ndarray:

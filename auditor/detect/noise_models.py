@@ -35,30 +35,36 @@ LARGEST_EXPONENT = 3.0
 
 
 @dataclass(frozen=True)
-class NoiseEvidence:
-    """Result of `compare_noise_models`.
+class Gain:
+    """How much better one model predicts an item's given label than another: mean log-likelihood ratio in nats.
 
     Attributes
     ----------
-    against_plain, against_symmetric : float
-        z of the pair model against the other; positive where it predicts the given labels better.
-    gain : float
-        Mean log-likelihood of an item's label under the pair model, less that under the symmetric one, in nats.
+    nats, error : float
+        The mean, and its standard error.
     """
 
-    against_plain: float
-    against_symmetric: float
-    gain: float
+    nats: float
+    error: float
 
     @property
-    def pair_weight(self) -> float:
-        """How far class pairs should count, in [0, 3/4].
+    def sureness(self) -> float:
+        """Probability that the gain is above 0, by the normal distribution; one half where the models agree."""
+        return float(norm.cdf(self.nats / self.error)) if self.error > 0 else 0.5
 
-        0 where one rate predicts as well as a matrix: what the matrix holds then is the network's own confusions.
-        One half where pairs matter but the plain prediction is better (both hypotheses stand), and three quarters
-        where pairs predict better than either. Not 1: however likely, a matrix may hold confusions beside noise.
-        """
-        return float(norm.cdf(self.against_symmetric) * (2 + norm.cdf(self.against_plain)) / 4)
+
+@dataclass(frozen=True)
+class NoiseEvidence:
+    """Result of `compare_noise_models`: what pairs of classes gain, on items that no model was fitted on.
+
+    Attributes
+    ----------
+    over_pool, over_one_rate : Gain
+        Over the probabilities as they are, and over one rate for all pairs.
+    """
+
+    over_pool: Gain
+    over_one_rate: Gain
 
 
 def compare_noise_models(p: np.ndarray, labels: np.ndarray, ids: np.ndarray, beta: float) -> NoiseEvidence:
@@ -81,14 +87,12 @@ def compare_noise_models(p: np.ndarray, labels: np.ndarray, ids: np.ndarray, bet
     for number in range(FOLDS):
         held, kept = fold == number, fold != number
         if not held.any() or not kept.any():  # fewer items than folds
-            return NoiseEvidence(0.0, 0.0, 0.0)
+            return NoiseEvidence(Gain(0.0, 0.0), Gain(0.0, 0.0))
         noise = fit_noise(prior[kept], labels[kept])[0]
         pairs[held] = (prior[held] * noise.of(labels[held])).sum(axis=1)
         rate = _one_rate(given[kept], p.shape[1])
         symmetric[held] = given[held] * (1 - rate) + (1 - given[held]) * rate / (p.shape[1] - 1)
-    plain = given_probability(p, labels)
-    gain = float((np.log(pairs + SMALLEST) - np.log(symmetric + SMALLEST)).mean())
-    return NoiseEvidence(_z(pairs, plain), _z(pairs, symmetric), gain)
+    return NoiseEvidence(_gain(pairs, given_probability(p, labels)), _gain(pairs, symmetric))
 
 
 def _one_rate(given: np.ndarray, n_classes: int) -> float:
@@ -100,10 +104,9 @@ def _one_rate(given: np.ndarray, n_classes: int) -> float:
     return rate
 
 
-def _z(first: np.ndarray, second: np.ndarray) -> float:
+def _gain(first: np.ndarray, second: np.ndarray) -> Gain:
     difference = np.log(first + SMALLEST) - np.log(second + SMALLEST)
-    spread = float(difference.std())
-    return float(np.sqrt(len(difference)) * difference.mean() / spread) if spread > 0 else 0.0
+    return Gain(float(difference.mean()), float(difference.std() / np.sqrt(len(difference))))
 
 
 def log_pool(parts: list[np.ndarray], floors: list[float], labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

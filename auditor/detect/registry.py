@@ -23,6 +23,7 @@ DETECTORS: Registry[type[Detector]] = Registry(
         "confident_joint": "auditor.detect.confident_joint:ConfidentJoint",
         "combined": "auditor.detect.combined:Combined",
         "verdict": "auditor.detect.verdict:Verdict",
+        "long_list": "auditor.detect.long_list:LongList",
         "em_posterior": "auditor.detect.em_posterior:EMPosterior",
         "aum": "auditor.detect.dynamics_scores:Aum",
         "oof_aum": "auditor.detect.dynamics_scores:OofAum",

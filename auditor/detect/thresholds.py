@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from auditor.core.errors import DataError
-from auditor.detect.base import Verdicts
+from auditor.detect.base import Evidence, Verdicts
 from auditor.detect.margins import rank_order
 from auditor.stats.logistic import Platt, platt_scaling
 
 #: Verdicts of each kind (wrong, right) below which nothing can be said about the ranking.
 MIN_OF_EACH_KIND = 5
+#: Verdicts from which on they decide where a ranking is cut.
+ENOUGH_TO_CUT = 200
 #: One-sided 5 % point of the normal distribution.
 Z_ONE_SIDED = 1.6449
 
@@ -107,9 +109,37 @@ def threshold_from_verdicts(score: np.ndarray, ids: np.ndarray, verdicts: Verdic
         )
         return VerdictCut(None, probability, np.nan, False, platt, reason)
     order = rank_order(score, ids)
-    ranked = probability[order]
-    expected = 2 * np.cumsum(ranked) / (np.arange(1, n + 1) + ranked.sum())
-    cut = int(expected.argmax()) + 1
+    cut, expected = best_expected_f1(probability[order])
     flagged = np.zeros(n, dtype=bool)
     flagged[order[:cut]] = True
-    return VerdictCut(flagged, probability, float(expected[cut - 1]), True, platt, "")
+    return VerdictCut(flagged, probability, expected, True, platt, "")
+
+
+def cut_by_verdicts(score: np.ndarray, evidence: Evidence) -> VerdictCut | None:
+    """The cut of a detector's `score` that the evidence's verdicts choose; None with fewer than `ENOUGH_TO_CUT`, or where
+    they choose none."""
+    if evidence.verdicts is None or len(evidence.verdicts) < ENOUGH_TO_CUT:
+        return None
+    cut = threshold_from_verdicts(score, evidence.ids, evidence.verdicts)
+    return None if cut.flagged is None else cut
+
+
+def best_expected_f1(ranked: np.ndarray) -> tuple[int, float]:
+    """How many of the first items to flag, and the expected F1 then: ``max_k 2 sum_{first k} P / (k + sum_all P)``.
+
+    The ratio of expectations, which is close to the expectation of F1 for more than a few items.
+
+    Parameters
+    ----------
+    ranked : float array (n,)
+        P(label wrong), in the order in which items would be flagged.
+
+    Returns
+    -------
+    count : int
+        At least 1.
+    expected : float
+    """
+    expected = 2 * np.cumsum(ranked) / (np.arange(1, len(ranked) + 1) + ranked.sum())
+    count = int(expected.argmax()) + 1
+    return count, float(expected[count - 1])

@@ -16,11 +16,9 @@ from auditor.detect.em_posterior import EMPosterior
 from auditor.detect.knn import KnnPosterior
 from auditor.detect.margins import best_other, log_odds_margin
 from auditor.detect.probability_scores import Entropy, NormalizedMargin, SelfConfidence
-from auditor.detect.thresholds import errors_visible, threshold_from_verdicts
+from auditor.detect.thresholds import cut_by_verdicts, errors_visible
 from auditor.stats.logistic import fit_logistic, log_loss, platt_scaling
 
-#: Verdicts from which on the cut is learned too.
-ENOUGH_TO_CUT = 200
 #: L2 strength of everything but the intercept and the margin.
 C = 0.3
 #: Penalty of the intercept and the margin: none but for rounding, see `fit_logistic`.
@@ -87,8 +85,8 @@ class Verdict:
         score, meta = self._rerank(evidence, verdicts, margin, features)
         base = ClassAdjusted().detect(evidence)
         flagged, suggested = base.flagged, base.suggested
-        cut = threshold_from_verdicts(margin, evidence.ids, verdicts) if len(verdicts) else None
-        if cut is not None and len(verdicts) >= ENOUGH_TO_CUT and cut.flagged is not None:
+        cut = cut_by_verdicts(margin, evidence)
+        if cut is not None:
             flagged = cut.flagged
             meta |= {"flag_rule": "expected F1 from verdicts", "expected_f1": cut.expected_f1}
             other = best_other(evidence.mean_probabilities, evidence.labels)[0]

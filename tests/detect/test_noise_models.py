@@ -5,11 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import softmax
+from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
+from auditor.core.seeds import derive_seed
 from auditor.detect.base import Evidence
-from auditor.detect.noise_models import compare_noise_models, log_pool
+from auditor.detect.combined import BETA, LARGEST_POOL_WEIGHT, RANKING_BETA, pair_weight, pool_weight
+from auditor.detect.em_posterior import EMFit, fit_em
+from auditor.detect.noise_matrix import NoiseMatrix
+from auditor.detect.noise_models import Gain, NoiseEvidence, compare_noise_models, log_pool
 from auditor.detect.registry import run_detector
 from auditor.detect.second_round import weighted_loss
 from auditor.lab.detectors.metrics import Ranked, flag_counts
@@ -38,16 +43,85 @@ def problem(noise: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return log_pool([p], [1e-4], labels)[0], labels
 
 
+def weights_of(noise: str, seed: int) -> tuple[NoiseEvidence, float, float]:
+    """The comparison, and the weights that `combined` takes from it."""
+    pool, labels = problem(noise, seed)
+    models = compare_noise_models(pool, labels, IDS, BETA)
+    em, ranking = fit_em(pool, labels, BETA), fit_em(pool, labels, RANKING_BETA)
+    preferred = pool.argmax(axis=1) != labels
+    return models, pair_weight(models, em.count / N, ranking, labels), pool_weight(models, em.count, preferred)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_each_noise_is_told_from_the_labels_alone(seed: int) -> None:
-    symmetric = compare_noise_models(*problem("symmetric", seed), IDS, 1.5)
-    assert symmetric.against_symmetric < 1.6  # a matrix does not predict better than one rate
-    pair = compare_noise_models(*problem("pair", seed), IDS, 1.5)
-    assert min(pair.against_symmetric, pair.against_plain) > 3
-    assert pair.pair_weight > 0.7
-    ambiguous = compare_noise_models(*problem("ambiguous", seed), IDS, 1.5)
-    assert ambiguous.against_plain < -3
-    assert ambiguous.pair_weight <= 0.51
+    models, _, _ = weights_of("symmetric", seed)
+    assert models.over_one_rate.nats < 1.6 * models.over_one_rate.error  # a matrix predicts no better than one rate
+    models, by_pairs, trust = weights_of("pair", seed)
+    assert (
+        min(models.over_one_rate.nats / models.over_one_rate.error, models.over_pool.nats / models.over_pool.error) > 3
+    )
+    assert by_pairs > 0.95  # EM alone ranks
+    assert trust <= LARGEST_POOL_WEIGHT + 1e-3
+    models, by_pairs, _ = weights_of("ambiguous", seed)
+    assert models.over_pool.nats < -3 * models.over_pool.error
+    assert models.over_pool.sureness < 0.01
+    assert 0.4 < by_pairs < 0.85  # both have their say
+
+
+def test_gains_are_vuongs_on_the_items_that_were_held_out() -> None:
+    """Means and errors again, from the folds' own fits."""
+    pool, labels = problem("pair")
+    models = compare_noise_models(pool, labels, IDS, BETA)
+    prior = pool**BETA / (pool**BETA).sum(axis=1, keepdims=True)
+    fold = np.array([derive_seed(0, "noise-model-fold", str(i)) % 5 for i in IDS])
+    gain = np.empty(N)
+    for held in range(5):
+        seen = fold != held
+        matrix = fit_em(pool[seen], labels[seen], BETA).transition
+        predicted = (prior[~seen] * matrix[:, labels[~seen]].T).sum(axis=1)
+        gain[~seen] = np.log(predicted) - np.log(pool[~seen, labels[~seen]])
+    assert models.over_pool.nats == pytest.approx(gain.mean(), abs=1e-4)
+    assert models.over_pool.error == pytest.approx(gain.std() / np.sqrt(N), rel=1e-2)
+    assert models.over_pool.sureness == pytest.approx(norm.cdf(gain.mean() / (gain.std() / np.sqrt(N))), abs=1e-3)
+
+
+def test_weights_are_those_of_their_formulas() -> None:
+    evident, none, against = Gain(1.0, 1e-3), Gain(0.0, 0.0), Gain(-9.0, 1e-3)
+    preferred = np.arange(100) < 40
+    for count, squared in ((0.0, 0.25), (20.0, 0.25), (32.0, 0.64), (50.0, 1.0)):
+        assert pool_weight(NoiseEvidence(against, none), count, preferred) == pytest.approx(squared)
+        assert pool_weight(NoiseEvidence(evident, none), count, preferred) == pytest.approx(min(squared, 1 / 3))
+        assert pool_weight(NoiseEvidence(none, none), count, preferred) == pytest.approx(
+            (squared + min(squared, 1 / 3)) / 2
+        )
+    for behind, least in ((0.0, 0.25), (0.1, 0.304), (0.5, 0.4), (0.9, 0.304), (1.0, 0.25)):  # nats a wrong label
+        models = NoiseEvidence(Gain(-0.2 * behind, 1e-12), none)
+        assert pool_weight(models, 20.0, preferred) == pytest.approx(least if behind else (0.25 + 0.25) / 2)
+        assert pool_weight(models, 20.0, np.arange(100) < 25) == pytest.approx(0.64 if behind else (0.64 + 1 / 3) / 2)
+    labels = np.repeat(np.arange(5), 20)
+    kept, lost = np.full((100, 5), 0.05), np.full((100, 5), 0.2)
+    kept[np.arange(100), labels], lost[20:, :] = 0.8, kept[20:, :]
+    for posterior, stands in ((kept, 0.5), (lost, 0.0)):
+        em = EMFit(posterior, NoiseMatrix(np.arange(5), np.eye(5), np.zeros(5)), 0.0, 20.0, 1.5)
+        for nats, share in ((-1.0, 0.0), (1e-9, 0.0), (0.2 * np.log(4) / 6, 0.5), (1.0, 1.0)):
+            gain = Gain(nats, 1e-12)
+            expected = (nats > 0) * (share + stands * (1 - share))
+            assert pair_weight(NoiseEvidence(none, gain), 0.2, em, labels) == pytest.approx(expected, abs=1e-6)
+
+
+def test_flags_of_combined_are_those_of_largest_expected_f1() -> None:
+    """The rule again, one line a step, from the pool and EM's posterior."""
+    pool, labels = problem("ambiguous")
+    detection = run_detector("combined", Evidence(IDS, labels, K, probabilities=pool))
+    again, _ = log_pool([pool], [1e-4], labels)
+    given = [p[IDS, labels] for p in (again, fit_em(again, labels, 2.0).posterior)]
+    trust = detection.meta["pool_weight"]
+    odds = sum(w * np.log((1 - g) / g) for w, g in zip((trust, 1 - trust), given, strict=True))
+    wrong = np.where(again.argmax(axis=1) != labels, 1 / (1 + np.exp(-odds)), 0.0)
+    cuts = np.unique(wrong[wrong > 0])
+    expected = [2 * wrong[wrong >= cut].sum() / ((wrong >= cut).sum() + wrong.sum()) for cut in cuts]
+    assert np.array_equal(detection.flagged, wrong >= cuts[np.argmax(expected)])
+    assert detection.meta["expected_f1"] == pytest.approx(max(expected))
 
 
 @pytest.mark.parametrize(("noise", "least"), [("symmetric", -0.01), ("pair", 0.03)])
@@ -96,8 +170,12 @@ def test_clean_labels_of_a_good_model_are_left_alone() -> None:
 def test_few_items_and_two_classes_give_a_finite_answer() -> None:
     p = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]])
     for n in (1, 2, 3):
-        found = compare_noise_models(p[:n], np.zeros(n, np.int64), np.arange(n), 1.5)
-        assert 0 <= found.pair_weight <= 0.75
+        labels = np.zeros(n, np.int64)
+        models = compare_noise_models(p[:n], labels, np.arange(n), BETA)
+        assert 0 <= models.over_pool.sureness <= 1
+        detection = run_detector("combined", Evidence(np.arange(n), labels, 2, probabilities=p[:n]))
+        assert 0 <= detection.meta["pair_weight"] <= 1
+        assert 0.25 <= detection.meta["pool_weight"] <= 1
 
 
 def test_pool_of_one_is_temperature_scaling() -> None:

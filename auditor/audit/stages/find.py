@@ -12,6 +12,7 @@ from auditor.audit.findings import make_findings, weak_model_note
 from auditor.audit.manifest import StageResult, done
 from auditor.core.hashing import hash_array
 from auditor.data.base import BadItem
+from auditor.detect.findings import caution
 from auditor.runs import layout
 from auditor.runs.run import Run
 from auditor.runs.tables import write_table
@@ -40,10 +41,9 @@ def find(context: Context, run: Run, bad_items: Sequence[BadItem] = ()) -> Stage
     agreement = float((run.pred_probs.argmax(axis=1) == run.labels).mean())
     counts = {"n_items": len(dataset), "n_audited": len(run.audited)}
     counts |= {"n_flagged": info["n_flagged"], "n_undecodable": len(bad_items)}
-    caution = weak_model_note(run.labels, agreement, info["n_flagged"])
     return StageResult(
         None,
         [done("findings", f"ranked by {info['detector']}, flagged by {info['rule']}")],
-        [caution] if caution else [],
+        [note for note in (caution(rule), weak_model_note(run.labels, agreement, info["n_flagged"])) if note],
         {"model": {"out_of_sample_accuracy": agreement}, "counts": counts},
     )

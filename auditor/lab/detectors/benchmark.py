@@ -140,6 +140,6 @@ def measure_case(case: Case, draws: int) -> tuple[dict[str, Any], dict[str, np.n
             "accuracy against truth": round(float((top == case.truth).mean()), 4),
         },
         "methods": [result.name for result in taking_part],
-        "rows": [figures(result, wrong, ids) for result in results],
+        "rows": [figures(result, wrong, ids, case.judged) for result in results],
     }
-    return document, resampled(taking_part, wrong, ids, draws)
+    return document, resampled(taking_part, wrong, ids, draws, case.judged)

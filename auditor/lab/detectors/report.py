@@ -9,7 +9,7 @@ from auditor.detect.findings import STREAMED_FLAG_RULE
 from auditor.lab.detectors.methods import COMBINED, DEFAULT, KNN, OURS, method_name
 from auditor.lab.experiment.verdicts import page
 
-COLUMNS = ("AP", "AUROC", "P@N", "P@100", "best F1", "F1", "flagged", "precision", "recall", "seconds")
+COLUMNS = ("AP", "AUROC", "P@N", "P@50", "P@100", "best F1", "F1", "flagged", "precision", "recall", "seconds")
 
 
 def report_text(result: Mapping[str, Any]) -> str:
@@ -27,4 +27,6 @@ def report_text(result: Mapping[str, Any]) -> str:
     ]
     ours = {"combined": COMBINED, "default": DEFAULT, "margin": "log_odds_margin", "streamed": STREAMED_FLAG_RULE}
     names = {key: method_name(OURS, what) for key, what in ours.items()}
-    return page("detection", result, sets=sets, columns=COLUMNS, **names)
+    # Reports made before a figure was there do without it.
+    columns = [name for name in COLUMNS if all(name in row for each in sets for row in each["rows"].values())]
+    return page("detection", result, sets=sets, columns=columns, **names)

@@ -98,11 +98,14 @@ class Case:
         True classes, for measuring only.
     facts : dict
         Conditions that belong beside the figures: network, recipe, training seconds, noise.
+    judged : bool array (n,) or None
+        Where people looked; elsewhere `truth` repeats the given label without anybody knowing. None: all is known.
     """
 
     evidence: Evidence
     truth: np.ndarray
     facts: Mapping[str, Any]
+    judged: np.ndarray | None = None
 
     @property
     def wrong(self) -> np.ndarray:
@@ -167,6 +170,7 @@ FAMILIES: Registry[Family] = Registry(
         "digits": "auditor.lab.detectors.trained:DIGITS",
         "cifar10": "auditor.lab.detectors.trained:CIFAR10",
         "cifar10n": "auditor.lab.detectors.trained:HUMAN",
+        "published": "auditor.lab.detectors.published:SETS",
     },
     entry_point_group="auditor.benchmark_sets",
 )

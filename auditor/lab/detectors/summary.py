@@ -92,6 +92,8 @@ def _comparisons(name: str, cells: Sequence[Cell]) -> list[dict[str, Any]]:
         ("AP", MIXED, vote, "vote of neighbours"),
         ("AP", BASE, method_name(PEER, "score self_confidence"), "cleanlab's usual score"),
         ("P@N", MIXED, scores, "cleanlab's best score"),
+        ("P@50", USUAL, method_name(PEER, "score self_confidence"), "cleanlab's order"),
+        ("P@100", USUAL, method_name(PEER, "score self_confidence"), "cleanlab's order"),
         ("F1", USUAL, method_name(PEER, "filter prune_by_noise_rate"), "cleanlab's default"),
         ("F1", USUAL, method_name(PEER, "filter predicted_neq_given"), ""),
         ("F1", USUAL, rules, "cleanlab's best rule"),
@@ -102,6 +104,7 @@ def _comparisons(name: str, cells: Sequence[Cell]) -> list[dict[str, Any]]:
         {"set": name, "figure": figure, "first": first, "second": second, "note": note}
         | _difference(cells, figure, first, second)
         for figure, first, second, note in pairs
+        if all(cell.rows[method][figure] is not None for cell in cells for method in (first, second))
     ]
 
 
