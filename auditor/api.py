@@ -21,7 +21,8 @@ from auditor.core.errors import LabelError, ProbabilityError, UsageError
 from auditor.data.intake import one_column
 from auditor.data.labels import is_missing, listed
 from auditor.detect.base import Evidence
-from auditor.detect.findings import caution, find
+from auditor.detect.findings import find
+from auditor.detect.registry import caution
 from auditor.train.folds import MIN_PER_CLASS, well_shown
 
 __all__ = ["LabelErrorDetector"]

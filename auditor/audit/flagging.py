@@ -16,7 +16,8 @@ from auditor.core.errors import MemoryGuardError, UsageError
 from auditor.core.machine import available_memory
 from auditor.data.intake import open_supplied
 from auditor.detect.base import Evidence
-from auditor.detect.findings import DEFAULT, IN_MEMORY_VALUES, Findings, caution, check_rule, find, streams
+from auditor.detect.findings import DEFAULT, IN_MEMORY_VALUES, Findings, check_rule, find, streams
+from auditor.detect.registry import caution
 from auditor.engine.analysis import Analysis, analyze
 from auditor.engine.executors import Executor
 from auditor.engine.files import open_probabilities

@@ -18,7 +18,7 @@ from auditor.detect.base import Detection, Evidence
 from auditor.detect.dynamics_scores import Aum
 from auditor.detect.em_posterior import EMFit, fit_em
 from auditor.detect.knn import neighbour_posterior
-from auditor.detect.margins import LOG_FLOOR, best_other, given_probability, log_odds_margin, preferred_class
+from auditor.detect.margins import LOG_FLOOR, best_other, given_probability, log_odds, log_odds_margin, preferred_class
 from auditor.detect.noise_models import NoiseEvidence, compare_noise_models, log_pool
 from auditor.detect.thresholds import best_expected_f1
 
@@ -26,18 +26,18 @@ from auditor.detect.thresholds import best_expected_f1
 SHARE_FLOOR = 1e-3
 #: Sharpening for EM's ranking, the exponent that the likelihood chose most often on calibrated pools.
 RANKING_BETA = 1.5
-#: Sharpening for EM's count of wrong labels, the flags and the comparison of noise models, as in `em_posterior`: with
-#: less, EM leaves what the network is unsure of as it is and counts too few.
+#: Sharpening for EM's count of wrong labels, the flags and the comparison of noise models, as in `em_posterior`. With
+#: less, EM leaves what the network is unsure of as it is, and counts too few.
 BETA = 2.0
-#: Share of "which wrong class" that pairs explain, from which on EM alone ranks. Pairs explain .2 to .3 of it under human
-#: noise, where both hypotheses are of use, and .35 and more where labels went wrong by pair.
+#: Share of "which wrong class" that pairs explain, from which on EM alone ranks. Pairs explain up to .3 of it under
+#: human noise, where both hypotheses are of use, and .35 and more where labels went wrong by pair.
 EXPLAINED = 1 / 3
-#: Least weight of the pool in the flags, and what it can gain. Where pairs of classes predict as well as the pool, EM sees
-#: the errors, and where they predict a nat for each wrong label worse, hardly any are there: least. In between EM sees
-#: only a part of them, as in texts and under heavy noise by pair, and counts too few: up to .15 more.
+#: Least weight of the pool in the flags, and what it can gain. Where pairs of classes predict as well as the pool, EM
+#: sees the errors, and where they predict a nat for each wrong label worse, hardly any are there: least. In between EM
+#: sees only a part of them, as in texts and under heavy noise by pair, and counts too few: up to .15 more.
 LEAST_POOL_WEIGHT, HALF_SEEN = 0.25, 0.15
-#: Its largest weight where pairs of classes predict held-out labels better than the pool does. On such sets the F1 of the
-#: flags hardly changes between .2 and .4, and falls from .5 on.
+#: Its largest weight where pairs of classes predict held-out labels better than the pool does. On such sets the F1 of
+#: the flags hardly changes between .2 and .4, and falls from .5 on.
 LARGEST_POOL_WEIGHT = 1 / 3
 #: Share of wrong labels below which "so much for each wrong label" is not formed: a division by next to nothing.
 LEAST_WRONG = 0.002
@@ -52,14 +52,16 @@ class Combined:
     1. **Pool** (`pooled`). Networks are weighted (`convex_weights`). With embeddings, the neighbours' posterior is
        pooled with them (`log_pool`): log-probabilities add up, with exponents fitted to the given labels, so that
        neighbours which tell nothing new get exponent 0. Without embeddings this is temperature scaling.
-    2. **Score.** ``(1 - w) m(pool) + w m(EM posterior)``, log-odds margins with floor 1e-4, EM at beta 1.5. w says how
-       far the given labels speak for noise that depends on the pair of classes: `pair_weight`.
+    2. **Score.** ``(1 - w) ((1 - w) m(pool) + w l(pool)) + w m(EM posterior) / beta``: m the log-odds margin, l the
+       log-odds against the given label, both with floor 1e-4; EM at beta 1.5, which stretched its margins. w says
+       how far the given labels speak for noise that depends on the pair of classes (`pair_weight`): so far it is
+       EM's to say which other class is best, and the pool's that the given one is bad.
     3. **Dynamics.** ``z(score) + r^2 z(-AUM)``, r the correlation of the two (0 where negative). In-sample margins of
        a network that memorised everything are unrelated to what held-out predictions say, and vanish.
 
     **Flags.** Two probabilities that the given label is wrong are averaged in the logit: the pool's, 1 - P(given), and
-    that of EM at beta 2. The pool's counts with `pool_weight`. Among the items where the pool prefers another class, those
-    are flagged whose number makes the expected F1 largest. Wherever the pool prefers another class, the suggestion is
+    that of EM at beta 2. The pool's counts with `pool_weight`. Among the items where the pool prefers another class, as
+    many are flagged as make the expected F1 largest. Wherever the pool prefers another class, the suggestion is
     the best other class of pool and EM together.
 
     Parameters
@@ -80,8 +82,11 @@ class Combined:
 
         ranking = fit_em(pool, labels, RANKING_BETA)
         weight = pair_weight(models, wrong, ranking, labels)
-        score = (1 - weight) * log_odds_margin(pool, labels) + weight * log_odds_margin(ranking.posterior, labels)
+        given = given_probability(pool, labels)
+        by_pool = (1 - weight) * log_odds_margin(pool, labels) + weight * log_odds(1 - given, given)
+        by_pairs = log_odds_margin(ranking.posterior, labels) / RANKING_BETA
         del ranking
+        score = (1 - weight) * by_pool + weight * by_pairs
         parts = ["log_odds_margin", "em_posterior"]
         meta |= {"pair_weight": weight}
         aum = Aum().detect(evidence) if evidence.dynamics is not None else None
@@ -136,10 +141,10 @@ def pair_weight(models: NoiseEvidence, wrong: float, em: EMFit, labels: np.ndarr
     0 where one rate predicts the given labels as well as a matrix: what the matrix holds then is the network's own
     confusions. One half where it predicts better at all, since both hypotheses stand then, and more with how much it
     explains: enough items make any gain significant, but none large. The measure is the share of "which wrong class"
-    that pairs explain: a label that is wrong names one of K - 1 other classes, and knowing which gains at most log(K - 1)
-    nats. From `EXPLAINED` on, EM alone ranks. Where EM takes most labels of a class for wrong, only what is explained
-    counts: either they are wrong, or the network never learned that class, as happens to rare ones, and EM takes its
-    confusions for noise.
+    that pairs explain: a label that is wrong names one of K - 1 other classes, and knowing which gains at most
+    log(K - 1) nats. From `EXPLAINED` on, EM alone ranks. Where EM takes most labels of a class for wrong, only what is
+    explained counts: either they are wrong, or the network never learned that class, as happens to rare ones, and EM
+    takes its confusions for noise.
 
     Parameters
     ----------
@@ -165,8 +170,8 @@ def pool_weight(models: NoiseEvidence, count: float, preferred: np.ndarray) -> f
     rho, EM's count of errors as a share of the pool's disagreements with labels, says how good the pool is: a network
     that knows its data disagrees with wrong labels, a weak one with right ones too. The weight is rho squared, but not
     below `LEAST_POOL_WEIGHT` plus as much of `HALF_SEEN` as the comparison of the two says; and at most
-    `LARGEST_POOL_WEIGHT` where pairs of classes predict held-out labels better than the pool does: noise is then what EM
-    assumes, and the pool counts too many.
+    `LARGEST_POOL_WEIGHT` where pairs of classes predict held-out labels better than the pool does: noise is then what
+    EM assumes, and the pool counts too many.
 
     Parameters
     ----------

@@ -103,10 +103,9 @@ def fit_noise(prior: np.ndarray, labels: np.ndarray) -> tuple[NoiseMatrix, np.nd
     return NoiseMatrix(classes, seen, 1.0 / totals), posterior
 
 
-def likelihood_fit(p: np.ndarray, labels: np.ndarray, least: float = BETAS[0]) -> EMFit:
-    """The fit whose sharpening exponent, of `BETAS` from `least` on, has the largest likelihood; the smallest among
-    equals."""
-    fits = (fit_em(p, labels, beta) for beta in BETAS if beta >= least)
+def likelihood_fit(p: np.ndarray, labels: np.ndarray) -> EMFit:
+    """The fit whose sharpening exponent, of `BETAS`, has the largest likelihood; the smallest among equals."""
+    fits = (fit_em(p, labels, beta) for beta in BETAS)
     return max(fits, key=lambda fitted: fitted.log_likelihood)
 
 

@@ -104,11 +104,6 @@ def check_rule(rule: str) -> None:
         raise UnknownNameError("rule", rule, (DEFAULT, *RULES, *DETECTORS))
 
 
-def caution(rule: str) -> str | None:
-    """What whoever asks for this rule by name should know first, or None."""
-    return getattr(DETECTORS.load(rule), "caution", None) if rule in DETECTORS else None
-
-
 def streams(rule: str, n_items: int, n_classes: int) -> bool:
     """Whether `find` reads the probabilities in pieces and looks at nothing else."""
     return rule in RULES or (rule == DEFAULT and max(n_items, n_classes) * n_classes > IN_MEMORY_VALUES)

@@ -20,8 +20,8 @@ class LongList:
     Flags as many of the first items as make the expected F1 largest if 1 - P(given label) is the probability that the
     label is wrong, also where the pool prefers the given label. A model that learns its annotators' habits, as models
     of texts do, agrees with wrong labels and doubts them only a little: `combined` then finds a quarter of the errors.
-    **On labels that are mostly right the list is far too long**, and nothing in the probabilities tells which case it is.
-    From 200 verdicts on, they choose the cut, as in `verdict`.
+    **On labels that are mostly right the list is far too long**, and nothing in the probabilities tells which case it
+    is. From 200 verdicts on, they choose the cut, as in `verdict`.
 
     Parameters
     ----------
@@ -43,13 +43,12 @@ class LongList:
         wrong = np.clip(1.0 - given_probability(pool, labels), EDGE, 1 - EDGE)
         score = np.log(wrong) - np.log1p(-wrong)
         cut = cut_by_verdicts(score, evidence)
-        if cut is not None and cut.flagged is not None:
-            flagged = cut.flagged
-            meta |= {"flag_rule": "expected F1 from verdicts", "expected_f1": cut.expected_f1}
+        if cut is not None:
+            flagged, expected = cut
         else:
             ranked = np.sort(wrong)[::-1]
             count, expected = best_expected_f1(ranked)
             flagged = wrong >= ranked[count - 1]
-            meta |= {"flag_rule": "expected F1 from the pool", "expected_f1": expected}
+        meta |= {"flag_rule": f"expected F1 from {'verdicts' if cut else 'the pool'}", "expected_f1": expected}
         suggested = np.where(flagged, best_other(pool, labels)[0], preferred_class(pool, labels)[0])
         return Detection(score, flagged, suggested, meta)

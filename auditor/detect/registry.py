@@ -48,6 +48,11 @@ INPUTS = {
 }
 
 
+def caution(rule: str) -> str | None:
+    """What whoever asks for a detector by name should know first, or None; None for rules of other kinds, too."""
+    return getattr(DETECTORS.load(rule), "caution", None) if rule in DETECTORS else None
+
+
 def run_detector(name: str, evidence: Evidence, **options: Any) -> Detection | NotApplicable:
     """Run one detector.
 

@@ -115,13 +115,13 @@ def threshold_from_verdicts(score: np.ndarray, ids: np.ndarray, verdicts: Verdic
     return VerdictCut(flagged, probability, expected, True, platt, "")
 
 
-def cut_by_verdicts(score: np.ndarray, evidence: Evidence) -> VerdictCut | None:
-    """The cut of a detector's `score` that the evidence's verdicts choose; None with fewer than `ENOUGH_TO_CUT`, or where
-    they choose none."""
+def cut_by_verdicts(score: np.ndarray, evidence: Evidence) -> tuple[np.ndarray, float] | None:
+    """Flags of a detector's `score`, cut as the evidence's verdicts choose, and their expected F1; None with fewer
+    verdicts than `ENOUGH_TO_CUT`, or where they choose no cut."""
     if evidence.verdicts is None or len(evidence.verdicts) < ENOUGH_TO_CUT:
         return None
     cut = threshold_from_verdicts(score, evidence.ids, evidence.verdicts)
-    return None if cut.flagged is None else cut
+    return None if cut.flagged is None else (cut.flagged, cut.expected_f1)
 
 
 def best_expected_f1(ranked: np.ndarray) -> tuple[int, float]:

@@ -87,8 +87,8 @@ class Verdict:
         flagged, suggested = base.flagged, base.suggested
         cut = cut_by_verdicts(margin, evidence)
         if cut is not None:
-            flagged = cut.flagged
-            meta |= {"flag_rule": "expected F1 from verdicts", "expected_f1": cut.expected_f1}
+            flagged, expected = cut
+            meta |= {"flag_rule": "expected F1 from verdicts", "expected_f1": expected}
             other = best_other(evidence.mean_probabilities, evidence.labels)[0]
             agrees = suggested != evidence.labels
             suggested = np.where(flagged, np.where(agrees, suggested, other), evidence.labels)

@@ -11,8 +11,8 @@ import pytest
 from auditor.api import LabelErrorDetector
 from auditor.audit.flagging import flag_inputs, inputs_from_files
 from auditor.detect.base import Detection, Evidence, Verdicts
-from auditor.detect.findings import caution, find
-from auditor.detect.registry import DETECTORS, run_detector
+from auditor.detect.findings import find
+from auditor.detect.registry import DETECTORS, caution, run_detector
 from auditor.detect.thresholds import best_expected_f1, threshold_from_verdicts
 from auditor.lab.detectors.metrics import flag_counts
 

@@ -12,7 +12,7 @@ from auditor.audit.findings import make_findings, weak_model_note
 from auditor.audit.manifest import StageResult, done
 from auditor.core.hashing import hash_array
 from auditor.data.base import BadItem
-from auditor.detect.findings import caution
+from auditor.detect.registry import caution
 from auditor.runs import layout
 from auditor.runs.run import Run
 from auditor.runs.tables import write_table

@@ -44,9 +44,8 @@ class PublishedSet:
     def limits(self) -> str:
         """See `BenchmarkSet.limits`."""
         return (
-            "P@50 and P@100 count judged items only. The other figures take an item that nobody judged for right, "
-            "which is too low a figure for every method. The model whose probabilities these are chose what was judged, "
-            "by cleanlab's rules."
+            "P@50 and P@100 count judged items only; the other figures take an item that nobody judged for right. What "
+            "was judged was chosen with these probabilities by cleanlab's rules, which favours its order."
         )
 
     @property

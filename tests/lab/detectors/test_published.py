@@ -84,7 +84,7 @@ def outside(items: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize("change", [twice, other_label, outside])
 def test_verdicts_of_other_data_are_refused(change: Any, context: BenchmarkContext, stored: Path) -> None:
     write_published(stored, change)
-    with pytest.raises((DataError, LabelError), match="judge|verdict|id"):
+    with pytest.raises((DataError, LabelError), match=r"judge|verdict|id"):
         case_of(context)
 
 
