@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from auditor.api import LabelErrorDetector
+from auditor.audit.find_errors import find_errors
 from auditor.audit.flagging import flag_inputs, inputs_from_files
 from auditor.detect.base import Detection, Evidence, Verdicts
 from auditor.detect.findings import find
@@ -66,7 +68,7 @@ def test_verdicts_choose_the_cut_from_200_on(count: int, cuts: bool) -> None:
     assert np.array_equal(judged.flagged, chosen)
 
 
-def test_whoever_asks_is_told_what_it_is_for() -> None:
+def test_whoever_asks_is_told_what_it_is_for(tmp_path: Path) -> None:
     evidence, _ = habits()
     assert [name for name in DETECTORS.names() if caution(name)] == ["long_list"]
     assert caution("default") is None
@@ -76,6 +78,18 @@ def test_whoever_asks_is_told_what_it_is_for() -> None:
     flagging = flag_inputs(inputs, detector="long_list", note=said.append)
     assert caution("long_list") in said
     assert np.array_equal(flagging.flagged, find(evidence, "long_list").flagged_in_order)
+    p, labels = evidence.mean_probabilities, evidence.labels
+    for rule, told in (("long_list", True), ("default", False)):
+        run = find_errors(
+            pred_probs=p,
+            labels=labels,
+            rule=rule,
+            embeddings="none",
+            quality=False,
+            out=tmp_path / rule,
+            progress=False,
+        )
+        assert (caution("long_list") in run.manifest["notes"]) is told
     x = np.concatenate([evidence.mean_probabilities, evidence.labels[:, None]], axis=1)[:300]
     with pytest.warns(UserWarning, match="long_list is for"):
         LabelErrorDetector(method="long_list").fit(x, evidence.labels[:300])
