@@ -21,7 +21,6 @@ from auditor.stats.intervals import Interval
 from auditor.stats.totals import (
     LEAST_FOR_A_NUMBER,
     Total,
-    allow_for_overlooked,
     correct_for_reviewer,
     estimate_total,
     number_words,
@@ -177,19 +176,7 @@ def frame_total(state: ReviewState, wrong: np.ndarray, seed: int = 0, domain: np
         return Total(Interval(0.0, 0.0, 0.0, 0.95), "all reviewed", 0, 0)
     inside = None if domain is None else domain[state.frame]
     score = state.score[state.frame]
-    total = estimate_total(score, state.sample, wrong[state.draws], _rng(seed), domain=inside)
-    return _with_blind_spot(state, total, wrong, state.in_frame if domain is None else domain & state.in_frame)
-
-
-def _with_blind_spot(state: ReviewState, total: Total, wrong: np.ndarray, domain: np.ndarray) -> Total:
-    """See `stats.totals.allow_for_overlooked`; the model trusts the items with a margin of at most 0."""
-    trusted = domain & (state.margin <= 0)
-    drawn = state.draws[trusted[state.draws]]
-    if not trusted.any() or wrong[drawn].any():
-        return total
-    draws = len(uniform_part(state, trusted).draws)
-    right = len(np.unique(state.draws[domain[state.draws] & ~wrong[state.draws]]))
-    return allow_for_overlooked(total, int(trusted.sum()), draws, float(domain.sum() - right))
+    return estimate_total(score, state.sample, wrong[state.draws], _rng(seed), domain=inside)
 
 
 def with_known(state: ReviewState, total: Total, wrong: np.ndarray, domain: np.ndarray) -> Total:

@@ -11,7 +11,6 @@ from scipy.stats import norm
 
 from auditor.stats.precision import reviews_for_first_cut
 from auditor.stats.sampling import UNIFORM_SHARE, audit_probabilities
-from auditor.stats.totals import MULTIPLE
 
 #: Least share of errors a model is believed to leave among items it is sure of, as in `audit_probabilities`.
 _LEAST_DOUBT = 0.02
@@ -80,15 +79,15 @@ def expect(
     s = expit(margin)
     variance = np.maximum(s * (1 - s), _LEAST_DOUBT**2)
     share = float(s.mean())
-    n = len(margin)
+    n, quantile = len(margin), float(norm.isf(0.025))
     candidates = margin > 0
     rate = float(p[candidates].min(initial=np.inf)) * int(candidates.sum()) if candidates.any() else 0.0
     needed = None if target_precision is None else reviews_for_first_cut(1 - target_precision, 1 - confidence)
     return Expected(
         budget,
         float(-np.expm1(budget * np.log1p(-np.minimum(p, 1 - 1e-12))).sum()),
-        MULTIPLE * math.sqrt(float((variance / p).sum()) / budget),
-        float(norm.isf(0.025)) * n * math.sqrt(share * (1 - share) / budget),
+        quantile * math.sqrt(float((variance / p).sum()) / budget),
+        quantile * n * math.sqrt(share * (1 - share) / budget),
         budget * rate,
         needed,
         None if needed is None or rate == 0 else math.ceil(needed / rate),

@@ -246,7 +246,7 @@ def test_five_verdicts_only(case: Case, opened: Opened) -> None:
     e = strict.total.estimate
     assert e.low <= case.wrong.sum() <= e.high
     assert e.high - e.low > 0.3 * len(state)  # five verdicts say next to nothing, and so does the interval
-    assert "exact bound" in " ".join(strict.total.notes)
+    assert "few surprises" in " ".join(strict.total.notes)
     # No single number is quoted, and nothing is foretold from five verdicts.
     assert f"between {e.low:,.0f} and {e.high:,.0f} of" in "\n".join(estimate_lines(estimate(state)))
     assert review_status(state).next_expected is None
@@ -273,7 +273,7 @@ def test_a_reviewer_who_always_says_given(case: Case, opened: Opened) -> None:
     e = strict.total.estimate
     assert (e.low, e.value) == (0, 0)
     assert 0 < e.high < 0.1 * len(state)  # nothing found is not nothing there
-    assert "exact bound" in " ".join(strict.total.notes)
+    assert "few surprises" in " ".join(strict.total.notes)
     assert "not corrected for reviewer error" in "\n".join(estimate_lines(estimate(state)))
     listed = flag_at_precision(state, 0.9, 0.95)
     assert len(listed.positions) == 0
