@@ -32,13 +32,13 @@ from auditor.estimation.estimate import LEAST_DRAWS, LEAST_ERRORS
 from auditor.stats import totals
 from auditor.stats.sampling import AuditSample, audit_probabilities, draw_audit
 
-SIZES = (500, 3_000, 10_000, 50_000)
-SHARES = (0.002, 0.01, 0.05, 0.12, 0.4)
+SIZES = (3_000, 500, 50_000)
+SHARES = (0.12, 0.4, 0.05, 0.01, 0.002)
 DRAWS = (100, 200, 500, 1_000)
 #: Draws of the cells that count one class only; the tool gives those from 30 draws and five errors on.
-CLASS_DRAWS, CLASS_SIZE = (500, 1_000), 10_000
+CLASS_DRAWS, CLASS_SIZE = (500, 1_000), 3_000
 #: Groups of neighbouring scores over which a calibration is summed: exact below as many items.
-GROUPS = 2_000
+GROUPS = 1_000
 #: Replays of every cell that are checked against the library.
 CHECKED = 5
 #: Effective draws of surprises from which a cell is to be within .94 and .965; with fewer, the limits jump.
@@ -89,12 +89,13 @@ def _platt(score, wrong, weight):
             h11 += v
         determinant = h00 * h11 - h01 * h01
         s0, s1 = (h11 * g0 - h01 * g1) / determinant, (h00 * g1 - h01 * g0) / determinant
-        size = 1.0
-        while _loss(score, wrong, w, slope - size * s0, intercept - size * s1) > current and size > 1e-8:
+        size, previous = 1.0, current
+        current = _loss(score, wrong, w, slope - s0, intercept - s1)
+        while current > previous and size > 1e-8:
             size /= 2
+            current = _loss(score, wrong, w, slope - size * s0, intercept - size * s1)
         slope -= size * s0
         intercept -= size * s1
-        previous, current = current, _loss(score, wrong, w, slope, intercept)
         if previous - current <= 1e-10 * (1.0 + abs(current)):
             break
     return slope, intercept
@@ -305,10 +306,10 @@ def _key(name: str, strength: str, n: int, share: float, draws: int, given: int 
 
 def grid(names: list[str], replays: int, done: dict[str, Row], save: Any) -> None:
     """Fill `done`."""
-    for name, strength, n, share in itertools.product(names, (WEAK, STRONG), SIZES, SHARES):
+    for n, share, name, strength in itertools.product(SIZES, SHARES, names, (WEAK, STRONG)):
         wanted: list[tuple[int, int | None]] = [(draws, None) for draws in DRAWS]
         if n == CLASS_SIZE and share >= 0.05:
-            wanted += [(draws, 0) for draws in CLASS_DRAWS] + [(draws, 1) for draws in CLASS_DRAWS]
+            wanted += [(draws, 0) for draws in CLASS_DRAWS]
         missing = [w for w in wanted if _key(name, strength, n, share, *w) not in done]
         if not missing:
             continue

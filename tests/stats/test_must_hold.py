@@ -1,4 +1,4 @@
-"""The simulations of benchmarks/statistics_coverage.py at 1,000 replays, as tests: slow, on request."""
+"""The simulations of benchmarks/statistics_coverage.py and interval_coverage.py as tests: slow, on request."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 CASES = ("aggre, resnet18", "aggre, swin", "synthetic, class-conditional")
 
 
-@pytest.fixture(scope="module")
-def coverage() -> ModuleType:
-    """The benchmark, which is a script beside its helpers."""
+def benchmark(name: str) -> ModuleType:
+    """A script beside its helpers."""
     sys.path.insert(0, str(BENCHMARKS))
     try:
-        return importlib.import_module("statistics_coverage")
+        return importlib.import_module(name)
     finally:
         sys.path.remove(str(BENCHMARKS))
+
+
+@pytest.fixture(scope="module")
+def coverage() -> ModuleType:
+    return benchmark("statistics_coverage")
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +52,28 @@ def test_totals_cover(coverage: ModuleType, cases: dict[str, object], name: str)
         assert abs(row["bias"]) < 0.02, row
     if "swin" in name:
         assert rows[1]["width_ratio"] >= 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draws", [200, 500, 1000])
+@pytest.mark.parametrize(
+    ("name", "share", "strength"),
+    [
+        ("memorised", 0.12, "weak"),
+        ("blind", 0.05, "strong"),
+        ("aggre", 0.4, "strong"),
+        ("annotators", 0.05, "weak"),
+        ("texts", 0.12, "weak"),
+        ("digits", 0.4, "strong"),
+    ],
+)
+def test_totals_cover_on_the_grid(name: str, share: float, strength: str, draws: int, data_dir: Path) -> None:
+    """Cells of the grid; `cell` compares replays with the library itself."""
+    grid = benchmark("interval_coverage")
+    row = grid.cell(grid.population(name, 3000, share, strength), draws, 1500, seed=draws)
+    # 94 %, and two Monte-Carlo errors.
+    assert row["coverage"] >= 0.94 - 0.011, row
+    assert row["coverage"] <= 0.965 + 0.011 or row["effective_draws"] < grid.ENOUGH, row
 
 
 @pytest.mark.slow
