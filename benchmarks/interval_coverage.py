@@ -48,7 +48,8 @@ Row = dict[str, Any]
 # What the compiled replay says of one review, in this order.
 (EXPECTED, UP, UP2, UP3, DOWN, DOWN2, DOWN3, UNSEEN_UP2, UNSEEN_UP3, UNSEEN_DOWN2, UNSEEN_DOWN3) = range(11)
 (HITS, RIGHT, WRONG_ITEMS, RIGHT_ITEMS, TRUSTED_WRONG, TRUSTED_UNIFORM, VARIANCE, KURTOSIS) = range(11, 19)
-N_FIELDS = 19
+(LIKELY_UP2, LIKELY_UP3, LIKELY_DOWN2, LIKELY_DOWN3) = range(19, 23)
+N_FIELDS = 23
 
 
 @numba.njit(cache=True)
@@ -144,6 +145,10 @@ def _replay(at, half, coins, score, wrong, weight, inside, trusted, group_score,
                 seen[i] = r + 1
                 o[WRONG_ITEMS if wrong[i] else RIGHT_ITEMS] += 1
             up, down = weight[i] * (1 - f[j]), weight[i] * f[j]
+            o[LIKELY_UP2] += f[j] * up * up
+            o[LIKELY_UP3] += f[j] * up**3
+            o[LIKELY_DOWN2] += (1 - f[j]) * down * down
+            o[LIKELY_DOWN3] += (1 - f[j]) * down**3
             if wrong[i]:
                 z[j] += up
                 o[HITS] += 1
@@ -183,8 +188,9 @@ def _replay(at, half, coins, score, wrong, weight, inside, trusted, group_score,
     return out
 
 
-def _distances(second: np.ndarray, third: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`auditor.stats.totals.surprise_distances` of many reviews."""
+def _distances(drawn: np.ndarray, likely: np.ndarray, unseen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`auditor.stats.totals.surprise_distances` of many reviews, from squares and cubes, each (replays, 2)."""
+    second, third = (np.where(likely[:, :1] > drawn[:, :1], likely, drawn) + unseen).T
     none = third <= 0
     weight = np.where(none, 1.0, third) / np.where(none, 1.0, second)
     count = np.where(none, 1.0, second) / weight**2
@@ -194,9 +200,8 @@ def _distances(second: np.ndarray, third: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def limits(o: np.ndarray, n: int, draws: int, frame: int) -> tuple[np.ndarray, np.ndarray]:
     """Those of `auditor.stats.totals.estimate_total`, of many reviews."""
-    unseen = totals._UNSEEN
-    up = _distances(o[:, UP2] + unseen * o[:, UNSEEN_UP2], o[:, UP3] + unseen * o[:, UNSEEN_UP3])
-    down = _distances(o[:, DOWN2] + unseen * o[:, UNSEEN_DOWN2], o[:, DOWN3] + unseen * o[:, UNSEEN_DOWN3])
+    up = _distances(o[:, [UP2, UP3]], o[:, [LIKELY_UP2, LIKELY_UP3]], o[:, [UNSEEN_UP2, UNSEEN_UP3]])
+    down = _distances(o[:, [DOWN2, DOWN3]], o[:, [LIKELY_DOWN2, LIKELY_DOWN3]], o[:, [UNSEEN_DOWN2, UNSEEN_DOWN3]])
     value = o[:, EXPECTED] + o[:, UP] - o[:, DOWN]
     low, high = value - np.hypot(up[0], down[1]), value + np.hypot(up[1], down[0])
     least, most = o[:, WRONG_ITEMS], frame - o[:, RIGHT_ITEMS]

@@ -166,8 +166,14 @@ def digits(n: int, share: float, strong: bool, rng: np.random.Generator) -> Popu
     return _resampled(_digits(share, strong), n, share, rng)
 
 
-DEVELOPMENT: dict[str, Maker] = {"symmetric": symmetric, "memorised": memorised, "blind": blind, "aggre": aggre}
-HELD_OUT: dict[str, Maker] = {"annotators": annotators, "random1": random1, "texts": texts, "digits": digits}
+DEVELOPMENT: dict[str, Maker] = {
+    "symmetric": symmetric,
+    "memorised": memorised,
+    "blind": blind,
+    "aggre": aggre,
+    "texts": texts,
+}
+HELD_OUT: dict[str, Maker] = {"annotators": annotators, "random1": random1, "digits": digits}
 
 
 def population(name: str, n: int, share: float, strength: str) -> Population:

@@ -29,10 +29,6 @@ _TAIL = 0.025
 #: Every draw could have been a surprise with at least this chance over the number of draws, whatever the calibration
 #: says. Between 0.003 and 0.1 the coverage hardly changes; at 0 it fell to 90 % where the model is too sure of itself.
 _UNFORESEEN = 0.01
-#: Surprises of a kind that may be there though they were not drawn. With the half of Jeffreys' limits they make the two
-#: that Agresti and Coull add. Chosen from 1, 1.5 and 2 on the populations `DEVELOPMENT` of
-#: `benchmarks/interval_populations.py`.
-_UNSEEN = 1.5
 #: With fewer effective draws of surprises than this the limits cover more than they say.
 FEW = 5
 
@@ -148,26 +144,26 @@ def estimate_total(
         f[here], expected[here] = predicted[at[here]], (predicted * inside).mean()
         sureness = np.maximum(sureness, [1 - predicted[inside].min(initial=1), predicted[inside].max(initial=0)])
     counted = inside[at]
-    hits, others = wrong & counted, ~wrong & counted
-    # The jump of each draw if its label is wrong, and if it is right.
-    upward, downward = sample.weights * (1 - f), sample.weights * f
+    hits, others = wrong[counted], ~wrong[counted]
+    # The jump of each draw if its label is wrong, and if it is right; what the calibration gives for either.
+    upward, downward = (sample.weights * (1 - f))[counted], (sample.weights * f)[counted]
     most = sample.max_weight * sureness
-    above = surprise_distances(upward[hits], upward[others], f[others] + _UNFORESEEN / draws, most[0])
-    below = surprise_distances(downward[others], downward[hits], 1 - f[hits] + _UNFORESEEN / draws, most[1])
+    above = surprise_distances(upward, hits, f[counted], _UNFORESEEN / draws, most[0])
+    below = surprise_distances(downward, others, 1 - f[counted], _UNFORESEEN / draws, most[1])
     scale = n / draws
     value = scale * (expected.sum() + upward[hits].sum() - downward[others].sum())
     low = value - scale * math.hypot(above.low, below.high)
     high = value + scale * math.hypot(above.high, below.low)
     squares, cubes = above.squares + below.squares, above.cubes + below.cubes
     few = squares**3 < FEW * cubes**2
-    return _possible(Interval(float(value), low, high, 1 - 2 * _TAIL), sample, hits, inside, few)
+    return _possible(Interval(float(value), low, high, 1 - 2 * _TAIL), sample, wrong & counted, inside, few)
 
 
 @dataclass(frozen=True)
 class SurpriseDistances:
     """How far the expected sum of rare jumps may lie below and above the sum that was drawn.
 
-    `squares` and `cubes` are the sums over the jumps, those that were not drawn included.
+    `squares` and `cubes` are the sums over the jumps that it rests on, those that were not drawn included.
     """
 
     low: float
@@ -177,26 +173,30 @@ class SurpriseDistances:
 
 
 def surprise_distances(
-    jumps: np.ndarray, unseen: np.ndarray, chance: np.ndarray, most: float, tail: float = _TAIL
+    jumps: np.ndarray, drawn: np.ndarray, chance: np.ndarray, unforeseen: float, most: float, tail: float = _TAIL
 ) -> SurpriseDistances:
     """Limits of the expected value of a sum of rare events of different weights (a compound Poisson sum).
 
     The sum tells as much as ``k = m2^3 / m3^2`` events of the one weight ``m3 / m2``, m2 and m3 the sums of the squares
     and cubes of the jumps: so variance and skewness agree. The k events get Jeffreys' limits of a Poisson mean, the
-    quantiles of a gamma distribution of shape ``k + 1/2``. The sums hold 1.5 events more than were drawn, since what
-    was not drawn may be there: with the mean square and cube of the jumps that the other draws could have made, by
-    their chance of having made them. With nothing drawn and equal weights the upper limit is 4.1 weights (exact: 3.7).
+    quantiles of a gamma distribution of shape ``k + 1/2``. m2 and m3 are those of the jumps drawn, or those expected of
+    all draws where that m2 is larger, since few large jumps say little of how many there are. They hold one
+    event more, which is there though it was not drawn: with the mean square and cube of the jumps that the other draws
+    could have made, by their chance of having made them. With nothing drawn or expected and equal weights the upper
+    limit is 3.67 weights; Clopper and Pearson's is 3.69.
 
     Parameters
     ----------
-    jumps : float64 array (k,)
-        Of the draws that were a surprise; above 0.
-    unseen : float64 array (m,)
-        What the other draws would have added.
-    chance : float64 array (m,)
-        On any scale.
+    jumps : float64 array (B,)
+        What each draw adds if it is a surprise.
+    drawn : bool array (B,)
+        Whether it was one.
+    chance : float64 array (B,)
+        Of being one, as was expected without this draw.
+    unforeseen : float
+        Chance that is left where none was expected.
     most : float
-        The largest jump any draw could have made; stands for `unseen` where that is empty.
+        The largest jump any draw could have made; taken for the jump not drawn where all draws were surprises.
     tail : float
         Nominal share of misses on either side.
 
@@ -205,13 +205,16 @@ def surprise_distances(
     Dobson, Kuulasmaa, Eberle and Scherer 1991 for limits of weighted Poisson sums from those of one count; Fay and
     Feuer 1997 for the event added to them; Brown, Cai and DasGupta 2003 for Jeffreys' limits.
     """
-    if len(unseen):
-        share = chance / chance.sum()
-        square, cube = float(share @ unseen**2), float(share @ unseen**3)
+    powers = np.stack([jumps**2, jumps**3])
+    moments, expected = powers[:, drawn].sum(axis=1), powers @ chance
+    if expected[0] > moments[0]:
+        moments = expected
+    left = ~drawn
+    if left.any():
+        moments = moments + np.average(powers[:, left], axis=1, weights=chance[left] + unforeseen)
     else:
-        square, cube = most**2, most**3
-    squares = _UNSEEN * square + float((jumps**2).sum())
-    cubes = _UNSEEN * cube + float((jumps**3).sum())
+        moments = moments + np.array([most**2, most**3])
+    squares, cubes = map(float, moments)
     # The jumps of a calibration that is sure and right are nothing, and so is what they leave open.
     if cubes <= 0:
         return SurpriseDistances(0.0, 0.0, 0.0, 0.0)

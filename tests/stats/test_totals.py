@@ -207,39 +207,43 @@ def test_probabilities_sum_to_one_and_weights_are_capped() -> None:
     assert counts[doubtful].sum() == pytest.approx(5000 * probabilities[doubtful].sum(), rel=0.1)
 
 
-NOTHING = np.empty(0)
-
-
 @pytest.mark.parametrize("drawn", [0, 1, 7, 400])
 @pytest.mark.parametrize("weight", [0.2, 1.0, 3.3])
-def test_equal_jumps_have_the_limits_of_a_poisson_count(drawn: int, weight: float) -> None:
-    """Jeffreys' limits of the count of what was drawn and of the 1.5 events that were not, times the one weight."""
-    count = drawn + 1.5
+@pytest.mark.parametrize("expected", [0.0, 20.0])
+def test_equal_jumps_have_the_limits_of_a_poisson_count(drawn: int, weight: float, expected: float) -> None:
+    """Jeffreys' limits of what was drawn or expected and of the one event that was not drawn, times the weight."""
+    count = max(drawn, expected) + 1
     low, high = gamma(count + 0.5).ppf([0.025, 0.975])
-    jumps, unseen = np.full(drawn, weight), np.full(60, weight)
-    for others, chance in ((unseen, np.linspace(0.1, 1, 60)), (NOTHING, NOTHING)):
-        d = surprise_distances(jumps, others, chance, most=weight)
-        assert (d.squares, d.cubes) == pytest.approx((count * weight**2, count * weight**3))
-        assert (d.low, d.high) == pytest.approx((weight * (count - low), weight * (high - count)))
+    surprises = np.arange(500) < drawn
+    d = surprise_distances(np.full(500, weight), surprises, np.full(500, expected / 500), 1e-5, most=9.9)
+    assert (d.squares, d.cubes) == pytest.approx((count * weight**2, count * weight**3))
+    assert (d.low, d.high) == pytest.approx((weight * (count - low), weight * (high - count)))
+
+
+def test_the_largest_jump_stands_for_what_was_not_drawn_where_all_draws_were_surprises() -> None:
+    for drawn in (0, 2, 9):
+        d = surprise_distances(np.full(drawn, 2.0), np.ones(drawn, bool), np.zeros(drawn), 1e-5, most=3.0)
+        assert (d.squares, d.cubes) == (4 * drawn + 9, 8 * drawn + 27)
 
 
 def test_unequal_jumps_count_for_less_and_lean_upwards() -> None:
     rng = np.random.default_rng(0)
-    for jumps in (rng.uniform(0, 3, 40), rng.exponential(1, 40), np.r_[np.full(37, 0.1), np.full(3, 3.3)]):
-        unseen, chance = rng.uniform(0, 3, 100), rng.random(100)
-        d = surprise_distances(jumps, unseen, chance, most=3.3)
-        assert d.squares**3 / d.cubes**2 < len(jumps) + 1.5
+    for jumps in (rng.uniform(0, 3, 140), rng.exponential(1, 140), np.r_[np.full(37, 0.1), np.full(103, 3.3)]):
+        drawn, chance = np.arange(140) < 40, 0.2 * rng.random(140)
+        d = surprise_distances(jumps, drawn, chance, 1e-4, most=3.3)
+        assert d.squares**3 / d.cubes**2 < 41
         assert d.low < d.high
-        scaled = surprise_distances(2 * jumps, 2 * unseen, 5 * chance, most=6.6)
+        scaled = surprise_distances(2 * jumps, drawn, chance, 1e-4, most=6.6)
         assert (scaled.low, scaled.high) == pytest.approx((2 * d.low, 2 * d.high))
 
 
 def test_many_jumps_have_normal_limits_and_none_that_can_matter_have_none() -> None:
     jumps = np.random.default_rng(0).uniform(0, 3, 1_000_000)
-    d = surprise_distances(jumps, np.ones(10), np.ones(10), most=3.0)
+    every = np.ones(len(jumps), bool)
+    d = surprise_distances(jumps, every, np.zeros(len(jumps)), 1e-4, most=3.0)
     normal = 1.96 * np.sqrt((jumps**2).sum())
     assert (d.low, d.high) == pytest.approx((normal, normal), rel=0.01)
-    nothing = surprise_distances(NOTHING, np.zeros(5), np.ones(5), most=0.0)
+    nothing = surprise_distances(np.zeros(5), np.zeros(5, bool), np.ones(5), 1e-4, most=0.0)
     assert (nothing.low, nothing.high) == (0, 0)
 
 
@@ -248,7 +252,7 @@ def limits_by_hand(
 ) -> tuple[float, float, float]:
     """Value and limits, draw by draw, with scikit-learn's logistic regression."""
     n, draws = sample.n_items, len(sample)
-    up, down = {False: [], True: []}, {False: [], True: []}  # jumps by outcome, each with its chance
+    up, down = [], []  # of each draw: jump, whether it was a surprise, chance of one
     value = 0.0
     for side in (0, 1):
         there = half != side
@@ -260,15 +264,15 @@ def limits_by_hand(
             value += f[inside].sum() / draws
             if inside[i]:
                 value += w * (float(wrong[j]) - f[i]) * n / draws
-                up[bool(wrong[j])].append((w * (1 - f[i]), f[i] + 0.01 / draws))
-                down[not wrong[j]].append((w * f[i], 1 - f[i] + 0.01 / draws))
+                up.append((w * (1 - f[i]), bool(wrong[j]), f[i]))
+                down.append((w * f[i], not wrong[j], 1 - f[i]))
 
-    def distances(jumps: dict[bool, list[tuple[float, float]]]) -> tuple[float, float]:
-        total = sum(chance for _, chance in jumps[False])
-        second, third = (
-            sum(x**power for x, _ in jumps[True]) + 1.5 * sum(c * x**power for x, c in jumps[False]) / total
-            for power in (2, 3)
-        )
+    def distances(jumps: list[tuple[float, bool, float]]) -> tuple[float, float]:
+        seen, foreseen = ([sum(x**k * (c if by else s) for x, s, c in jumps) for k in (2, 3)] for by in (False, True))
+        second, third = foreseen if foreseen[0] > seen[0] else seen
+        left = [(x, c + 0.01 / draws) for x, s, c in jumps if not s]
+        second += sum(c * x**2 for x, c in left) / sum(c for _, c in left)
+        third += sum(c * x**3 for x, c in left) / sum(c for _, c in left)
         count = second**3 / third**2
         low, high = gamma(count + 0.5).ppf([0.025, 0.975])
         return third / second * (count - low), third / second * (high - count)
