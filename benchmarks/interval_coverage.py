@@ -211,8 +211,8 @@ def limits(o: np.ndarray, n: int, draws: int, frame: int) -> tuple[np.ndarray, n
 def earlier_limits(
     o: np.ndarray, n: int, draws: int, frame: int, max_weight: float, trusted: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of versions up to 0.9: normal, Student's below 200 draws, exact with fewer than five finds of a kind, and an
-    allowance where none of the drawn items that the model trusts was wrong."""
+    """Those before: normal, Student's below 200 draws, exact with fewer than five finds of a kind, and an allowance
+    where none of the drawn items that the model trusts was wrong."""
     value = n / draws * (o[:, EXPECTED] + o[:, UP] - o[:, DOWN])
     multiple: Any = 1.96
     if draws < 200:
@@ -243,18 +243,18 @@ class _Halves:
         return self.half
 
 
-def cell(items: Population, draws: int, replays: int, seed: int, inside: np.ndarray | None = None) -> Row:
-    """Coverage and width of the limits and of the earlier ones; of the items `inside`, all if None."""
+def reviews(
+    items: Population, draws: int, replays: int, seed: int, counted: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the compiled replay says of each review; the items drawn and their halves, both (replays, draws)."""
     rng = np.random.default_rng(seed)
     n, p = len(items.wrong), audit_probabilities(items.margin)
-    counted = np.ones(n, bool) if inside is None else inside
     trusted = (items.margin <= 0) & counted
     cumulative = np.cumsum(p)
     at = np.minimum(np.searchsorted(cumulative, rng.random((replays, draws)) * cumulative[-1], side="right"), n - 1)
     half = rng.permuted(np.tile(np.arange(draws) % 2, (replays, 1)), axis=1)
     groups = np.array_split(np.sort(items.score[counted]), min(GROUPS, int(counted.sum())))
-    largest = 1 / (n * p.min())
-    o = _replay(
+    said = _replay(
         at,
         half,
         rng.random((replays, draws)),
@@ -265,10 +265,19 @@ def cell(items: Population, draws: int, replays: int, seed: int, inside: np.ndar
         trusted,
         np.array([g.mean() for g in groups]),
         np.array([len(g) for g in groups], float),
-        largest,
+        1 / (n * p.min()),
         totals._UNFORESEEN,
         n * float(p[trusted].min(initial=1.0)),
     )
+    return said, at, half
+
+
+def cell(items: Population, draws: int, replays: int, seed: int, inside: np.ndarray | None = None) -> Row:
+    """Coverage and width of the limits and of the earlier ones; of the items `inside`, all if None."""
+    n, p = len(items.wrong), audit_probabilities(items.margin)
+    counted = np.ones(n, bool) if inside is None else inside
+    o, at, half = reviews(items, draws, replays, seed, counted)
+    largest, trusted = 1 / (n * p.min()), int(((items.margin <= 0) & counted).sum())
     truth, frame = int((items.wrong & counted).sum()), int(counted.sum())
     low, high = limits(o, n, draws, frame)
     for r in range(CHECKED):
@@ -278,7 +287,7 @@ def cell(items: Population, draws: int, replays: int, seed: int, inside: np.ndar
         ).estimate
         if not np.allclose((checked.low, checked.high), (low[r], high[r]), rtol=2e-3, atol=1):
             raise SystemExit(f"limits {low[r]}, {high[r]} where the library has {checked}")
-    earlier = earlier_limits(o, n, draws, frame, largest, int(trusted.sum()))
+    earlier = earlier_limits(o, n, draws, frame, largest, trusted)
     told = np.ones(replays, bool)
     if inside is not None:
         told = (o[:, HITS] + o[:, RIGHT] >= LEAST_DRAWS) & (o[:, HITS] >= LEAST_ERRORS)
@@ -303,6 +312,29 @@ def cell(items: Population, draws: int, replays: int, seed: int, inside: np.ndar
         "effective_draws": float(variance**3 / third**2) if third else 0.0,
         "told": float(told.mean()),
     }
+
+
+def cause(replays: int) -> list[Row]:
+    """What is wrong with normal limits: not the variance, which is unbiased, but that it moves with the estimate."""
+    rows = []
+    for name, share, draws in itertools.product(("memorised", "texts"), (0.12,), DRAWS):
+        items = population(name, 3_000, share, WEAK)
+        n, truth = len(items.wrong), int(items.wrong.sum())
+        o, _, _ = reviews(items, draws, replays, draws, np.ones(n, bool))
+        value = n / draws * (o[:, EXPECTED] + o[:, UP] - o[:, DOWN])
+        error = n * np.sqrt(o[:, VARIANCE] / (draws - 1))
+        rows.append(
+            {
+                "population": f"{name}, weak, n 3000, share {share:g}",
+                "draws": draws,
+                "bias": float(value.mean() / truth - 1),
+                "true sd / estimated": float(value.std() / np.sqrt((error**2).mean())),
+                "correlation of estimate and variance": float(np.corrcoef(value, error**2)[0, 1]),
+                "normal limits too low": float((value + 1.96 * error < truth).mean()),
+                "normal limits too high": float((value - 1.96 * error > truth).mean()),
+            }
+        )
+    return rows
 
 
 def _key(name: str, strength: str, n: int, share: float, draws: int, given: int | None) -> str:
@@ -357,6 +389,10 @@ def summary(rows: list[Row], by: tuple[str, ...]) -> list[Row]:
     return out
 
 
+def _rounded(row: Row) -> Row:
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
+
+
 def fingerprint() -> str:
     """Of what a stored cell rests on: the populations, and what the library says of a few fixed reviews."""
     said = []
@@ -386,15 +422,18 @@ def main() -> None:
     def save() -> None:
         seconds = before + round(time.process_time() - started)
         document = {"what": __doc__, "conditions": conditions(), "replays": options.replays, "code": fingerprint()}
-        document |= {"cpu_seconds": seconds, "cells": done}
-        path.write_text(json.dumps(document, indent=1) + "\n")
+        # A cell a line: the file stays small, and what changed can be read.
+        cells = ",\n".join(f"{json.dumps(key)}: {json.dumps(_rounded(row))}" for key, row in done.items())
+        head = json.dumps({**document, "cpu_seconds": seconds}, indent=1)
+        path.write_text(head.removesuffix("\n}") + f',\n "cells": {{\n{cells}\n}}}}\n')
 
     grid(options.only or [*DEVELOPMENT, *HELD_OUT], options.replays, done, save)
     save()
-    report(json.loads(path.read_text()), options.out / "interval-coverage.md")
+    report(json.loads(path.read_text()), cause(options.replays), options.out / "interval-coverage.md")
 
 
-def report(document: dict[str, Any], path: Path) -> None:
+def report(document: dict[str, Any], causes: list[Row], path: Path) -> None:
+    """The tables."""
     rows = list(document["cells"].values())
     whole = [r for r in rows if r["class"] is None]
     enough = [r | {"surprises": "enough" if r["effective_draws"] >= ENOUGH else "few"} for r in whole]
@@ -431,6 +470,7 @@ def report(document: dict[str, Any], path: Path) -> None:
         ]
     parts += ["## One class", "", table(summary([r for r in rows if r["class"] is not None], ("set", "draws"))), ""]
     parts += [f"## All {len(outside)} cells of the total below .94", "", table(outside) if outside else "none", ""]
+    parts += ["## Why not normal limits", "", table(causes), ""]
     path.write_text("\n".join(parts))
 
 
