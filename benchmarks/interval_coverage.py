@@ -468,7 +468,13 @@ def report(document: dict[str, Any], causes: list[Row], path: Path) -> None:
             table(summary([r for r in enough if r["set"] != "development"], (key, "surprises"))),
             "",
         ]
-    parts += ["## One class", "", table(summary([r for r in rows if r["class"] is not None], ("set", "draws"))), ""]
+    often = [r for r in rows if r["class"] is not None and r["told"] >= 0.9]
+    parts += [
+        "## One class, where at least 90 % of the reviews give a number",
+        "",
+        table(summary(often, ("set", "draws"))),
+        "",
+    ]
     parts += [f"## All {len(outside)} cells of the total below .94", "", table(outside) if outside else "none", ""]
     parts += ["## Why not normal limits", "", table(causes), ""]
     path.write_text("\n".join(parts))
