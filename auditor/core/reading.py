@@ -46,8 +46,11 @@ _UNUSABLE: Final = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM)
 def unusable_path(error: BaseException | None) -> UnreadableError | None:
     """What is wrong with the path that an `OSError` names, or None where it is another error.
 
-    Even ``Path.is_dir`` raises for such paths instead of answering no.
+    Even ``Path.is_dir`` raises for such paths instead of answering no; for a zero byte `ValueError` is raised where a path
+    is made absolute.
     """
+    if isinstance(error, ValueError) and "null byte" in str(error):
+        return UnreadableError("a path holds a zero byte, and no file is called so.", "Check the path.")
     if not isinstance(error, OSError) or error.errno not in _UNUSABLE or error.filename is None:
         return None
     return UnreadableError(f"cannot use {str(error.filename)!r}: {str(error.strerror).lower()}.", "Check the path.")
@@ -64,7 +67,7 @@ def usable_paths() -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
+    except (OSError, ValueError) as error:
         if (reason := unusable_path(error)) is None:
             raise
         raise reason from error

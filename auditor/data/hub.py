@@ -6,6 +6,7 @@ from the data set and keeps what it fetches in its own cache.
 
 from __future__ import annotations
 
+import gzip
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ from auditor.core.config import Settings
 from auditor.core.errors import DataError, EmptyDataError, OfflineError, UnreadableError, UsageError, require
 from auditor.core.files import read_json
 from auditor.core.progress import no_foreign_bars
-from auditor.core.reading import parsing
+from auditor.core.reading import parsing, reading
 from auditor.data.base import Dataset
 from auditor.data.build import build_dataset
 from auditor.data.columns import FileTable, SplitFiles, arrow_file, parquet_file, split_of
@@ -145,6 +146,8 @@ def remote_splits(name: str, options: Mapping[str, str], settings: Settings) -> 
     import datasets
 
     local = Path(name).is_absolute()
+    if local:
+        _refuse_null_rows(Path(name))
     why = offline_reason(settings) or (None if local or _hub_answers() else "the Hub does not answer")
     with _offline(datasets, why is not None), no_foreign_bars():
         try:
@@ -169,6 +172,26 @@ def remote_splits(name: str, options: Mapping[str, str], settings: Settings) -> 
             raise DataError(f"split {split!r} of {name!r} is empty or was not cached by the datasets package.")
         splits.append(SplitFiles(str(split), tuple(arrow_file(Path(f["filename"])) for f in part.cache_files)))
     return splits
+
+
+def _refuse_null_rows(folder: Path) -> None:
+    """Refuse a JSON file with a row that is ``null``: Arrow's reader (pyarrow 26) ends the process where a block begins
+    with one."""
+    for path in sorted(folder.rglob("*")):
+        suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+        if not {".json", ".jsonl", ".ndjson"} & set(suffixes) or not path.is_file():
+            continue
+        with reading(path, "JSON") as file, gzip.open(file) if suffixes[-1] == ".gz" else open(file, "rb") as lines:
+            first = True
+            for number, line in enumerate(lines, 1):
+                # Lists may hold null over several lines; there only the beginning is a row.
+                if not line.strip() or (".json" in suffixes and not first):
+                    continue
+                first = False
+                if line.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"null"):
+                    raise UnreadableError(
+                        f"line {number} of {str(path)!r} is null, and not a row.", "Take the line out."
+                    )
 
 
 def hub_cache() -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from auditor.core.errors import DataError
 from auditor.core.files import load_npy
-from auditor.core.reading import parsing, regular_file
+from auditor.core.reading import parsing, regular_file, usable_paths
 from auditor.patch.copies import ASIDE
 from auditor.patch.target import Edit, Opening, Target, write_multi_file
 from auditor.runs.tables import write_array
@@ -206,6 +206,7 @@ def merge_rows(n: int, plan: FilePlan, where: str, aside_rows: int) -> tuple[np.
     return order, ~np.isin(np.arange(n + aside_rows), plan.after)
 
 
+@usable_paths()
 def inside(path: Path, folder: Path) -> Path:
     """The real path of a file of `folder`.
 
@@ -272,7 +273,8 @@ class ArrayRows(RowFile):
         now = load_npy(self.path, mmap=True)
         laid = now[:0] if aside is None else load_npy(aside)
         order, kept = merge_rows(self.n, plan, repr(str(self.path)), len(laid))
-        rows = np.concatenate([now, laid])[order]
+        with parsing(self.path, "an array of labels"):  # of another type than what was set aside
+            rows = np.concatenate([now, laid])[order]
         if self.value is not None:
             values = rows.tolist()
             for row, name in plan.labels.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pickle
 from collections.abc import Callable
@@ -376,3 +377,27 @@ def test_data_files_that_are_links_stay_inside_the_folder(layout: Path, settings
     with pytest.raises(UnreadableError, match="leads out of"):
         opened(tmp_path / "linked", settings)
     assert len(opened(tmp_path / "linked", settings, root=str(tmp_path))) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("train.jsonl", "null\n{}\n"),
+        ("train.jsonl", "{}\n\n  null\n"),
+        ("train.json", "\n null\n{}\n"),
+        ("train.jsonl.gz", "null {}\n"),
+    ],
+)
+def test_a_row_that_is_null_ends_no_process(name: str, text: str, tmp_path: Path) -> None:
+    """Arrow's reader of JSON does not survive it."""
+    row = json.dumps({"text": "a", "label": "cat"})
+    content = text.replace("{}", row).encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    with pytest.raises(UnreadableError, match=r"line \d of .* is null"):
+        open_dataset(f"hf://{tmp_path}")
+
+
+def test_null_inside_a_row_is_a_value(tmp_path: Path) -> None:
+    rows = [{"text": "a", "label": "cat"}, {"text": None, "label": "dog"}, {"text": "c", "label": "dog"}]
+    (tmp_path / "train.json").write_text(json.dumps(rows, indent=1))
+    assert len(open_dataset(f"hf://{tmp_path}")) >= 2
