@@ -46,8 +46,8 @@ _UNUSABLE: Final = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM)
 def unusable_path(error: BaseException | None) -> UnreadableError | None:
     """What is wrong with the path that an `OSError` names, or None where it is another error.
 
-    Even ``Path.is_dir`` raises for such paths instead of answering no; for a zero byte `ValueError` is raised where a path
-    is made absolute.
+    Even ``Path.is_dir`` raises for such paths instead of answering no. For a zero byte `ValueError` is raised where a
+    path is made absolute.
     """
     if isinstance(error, ValueError) and "null byte" in str(error):
         return UnreadableError("a path holds a zero byte, and no file is called so.", "Check the path.")
