@@ -14,7 +14,7 @@ import auditor.train.choose as choose
 from auditor.core.errors import MissingExtraError, UnknownNameError, UsageError
 from auditor.core.progress import Progress
 from auditor.train.base import FitResult, FitTask, Trainer, TrainingData
-from auditor.train.choose import TRAINERS, choose_second, choose_trainer, list_models, make_trainer
+from auditor.train.choose import SECOND_SIZE, TRAINERS, choose_second, choose_trainer, list_models, make_trainer
 from auditor.train.frozen import FrozenTrainer
 
 IMAGE = ("image", (32, 32))
@@ -68,6 +68,9 @@ def test_auto_takes_a_second_model_of_another_kind(monkeypatch: pytest.MonkeyPat
     assert second("frozen", "image")[0] is None
     assert second("boosting", "table")[0] is None
     assert second("tfidf", "text")[0] is None
+    trainer, _ = choose_second("auto", make_trainer("fastnet", "quick"), True, "quick", "image", (32, 32))
+    assert isinstance(trainer, FrozenTrainer)
+    assert trainer.size == SECOND_SIZE  # the pool gains more from larger pictures than the encoder alone
     # Beside a model of the caller's choice one has to be asked for.
     assert second("fastnet", "image", automatic=False) == (
         None,
