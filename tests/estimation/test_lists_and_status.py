@@ -32,7 +32,7 @@ def _reviewed(case: Case, store: VerdictStore, say: Reviewer = perfect) -> Revie
 
 
 def test_lists_keep_their_promise(case: Case, opened: Opened) -> None:
-    state = _reviewed(case, opened(case, 1000))
+    state = _reviewed(case, opened(case, 2400))
     found = flag_at_fdr(state, 0.1)
     assert len(found.positions) > 50
     assert "10%" in found.words()
