@@ -17,7 +17,7 @@ from auditor.core.errors import DataError, UnknownNameError, UnreadableError, Us
 from auditor.core.reading import usable_paths
 from auditor.core.registry import Registry
 from auditor.data.base import Dataset, validate_items
-from auditor.data.reference import PATH_SCHEME, Reference, is_held, parse_reference
+from auditor.data.reference import PATH_SCHEME, Reference, is_held, nearest, parse_reference
 from auditor.data.tables import TEXT_TABLES, table_suffix
 
 
@@ -123,6 +123,7 @@ def open_dataset(data: Any, settings: Settings | None = None, **options: Any) ->
     if parsed.scheme == PATH_SCHEME:
         parsed = replace(parsed, scheme=_scheme_of(parsed.path))
     adapter = DATASETS.load(parsed.scheme)()
+    _check_roles(data, parsed, adapter.options)
     parsed.check_options({*adapter.options, "split"})
     dataset = adapter.open(parsed, settings)
     if split := parsed.options.get("split"):
@@ -174,6 +175,27 @@ def list_datasets(settings: Settings) -> list[dict[str, str]]:
         about = {"name": name, "description": adapter.summary, "example": adapter.example}
         rows.append(about | dict(zip(("status", "where"), adapter.status(settings), strict=True)))
     return rows
+
+
+def _check_roles(data: str | Path, parsed: Reference, known: frozenset[str]) -> None:
+    """Refuse the name of a column where the data set has none.
+
+    Raises
+    ------
+    UsageError
+        With the names that were given.
+    """
+    from auditor.data.roles import ROLE_OPTIONS
+
+    if ROLE_OPTIONS & known:
+        return
+    if given := sorted(key for key in ROLE_OPTIONS & set(parsed.options) if not nearest(key, known)):
+        labels = "Labels are the names of its folders" if parsed.scheme == "folder" else "Its labels are fixed"
+        named = ", ".join(f"{key}={parsed.options[key]}" for key in given)
+        raise UsageError(
+            f"{str(data)!r} has no columns: {named} cannot name one.",
+            f"{labels}: leave {', '.join(given)} out, or name a table that lists the items.",
+        )
 
 
 def _with_options(reference: Reference, options: dict[str, Any]) -> Reference:

@@ -196,7 +196,7 @@ def improve(
     if own is None and model is None and run.manifest["model"]["reason"] == "given by the caller":
         raise UsageError(
             f"the model of the run {run.id!r} was given from Python.",
-            "Give it again, auditor.improve(run, trainer=...), or name one with --model.",
+            "Give it again with model=, auditor.improve(run, model=...), or name one with --model.",
         )
     reviewed = read_reviewed(run, rule, store)
     usable = run.items["status"].to_numpy() != "undecodable"

@@ -27,6 +27,23 @@ def test_unknown_split_lists_the_known(settings: Settings, make_folder: Callable
     assert list(open_dataset(root, settings, split="test").ids) == ["test/a/1.png", "test/b/1.png"]
 
 
+@pytest.mark.parametrize(
+    ("data", "options", "message"),
+    [
+        ("photos", {"label": "cls"}, r"label=cls cannot name one.*names of its folders: leave label out"),
+        ("photos", {"image": "file", "group": "who"}, r"group=who, image=file cannot name one.*leave group, image out"),
+        ("digits", {"label": "target"}, r"'digits' has no columns.*fixed: leave label out"),
+        ("probs:///p.npy?label=y.npy", {}, "Did you mean 'labels'"),
+    ],
+)
+def test_data_without_columns_say_so_where_one_is_named(
+    data: str, options: dict[str, str], message: str, settings: Settings, make_folder: Callable[..., Path]
+) -> None:
+    root = make_folder({f"{c}/1.png": noise(0) for c in ("a", "b")})
+    with pytest.raises(UsageError, match="(?s)" + message):
+        open_dataset(root if data == "photos" else data, settings, **options)
+
+
 def test_option_given_twice_must_agree(settings: Settings) -> None:
     assert len(open_dataset("digits?split=all", settings, split="all")) == 1797
     with pytest.raises(UsageError, match="given twice"):
