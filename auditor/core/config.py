@@ -31,7 +31,7 @@ class Settings:
     data_dirs : tuple of Path
         Folders searched for named data sets, in order.
     cache_dir : Path
-        Where downloads and derived caches go.
+        Where downloads and derived caches go; by default where `load_settings` puts them, never the current folder.
     runs_dir : Path
         Where new run folders are made.
     offline : bool
@@ -43,7 +43,7 @@ class Settings:
     """
 
     data_dirs: tuple[Path, ...] = ()
-    cache_dir: Path = Path()
+    cache_dir: Path = field(default_factory=lambda: _default_cache(os.environ))
     runs_dir: Path = Path("runs")
     offline: bool = False
     max_file_mb: int = 4096

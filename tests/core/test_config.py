@@ -68,3 +68,15 @@ def test_another_process_comes_to_the_same_settings(tmp_path: Path) -> None:
 
 def test_home_moves_the_cache(tmp_path: Path) -> None:
     assert load_settings(environ={"AUDITOR_HOME": str(tmp_path)}, cwd=tmp_path).cache_dir == tmp_path
+
+
+def test_settings_made_by_hand_keep_secrets_and_caches_out_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key of the review server once lay beside the source."""
+    monkeypatch.setenv("AUDITOR_HOME", str(tmp_path / "home"))
+    assert Settings().cache_dir == tmp_path / "home"
+    assert Settings(offline=True).environ()["AUDITOR_HOME"] == str(tmp_path / "home")
+    monkeypatch.delenv("AUDITOR_HOME")
+    assert Settings().cache_dir == load_settings(environ={}).cache_dir
+    assert Settings().cache_dir.is_absolute()
