@@ -6,6 +6,7 @@ import base64
 import io
 import mimetypes
 from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,7 +55,11 @@ def in_small(item: Any, length: int = EXCERPT) -> tuple[str | None, str | None]:
 
 
 def excerpt(item: str | Mapping[str, Any], length: int = EXCERPT) -> str:
-    """A text, or the values of a row, on one line of at most `length` characters."""
-    text = item if isinstance(item, str) else ", ".join(f"{name} = {value}" for name, value in item.items())
+    """A text, or the values of a row, numbers in six digits, on one line of at most `length` characters."""
+    text = item if isinstance(item, str) else ", ".join(f"{name} = {_short(value)}" for name, value in item.items())
     text = " ".join(text.split())
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, Real) and not isinstance(value, Integral) else str(value)
