@@ -141,11 +141,16 @@ def read_json(path: Path) -> Any:
     """Read a JSON file; raises `UnreadableError` if it is absent, not JSON, or holds texts that no file can."""
     with reading(path, "JSON") as file:
         check_unpacked(path, file.stat().st_size)
-        raw = file.read_bytes()
-        value = json.loads(raw)
-        if _HALF_CHARACTER.search(raw):
-            json.dumps(value, ensure_ascii=False).encode()  # fails for halves that are no pair
-        return value
+        return parse_json(file.read_bytes())
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of JSON that somebody else wrote; raises `ValueError` for other text, and for halves of characters, which
+    can be neither shown nor written."""
+    value = json.loads(text)
+    if _HALF_CHARACTER.search(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text):
+        json.dumps(value, ensure_ascii=False).encode()  # fails for halves that are no pair
+    return value
 
 
 def read_sealed(path: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.core.errors import LabelError, UsageError
+from auditor.core.files import parse_json
 from auditor.core.reading import reading
 from auditor.data.labels import is_missing, listed
 from auditor.data.sources import ColumnFile, ColumnSource, Source, read_parquet
@@ -176,7 +176,7 @@ def schema_of(file: ColumnFile) -> Any:
 
 def features_of(schema: Any) -> Features:
     """Read Arrow types and the Hub's own description (``huggingface`` metadata) from a schema."""
-    info = json.loads((schema.metadata or {}).get(b"huggingface", "{}")).get("info", {})
+    info = parse_json((schema.metadata or {}).get(b"huggingface", "{}")).get("info", {})
     described: dict[str, Any] = info.get("features") or {}
     types, classes = {}, {}
     for column in schema:
@@ -189,7 +189,7 @@ def features_of(schema: Any) -> Features:
             types[column.name] = "image"
         else:
             types[column.name] = arrow_kind(column.type)
-    pandas = json.loads((schema.metadata or {}).get(b"pandas", "{}"))
+    pandas = parse_json((schema.metadata or {}).get(b"pandas", "{}"))
     return Features(types, classes, frozenset(c for c in pandas.get("index_columns", ()) if isinstance(c, str)))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import UnreadableError
-from auditor.core.files import atomic_path
+from auditor.core.files import atomic_path, parse_json
 from auditor.core.reading import reading
 from auditor.data.base import Dataset, FormOfReference, ItemTable
 from auditor.data.columns import parquet_file
@@ -147,7 +147,7 @@ def _about(path: Path) -> dict[str, Any]:
     import pyarrow.parquet as pq
 
     with reading(path, "the data of a run"):
-        about: dict[str, Any] = json.loads(pq.read_schema(path).metadata[_ABOUT])
+        about: dict[str, Any] = parse_json(pq.read_schema(path).metadata[_ABOUT])
         if about["schema"] != SCHEMA:
             raise UnreadableError(f"{str(path)!r} is of the schema {about['schema']!r}; this version reads {SCHEMA!r}.")
     return about

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from auditor.core.config import check_unpacked
 from auditor.core.errors import EmptyDataError, LabelError, UnreadableError, UsageError
 from auditor.core.escaping import excel_delimiter
+from auditor.core.files import parse_json
 from auditor.core.reading import reading, regular_file
 from auditor.data.columns import parquet_file, read_rows
 from auditor.engine.semantics import LABEL_KEYS
@@ -220,7 +220,7 @@ def _read_jsonl(path: Path) -> Any:
     import pyarrow as pa
 
     with reading(path, "JSON Lines"):
-        rows = [json.loads(line) for line in _unpacked(path).split(b"\n") if line.strip()]
+        rows = [parse_json(line) for line in _unpacked(path).split(b"\n") if line.strip()]
         strange = next((k for k, row in enumerate(rows) if not isinstance(row, dict)), None)
         if strange is not None:
             raise ValueError(f"row {strange} is no object with a value for each column")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from auditor.core.errors import DataError
-from auditor.core.files import atomic_path
+from auditor.core.files import atomic_path, parse_json
 from auditor.core.reading import parsing, reading
 from auditor.data.columns import read_rows, schema_of
 from auditor.data.parquet_footer import column_chunks
@@ -207,7 +207,7 @@ def _described(table: Any, column: str, feature: dict[str, Any]) -> Any:
     if raw is None:
         return table
     with parsing("the Hub's description of a parquet file", "JSON"):
-        described = json.loads(raw)
+        described = parse_json(raw)
         described.setdefault("info", {}).setdefault("features", {})[column] = feature
     return _hub_metadata(table, json.dumps(described))
 

@@ -20,6 +20,7 @@ from auditor.core.files import (
     json_value,
     load_npy,
     load_npz,
+    parse_json,
     read_json,
     read_lines,
     unpickle_arrays,
@@ -227,3 +228,14 @@ def test_a_pickle_that_announces_more_bytes_than_follow_takes_no_memory(announce
         unpickle_arrays(whole[:at] + announced.to_bytes(8, "little") + whole[at + 8 :], "x")
     assert tracemalloc.get_traced_memory()[1] < 1 << 24
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("text", [r'{"\ud800given": 1}', r'["a\uDFFF"]', rb'"\udbff"'])
+def test_halves_of_characters_are_no_json(text: str | bytes) -> None:
+    with pytest.raises(ValueError, match="surrogates"):
+        parse_json(text)
+
+
+def test_whole_characters_beyond_the_first_plane_are_read() -> None:
+    assert parse_json(r'{"a": "\ud83d\ude00"}') == {"a": "\U0001f600"}
+    assert parse_json("[1, null]") == [1, None]

@@ -471,3 +471,10 @@ def test_what_only_resembles_an_index_is_a_feature(
     pd.DataFrame({name: values, "label": np.array(["cat", "dog"])[SORTED]}).to_csv(tmp_path / "t.csv", index=False)
     data = open_dataset(tmp_path / "t.csv", settings)
     assert list(data.frame.columns) == [name]  # type: ignore[attr-defined]
+
+
+def test_half_a_character_in_json_lines_is_refused(tmp_path: Path) -> None:
+    """It can be neither shown nor written: the patch of such data would fail when it is written."""
+    (tmp_path / "x.jsonl").write_text('{"text": "a", "label": "c\\ud800at"}\n{"text": "b", "label": "dog"}\n')
+    with pytest.raises(UnreadableError, match="surrogates"):
+        open_dataset(tmp_path / "x.jsonl")

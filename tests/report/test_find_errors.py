@@ -54,7 +54,8 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[auditor.find_
     items = ItemTable(ids, labels, np.full(80, "all"), np.arange(80))
     dataset = TextDataset("news", "news", (f"sport{HOSTILE}", "money"), items, column=np.array(texts, dtype=object))
     folder: Path = tmp_path_factory.mktemp("report") / "run"
-    return auditor.find_errors(dataset, out=folder, folds=4, workers=1, near_duplicates=False), dataset
+    options = {"folds": 4, "workers": 1, "near_duplicates": False, "model": "tfidf"}
+    return auditor.find_errors(dataset, out=folder, **options), dataset
 
 
 def test_nothing_from_the_data_becomes_markup(hostile_run: tuple) -> None:

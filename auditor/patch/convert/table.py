@@ -9,7 +9,7 @@ from typing import Any
 
 from auditor.core.errors import DataError
 from auditor.core.escaping import csv_rows, csv_text
-from auditor.core.files import write_text
+from auditor.core.files import parse_json, write_text
 from auditor.core.reading import reading
 from auditor.patch.convert.base import MISSING, Correction, DataView, Options
 from auditor.patch.records import FIELDS, Patch, labels_cell, record_to_json
@@ -105,7 +105,7 @@ def _number(text: str, kind: type, where: str) -> Any:
 
 def _json(text: str, kind: type, where: str) -> Any:
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: {text[:80]!r} is not JSON.") from error
     if not isinstance(value, kind):
