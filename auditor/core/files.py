@@ -145,8 +145,8 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value of JSON that somebody else wrote; raises `ValueError` for other text, and for halves of characters, which
-    can be neither shown nor written."""
+    """The value of JSON that somebody else wrote; raises `ValueError` for other text, and for halves of characters,
+    which can be neither shown nor written."""
     value = json.loads(text)
     if _HALF_CHARACTER.search(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text):
         json.dumps(value, ensure_ascii=False).encode()  # fails for halves that are no pair
