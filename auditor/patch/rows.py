@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from auditor.core.errors import DataError
+from auditor.core.errors import AuditorError, DataError, UnreadableError
 from auditor.core.files import load_npy
 from auditor.core.reading import parsing, regular_file, usable_paths
 from auditor.patch.copies import ASIDE
@@ -151,7 +152,8 @@ class RowTarget(Target):
                 if aside is not None:
                     copy_file(aside, aside_out, link=False)
                 continue
-            replaced = file.rewrite(target, aside, aside_out, plan)
+            with nullcontext() if self.root is None else _copy_read(self.root):
+                replaced = file.rewrite(target, aside, aside_out, plan)
             raws |= {f"{k}:{row}": raw for row, raw in replaced.items()}
         if not self._multi_in_files:
             places = {
@@ -165,6 +167,27 @@ class RowTarget(Target):
     def _plan(self, k: int, edit: Edit) -> FilePlan:
         labels, raws, multi = _in_file(k, edit.labels), _in_file(k, edit.raws), _in_file(k, edit.multi)
         return FilePlan(self._aside[k], _rows_in_file(k, edit.dropped), labels, raws, multi, bool(edit.multi))
+
+
+@contextmanager
+def _copy_read(root: Path) -> Iterator[None]:
+    """Around what puts rows of a copy and of its memory together: what does not fit is said to be wrong with the copy.
+
+    Faults of the disk stay what they are.
+
+    Raises
+    ------
+    UnreadableError
+    """
+    try:
+        yield
+    except (AuditorError, MemoryError, OSError):
+        raise
+    except Exception as error:  # classes that its description has not, texts that are none: each file type has its own
+        raise UnreadableError(
+            f"the copy {str(root)!r} does not fit what it remembers of the patch: {error}.",
+            "It was edited by something else, or is damaged; make it again with auditor patch apply.",
+        ) from error
 
 
 def _in_file(file: int, values: Mapping[str, T]) -> dict[int, T]:
@@ -273,8 +296,7 @@ class ArrayRows(RowFile):
         now = load_npy(self.path, mmap=True)
         laid = now[:0] if aside is None else load_npy(aside)
         order, kept = merge_rows(self.n, plan, repr(str(self.path)), len(laid))
-        with parsing(self.path, "an array of labels"):  # of another type than what was set aside
-            rows = np.concatenate([now, laid])[order]
+        rows = np.concatenate([now, laid])[order]
         if self.value is not None:
             values = rows.tolist()
             for row, name in plan.labels.items():
