@@ -92,6 +92,10 @@ def _is_run(folder: Path) -> bool:
     return isinstance(config, dict) and str(config.get("schema", "")).startswith(layout.RUN_SCHEMA.partition("/")[0])
 
 
+#: What a damaged store raises; its own words are in the message, and may be no text.
+_DAMAGED = (sqlite3.Error, UnicodeDecodeError)
+
+
 def close_store(folder: Path, way_out: str) -> None:
     """Bring the verdicts of a run folder into one file, before it is moved or copied.
 
@@ -103,7 +107,7 @@ def close_store(folder: Path, way_out: str) -> None:
     store = folder / REVIEW_FILE
     if not os.path.lexists(store):
         return
-    with contextlib.suppress(sqlite3.DatabaseError), contextlib.closing(sqlite3.connect(store, timeout=0)) as database:
+    with contextlib.suppress(*_DAMAGED), contextlib.closing(sqlite3.connect(store, timeout=0)) as database:
         try:
             # SQLite lets only a single connection do so.
             database.execute("PRAGMA journal_mode=DELETE").fetchone()
@@ -176,6 +180,6 @@ def holds_verdicts(folder: Path) -> bool:
             with contextlib.closing(sqlite3.connect(where, uri=True)) as database:
                 if database.execute("SELECT EXISTS (SELECT 1 FROM events)").fetchone()[0]:
                     return True
-        except sqlite3.Error:
+        except _DAMAGED:
             return True
     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sqlite3
@@ -13,7 +14,7 @@ import pytest
 pytest.importorskip("sqlalchemy")
 
 from auditor.audit.find_errors import find_errors
-from auditor.audit.folder import holds_verdicts
+from auditor.audit.folder import close_store, holds_verdicts
 from auditor.core.errors import RunError
 from auditor.core.files import write_json
 from auditor.review.store import VerdictStore
@@ -137,3 +138,17 @@ def test_a_folder_holds_verdicts_where_people_judged_or_nobody_can_tell(tmp_path
     with VerdictStore.open(run.path) as store:
         store.load_run(run)
         assert holds_verdicts(run.path)  # what is said there may lie in its log alone
+
+
+@pytest.mark.parametrize("name", ["review.sqlite", "review-20260101T000000.sqlite"])
+def test_a_store_whose_schema_is_no_text_is_taken_to_hold_verdicts(name: str, tmp_path: Path) -> None:
+    """SQLite repeats the damaged bytes in its message, which Python then cannot decode."""
+    with contextlib.closing(sqlite3.connect(tmp_path / name)) as database:
+        database.execute("CREATE TABLE events (id INTEGER)")
+        database.execute("PRAGMA writable_schema=1")
+        damaged = "sql = CAST(x'4352454154452054f4ff20' AS TEXT), name = CAST(x'f4ff' AS TEXT)"
+        database.execute(f"UPDATE sqlite_master SET {damaged}")
+        database.commit()
+    assert holds_verdicts(tmp_path)
+    close_store(tmp_path, "Stop it.")
+    assert holds_verdicts(tmp_path)
