@@ -183,7 +183,7 @@ def _trained(context: Context, manifest: Manifest, embedding: Embedding | None) 
     groups = take(group_duplicates(context, decoded.bad))
     context = take(leave_out_leaks(context, decoded.bad))
     first = take(choose_model(context, decoded.bad))
-    trainers = take(choose_second_model(context, decoded.bad, first))
+    trainers = take(choose_second_model(context, first))
     # Before the training, so that a missing encoder is said at once.
     embedding = embedding or choose_embedding(config.embeddings, context.dataset.modality, trainers, config.budget)
     check_evidence(config.rule, trainers, embedding)

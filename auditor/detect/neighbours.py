@@ -12,8 +12,8 @@ EXACT_LIMIT = 50_000
 
 #: Products of numbers above which comparing all rows takes minutes; rows are then narrowed (`narrowed`).
 COSTLY = 2e12
-#: Width of narrowed rows. Among 50,000 CIFAR-10 pictures the pool of a model and 50 neighbours ranks as well in it as
-#: in all 3,824 features, at a fifteenth of the cost (docs/detectors.md).
+#: Width of narrowed rows: a fifteenth of the products for 3,824 features of an encoder, and most neighbours stay the
+#: same.
 NARROW = 256
 
 #: Bytes of one block of similarities (float32). Small enough to stay near the cache, large enough for BLAS.
@@ -38,8 +38,10 @@ def is_costly(n: int, width: int) -> bool:
 
 
 def narrowed(rows: np.ndarray) -> np.ndarray:
-    """Rows of length 1 along their leading `NARROW` directions, float16 (n, NARROW), for the same cosines but for what
-    the least of the directions tell; found on a sample of the rows."""
+    """Rows of length 1 along their leading `NARROW` directions, float16 (n, NARROW), found on a sample of the rows.
+
+    Cosines become larger, because what the other directions hold is left out.
+    """
     axes = leading_axes(unit_rows(rows[sampled_rows(len(rows))]), NARROW)
     out = np.empty((len(rows), NARROW), np.float16)
     for start in range(0, len(rows), 4096):

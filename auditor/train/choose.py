@@ -122,7 +122,6 @@ def choose_second(
     automatic: bool,
     budget: str,
     kind: str,
-    image_shape: tuple[int, int] | None = None,
     device: str = "auto",
     cache_dir: Path | None = None,
 ) -> tuple[Trainer | None, str]:
@@ -137,7 +136,7 @@ def choose_second(
     first : Trainer
     automatic : bool
         Whether `first` was picked here; beside a model of the caller's choice ``"auto"`` adds none.
-    budget, kind, image_shape, device, cache_dir
+    budget, kind, device, cache_dir
         As in `choose_trainer`; so are the errors.
     """
     if name == "none":
@@ -145,7 +144,7 @@ def choose_second(
     if name == "auto":
         if not automatic:
             return None, "the caller named one model; --second-model auto goes with --model auto"
-        picked, reason = _pick_second(first, kind, image_shape)
+        picked, reason = _pick_second(first, kind)
         if picked is None:
             return None, reason
     else:
@@ -159,7 +158,7 @@ def choose_second(
     return second, reason
 
 
-def _pick_second(first: Trainer, kind: str, image_shape: tuple[int, int] | None) -> tuple[str | None, str]:
+def _pick_second(first: Trainer, kind: str) -> tuple[str | None, str]:
     """Name of the model that tells most beside `first`, or None, and the reason."""
     if kind == "image" and first.name.startswith("image:"):
         if (obstacle := encoders.lacking(_ENCODER["frozen"])) is not None:

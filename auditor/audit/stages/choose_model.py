@@ -48,14 +48,11 @@ def choose_model(context: Context, bad: np.ndarray) -> StageResult[Trainer]:
     return StageResult(trainer, notes=notes, sections={"model": model | ({"quick_look": looks[0]} if notes else {})})
 
 
-def choose_second_model(context: Context, bad: np.ndarray, first: Trainer) -> StageResult[tuple[Trainer, ...]]:
+def choose_second_model(context: Context, first: Trainer) -> StageResult[tuple[Trainer, ...]]:
     """`first`, and behind it the model that its probabilities are pooled with, if there is to be one."""
-    config, data = context.config, context.training_data(np.flatnonzero(~bad))
-    shape, work = data.features.shape[1:3] if data.kind == "image" else None, context.folder / layout.WORK
+    config, kind, work = context.config, context.dataset.modality, context.folder / layout.WORK
     automatic = context.trainer is None and config.model == "auto"
-    second, reason = choose_second(
-        config.second_model, first, automatic, config.budget, data.kind, shape, config.device, work
-    )
+    second, reason = choose_second(config.second_model, first, automatic, config.budget, kind, config.device, work)
     if second is None:
         return StageResult((first,), sections={"second_model": {"name": None, "reason": reason}})
     context.progress.stage("second model", f"{second.name}: {reason}")
