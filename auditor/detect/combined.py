@@ -8,6 +8,7 @@ labels bear it out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -32,13 +33,24 @@ BETA = 2.0
 #: Share of "which wrong class" that pairs explain, from which on EM alone ranks. Pairs explain up to .3 of it under
 #: human noise, where both hypotheses are of use, and .35 and more where labels went wrong by pair.
 EXPLAINED = 1 / 3
+#: Where EM takes most labels of a class for wrong, the share that pairs explain tells noise from a class that the
+#: network never learned. Confusions of small and weak models explained up to .06 of it, labels gone wrong by pair .09
+#: and more.
+CONFUSIONS, NOISE = 0.06, 0.1
+#: Nats for each wrong label by which the pool predicts better than pairs, from which on EM ranks less, down to half its
+#: weight: hardly any label is wrong then, and a good part of the matrix are confusions.
+HARDLY_WRONG = 0.75
 #: Least weight of the pool in the flags, and what it can gain. Where pairs of classes predict as well as the pool, EM
 #: sees the errors, and where they predict a nat for each wrong label worse, hardly any are there: least. In between EM
-#: sees only a part of them, as in texts and under heavy noise by pair, and counts too few: up to .15 more.
-LEAST_POOL_WEIGHT, HALF_SEEN = 0.25, 0.15
-#: Its largest weight where pairs of classes predict held-out labels better than the pool does. On such sets the F1 of
-#: the flags hardly changes between .2 and .4, and falls from .5 on.
-LARGEST_POOL_WEIGHT = 1 / 3
+#: sees only a part of them, as in texts and under heavy noise by pair, and counts too few: up to a sixth more.
+LEAST_POOL_WEIGHT, HALF_SEEN = 0.25, 1 / 6
+#: Its largest weight where pairs of classes predict held-out labels better than the pool does. Injected noise is best
+#: flagged with .2, human noise with .4.
+LARGEST_POOL_WEIGHT = 0.3
+#: Nats for each wrong label by which pairs predict better than the pool, between which EM at beta 1.5 takes over the
+#: flags, if it is also the likelier. Human labels reached .3; above it errors are few and by class, and beta 2 counts
+#: doubts of the network among them.
+BY_CLASS, SURELY_BY_CLASS = 0.3, 0.4
 #: Share of wrong labels below which "so much for each wrong label" is not formed: a division by next to nothing.
 LEAST_WRONG = 0.002
 #: Probabilities are kept this far from 0 and 1 before their logit.
@@ -60,9 +72,9 @@ class Combined:
        a network that memorised everything are unrelated to what held-out predictions say, and vanish.
 
     **Flags.** Two probabilities that the given label is wrong are averaged in the logit: the pool's, 1 - P(given), and
-    that of EM at beta 2. The pool's counts with `pool_weight`. Among the items where the pool prefers another class, as
-    many are flagged as make the expected F1 largest. Wherever the pool prefers another class, the suggestion is
-    the best other class of pool and EM together.
+    EM's, at beta 2 or, by `mild_weight`, 1.5. The pool's counts with `pool_weight`. Among the items where the pool
+    prefers another class, as many are flagged as make the expected F1 largest. Wherever the pool prefers another
+    class, the suggestion is the best other class of pool and EM together.
 
     Parameters
     ----------
@@ -85,6 +97,8 @@ class Combined:
         given = given_probability(pool, labels)
         by_pool = (1 - weight) * log_odds_margin(pool, labels) + weight * log_odds(1 - given, given)
         by_pairs = log_odds_margin(ranking.posterior, labels) / RANKING_BETA
+        milder = mild_weight(models, em, ranking)
+        right = [given, given_probability(em.posterior, labels), given_probability(ranking.posterior, labels)]
         del ranking
         score = (1 - weight) * by_pool + weight * by_pairs
         parts = ["log_odds_margin", "em_posterior"]
@@ -97,8 +111,8 @@ class Combined:
             parts.append("aum")
 
         trust = pool_weight(models, em.count, preferred)
-        flagged, expected = _flags(pool, em.posterior, labels, preferred, trust)
-        meta |= {"pool_weight": trust, "expected_f1": expected}
+        flagged, expected = _flags(right, (trust, (1 - trust) * (1 - milder), (1 - trust) * milder), preferred)
+        meta |= {"pool_weight": trust, "mild_weight": milder, "expected_f1": expected}
         suggested = np.where(preferred, best_other((pool + em.posterior) / 2, labels)[0], labels)
         if evidence.embeddings is not None:
             parts.append("knn_posterior")
@@ -142,9 +156,10 @@ def pair_weight(models: NoiseEvidence, wrong: float, em: EMFit, labels: np.ndarr
     confusions. One half where it predicts better at all, since both hypotheses stand then, and more with how much it
     explains: enough items make any gain significant, but none large. The measure is the share of "which wrong class"
     that pairs explain: a label that is wrong names one of K - 1 other classes, and knowing which gains at most
-    log(K - 1) nats. From `EXPLAINED` on, EM alone ranks. Where EM takes most labels of a class for wrong, only what is
-    explained counts: either they are wrong, or the network never learned that class, as happens to rare ones, and EM
-    takes its confusions for noise.
+    log(K - 1) nats. From `EXPLAINED` on, EM alone ranks. Where EM takes most labels of a class for wrong, either they
+    are wrong, or the network never learned that class, as happens to rare ones, and EM takes its confusions for noise:
+    it counts only from `CONFUSIONS` on, and fully from `NOISE` on. Where the pool predicts far better than pairs, see
+    `HARDLY_WRONG`.
 
     Parameters
     ----------
@@ -159,9 +174,26 @@ def pair_weight(models: NoiseEvidence, wrong: float, em: EMFit, labels: np.ndarr
     n_classes = em.posterior.shape[1]
     explained = (gain.nats - gain.error) / (wrong * np.log(max(n_classes - 1, 1.5)))
     share = float(np.clip(explained / EXPLAINED, 0.0, 1.0))
+    weight = gain.sureness * (share + 0.5 * (1 - share))
     left = np.bincount(labels, weights=given_probability(em.posterior, labels), minlength=n_classes)
-    stands = 0.5 if (2 * left >= np.bincount(labels, minlength=n_classes)).all() else 0.0
-    return gain.sureness * (share + stands * (1 - share))
+    if (2 * left < np.bincount(labels, minlength=n_classes)).any():
+        weight *= float(np.clip((explained - CONFUSIONS) / (NOISE - CONFUSIONS), 0.0, 1.0))
+    return weight * (1 - float(np.clip(-models.over_pool.nats / wrong - HARDLY_WRONG, 0.0, 0.5)))
+
+
+def mild_weight(models: NoiseEvidence, em: EMFit, milder: EMFit) -> float:
+    """How far EM with the lower exponent takes the place of the other in the flags, in [0, 1].
+
+    Parameters
+    ----------
+    models : NoiseEvidence
+    em, milder : EMFit
+        At beta 2 and 1.5.
+    """
+    if milder.log_likelihood <= em.log_likelihood:
+        return 0.0
+    ahead = models.over_pool.nats / max(em.count / len(em.posterior), LEAST_WRONG)
+    return float(np.clip((ahead - BY_CLASS) / (SURELY_BY_CLASS - BY_CLASS), 0.0, 1.0))
 
 
 def pool_weight(models: NoiseEvidence, count: float, preferred: np.ndarray) -> float:
@@ -188,12 +220,10 @@ def pool_weight(models: NoiseEvidence, count: float, preferred: np.ndarray) -> f
     return float((1 - better) * trust + better * min(trust, LARGEST_POOL_WEIGHT))
 
 
-def _flags(
-    pool: np.ndarray, by_class: np.ndarray, labels: np.ndarray, preferred: np.ndarray, trust: float
-) -> tuple[np.ndarray, float]:
-    """Flags, bool (n,), and their expected F1."""
-    odds = [logit(np.clip(1 - given_probability(p, labels), EDGE, 1 - EDGE)) for p in (pool, by_class)]
-    wrong = np.where(preferred, expit(trust * odds[0] + (1 - trust) * odds[1]), 0.0)
+def _flags(right: list[np.ndarray], weights: Sequence[float], preferred: np.ndarray) -> tuple[np.ndarray, float]:
+    """Flags, bool (n,), and their expected F1, from several probabilities (n,) that the given label is right."""
+    odds = sum(w * logit(np.clip(1 - p, EDGE, 1 - EDGE)) for w, p in zip(weights, right, strict=True))
+    wrong = np.where(preferred, expit(odds), 0.0)
     ranked = np.sort(wrong)[::-1]
     count, expected = best_expected_f1(ranked)
     return preferred & (wrong >= ranked[count - 1]), expected

@@ -11,7 +11,7 @@ from sklearn.model_selection import cross_val_predict
 
 from auditor.core.seeds import derive_seed
 from auditor.detect.base import Evidence
-from auditor.detect.combined import BETA, LARGEST_POOL_WEIGHT, RANKING_BETA, pair_weight, pool_weight
+from auditor.detect.combined import BETA, LARGEST_POOL_WEIGHT, RANKING_BETA, mild_weight, pair_weight, pool_weight
 from auditor.detect.em_posterior import EMFit, fit_em
 from auditor.detect.noise_matrix import NoiseMatrix
 from auditor.detect.noise_models import Gain, NoiseEvidence, compare_noise_models, log_pool
@@ -41,6 +41,15 @@ def problem(noise: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         labels = np.where(rng.random(N) < 0.2, (truth + step) % K, truth)
     p = cross_val_predict(LogisticRegression(), x, labels, cv=5, method="predict_proba")
     return log_pool([p], [1e-4], labels)[0], labels
+
+
+def few_by_pair() -> tuple[np.ndarray, np.ndarray]:
+    """Pool and labels of a network that is unsure of some items, and 6 % of the labels wrong, all by one step."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, K, N)
+    x = 2.6 * np.eye(K, 8)[truth] + rng.normal(size=(N, 8))
+    labels = np.where(rng.random(N) < 0.06, (truth + 1) % K, truth)
+    return cross_val_predict(LogisticRegression(), x, labels, cv=5, method="predict_proba"), labels
 
 
 def weights_of(noise: str, seed: int) -> tuple[NoiseEvidence, float, float]:
@@ -90,33 +99,63 @@ def test_weights_are_those_of_their_formulas() -> None:
     preferred = np.arange(100) < 40
     for count, squared in ((0.0, 0.25), (20.0, 0.25), (32.0, 0.64), (50.0, 1.0)):
         assert pool_weight(NoiseEvidence(against, none), count, preferred) == pytest.approx(squared)
-        assert pool_weight(NoiseEvidence(evident, none), count, preferred) == pytest.approx(min(squared, 1 / 3))
+        assert pool_weight(NoiseEvidence(evident, none), count, preferred) == pytest.approx(min(squared, 0.3))
         assert pool_weight(NoiseEvidence(none, none), count, preferred) == pytest.approx(
-            (squared + min(squared, 1 / 3)) / 2
+            (squared + min(squared, 0.3)) / 2
         )
-    for behind, least in ((0.0, 0.25), (0.1, 0.304), (0.5, 0.4), (0.9, 0.304), (1.0, 0.25)):  # nats a wrong label
+    for behind, least in ((0.0, 0.25), (0.1, 0.31), (0.5, 5 / 12), (0.9, 0.31), (1.0, 0.25)):  # nats a wrong label
         models = NoiseEvidence(Gain(-0.2 * behind, 1e-12), none)
         assert pool_weight(models, 20.0, preferred) == pytest.approx(least if behind else (0.25 + 0.25) / 2)
-        assert pool_weight(models, 20.0, np.arange(100) < 25) == pytest.approx(0.64 if behind else (0.64 + 1 / 3) / 2)
+        assert pool_weight(models, 20.0, np.arange(100) < 25) == pytest.approx(0.64 if behind else (0.64 + 0.3) / 2)
     labels = np.repeat(np.arange(5), 20)
     kept, lost = np.full((100, 5), 0.05), np.full((100, 5), 0.2)
     kept[np.arange(100), labels], lost[20:, :] = 0.8, kept[20:, :]
-    for posterior, stands in ((kept, 0.5), (lost, 0.0)):
+    for posterior, confused in ((kept, False), (lost, True)):
         em = EMFit(posterior, NoiseMatrix(np.arange(5), np.eye(5), np.zeros(5)), 0.0, 20.0, 1.5)
-        for nats, share in ((-1.0, 0.0), (1e-9, 0.0), (0.2 * np.log(4) / 6, 0.5), (1.0, 1.0)):
-            gain = Gain(nats, 1e-12)
-            expected = (nats > 0) * (share + stands * (1 - share))
+        for explained, share in (
+            (-1.0, 0.0),
+            (1e-9, 0.0),
+            (0.06, 0.18),
+            (0.08, 0.24),
+            (0.1, 0.3),
+            (1 / 6, 0.5),
+            (1, 1),
+        ):
+            gain = Gain(0.2 * np.log(4) * explained, 1e-12)
+            expected = (explained > 0) * (share + 0.5 * (1 - share))
+            if confused:
+                expected *= {0.06: 0.0, 0.08: 0.5}.get(explained, float(explained >= 0.1))
             assert pair_weight(NoiseEvidence(none, gain), 0.2, em, labels) == pytest.approx(expected, abs=1e-6)
+            for behind, left in ((0.75, 1.0), (1.0, 0.75), (1.25, 0.5), (9.0, 0.5)):
+                models = NoiseEvidence(Gain(-0.2 * behind, 1e-12), gain)
+                assert pair_weight(models, 0.2, em, labels) == pytest.approx(left * expected, abs=1e-6)
 
 
-def test_flags_of_combined_are_those_of_largest_expected_f1() -> None:
-    """The rule again, one line a step, from the pool and EM's posterior."""
-    pool, labels = problem("ambiguous")
+def test_errors_by_class_that_are_few_are_flagged_by_the_likelier_exponent() -> None:
+    none = Gain(0.0, 0.0)
+    fits = [
+        EMFit(np.full((100, 2), 0.5), NoiseMatrix(np.arange(2), np.eye(2), np.zeros(2)), likelihood, 10.0, 2.0)
+        for likelihood in (-0.4, -0.5)
+    ]
+    for ahead, weight in ((-1.0, 0.0), (0.3, 0.0), (0.35, 0.5), (0.4, 1.0), (2.0, 1.0)):  # nats for each wrong label
+        models = NoiseEvidence(Gain(0.1 * ahead, 1e-12), none)
+        assert mild_weight(models, fits[1], fits[0]) == pytest.approx(weight)
+        assert mild_weight(models, fits[0], fits[1]) == 0.0
+
+
+@pytest.mark.parametrize("noise", ["ambiguous", "few by pair"])
+def test_flags_of_combined_are_those_of_largest_expected_f1(noise: str) -> None:
+    """The rule again, one line a step, from the pool and EM's posteriors."""
+    pool, labels = problem("ambiguous") if noise == "ambiguous" else few_by_pair()
     detection = run_detector("combined", Evidence(IDS, labels, K, probabilities=pool))
     again, _ = log_pool([pool], [1e-4], labels)
-    given = [p[IDS, labels] for p in (again, fit_em(again, labels, 2.0).posterior)]
-    trust = detection.meta["pool_weight"]
-    odds = sum(w * np.log((1 - g) / g) for w, g in zip((trust, 1 - trust), given, strict=True))
+    given = [
+        p[IDS, labels] for p in (again, fit_em(again, labels, 2.0).posterior, fit_em(again, labels, 1.5).posterior)
+    ]
+    trust, mild = detection.meta["pool_weight"], detection.meta["mild_weight"]
+    assert mild == (noise == "few by pair")
+    weights = (trust, (1 - trust) * (1 - mild), (1 - trust) * mild)
+    odds = sum(w * np.log((1 - g) / g) for w, g in zip(weights, given, strict=True))
     wrong = np.where(again.argmax(axis=1) != labels, 1 / (1 + np.exp(-odds)), 0.0)
     cuts = np.unique(wrong[wrong > 0])
     expected = [2 * wrong[wrong >= cut].sum() / ((wrong >= cut).sum() + wrong.sum()) for cut in cuts]
