@@ -56,12 +56,12 @@ def refuse_strangers(folder: Path) -> None:
 
 def recorded_files(folder: Path) -> set[str]:
     """What a finished benchmark wrote into its folder; nothing where there is none."""
-    return {*PAGES, *read_sealed(folder / MANIFEST)["files"]} if is_result(folder) else set()
+    return {*PAGES, *_manifest(folder)["files"]} if is_result(folder) else set()
 
 
 def record_page(folder: Path, name: str) -> None:
     """Put the hash of a page that was written later into the manifest."""
-    manifest = read_sealed(folder / MANIFEST)
+    manifest = _manifest(folder)
     manifest["files"] |= {name: hash_file(folder / name)}
     write_sealed(folder / MANIFEST, manifest)
 
@@ -69,6 +69,18 @@ def record_page(folder: Path, name: str) -> None:
 def is_result(folder: Path) -> bool:
     """Whether a folder holds a finished benchmark."""
     return (folder / MANIFEST).is_file()
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a finished benchmark, whose ``files`` are a dict; raises RunError if it is of another version."""
+    manifest = read_sealed(folder / MANIFEST)
+    version = manifest.get("result")
+    if version != SCHEMA or manifest.get("schema") != FOLDER_SCHEMA or not isinstance(manifest.get("files"), dict):
+        raise RunError(
+            f"the benchmark in {str(folder)!r} is of layout {version!r}; this version reads {SCHEMA!r}.",
+            "Repeat it with this version.",
+        )
+    return manifest
 
 
 def read_result(folder: Path) -> BenchmarkReport:
@@ -81,13 +93,7 @@ def read_result(folder: Path) -> BenchmarkReport:
     """
     if not is_result(folder):
         raise RunError(f"{str(folder)!r} holds no finished benchmark.", "Make one with: auditor benchmark --out FOLDER")
-    manifest = read_sealed(folder / MANIFEST)
-    version, files = manifest.get("result"), manifest.get("files")
-    if version != SCHEMA or manifest.get("schema") != FOLDER_SCHEMA or not isinstance(files, dict):
-        raise RunError(
-            f"the benchmark in {str(folder)!r} is of layout {version!r}; this version reads {SCHEMA!r}.",
-            "Repeat it with this version.",
-        )
+    files = _manifest(folder)["files"]
     for name in (RESULT, EXAMPLES):
         if not (folder / name).is_file() or hash_file(folder / name) != files.get(name):
             raise RunError(f"{name} of the benchmark in {str(folder)!r} was changed.", "Repeat the benchmark.")

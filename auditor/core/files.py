@@ -153,8 +153,15 @@ def parse_json(text: str | bytes) -> Any:
     return value
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
-    """The object that `write_sealed` wrote, without its digest; or that an earlier version wrote, which has none.
+def read_sealed(path: Path, unsealed: bool = True) -> dict[str, Any]:
+    """The object that `write_sealed` wrote, without its digest.
+
+    Parameters
+    ----------
+    path : Path
+    unsealed : bool
+        Whether an object without a digest, as earlier versions wrote it, is read too. Its fields may be missing or of
+        any kind: damage to the name of the digest looks the same.
 
     Raises
     ------
@@ -163,7 +170,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
     """
     value = read_json(path)
     digest = value.pop("digest", None) if isinstance(value, dict) else None
-    if not isinstance(value, dict) or (digest is not None and hash_json(value) != digest):
+    if not isinstance(value, dict) or (hash_json(value) != digest if digest is not None else not unsealed):
         raise UnreadableError(
             f"{str(path)!r} is not what was written: it is damaged, or was changed.",
             "Restore it from a copy, or repeat the command that wrote it.",

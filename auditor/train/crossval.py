@@ -176,7 +176,7 @@ def _resolve(trainer: T, data: TrainingData, content: str, folder: Path, cluster
     asked = hash_json([trainer.recipe(), content])
     path, others = folder / "choices.json", dict[str, Any]()
     with suppress(UnreadableError):  # absent or damaged: chosen anew; fits of another choice are not taken for these
-        stored = read_sealed(path)
+        stored = read_sealed(path, unsealed=False)
         if stored.get("asked") == asked:
             return cast(T, replace(cast(Any, trainer), **stored["choices"]))
         if asked in (others := stored.get("others", {})):

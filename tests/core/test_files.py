@@ -23,8 +23,10 @@ from auditor.core.files import (
     parse_json,
     read_json,
     read_lines,
+    read_sealed,
     unpickle_arrays,
     write_json,
+    write_sealed,
 )
 from auditor.review.published import read_index
 
@@ -127,6 +129,19 @@ def test_floats_are_rounded_at_any_depth_and_whole_numbers_are_not() -> None:
     assert json_value({"a": [0.123456, np.float64(2 / 3), 1234567, True]}, digits=4) == {
         "a": [0.1235, 0.6667, 1234567, True]
     }
+
+
+@pytest.mark.parametrize("damage", [{"digest": None}, {"digest": "sha256:00"}, {"asked": "b"}, {"more": 1}])
+def test_a_document_that_always_had_a_digest_is_read_with_it_alone(damage: dict[str, object], tmp_path: Path) -> None:
+    path = tmp_path / "choices.json"
+    write_sealed(path, {"asked": "a"})
+    assert read_sealed(path, unsealed=False) == read_sealed(path) == {"asked": "a"}
+    changed = {name: value for name, value in (read_json(path) | damage).items() if value is not None}
+    write_json(path, changed)
+    with pytest.raises(UnreadableError, match="damaged, or was changed"):
+        read_sealed(path, unsealed=False)
+    if "digest" not in changed:  # as an earlier version wrote it
+        assert read_sealed(path) == {"asked": "a"}
 
 
 def test_a_document_with_nan_in_it_is_refused(tmp_path: Path) -> None:
