@@ -9,6 +9,7 @@ import numpy as np
 
 from auditor.audit.config import AuditConfig
 from auditor.core.errors import EmptyDataError, UsageError
+from auditor.core.seeds import derive_seed
 from auditor.data.base import Dataset
 from auditor.train.base import FitTask
 from auditor.train.folds import MIN_PER_CLASS, plan_folds, seed_tasks
@@ -30,7 +31,7 @@ class AuditPlan:
     Attributes
     ----------
     scheme : str
-        ``"cross-validation"``, ``"train-to-test"`` or ``"test-folds"``.
+        ``"cross-validation"``, ``"train-to-test"``, ``"test-folds"``, or ``"published"`` where nothing is trained.
     description : str
         The scheme in words.
     audited : int64 array
@@ -56,7 +57,9 @@ class AuditPlan:
     left_out: int
 
 
-def plan_audit(dataset: Dataset, groups: np.ndarray, bad: np.ndarray, config: AuditConfig, seeds: int = 1) -> AuditPlan:
+def plan_audit(
+    dataset: Dataset, groups: np.ndarray, bad: np.ndarray, config: AuditConfig, seeds: int = 1, fixed: bool = False
+) -> AuditPlan:
     """Plan the models of one run.
 
     Parameters
@@ -70,6 +73,8 @@ def plan_audit(dataset: Dataset, groups: np.ndarray, bad: np.ndarray, config: Au
     config : AuditConfig
     seeds : int
         Models averaged in a train-to-test plan, unless ``config.seeds`` says otherwise.
+    fixed : bool
+        Whether the model has published weights, and is not trained.
 
     Raises
     ------
@@ -85,8 +90,10 @@ def plan_audit(dataset: Dataset, groups: np.ndarray, bad: np.ndarray, config: Au
     # Copies of predicted items are dropped here rather than in `seed_tasks`, so that they are counted.
     train = split & ~np.isin(groups, groups[predict])
     position = np.cumsum(~bad) - 1  # of a usable row among the usable ones
-    left_out = int(split.sum() - train.sum())
-    if to_test:
+    left_out = 0 if fixed else int(split.sum() - train.sum())
+    if fixed:
+        fields = _published_plan(dataset, split, predict, position, groups, config.seed)
+    elif to_test:
         fields = _train_to_test(dataset, train, predict, position, config.seeds or seeds, config.seed)
     else:
         fields = _folds_plan(dataset, train, predict, position, groups, config)
@@ -152,6 +159,24 @@ def _train_to_test(
         "fold": np.full(len(dataset), -1),
         "tasks": tuple(seed_tasks(position[train], position[rows], seeds, seed)) if len(rows) else (),
         "not_auditable": not_auditable,
+    }
+
+
+def _published_plan(
+    dataset: Dataset, train: np.ndarray, predict: np.ndarray, position: np.ndarray, groups: np.ndarray, seed: int
+) -> dict[str, Any]:
+    """A network that is there already predicts the audited split."""
+    rows = np.flatnonzero(predict)
+    copies = int(np.isin(groups[rows], groups[train]).sum())
+    seen = f"; {copies:,} of them are copies of items of the train split, which it may have seen" if copies else ""
+    nothing = np.zeros(0, np.int64)
+    return {
+        "scheme": "published",
+        "description": f"published weights predict {len(rows):,} items, and nothing is trained{seen}",
+        "audited": rows,
+        "fold": np.full(len(dataset), -1),
+        "tasks": (FitTask("seed-0", nothing, position[rows], derive_seed(seed, "seed", 0)),) if len(rows) else (),
+        "not_auditable": (),
     }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from auditor.audit.config import AuditConfig
 from auditor.audit.context import training_data
 from auditor.audit.plan import plan_audit, training_size, wanted_rows
+from auditor.audit.stages.plan import cautions
 from auditor.core.errors import EmptyDataError, UnreadableError, UsageError, require
 from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset
@@ -18,6 +19,7 @@ from auditor.data.loading import median_size
 from auditor.detect.findings import DEFAULT
 from auditor.detect.registry import DETECTORS
 from auditor.engine.rules import RULES
+from auditor.models.weights import names_weights
 from auditor.train.base import Trainer, TrainingData
 from auditor.train.choose import choose_second, choose_trainer, make_trainer
 from auditor.train.choose_embedding import Embedding, choose_embedding, own_embedding
@@ -65,7 +67,7 @@ def check_call(
     UsageError, MissingExtraError, UnknownNameError, OfflineError, UnsafeFileError
         As `choose_trainer`, `choose_embedding` and `check_evidence`.
     EmptyDataError, DataError
-        As `auditor.audit.plan.plan_audit` and `own_embedding`.
+        As `auditor.audit.plan.plan_audit`, `own_embedding` and `auditor.audit.stages.plan.cautions`.
     """
     if workers is not None and workers < 1:
         raise UsageError(f"workers must be at least 1, not {workers}.")
@@ -78,7 +80,9 @@ def check_call(
     if not supplied:
         bad = np.zeros(len(dataset), bool)
         groups = merge_groups(len(dataset), dataset.items.groups)
-        plan_audit(dataset, groups, bad, config, getattr(trainer, "seeds", 1))
+        if trainer is None and names_weights(config.model):
+            trainer, _ = choose_trainer(config.model, config.budget, kind, len(dataset), device=config.device)
+        plan_audit(dataset, groups, bad, config, getattr(trainer, "seeds", 1), getattr(trainer, "fixed", False))
         if trainer is not None:
             refuse_kind(trainer.name, getattr(trainer, "kind", None), kind)
             if hasattr(trainer, "check") and (sample := _sample(dataset)) is not None:
@@ -90,6 +94,7 @@ def check_call(
         raise UsageError(f"the second model {config.second_model!r} is not trained: the probabilities are supplied.")
     own = None if embeddings is None else own_embedding(embeddings, wanted_rows(dataset, config.audit))
     known = () if trainer is None else _with_second(trainer, automatic, config, kind)
+    cautions(known, dataset, np.flatnonzero(wanted_rows(dataset, config.audit)))
     embedding = own or choose_embedding(config.embeddings, kind, known, config.budget)
     if supplied or known:
         check_evidence(config.rule, known, embedding)

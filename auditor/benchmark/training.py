@@ -17,7 +17,7 @@ from auditor.core.hashing import hash_strings
 from auditor.core.machine import cpu_count, describe_machine, package_versions
 from auditor.core.progress import Progress
 from auditor.core.registry import Registry
-from auditor.models.registry import MODELS
+from auditor.models.registry import LIBRARIES, MODELS
 from auditor.runs.tables import write_arrays
 from auditor.train.base import FitResult, Trainer
 from auditor.train.budget import BudgetClass, check_budget_class, reproduction_label
@@ -47,20 +47,23 @@ def parse_names(text: str) -> list[str]:
 
 
 def make_entry(name: str, budget: BudgetClass, device: str = "auto") -> Trainer:
-    """The trainer of one entry: a network's name, or ``method:...`` of a network a method makes.
+    """The trainer of one entry: a network's name, ``NETWORK@FILE`` with published weights, or ``method:...`` of a
+    network a method makes.
 
     Raises
     ------
     UnknownNameError
         With the nearest names.
+    UsageError, DataError
+        As `auditor.train.published.final_network`.
     """
-    from auditor.train.final import FinalNetwork
+    from auditor.train.published import final_network
 
     check_budget_class(budget)
     method, colon, rest = name.partition(":")
-    if colon and method not in MODELS:
+    if colon and method not in MODELS and method not in LIBRARIES:
         return METHODS.load(method)(rest, budget, device)
-    return FinalNetwork.of(name, budget, device)
+    return final_network(name, budget, device)
 
 
 def train_networks(
@@ -88,7 +91,7 @@ def train_networks(
         Gets ``predictions/<name>__seed<k>.npz`` (``pred_probs`` float32 (n, K), ``ids``) of exactly these networks,
         ``fits/`` and ``networks.json``. A finished fit found there under the same key is not trained again.
     seeds : int
-        Networks of each name, with the seeds 0 .. seeds - 1.
+        Networks of each name, with the seeds 0 .. seeds - 1; one with published weights counts once.
     budget : str
         Budget class: images, epochs and resolution, the same for all.
     device : str

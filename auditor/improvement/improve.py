@@ -38,6 +38,7 @@ from auditor.improvement.arms import (
 )
 from auditor.improvement.compare import HARMS, HELPS, NOT_TOLD, Trained, compare_arms, split_parts, train_arms
 from auditor.improvement.held_out import FEWEST, HeldOut, held_out_by_labels, held_out_by_verdicts, read_reviewed
+from auditor.models.weights import names_weights
 from auditor.patch.records import Patch
 from auditor.report.rendering import render, render_view
 from auditor.runs import layout
@@ -197,6 +198,11 @@ def improve(
         raise UsageError(
             f"the model of the run {run.id!r} was given from Python.",
             "Give it again with model=, auditor.improve(run, model=...), or name one with --model.",
+        )
+    if own is None and names_weights(config.model):
+        raise UsageError(
+            f"{config.model!r} has the weights of a file and is not trained: cleaning labels cannot change it.",
+            "Name a model that is trained: --model auto.",
         )
     reviewed = read_reviewed(run, rule, store)
     usable = run.items["status"].to_numpy() != "undecodable"

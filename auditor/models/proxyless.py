@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from auditor.core.errors import UnknownNameError
 from auditor.models.base import conv_unit, initialise
 from auditor.models.genotype import MobileGenotype, TreeGenotype, read_genotype
 
@@ -212,15 +213,17 @@ def network_of(genotype: TreeGenotype | MobileGenotype, n_classes: int) -> TreeN
 
 
 def proxyless(n_classes: int, image_size: int = 32, variant: str = "") -> nn.Module:
-    """Network of a genotype file of ``auditor search proxyless``; the published CIFAR-10 network without one
-    (5,731,530 parameters at 10 classes).
+    """Network of a genotype file of ``auditor search proxyless``, or a published one by its name: ``cifar`` (the
+    default, 5,731,530 parameters at 10 classes), and those for ImageNet, ``mobile``, ``mobile14``, ``cpu``, ``gpu``.
 
     Raises
     ------
-    UnreadableError
+    UnreadableError, UnknownNameError
     """
-    from auditor.models.proxyless_published import CIFAR
+    from auditor.models.proxyless_published import PUBLISHED
 
-    genotype = read_genotype(variant, "proxyless") if variant else CIFAR
+    if variant and variant not in PUBLISHED and not variant.endswith(".json"):
+        raise UnknownNameError("published network of ProxylessNAS", variant, list(PUBLISHED))
+    genotype = PUBLISHED.get(variant or "cifar") or read_genotype(variant, "proxyless")
     assert isinstance(genotype, TreeGenotype | MobileGenotype)
     return network_of(genotype, n_classes)

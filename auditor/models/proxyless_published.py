@@ -1,10 +1,11 @@
 """The published networks of ProxylessNAS as compact genotypes: which operation was chosen where, and nothing else.
 
 Source: the choices were read off the authors' released descriptions ``proxyless_cifar.config``,
-``proxyless_mobile.config`` and ``proxyless_gpu.config`` (han-cai/files at a7c9bcd, folder ``proxylessnas``), which are
-not part of this package. Letters are those of `auditor.models.genotype.TREE_OPS`. The structure around them is that
-of `auditor.models.proxyless`; parameters and MACs are tested against the published figures, and every choice against
-the descriptions themselves where a folder with them is given.
+``proxyless_mobile.config``, ``proxyless_mobile_14.config``, ``proxyless_cpu.config`` and ``proxyless_gpu.config``
+(han-cai/files at a7c9bcd, folder ``proxylessnas``), which are not part of this package. Letters are those of
+`auditor.models.genotype.TREE_OPS`. The structure around them is that of `auditor.models.proxyless`; parameters and MACs
+are tested against the published figures, and every choice against the descriptions themselves where a folder with them
+is given.
 """
 
 from __future__ import annotations
@@ -34,13 +35,28 @@ def _mobile(stem: int, first: int, head: int, stages: str) -> MobileGenotype:
     return MobileGenotype(stem=stem, first=first, head=head, stages=tuple(parsed))
 
 
-#: ImageNet networks: 4.08 and 7.12 million parameters, 320.4 and 465.3 million MACs at 224 px.
+#: ImageNet networks. Parameters and MACs at 1,000 classes and 224 px, in millions: mobile 4.08 and 320.4, the same at
+#: 1.4 times its width 6.86 and 580.9, CPU 4.36 and 439.2, GPU 7.12 and 465.3.
 MOBILE = _mobile(
     32,
     16,
     1280,
     "32/2: e3k5 e3k3 zero zero; 40/2: e3k7 e3k3 e3k5 e3k5; 80/2: e6k7 e3k5 e3k5 e3k5; 96/1: e6k5 e3k5 e3k5 e3k5;"
     "192/2: e6k7 e6k7 e3k7 e3k7; 320/1: e6k7",
+)
+MOBILE_14 = _mobile(
+    48,
+    24,
+    1792,
+    "40/2: e3k5 e3k3 zero zero; 56/2: e3k7 e3k3 e3k5 e3k5; 112/2: e6k7 e3k5 e3k5 e3k5; 136/1: e6k5 e3k5 e3k5 e3k5;"
+    "256/2: e6k7 e6k7 e3k7 e3k7; 448/1: e6k7",
+)
+CPU = _mobile(
+    40,
+    24,
+    1432,
+    "32/2: e6k3 e3k3 e3k3 e3k3; 48/2: e6k3 e3k3 e3k3 e3k5; 88/2: e6k3 zero zero e3k3; 104/1: e6k5 e3k3 e3k3 e3k3;"
+    "216/2: e6k5 e3k5 e3k5 e3k3; 360/1: e6k5",
 )
 GPU = _mobile(
     40,
@@ -49,3 +65,11 @@ GPU = _mobile(
     "32/2: e3k5 zero zero zero; 56/2: e3k7 zero zero e3k3; 112/2: e6k7 zero zero e3k5; 128/1: e6k5 zero e3k3 e3k5;"
     "256/2: e6k7 e6k7 e6k7 e6k5; 432/1: e6k7",
 )
+#: By the variant that names them, ``proxyless:mobile``.
+PUBLISHED: dict[str, TreeGenotype | MobileGenotype] = {
+    "cifar": CIFAR,
+    "mobile": MOBILE,
+    "mobile14": MOBILE_14,
+    "cpu": CPU,
+    "gpu": GPU,
+}

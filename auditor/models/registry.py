@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from auditor.core.errors import UsageError, require
 from auditor.core.registry import Registry
+from auditor.models.weights import names_weights, shorten
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,6 +24,7 @@ MODELS: Registry[Callable[..., nn.Module]] = Registry(
         "fastnet": "auditor.models.fastnet:FastNet",
         "resnet20": "auditor.models.resnet:resnet20",
         "resnet32": "auditor.models.resnet:resnet32",
+        "resnet44": "auditor.models.resnet:resnet44",
         "resnet56": "auditor.models.resnet:resnet56",
         "resnet18": "auditor.models.resnet:resnet18",
         "resnet34": "auditor.models.resnet:resnet34",
@@ -47,19 +49,45 @@ MODELS: Registry[Callable[..., nn.Module]] = Registry(
 )
 
 
+#: Networks of libraries, ``library:name``; only with the weights of a file (`auditor.models.weights`).
+LIBRARIES: Registry[Callable[..., nn.Module]] = Registry(
+    "library",
+    {"torchvision": "auditor.models.libraries:torchvision_network", "timm": "auditor.models.libraries:timm_network"},
+)
+_RESNETS = ("resnet20", "resnet32", "resnet44", "resnet56")
 #: Networks that come in variants: ``name:variant``.
 VARIANTS = frozenset(
     {"cifake_cnn", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn", "nasnet_a", "nasnet", "proxyless", "eas"}
+    | {*_RESNETS, *LIBRARIES}
 )
 #: Networks whose variant can be the file of a searched architecture, ``name:path/to/file.json``.
 GENOTYPES = ("nasnet", "proxyless", "eas")
 _FILE = re.compile(rf"\b({'|'.join(GENOTYPES)}):([^:@]*\.json)")
+#: How recipes and kept networks name the ResNets for CIFAR: those that the bare names stood for before they stood for
+#: option A are found again under them.
+_STORED = {
+    **{name: f"{name}:a" for name in _RESNETS},
+    "resnet20:conv": "resnet20",
+    "resnet32:conv": "resnet32",
+    "resnet56:average": "resnet56",
+}
 
 
 def split_variant(name: str) -> tuple[str, str]:
-    """``(name, variant)`` of a network's name; the variant is empty where the network has none."""
+    """``(name, variant)`` of a network's name, without the weights; the variant is empty where it has none."""
+    name = name.partition("@")[0]
     base, _, variant = name.partition(":")
     return (base, variant) if base in VARIANTS else (name, "")
+
+
+def stored_name(name: str) -> str:
+    """The name of a network as recipes and kept networks hold it."""
+    return _STORED.get(name, name)
+
+
+def kept_name(stored: str) -> str:
+    """The name of a network of its `stored_name`."""
+    return next((name for name, of in _STORED.items() if of == stored), stored)
 
 
 def genotype_facts(name: str) -> dict[str, str]:
@@ -79,15 +107,16 @@ def short_name(name: str) -> str:
     """A name without the path of a genotype file in it.
 
     ``eas:reports/search/eas-dense/found.json`` becomes ``eas-dense-found-1a2b3c4d``: folder, file, and the beginning of
-    the file's hash, so that two files of one name stay apart and a copy elsewhere is the same network. All other names,
-    and what stands around the file's, stay as they are.
+    the file's hash, so that two files of one name stay apart and a copy elsewhere is the same network.
+    ``resnet56@weights/resnet56.safetensors`` becomes ``resnet56@6e019783``. All other names, and what stands around the
+    file's, stay as they are.
 
     Raises
     ------
     UnreadableError
         If the file is absent.
     """
-    return _FILE.sub(lambda match: _short(match[1], match[2]), name)
+    return _FILE.sub(lambda match: _short(match[1], match[2]), shorten(name))
 
 
 def _short(base: str, file: str) -> str:
@@ -107,7 +136,7 @@ def build_model(name: str, n_classes: int, image_size: int, seed: int, **options
     ----------
     name : str
         A name in `MODELS`, or ``name:variant`` of a network that comes in variants, e.g.
-        ``cifake_cnn:f32-c2-d64-n1`` or ``vgg16_bn:w0.25``.
+        ``cifake_cnn:f32-c2-d64-n1`` or ``vgg16_bn:w0.25``; or a library's network, ``torchvision:resnet18``.
     n_classes : int
         Length of the logit vector, at least 2.
     image_size : int
@@ -127,8 +156,11 @@ def build_model(name: str, n_classes: int, image_size: int, seed: int, **options
     UsageError
         For fewer than two classes, a too small image or an option the network does not have.
     """
+    if names_weights(name):
+        raise UsageError(f"{name!r} has the weights of a file; a network is built without.")
     base, variant = split_variant(name)
-    MODELS.target(base)  # an unknown name is reported before anything heavy is imported
+    networks = LIBRARIES if base in LIBRARIES else MODELS
+    networks.target(base)  # an unknown name is reported before anything heavy is imported
     if variant:
         options = {"variant": variant, **options}
     require("torch", "torch", f"the network {name!r}")
@@ -136,7 +168,7 @@ def build_model(name: str, n_classes: int, image_size: int, seed: int, **options
 
     if n_classes < 2:
         raise UsageError(f"network {name!r}: {n_classes} classes; at least 2 are needed.")
-    factory = MODELS.load(base)
+    factory = networks.load(base)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:

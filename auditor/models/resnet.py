@@ -1,13 +1,15 @@
 """ResNets (He et al. 2016) for small images: 3x3 stem of stride 1 and no max pooling.
 
-ResNet-18/34/50 have four stages, the first of 64 channels; ResNet-20/32/56 for CIFAR (section 4.2) have three, the
+ResNet-18/34/50 have four stages, the first of 64 channels; ResNet-20/32/44/56 for CIFAR (section 4.2) have three, the
 first of 16.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Literal
+from functools import partial
+from typing import Literal, cast, get_args
 
 import torch
 from torch import nn
@@ -16,7 +18,10 @@ from torch.nn import functional as F
 from auditor.core.errors import UsageError
 from auditor.models.base import Classifier, conv_unit
 
-Shortcut = Literal["conv", "pad"]
+#: Where a stage begins. ``a``: option A of the paper, every second pixel with zero channels around. ``average``: means
+#: of 2 x 2 pixels with zero channels around, as in the official code of FTWT. ``conv``: a 1x1 convolution with
+#: BatchNorm (option B), as in the official code of RD pruning and in ResNet-18/34/50.
+Shortcut = Literal["a", "average", "conv"]
 
 
 class _Residual(nn.Module):
@@ -56,15 +61,23 @@ class Bottleneck(_Residual):
 
 
 class PaddedShortcut(nn.Module):
-    """Option A: halve by averaging, fill the new channels with zeros. No parameters, no MACs."""
+    """Halve the image, and put zero channels in front of and behind its own. No parameters, no MACs.
 
-    def __init__(self, added: int) -> None:
+    Parameters
+    ----------
+    added : int
+        Channels that are zero; half of them, rounded down, in front.
+    average : bool
+        Halve by the mean of 2 x 2 pixels instead of taking every second one (option A).
+    """
+
+    def __init__(self, added: int, average: bool) -> None:
         super().__init__()
-        self.added = added
+        self.added, self.average = added, average
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         # ceil_mode: an odd side is halved upwards, as the strided convolution beside it does.
-        halved = F.avg_pool2d(x, 2, ceil_mode=True)
+        halved = F.avg_pool2d(x, 2, ceil_mode=True) if self.average else x[:, :, ::2, ::2]
         return F.pad(halved, (0, 0, 0, 0, self.added // 2, self.added - self.added // 2))
 
 
@@ -80,8 +93,7 @@ class ResNet(Classifier):
     n_classes : int
     width : int
         Channels of the first stage.
-    shortcut : "conv" or "pad"
-        Where a stage begins: a 1x1 convolution with BatchNorm, or averaging with zero channels (option A).
+    shortcut : `Shortcut`
     """
 
     def __init__(
@@ -99,8 +111,8 @@ class ResNet(Classifier):
             outputs = (width << stage) * block.expansion
             for i in range(depth):
                 blocks.append(residual := block(inputs, width << stage, 2 if stage and i == 0 else 1))
-                if inputs != outputs and shortcut == "pad":
-                    residual.shortcut = PaddedShortcut(outputs - inputs)
+                if inputs != outputs and shortcut != "conv":
+                    residual.shortcut = PaddedShortcut(outputs - inputs, shortcut == "average")
                 inputs = outputs
         super().__init__(n_classes, inputs, blocks, stem)
 
@@ -109,9 +121,22 @@ class CifarResNet(ResNet):
     """The ResNet of `depth` 6n + 2 for CIFAR: three stages of n basic blocks."""
 
     def __init__(self, depth: int, n_classes: int, width: int, shortcut: Shortcut) -> None:
-        if (depth - 2) % 6 or shortcut not in ("conv", "pad") or width < 1:
+        if (depth - 2) % 6 or shortcut not in get_args(Shortcut) or width < 1:
             raise UsageError(f"no CIFAR ResNet of depth {depth!r}, width {width!r} and shortcut {shortcut!r}.")
         super().__init__(BasicBlock, [(depth - 2) // 6] * 3, n_classes, width, shortcut)
+        self.blocks = (depth - 2) // 6
+
+    def own_name(self, name: str) -> str:
+        """The name here of a tensor that the usual implementations for CIFAR call ``layer2.0.conv1.weight``,
+        ``bn1.bias``, ``linear.weight``; other names as they are."""
+        if match := re.fullmatch(r"(conv|bn)1\.(\w+)", name):
+            return f"stem.0.{int(match[1] == 'bn')}.{match[2]}"
+        if match := re.fullmatch(r"layer([123])\.(\d+)\.(conv|bn)([12])\.(\w+)", name):
+            block = (int(match[1]) - 1) * self.blocks + int(match[2])
+            return f"body.{block}.branch.{2 * int(match[4]) - 2}.{int(match[3] == 'bn')}.{match[5]}"
+        if match := re.fullmatch(r"layer([123])\.(\d+)\.(?:shortcut|downsample)\.([01])\.(\w+)", name):
+            return f"body.{(int(match[1]) - 1) * self.blocks + int(match[2])}.shortcut.{match[3]}.{match[4]}"
+        return re.sub(r"^(linear|fc)\.", "head.", name)
 
 
 def resnet18(n_classes: int, image_size: int = 32) -> ResNet:
@@ -129,16 +154,14 @@ def resnet50(n_classes: int, image_size: int = 32) -> ResNet:
     return ResNet(Bottleneck, (3, 4, 6, 3), n_classes)
 
 
-def resnet20(n_classes: int, image_size: int = 32, width: int = 16, shortcut: Shortcut = "conv") -> CifarResNet:
-    """ResNet-20, by default with 1x1 shortcuts as in RD pruning."""
-    return CifarResNet(20, n_classes, width, shortcut)
+def _cifar(depth: int, n_classes: int, image_size: int = 32, variant: str = "a", width: int = 16) -> CifarResNet:
+    """`variant` is the shortcut."""
+    if variant not in get_args(Shortcut):
+        known = ", ".join(f"resnet{depth}:{shortcut}" for shortcut in get_args(Shortcut))
+        raise UsageError(f"'resnet{depth}' has no variant {variant!r}.", f"Its shortcuts: {known}; a without one.")
+    return CifarResNet(depth, n_classes, width, cast(Shortcut, variant))
 
 
-def resnet32(n_classes: int, image_size: int = 32, width: int = 16, shortcut: Shortcut = "conv") -> CifarResNet:
-    """ResNet-32, by default with 1x1 shortcuts as in RD pruning: 464,432 prunable weights at 10 classes."""
-    return CifarResNet(32, n_classes, width, shortcut)
-
-
-def resnet56(n_classes: int, image_size: int = 32, width: int = 16, shortcut: Shortcut = "pad") -> CifarResNet:
-    """ResNet-56, by default with option A as in FTWT: 853,018 parameters, 125,485,696 MACs at 10 classes."""
-    return CifarResNet(56, n_classes, width, shortcut)
+#: ResNets for CIFAR, with option A unless a variant says otherwise. Parameters at 10 classes: 269,722, 464,154, 658,586
+#: and 853,018; ResNet-56 has 125,485,696 MACs. With 1x1 shortcuts ResNet-32 has 464,432 prunable weights.
+resnet20, resnet32, resnet44, resnet56 = (partial(_cifar, depth) for depth in (20, 32, 44, 56))

@@ -117,8 +117,9 @@ class Trainer(Protocol):
 
     Optional attributes: ``threads``, the CPU threads one fit uses (default 1); ``seeds``, how many models are averaged
     where a whole split is predicted from another one (default 1); ``kind``, as in `TrainingData`, if it reads one kind
-    only; ``has_epochs``, False where no fit has dynamics (default True); and ``weighs``, whether `fit` heeds
-    ``FitTask.weights`` (default no).
+    only; ``has_epochs``, False where no fit has dynamics (default True); ``weighs``, whether `fit` heeds
+    ``FitTask.weights`` (default no); and ``fixed``, whether nothing is trained: ``task.train`` and the seed are not
+    read (default no).
     """
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -20,9 +20,9 @@ class ImageTensor:
     features : uint8 array (n, H, W, 3)
         May be a memory map; on the CPU it is read in place, so that worker processes share one copy.
     device : str
-    statistics_from : int array or ImageTensor
-        Rows whose channel mean and standard deviation normalise all images (training rows only), or the images a
-        network was trained on, whose statistics are taken over.
+    statistics_from : int array, ImageTensor or (mean, deviation)
+        Rows whose channel mean and standard deviation normalise all images (training rows only); the images a
+        network was trained on, whose statistics are taken over; or these statistics, by channel, of pixels from 0 to 1.
 
     Raises
     ------
@@ -30,7 +30,9 @@ class ImageTensor:
         If `features` are not uint8 RGB images.
     """
 
-    def __init__(self, features: np.ndarray, device: str, statistics_from: np.ndarray | ImageTensor) -> None:
+    def __init__(
+        self, features: np.ndarray, device: str, statistics_from: np.ndarray | ImageTensor | tuple[Sequence[float], ...]
+    ) -> None:
         array = isinstance(features, np.ndarray)
         if not (array and features.dtype == np.uint8 and features.ndim == 4 and features.shape[3] == 3):
             given = f"{features.dtype} {features.shape}" if array else type(features)
@@ -45,6 +47,8 @@ class ImageTensor:
         self.std: torch.Tensor
         if isinstance(statistics_from, ImageTensor):
             self.mean, self.std = statistics_from.mean, statistics_from.std
+        elif isinstance(statistics_from, tuple):
+            self.mean, self.std = (by_channel(values).to(device) for values in statistics_from)
         else:
             self.mean, self.std = self._statistics(statistics_from)
 
@@ -129,6 +133,11 @@ class RowTensor(ImageTensor):
     ) -> torch.Tensor:
         """As `plain`."""
         return self.rows[rows]
+
+
+def by_channel(values: Sequence[float]) -> torch.Tensor:
+    """Three numbers of pixels from 0 to 1 as `normalised` takes them: float32 (1, 3, 1, 1), of pixels from 0 to 255."""
+    return 255 * torch.tensor(values, dtype=torch.float32).reshape(1, 3, 1, 1)
 
 
 def normalised(nhwc: torch.Tensor, size: tuple[int, int], mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:

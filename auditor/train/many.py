@@ -125,7 +125,8 @@ def fit_name(entry: str, seed: int) -> str:
 def fit_entries(
     entries: Mapping[str, Trainer], seeds: int, rows: TestRows, fits: Path, workers: int, progress: Progress
 ) -> dict[str, list[FitResult]]:
-    """Every entry trained with the seeds 0 .. seeds - 1, and the test rows as each predicts them, by seed.
+    """Every entry trained with the seeds 0 .. seeds - 1, and the test rows as each predicts them, by seed; an entry
+    with ``fixed`` set, whose fits do not depend on the seed, once.
 
     Entries that start from another network (attribute ``dense``) are fitted after all others, and find it then.
 
@@ -146,13 +147,14 @@ def fit_entries(
     if len({slug(name) for name in entries}) != len(entries):
         raise UsageError(f"two of {', '.join(entries)} would have the same file name.")
     results: dict[str, FitResult] = {}
+    repeats = {name: 1 if getattr(trainer, "fixed", False) else seeds for name, trainer in entries.items()}
     for dependent in (False, True):
         tasks = {
             fit_name(name, seed): (name, FitTask(fit_name(name, seed), rows.train, rows.test, seed))
             for name, trainer in entries.items()
             if hasattr(trainer, "dense") == dependent
-            for seed in range(seeds)
+            for seed in range(repeats[name])
         }
         if tasks:
             results |= fit_many(dict(entries), tasks, rows.data, fits, workers, progress)
-    return {name: [results[fit_name(name, seed)] for seed in range(seeds)] for name in entries}
+    return {name: [results[fit_name(name, seed)] for seed in range(repeats[name])] for name in entries}

@@ -32,9 +32,9 @@ def recipes() -> dict[str, Any]:
     """The recipe of every kind of entry at every budget class."""
     made: dict[str, Any] = {"child": asdict(ChildRecipe(2, 32, 0.05, 5e-4, 5.0, 0.5))}
     for budget in CLASSES:
-        for name in ("resnet20", "fastnet", "vgg16_bn:w0.25"):
+        for name in ("resnet20", "resnet20:conv", "fastnet", "vgg16_bn:w0.25"):
             made[f"{name} {budget}"] = FinalNetwork.of(name, budget, "cpu").recipe()
-        for network in ("resnet20", "resnet32"):
+        for network in ("resnet20:conv", "resnet32:conv"):
             for method in RD_METHODS:
                 dense = FinalNetwork.of(network, budget, "cpu")
                 made[f"{method}:{network} {budget}"] = PrunedNetwork.of(dense, method, 0.9).recipe()

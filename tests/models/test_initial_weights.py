@@ -23,8 +23,7 @@ from tests.contract.test_models import LARGE  # noqa: E402
 RECORDED: dict[str, list[Any]] = json.loads((Path(__file__).parent / "initial_weights.json").read_text())
 #: Recorded under a name of their own: networks with options.
 OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
-    "resnet56 conv w8": ("resnet56", {"width": 8, "shortcut": "conv"}),
-    "resnet20 pad": ("resnet20", {"shortcut": "pad"}),
+    "resnet56 conv w8": ("resnet56:conv", {"width": 8}),
     "mobilenet_v1 half": ("mobilenet_v1", {"width": 0.5}),
     "nasnet_a aux": ("nasnet_a:n2-f8", {"auxiliary": True}),
 }

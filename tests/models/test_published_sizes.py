@@ -7,9 +7,10 @@ import pytest
 torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
 
+from auditor.core.errors import UsageError  # noqa: E402
 from auditor.lab.prune.layers import prunable_layers  # noqa: E402
 from auditor.models.counter import count, count_pruned  # noqa: E402
-from auditor.models.registry import build_model  # noqa: E402
+from auditor.models.registry import build_model, kept_name, stored_name  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -17,6 +18,11 @@ from auditor.models.registry import build_model  # noqa: E402
     [
         ("vgg16_bn", 14_728_266, 313_201_664),
         ("resnet56", 853_018, 125_485_696),
+        ("resnet56:average", 853_018, 125_485_696),
+        # Table 6 of He et al.: 0.27, 0.46 and 0.66 million parameters.
+        ("resnet20", 269_722, 40_551_040),
+        ("resnet32", 464_154, 68_862_592),
+        ("resnet44", 658_586, 97_174_144),
         ("mobilenet_v1", 3_217_226, 46_354_432),
         ("mobilenet_v2", 2_296_922, 91_154_944),
     ],
@@ -26,7 +32,7 @@ def test_counts_of_the_pruning_papers(name: str, parameters: int, macs: int) -> 
     assert (found.parameters, found.macs) == (parameters, macs)
 
 
-@pytest.mark.parametrize(("name", "layers", "weights"), [("resnet32", 34, 464_432), ("vgg16_bn", 14, 14_715_584)])
+@pytest.mark.parametrize(("name", "layers", "weights"), [("resnet32:conv", 34, 464_432), ("vgg16_bn", 14, 14_715_584)])
 def test_prunable_weights_of_rd(name: str, layers: int, weights: int) -> None:
     model = build_model(name, 10, 32, 0)
     found = [layer.weight.numel() for layer in prunable_layers(model).values()]
@@ -109,12 +115,80 @@ def test_resnet18_computes_what_torchvisions_does() -> None:
         assert torch.allclose(ours(images), theirs.eval()(images), atol=1e-5)
 
 
-def test_padded_shortcut_keeps_the_mean_and_adds_zeros() -> None:
+@pytest.mark.parametrize("side", [6, 7])
+def test_padded_shortcuts_halve_and_add_zeros(side: int) -> None:
     from auditor.models.resnet import PaddedShortcut
 
-    x = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
-    y = PaddedShortcut(4)(x)
-    assert y.shape == (2, 8, 3, 3)
-    assert torch.allclose(y[:, 2:6].mean((2, 3)), x.mean((2, 3)), atol=1e-6)
-    assert not y[:, :2].any()
-    assert not y[:, 6:].any()
+    x = torch.randn(2, 4, side, side, generator=torch.Generator().manual_seed(0))
+    for average in (False, True):
+        y = PaddedShortcut(4, average)(x)
+        assert y.shape == (2, 8, (side + 1) // 2, (side + 1) // 2)
+        assert not y[:, :2].any()
+        assert not y[:, 6:].any()
+        inner = y[:, 2:6]
+        if average:
+            assert torch.allclose(
+                inner[:, :, :3, :3], x[:, :, :6, :6].unflatten(2, (3, 2)).unflatten(4, (3, 2)).mean((3, 5))
+            )
+        else:
+            assert torch.equal(inner, x[:, :, ::2, ::2])
+
+
+@pytest.mark.parametrize("depth", [20, 32, 44, 56])
+def test_cifar_resnets_compute_what_the_paper_describes(depth: int) -> None:
+    """Option A written out with torch's functions alone, from tensors by the names they have elsewhere."""
+    ours = build_model(f"resnet{depth}", 10, 32, 3).eval()
+    state = ours.state_dict()
+    theirs = {}
+    for stage in (1, 2, 3):
+        for block in range((depth - 2) // 6):
+            for k in (1, 2):
+                for part, names in (("conv", ["weight"]), ("bn", ["weight", "bias", "running_mean", "running_var"])):
+                    for name in names:
+                        usual = f"layer{stage}.{block}.{part}{k}.{name}"
+                        theirs[usual] = state[ours.own_name(usual)]
+    assert len(theirs) == 5 * (depth - 2)
+    functional = torch.nn.functional
+
+    def norm(x: torch.Tensor, name: str) -> torch.Tensor:
+        own = [theirs[f"{name}.{n}"] for n in ("running_mean", "running_var", "weight", "bias")]
+        return functional.batch_norm(x, *own)
+
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        x = ours.stem(images)
+        for stage in (1, 2, 3):
+            for block in range((depth - 2) // 6):
+                name, stride = f"layer{stage}.{block}", 2 if stage > 1 and block == 0 else 1
+                y = functional.conv2d(x, theirs[f"{name}.conv1.weight"], stride=stride, padding=1)
+                y = functional.conv2d(norm(y, f"{name}.bn1").relu(), theirs[f"{name}.conv2.weight"], padding=1)
+                planes = 8 << stage
+                short = x if stride == 1 else functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, planes // 4, planes // 4))
+                x = (norm(y, f"{name}.bn2") + short).relu()
+        logits = functional.linear(
+            x.mean((2, 3)), state[ours.own_name("linear.weight")], state[ours.own_name("fc.bias")]
+        )
+        assert torch.allclose(ours(images), logits, atol=1e-5)
+
+
+def test_the_other_shortcuts_are_variants() -> None:
+    assert build_model("resnet20:a", 10, 32, 3).body[3].shortcut.average is False
+    assert build_model("resnet44:average", 10, 32, 3).body[7].shortcut.average is True
+    names = [name for name in build_model("resnet32:conv", 10, 32, 3).state_dict() if "shortcut" in name]
+    assert len(names) == 2 * 6
+    with pytest.raises(UsageError, match="resnet56:average"):
+        build_model("resnet56:b", 10, 32, 0)
+
+
+def test_stored_names_go_back_to_the_networks_they_were_made_for() -> None:
+    networks = [f"resnet{depth}{kind}" for depth in (20, 32, 44, 56) for kind in ("", ":conv", ":average")]
+    networks += ["resnet18", "vgg16_bn:w0.25"]
+    stored = [stored_name(name) for name in networks]
+    assert len(set(stored)) == len(stored)
+    assert [kept_name(name) for name in stored] == networks
+    assert [kept_name(name) for name in ("resnet20", "resnet32", "resnet56", "resnet18")] == [
+        "resnet20:conv",
+        "resnet32:conv",
+        "resnet56:average",
+        "resnet18",
+    ]

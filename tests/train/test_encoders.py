@@ -18,6 +18,7 @@ from auditor.core.errors import (
     UnsafeFileError,
     UsageError,
 )
+from auditor.models.weights import file_identity
 from auditor.train import encoders_hub
 from auditor.train.choose import choose_trainer
 from auditor.train.choose_embedding import choose_embedding
@@ -30,7 +31,6 @@ from auditor.train.encoders import (
     make_encoder,
     missing,
     resize,
-    weights_identity,
 )
 from tests.audit.softmax_trainer import SoftmaxTrainer
 
@@ -79,7 +79,7 @@ def test_torchvision_weights_absent_then_present(tmp_path: Path, monkeypatch: py
     features = encoder.open("cpu")(pictures(3))
     assert features.shape == (3, 1024)
     assert isinstance(encoder, Encoder)
-    assert encoder.recipe()["weights"] == weights_identity(file)
+    assert encoder.recipe()["weights"] == file_identity(file)
 
 
 def test_weights_that_would_run_code_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

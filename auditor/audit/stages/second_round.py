@@ -33,6 +33,8 @@ def second_round(context: Context, trainers: Sequence[Trainer], plan: AuditPlan)
     if plan.scheme == "train-to-test":
         reason = "the training items are not audited, so none of them is known to be suspect"
         return StageResult(None, [not_applicable("second round", reason)])
+    if plan.scheme == "published":
+        return StageResult(None, [not_applicable("second round", "published weights are not trained again")])
     context.progress.stage("second round", "the same folds without the suspected items")
     data = context.training_data(plan.usable)
     first = load_npy(context.folder / layout.PRED_PROBS)

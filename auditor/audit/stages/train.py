@@ -14,6 +14,7 @@ from auditor.audit.context import Context
 from auditor.audit.manifest import StageResult, done, not_applicable
 from auditor.audit.plan import AuditPlan
 from auditor.core.hashing import hash_array, hash_json
+from auditor.data.class_order import check_class_order
 from auditor.detect.margins import LOG_FLOOR
 from auditor.detect.noise_models import apply_exponents, pool_exponents
 from auditor.runs import layout
@@ -56,6 +57,9 @@ def train(context: Context, trainers: Sequence[Trainer], plan: AuditPlan) -> Sta
     def produce() -> dict[str, Any]:
         fits = fit_models(context, trainers, data, plan)
         single = [merge_probabilities(plan, each, data.n_classes) for each in fits]
+        for trainer, probabilities in zip(trainers, single, strict=True):
+            if getattr(trainer, "fixed", False):  # nobody but its file says which output is which class
+                check_class_order(probabilities, labels, context.dataset.class_names)
         pooled, exponents = pool_models(single, labels)
         dynamics = merge_dynamics(plan, fits)
         write_array(context.folder / layout.PRED_PROBS, pooled)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from auditor.core.config import Settings, load_settings
-from auditor.core.errors import UnreadableError, UsageError
+from auditor.core.errors import AuditorError, UnreadableError, UsageError
 from auditor.core.files import atomic_write, read_json, write_json
 from auditor.core.hashing import hash_bytes
 from auditor.core.machine import cpu_count, describe_machine, package_versions
@@ -171,7 +171,7 @@ def _unchanged_where_refused(folder: Path) -> Iterator[None]:
     before = {name: path.read_bytes() for name in (PLAN, MANIFEST) if (path := folder / name).is_file()}
     try:
         yield
-    except UsageError:
+    except AuditorError:
         for name, content in before.items():  # the manifest last
             if name != MANIFEST or _whole(folder, content):
                 with atomic_write(folder / name) as handle:

@@ -14,7 +14,9 @@ from auditor.lab.experiment.command import Prepared, experiment_command
 @experiment_command
 @takes_roles
 def prune(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Network, e.g. resnet20 or vgg16_bn:w0.25.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Network, e.g. resnet20, vgg16_bn:w0.25, or resnet56@FILE.")
+    ],
     method: Annotated[
         str,
         typer.Option(
@@ -40,6 +42,7 @@ def prune(
     from auditor.cli.values import data_named
     from auditor.lab.prune.experiment import PruneExperiment, PruneOptions
     from auditor.lab.prune.report import FIGURE, SUMMARY
+    from auditor.train.final import slug
 
     options = PruneOptions(
         model,
@@ -61,4 +64,4 @@ def prune(
             f"Results: {folder / SUMMARY}   Figure: {folder / FIGURE}",
         ]
 
-    return PruneExperiment(options), f"prune-{method}-{model.replace(':', '-')}-{budget}", lines
+    return PruneExperiment(options), f"prune-{method}-{slug(model)}-{budget}", lines

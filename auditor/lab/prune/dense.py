@@ -15,6 +15,7 @@ from auditor.lab.prune.settings import DenseSchedule, FtwtSettings, RdSettings, 
 from auditor.train.base import FitResult, FitTask, TrainingData
 from auditor.train.final import FinalNetwork, accuracy, predict_test_once
 from auditor.train.image_network import Fitted, ImageNetwork
+from auditor.train.published import PublishedFinal
 from auditor.train.recipe import Stage
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def dense_for(dense: FinalNetwork, dynamic: bool) -> FinalNetwork:
     training = replace(
         dense.network.training, stages=(Stage(1.0, schedule.epochs),), batch=schedule.batch, label_smoothing=0.0
     )
+    if isinstance(dense, PublishedFinal):
+        return replace(dense, network=replace(dense.network, training=training))
     return PaperDense(replace(dense.network, training=training), dense.budget, dense.store, schedule)
 
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 #: FTWT decoupled and joint; controls: a fixed share per layer per image, and one mask for all images.
 FTWT_METHODS = ("ftwt", "ftwt_joint", "ftwt_uniform", "ftwt_static")
 #: Networks whose filters `auditor.lab.prune.ftwt.units` knows how to switch.
-FTWT_NETWORKS = ("vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn", "resnet20", "resnet32", "resnet56", "mobilenet_v1")
+FTWT_NETWORKS = (
+    *("vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"),
+    *("resnet20", "resnet32", "resnet44", "resnet56", "mobilenet_v1"),
+)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from auditor.core.errors import UsageError
 from auditor.lab.prune.dynamic import DynamicNetwork
 from auditor.lab.prune.pruned import PrunedNetwork
 from auditor.train.budget import BudgetClass
-from auditor.train.final import FinalNetwork
+from auditor.train.published import final_network
 
 
 def _parts(text: str, form: str, kinds: str = "") -> tuple[str, str, float]:
@@ -28,13 +28,13 @@ def _parts(text: str, form: str, kinds: str = "") -> tuple[str, str, float]:
 def _pruned(method: str, text: str, budget: BudgetClass, device: str) -> PrunedNetwork:
     """``NETWORK@SPARSITY`` by a method of weight pruning."""
     name, _, sparsity = _parts(text, f"{method}:NETWORK@SPARSITY, e.g. {method}:resnet32@0.90")
-    return PrunedNetwork.of(FinalNetwork.of(name, budget, device), method, sparsity)
+    return PrunedNetwork.of(final_network(name, budget, device), method, sparsity)
 
 
 def _dynamic(method: str, text: str, budget: BudgetClass, device: str) -> DynamicNetwork:
     """``NETWORK@rMASS`` or ``NETWORK@fREDUCTION`` by FTWT or one of its controls."""
     name, kind, level = _parts(text, f"{method}:NETWORK@rMASS or @fREDUCTION, e.g. {method}:vgg16_bn@r0.92", "rf")
-    dense = FinalNetwork.of(name, budget, device)
+    dense = final_network(name, budget, device)
     return DynamicNetwork.of(dense, method, **{"r" if kind == "r" else "reduction": level})
 
 

@@ -17,8 +17,9 @@ from auditor.lab.prune.pruned import RD_METHODS, PrunedNetwork
 from auditor.lab.prune.report import FIGURE, SUMMARY, rate_accuracy_svg
 from auditor.stats.seeds import paired
 from auditor.train.base import FitResult, Trainer
-from auditor.train.final import FinalNetwork, accuracy
+from auditor.train.final import accuracy
 from auditor.train.many import fit_entries, open_rows, ready
+from auditor.train.published import final_network
 
 #: Levels without options.
 SPARSITIES, REDUCTIONS = (0.8, 0.9, 0.95), (0.4,)
@@ -76,7 +77,7 @@ class PruneOptions(ExperimentOptions):
 
     def entries(self) -> dict[str, Trainer]:
         """The dense network, and what every method makes of it at every level."""
-        base = FinalNetwork.of(self.network, self.budget, self.device)
+        base = final_network(self.network, self.budget, self.device)
         made: list[PrunedNetwork] | list[DynamicNetwork]
         if not self.dynamic:
             levels = self.sparsities or SPARSITIES
@@ -84,7 +85,7 @@ class PruneOptions(ExperimentOptions):
         else:
             key, levels = ("r", self.masses) if self.masses else ("reduction", self.reductions or REDUCTIONS)
             made = [DynamicNetwork.of(base, method, **{key: x}) for method in self.methods for x in levels]
-        return {self.network: dense_for(base, self.dynamic), **{trainer.name: trainer for trainer in made}}
+        return {base.name: dense_for(base, self.dynamic), **{trainer.name: trainer for trainer in made}}
 
 
 class PruneExperiment(Experiment):
@@ -105,7 +106,8 @@ class PruneExperiment(Experiment):
         results = fit_entries(trainers, options.seeds, rows, at.fits, at.processes, at.progress)
         labels = rows.data.labels[rows.test]
         scores = {name: [accuracy(r.probabilities, labels) for r in fits] for name, fits in results.items()}
-        table = [_row(name, fits, scores[name], scores[options.network]) for name, fits in results.items()]
+        dense = next(iter(scores.values()))
+        table = [_row(name, fits, scores[name], dense) for name, fits in results.items()]
         comparisons = compare(table, options.method)
         document: dict[str, Any] = {
             "network": options.network,
@@ -146,9 +148,12 @@ def _row(name: str, results: Sequence[FitResult], scores: list[float], dense: li
     row = {
         "name": name,
         "method": details.get("method", "dense"),
-        "level": name.rpartition("@")[2] if "@" in name else None,
+        "level": name.rpartition("@")[2] if "method" in details else None,
         **accuracy_row(scores),
-        "against_dense": paired(scores, dense) if "method" in details else None,
+        # One with published weights is the same for every seed.
+        "against_dense": paired(scores, dense * len(scores) if len(dense) == 1 else dense)
+        if "method" in details
+        else None,
         "sparsity": mean("sparsity"),
         "macs_dense": mean("macs_dense") or mean("macs_per_image"),
         "macs_masked": mean("macs_masked"),

@@ -79,7 +79,7 @@ def plan_of(model: nn.Module) -> Plan:
     """
     raise UsageError(
         f"FTWT is not described for {type(model).__name__}.",
-        "Known: vgg11_bn to vgg19_bn, resnet20, resnet32, resnet56, mobilenet_v1.",
+        "Known: vgg11_bn to vgg19_bn, resnet20 to resnet56, mobilenet_v1.",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,68 +23,12 @@ from auditor.lab.search.proxyless.supernet import Supernet, random_path
 from auditor.models.genotype import MobileGenotype, TreeGenotype
 from auditor.models.proxyless import MbBlock, network_of, tree_op
 from auditor.stats.seeds import mean_interval
-from auditor.train.device import describe_device, torch_threads
+from auditor.train.device import describe_device
+from auditor.train.latency import TURNS, time_modules
 
 SCHEMA = "auditor.latency/1"
-#: In how many turns the passes of a module are made.
-TURNS = 10
 #: Networks the time of the unsearched part is taken from.
 BASE_NETWORKS = 5
-
-
-def time_modules(
-    modules: Sequence[tuple[nn.Module, Sequence[int]]], repeats: int, device: str, warmup: int = 5
-) -> np.ndarray:
-    """Times of forward passes in evaluation mode.
-
-    On a CPU one thread computes, and its own processor time is read: on an idle machine that is the wall time, and on
-    a busy one it still is nearly the same. On a GPU it is the wall time until the device has finished.
-
-    The modules take turns: a machine that becomes slower for some seconds slows all of them in a few passes each, and
-    not one of them in all its passes.
-
-    Parameters
-    ----------
-    modules : sequence of (module, shape of its input)
-    repeats : int
-        Timed passes of each module.
-    device : str
-    warmup : int
-        Passes before the first timed one. One more is not timed at the beginning of every turn.
-
-    Returns
-    -------
-    float64 array (modules, repeats)
-        Milliseconds; the passes of a column were made in the same turn.
-    """
-    ready = []
-    for module, shape in modules:
-        x = torch.zeros(tuple(shape), device=device).to(memory_format=torch.channels_last)
-        ready.append((module.to(device).to(memory_format=torch.channels_last).eval(), x))
-    times = np.empty((len(ready), repeats))
-    with torch.no_grad(), torch_threads(1):
-        for module, x in ready:
-            for _ in range(warmup):
-                module(x)
-        for turn in np.array_split(np.arange(repeats), min(TURNS, repeats)):
-            for row, (module, x) in enumerate(ready):
-                module(x)
-                for column in turn:
-                    times[row, column] = _time_pass(module, x, device)
-    return 1e3 * times
-
-
-def _time_pass(module: nn.Module, x: torch.Tensor, device: str) -> float:
-    """Seconds of one pass."""
-    if device != "cuda":
-        started = time.thread_time()
-        module(x)
-        return time.thread_time() - started
-    torch.cuda.synchronize()
-    started = time.perf_counter()
-    module(x)
-    torch.cuda.synchronize()
-    return time.perf_counter() - started
 
 
 def operation_of(key: str) -> tuple[nn.Module, tuple[int, int, int]]:

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from auditor.core.errors import UnreadableError, UsageError  # noqa: E402
 from auditor.lab.search.proxyless import measure  # noqa: E402
 from auditor.lab.search.proxyless.latency import LatencyTable, expected_latency, latency_loss  # noqa: E402
-from auditor.lab.search.proxyless.measure import operation_of, stored_latencies, stored_table, time_modules, validate  # noqa: E402
+from auditor.lab.search.proxyless.measure import operation_of, stored_latencies, stored_table, validate  # noqa: E402
 from auditor.lab.search.proxyless.supernet import Supernet, random_path  # noqa: E402
 from tests.lab.search.proxyless.conftest import make, spread_alphas, table_of  # noqa: E402
 
@@ -97,46 +97,6 @@ def test_losses_by_hand() -> None:
         latency_loss("mul#log", 2.0, 0.5, 4.0, 0.2)
     with pytest.raises(UsageError, match="unknown latency loss"):
         latency_loss("linear", 2.0, 0.5, 4.0, 0.2)  # type: ignore[arg-type]
-
-
-class _Clocked(torch.nn.Module):
-    """Takes as long as the clock's next pace says."""
-
-    def __init__(self, clock: dict[str, float], cost: float, log: list[float]) -> None:
-        super().__init__()
-        self.clock, self.cost, self.log = clock, cost, log
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        assert torch.get_num_threads() == 1
-        assert not self.training
-        self.clock["now"] += self.cost * self.clock["pace"]
-        self.log.append(self.cost)
-        return x
-
-
-def test_modules_are_timed_in_turns_after_a_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, log = {"now": 0.0, "pace": 1.0}, []
-    monkeypatch.setattr(measure.time, "thread_time", lambda: clock["now"])
-    monkeypatch.setattr(measure, "TURNS", 2)
-    modules = [(_Clocked(clock, cost, log), (1, 3, 2, 2)) for cost in (1.0, 2.0)]
-    times = time_modules(modules, 4, "cpu", warmup=3)
-    assert times.tolist() == [[1000.0] * 4, [2000.0] * 4]
-    assert log == [1.0] * 3 + [2.0] * 3 + 2 * ([1.0] * 3 + [2.0] * 3), "each turn: one untimed pass, two timed"
-
-
-def test_a_slow_spell_hits_all_modules_and_no_median(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, log = {"now": 0.0, "pace": 1.0}, []
-    monkeypatch.setattr(measure.time, "thread_time", lambda: clock["now"])
-
-    class Spell(_Clocked):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            self.clock["pace"] = 3.0 if 60 < len(self.log) < 100 else 1.0
-            return super().forward(x)
-
-    modules = [(Spell(clock, cost, log), (1, 3, 2, 2)) for cost in (1.0, 2.0, 3.0)]
-    times = time_modules(modules, 50, "cpu")
-    assert (times > 3000).any(axis=1).sum() >= 2
-    assert np.median(times, axis=1).tolist() == [1000.0, 2000.0, 3000.0]
 
 
 def test_base_and_error_follow_from_measured_networks(monkeypatch: pytest.MonkeyPatch) -> None:

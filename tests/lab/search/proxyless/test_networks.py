@@ -12,13 +12,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from auditor.core.errors import UnreadableError  # noqa: E402
+from auditor.core.errors import UnknownNameError, UnreadableError  # noqa: E402
 from auditor.core.progress import SilentProgress  # noqa: E402
 from auditor.lab.search.proxyless.settings import MobileSize, TreeSize  # noqa: E402
 from auditor.models.counter import count  # noqa: E402
 from auditor.models.genotype import Genotype, write_genotype  # noqa: E402
 from auditor.models.proxyless import MobileNetwork, TreeNetwork, mb_plan, tree_op, tree_widths  # noqa: E402
-from auditor.models.proxyless_published import CIFAR, GPU, MOBILE  # noqa: E402
+from auditor.models.proxyless_published import CIFAR, CPU, GPU, MOBILE, MOBILE_14, PUBLISHED  # noqa: E402
 from auditor.models.registry import build_model, genotype_facts  # noqa: E402
 from auditor.train.base import FitTask, TrainingData  # noqa: E402
 from auditor.train.image_network import ImageNetwork  # noqa: E402
@@ -48,9 +48,15 @@ def test_bottleneck_widths() -> None:
     assert widths == [2 * (round(16 + 84 * i / 54) // 2) for i in range(1, 55)]
 
 
-@pytest.mark.parametrize(("genotype", "parameters", "macs"), [(MOBILE, 4.08, 320.4), (GPU, 7.12, 465.3)])
-def test_published_imagenet_networks(genotype: Genotype, parameters: float, macs: float) -> None:
-    found = count(MobileNetwork(genotype, 1000), (3, 224, 224))
+@pytest.mark.parametrize(
+    ("name", "parameters", "macs"),
+    [("mobile", 4.08, 320.4), ("mobile14", 6.86, 580.9), ("cpu", 4.36, 439.2), ("gpu", 7.12, 465.3)],
+)
+def test_published_imagenet_networks(name: str, parameters: float, macs: float) -> None:
+    with torch.device("meta"):
+        network = build_model(f"proxyless:{name}", 1000, 224, 0)
+    assert network.genotype == PUBLISHED[name]
+    found = count(network, (3, 224, 224))
     assert round(found.parameters / 1e6, 2) == parameters
     assert round(found.macs / 1e6, 1) == macs
 
@@ -80,14 +86,30 @@ def test_published_cells_equal_the_authors_config() -> None:
     assert tuple(cells) == CIFAR.cells
 
 
-@pytest.mark.parametrize(("name", "genotype"), [("mobile", MOBILE), ("gpu", GPU)])
+@pytest.mark.parametrize(
+    ("name", "genotype"), [("mobile", MOBILE), ("mobile_14", MOBILE_14), ("cpu", CPU), ("gpu", GPU)]
+)
 def test_published_blocks_equal_the_authors_config(name: str, genotype: Genotype) -> None:
-    found = []
-    for block in _config(name)["blocks"][1:]:
+    config, found = _config(name), []
+    for block in config["blocks"][1:]:
         layer = block["mobile_inverted_conv"]
         zero = layer["name"] == "ZeroLayer"
         found.append("zero" if zero else f"e{layer['expand_ratio']}k{layer['kernel_size']}")
     assert found == [block for block, *_ in mb_plan(genotype)]
+    shapes = [
+        (layer["in_channels"], layer["out_channels"], layer["stride"])
+        for block in config["blocks"][1:]
+        if (layer := block["mobile_inverted_conv"])["name"] != "ZeroLayer"
+    ]
+    assert shapes == [tuple(shape) for block, *shape in mb_plan(genotype) if block != "zero"]
+    widths = [config[part]["out_channels"] for part in ("first_conv", "feature_mix_layer")]
+    assert widths == [genotype.stem, genotype.head]
+    assert config["blocks"][0]["mobile_inverted_conv"]["out_channels"] == genotype.first
+
+
+def test_unknown_published_networks_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="mobile14"):
+        build_model("proxyless:mobile-14", 10, 32, 0)
 
 
 @pytest.mark.parametrize(("letter", "window"), [("3", 3), ("5", 5), ("7", 7), ("d", 5), ("a", 3), ("m", 3), ("i", 1)])
