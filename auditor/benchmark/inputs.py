@@ -25,7 +25,7 @@ from auditor.core.errors import DataError, UnreadableError, UsageError
 from auditor.core.files import read_json
 from auditor.data.base import Dataset
 from auditor.data.label_lists import holds_objects
-from auditor.data.open import open_dataset
+from auditor.data.open import open_split
 from auditor.patch.files import SUFFIX
 from auditor.review.published import PublishedItem, parse_published, read_index, read_published
 from auditor.runs.run import open_run
@@ -50,19 +50,6 @@ class Inputs:
     judged: Judged
     dataset: Dataset | None
     name: str
-
-
-def open_split(reference: str, split: str | None, settings: Settings) -> Dataset:
-    """One split of a data set: the one named, the only one, or ``test``."""
-    if split is not None:
-        return open_dataset(reference, settings, split=split)
-    dataset = open_dataset(reference, settings)
-    splits = sorted(set(dataset.items.splits.tolist()))
-    if len(splits) == 1:
-        return dataset
-    if "test" not in splits:
-        raise UsageError(f"{reference!r} has the splits {', '.join(splits)}.", "Name one with --split.")
-    return open_dataset(reference, settings, split="test")
 
 
 def load_inputs(

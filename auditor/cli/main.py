@@ -41,6 +41,8 @@ COMMANDS: Registry[Any] = Registry(
         "import-verdicts": "auditor.cli.import_verdicts:import_verdicts",
         "verdicts": "auditor.cli.verdicts:verdicts",
         "benchmark": "auditor.cli.benchmark:benchmark",
+        "predict": "auditor.cli.networks:predict",
+        "export": "auditor.cli.networks:export",
         "improve": "auditor.cli.improve:improve",
         "report": "auditor.cli.report:report",
         "explain": "auditor.cli.explain:explain",
@@ -52,7 +54,7 @@ COMMANDS: Registry[Any] = Registry(
     "auditor.commands",
 )
 #: Commands whose DATASET may be followed by options that name its columns.
-TAKE_ROLES = ("find-errors", "quality", "check", "patch", "benchmark", "improve", "prune", "search")
+TAKE_ROLES = ("find-errors", "quality", "check", "patch", "benchmark", "predict", "improve", "prune", "search")
 #: Exit code of an interrupted command (128 + SIGINT), and of a fault of the program (EX_SOFTWARE).
 INTERRUPTED, CRASHED = 130, 70
 

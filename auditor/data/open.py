@@ -166,6 +166,19 @@ def restrict_to_split(dataset: Dataset, split: str) -> Dataset:
     return part
 
 
+def open_split(reference: str, split: str | None, settings: Settings) -> Dataset:
+    """One split of a data set: the one named, the only one, or ``test``."""
+    if split is not None:
+        return open_dataset(reference, settings, split=split)
+    dataset = open_dataset(reference, settings)
+    splits = sorted(set(dataset.items.splits.tolist()))
+    if len(splits) == 1:
+        return dataset
+    if "test" not in splits:
+        raise UsageError(f"{reference!r} has the splits {', '.join(splits)}.", "Name one with --split.")
+    return open_dataset(reference, settings, split="test")
+
+
 def list_datasets(settings: Settings) -> list[dict[str, str]]:
     """``name, description, example, status, where`` of every known data set and form of reference, the last two as in
     `Adapter.status`. Never uses the network."""

@@ -7,7 +7,7 @@ from torch import nn
 
 from auditor.core.errors import UsageError
 from auditor.models.base import initialise
-from auditor.models.genotype import DenseGenotype, PlainGenotype, PlainLayer, read_genotype
+from auditor.models.genotype import DenseGenotype, Genotype, PlainGenotype, PlainLayer, read_genotype
 
 
 def _plain(text: str) -> PlainGenotype:
@@ -165,7 +165,7 @@ def build(genotype: PlainGenotype | DenseGenotype, n_classes: int, image_size: i
     return PlainNetwork(genotype, n_classes, image_size)
 
 
-def eas(n_classes: int, image_size: int = 32, variant: str = "") -> nn.Module:
+def eas(n_classes: int, image_size: int = 32, variant: str | Genotype = "") -> nn.Module:
     """Network of a genotype file of ``auditor search eas``, or a start network: ``start`` (the default) and
     ``start-dense``, the small ones of the authors' repository, ``start-paper`` and ``start-dense-paper``.
 
@@ -175,7 +175,8 @@ def eas(n_classes: int, image_size: int = 32, variant: str = "") -> nn.Module:
     """
     plain = {"": SMALL_PLAIN, "start": SMALL_PLAIN, "start-paper": PAPER_PLAIN}
     dense = {"start-dense": SMALL_DENSE, "start-dense-paper": PAPER_DENSE}
-    genotype = plain.get(variant) or dense.get(variant) or read_genotype(variant, "eas")
+    named = plain.get(variant) or dense.get(variant) if isinstance(variant, str) else None
+    genotype = named or read_genotype(variant, "eas")
     if not isinstance(genotype, PlainGenotype | DenseGenotype):
         raise UsageError(f"{variant!r} is no network of EAS.")
     return build(genotype, n_classes, image_size)

@@ -270,14 +270,18 @@ def parse_genotype(body: Any, where: str) -> Genotype:
         raise UnreadableError(f"{where}: {'.'.join(map(str, reason['loc']))} {reason['msg']}.") from error
 
 
-def read_genotype(path: Path | str, system: str) -> Genotype:
-    """The genotype of a file of `write_genotype`.
+def read_genotype(path: Path | str | Genotype, system: str) -> Genotype:
+    """The genotype of a file of `write_genotype`, or one that was read already.
 
     Raises
     ------
     UnreadableError
         If the file is absent, of another schema or system, or describes no network of it.
     """
+    if isinstance(path, Genotype):
+        if getattr(path, "system", None) != system:
+            raise UnreadableError(f"a genotype of {getattr(path, 'system', None)!r} is none of {system!r}.")
+        return path
     document = read_json(Path(path))
     genotype = document.get("genotype") if isinstance(document, dict) else None
     if not isinstance(genotype, dict) or document.get("schema") != SCHEMA:

@@ -9,7 +9,7 @@ from torch import nn
 
 from auditor.core.errors import UsageError
 from auditor.models.base import initialise
-from auditor.models.genotype import NasnetBlock, NasnetGenotype, read_genotype
+from auditor.models.genotype import Genotype, NasnetBlock, NasnetGenotype, read_genotype
 from auditor.models.nasnet_ops import DropPath, FactorisedReduction, SameConv, keep_probability, make_op, unit
 
 
@@ -199,7 +199,7 @@ def nasnet_a(
     return NasnetNetwork(genotype, n_classes, auxiliary, final_keep)
 
 
-def nasnet(n_classes: int, image_size: int = 32, variant: str = "") -> NasnetNetwork:
+def nasnet(n_classes: int, image_size: int = 32, variant: str | Genotype = "") -> NasnetNetwork:
     """Network of a genotype file of ``auditor search nasnet``; NASNet-A with N = 2 and F0 = 8 without one.
 
     Raises

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from auditor.core.errors import UnknownNameError
 from auditor.models.base import conv_unit, initialise
-from auditor.models.genotype import MobileGenotype, TreeGenotype, read_genotype
+from auditor.models.genotype import Genotype, MobileGenotype, TreeGenotype, read_genotype
 
 
 class _Separable(nn.Module):
@@ -212,7 +212,7 @@ def network_of(genotype: TreeGenotype | MobileGenotype, n_classes: int) -> TreeN
     return TreeNetwork(genotype, n_classes)
 
 
-def proxyless(n_classes: int, image_size: int = 32, variant: str = "") -> nn.Module:
+def proxyless(n_classes: int, image_size: int = 32, variant: str | Genotype = "") -> nn.Module:
     """Network of a genotype file of ``auditor search proxyless``, or a published one by its name: ``cifar`` (the
     default, 5,731,530 parameters at 10 classes), and those for ImageNet, ``mobile``, ``mobile14``, ``cpu``, ``gpu``.
 
@@ -222,8 +222,10 @@ def proxyless(n_classes: int, image_size: int = 32, variant: str = "") -> nn.Mod
     """
     from auditor.models.proxyless_published import PUBLISHED
 
-    if variant and variant not in PUBLISHED and not variant.endswith(".json"):
-        raise UnknownNameError("published network of ProxylessNAS", variant, list(PUBLISHED))
-    genotype = PUBLISHED.get(variant or "cifar") or read_genotype(variant, "proxyless")
+    if isinstance(variant, str) and not variant.endswith(".json"):
+        if variant and variant not in PUBLISHED:
+            raise UnknownNameError("published network of ProxylessNAS", variant, list(PUBLISHED))
+        return network_of(PUBLISHED[variant or "cifar"], n_classes)
+    genotype = read_genotype(variant, "proxyless")
     assert isinstance(genotype, TreeGenotype | MobileGenotype)
     return network_of(genotype, n_classes)

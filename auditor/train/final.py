@@ -7,7 +7,7 @@ import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -104,6 +104,8 @@ class FinalNetwork:
     network: ImageNetwork
     budget: BudgetClass
     store: Path | None = None
+    #: Whether nothing is trained; see `Trainer`.
+    fixed: ClassVar[bool] = False
 
     @classmethod
     def of(cls, name: str, budget: BudgetClass, device: str = "auto") -> FinalNetwork:
@@ -171,7 +173,13 @@ class FinalNetwork:
         started = time.perf_counter()
         fitted, inner, inner_task = self.train(data, task, progress, checkpoint_dir)
         facts = {"validation_accuracy": accuracy(fitted.result.probabilities, inner.labels[inner_task.predict])}
-        return predict_test_once(fitted, data, task, inner_task, self.budget, started, facts)
+        result = predict_test_once(fitted, data, task, inner_task, self.budget, started, facts)
+        if self.store is not None and not self.fixed:
+            from auditor.train.network_files import input_facts, save_network
+
+            named = {"name": short_name(self.name), "seed": task.seed, **input_facts(fitted, data), **result.details}
+            save_network(self.store / "networks" / f"{task.name}.safetensors", fitted.model, named)
+        return result
 
 
 def slug(name: str) -> str:

@@ -16,11 +16,11 @@ from auditor.core.files import load_npz, read_sealed
 from auditor.core.hashing import hash_file
 from auditor.core.reading import parsing
 from auditor.models.registry import build_model, kept_name, stored_name
-from auditor.models.weights import LARGEST_SIDE, Weights, open_weights, read_state
+from auditor.models.weights import LARGEST_SIDE, Weights, read_state
 from auditor.train.base import FitResult
 from auditor.train.batches import by_channel, normalised
 from auditor.train.loop import PREDICT_PIXELS
-from auditor.train.results import weights_path
+from auditor.train.results import WEIGHTS, weights_path
 
 #: Outputs of a network that is only built to see which of its tensors have as many rows.
 _PROBE = 1009
@@ -117,8 +117,7 @@ def keep(
 
 def kept_tasks(folder: Path) -> list[str]:
     """Names of the fits in a tasks folder (``tasks`` of a run) that kept their network, sorted."""
-    suffix = ".weights.npz"
-    tasks = (p.name.removesuffix(suffix) for p in (Path(folder) / "results").glob(f"*{suffix}"))
+    tasks = (p.name.removesuffix(WEIGHTS) for p in (Path(folder) / "results").glob(f"*{WEIGHTS}"))
     return sorted(name for name in tasks if (Path(folder) / "results" / f"{name}.json").is_file())
 
 
@@ -218,14 +217,3 @@ def _differences(wanted: Mapping[str, tuple[int, ...]], state: Mapping[str, torc
         theirs, ours = (" x ".join(map(str, shape)) for shape in (state[other[0]].shape, wanted[other[0]]))
         problems.append(f"{len(other)} of another shape, e.g. {other[0]!r} with {theirs} instead of {ours}")
     return problems
-
-
-def open_network(name: str) -> KeptNetwork:
-    """A network that can predict, by name: ``NETWORK@FILE`` (`auditor.models.weights.open_weights`).
-
-    Raises
-    ------
-    UsageError, UnreadableError, UnsafeFileError, UnknownNameError, MissingExtraError
-        As `open_weights` and `published_network`.
-    """
-    return published_network(open_weights(name))

@@ -17,6 +17,8 @@ from auditor.core.progress import Progress
 from auditor.runs.tables import write_arrays
 from auditor.train.base import Dynamics, FitResult, FitTask, Trainer, TrainingData
 
+#: How the file of a task's network ends.
+WEIGHTS = ".weights.npz"
 #: Layout of a stored result; another number is not read.
 SCHEMA = 1
 _DYNAMICS = tuple(f.name for f in fields(Dynamics))
@@ -76,7 +78,7 @@ def save_result(folder: Path, task: str, key: str, result: FitResult) -> None:
 
 def weights_path(folder: Path, task: str) -> Path:
     """Where `save_result` keeps a task's network."""
-    return Path(folder) / f"{task}.weights.npz"
+    return Path(folder) / f"{task}{WEIGHTS}"
 
 
 def load_result(folder: Path, task: str, key: str) -> FitResult | None:

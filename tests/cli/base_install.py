@@ -74,6 +74,8 @@ def calls(run: str, item: str, folder: Path) -> dict[str, tuple[list[str], str |
         "import-verdicts": ([run, str(folder / "mturk.json")], "review"),
         "review": ([run, "--no-browser"], "ui"),
         "explain": ([run, "--item", item], "torch"),
+        "predict": (["resnet20@net.safetensors", "digits", "--out", str(folder / "p.npz")], "torch"),
+        "export": (["resnet20@net.safetensors", "--out", str(folder / "net.onnx")], "torch"),
         "grid": (["cifake", *small], "torch"),
         "prune": (["resnet20", *small], "torch"),
         "search": (["nasnet", *small], "torch"),

@@ -25,7 +25,6 @@ from auditor.core.files import read_json, write_json
 from auditor.core.hashing import hash_file
 from auditor.core.progress import SilentProgress
 from auditor.estimation.state import read_state
-from auditor.lab.prune.artefacts import load_network, save_network
 from auditor.models.registry import build_model
 from auditor.patch.create import create_patch
 from auditor.patch.rules import stored_consensus
@@ -45,6 +44,8 @@ from auditor.train.embeddings import embed
 from auditor.train.encoders import load_weights
 from auditor.train.encoders_hub import ImageTransformer, TextTransformer, _refuse_endless
 from auditor.train.kept import load_kept
+from auditor.train.network_files import load_network, save_network
+from auditor.train.networks import open_network
 from auditor.train.results import load_result, save_result
 from tests.fuzz.harness import Reader
 from tests.fuzz.samples import CLASSES, NAMES, ROWS, labels, problem, settings
@@ -218,17 +219,24 @@ def _read_embeddings(path: Path) -> None:
 
 
 def _make_pruned(folder: Path) -> list[Path]:
-    model = build_model("cifake_cnn:f16-c1-d32-n1", CLASSES, 12, 0)
-    save_network(folder / "net.safetensors", model, {"n_classes": CLASSES})
+    network = "cifake_cnn:f16-c1-d32-n1"
+    model = build_model(network, CLASSES, 12, 0)
+    facts = {"n_classes": CLASSES, "input_size": [12, 12], "input_mean": [120, 110, 100], "input_std": [60, 61, 62]}
+    facts |= {"rebuild": {"network": network, "options": {}, "image_size": 12}}
+    save_network(folder / "net.safetensors", model, facts)
     torch.save(model.state_dict(), folder / "net.pth")
     return sorted(folder.iterdir())
 
 
 def _read_weights(path: Path) -> None:
+    network = "cifake_cnn:f16-c1-d32-n1"
     if path.suffix == ".safetensors":
         load_network(path)
+        open_network(str(path))
+        open_network(f"{network}@{path}")
     else:
-        load_weights(build_model("cifake_cnn:f16-c1-d32-n1", CLASSES, 12, 0), path)
+        load_weights(build_model(network, CLASSES, 12, 0), path)
+        open_network(f"{network}@{path}?mean=imagenet&std=imagenet&size=12")
 
 
 def _make_checkpoints(folder: Path) -> list[Path]:

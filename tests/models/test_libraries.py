@@ -15,7 +15,7 @@ from auditor.core.errors import MissingExtraError, UnknownNameError, UsageError 
 from auditor.core.hashing import hash_file  # noqa: E402
 from auditor.models.libraries import library_input, timm_network, torchvision_network  # noqa: E402
 from auditor.models.weights import open_weights  # noqa: E402
-from auditor.train.kept import open_network  # noqa: E402
+from auditor.train.networks import open_network  # noqa: E402
 
 NAME = "shufflenet_v2_x0_5"
 

@@ -25,8 +25,9 @@ from auditor.data.open import open_dataset  # noqa: E402
 from auditor.models.registry import build_model  # noqa: E402
 from auditor.train.choose import choose_second, make_trainer  # noqa: E402
 from auditor.train.final import accuracy  # noqa: E402
-from auditor.train.kept import load_kept, open_network  # noqa: E402
+from auditor.train.kept import load_kept  # noqa: E402
 from auditor.train.many import fit_entries, open_rows, ready  # noqa: E402
+from auditor.train.networks import open_network  # noqa: E402
 from auditor.train.published import PublishedFinal, PublishedNetwork, final_network, open_published  # noqa: E402
 from tests.colours import INPUT, NETWORK, colour_state, make_images, save_network  # noqa: E402
 

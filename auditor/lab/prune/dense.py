@@ -143,7 +143,7 @@ class MadeNetwork(ABC):
     def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
         """Train the dense network, make the other from it, then predict the test items once. Errors as
         `FinalNetwork.fit`."""
-        from auditor.lab.prune.artefacts import input_facts, save_network
+        from auditor.train.network_files import input_facts, save_network
 
         started = time.perf_counter()
         fitted, inner_data, inner_task = self.dense.train(data, task, progress, checkpoint_dir)

@@ -18,7 +18,6 @@ from auditor.core.errors import UnknownNameError, UsageError
 from auditor.core.files import read_json
 from auditor.core.progress import SilentProgress
 from auditor.lab.experiment.shell import MANIFEST, PLAN, RESULTS, Workplace
-from auditor.lab.prune.artefacts import load_network, save_network
 from auditor.lab.prune.dynamic import DynamicNetwork
 from auditor.lab.prune.experiment import PruneExperiment, PruneOptions, compare, verdicts
 from auditor.lab.prune.ftwt.gated import GatedNetwork
@@ -31,6 +30,7 @@ from auditor.train.base import FitTask
 from auditor.train.batches import normalised
 from auditor.train.final import FinalNetwork
 from auditor.train.many import open_rows, ready
+from auditor.train.network_files import load_network, save_network
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ class Record:
 def _switched_on(logits: torch.Tensor) -> torch.Tensor:
     """Masks, bool (b, c), of a predictor's logits: sigmoid above 0.5, and the largest where none is."""
     mask = logits > 0
-    largest = torch.zeros_like(mask).scatter(1, logits.argmax(1, keepdim=True), True)
+    largest = torch.arange(mask.shape[1], device=mask.device) == logits.argmax(1, keepdim=True)
     return mask | (largest & ~mask.any(1, keepdim=True))
 
 
@@ -129,6 +129,11 @@ class GatedNetwork(nn.Module):
     #: Whether targets are recorded in evaluation too, to measure how often the predictors are right.
     keep_targets = False
 
+    def wrapping(self) -> tuple[str, dict[str, Any]]:
+        """How `gated` makes it of its backbone, for the file it is kept in."""
+        about = {"r": self.r, "ratio": self.ratio, "training": self.coupling, "pool": self.pool, "mode": self.mode}
+        return "gated", about
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (n, n_classes); `record` then holds this pass's masks."""
         self.record = Record()
@@ -145,3 +150,12 @@ class GatedNetwork(nn.Module):
         """Set the masks of ``static`` mode, bool (channels,) per unit."""
         for i, unit in enumerate(self.plan.units):
             getattr(self, f"fixed_{i}").copy_(masks[unit.name])
+
+
+def gated(network: nn.Module, *, mode: Mode = "predict", **options: Any) -> GatedNetwork:
+    """`network` with predictors, as a file of `GatedNetwork.wrapping` says it."""
+    if mode not in ("predict", "static"):
+        raise UsageError(f"a kept network predicts its masks or has one for all images; its mode is not {mode!r}.")
+    made = GatedNetwork(network, **options)
+    made.mode = mode
+    return made
