@@ -163,7 +163,7 @@ class Audit:
         progress : Progress or bool, optional
             False for none.
         **config
-            Other options of `auditor.find_errors`, as ``split, folds, seeds, seed, second_round, quality, device``.
+            Other options of `auditor.find_errors`, as ``split, folds, seeds, seed, refits, quality, device``.
 
         Returns
         -------

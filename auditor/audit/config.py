@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from auditor.core.errors import ConfigError, UnknownNameError
 from auditor.data.reference import nearest
+
+#: After two refits rankings hardly change (docs/detectors.md).
+MAX_REFITS = 3
+#: Fields that older run folders hold, and what took their place.
+RETIRED = {"second_round": "refits"}
 
 
 class AuditConfig(BaseModel):
@@ -35,13 +41,23 @@ class AuditConfig(BaseModel):
         "default", description="default, a confident-learning rule by cleanlab's name, paper, or a detector"
     )
     near_duplicates: bool = True
-    second_round: bool = Field(False, description="refit without the suspects, kept only if the guard agrees")
+    refits: int | Literal["auto"] = Field(
+        "auto",
+        description="fits of the same folds with labels weighed by how far the fit before trusts them: auto, 0 to 3",
+    )
     embeddings: str | None = Field(
         None, description="auto, none, log-probabilities or an encoder; None: those the model computes anyway"
     )
     quality: bool = Field(True, description="run the data-quality checks")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = Field(0, ge=0)
+
+    @field_validator("refits", mode="before")
+    @classmethod
+    def _known_refits(cls, refits: Any) -> Any:
+        if str(refits) not in ("auto", *map(str, range(MAX_REFITS + 1))):
+            raise ValueError(f"{refits!r} is neither auto nor a whole number from 0 to {MAX_REFITS}")
+        return refits if refits == "auto" else int(refits)
 
     @field_validator("rule")
     @classmethod
@@ -53,6 +69,11 @@ class AuditConfig(BaseModel):
         except UnknownNameError as error:
             raise ValueError(str(error)) from error
         return rule
+
+
+def stored_values(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a run folder's ``config``, without the options that no longer exist."""
+    return {name: value for name, value in config.items() if name not in RETIRED}
 
 
 def make_config(**values: Any) -> AuditConfig:
@@ -69,7 +90,9 @@ def make_config(**values: Any) -> AuditConfig:
         lines = []
         for e in error.errors():
             name = ".".join(map(str, e["loc"])) or "configuration"
-            if e["type"] == "extra_forbidden":
+            if name in RETIRED:
+                lines.append(f"option {name!r} no longer exists: {RETIRED[name]!r} took its place")
+            elif e["type"] == "extra_forbidden":
                 lines.append(f"unknown option {name!r}. {nearest(name, AuditConfig.model_fields)}".strip(" .?"))
             else:
                 lines.append(f"{name}: {e['msg'].removeprefix('Value error, ')}")

@@ -23,7 +23,7 @@ from auditor.audit.stages.find import find
 from auditor.audit.stages.keep import keep
 from auditor.audit.stages.plan import plan
 from auditor.audit.stages.quality import check_quality
-from auditor.audit.stages.second_round import second_round
+from auditor.audit.stages.refit import refit
 from auditor.audit.stages.supplied import take_supplied
 from auditor.audit.stages.train import train
 from auditor.core.config import Settings, load_settings
@@ -122,7 +122,7 @@ def find_errors(
         Who is told how far it is: by default bars in a terminal or a notebook, lines elsewhere; False for nobody.
     **config
         Fields of `AuditConfig`: ``audit, model, second_model, budget, folds, seeds, train_on_test_folds, rule,
-        near_duplicates, second_round, quality, device, seed``.
+        near_duplicates, refits, quality, device, seed``.
 
     Returns
     -------
@@ -189,8 +189,8 @@ def _trained(context: Context, manifest: Manifest, embedding: Embedding | None) 
     check_evidence(config.rule, trainers, embedding)
     planned = take(plan(context, trainers, groups, decoded.bad))
     take(train(context, trainers, planned))
-    take(second_round(context, trainers, planned))
-    take(embed(context, embedding, planned.usable, planned.audited))
+    take(refit(context, trainers, planned))
+    take(embed(context, embedding, planned.usable, planned.audited, manifest.run_so_far(context).pred_probs))
     take(find(context, manifest.run_so_far(context), decoded.bad_items))
     take(check_quality(context, manifest.run_so_far(context)))
 
@@ -200,7 +200,7 @@ def _supplied(context: Context, source: ProbabilityDataset, manifest: Manifest, 
     take, config = manifest.take, context.config
     embedding = embedding or choose_embedding(config.embeddings, "probabilities", (), config.budget)
     audited = take(take_supplied(context, source))
-    take(embed(context, embedding, audited, audited))
+    take(embed(context, embedding, audited, audited, manifest.run_so_far(context).pred_probs))
     take(find(context, manifest.run_so_far(context)))
     take(check_quality(context, manifest.run_so_far(context)))
 

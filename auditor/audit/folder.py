@@ -37,7 +37,7 @@ def default_folder(
             "data": dataset.fingerprint,
             # Embeddings and checks are added to a run; they do not make it another one.
             "config": config.model_dump(
-                exclude={"embeddings", "quality"} | (set() if config.second_round else {"second_round"})
+                exclude={"embeddings", "quality"} | ({"refits"} if config.refits == "auto" else set())
             ),
             "trainer": trainer.recipe() if trainer else None,
             "supplied": supplied.fingerprint if supplied is not None else None,

@@ -57,7 +57,7 @@ class Manifest:
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
         self.clock = time.perf_counter()
         self.sections: dict[str, Any] = {
-            name: {} for name in ("plan", "model", "second_model", "second_round", "embeddings", "counts")
+            name: {} for name in ("plan", "model", "second_model", "refits", "embeddings", "counts")
         }
         self.sections |= {"not_auditable": [], "outcomes": [], "notes": []}
 

@@ -12,6 +12,7 @@ from auditor.audit.config import AuditConfig
 from auditor.audit.context import training_data
 from auditor.audit.plan import plan_audit, training_size, wanted_rows
 from auditor.audit.stages.plan import cautions
+from auditor.audit.stages.refit import choose_refits
 from auditor.core.errors import EmptyDataError, UnreadableError, UsageError, require
 from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset
@@ -65,7 +66,7 @@ def check_call(
     Raises
     ------
     UsageError, MissingExtraError, UnknownNameError, OfflineError, UnsafeFileError
-        As `choose_trainer`, `choose_embedding` and `check_evidence`.
+        As `choose_trainer`, `choose_embedding`, `check_evidence` and `choose_refits`.
     EmptyDataError, DataError
         As `auditor.audit.plan.plan_audit`, `own_embedding` and `auditor.audit.stages.plan.cautions`.
     """
@@ -82,7 +83,8 @@ def check_call(
         groups = merge_groups(len(dataset), dataset.items.groups)
         if trainer is None and names_weights(config.model):
             trainer, _ = choose_trainer(config.model, config.budget, kind, len(dataset), device=config.device)
-        plan_audit(dataset, groups, bad, config, getattr(trainer, "seeds", 1), getattr(trainer, "fixed", False))
+        seeds, fixed = getattr(trainer, "seeds", 1), getattr(trainer, "fixed", False)
+        scheme = plan_audit(dataset, groups, bad, config, seeds, fixed).scheme
         if trainer is not None:
             refuse_kind(trainer.name, getattr(trainer, "kind", None), kind)
             if hasattr(trainer, "check") and (sample := _sample(dataset)) is not None:
@@ -92,16 +94,23 @@ def check_call(
             trainer, _ = choose_trainer(config.model, config.budget, kind, n_items, device=config.device)
     elif config.second_model not in ("auto", "none"):
         raise UsageError(f"the second model {config.second_model!r} is not trained: the probabilities are supplied.")
+    elif config.refits not in ("auto", 0):
+        raise UsageError(
+            f"{config.refits} refit(s) are asked for, and nothing is trained: the probabilities are supplied."
+        )
     own = None if embeddings is None else own_embedding(embeddings, wanted_rows(dataset, config.audit))
     known = () if trainer is None else _with_second(trainer, automatic, config, kind)
     cautions(known, dataset, np.flatnonzero(wanted_rows(dataset, config.audit)))
     embedding = own or choose_embedding(config.embeddings, kind, known, config.budget)
-    if supplied or known:
+    if supplied:
         check_evidence(config.rule, known, embedding)
-    elif {"dynamics", "embeddings"} & _needs(config.rule) or config.second_model not in ("auto", "none"):
-        for first in _likely_trainers(dataset, config):
-            likely = _with_second(first, automatic, config, kind)
-            check_evidence(config.rule, likely, own or choose_embedding(config.embeddings, kind, likely, config.budget))
+        return own
+    candidates, asks = [known] if known else [], {"dynamics", "embeddings"} & _needs(config.rule)
+    if not known and (asks or config.second_model not in ("auto", "none") or config.refits not in ("auto", 0)):
+        candidates = [_with_second(first, automatic, config, kind) for first in _likely_trainers(dataset, config)]
+    for trainers in candidates:
+        check_evidence(config.rule, trainers, own or choose_embedding(config.embeddings, kind, trainers, config.budget))
+        choose_refits(config.refits, trainers, scheme)
     return own
 
 

@@ -60,9 +60,10 @@ def find_errors(
     exact_duplicates_only: Annotated[
         bool, Option("--exact-duplicates-only", help="Do not look for near duplicates before making folds.")
     ] = False,
-    second_round: Annotated[
-        bool, Option("--second-round", help="Refit without the suspected items; kept only if a guard finds it better.")
-    ] = False,
+    refits: Annotated[
+        str | None,
+        Option(help="Fits of the same folds with labels weighed by how far the fit before trusts them: auto, 0 to 3."),
+    ] = None,
     embeddings: Annotated[
         str | None,
         Option(

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from auditor.audit.config import make_config
+from auditor.audit.config import make_config, stored_values
 from auditor.audit.context import Context
 from auditor.audit.stages.choose_model import choose_model
 from auditor.audit.stages.decode import decode
@@ -193,7 +193,9 @@ def improve(
     run = run if isinstance(run, Run) else open_run(run, settings.runs_dir)
     model, own = name_and_trainer(model, trainer)
     pool = _training_rows(run)
-    config = make_config(**{**run.config, **_given(model=model, budget=budget, device=device, folds=folds)})
+    config = make_config(
+        **{**stored_values(run.config), **_given(model=model, budget=budget, device=device, folds=folds)}
+    )
     if own is None and model is None and run.manifest["model"]["reason"] == "given by the caller":
         raise UsageError(
             f"the model of the run {run.id!r} was given from Python.",

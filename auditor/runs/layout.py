@@ -16,7 +16,9 @@ MODEL_PROBS: Final = "model_probs.npz"  # as pred_probs.npy, of each model alone
 AUDITED: Final = "audited.npy"  # int64 (n audited,): row of each in items.parquet
 FOLDS: Final = "folds.parquet"  # one row per training task and epoch
 DYNAMICS: Final = "dynamics.npz"  # per-item logits by epoch, where a trainer has epochs
-SECOND_ROUND: Final = "second_round.npy"  # as pred_probs.npy, after an accepted cleaning round
+REFIT_PROBS: Final = "refit_probs.npy"  # as pred_probs.npy, after the last refit
+REFIT_MODEL_PROBS: Final = "refit_model_probs.npz"  # as model_probs.npz, after the last refit
+SECOND_ROUND: Final = "second_round.npy"  # of older folders: as pred_probs.npy, after an accepted cleaning round
 EMBEDDINGS: Final = "embeddings.npy"  # float16 or float32 (n audited, d), where they were computed
 DETECTORS: Final = "detectors.parquet"  # every audited item with every detector; made when first asked for
 NEIGHBOURS: Final = "neighbours.npz"  # nearest items and the confident joint; made with the detectors
@@ -52,6 +54,8 @@ WRITTEN: Final = re.compile(
                 AUDITED,
                 FOLDS,
                 DYNAMICS,
+                REFIT_PROBS,
+                REFIT_MODEL_PROBS,
                 SECOND_ROUND,
                 EMBEDDINGS,
                 DETECTORS,

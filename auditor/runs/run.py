@@ -140,9 +140,17 @@ class Run:
 
     @property
     def pred_probs_path(self) -> Path:
-        """``.npy`` file, float32 (n audited, K): the first fit's, or those of an accepted cleaning round."""
+        """``.npy`` file, float32 (n audited, K): the last refit's, or the first fit's where there was none."""
+        if self.refits:
+            return self.file(layout.REFIT_PROBS)
+        # Of older folders: the guarded round that refits replaced.
         accepted = self.manifest.get("second_round", {}).get("accepted", 0)
         return self.file(layout.SECOND_ROUND if accepted else layout.PRED_PROBS)
+
+    @property
+    def refits(self) -> int:
+        """How often the models were fitted again."""
+        return int(self.manifest.get("refits", {}).get("count", 0))
 
     @cached_property
     def pred_probs(self) -> np.ndarray:
@@ -155,7 +163,7 @@ class Run:
         pool of two; else empty."""
         if not self.manifest.get("second_model", {}).get("name"):
             return {}
-        return load_npz(self.file(layout.MODEL_PROBS))
+        return load_npz(self.file(layout.REFIT_MODEL_PROBS if self.refits else layout.MODEL_PROBS))
 
     @cached_property
     def audited(self) -> np.ndarray:

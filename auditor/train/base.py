@@ -118,8 +118,9 @@ class Trainer(Protocol):
     Optional attributes: ``threads``, the CPU threads one fit uses (default 1); ``seeds``, how many models are averaged
     where a whole split is predicted from another one (default 1); ``kind``, as in `TrainingData`, if it reads one kind
     only; ``has_epochs``, False where no fit has dynamics (default True); ``weighs``, whether `fit` heeds
-    ``FitTask.weights`` (default no); and ``fixed``, whether nothing is trained: ``task.train`` and the seed are not
-    read (default no).
+    ``FitTask.weights`` (default no); ``refits``, how often an audit fits it again with weights where the caller leaves
+    that open (default 0: for fits that take seconds, and only where that was measured to help); and ``fixed``, whether
+    nothing is trained: ``task.train`` and the seed are not read (default no).
     """
 
     @property

@@ -24,7 +24,7 @@ from auditor.quality.registry import CHECKS
 from auditor.runs import layout
 from auditor.runs.run import Run, open_run
 from auditor.runs.stages import Stages
-from tests.audit.softmax_trainer import SoftmaxTrainer
+from tests.audit.softmax_trainer import WeighingTrainer
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +32,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Digits in two folds, with every stage."""
     return find_errors(
         "digits",
-        trainer=SoftmaxTrainer(),
+        trainer=WeighingTrainer(),
         out=tmp_path_factory.mktemp("runs") / "run",
         workers=1,
         folds=2,
-        second_round=True,
+        refits=1,
         embeddings="log-probabilities",
     )
 
@@ -46,14 +46,15 @@ def test_stages_are_keyed_by_what_older_run_folders_were_keyed_by(run: Run) -> N
     groups = load_npy(run.path / layout.WORK / "groups.npy")
     plan = plan_audit(dataset, groups, bad, make_config(folds=2))
     tasks = [[t.name, t.seed, hash_array(t.train), hash_array(t.predict)] for t in plan.tasks]
-    usable, first = hash_array(np.arange(len(bad))), hash_array(load_npy(run.path / layout.PRED_PROBS))
-    recipe, outputs = SoftmaxTrainer().recipe(), {s["name"]: s["outputs"] for s in run.manifest["stages"]}
+    usable, last = hash_array(np.arange(len(bad))), hash_array(load_npy(run.path / layout.REFIT_PROBS))
+    recipe, outputs = WeighingTrainer().recipe(), {s["name"]: s["outputs"] for s in run.manifest["stages"]}
+    trained = read_json(run.path / layout.STAGES / "train.json")["key"]
     inputs = {
         "decode": {},
         "duplicates": {"near": True, "bad": hash_array(bad)},
         "train": {"recipe": recipe, "tasks": hash_json(tasks), "usable": usable},
-        "second-round": {"recipe": recipe, "probabilities": first, "audited": hash_array(plan.audited)},
-        "embeddings": {"encoder": None, "usable": usable, "audited": hash_array(plan.audited), "probabilities": first},
+        "refits": {"trained": [trained, outputs["train"]], "refits": 1, "models": ["softmax"]},
+        "embeddings": {"encoder": None, "usable": usable, "audited": hash_array(plan.audited), "probabilities": last},
         "findings": {
             "probabilities": hash_array(np.asarray(run.pred_probs)),
             "evidence": list(outputs.values())[:5],
@@ -71,13 +72,7 @@ def test_stages_are_keyed_by_what_older_run_folders_were_keyed_by(run: Run) -> N
 
 def test_a_finished_run_is_continued_without_work(run: Run, tmp_path: Path) -> None:
     again = find_errors(
-        "digits",
-        trainer=SoftmaxTrainer(),
-        out=run.path,
-        workers=2,
-        folds=2,
-        second_round=True,
-        embeddings="log-probabilities",
+        "digits", trainer=WeighingTrainer(), out=run.path, workers=2, folds=2, refits=1, embeddings="log-probabilities"
     )
     assert [s["reused"] for s in again.manifest["stages"]] == [True] * 7
     assert [s["outputs"] for s in again.manifest["stages"]] == [s["outputs"] for s in run.manifest["stages"]]

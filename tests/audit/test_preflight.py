@@ -13,6 +13,7 @@ from auditor.audit.find_errors import find_errors
 from auditor.core.errors import AuditorError
 from auditor.runs.run import open_run
 from auditor.train.text import TfidfTrainer
+from tests.audit.softmax_trainer import SoftmaxTrainer
 from tests.running import call, made_once
 
 REFUSED: dict[str, dict[str, Any]] = {
@@ -33,6 +34,10 @@ REFUSED: dict[str, dict[str, Any]] = {
     "one fold": {"folds": 1},
     "workers": {"workers": 0},
     "setting": {"nope": 1},
+    "too many refits": {"refits": 4},
+    "refits of a model that cannot weigh": {"refits": 1, "trainer": SoftmaxTrainer()},
+    "refits of supplied probabilities": {"refits": 1, "pred_probs": np.full((40, 2), 0.5)},
+    "option that is gone": {"second_round": True},
 }
 
 

@@ -13,10 +13,11 @@ from auditor.core.seeds import derive_seed
 from auditor.detect.base import Evidence
 from auditor.detect.combined import BETA, LARGEST_POOL_WEIGHT, RANKING_BETA, mild_weight, pair_weight, pool_weight
 from auditor.detect.em_posterior import EMFit, fit_em
+from auditor.detect.ensemble import LOSS_FLOOR
+from auditor.detect.margins import given_probability
 from auditor.detect.noise_matrix import NoiseMatrix
 from auditor.detect.noise_models import Gain, NoiseEvidence, compare_noise_models, log_pool
 from auditor.detect.registry import run_detector
-from auditor.detect.second_round import weighted_loss
 from auditor.lab.detectors.metrics import Ranked, flag_counts
 
 N, K = 3000, 5
@@ -232,7 +233,7 @@ def test_pool_adds_independent_evidence_and_shares_equal_evidence() -> None:
     labels = rng.integers(0, K, N)
     parts = [softmax(2 * np.eye(K)[labels] + rng.normal(size=(N, K)), axis=1) for _ in range(2)]
     pooled, exponents = log_pool(parts, [1e-6, 1e-6], labels)
-    loss = lambda p: weighted_loss(p, labels, np.ones(N))  # noqa: E731
+    loss = lambda p: -np.log(given_probability(p, labels) + LOSS_FLOOR).mean()  # noqa: E731
     assert loss(pooled) < min(map(loss, parts)) - 0.05
     assert exponents.sum() > 1.5
     twice, shared = log_pool([parts[0], parts[0]], [1e-6, 1e-6], labels)

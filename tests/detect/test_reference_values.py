@@ -7,10 +7,10 @@ import pytest
 
 from auditor.detect.base import Detection, Evidence
 from auditor.detect.em_posterior import fit_em, likelihood_fit
-from auditor.detect.ensemble import convex_weights
+from auditor.detect.ensemble import LOSS_FLOOR, convex_weights
 from auditor.detect.findings import find
+from auditor.detect.margins import given_probability
 from auditor.detect.registry import run_detector
-from auditor.detect.second_round import weighted_loss
 from auditor.lab.detectors.measure import resampled
 from auditor.lab.detectors.methods import MethodResult
 from auditor.lab.detectors.metrics import Ranked, flag_counts
@@ -66,7 +66,7 @@ def evidence_of(aggre: Aggre, which: str) -> Evidence:
 @pytest.mark.parametrize("place", range(len(SETS)), ids=SETS)
 def test_scores_and_flags(aggre: Aggre, place: int) -> None:
     given = evidence_of(aggre, SETS[place])
-    loss = weighted_loss(given.mean_probabilities, given.labels, np.ones(len(given)))
+    loss = -np.log(given_probability(given.mean_probabilities, given.labels) + LOSS_FLOOR).mean()
     assert loss == pytest.approx(LOG_LOSS[place], abs=2e-4)
     found = {name: run_detector(name, given) for name in AP}
     for name, result in found.items():

@@ -8,7 +8,6 @@ import numpy as np
 
 from auditor.audit.context import Context
 from auditor.audit.manifest import StageResult, done, not_applicable
-from auditor.core.files import load_npy
 from auditor.core.hashing import hash_array
 from auditor.core.machine import cpu_count
 from auditor.detect.margins import LOG_FLOOR
@@ -18,7 +17,9 @@ from auditor.runs.tables import write_array
 from auditor.train.choose_embedding import Embedding, fit_for_cosine, standardised
 
 
-def embed(context: Context, embedding: Embedding, usable: np.ndarray, audited: np.ndarray) -> StageResult[None]:
+def embed(
+    context: Context, embedding: Embedding, usable: np.ndarray, audited: np.ndarray, probabilities: np.ndarray
+) -> StageResult[None]:
     """Write ``embeddings.npy``, one row per audited item, as `embedding` says.
 
     Parameters
@@ -28,6 +29,8 @@ def embed(context: Context, embedding: Embedding, usable: np.ndarray, audited: n
     embedding : Embedding
     usable, audited : int64 arrays
         Rows of the data set, ascending.
+    probabilities : float32 array (n audited, K)
+        Out of sample; read where they are what is kept.
     """
     if embedding.name is None:
         return StageResult(None, [not_applicable("embeddings", embedding.reason)])
@@ -40,9 +43,8 @@ def embed(context: Context, embedding: Embedding, usable: np.ndarray, audited: n
         if embedding.rows is not None:
             rows = embedding.rows[audited]
         elif encoder is None:
-            probabilities = load_npy(context.folder / layout.PRED_PROBS).astype(np.float64)
             # Comparable over folds, because the axes are the classes; hidden features of two networks are not.
-            rows = standardised(np.log(probabilities + LOG_FLOOR)).astype(np.float32)
+            rows = standardised(np.log(np.asarray(probabilities, np.float64) + LOG_FLOOR)).astype(np.float32)
         else:
             from auditor.train.device import choose_device
             from auditor.train.embeddings import embed as features_of
@@ -57,7 +59,7 @@ def embed(context: Context, embedding: Embedding, usable: np.ndarray, audited: n
         write_array(context.folder / layout.EMBEDDINGS, rows)
         return {"width": int(rows.shape[1]), "dtype": str(rows.dtype), "features": width}
 
-    needs = {} if encoder else {"probabilities": hash_array(load_npy(context.folder / layout.PRED_PROBS))}
+    needs = {} if encoder else {"probabilities": hash_array(probabilities)}
     if embedding.rows is not None:
         needs = {"given": hash_array(embedding.rows)}
     inputs = context.inputs(encoder=recipe, usable=hash_array(usable), audited=hash_array(audited), **needs)

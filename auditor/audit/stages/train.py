@@ -32,13 +32,11 @@ class ModelFits:
 
     Attributes
     ----------
-    name : str
     tasks : tuple of FitTask
     results : list of FitResult
         One per task.
     """
 
-    name: str
     tasks: tuple[FitTask, ...]
     results: list[FitResult]
 
@@ -55,7 +53,7 @@ def train(context: Context, trainers: Sequence[Trainer], plan: AuditPlan) -> Sta
     labels, several = context.dataset.labels[plan.audited], len(trainers) > 1
 
     def produce() -> dict[str, Any]:
-        fits = fit_models(context, trainers, data, plan)
+        fits = fit_models(context, trainers, data, task_lists)
         single = [merge_probabilities(plan, each, data.n_classes) for each in fits]
         for trainer, probabilities in zip(trainers, single, strict=True):
             if getattr(trainer, "fixed", False):  # nobody but its file says which output is which class
@@ -68,13 +66,12 @@ def train(context: Context, trainers: Sequence[Trainer], plan: AuditPlan) -> Sta
         write_array(context.folder / layout.AUDITED, plan.audited)
         write_table(context.folder / layout.FOLDS, training_log(fits, data.labels), "auditor.folds/1")
         write_arrays(context.folder / layout.DYNAMICS, dynamics)
-        accuracies = [float((p.argmax(axis=1) == labels).mean()) for p in single]
         return {
             "fit_seconds": {t.name: round(r.seconds, 2) for each in fits for t, r in _pairs(each)},
             "details": fits[0].results[0].details,
             "has_dynamics": bool(dynamics),
             **(
-                {"pool": _rows(names, exponents, accuracies), "second_details": fits[1].results[0].details}
+                {"pool": pool_rows(names, exponents, single, labels), "second_details": fits[1].results[0].details}
                 if several
                 else {}
             ),
@@ -101,9 +98,14 @@ def train(context: Context, trainers: Sequence[Trainer], plan: AuditPlan) -> Sta
     return StageResult(None, outcomes, sections=sections)
 
 
-def _rows(names: Sequence[str], exponents: np.ndarray, accuracies: Sequence[float]) -> list[dict[str, Any]]:
-    columns = zip(names, exponents.tolist(), accuracies, strict=True)
-    return [{"name": name, "exponent": exponent, "accuracy": accuracy} for name, exponent, accuracy in columns]
+def pool_rows(
+    names: Sequence[str], exponents: np.ndarray, single: Sequence[np.ndarray], labels: np.ndarray
+) -> list[dict[str, Any]]:
+    """Of each model of a pool its name, its exponent there and its accuracy against the given labels."""
+    return [
+        {"name": name, "exponent": exponent, "accuracy": float((p.argmax(axis=1) == labels).mean())}
+        for name, exponent, p in zip(names, exponents.tolist(), single, strict=True)
+    ]
 
 
 def _tasks_key(tasks: Sequence[FitTask]) -> str:
@@ -126,10 +128,11 @@ def tasks_of(trainers: Sequence[Trainer], plan: AuditPlan) -> list[tuple[FitTask
     return [plan.tasks, tuple(replace(task, name=f"{layout.SECOND}{task.name}") for task in second)][: len(trainers)]
 
 
-def fit_models(context: Context, trainers: Sequence[Trainer], data: TrainingData, plan: AuditPlan) -> list[ModelFits]:
-    """Fit every trainer's tasks of a plan, side by side, with the workers or cluster of the run; finished ones are read
-    from its folder."""
-    task_lists = tasks_of(trainers, plan)
+def fit_models(
+    context: Context, trainers: Sequence[Trainer], data: TrainingData, task_lists: Sequence[Sequence[FitTask]]
+) -> list[ModelFits]:
+    """Fit the tasks of every trainer side by side, with the workers or cluster of the run; finished ones are read from
+    its folder."""
     results = iter(
         run_jobs(
             [(trainer, task) for trainer, tasks in zip(trainers, task_lists, strict=True) for task in tasks],
@@ -140,8 +143,7 @@ def fit_models(context: Context, trainers: Sequence[Trainer], data: TrainingData
             cluster=context.cluster,
         )
     )
-    named = zip(model_names(trainers), task_lists, strict=True)
-    return [ModelFits(name, tasks, list(islice(results, len(tasks)))) for name, tasks in named]
+    return [ModelFits(tuple(tasks), list(islice(results, len(tasks)))) for tasks in task_lists]
 
 
 def pool_models(probabilities: Sequence[np.ndarray], labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -104,6 +104,8 @@ class TrainedSet:
         """See `BenchmarkSet.inputs`."""
         dataset, truth = self._labelled(context, seed)
         how, runs = self._config(context, seed), self._runs(context)
+        if refits := getattr(make_trainer(how["model"], how["budget"]), "refits", 0):
+            how["refits"] = refits
         if seed < len(runs):
             how = {"probabilities": hash_file(runs[seed].pred_probs_path), "run": runs[seed].manifest["config"]}
         return {"data": dataset.fingerprint, "truth": hash_array(truth), **how}
@@ -113,7 +115,8 @@ class TrainedSet:
         dataset, truth = self._labelled(context, seed)
         runs = self._runs(context)
         run = runs[seed] if seed < len(runs) else self._audit(context, dataset, seed)
-        evidence, model = run_evidence(run), run.manifest["model"]
+        evidence, model, refits = run_evidence(run), run.manifest["model"], run.manifest.get("refits", {})
+        seconds = [*model["fit_seconds"].values(), *refits.get("fit_seconds", {}).values()]
         true = dict(zip(dataset.ids.tolist(), truth.tolist(), strict=True))
         facts = {
             "network": " and ".join(run.models),
@@ -123,7 +126,8 @@ class TrainedSet:
             "budget": run.config["budget"],
             "embeddings": run.manifest["embeddings"].get("name"),
             "trained here": True,
-            "training seconds": round(sum(model["fit_seconds"].values()), 2),
+            "training seconds": round(sum(seconds), 2),
+            "refits": run.refits,
             "evidence": hash_array(evidence.mean_probabilities)[7:23],
         }
         return Case(evidence, np.array([true[item] for item in run.ids], dtype=np.int64), facts)
