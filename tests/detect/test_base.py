@@ -10,6 +10,7 @@ import pytest
 from auditor.core.errors import DataError, EmptyDataError, LabelError, ProbabilityError
 from auditor.detect.base import Evidence
 from auditor.detect.class_adjusted import class_levels
+from auditor.detect.combined import aum_weight
 from auditor.detect.findings import find
 from auditor.detect.item_dynamics import ItemDynamics
 from auditor.detect.registry import run_detector
@@ -117,22 +118,33 @@ def noisy(seed: int = 0) -> tuple[Evidence, np.ndarray]:
     return Evidence(np.arange(n), labels, 3, probabilities=p), wrong
 
 
-def margins(wrong: np.ndarray, rng: np.random.Generator) -> ItemDynamics:
-    aum = np.where(wrong, -1.0, 1.0) + rng.normal(scale=1.5, size=len(wrong))
-    zero = np.zeros((1, len(wrong)))
+def margins(aum: np.ndarray) -> ItemDynamics:
+    zero = np.zeros((1, len(aum)))
     return ItemDynamics(aum[None], zero, zero + 3, zero, zero, zero + 3)
 
 
-def test_combined_gains_from_independent_dynamics_and_ignores_meaningless_ones() -> None:
+def test_combined_gains_from_dynamics_that_agree_and_ignores_the_others() -> None:
     given, wrong = noisy()
     rng = np.random.default_rng(1)
-    alone = Ranked.of(wrong, run_detector("combined", given).score).average_precision()
-    real = replace(given, dynamics=margins(wrong, rng))
-    meaningless = replace(given, dynamics=margins(rng.permutation(wrong), rng))
-    assert Ranked.of(wrong, run_detector("combined", real).score).average_precision() > alone + 0.02
-    found = run_detector("combined", meaningless)
-    assert found.meta["aum_weight"] < 0.01
-    assert Ranked.of(wrong, found.score).average_precision() > alone - 0.005
+    alone = run_detector("combined", given).score
+    score = (alone - alone.mean()) / alone.std()
+    known = Ranked.of(wrong, alone).average_precision()
+    for extra, least in ((0.4, 0.02), (0.0, -0.01)):  # in-sample margins that tell more, or nothing new
+        aum = extra * np.where(wrong, -1.0, 1.0) - score + 0.1 * rng.normal(size=len(wrong))
+        found = run_detector("combined", replace(given, dynamics=margins(aum)))
+        assert found.meta["aum_weight"] > 0.9
+        assert Ranked.of(wrong, found.score).average_precision() > known + least
+    for aum in (rng.normal(size=len(wrong)), 0.9 * rng.normal(size=len(wrong)) - score, score):
+        found = run_detector("combined", replace(given, dynamics=margins(aum)))
+        assert found.meta["aum_weight"] == 0.0
+        assert Ranked.of(wrong, found.score).average_precision() == pytest.approx(known)
+
+
+@pytest.mark.parametrize(
+    ("correlation", "weight"), [(-1, 0), (0.5, 0), (0.88, 0), (0.915, 0.4186), (0.95, 0.9025), (1, 1)]
+)
+def test_dynamics_weigh_by_their_agreement(correlation: float, weight: float) -> None:
+    assert aum_weight(correlation) == pytest.approx(weight, abs=1e-4)
 
 
 def test_combined_ignores_meaningless_embeddings() -> None:
