@@ -53,7 +53,7 @@ def main() -> None:
                 "published": published.top1 / 100,
                 "parameters": size.parameters,
                 "macs": size.macs,
-                "latency_ms": round(latency(network.model, network.size, "cpu"), 2),
+                "image_ms": round(latency(network.model, network.size, "cpu"), 2),
                 "seconds": round(time.process_time() - begin, 1),
             }
         )
@@ -88,7 +88,7 @@ def page(rows: list[dict], n: int, machine: dict, versions: dict) -> str:
         lines.append(
             f"| {row['network']} | {row['sha256'].removeprefix('sha256:')[:8]} | {100 * row['accuracy']:.2f} | "
             f"{100 * low:.2f} to {100 * high:.2f} | {100 * row['published']:.2f} | {row['parameters']:,} | "
-            f"{row['macs'] / 1e6:.1f} | {row['latency_ms']:.2f} | {row['seconds']:.0f} |"
+            f"{row['macs'] / 1e6:.1f} | {row['image_ms']:.2f} | {row['seconds']:.0f} |"
         )
     return "\n".join(lines) + "\n"
 

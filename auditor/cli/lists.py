@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import Annotated, Any
+
+from typer import Option
 
 from auditor.cli.options import Json
 from auditor.core.errors import EXTRAS
@@ -32,10 +34,24 @@ def datasets(json: Json = False) -> None:
     )
 
 
-def models(json: Json = False) -> None:
-    """List the trainers known by name, and what `auto` picks."""
+def models(
+    latency: Annotated[
+        bool, Option("--latency", help="Measure every network on this machine: takes a minute.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """List the trainers known by name, and what `auto` picks; or how large and how fast the networks are."""
     from auditor.train.choose import list_models
 
+    if latency:
+        from auditor.core.errors import require
+
+        require("torch", "torch", "measuring networks")
+        from auditor.train.latency import latencies
+
+        measured = ["name", "parameters", "macs", "image_ms"]
+        _print("models", latencies(), measured, json, "auditor benchmark DATASET --train NAME,..", "networks")
+        return
     columns = ["name", "for", "description", "state"]
     _print("models", list_models(), columns, json, "auditor find-errors DATASET --model NAME")
 

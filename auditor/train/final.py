@@ -213,6 +213,8 @@ def predict_test_once(
     facts: dict[str, Any],
 ) -> FitResult:
     """Predict the test items with the final network, in one look, and say under which conditions."""
+    from auditor.train.latency import latency
+
     held = HeldBack(lambda: data.features[task.predict])
     probabilities = fitted.predict(held.take(task.name))
     details = {
@@ -223,6 +225,7 @@ def predict_test_once(
         "validation_images": len(inner_task.predict),
         "image_size": list(fitted.size),
         "test_looks": held.accesses[task.name],
+        "image_ms": round(latency(fitted.model, fitted.size, fitted.trainer.device), 3),
         **facts,
     }
     return FitResult(probabilities, None, fitted.result.history, time.perf_counter() - started, details)

@@ -49,9 +49,9 @@ class ImageNetwork:
     compile : bool
         ``torch.compile`` the network. Slower on a CPU (measured), and on a GPU its first step costs longer than
         a short training.
-    input : (mean, deviation), optional
+    input : (mean, deviation, size), optional
         By channel, of pixels from 0 to 1: how images are normalised, instead of by the statistics of the training
-        images. For what is trained on from a network with published weights.
+        images; and the side the network was built for. For what is trained on from a network with published weights.
     keep_weights : bool
         Give the network back with the result, so that it can be asked later what it looked at. No part of the
         recipe: it changes no figure.
@@ -64,7 +64,7 @@ class ImageNetwork:
     threads: int = 1
     compile: bool = False
     keep_weights: bool = True
-    input: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    input: tuple[tuple[float, ...], tuple[float, ...], int] | None = None
 
     def __post_init__(self) -> None:
         if self.threads < 1:
@@ -122,6 +122,8 @@ class ImageNetwork:
     def _image_size(self, images: ImageTensor) -> int:
         """Size the network is built for. The loader enlarges images below a network's smallest size, so that it never
         sees less than 32 px here."""
+        if self.input is not None:
+            return self.input[2]
         return max(32, round(min(images.height, images.width) * self.training.stages[-1].scale))
 
     def _model(self, data: TrainingData, images: ImageTensor, train: np.ndarray, seed: int) -> nn.Module:
@@ -192,7 +194,8 @@ class ImageNetwork:
         if start is not None or method is not None:
             key = hash_json([key, _weights_hash(start), method])
         with torch_threads(ready.threads), deterministic(task.seed):
-            images = ImageTensor(data.features, ready.device, ready.input or task.train)
+            statistics = task.train if ready.input is None else ready.input[:2]
+            images = ImageTensor(data.features, ready.device, statistics)
             if start is None:
                 model = ready._model(data, images, task.train, task.seed)
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,3 +81,18 @@ def latency(network: nn.Module, size: tuple[int, int], device: str) -> float:
     device : str
     """
     return float(np.median(time_modules([(network, (1, 3, *size))], 10, device, warmup=2)))
+
+
+def latencies(n_classes: int = 10, side: int = 32) -> list[dict[str, Any]]:
+    """Every network of `auditor.models.registry.MODELS` as its name alone builds it: rows ``name, parameters, macs,
+    image_ms``, for one image of `side` px on the CPU. Takes about a minute."""
+    from auditor.models.counter import count
+    from auditor.models.registry import MODELS, build_model
+
+    rows = []
+    for name in MODELS:
+        network = build_model(name, n_classes, side, 0)
+        cost = count(network, (3, side, side))
+        ms = round(latency(network, (side, side), "cpu"), 2)
+        rows.append({"name": name, "parameters": cost.parameters, "macs": cost.macs, "image_ms": ms})
+    return rows

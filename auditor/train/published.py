@@ -209,7 +209,7 @@ class PublishedFinal(FinalNetwork):
         base = weights.network
         recipe = benchmark_recipe(budget, base)
         recipe = replace(recipe, stages=(Stage(1.0, sum(stage.epochs for stage in recipe.stages)),))
-        network = ImageNetwork(recipe, base, device, precision="fp32", input=(weights.mean, weights.std))
+        network = ImageNetwork(recipe, base, device, precision="fp32", input=(weights.mean, weights.std, weights.size))
         return cls(network, budget, weights=weights)
 
     @property
@@ -252,7 +252,7 @@ class PublishedFinal(FinalNetwork):
         model = kept.model.to(memory_format=torch.channels_last)
         setattr(model, "min_size", self.weights.size)  # noqa: B010  smaller images are enlarged
         with torch_threads(ready.threads):
-            images = ImageTensor(inner.features, ready.device, ready.input or inner_task.train)
+            images = ImageTensor(inner.features, ready.device, (self.weights.mean, self.weights.std))
             labels = torch.from_numpy(np.ascontiguousarray(inner.labels, dtype=np.int64)).to(ready.device)
             where = (ready.device, ready.precision, SilentProgress(), "")
             loop = TrainingLoop(model, images, labels, inner_task, ready.training, *where)

@@ -42,6 +42,7 @@ NO_DOOR = {
     "lab/detectors": _LABORATORY,
     "lab/experiment": _LABORATORY,
     "lab/search": _LABORATORY,
+    "models/libraries.py timm_network": "builds an untrained network; nothing is read",
     "patch/files.py load_schema": _SHIPPED,
     "quality/document.py recorded_outcomes": _HASHED,
     "quality/measures.py": _OWN,

@@ -50,6 +50,17 @@ def test_a_slow_spell_hits_all_modules_and_no_median(monkeypatch: pytest.MonkeyP
     assert np.median(times, axis=1).tolist() == [1000.0, 2000.0, 3000.0]
 
 
+def test_every_network_is_listed_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    from auditor.models.registry import MODELS
+
+    small = ("cifake_cnn", "resnet20", "eas")
+    monkeypatch.setattr(latency, "latency", lambda network, size, device: 12.5)
+    monkeypatch.setattr(type(MODELS), "__iter__", lambda self: iter(small))
+    rows = latency.latencies()
+    assert [row["name"] for row in rows] == list(small)
+    assert rows[1] == {"name": "resnet20", "parameters": 269_722, "macs": 40_551_040, "image_ms": 12.5}
+
+
 def test_the_latency_of_a_network_is_the_median_for_one_image(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, log = {"now": 0.0, "pace": 1.0}, []
     monkeypatch.setattr(latency.time, "thread_time", lambda: clock["now"])

@@ -159,6 +159,7 @@ def _row(name: str, results: Sequence[FitResult], scores: list[float], dense: li
         "macs_masked": mean("macs_masked"),
         "flops_paper": mean("flops_paper"),
         "macs_executable": mean("macs_executable") or mean("macs_per_image"),
+        "image_ms": mean("image_ms"),
         "seconds": float(np.mean([r.seconds for r in results])),
     }
     if "path" in details:

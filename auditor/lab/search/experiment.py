@@ -192,6 +192,7 @@ def _row(role: str, name: str, results: Sequence[FitResult], scores: list[float]
         **accuracy_row(scores),
         "validation_accuracy_by_seed": [r.details["validation_accuracy"] for r in results],
         "seconds": round(float(np.mean([r.seconds for r in results])), 1),
+        "image_ms": details.get("image_ms"),
         "test_looks": [r.details["test_looks"] for r in results],
         "epochs": details["epochs"],
         "images": details["images"],

@@ -16,6 +16,7 @@ from auditor.benchmark.training import make_entry, train_networks
 from auditor.core.config import load_settings
 from auditor.core.errors import UnknownNameError, UsageError
 from auditor.core.files import read_json
+from auditor.core.hashing import hash_file
 from auditor.core.progress import SilentProgress
 from auditor.lab.experiment.shell import MANIFEST, PLAN, RESULTS, Workplace
 from auditor.lab.prune.dynamic import DynamicNetwork
@@ -28,9 +29,12 @@ from auditor.models.registry import build_model
 from auditor.stats.seeds import mean_interval, paired
 from auditor.train.base import FitTask
 from auditor.train.batches import normalised
-from auditor.train.final import FinalNetwork
+from auditor.train.final import FinalNetwork, slug
 from auditor.train.many import open_rows, ready
 from auditor.train.network_files import load_network, save_network
+from auditor.train.networks import open_network
+from tests.colours import INPUT, NETWORK, make_images
+from tests.colours import save_network as save_colours
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +124,26 @@ def test_a_kept_network_is_the_one_that_predicted(folder: Path, tmp_path: Path) 
     assert (facts["n_classes"], facts["input_size"], len(facts["input_mean"])) == (3, [16, 16], 3)
 
 
+def test_pruning_starts_from_published_weights(tmp_path: Path) -> None:
+    images = make_images(tmp_path / "colours", train=40, test=10)
+    network = f"{NETWORK}@{save_colours(tmp_path / 'net.safetensors')}{INPUT}"
+    found = _run(images, tmp_path / "out", network=network, method="global", sparsities=(0.5,), seeds=2, alone=True)
+    dense, pruned = found["rows"]
+    digest = hash_file(tmp_path / "net.safetensors").removeprefix("sha256:")[:8]
+    assert [row["name"] for row in found["rows"]] == [f"{NETWORK}@{digest}", f"global:{NETWORK}@{digest}@0.5"]
+    assert (dense["accuracy_by_seed"], dense["level"], pruned["level"]) == ([0.9], None, "0.5")
+    assert len(pruned["accuracy_by_seed"]) == pruned["against_dense"]["seeds"] == 2
+    assert len(found["fits"][dense["name"]]) == 1
+    weights = found["recipes"][pruned["name"]]["dense"]["weights"]
+    assert (weights["sha256"], weights["source"]) == (hash_file(tmp_path / "net.safetensors"), "tests")
+    # Trained on at its own size and normalisation, not by the statistics of the training images.
+    kept = open_network(
+        str(tmp_path / "out" / "fits" / "shared-networks" / "pruned" / f"global-{slug(network)}-0.5__seed0.safetensors")
+    )
+    assert kept.size == (16, 16)
+    assert kept.mean.flatten().tolist() == [127.5] * 3
+
+
 class _Killed(SilentProgress):
     """Ends the process' work at the n-th finished epoch, as a kill would."""
 
@@ -148,7 +172,7 @@ def test_a_killed_fit_continues_to_the_same_result(folder: Path, tmp_path: Path,
         fit(tmp_path / "killed", _Killed(1))  # the dense epoch is done, the next one is not
     again, details = fit(tmp_path / "killed", SilentProgress())
     assert np.array_equal(again, whole)
-    drop = {"seconds"}
+    drop = {"seconds", "image_ms"}
     assert {k: v for k, v in details.items() if k not in drop} == {k: v for k, v in facts.items() if k not in drop}
     assert details["test_looks"] == 1
     if entry.startswith("ftwt"):

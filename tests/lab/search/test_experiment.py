@@ -37,7 +37,7 @@ def _run(folder: Path, out: Path, workers: int = 1, **options: Any) -> dict[str,
 def _timeless(value: Any) -> Any:
     """Without what differs between two equal runs."""
     if isinstance(value, dict):
-        return {k: _timeless(v) for k, v in value.items() if k != "seconds"}
+        return {k: _timeless(v) for k, v in value.items() if k not in ("seconds", "image_ms")}
     return [_timeless(v) for v in value] if isinstance(value, list) else value
 
 
