@@ -49,8 +49,8 @@ def timm_network(n_classes: int, image_size: int = 224, variant: str = "") -> nn
 
 
 def library_input(network: str, identity: str) -> dict[str, Any]:
-    """``mean, std, size, source`` of a library's network: of torchvision's own weights, told by the hash that the names
-    of their files hold; of timm's as it lists them. Empty for other files.
+    """How images of a library's network must look: ``mean, std, size`` and ``source`` of torchvision's own weights, told
+    by the hash that the names of their files hold; ``mean, std, size`` that timm lists. Empty for other files.
 
     Parameters
     ----------
@@ -73,9 +73,8 @@ def library_input(network: str, identity: str) -> dict[str, Any]:
         config = get_pretrained_cfg(variant)
         if config is None:
             return {}
-        row = config.to_dict()
-        source = f"timm {row.get('hf_hub_id') or variant}"
-        return {"mean": row["mean"], "std": row["std"], "size": row["input_size"][-1], "source": source}
+        row = config.to_dict()  # whether the file is timm's own cannot be told: no source is claimed
+        return {"mean": row["mean"], "std": row["std"], "size": row["input_size"][-1]}
     models = _known_to_torchvision(variant)
     for weights in models.get_model_weights(variant):
         begins = re.search(r"-([0-9a-f]{8,})\.\w+$", str(weights.url))
