@@ -49,8 +49,8 @@ def timm_network(n_classes: int, image_size: int = 224, variant: str = "") -> nn
 
 
 def library_input(network: str, identity: str) -> dict[str, Any]:
-    """How images of a library's network must look: ``mean, std, size`` and ``source`` of torchvision's own weights, told
-    by the hash that the names of their files hold; ``mean, std, size`` that timm lists. Empty for other files.
+    """How images of a library's network must look: ``mean, std, size, source`` of torchvision's own weights, told by
+    the hash that the names of their files hold; ``mean, std, size`` that timm lists. Empty for other files.
 
     Parameters
     ----------

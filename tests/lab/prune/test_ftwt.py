@@ -40,7 +40,7 @@ def _small(name: str, **options: object) -> torch.nn.Module:
     return build_model("mobilenet_v1", 10, 32, 0, width=0.125)
 
 
-FAMILIES = [("vgg", {}), ("resnet", {"shortcut": "pad"}), ("resnet", {"shortcut": "conv"}), ("mobilenet", {})]
+FAMILIES = [("vgg", {}), *(("resnet", {"shortcut": kind}) for kind in ("a", "average", "conv")), ("mobilenet", {})]
 
 
 def _brute(values: list[float], r: float) -> list[bool]:
