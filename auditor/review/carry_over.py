@@ -15,6 +15,7 @@ from auditor.review import schema
 from auditor.review.checksums import SUBJECT, damaged_events
 from auditor.review.database import shown
 from auditor.review.events import chunked
+from auditor.review.people import person_key
 from auditor.review.vocabulary import other
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def carry_over(source: VerdictStore | Judged, target: VerdictStore) -> CarriedOv
             continue
         unchanged.add(vote.item)
         item = next((copy for copy in copies if copy.item_id == vote.item_id), copies[0])
-        if judged_here.get((vote.reviewer, item.item_id), -math.inf) > vote.server_time:
+        if judged_here.get((person_key(vote.reviewer), item.item_id), -math.inf) > vote.server_time:
             older += 1
             continue
         verdict = vote.verdict
@@ -151,11 +152,12 @@ def carry_over(source: VerdictStore | Judged, target: VerdictStore) -> CarriedOv
         labels = {"shown_label": item.given, "shown_suggested": item.suggested}
         about = {"uuid": vote.event_uuid, "item_id": item.item_id, "verdict": verdict, "ms": vote.ms}
         origin = "adjudication" if vote.stream == "adjudication" else "import"
-        batches[vote.reviewer, origin].append(about | labels | {"client_time": vote.client_time})
+        batches[person_key(vote.reviewer), origin].append(about | labels | {"client_time": vote.client_time})
     times = {vote.event_uuid: vote.server_time for vote in votes}
+    names = {person_key(vote.reviewer): vote.reviewer for vote in reversed(votes)}
     results = [
-        target.submit(reviewer, part, origin, times)
-        for (reviewer, origin), events in batches.items()
+        target.submit(names[person], part, origin, times)
+        for (person, origin), events in batches.items()
         for part in chunked(events, 1000)
     ]
     return CarriedOver(
@@ -172,10 +174,11 @@ def carry_over(source: VerdictStore | Judged, target: VerdictStore) -> CarriedOv
 
 
 def _judged(store: VerdictStore) -> dict[tuple[str, str], float]:
-    """When each person judged each item of a store, by name and id."""
+    """When each person judged each item of a store, by `person_key` and id."""
     view, items = schema.current.c, schema.items.c
     query = sa.select(view.reviewer, items.item_id, view.server_time).join(schema.items, items.item == view.item)
-    return {(reviewer, item): time for reviewer, item, time in store.database.read(lambda c: c.execute(query).all())}
+    rows = store.database.read(lambda c: c.execute(query).all())
+    return {(person_key(reviewer), item): time for reviewer, item, time in rows}
 
 
 def _same_items(store: VerdictStore, hashes: set[str]) -> dict[tuple[str, str], list[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -14,6 +14,7 @@ from auditor.core.errors import UsageError
 from auditor.review import schema
 from auditor.review.checksums import SAID, SUBJECT, checksum, sound_items
 from auditor.review.database import Database, is_sqlite, upsert
+from auditor.review.people import checked_reviewer, enter, spellings
 from auditor.review.vocabulary import canonical, other
 
 #: Where verdicts come from: the review screen, published votes, the person who settles disagreements.
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SubmitResult:
-    """What became of a batch of events. Every event is in one of the three; none needs to be sent again.
+    """What became of a batch of events. Every event is in one of the four.
 
     Attributes
     ----------
@@ -39,15 +40,19 @@ class SubmitResult:
         Uuids that were stored before with the same content.
     refused : tuple of (str, str)
         Uuid (empty where the event had none) and the reason.
+    conflicts : tuple of (str, str, str)
+        Uuid of a verdict that was not stored because another one of this reviewer holds on that item, which the event
+        does not replace; uuid of the one that holds, and what it says. To store it, send it with ``replaces``.
     """
 
     accepted: tuple[str, ...]
     repeated: tuple[str, ...]
     refused: tuple[tuple[str, str], ...]
+    conflicts: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def acknowledged(self) -> tuple[str, ...]:
-        """What a client takes out of its outbox: all of them; refused ones it shows."""
+        """What a client takes out of its outbox: all but the conflicts, of which it asks; refused ones it shows."""
         return (*self.accepted, *self.repeated, *(uuid for uuid, _ in self.refused))
 
 
@@ -73,6 +78,7 @@ class _Event(BaseModel):
     shown_label: _Text | None = None
     shown_suggested: _Text | None = None
     target: _Uuid | None = None
+    replaces: _Uuid | None = None
     ms: Annotated[float, Field(ge=0, le=1000 * _DAY_MS), AfterValidator(round)] | None = None
     client_time: Annotated[float, Field(gt=-1e12, lt=1e12)] | None = None
 
@@ -90,6 +96,7 @@ class _Batch:
 
     connection: sa.Connection
     reviewer: str
+    names: Collection[str]
     origin: str
     classes: Collection[str]
     items: dict[str, sa.Row[Any]] = field(default_factory=dict)
@@ -98,6 +105,7 @@ class _Batch:
     retracted: set[str] = field(default_factory=set)
     assignments: dict[int, sa.Row[Any]] = field(default_factory=dict)
     stored: Counter[int] = field(default_factory=Counter)
+    holding: dict[int, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
 
     def look_up(self, parsed: Sequence[_Event]) -> None:
         events, items, assignments = schema.events, schema.items, schema.assignments
@@ -124,10 +132,25 @@ class _Batch:
                 .with_for_update()
             )
             self.assignments.update({row.item: row for row in execute(query)})
-            mine = sa.select(events.c.item, sa.func.count()).where(
-                events.c.item.in_(places), events.c.reviewer == self.reviewer
-            )
-            self.stored.update({row.item: row[1] for row in execute(mine.group_by(events.c.item))})
+            mine = sa.select(events).where(events.c.item.in_(places), events.c.reviewer.in_(self.names))
+            for event in execute(mine.order_by(events.c.event)).mappings():
+                self.remember(dict(event))
+
+    def remember(self, row: Mapping[str, Any]) -> None:
+        """Of this reviewer's events: how many an item has, and its verdicts that were not taken back, in order."""
+        self.stored[row["item"]] += 1
+        if row["kind"] == "verdict":
+            self.holding[row["item"]][row["event_uuid"]] = row["verdict"]
+        else:
+            self.holding[row["item"]].pop(row["target_uuid"], None)
+
+    def conflict(self, event: _Event, row: Mapping[str, Any]) -> tuple[str, str, str] | None:
+        """The verdict that a new one would replace without having said so; None where there is none."""
+        holding = self.holding[row["item"]]
+        if row["kind"] == "retract" or "replaces" not in event.model_fields_set or not holding:
+            return None
+        uuid, verdict = next(reversed(holding.items()))
+        return None if event.replaces == uuid or verdict == row["verdict"] else (event.uuid, uuid, verdict)
 
     def row(self, event: _Event) -> dict[str, Any] | None:
         """The row to store, or None for a repeat; a refusal is a ValueError."""
@@ -152,7 +175,7 @@ class _Batch:
                 raise ValueError("the verdict 'both' needs a suggestion, and the item has none")
         verdict = canonical(verdict, item.given, item.suggested, self.classes)
         if before is not None:
-            if (before["item"], before["reviewer"], before["verdict"]) != (item.item, self.reviewer, verdict):
+            if (before["item"], before["verdict"]) != (item.item, verdict) or before["reviewer"] not in self.names:
                 raise ValueError("the uuid belongs to another event")
             return None
         assigned = self.assignments.get(item.item)
@@ -171,13 +194,14 @@ class _Batch:
 
     def _retract_row(self, event: _Event, before: Mapping[str, Any] | None) -> dict[str, Any] | None:
         if before is not None:
-            if (before["kind"], before["reviewer"], before["target_uuid"]) != ("retract", self.reviewer, event.target):
+            known = before["reviewer"] in self.names
+            if not known or (before["kind"], before["target_uuid"]) != ("retract", event.target):
                 raise ValueError("the uuid belongs to another event")
             return None
         target = self.events.get(event.target or "")
         if target is None or target["kind"] != "verdict":
             raise ValueError("nothing to undo: no such verdict")
-        if target["reviewer"] != self.reviewer:
+        if target["reviewer"] not in self.names:
             raise ValueError("only the reviewer who gave a verdict can undo it")
         if event.target in self.retracted:
             raise ValueError("already undone")
@@ -244,7 +268,7 @@ def submit(
     judged_at: Mapping[str, float] | None = None,
 ) -> SubmitResult:
     """Check and store a batch of events in one transaction; see `VerdictStore.submit`."""
-    reviewer = checked_reviewer(reviewer)
+    name = checked_reviewer(reviewer)
     if origin not in ORIGINS:
         raise UsageError(f"unknown origin {origin!r}.", f"Known: {', '.join(ORIGINS)}.")
     parsed: list[_Event] = []
@@ -260,11 +284,13 @@ def submit(
         return SubmitResult((), (), tuple(malformed))
 
     def work(connection: sa.Connection) -> SubmitResult:
-        known = _Batch(connection, reviewer, origin, classes)
+        person = enter(connection, name, now)
+        known = _Batch(connection, person, spellings(connection, person), origin, classes)
         known.look_up(parsed)
         new: list[dict[str, Any]] = []
         repeated: list[str] = []
         refused = list(malformed)
+        conflicts: list[tuple[str, str, str]] = []
         for event in parsed:
             try:
                 row = known.row(event)
@@ -277,10 +303,13 @@ def submit(
             if known.stored[row["item"]] >= MOST_EVENTS:
                 refused.append((event.uuid, f"this reviewer has sent {MOST_EVENTS} verdicts and undos on this item"))
                 continue
-            known.stored[row["item"]] += 1
+            if conflict := known.conflict(event, row):
+                conflicts.append(conflict)
+                continue
             time = float((judged_at or {}).get(event.uuid, now))
-            row |= {"reviewer": reviewer, "ms": event.ms, "client_time": event.client_time, "server_time": time}
+            row |= {"reviewer": person, "ms": event.ms, "client_time": event.client_time, "server_time": time}
             new.append(row)
+            known.remember(row)
             known.events[event.uuid] = row
             if event.kind == "retract":
                 known.retracted.add(row["target_uuid"])
@@ -289,23 +318,10 @@ def submit(
         repeated += [row["event_uuid"] for row in new if row["event_uuid"] not in stored]
         accepted = [row for row in new if row["event_uuid"] in stored]
         known.settle(accepted, now + lease_seconds)
-        return SubmitResult(tuple(r["event_uuid"] for r in accepted), tuple(repeated), tuple(refused))
+        uuids = tuple(row["event_uuid"] for row in accepted)
+        return SubmitResult(uuids, tuple(repeated), tuple(refused), tuple(conflicts))
 
     return database.write(work)
-
-
-def checked_reviewer(name: object) -> str:
-    """A reviewer's name, trimmed.
-
-    Raises
-    ------
-    UsageError
-        If it is empty, longer than 200 characters or not printable.
-    """
-    text = name.strip() if isinstance(name, str) else ""
-    if not text or len(text) > 200 or not text.isprintable():
-        raise UsageError("a reviewer needs a printable name of 1 to 200 characters.")
-    return text
 
 
 def chunked(values: Sequence[T], size: int = 400) -> Iterable[Sequence[T]]:

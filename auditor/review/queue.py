@@ -17,12 +17,33 @@ from auditor.review.additions import set_fact
 from auditor.review.database import lock, upsert
 from auditor.review.events import chunked, count, rewind
 from auditor.review.loading import QueuePlan
+from auditor.review.people import enter, known_as
 
 #: Any fixed number; the schema comes on top, so that runs in one database do not wait for each other.
 _QUEUE_LOCK: Final = 0x61756471
 _STREAMS: Final = ("ranked", "audit", "control")
 #: Key of `schema.meta` that describes the last change of the order.
 _REORDERED: Final = "reordered"
+
+
+@dataclass(frozen=True)
+class Hand:
+    """What a reviewer holds: nobody else gets these items while they wait there.
+
+    Attributes
+    ----------
+    reviewer : str
+    items : int
+    audit : int
+        Those of them that belong to the audit stream: an estimate waits for the first of these.
+    seconds : float
+        Until they go to others, unless the reviewer goes on.
+    """
+
+    reviewer: str
+    items: int
+    audit: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -44,15 +65,17 @@ class Reordering:
     moved: int
 
 
-def claim_batch(connection: sa.Connection, plan: QueuePlan, reviewer: str, n: int, now: float) -> list[int]:
-    """Fill the reviewer's hand up to `n` items, those already in it first; returns their places."""
+def claim_batch(
+    connection: sa.Connection, plan: QueuePlan, reviewer: str, n: int, now: float, lease: float
+) -> list[int]:
+    """Fill the reviewer's hand up to `n` items for `lease` seconds, those already in it first; returns their places."""
     # One claim at a time: otherwise two reviewers could both read an item as open.
     lock(connection, _QUEUE_LOCK)
     a = schema.assignments
     _let_go(connection, sa.and_(a.c.state == schema.CLAIMED, a.c.claimed_until < now))
     person = _reviewer(connection, reviewer, now)
-    until = now + plan.lease_seconds
-    hand = _hand(connection, reviewer, n, until)
+    until = now + lease
+    hand = _hand(connection, person.reviewer, n, until)
     return hand + _claim(connection, plan, person, n - len(hand), until) if len(hand) < n else hand
 
 
@@ -65,11 +88,10 @@ def _let_go(connection: sa.Connection, claims: sa.ColumnElement[bool]) -> int:
     return len(gone)
 
 
-def _reviewer(connection: sa.Connection, reviewer: str, now: float) -> sa.Row[Any]:
-    new = {"reviewer": reviewer, "since": now, "served": 0, "ranked_cursor": 0, "audit_cursor": 0}
-    connection.execute(upsert(connection, schema.reviewers, (), ()), new)
+def _reviewer(connection: sa.Connection, name: str, now: float) -> sa.Row[Any]:
     # Locked, so that cursors set back meanwhile by another transaction are not overwritten.
-    query = sa.select(schema.reviewers).where(schema.reviewers.c.reviewer == reviewer).with_for_update()
+    shown = enter(connection, name, now)
+    query = sa.select(schema.reviewers).where(schema.reviewers.c.reviewer == shown).with_for_update()
     return connection.execute(query).one()
 
 
@@ -87,8 +109,9 @@ def _claim(connection: sa.Connection, plan: QueuePlan, person: sa.Row[Any], need
     waiting = {
         stream: _candidates(connection, stream, person.reviewer, cursor, need) for stream, cursor in cursors.items()
     }
-    taken: dict[int, str] = {}
-    for wish in _wishes(plan, person.reviewer, person.served, need):
+    # What was handed out and came back without a verdict goes first: the estimate ends before the first such draw.
+    taken: dict[int, str] = dict.fromkeys(_stalled(connection, person.reviewer, need), "audit")
+    for wish in _wishes(plan, person.reviewer, person.served, need)[len(taken) :]:
         # A stream that has run dry gives its places to the others; controls never fill up a queue.
         for stream in dict.fromkeys((wish, "ranked", "audit")):
             rows = waiting[stream]
@@ -129,6 +152,15 @@ def _candidates(
     return [(item, place) for item, place in connection.execute(query)]
 
 
+def _stalled(connection: sa.Connection, reviewer: str, limit: int) -> list[int]:
+    """Draws that were in a hand, have no verdict and are in no hand now, in their order."""
+    q, a = schema.queue, schema.assignments
+    back = sa.select(a.c.item).where(a.c.state == schema.EXPIRED, a.c.stream == "audit")
+    had = sa.exists().where(a.c.item == q.c.item, a.c.reviewer == reviewer, a.c.state != schema.EXPIRED)
+    query = sa.select(q.c.item).where(q.c.item.in_(back), q.c.audit.is_not(None), q.c.open == 1, q.c.taken == 0, ~had)
+    return list(connection.scalars(query.order_by(q.c.audit).limit(limit)))
+
+
 def _wishes(plan: QueuePlan, reviewer: str, served: int, need: int) -> Sequence[str]:
     """Which stream each of the next places goes to: random, but the same whenever it is asked again."""
     draws = np.array([generator(plan.seed, "review", "stream", reviewer, served + k).random() for k in range(need)])
@@ -138,8 +170,28 @@ def _wishes(plan: QueuePlan, reviewer: str, served: int, need: int) -> Sequence[
 
 def release(connection: sa.Connection, reviewer: str) -> int:
     """Give everything in the reviewer's hand back; returns how many items that were."""
+    a, person = schema.assignments, known_as(connection, reviewer)
+    return _let_go(connection, sa.and_(a.c.reviewer == person, a.c.state == schema.CLAIMED))
+
+
+def renew(connection: sa.Connection, reviewer: str, until: float) -> None:
+    """Keep what is in the reviewer's hand there until then."""
     a = schema.assignments
-    return _let_go(connection, sa.and_(a.c.reviewer == reviewer, a.c.state == schema.CLAIMED))
+    mine = sa.and_(a.c.reviewer == known_as(connection, reviewer), a.c.state == schema.CLAIMED)
+    connection.execute(sa.update(a).where(mine).values(claimed_until=until))
+
+
+def hands(connection: sa.Connection, now: float) -> list[Hand]:
+    """What is in hands now, the largest hand first."""
+    a, q = schema.assignments, schema.queue
+    query = (
+        sa.select(a.c.reviewer, sa.func.count(), sa.func.count(q.c.audit), sa.func.max(a.c.claimed_until))
+        .join(q, q.c.item == a.c.item)
+        .where(a.c.state == schema.CLAIMED, a.c.claimed_until >= now)
+        .group_by(a.c.reviewer)
+        .order_by(sa.func.count().desc(), a.c.reviewer)
+    )
+    return [Hand(who, n, audit, until - now) for who, n, audit, until in connection.execute(query)]
 
 
 def ask_again(connection: sa.Connection, item_ids: Sequence[str], more: int) -> int:

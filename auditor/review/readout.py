@@ -36,6 +36,8 @@ class ReviewItem:
     flagged : bool
     verdicts : dict of str to str
         Current verdicts by reviewer; filled by `page`, empty in a review batch, which is blind.
+    uuids : dict of str to str
+        Uuids of these verdicts by reviewer.
     """
 
     place: int
@@ -52,6 +54,19 @@ class ReviewItem:
     flagged: bool
     message: str | None
     verdicts: Mapping[str, str]
+    uuids: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class OwnVerdict:
+    """One verdict of a reviewer that holds: number of the event, the item with its labels, when it was stored."""
+
+    event: int
+    item_id: str
+    given: str
+    suggested: str | None
+    verdict: str
+    server_time: float
 
 
 @dataclass(frozen=True)
@@ -94,7 +109,8 @@ class ItemState:
 
 @dataclass(frozen=True)
 class ReviewCounts:
-    """Counts over current verdicts. `*_total` are items of a stream, `*_done` those with a verdict."""
+    """Counts over current verdicts. `*_total` are items of a stream, `*_done` those with a verdict; `audit_counted` are
+    the items of the audit stream before its first one without a verdict, which is as far as estimates read it."""
 
     items: int
     flagged: int
@@ -106,33 +122,35 @@ class ReviewCounts:
     ranked_total: int
     audit_done: int
     audit_total: int
+    audit_counted: int
     judged_twice: int
     disagreements: int
 
 
 #: Columns of an item that a `ReviewItem` shows; its verdicts come from another table.
-_COLUMNS: Final = tuple(f.name for f in fields(ReviewItem)[1:-1])
+_COLUMNS: Final = tuple(f.name for f in fields(ReviewItem)[1:-2])
 
 
 def item_rows(connection: sa.Connection, places: Sequence[int], with_verdicts: bool) -> list[ReviewItem]:
     """Items by place, in the order asked for."""
     items, view = schema.items, schema.current
     row_of: dict[int, sa.Row[Any]] = {}
-    verdicts: dict[int, dict[str, str]] = {}
+    votes: dict[int, list[Any]] = {}
     for part in chunked(list(places)):
         row_of |= sound_items(connection, items.c.item.in_(part))
         if with_verdicts:
-            votes = sa.select(view.c.item, view.c.reviewer, view.c.verdict).where(view.c.item.in_(part))
-            for item, reviewer, verdict in connection.execute(votes.order_by(view.c.reviewer)):
-                verdicts.setdefault(item, {})[reviewer] = verdict
+            query = sa.select(view.c.item, view.c.reviewer, view.c.verdict, view.c.event_uuid)
+            for vote in connection.execute(query.where(view.c.item.in_(part)).order_by(view.c.reviewer)):
+                votes.setdefault(vote.item, []).append(vote)
     if gone := [place for place in places if place not in row_of]:
         raise damaged(connection, [f"item {place} is gone" for place in gone])
-    return [_review_item(row_of[p], verdicts.get(p, {})) for p in places]
+    return [_review_item(row_of[p], votes.get(p, ())) for p in places]
 
 
-def _review_item(row: sa.Row[Any], verdicts: Mapping[str, str]) -> ReviewItem:
-    values = {name: row._mapping[name] for name in _COLUMNS}
-    return ReviewItem(row.item, **(values | {"flagged": bool(values["flagged"])}), verdicts=verdicts)
+def _review_item(row: sa.Row[Any], votes: Sequence[Any]) -> ReviewItem:
+    values = {name: row._mapping[name] for name in _COLUMNS} | {"flagged": bool(row.flagged)}
+    verdicts = {vote.reviewer: vote.verdict for vote in votes}
+    return ReviewItem(row.item, **values, verdicts=verdicts, uuids={vote.reviewer: vote.event_uuid for vote in votes})
 
 
 def page(connection: sa.Connection, wanted: PageFilter, after: tuple[float, int] | None, limit: int) -> Page:
@@ -198,6 +216,22 @@ def item_state(connection: sa.Connection, item_id: str) -> ItemState | None:
     return ItemState(item_rows(connection, [place], with_verdicts=True)[0], events)
 
 
+def judged_by(connection: sa.Connection, reviewer: str, words: str, before: int | None, limit: int) -> list[OwnVerdict]:
+    """See `VerdictStore.judged_by`."""
+    if not 1 <= limit <= MOST:
+        raise UsageError(f"a list of verdicts has 1 to {MOST} of them.")
+    view, items = schema.current.c, schema.items.c
+    columns = (view.event, items.item_id, items.given, items.suggested, view.verdict, view.server_time)
+    query = sa.select(*columns).join(schema.items, items.item == view.item).where(view.reviewer == reviewer)
+    for word in words.split():
+        named = [column.icontains(word, autoescape=True) for column in (items.item_id, items.given, items.suggested)]
+        query = query.where(sa.or_(*named, view.verdict.icontains(word, autoescape=True)))
+    if before is not None:
+        query = query.where(view.event < before)
+    rows = connection.execute(query.order_by(view.event.desc()).limit(limit))
+    return [OwnVerdict(*row) for row in rows]
+
+
 def _disagreeing(after: int | None = None) -> sa.Select[Any]:
     view = schema.current
     settled = sa.select(view.c.item).where(view.c.stream == "adjudication")
@@ -233,6 +267,12 @@ def progress(connection: sa.Connection, facts: Mapping[str, Any]) -> ReviewCount
     ).join(queue, queue.c.item == per_item.c.item)
     judged, ranked, audit, twice = connection.execute(sums).one()
     drawn = connection.scalar(sa.select(total).select_from(queue).where(queue.c.audit.is_not(None))) or 0
+    unjudged = sa.select(sa.func.min(queue.c.audit)).where(
+        queue.c.audit.is_not(None), ~sa.exists().where(view.c.item == queue.c.item)
+    )
+    first = connection.scalar(unjudged)
+    before = sa.true() if first is None else queue.c.audit < first
+    reached = connection.scalar(sa.select(sa.func.count(queue.c.audit)).where(before)) or 0
     open_questions = connection.scalar(sa.select(total).select_from(_disagreeing().subquery())) or 0
     return ReviewCounts(
         items=facts["n_items"],
@@ -245,6 +285,7 @@ def progress(connection: sa.Connection, facts: Mapping[str, Any]) -> ReviewCount
         ranked_total=facts["n_flagged"],
         audit_done=audit,
         audit_total=drawn,
+        audit_counted=reached,
         judged_twice=int(twice or 0),
         disagreements=open_questions,
     )

@@ -23,9 +23,9 @@ from auditor.review import schema
 from auditor.review.carry_over import Judged, Vote, judged_in
 from auditor.review.checksums import SAID, SUBJECT, checksum
 from auditor.review.database import NewerStoreError, sqlite_file, store_url
-from auditor.review.events import checked_reviewer
 from auditor.review.loading import RunTables, item_rows_of
 from auditor.review.log import log_of
+from auditor.review.people import checked_reviewer, person_key
 from auditor.review.store import VerdictStore
 from auditor.review.vocabulary import canonical
 
@@ -153,11 +153,12 @@ def _together(judged: Judged, carved: _Carved, path: Path) -> Judged:
     for number, event in sorted(carved.events.items()):
         if event["kind"] == "verdict" and event["event_uuid"] not in taken_back:
             vote = Vote(**{name: event[name] for name in Vote._fields if name in event}, **event["subject"])
-            last[vote.reviewer, vote.item_id] = vote._replace(event=number)
+            last[person_key(vote.reviewer), vote.item_id] = vote._replace(event=number)
     for vote in judged.votes:  # rows that are longer than a page
         if vote.event_uuid not in taken_back and vote.event not in carved.events:
-            before = last.setdefault((vote.reviewer, vote.item_id), vote)
-            last[vote.reviewer, vote.item_id] = max(before, vote, key=lambda one: one.event)
+            person = person_key(vote.reviewer)
+            before = last.setdefault((person, vote.item_id), vote)
+            last[person, vote.item_id] = max(before, vote, key=lambda one: one.event)
     known = {*carved.events, *(vote.event for vote in judged.votes)}
     counted = max(carved.counted, max(known, default=0))
     damaged = {

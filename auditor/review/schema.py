@@ -82,7 +82,8 @@ audit_draws = sa.Table(
 
 controls = sa.Table("controls", metadata, _key("item"), _filled("expected", sa.Text))
 
-#: Before the cursor of a stream there is no open item this reviewer could still get.
+#: Before the cursor of a stream there is no open item this reviewer could still get. `key` is `people.person_key` of
+#: the name; stores of before knew some people under several spellings: the others have `person`, the one that is shown.
 reviewers = sa.Table(
     "reviewers",
     metadata,
@@ -91,6 +92,9 @@ reviewers = sa.Table(
     _filled("served", Big),
     _filled("ranked_cursor", Big),
     _filled("audit_cursor", Big),
+    sa.Column("key", sa.Text),
+    sa.Column("person", sa.Text),
+    sa.Index("reviewers_key", "key", unique=True),
 )
 
 assignments = sa.Table(
@@ -145,16 +149,18 @@ current = sa.table(
     *(sa.column(c.name, c.type) for c in events.columns if c.name not in ("kind", "target_uuid", "checksum")),
 )
 
-_CURRENT: Final = """
+#: Whatever the spelling of a name, one person has one verdict on an item.
+CURRENT: Final = """
 CREATE VIEW current_verdicts AS
-SELECT e.event, e.event_uuid, e.item, e.reviewer, e.verdict, e.shown_label, e.shown_suggested, e.ms, e.client_time,
-       e.server_time, e.stream, e.inclusion
-FROM events e
+SELECT e.event, e.event_uuid, e.item, COALESCE(p.person, e.reviewer) AS reviewer, e.verdict, e.shown_label,
+       e.shown_suggested, e.ms, e.client_time, e.server_time, e.stream, e.inclusion
+FROM events e LEFT JOIN reviewers p ON p.reviewer = e.reviewer
 WHERE e.kind = 'verdict'
   AND NOT EXISTS (SELECT 1 FROM events r WHERE r.target_uuid = e.event_uuid)
   AND NOT EXISTS (
-    SELECT 1 FROM events l
-    WHERE l.item = e.item AND l.reviewer = e.reviewer AND l.kind = 'verdict' AND l.event > e.event
+    SELECT 1 FROM events l LEFT JOIN reviewers q ON q.reviewer = l.reviewer
+    WHERE l.item = e.item AND l.kind = 'verdict' AND l.event > e.event
+      AND COALESCE(q.person, l.reviewer) = COALESCE(p.person, e.reviewer)
       AND NOT EXISTS (SELECT 1 FROM events r WHERE r.target_uuid = l.event_uuid))
 """
 _APPEND_ONLY: Final = {
@@ -175,5 +181,5 @@ _APPEND_ONLY: Final = {
 def create(connection: sa.Connection) -> None:
     """Make everything in an empty database."""
     metadata.create_all(connection)
-    for statement in (_CURRENT, *_APPEND_ONLY[connection.dialect.name]):
+    for statement in (CURRENT, *_APPEND_ONLY[connection.dialect.name]):
         connection.execute(sa.text(statement))

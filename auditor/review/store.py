@@ -15,8 +15,9 @@ from auditor.core.errors import RunError
 from auditor.review import additions, audit_stream, queue, readout
 from auditor.review.checksums import ITEMS_BEFORE, events_before
 from auditor.review.database import Database
-from auditor.review.events import SubmitResult, checked_reviewer, submit
+from auditor.review.events import SubmitResult, submit
 from auditor.review.loading import QueuePlan, RunTables, load, read_meta
+from auditor.review.people import checked_reviewer, known_as
 from auditor.review.verify import faults, refuse_damaged
 from auditor.review.votes import VoteTable
 
@@ -195,15 +196,27 @@ class VerdictStore:
 
     # --- reviewing -----------------------------------------------------------------------------------------------
 
-    def next_batch(self, reviewer: str, n: int = 50) -> list[readout.ReviewItem]:
+    def known_as(self, reviewer: str) -> str:
+        """The spelling a person is shown under: names that differ in case or spaces alone are one person's.
+
+        Raises
+        ------
+        UsageError
+            If it is no name.
+        """
+        return self.database.read(partial(known_as, name=checked_reviewer(reviewer)))
+
+    def next_batch(self, reviewer: str, n: int = 50, lease: float | None = None) -> list[readout.ReviewItem]:
         """The items a reviewer should have in hand: those not yet judged first, filled up with new ones to `n`.
 
         Asking again gives the same items until they are judged, so a reload or a lost answer costs nothing. Nobody
-        else gets them before the lease runs out, but for items that want several reviewers. Fewer than `n` come when
-        the queue is empty.
+        else gets them for `lease` seconds (None: `QueuePlan.lease_seconds`), but for items that want several
+        reviewers. Draws of the audit stream that came back from another hand without a verdict come first. Fewer than
+        `n` come when the queue is empty.
         """
         reviewer, plan, now = checked_reviewer(reviewer), self.plan, self.clock()
-        places = self.database.write(lambda c: queue.claim_batch(c, plan, reviewer, n, now))
+        seconds = plan.lease_seconds if lease is None else lease
+        places = self.database.write(lambda c: queue.claim_batch(c, plan, reviewer, n, now, seconds))
         return self.database.read(lambda c: readout.item_rows(c, places, with_verdicts=False))
 
     def submit(
@@ -213,14 +226,16 @@ class VerdictStore:
         origin: str = "review",
         judged_at: Mapping[str, float] | None = None,
     ) -> SubmitResult:
-        """Store events; each is accepted, a harmless repeat, or refused with a reason.
+        """Store events; each is accepted, a harmless repeat, refused with a reason, or in conflict with another.
 
         Parameters
         ----------
         reviewer : str
             From the session, never from the event.
         events : iterable of mapping
-            A verdict: ``uuid, item_id, verdict, shown_label, shown_suggested, ms, client_time``. An undo:
+            A verdict: ``uuid, item_id, verdict, shown_label, shown_suggested, ms, client_time``. It replaces the
+            reviewer's earlier one on that item; with ``replaces`` (a uuid, or None for an item without one) only that
+            one, and another that holds is told in `SubmitResult.conflicts`. An undo:
             ``uuid, kind="retract", target``. What the event says was shown must be the store's own record of the
             item. Stream, inclusion probability and server time are the store's, whatever the event says.
         origin : str
@@ -241,6 +256,15 @@ class VerdictStore:
     def release(self, reviewer: str) -> int:
         """Give back what is in a reviewer's hand; returns how many items."""
         return self.database.write(partial(queue.release, reviewer=checked_reviewer(reviewer)))
+
+    def renew(self, reviewer: str, lease: float) -> None:
+        """Keep what is in a reviewer's hand there for `lease` seconds more."""
+        until = self.clock() + lease
+        self.database.write(partial(queue.renew, reviewer=checked_reviewer(reviewer), until=until))
+
+    def hands(self) -> list[queue.Hand]:
+        """Who holds how many items, and for how long."""
+        return self.database.read(partial(queue.hands, now=self.clock()))
 
     def ask_again(self, item_ids: Sequence[str], more: int = 1) -> int:
         """Want `more` verdicts on items from reviewers who have not judged them; returns how many items are known."""
@@ -326,6 +350,13 @@ class VerdictStore:
         """Items with their current verdicts. For the next page pass the last one's `after`."""
         wanted = wanted or readout.PageFilter()
         return self.database.read(partial(readout.page, wanted=wanted, after=after, limit=limit))
+
+    def judged_by(
+        self, reviewer: str, words: str = "", before: int | None = None, limit: int = 50
+    ) -> list[readout.OwnVerdict]:
+        """A reviewer's verdicts that hold, the latest first; those whose item id, labels or verdict hold `words`."""
+        name = checked_reviewer(reviewer)
+        return self.database.read(lambda c: readout.judged_by(c, known_as(c, name), words, before, limit))
 
     def disagreements(self, after: int | None = None, limit: int = 50) -> list[readout.ReviewItem]:
         """Items whose reviewers disagree and that nobody has adjudicated, by place; `after` is the last place seen."""

@@ -11,8 +11,8 @@ from auditor.core.errors import RunError, UsageError
 from auditor.review import schema
 from auditor.review.checksums import damaged_events, damaged_items
 from auditor.review.database import Database, is_sqlite, salvage_advice, shown
-from auditor.review.events import checked_reviewer
 from auditor.review.loading import RunTables, read_meta, run_items, stored_items
+from auditor.review.people import checked_reviewer, confused
 from auditor.review.vocabulary import canonical
 
 
@@ -30,7 +30,7 @@ def faults(connection: sa.Connection, run: RunTables | None) -> list[str]:
     wrong |= dict(_impossible(connection.execute(query).all(), set(facts["class_names"] if facts else ())))
     # Only where the events are sound: what follows from them cannot be, else.
     told = [f"event {event}: {what}" for event, what in sorted(wrong.items())] or list(_miscounted(connection))
-    return [*told, *damaged_items(connection)]
+    return [*told, *confused(connection), *damaged_items(connection)]
 
 
 def refuse_damaged(database: Database) -> None:
@@ -46,7 +46,7 @@ def refuse_damaged(database: Database) -> None:
         if broken := _broken_structure(connection, "(events)"):
             return broken, []
         wrong = dict(damaged_events(connection))
-        return [f"event {event}: {what}" for event, what in wrong.items()], list(wrong)
+        return [*(f"event {event}: {what}" for event, what in wrong.items()), *confused(connection)], list(wrong)
 
     lines, events = database.read(look)
     if lines:

@@ -90,11 +90,23 @@ def _same_schema(migrated: Path, fresh: Path) -> None:
 UNDO = {
     "0002": ["DROP TABLE audit_draws"],
     "0003": ["ALTER TABLE events DROP COLUMN checksum"],
+    "0005": [
+        "DROP VIEW current_verdicts",
+        "DROP INDEX reviewers_key",
+        "ALTER TABLE reviewers DROP COLUMN key",
+        "ALTER TABLE reviewers DROP COLUMN person",
+        """CREATE VIEW current_verdicts AS SELECT e.event, e.event_uuid, e.item, e.reviewer, e.verdict, e.shown_label,
+        e.shown_suggested, e.ms, e.client_time, e.server_time, e.stream, e.inclusion FROM events e
+        WHERE e.kind = 'verdict' AND NOT EXISTS (SELECT 1 FROM events r WHERE r.target_uuid = e.event_uuid)
+        AND NOT EXISTS (SELECT 1 FROM events l WHERE l.item = e.item AND l.reviewer = e.reviewer AND l.kind = 'verdict'
+        AND l.event > e.event AND NOT EXISTS (SELECT 1 FROM events r WHERE r.target_uuid = l.event_uuid))""",
+    ],
     "0004": ["ALTER TABLE items DROP COLUMN checksum", "ALTER TABLE audit_draws DROP COLUMN checksum"],
 }
 
 
-def _make_old(where: str, revision: str) -> None:
+def make_old(where: str, revision: str) -> None:
+    """Take a store's schema back to an earlier one."""
     database = Database(where)
     steps = [step for later in reversed(REVISIONS[REVISIONS.index(revision) + 1 :]) for step in UNDO[later]]
     for step in [*steps, f"UPDATE alembic_version SET version_num = '{revision}'"]:
@@ -105,7 +117,7 @@ def _make_old(where: str, revision: str) -> None:
 
 @pytest.mark.parametrize("revision", REVISIONS)
 def test_each_step_runs_on_both_databases(revision: str, where: str) -> None:
-    _make_old(where, revision)
+    make_old(where, revision)
     database = Database(where)
     assert database.revision() == HEAD
 
@@ -132,7 +144,7 @@ def test_a_failed_migration_leaves_nothing_behind(step: str, where: str, monkeyp
         raise RuntimeError("power cut")
 
     if step == "upgrade":
-        _make_old(where, "0001")
+        make_old(where, "0001")
     original = getattr(command, step)
     monkeypatch.setattr(command, step, work_then_fail)
     with pytest.raises(RuntimeError, match="power cut"):

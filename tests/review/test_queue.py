@@ -8,8 +8,10 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from auditor.core.errors import ConfigError
+from auditor.review import schema
 from auditor.review.loading import QueuePlan
 from auditor.review.readout import ReviewItem
 from auditor.review.store import VerdictStore
@@ -123,6 +125,54 @@ def test_a_released_hand_goes_to_others(loaded: Make) -> None:
     hand = store.next_batch("ann", 5)
     assert store.release("ann") == 5
     assert store.next_batch("bob", 5) == hand
+
+
+def test_audit_draws_that_came_back_without_a_verdict_go_first(loaded: Make, clock: Clock) -> None:
+    store = loaded(audit_share=0.3, lease_seconds=60.0)
+    store.next_batch("visitor", 20)
+    a, q, items = schema.assignments.c, schema.queue.c, schema.items.c
+    query = sa.select(items.item_id).join(schema.queue, q.item == items.item).join(schema.assignments, a.item == q.item)
+    drawn = query.where(a.stream == "audit").order_by(q.audit)
+    stalled = store.database.read(lambda c: list(c.scalars(drawn)))
+    assert len(stalled) > 2
+    store.submit("ann", [verdict(i) for i in store.next_batch("ann", 20)])
+    clock.now += 61
+    hand = [i.item_id for i in store.next_batch("bob", 10)]
+    assert hand[: len(stalled)] == stalled[:10]
+    assert len(set(hand)) == 10
+    for who in ("visitor", "ann"):  # the visitor comes back; nobody else gets what bob holds
+        assert not set(hand) & {i.item_id for i in store.next_batch(who, 10)}
+    store.release("bob")
+    assert {i.item_id for i in store.next_batch("eve", 10)} >= set(stalled[:10])
+    assert store.verify(None) == []
+
+
+def test_a_hand_is_renewed_without_asking_for_more(loaded: Make, clock: Clock) -> None:
+    store = loaded(lease_seconds=1800.0)
+    hand = store.next_batch("Ann", 5, lease=60.0)
+    for _ in range(4):
+        clock.now += 40
+        store.renew("ann", 60.0)
+    assert not {i.item_id for i in store.next_batch("bob", 5)} & {i.item_id for i in hand}
+    clock.now += 61
+    assert {i.item_id for i in store.next_batch("eve", 10)} >= {i.item_id for i in hand}
+
+
+def test_it_is_told_who_holds_what(loaded: Make, clock: Clock) -> None:
+    store = loaded(audit_share=0.5)
+    assert store.hands() == []
+    store.next_batch("ann", 8, lease=60.0)
+    clock.now += 10
+    batch = store.next_batch("bob", 12, lease=90.0)
+    drawn = set(store.audit_stream().item_ids)
+    ours = [(hand.reviewer, hand.items, hand.seconds) for hand in store.hands()]
+    assert ours == [("bob", 12, 90.0), ("ann", 8, 50.0)]
+    assert store.hands()[0].audit == sum(item.item_id in drawn for item in batch) > 0
+    clock.now += 51
+    store.submit("bob", [verdict(item) for item in batch[:2]])
+    assert [(hand.reviewer, hand.items) for hand in store.hands()] == [("bob", 10)]
+    store.release("BOB")
+    assert store.hands() == []
 
 
 def test_overlap_items_get_two_reviewers_and_no_more(loaded: Make) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,49 @@ def test_undo_brings_the_verdict_before_back(loaded: Make) -> None:
     state = store.state(item.item_id)
     assert state is not None
     assert [e["kind"] for e in state.events] == ["verdict", "verdict", "retract", "retract"]
+
+
+def test_a_verdict_replaces_only_the_one_that_it_knows_of(loaded: Make) -> None:
+    store = loaded()
+    item, second, third = store.next_batch("ann", 3)
+    first = verdict(item, "given", replaces=None)
+    assert store.submit("ann", [first]).accepted
+    blind = verdict(item, "unsure", replaces=None)  # another tab, which has not seen the first
+    result = store.submit("ann", [blind, verdict(second, "given", replaces=None)])
+    assert result.conflicts == ((blind["uuid"], first["uuid"], "given"),)
+    assert blind["uuid"] not in result.acknowledged
+    assert len(result.accepted) == 1
+    assert _current(store, item.item_id) == {"ann": "given"}
+    assert store.submit("ANN", [blind | {"replaces": first["uuid"]}]).accepted
+    assert _current(store, item.item_id) == {"ann": "unsure"}
+    late = verdict(item, "both", replaces=first["uuid"])  # knows the first and not what came after it
+    assert store.submit("ann", [late]).conflicts == ((late["uuid"], blind["uuid"], "unsure"),)
+    # The same verdict is none about which to ask; nor is one on an item whose verdict was taken back meanwhile.
+    assert store.submit("ann", [verdict(item, "unsure", replaces=None)]).conflicts == ()
+    taken_back = verdict(third, "given", replaces=None)
+    again = [taken_back, undo(taken_back), verdict(third, "both", replaces=None)]
+    assert len(store.submit("ann", again).accepted) == 3
+    # Other people's verdicts are their own.
+    assert store.submit("bob", [verdict(item, "neither", replaces=None)]).accepted
+    assert store.verify(None) == []
+
+
+def test_own_verdicts_are_found_by_words_the_latest_first(loaded: Make, clock: Any) -> None:
+    store = loaded()
+    items = store.page(limit=8).items
+    for k, item in enumerate(items):
+        clock.now += 1
+        store.submit("ann" if k < 6 else "bob", [verdict(item, "given" if k % 2 else "neither")])
+    correction = verdict(items[0], "unsure")
+    store.submit("Ann", [correction])
+    found = store.judged_by("ANN")
+    assert [v.item_id for v in found] == [i.item_id for i in (items[0], *items[5:0:-1])]
+    assert (found[0].verdict, found[0].given, found[0].server_time) == ("unsure", items[0].given, clock.now)
+    assert [v.item_id for v in store.judged_by("ann", "NEITHER")] == [items[4].item_id, items[2].item_id]
+    for words in (items[3].item_id, f"{items[3].given} {items[3].item_id[-4:]}"):
+        assert [v.item_id for v in store.judged_by("ann", words)] == [items[3].item_id]
+    assert store.judged_by("ann", "100%_") == store.judged_by("eve") == []
+    assert [v.event for v in store.judged_by("ann", before=found[3].event, limit=2)] == [v.event for v in found[4:6]]
 
 
 def test_verdict_undo_and_new_verdict_in_one_message_keep_their_order(loaded: Make) -> None:
@@ -350,7 +394,19 @@ def test_progress_counts_what_holds(loaded: Make) -> None:
     assert progress.by_verdict == {"suggested": 3, "unsure": 6, "given": 1}
     assert progress.by_reviewer == {"ann": 9, "bob": 1}
     assert (progress.ranked_done, progress.ranked_total, progress.disagreements) == (9, 61, 1)
-    assert progress.audit_done == len(set(store.audit_stream().item_ids) & set(store.votes().item_ids))
+    drawn, judged = store.audit_stream().item_ids.tolist(), set(store.votes().item_ids)
+    assert progress.audit_done == len(set(drawn) & judged)
+    assert progress.audit_counted == len(list(takewhile(judged.__contains__, drawn)))
+    states = [store.state(item) for item in drawn[:3]]
+    store.submit("ann", [verdict(state.item) for state in states if state is not None])
+    assert store.progress().audit_counted >= 3
+    _finish(store, drawn)
+    assert store.progress().audit_counted == store.progress().audit_done == 40
+
+
+def _finish(store: VerdictStore, drawn: list[str]) -> None:
+    states = [store.state(item) for item in drawn]
+    store.submit("ann", [verdict(state.item) for state in states if state is not None])
 
 
 def test_votes_come_as_arrays(loaded: Make) -> None:
