@@ -3,31 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import streamlit as st
 
 from auditor.core.errors import AuditorError
-from auditor.ui.workspace import Workspace
+
+#: Begins the key of what says itself that the server is away, and keeps what is judged meanwhile.
+KEEPS: Final = "keeps-"
 
 
 @cache
-def _component(name: str, html: str) -> Any:
-    return st.components.v2.component(f"auditor.{name}", js="index.js", css="index.css", html=html)
+def _component(name: str, file: str, html: str) -> Any:
+    return st.components.v2.component(f"auditor.{name}", js=f"{file}.js", css=f"{file}.css", html=html)
 
 
 def review_card(data: dict[str, Any], key: str) -> None:
     """Mount the review card. What it sends stands in ``st.session_state[key]["outbox"]``."""
-    _component("review_card", '<div class="review-card"></div>')(data=data, key=key, on_outbox_change=lambda: None)
+    card = _component("review_card", "card", '<div class="review-card"></div>')
+    with st.container(key=f"{KEEPS}{key}"):
+        card(data=data, key=key, on_outbox_change=lambda: None)
 
 
-def gallery_grid(ws: Workspace, items: list[dict[str, Any]], key: str, selectable: bool = True) -> list[str]:
-    """Mount a grid; returns the ids selected, in the order of `items`."""
-    grid = _component("gallery", "")
-    selected = grid(data={"items": items, "selectable": selectable}, key=key, on_selected_change=lambda: None).selected
-    return [item["id"] for item in items if isinstance(selected, list) and item["id"] in selected]
+def gallery_grid(
+    items: list[dict[str, Any]], key: str, aslist: bool = False, outbox: dict[str, Any] | None = None
+) -> None:
+    """Mount a grid, or a list, of items.
+
+    Parameters
+    ----------
+    items : list of dict
+    key : str
+    aslist : bool
+        One item a line, for texts and table rows.
+    outbox : dict, optional
+        `Exchange.status` and where unsent verdicts are kept: items can be selected and judged then, and what the grid
+        sends stands in ``st.session_state[key]["outbox"]``.
+    """
+    data = {"items": items, "list": aslist, "selectable": outbox is not None, **(outbox or {})}
+    with st.container(key=f"{KEEPS if outbox is not None else 'shows-'}{key}"):
+        _component("gallery", "gallery", "")(data=data, key=key, on_outbox_change=lambda: None)
+
+
+def when(seconds: float) -> str:
+    """A moment in words, in UTC."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
 
 
 def table(rows: Sequence[dict[str, Any]]) -> None:

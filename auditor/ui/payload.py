@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from auditor.core.errors import DataError
 from auditor.review.readout import ReviewItem
 from auditor.ui.rows import N_EXEMPLARS
 from auditor.ui.workspace import Workspace
 
-#: Letters of a text exemplar.
+#: Letters of a text exemplar, and of a text in a list.
 SNIPPET = 240
+LINES = 700
 
 
 def picture_url(content_hash: str, width: int | None = None) -> str:
@@ -25,7 +27,7 @@ def map_url(content_hash: str, label: int) -> str:
     return f"/auditor/img/map/{label}/{content_hash.removeprefix('sha256:')}.webp"
 
 
-def face(ws: Workspace, content_hash: str | None, width: int) -> dict[str, Any]:
+def face(ws: Workspace, content_hash: str | None, width: int, letters: int = SNIPPET) -> dict[str, Any]:
     """An item in small: a picture's address, or the beginning of a text."""
     if content_hash is None or ws.contents.kind == "probabilities":
         return {}
@@ -33,8 +35,9 @@ def face(ws: Workspace, content_hash: str | None, width: int) -> dict[str, Any]:
         return {"src": picture_url(content_hash, width)}
     words = ws.contents.words(content_hash)
     if "text" in words:
-        return {"text": words["text"][:SNIPPET]}
-    return {"text": ", ".join(f"{k} {v}" for k, v in words.get("row", ())[:6]) or words.get("error", "")}
+        return {"text": words["text"][:letters]}
+    row = ", ".join(f"{k} {v}" for k, v in words.get("row", ())[: letters // 40])
+    return {"text": row[:letters] or words.get("error", "")}
 
 
 def item_payload(ws: Workspace, item: ReviewItem, row: int | None) -> dict[str, Any]:
@@ -59,12 +62,34 @@ def item_payload(ws: Workspace, item: ReviewItem, row: int | None) -> dict[str, 
     return payload
 
 
-def hand_data(ws: Workspace, items: Sequence[ReviewItem], with_votes: bool = False) -> dict[str, Any]:
+def whole_item(ws: Workspace, item_id: str) -> dict[str, Any]:
+    """One item as the card shows it, without anybody's verdict.
+
+    Raises
+    ------
+    DataError
+        If the run has no such item.
+    """
+    if (state := ws.store.state(item_id)) is None:
+        raise DataError("this run has no such item.")
+    return item_payload(ws, state.item, ws.rows.rows_of_ids([item_id]).get(item_id))
+
+
+def own_verdict(item: ReviewItem, reviewer: str) -> dict[str, Any] | None:
+    """What the reviewer has said of an item, for a verdict that replaces it; None where nothing holds."""
+    if reviewer not in item.verdicts:
+        return None
+    return {"uuid": item.uuids[reviewer], "verdict": item.verdicts[reviewer]}
+
+
+def hand_data(ws: Workspace, items: Sequence[ReviewItem], reviewer: str, with_votes: bool = False) -> dict[str, Any]:
     """The items in a reviewer's hand for the card, and exemplars of their classes; with everybody's votes if wanted."""
     rows = ws.rows.rows_of_ids([item.item_id for item in items]) if items else {}
     batch = [item_payload(ws, item, rows.get(item.item_id)) for item in items]
     for payload, item in zip(batch, items, strict=True):
         payload |= {"votes": dict(item.verdicts)} if with_votes else {}
+        if own := own_verdict(item, reviewer):
+            payload["own"] = own
     wanted = {name for payload in batch for name in (payload["given"], *payload["options"][:1])}
     known = ws.rows.exemplars if wanted and ws.contents.kind != "probabilities" else {}
     exemplars = {
@@ -80,13 +105,19 @@ def _votes_in_short(verdicts: Mapping[str, str]) -> str:
     return ", ".join(f"{n} {verdict}" for verdict, n in Counter(verdicts.values()).most_common())
 
 
-def grid_item(ws: Workspace, item: ReviewItem) -> dict[str, Any]:
-    """One item for the gallery."""
+def grid_item(ws: Workspace, item: ReviewItem, reviewer: str, aslist: bool = False) -> dict[str, Any]:
+    """One item for the gallery of `reviewer`.
+
+    What others said of it comes with the reviewer's own verdict and not before: measures of agreement, and so the
+    correction for reviewer error, rest on verdicts that were given without knowing each other.
+    """
+    own, others = own_verdict(item, reviewer), {w: v for w, v in item.verdicts.items() if w != reviewer}
+    seen = _votes_in_short(others) if own else f"judged by {len(others)}" if others else ""
     return {
         "id": item.item_id,
         "given": item.given,
         "suggested": item.suggested,
-        "verdicts": dict(item.verdicts),
-        "note": _votes_in_short(item.verdicts),
-        **face(ws, item.content_hash, 192),
+        "own": own,
+        "note": seen,
+        **face(ws, item.content_hash, 192, LINES if aslist else SNIPPET),
     }

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Final
+
 import streamlit as st
 
-from auditor.core.errors import UsageError
+from auditor.core.errors import ResourceError, UsageError
 from auditor.core.escaping import markdown_text
-from auditor.review.events import checked_reviewer
+from auditor.review.people import checked_reviewer
+from auditor.review.store import VerdictStore
 from auditor.ui.access import has_login, is_allowed
 from auditor.ui.config import current_config
+
+#: The field is drawn after the script runs; nobody has typed anything into another one yet.
+_FOCUS: Final = """<script>
+const wait = setInterval(() => {
+  const field = document.querySelector('input[aria-label="Name"]');
+  if (field) { field.focus(); clearInterval(wait); }
+}, 50);
+setTimeout(() => clearInterval(wait), 5000);
+</script>"""
 
 
 def require_login() -> None:
@@ -25,32 +38,88 @@ def require_login() -> None:
         st.stop()
 
 
-def current_reviewer() -> str:
-    """Name of the reviewer: the login's, else the one in the page's address, else asked for.
+#: Parameters of the address that hold on every page. The navigation drops them, and the session brings them back.
+KEPT: Final = ("reviewer", "tolerated")
 
-    The address keeps the name over a reload and a restarted server.
+
+def keep_address() -> None:
+    """Bring the address and the session in line: what is in the address goes first."""
+    for name in KEPT:
+        if (value := st.query_params.get(name)) is not None:
+            st.session_state[f"kept-{name}"] = value
+        elif (value := st.session_state.get(f"kept-{name}")) is not None:
+            st.query_params[name] = value
+
+
+def set_kept(name: str, value: str | None) -> None:
+    """Change one of `KEPT`; None takes it out."""
+    if value is None:
+        st.session_state.pop(f"kept-{name}", None)
+        st.query_params.pop(name, None)
+    else:
+        st.session_state[f"kept-{name}"] = st.query_params[name] = value
+
+
+def known_reviewer(store: VerdictStore) -> str | None:
+    """Name of the reviewer as the store shows it: the login's, else the one in the page's address, else the offered
+    one; None where nobody has said a name.
+
+    The address keeps it over a reload and a restarted server, the session over a change of page.
     """
     if has_login():
-        return checked_reviewer(str(st.user.get("email") or st.user.get("name") or st.user.get("sub")))
-    name = st.query_params.get("reviewer") or current_config().reviewer
+        name: str | None = str(st.user.get("email") or st.user.get("name") or st.user.get("sub"))
+    else:
+        keep_address()
+        name = st.query_params.get("reviewer") or (
+            None if st.session_state.get("signed-out") else current_config().reviewer
+        )
     try:
         reviewer = checked_reviewer(name)
     except UsageError:
-        _ask()
-        st.stop()
-    if st.query_params.get("reviewer") != reviewer:
-        st.query_params["reviewer"] = reviewer
+        return None
+    with suppress(ResourceError):  # the page says so itself where it needs the store
+        reviewer = store.known_as(reviewer)
+    if not has_login() and st.query_params.get("reviewer") != reviewer:
+        set_kept("reviewer", reviewer)
     return reviewer
 
 
+def current_reviewer(store: VerdictStore) -> str:
+    """The same; who has not said a name is asked for it first."""
+    reviewer = known_reviewer(store)
+    if reviewer is None:
+        _ask()
+        st.stop()
+    return reviewer
+
+
+def who_line(store: VerdictStore) -> None:
+    """Who is here, and the way to be somebody else."""
+    if (reviewer := known_reviewer(store)) is None:
+        return
+    with st.container(key="who"), st.popover(markdown_text(reviewer)):
+        st.caption("Verdicts are stored under this name.")
+        if has_login():
+            st.button("Log out", on_click=st.logout)
+        else:
+            st.button("Change name", on_click=_sign_out)
+
+
+def _sign_out() -> None:
+    set_kept("reviewer", None)
+    # The name that was offered at the start was somebody else's, too.
+    st.session_state["signed-out"] = True
+
+
 def _ask() -> None:
-    st.subheader("Who are you?")
-    st.caption("The name is stored with your verdicts. Any name will do, but use the same one every time.")
+    st.header("Who are you?")
+    st.caption("The name is stored with your verdicts. Any name will do; capitals and spaces make no difference.")
     with st.form("reviewer", border=False):
         name = st.text_input("Name", max_chars=80)
+        st.html(_FOCUS, unsafe_allow_javascript=True)
         if st.form_submit_button("Start", type="primary"):
             try:
-                st.query_params["reviewer"] = checked_reviewer(name)
+                set_kept("reviewer", checked_reviewer(name))
                 st.rerun()
             except UsageError as error:
                 st.error(error.what)

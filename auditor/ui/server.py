@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from html import escape
 from pathlib import Path
@@ -29,7 +29,7 @@ try:
     from starlette.concurrency import run_in_threadpool
     from starlette.middleware import Middleware
     from starlette.requests import Request
-    from starlette.responses import JSONResponse, PlainTextResponse, Response
+    from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
     from starlette.routing import Route
     from streamlit import config as streamlit_config
     from streamlit.cli_util import open_browser
@@ -40,6 +40,8 @@ except ModuleNotFoundError as error:
 from auditor.runs import layout
 from auditor.ui.access import AccessGuard, check_binding, has_login, write_private
 from auditor.ui.config import ReviewConfig, configure, current_config
+from auditor.ui.exchange import leave_page
+from auditor.ui.payload import whole_item
 from auditor.ui.reasons import reasons
 from auditor.ui.workspace import Workspace, close_workspace, workspace
 
@@ -51,11 +53,15 @@ _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
 def routes() -> list[Route]:
-    """``/auditor/img/{hash}.webp?w=``, ``/auditor/img/map/{class number}/{hash}.webp`` and ``/auditor/why?item=``."""
+    """``/auditor/img/{hash}.webp?w=``, ``/auditor/img/map/{class number}/{hash}.webp``, ``/auditor/why?item=``,
+    ``/auditor/item?item=``, ``/auditor/leave``, and ``/overview``, which is the first page."""
     return [
         Route("/auditor/img/map/{label:int}/{name}", _class_map, methods=["GET"]),
         Route("/auditor/img/{name}", _picture, methods=["GET"]),
         Route("/auditor/why", _why, methods=["GET"]),
+        Route("/auditor/item", _item, methods=["GET"]),
+        Route("/auditor/leave", _leave, methods=["POST"]),
+        Route("/overview", _first_page, methods=["GET"]),
     ]
 
 
@@ -179,16 +185,37 @@ async def _class_map(request: Request) -> Response:
 
 async def _why(request: Request) -> Response:
     """What the run knows about one item, as JSON."""
+    return await _about_item(request, reasons)
 
+
+async def _item(request: Request) -> Response:
+    """One item in full as the card shows it, as JSON."""
+    return await _about_item(request, whole_item)
+
+
+async def _about_item(request: Request, tell: Callable[[Workspace, str], dict[str, Any]]) -> Response:
     opened = workspace()
     item = request.query_params.get("item", "")
     if opened is None:
         return JSONResponse({"error": "no run is open"}, 404)
     try:
-        answer = await run_in_threadpool(reasons, opened, item)
+        answer = await run_in_threadpool(tell, opened, item)
     except (DataError, ResourceError) as error:
         return JSONResponse({"error": error.what}, 404 if isinstance(error, DataError) else 503)
     return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+async def _leave(request: Request) -> Response:
+    """A page with a hand was closed: the body is its name, which only that page knows."""
+    if int(request.headers.get("content-length") or 0) > 100:
+        return PlainTextResponse("that is no page", 400)
+    page = (await request.body()).decode(errors="replace")
+    return Response(status_code=204 if await run_in_threadpool(leave_page, page) else 404)
+
+
+async def _first_page(request: Request) -> Response:
+    """The Overview has no address of its own: it is what the app's address shows."""
+    return RedirectResponse(f"./?{request.url.query}" if request.url.query else "./", status_code=307)
 
 
 def serve(config: ReviewConfig, host: str, port: int, browser: bool) -> None:

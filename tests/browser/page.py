@@ -12,7 +12,7 @@ from selenium.webdriver.chrome.service import Service
 
 from tests.browser.server import TOKEN
 
-__all__ = ["CardPage", "open_chromium"]
+__all__ = ["GRID", "CardPage", "open_chromium"]
 
 #: The card lives in a shadow root.
 FIND = """
@@ -24,6 +24,19 @@ const find = (root) => {
   return null;
 };
 const card = find(document);
+"""
+
+
+#: And so does the gallery.
+GRID = """
+const find = (root) => {
+  for (const node of root.querySelectorAll('*')) {
+    if (node.matches('.gallery')) return node;
+    if (node.shadowRoot) { const found = find(node.shadowRoot); if (found) return found; }
+  }
+  return null;
+};
+const gallery = find(document);
 """
 
 
@@ -100,6 +113,16 @@ class CardPage:
                     event["text"] = key
                 self.browser.execute_cdp_cmd("Input.dispatchKeyEvent", event)
             time.sleep(max(0.0, gap_ms / 1000 - (time.monotonic() - begin)))
+
+    def judge(self, keys: str, gap_ms: int) -> None:
+        """The same for verdicts: a hand is small until a few of them have told how quick the reviewer is."""
+        self.burst(keys[:4], gap_ms)
+        if keys[4:]:
+            self.wait(lambda: self.in_hand() >= len(keys) - 4, "a hand for a quick reviewer")
+            self.burst(keys[4:], gap_ms)
+
+    def in_hand(self) -> int:
+        return int(self.status().split("·")[1].split()[0])
 
     def wait_saved(self, count: int, seconds: float = 240.0) -> None:
         self.wait(

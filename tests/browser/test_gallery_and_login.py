@@ -18,19 +18,8 @@ from selenium.webdriver.common.by import By
 from auditor.review.readout import PageFilter
 from auditor.review.store import VerdictStore
 from auditor.ui.payload import picture_url
-from tests.browser.page import CardPage
+from tests.browser.page import GRID, CardPage
 from tests.browser.server import TOKEN, ReviewServer
-
-TILES = """
-const find = (root) => {
-  for (const node of root.querySelectorAll('*')) {
-    if (node.matches('.grid')) return node;
-    if (node.shadowRoot) { const found = find(node.shadowRoot); if (found) return found; }
-  }
-  return null;
-};
-return [...(find(document)?.querySelectorAll('.tile') ?? [])];
-"""
 
 
 def _until(condition: Callable[[], Any], what: str, seconds: float = 240.0) -> Any:
@@ -46,15 +35,18 @@ def test_one_verdict_for_all_that_are_selected(
 ) -> None:
     server, browser = serve(run), open_browser()
     browser.get(f"{server.url}/gallery?reviewer=ann&token={TOKEN}")
-    tiles = _until(lambda: browser.execute_script(TILES), "the gallery shows items")
+    _until(lambda: browser.execute_script(GRID + "return gallery?.querySelectorAll('.tile').length"), "items")
+    tiles = browser.execute_script(GRID + "return [...gallery.querySelectorAll('.tile')]")
     ids = [tile.get_attribute("title") for tile in tiles]
     tiles[1].click()
     ActionChains(browser).key_down(Keys.SHIFT).click(tiles[4]).key_up(Keys.SHIFT).perform()
     tiles[2].click()  # not this one
-    body = browser.find_element(By.TAG_NAME, "body")
-    _until(lambda: "3 selected" in body.text, "three are selected")
-    next(b for b in browser.find_elements(By.TAG_NAME, "button") if b.text == "suggested is right").click()
-    _until(lambda: "0 selected" in body.text, "nothing is selected after the verdict")
+    says = lambda of: browser.execute_script(GRID + f"return gallery.querySelector('{of}').textContent")  # noqa: E731
+    assert says(".count") == "3 selected"
+    buttons = browser.execute_script(GRID + "return [...gallery.querySelectorAll('.act')]")
+    next(button for button in buttons if button.text == "other candidate is right").click()
+    assert says(".count") == "0 selected"
+    _until(lambda: says(".line") == "saved 3", "they are stored")
     with VerdictStore.open(run) as store:
         votes = store.votes()
         judged = store.page(PageFilter(reviewed=True)).items

@@ -19,11 +19,11 @@ from PIL import Image
 from auditor.ui.config import ReviewConfig, configure
 from auditor.ui.payload import face, hand_data
 from auditor.ui.views.export import verdict_csv
-from auditor.ui.views.gallery import bulk_events
 from auditor.ui.workspace import close_workspace, open_workspace, workspace
 from tests.browser.page import CardPage
 from tests.running import call
 from tests.ui.client import local_client
+from tests.ui.events import events_on
 
 EVIL = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 CLASSES = (f"{EVIL}sport", "=cmd|' /C calc'!A0 **money** [x](javascript:window.hacked=1)")
@@ -71,7 +71,7 @@ def test_nothing_of_the_data_is_run(texts: Path, serve: Callable[..., Any], open
 def test_texts_are_marked_and_cells_are_no_formulas(texts: Path) -> None:
     ws = open_workspace(ReviewConfig(run=str(texts)))
     items = ws.store.next_batch("=1+1", 50)
-    hand = hand_data(ws, items)
+    hand = hand_data(ws, items, "=1+1")
     for item in hand["batch"]:
         for start, end, side in item["marks"]:
             word = item["text"][start:end]
@@ -79,7 +79,7 @@ def test_texts_are_marked_and_cells_are_no_formulas(texts: Path) -> None:
             assert word in WORDS[CLASSES.index(name)]
     assert any(item["marks"] for item in hand["batch"])
     assert all("text" in e for faces in hand["exemplars"].values() for e in faces)
-    ws.store.submit("=1+1", bulk_events(items, "given"))
+    ws.store.submit("=1+1", events_on(items, "given"))
     cells = [cell for row in csv.reader(io.StringIO(verdict_csv(ws.store.votes()))) for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
     ws.store.close()
@@ -113,7 +113,7 @@ def test_broken_and_oversized_pictures(tmp_path: Path) -> None:
         for item in ws.store.next_batch("ann", 50):
             address = face(ws, item.content_hash, 192)["src"]
             codes.setdefault(client.get(address).status_code, []).append(item.item_id)
-            hand_data(ws, [item])
+            hand_data(ws, [item], "ann")
         assert {Path(i).name for i in codes[404]} <= {"broken.png", "bomb.png"}
         assert len(codes[404]) == 2
         assert len(codes[200]) > 10

@@ -98,7 +98,7 @@ def test_pictures_of_every_page(
     server = serve(cifar10, data_dir=data_dir)
     browser = open_browser()
     page = CardPage(browser, server.url, "ann")
-    page.burst("1g1ug1gn1g", 300)
+    page.judge("1g1ug1gn1g", 300)
     page.wait_saved(10)
     time.sleep(1.5)
     _save(browser, folder, "review")
@@ -132,7 +132,7 @@ def test_pictures_of_every_page(
     _save(browser, folder, "disagreements")
     for name, text in (
         ("overview", "What the review shows"),
-        ("gallery", "selected"),
+        ("gallery", "page 1"),
         ("quality", "Copies and near copies"),
         ("export", "Download the patch"),
         ("benchmark", "Rank changes that are real"),

@@ -10,7 +10,8 @@ import pytest
 
 from auditor.core.errors import ResourceError
 from auditor.review.readout import ReviewItem
-from auditor.ui.exchange import BATCH, Exchange
+from auditor.ui import exchange as exchanges
+from auditor.ui.exchange import LEASE, LEAST_HAND, MOST_HAND, Exchange, leave_page
 from auditor.ui.workspace import Workspace
 
 
@@ -45,17 +46,76 @@ def test_a_message_is_stored_once_however_often_it_comes(ws: Workspace, exchange
 
 
 def test_the_hand_is_refilled_once_when_it_runs_low(exchange: Exchange) -> None:
-    assert len(exchange.batch) == BATCH
+    assert len(exchange.batch) == LEAST_HAND
     first = exchange.batch
-    events = [_event(item) for item in first[:30]]
-    exchange.receive({"n": 1, "left": 21, "events": events[:29]})
+    events = [_event(item) | {"ms": 60_000} for item in first[:5]]
+    exchange.receive({"n": 1, "left": 6, "events": events[:4]})
     assert exchange.batch is first
-    exchange.receive({"n": 2, "left": 20, "events": events[29:]})
+    exchange.receive({"n": 2, "left": 5, "events": events[4:]})
     second = exchange.batch
-    assert [i.item_id for i in second[:20]] == [i.item_id for i in first[30:]]
-    assert len(second) == BATCH
-    exchange.receive({"n": 2, "left": 20, "events": events[29:]})  # the same message again
+    assert [i.item_id for i in second[:5]] == [i.item_id for i in first[5:]]
+    assert len(second) == LEAST_HAND
+    exchange.receive({"n": 2, "left": 5, "events": events[4:]})  # the same message again
     assert exchange.batch is second
+
+
+@pytest.mark.parametrize(("ms", "size"), [(80, MOST_HAND), (1000, 30), (30_000, LEAST_HAND), ("forged", LEAST_HAND)])
+def test_a_quick_reviewer_has_more_in_hand(exchange: Exchange, ms: object, size: int) -> None:
+    events = [_event(item) | {"ms": ms} for item in exchange.batch[:4]]
+    exchange.receive({"n": 1, "left": 0, "events": events})
+    assert len(exchange.batch) == size
+
+
+def _holders(ws: Workspace) -> dict[str, int]:
+    return {hand.reviewer: hand.items for hand in ws.store.hands()}
+
+
+def test_a_hand_goes_back_when_the_last_page_of_a_reviewer_is_left(ws: Workspace, exchange: Exchange) -> None:
+    other = Exchange.for_review(ws.store, "ANN")  # a second tab
+    other.fill()
+    assert _holders(ws) == {"ann": LEAST_HAND}
+    assert leave_page(exchange.page)
+    assert _holders(ws) == {"ann": LEAST_HAND}
+    other.leave()
+    assert _holders(ws) == {}
+    assert not leave_page(exchange.page)
+    assert not leave_page("guessed")
+    exchange.fill()  # the page is entered again
+    assert _holders(ws) == {"ann": LEAST_HAND}
+
+
+def test_a_silent_page_keeps_nothing_and_a_sign_of_life_keeps_the_hand(
+    ws: Workspace, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = ws.store.clock()
+    monkeypatch.setattr(ws.store, "clock", lambda: now)
+    exchange.fill()
+    now += LEASE - 1
+    exchange.receive({"n": 1, "left": 10, "events": []})
+    now += LEASE - 1
+    assert _holders(ws) == {"ann": LEAST_HAND}
+    now += 2
+    assert _holders(ws) == {}
+    event = _event(exchange.batch[0])
+    exchange.receive({"n": 2, "left": 9, "events": [event]})  # late, and not lost
+    assert exchange.acked == [event["uuid"]]
+    monkeypatch.setattr(exchanges.time, "monotonic", lambda: 1e9)
+    visitor = Exchange.for_review(ws.store, "visitor")
+    visitor.fill()
+    assert not leave_page(exchange.page)  # nobody heard of it for long
+
+
+def test_a_verdict_from_another_tab_is_asked_for(ws: Workspace, exchange: Exchange) -> None:
+    item = exchange.batch[0]
+    here, there = _event(item) | {"replaces": None}, _event(item, "neither") | {"replaces": None}
+    exchange.receive({"n": 1, "left": 9, "events": [here]})
+    tab = Exchange.for_review(ws.store, "ann")
+    for n in (1, 2):  # until it is answered
+        tab.receive({"n": n, "left": 9, "events": [there]})
+        assert (tab.acked, tab.conflicts) == ([], [[there["uuid"], here["uuid"], "given"]])
+    tab.receive({"n": 3, "left": 9, "events": [there | {"replaces": here["uuid"]}]})
+    assert (tab.acked, tab.conflicts, tab.saved) == ([there["uuid"]], [], 1)
+    assert ws.store.progress().by_verdict == {"neither": 1}
 
 
 def test_forged_events_are_refused_and_told(ws: Workspace, exchange: Exchange) -> None:

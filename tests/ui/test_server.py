@@ -18,8 +18,10 @@ from starlette.testclient import TestClient
 from auditor.core.errors import DataError
 from auditor.core.version import __version__
 from auditor.ui.contents import WIDTHS, encode
+from auditor.ui.exchange import Exchange
 from auditor.ui.workspace import Workspace
 from tests.ui.client import local_client
+from tests.ui.events import events_on
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -143,16 +145,47 @@ def test_app_py_is_what_streamlit_recognises() -> None:
     assert {k.arg for k in calls[0].keywords} == {"routes", "middleware", "lifespan"}
 
 
+def test_a_page_that_is_closed_gives_its_hand_back(ws: Workspace) -> None:
+    client, exchange = local_client(), Exchange.for_review(ws.store, "ann")
+    exchange.fill()
+    own = {"origin": "http://localhost"}
+    assert client.post("/auditor/leave", content="x" * 30, headers=own).status_code == 404
+    assert client.post("/auditor/leave", content="x" * 300, headers=own).status_code == 400
+    assert client.post("/auditor/leave", content=exchange.page, headers={"origin": "http://e.vil"}).status_code == 403
+    assert len(ws.store.hands()) == 1
+    assert client.post("/auditor/leave", content=exchange.page, headers=own).status_code == 204
+    assert ws.store.hands() == []
+
+
+def test_an_item_in_full_says_nothing_of_verdicts(ws: Workspace) -> None:
+    item = ws.store.page(limit=1).items[0]
+    ws.store.submit("ann", events_on([item], "neither"))
+    answer = local_client().get("/auditor/item", params={"item": item.item_id})
+    assert answer.json()["given"] == item.given
+    assert "neither" not in answer.text
+    assert local_client().get("/auditor/item", params={"item": "nothing"}).status_code == 404
+
+
+def test_the_overview_is_found_under_its_name(ws: Workspace) -> None:
+    for asked, there in (("/overview", "./"), ("/overview?reviewer=Ann+Lee", "./?reviewer=Ann+Lee")):
+        answer = local_client().get(asked, follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (307, there)
+
+
 def test_the_manifest_is_of_this_version_and_names_what_is_there() -> None:
     manifest = tomllib.loads((ROOT / "auditor" / "pyproject.toml").read_text())
     assert manifest["project"] == {"name": "auditor", "version": __version__}
-    for component in manifest["tool"]["streamlit"]["component"]["components"]:
-        assert (ROOT / "auditor" / component["asset_dir"] / "index.js").is_file()
+    components = manifest["tool"]["streamlit"]["component"]["components"]
+    for component, script in zip(components, ("card", "gallery"), strict=True):
+        for kind in ("js", "css"):
+            assert (ROOT / "auditor" / component["asset_dir"] / f"{script}.{kind}").is_file()
 
 
 def test_nothing_of_the_data_becomes_html() -> None:
-    for name in ("review_card", "gallery"):
-        code = (ROOT / "auditor" / "ui" / name / "index.js").read_text()
+    scripts = sorted((ROOT / "auditor" / "ui" / "browser").glob("*.js"))
+    assert len(scripts) >= 5
+    for script in scripts:
+        code = script.read_text()
         for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function("):
             assert word not in code
 
@@ -169,9 +202,10 @@ def test_the_wheel_holds_manifest_and_scripts(tmp_path: Path) -> None:
     wanted = {
         "pyproject.toml",
         "ui/script.py",
-        "ui/review_card/index.js",
-        "ui/review_card/index.css",
-        "ui/gallery/index.js",
+        "ui/browser/card.js",
+        "ui/browser/card.css",
+        "ui/browser/gallery.js",
+        "ui/browser/outbox.js",
     }
     assert {f"auditor/{name}" for name in wanted} <= names
     assert not any(name.startswith(("app.py", "tests/", "pipelines/", "reports/", ".streamlit")) for name in names)

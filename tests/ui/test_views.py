@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from auditor.audit.detector_scores import detector_scores
 from auditor.core.errors import ConfigError
+from auditor.estimation.state import read_state
 from auditor.review.readout import PageFilter
 from auditor.ui import SCRIPT
 from auditor.ui.config import ReviewConfig, config_from_environ, configure
-from auditor.ui.payload import hand_data
+from auditor.ui.payload import grid_item, hand_data
 from auditor.ui.views import PAGES
 from auditor.ui.views.export import verdict_csv
-from auditor.ui.views.gallery import PAGE_SIZE, bulk_events
+from auditor.ui.views.gallery import PAGE_SIZE
 from auditor.ui.views.overview import audit_share
 from auditor.ui.workspace import Workspace, close_workspace, open_workspace
+from tests.ui.events import events_on
 
 TITLES = [title for title, *_ in PAGES]
 
@@ -46,13 +50,11 @@ def _script(page: str) -> AppTest:
 
 
 def _texts(app: AppTest) -> str:
-    return "\n".join(
-        str(e.value) for kind in ("markdown", "caption", "code", "info", "subheader") for e in app.get(kind)
-    )
+    return "\n".join(str(e.value) for kind in ("markdown", "caption", "code", "info", "header") for e in app.get(kind))
 
 
 def _vote(ws: Workspace, reviewer: str, verdict: str, items: list[Any]) -> None:
-    result = ws.store.submit(reviewer, bulk_events(items, verdict))
+    result = ws.store.submit(reviewer, events_on(items, verdict))
     assert not result.refused
 
 
@@ -131,7 +133,7 @@ def test_the_share_of_the_audit_sample_is_of_its_judged_beginning(ws: Workspace)
 def test_disagreements_show_the_votes(voted: Workspace) -> None:
     app = _script("Disagreements").run()
     assert "4 open disagreements" in _texts(app)
-    exchange, hand = (app.session_state[f"settle-card-{name}"] for name in ("exchange", "hand"))
+    exchange, hand = app.session_state["settle-card-exchange"][0], app.session_state["settle-card-hand"]
     assert [item["votes"] for item in hand[1]["batch"]] == [{"ann": "suggested", "ben": "given"}] * 4
     item = exchange.batch[0]
     event = {
@@ -149,9 +151,96 @@ def test_disagreements_show_the_votes(voted: Workspace) -> None:
 def test_the_review_is_blind(ws: Workspace) -> None:
     items = ws.store.next_batch("ann", 50)
     assert {item.flagged for item in items} == {True, False}  # both streams are there
-    batch = hand_data(ws, items)["batch"]
+    batch = hand_data(ws, items, "ann")["batch"]
     assert len({tuple(sorted(payload)) for payload in batch}) == 1  # and look the same
     assert set(batch[0]) == {"id", "hash", "given", "suggested", "options", "src"}
+
+
+def test_the_gallery_is_blind_until_one_has_judged(voted: Workspace) -> None:
+    items = {item.item_id: item for item in voted.store.page(PageFilter(flagged=True), limit=13).items}
+    first, *_, unjudged = items.values()
+    for reviewer, note in (("ann", "ben: suggested"), ("cara", "judged by 2")):
+        told = grid_item(voted, first, reviewer)
+        assert told["note"] == note
+        assert (told["own"] is None) == (reviewer == "cara")
+        assert "verdicts" not in told
+    assert "suggested" not in str(grid_item(voted, first, "cara")["note"])
+    assert grid_item(voted, unjudged, "ann")["note"] == ""
+    own = grid_item(voted, first, "ben")["own"]
+    assert own == {"uuid": first.uuids["ben"], "verdict": "suggested"}
+
+
+def test_no_wording_says_of_the_candidate_that_the_model_suggests_it(ws: Workspace) -> None:
+    state = read_state(ws.run, ws.store)
+    preferred = np.array(ws.run.class_names)[np.asarray(ws.run.pred_probs).argmax(axis=1)]
+    best = dict(zip(ws.run.ids.tolist(), preferred.tolist(), strict=True))
+    other = [i for i in ws.store.next_batch("ann", 50) if i.suggested != best[i.item_id]]
+    # The audit sample shows many items of which the model prefers the given label.
+    assert len(other) > 10
+    assert all(best[i.item_id] == i.given for i in other)
+    assert (state.given[~state.flagged] != state.suggested[~state.flagged]).all()
+    folder = Path(SCRIPT).parent
+    for script in (*folder.glob("browser/*.js"), folder / "views" / "gallery.py", folder / "views" / "mine.py"):
+        text = re.sub(r"//.*|#.*", "", script.read_text()).lower()
+        for words in ("model suggests", "suggested label", "suggestion", "suggested class"):
+            assert words not in text, script.name
+
+
+def test_own_verdicts_are_listed_and_searched(voted: Workspace) -> None:
+    app = _script("My verdicts").run()
+    assert not app.exception
+    assert len(app.dataframe[0].value) == 12
+    app.text_input[0].set_value("no such words")
+    app.run()
+    assert "fits these words" in _texts(app)
+
+
+def test_who_holds_what_is_told_and_released(voted: Workspace) -> None:
+    voted.store.next_batch("dan", 7, lease=120.0)
+    app = _script("Overview").run()
+    assert "**dan** holds 7 items, which go back in 2 min" in _texts(app)
+    next(b for b in app.button if b.label == "Release").click()
+    app.run()
+    assert voted.store.hands() == []
+    assert "dan" not in _texts(app)
+
+
+def test_the_bar_of_the_sample_counts_what_the_estimate_reads(ws: Workspace) -> None:
+    sample = list(dict.fromkeys(ws.store.audit_stream().item_ids.tolist()))
+    states = [ws.store.state(item) for item in (*sample[:3], *sample[5:9])]
+    _vote(ws, "ann", "given", [state.item for state in states if state is not None])
+    bars = [bar.proto.text for bar in _script("Overview").run().get("progress")]
+    assert "3 of 1,000 count towards the estimate; 4 more are judged" in bars[1]
+
+
+def test_the_tolerated_number_is_in_the_address(voted: Workspace) -> None:
+    app = _script("Overview").run()
+    app.number_input[0].set_value(40)
+    app.run()
+    assert app.query_params["tolerated"] in ("40", ["40"])
+    app.session_state["kept-tolerated"] = "40"
+    again = _script("Overview")
+    again.session_state["kept-tolerated"] = "40"
+    assert again.run().number_input[0].value == 40
+
+
+def test_the_quality_page_counts_what_the_checks_count(ws: Workspace) -> None:
+    checks = {c["code"]: c for c in ws.run.quality["checks"]}
+    groups = [
+        {"kind": "exact", "ids": ["digit-0001", "digit-0002"], "parts": ["", ""], "labels": ["1", "2"]},
+        {"kind": "exact", "ids": ["digit-0003", "digit-0004"], "parts": ["", ""], "labels": ["3", "3"]},
+    ]
+    checks["DQ101"] |= {"status": "found", "groups": groups, "n_groups": 2, "n_items": 4}
+    checks["DQ103"] |= {"status": "found", "n_groups": 1}
+    broken = {"id": "digit-0007", "part": "", "label": "7", "note": "truncated"}
+    checks["DQ001"] |= {"status": "found", "items": [broken], "n_items": 1}
+    app = _script("Duplicates & quality").run()
+    assert not app.exception
+    assert [metric.value for metric in app.metric] == ["2", "not looked for", "1", "1"]
+    table = next(frame.value for frame in app.dataframe if "contradicting" in frame.value)
+    assert table["contradicting"].tolist() == [True, False]
+    assert next(frame.value for frame in app.dataframe if "item" in frame.value)["item"].tolist() == ["digit-0007"]
+    assert "Every item could be decoded" not in _texts(app)
 
 
 def test_the_gallery_filters_and_turns_pages(voted: Workspace) -> None:

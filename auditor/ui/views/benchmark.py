@@ -23,7 +23,7 @@ def benchmark_page(ws: Workspace) -> None:
     folder = ws.run.path / FOLDER
     report = read_result(folder)
     result = report.result
-    st.subheader(markdown_text(result["headline"]))
+    st.header(markdown_text(result["headline"]))
     columns = st.columns(4)
     columns[0].metric("Models", f"{len(result['models']):,}", border=True)
     columns[1].metric("Labels corrected", f"{result['n_correctable']:,}", border=True)

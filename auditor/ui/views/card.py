@@ -7,13 +7,24 @@ from typing import Any
 
 import streamlit as st
 
+from auditor.core.escaping import markdown_text
 from auditor.ui.components import review_card
 from auditor.ui.exchange import Exchange
 from auditor.ui.payload import hand_data
 from auditor.ui.workspace import Workspace
 
+#: Cards on the page that is being drawn; hands of the others go back.
+_SHOWN = "cards-shown"
 
-def card_page(ws: Workspace, key: str, make: Callable[[], Exchange], reviewer: str, with_votes: bool = False) -> None:
+
+def card_page(
+    ws: Workspace,
+    key: str,
+    make: Callable[[], Exchange],
+    reviewer: str,
+    with_votes: bool = False,
+    subject: str | None = None,
+) -> None:
     """Draw the card `key` for `reviewer`.
 
     Parameters
@@ -26,29 +37,83 @@ def card_page(ws: Workspace, key: str, make: Callable[[], Exchange], reviewer: s
     reviewer : str
     with_votes : bool
         Show everybody's verdicts beside the items. The review itself is blind.
+    subject : str, optional
+        What the card was opened for, such as an item; another one makes another `Exchange`.
     """
-    exchange = st.session_state.get(f"{key}-exchange")
-    if not isinstance(exchange, Exchange) or exchange.reviewer != reviewer or exchange.store is not ws.store:
-        exchange = st.session_state[f"{key}-exchange"] = make()
+    exchange = exchange_of(ws, key, make, reviewer, subject)
+    st.session_state.setdefault(_SHOWN, set()).add(key)
     # The page is entered anew: the card in the browser may know nothing, so it gets its whole hand.
-    exchange.receive(_message(key))
+    exchange.receive(message_of(key))
     exchange.fill()
     _card(ws, key, exchange, with_votes)
 
 
+def exchange_of(
+    ws: Workspace, key: str, make: Callable[[], Exchange], reviewer: str, subject: str | None = None
+) -> Exchange:
+    """The session's `Exchange` of a component."""
+    exchange, about = st.session_state.get(f"{key}-exchange", (None, None))
+    if (
+        not isinstance(exchange, Exchange)
+        or (exchange.reviewer, about) != (reviewer, subject)
+        or exchange.store is not ws.store
+    ):
+        if isinstance(exchange, Exchange):
+            exchange.leave()
+        exchange = make()
+        st.session_state[f"{key}-exchange"] = exchange, subject
+    return exchange
+
+
+def mirror_of(ws: Workspace, exchange: Exchange) -> str:
+    """Where a browser keeps what it could not send.
+
+    Two runs may have the same name; verdicts left in a browser must never reach the other one.
+    """
+    return f"{ws.store.facts['identity']}:{ws.run.manifest['started']}:{exchange.origin}:{exchange.reviewer}"
+
+
+def message_of(key: str) -> object:
+    """The last message of a component's outbox."""
+    state = st.session_state.get(key)
+    return None if state is None else state.get("outbox")
+
+
+def leave_other_cards() -> None:
+    """Give back the hands of cards that are not on the page just drawn."""
+    shown = st.session_state.pop(_SHOWN, set())
+    for name, kept in st.session_state.items():
+        if str(name).endswith("-exchange") and str(name).removesuffix("-exchange") not in shown:
+            kept[0].leave()
+
+
 @st.fragment
 def _card(ws: Workspace, key: str, exchange: Exchange, with_votes: bool) -> None:
-    exchange.receive(_message(key))
+    exchange.receive(message_of(key))
     # A verdict does not change the hand: the card takes its own items out.
     hand = st.session_state.get(f"{key}-hand")
     if hand is None or hand[0] is not exchange.batch:
-        hand = st.session_state[f"{key}-hand"] = (exchange.batch, hand_data(ws, exchange.batch, with_votes))
-    # Two runs may have the same name; verdicts left in a browser must never reach the other one.
-    mirror = f"{ws.store.facts['identity']}:{ws.run.manifest['started']}:{exchange.origin}:{exchange.reviewer}"
-    data: dict[str, Any] = {**hand[1], **exchange.status(), "mirror": mirror}
+        hand = (exchange.batch, hand_data(ws, exchange.batch, exchange.reviewer, with_votes))
+        st.session_state[f"{key}-hand"] = hand
+    data: dict[str, Any] = {**hand[1], **exchange.status(), "mirror": mirror_of(ws, exchange)}
     review_card(data, key)
+    if exchange.holds and not exchange.batch:
+        hands_line(ws, exchange.reviewer)
 
 
-def _message(key: str) -> object:
-    state = st.session_state.get(key)
-    return None if state is None else state.get("outbox")
+def hands_line(ws: Workspace, reviewer: str | None = None) -> None:
+    """Who else holds what, each with a button that gives it back to the queue."""
+    for hand in ws.store.hands():
+        if hand.reviewer == reviewer:
+            continue
+        with st.container(horizontal=True, vertical_alignment="center"):
+            # How many of them are audit draws is nothing that a reviewer may see on the card.
+            st.markdown(
+                f"**{markdown_text(hand.reviewer)}** holds {hand.items:,} {'item' if hand.items == 1 else 'items'}, "
+                f"which go back in {max(1, round(hand.seconds / 60))} min unless they go on."
+            )
+            st.button("Release", key=f"release-{hand.reviewer}", on_click=_release, args=(ws, hand.reviewer))
+
+
+def _release(ws: Workspace, reviewer: str) -> None:
+    ws.store.release(reviewer)

@@ -43,7 +43,7 @@ def export_page(ws: Workspace) -> None:
 
 
 def _patch(ws: Workspace, votes: VoteTable) -> None:
-    st.subheader("Label patch")
+    st.header("Label patch")
     st.caption(
         "Corrections anchored to content hashes, to share and to apply: auditor patch apply PATCH DATASET --out FOLDER"
     )
@@ -93,7 +93,7 @@ def _summary(made: Created) -> str:
 
 
 def _table(ws: Workspace, votes: VoteTable) -> None:
-    st.subheader("Verdicts")
+    st.header("Verdicts")
     st.caption(f"{len(votes.items):,} current verdicts, one row each.")
     st.download_button(
         "Download as CSV",

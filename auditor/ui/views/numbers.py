@@ -15,6 +15,7 @@ from auditor.estimation.state import read_state
 from auditor.estimation.status import ReviewStatus, review_status
 from auditor.stats.totals import interval_words, number_words
 from auditor.ui.components import table
+from auditor.ui.people import set_kept
 from auditor.ui.workspace import Workspace
 
 #: Items up to which the numbers follow the verdicts by themselves; above, one asks for them: they read whole tables.
@@ -42,18 +43,26 @@ def status_of(ws: Workspace) -> ReviewStatus:
 
 def numbers_section(ws: Workspace) -> None:
     """Draw the section; it follows the verdicts while the page is open."""
-    st.subheader("What the review shows")
+    st.header("What the review shows")
     if ws.run.counts["n_items"] > LIVE_ITEMS and not st.toggle("Compute (reads the whole run)", key="numbers-on"):
         return
+    kept = str(st.session_state.get("kept-tolerated", ""))
     tolerated = st.number_input(
         "Wrong labels tolerated outside the flagged list",
         min_value=0,
-        value=None,
+        value=int(kept) if kept.isascii() and kept.isdigit() and len(kept) < 10 else None,
         step=1,
         key="numbers-tolerated",
+        on_change=_keep_tolerated,
         help="Says whether you may stop. Look as often as you like: the bound holds at every look.",
     )
     _live(ws, tolerated)
+
+
+def _keep_tolerated() -> None:
+    """Into the address: it holds over a reload and on every page, and can be sent to others."""
+    chosen = st.session_state["numbers-tolerated"]
+    set_kept("tolerated", None if chosen is None else str(chosen))
 
 
 @st.fragment(run_every=EVERY)

@@ -24,6 +24,7 @@ from auditor.review.readout import ReviewCounts
 from auditor.review.vocabulary import outcome
 from auditor.review.votes import VoteTable
 from auditor.ui.components import table
+from auditor.ui.views.card import hands_line
 from auditor.ui.views.numbers import numbers_section
 from auditor.ui.workspace import Workspace
 
@@ -31,9 +32,9 @@ from auditor.ui.workspace import Workspace
 def overview_page(ws: Workspace) -> None:
     """Counts, agreement, reviewers."""
     data, progress = ws.run.manifest["data"], ws.store.progress()
-    st.subheader("Run")
     st.code(f"{ws.run.id}: {data['name']}, {data['n_items']:,} items, {len(ws.run.class_names)} classes", language=None)
     _counts(progress)
+    hands_line(ws)
     if not progress.verdicts:
         st.info("No verdict yet. Open the Review page to begin.", icon=":material/rate_review:")
         return
@@ -54,15 +55,17 @@ def _counts(progress: ReviewCounts) -> None:
     columns[1].metric("Items judged", f"{progress.judged:,}", border=True)
     columns[2].metric("Judged by two or more", f"{progress.judged_twice:,}", border=True)
     columns[3].metric("Open disagreements", f"{progress.disagreements:,}", border=True)
-    for name, done, total in (
-        ("Ranked list (flagged items)", progress.ranked_done, progress.ranked_total),
-        ("Random audit sample", progress.audit_done, progress.audit_total),
-    ):
-        st.progress(done / total if total else 0.0, text=f"{name}: {done:,} of {total:,}")
+    ranked, audit, counted = progress.ranked_total, progress.audit_total, progress.audit_counted
+    text = f"Ranked list (flagged items): {progress.ranked_done:,} of {ranked:,}"
+    st.progress(progress.ranked_done / ranked if ranked else 0.0, text=text)
+    text = f"Random audit sample: {counted:,} of {audit:,} count towards the estimate"
+    if progress.audit_done > counted:
+        text += f"; {progress.audit_done - counted:,} more are judged and count once those before them are"
+    st.progress(counted / audit if audit else 0.0, text=text)
 
 
 def _verdicts(progress: ReviewCounts) -> None:
-    st.subheader("Verdicts")
+    st.header("Verdicts")
     grouped: Counter[str] = Counter()
     for verdict, n in progress.by_verdict.items():
         grouped["other:" if verdict.startswith("other:") else verdict] += n
@@ -79,7 +82,7 @@ def _verdicts(progress: ReviewCounts) -> None:
 
 
 def _errors(ws: Workspace, votes: VoteTable) -> None:
-    st.subheader("Labels judged")
+    st.header("Labels judged")
     errors = count_errors(majority(votes))
     st.markdown(
         f"By majority: **{errors.right:,}** right, **{errors.wrong:,}** wrong, **{errors.ambiguous:,}** ambiguous, "
@@ -115,7 +118,7 @@ def audit_share(ws: Workspace) -> Share:
 
 
 def _agreement(votes: VoteTable) -> None:
-    st.subheader("Agreement")
+    st.header("Agreement")
     if len(votes.reviewer_names) < 2:
         st.caption("Needs two reviewers.")
         return
@@ -149,7 +152,7 @@ def _line(name: str, agreement: Agreement) -> dict[str, object]:
 
 
 def _reviewers(ws: Workspace, votes: VoteTable) -> None:
-    st.subheader("Reviewers")
+    st.header("Reviewers")
     reports = reviewer_reports(votes, ws.store.controls())
     rows = [
         {

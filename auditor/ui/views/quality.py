@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pandas as pd
@@ -17,35 +18,96 @@ from auditor.ui.workspace import Workspace
 #: Groups listed, and members shown of one.
 MOST_GROUPS: Final = 500
 MOST_MEMBERS: Final = 60
+#: Undecodable items listed.
+MOST_BROKEN: Final = 500
+#: What the page counts, and the check that counted it.
+_COPIES: Final = {
+    "Groups of exact copies": "DQ101",
+    "Groups of near copies": "DQ102",
+    "Groups with contradicting labels": "DQ103",
+}
 
 
 def quality_page(ws: Workspace) -> None:
-    """What the run found out about the data apart from labels."""
-    groups = ws.rows.group_table
+    """What the run found out about the data apart from labels.
+
+    Every number is that of the check that counted it; without checks, that of the run's folds, which is called so.
+    """
+    checks = {} if ws.run.quality is None else {c["code"]: c for c in ws.run.quality["checks"]}
+    broken = _undecodable(ws, checks.get("DQ001"))
     columns = st.columns(4)
-    columns[0].metric("Groups of copies", f"{len(groups):,}", border=True)
-    columns[1].metric("Items in them", f"{int(groups['items'].sum()):,}", border=True)
-    conflicts = int(groups["contradicting"].sum())
-    columns[2].metric("With contradicting labels", f"{conflicts:,}", border=True)
-    bad = ws.store.page(PageFilter(code="DQ001"), limit=200)
-    columns[3].metric("Undecodable items", f"{ws.run.counts.get('n_undecodable', len(bad.items)):,}", border=True)
-    st.subheader("Copies and near copies")
+    if checks:
+        for column, (title, code) in zip(columns, _COPIES.items(), strict=False):
+            column.metric(title, _groups_found(checks.get(code)), border=True)
+        groups, title = _checked_groups(checks), "Copies and near copies"
+    else:
+        groups, title = ws.rows.group_table, "Items kept together"
+        columns[0].metric("Groups kept together", f"{len(groups):,}", border=True)
+        columns[1].metric("Items in them", f"{int(groups['items'].sum()):,}", border=True)
+        columns[2].metric("With several labels", f"{int(groups['contradicting'].sum()):,}", border=True)
+    columns[3].metric("Undecodable items", f"{len(broken):,}", border=True)
+    st.header(title)
+    if not checks:
+        st.caption(
+            "The checks were not run. These are the groups that no fold divides: copies, near copies, and the groups "
+            "that your data names, in which several labels need not be a mistake."
+        )
     if groups.empty:
-        st.caption("The run found none.")
+        st.caption("There is none.")
     else:
         _groups(ws, groups)
     _checks(ws)
-    st.subheader("Undecodable items")
-    if not bad.items:
+    st.header("Undecodable items")
+    if not broken:
         st.caption("Every item could be decoded.")
         return
-    rows = [{"item": i.item_id, "label": i.given, "code": i.code, layout.CODES["DQ001"]: i.message} for i in bad.items]
-    table(rows)
+    if len(broken) > MOST_BROKEN:
+        st.caption(f"The first {MOST_BROKEN} of {len(broken):,}.")
+    table(list(broken.values())[:MOST_BROKEN])
+
+
+def _undecodable(ws: Workspace, check: dict[str, Any] | None) -> dict[str, dict[str, str | None]]:
+    """Items that the audit or the check could not decode, by id: an audit of given probabilities decodes nothing."""
+    about = layout.CODES["DQ001"]
+    rows = {
+        i["id"]: {"item": i["id"], "label": i["label"], about: i.get("note")} for i in (check or {"items": ()})["items"]
+    }
+    after = None
+    while True:
+        page = ws.store.page(PageFilter(code="DQ001"), after, 1000)
+        for i in page.items:
+            rows.setdefault(i.item_id, {"item": i.item_id, "label": i.given, about: i.message})
+        if (after := page.after) is None:
+            return rows
+
+
+def _groups_found(check: dict[str, Any] | None) -> str:
+    return "not looked for" if check is None or check["status"] == "not applicable" else f"{check['n_groups']:,}"
+
+
+def _checked_groups(checks: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
+    """Groups of copies that the checks found, contradicting ones first, then the largest: ``group, kind, items,
+    contradicting, ids``."""
+    listed = [checks[code]["groups"] for code in ("DQ101", "DQ102") if code in checks]
+    rows = [
+        {
+            "kind": group["kind"],
+            "items": len(group["ids"]),
+            "contradicting": len(set(group["labels"])) > 1,
+            "ids": group["ids"],
+        }
+        for groups in listed
+        for group in groups
+    ]
+    table = pd.DataFrame(rows, columns=["kind", "items", "contradicting", "ids"])
+    table = table.sort_values(["contradicting", "items"], ascending=False, kind="stable", ignore_index=True)
+    table.insert(0, "group", table.index + 1)
+    return table
 
 
 def _checks(ws: Workspace) -> None:
     """Outcomes of the data-quality checks, and the items of the one that is picked."""
-    st.subheader("Checks")
+    st.header("Checks")
     if ws.run.quality is None:
         st.caption("The checks were not run; repeat auditor find-errors without --no-quality.")
         return
@@ -72,7 +134,7 @@ def _checks(ws: Workspace) -> None:
         }
         for i, m in zip(known, ws.rows.describe([places[i["id"]] for i in known]), strict=True)
     ]
-    gallery_grid(ws, cards, f"check-{chosen['code']}", selectable=False)
+    gallery_grid(cards, f"check-{chosen['code']}", ws.contents.kind in ("text", "table"))
 
 
 def _groups(ws: Workspace, groups: pd.DataFrame) -> None:
@@ -81,7 +143,7 @@ def _groups(ws: Workspace, groups: pd.DataFrame) -> None:
         if len(groups) > MOST_GROUPS:
             st.caption(f"The first {MOST_GROUPS} of {len(groups):,} groups.")
         picked: Any = st.dataframe(
-            groups.head(MOST_GROUPS),
+            groups.head(MOST_GROUPS).drop(columns="ids", errors="ignore"),
             hide_index=True,
             width="stretch",
             height=420,
@@ -91,10 +153,14 @@ def _groups(ws: Workspace, groups: pd.DataFrame) -> None:
         )
     rows = picked.selection.rows if picked and picked.selection.rows else [0]
     chosen = groups.iloc[int(rows[0])]
-    copies = ws.rows.groups
-    members = copies["row"][copies["group"] == chosen["group"]][:MOST_MEMBERS]
+    if "ids" in chosen:
+        places = ws.rows.rows_of_ids(chosen["ids"][:MOST_MEMBERS])
+        members = [places[i] for i in chosen["ids"] if i in places]
+    else:
+        copies = ws.rows.groups
+        members = copies["row"][copies["group"] == chosen["group"]][:MOST_MEMBERS].tolist()
     with right:
-        word = "contradicting labels" if chosen["contradicting"] else "one label"
+        word = "several labels" if chosen["contradicting"] else "one label"
         st.caption(f"Group {chosen['group']}: {chosen['items']} items, {word}.")
         items = [
             {
@@ -103,6 +169,6 @@ def _groups(ws: Workspace, groups: pd.DataFrame) -> None:
                 "note": f"{m['split']} {m['index']}",
                 **face(ws, m["content_hash"], 192),
             }
-            for m in ws.rows.describe(members.tolist())
+            for m in ws.rows.describe(members)
         ]
-        gallery_grid(ws, items, f"group-{chosen['group']}", selectable=False)
+        gallery_grid(items, f"group-{chosen['group']}", ws.contents.kind in ("text", "table"))

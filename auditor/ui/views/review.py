@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import streamlit as st
+
 from auditor.ui.config import current_config
 from auditor.ui.exchange import Exchange
 from auditor.ui.following import nudge
@@ -13,8 +15,13 @@ from auditor.ui.workspace import Workspace
 
 
 def review_page(ws: Workspace) -> None:
-    """The card with the reviewer's own queue."""
-    reviewer = current_reviewer()
+    """The card with the reviewer's own queue; an item that the address names comes first."""
+    reviewer = current_reviewer(ws.store)
+    item = st.query_params.get("item")
+    if item is not None and ws.store.state(item) is None:
+        st.warning("This run has no such item as the address names.")
+        item = None
     # The order may learn from the verdicts; --fixed-order keeps that of the run.
     after = partial(nudge, ws) if current_config().adaptive else None
-    card_page(ws, "review-card", lambda: Exchange.for_review(ws.store, reviewer, after), reviewer)
+    make = partial(Exchange.for_review, ws.store, reviewer, after, item)
+    card_page(ws, "review-card", make, reviewer, subject=item)

@@ -1,124 +1,114 @@
 // The review card. It holds its own queue: a key files its verdict and shows the next item at once, without the server.
-// Verdicts stay in the outbox (and in localStorage) until the server says it has them. All data is shown as text.
+// Verdicts stay in the outbox until the server says it has them.
 
-const SEND_AGAIN_MS = 2500;
+import { dialog, isPicture, key, make, table, text, verdictName } from "./dom.js";
+import { candidateKeys, meaning } from "./keys.js";
+import { Outbox } from "./outbox.js";
+
 const DECODED_AHEAD = 6; // pictures decoded before they are shown
 const FETCHED_AT_ONCE = 3; // of the browser's six connections: the card on screen needs the others
+const SAY_HERE_MS = 45000; // how often a reviewer who looks at an item is said to be there
 const cards = new WeakMap();
-
-const make = (tag, attributes = {}, ...children) => {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name === "text") node.textContent = value;
-    else if (name === "on") for (const [event, call] of Object.entries(value)) node.addEventListener(event, call);
-    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value);
-  }
-  node.append(...children.filter(Boolean));
-  return node;
-};
-const key = (name) => make("kbd", { text: name });
-const uuid = () => crypto.randomUUID?.() ?? [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
-const isPicture = (src) => typeof src === "string" && src.startsWith("/auditor/img/");
 
 class Card {
   constructor(parent) {
     this.parent = parent;
     this.queue = []; // items to judge
     this.at = 0; // the one on screen
-    this.outbox = []; // events not acknowledged
     this.history = []; // for undo: {uuid, item}
     this.judged = new Set();
-    this.number = Date.now(); // rises with every message, also over reloads
     this.pixelated = null; // null = by size
-    this.online = true;
     this.pictures = new Map();
     this.fetching = 0;
     this.root = make("div", { class: "card", tabindex: "-1" });
     parent.append(this.root);
     this.onKey = (event) => this.pressed(event);
+    this.onSign = () => { this.active = true; };
+    this.onLeave = () => { if (this.data?.page) navigator.sendBeacon("/auditor/leave", this.data.page); };
     document.addEventListener("keydown", this.onKey, true);
+    for (const sign of ["keydown", "pointermove", "pointerdown", "wheel"]) document.addEventListener(sign, this.onSign, { capture: true, passive: true });
+    window.addEventListener("pagehide", this.onLeave);
     this.timer = setInterval(() => this.tick(), 500);
   }
 
   // --- messages -------------------------------------------------------------------------------------------------
 
   receive(data, send) {
+    if (!this.data) {
+      this.outbox = new Outbox(data.mirror, (name, value) => this.send(name, value), window.localStorage);
+      this.outbox.left = () => this.queue.length;
+      for (const id of this.outbox.judged()) this.judged.add(id);
+      try { this.history = JSON.parse(sessionStorage.getItem(`auditor-undo:${data.mirror}`) ?? "[]"); } catch { /* as without storage */ }
+    }
     this.send = send;
-    if (!this.data) this.restore(data.mirror);
     this.data = data;
-    const done = new Set(data.acked);
-    for (const event of this.outbox) if (done.has(event.uuid)) this.forget(event.uuid);
-    this.outbox = this.outbox.filter((event) => !done.has(event.uuid));
-    const known = new Set(this.queue.map((item) => item.id));
-    for (const item of data.batch) if (!known.has(item.id) && !this.judged.has(item.id)) this.queue.push(item);
-    if (this.outbox.length === 0) this.lastSent = 0;
-    if (!this.drawn || this.drawn !== this.queue[this.at]?.id) this.draw();
+    this.keys = candidateKeys(data.classes);
+    this.known = new Set([..."gbnuxzhpw/", ...this.keys.keys, ...(this.keys.byName ? data.classes : [])]);
+    const asked = this.outbox.questions.length;
+    this.outbox.answered(data.acked, data.conflicts);
+    for (const { event } of this.outbox.questions.slice(asked)) this.history = this.history.filter((entry) => entry.uuid !== event.uuid);
+    if (data.round !== this.round) this.take(data.batch);
+    if (!this.drawn || this.drawn !== this.item?.id) this.draw();
     else this.status();
     this.prefetch();
-    if (this.outbox.length && !this.lastSent) this.post();
+    this.ask();
   }
 
-  restore(mirror) {
-    this.prefix = `auditor-outbox:${mirror}:`;
-    try {
-      for (let i = 0; i < localStorage.length; i++) {
-        const name = localStorage.key(i);
-        if (name.startsWith(this.prefix)) this.outbox.push(JSON.parse(localStorage.getItem(name)));
-      }
-      this.history = JSON.parse(sessionStorage.getItem(`auditor-undo:${mirror}`) ?? "[]");
-    } catch { /* a browser without storage reviews without the mirror */ }
-    this.outbox.sort((a, b) => a.client_time - b.client_time);
-    const retracted = new Set(this.outbox.filter((e) => e.kind === "retract").map((e) => e.target));
-    for (const e of this.outbox) if (e.kind === "verdict" && !retracted.has(e.uuid)) this.judged.add(e.item_id);
+  // A new hand: what is in it no more may be in another reviewer's by now. The item on screen stays.
+  take(batch) {
+    this.round = this.data.round;
+    const held = new Set(batch.map((item) => item.id));
+    const shown = this.item;
+    this.queue = this.queue.filter((item) => item === shown || held.has(item.id));
+    const known = new Set(this.queue.map((item) => item.id));
+    const waiting = new Set(this.outbox.judged());
+    // One that was judged comes back only where the server knows so and shows what holds.
+    const wanted = (item) => !known.has(item.id) && (item.own ? !waiting.has(item.id) : !this.judged.has(item.id));
+    this.queue.push(...batch.filter(wanted));
+    this.at = Math.max(0, this.queue.indexOf(shown));
   }
 
   keep(event) {
-    this.outbox.push(event);
-    try {
-      localStorage.setItem(this.prefix + event.uuid, JSON.stringify(event));
-      sessionStorage.setItem(`auditor-undo:${this.data.mirror}`, JSON.stringify(this.history.slice(-20)));
-    } catch { /* full or forbidden: the outbox still has it */ }
-    this.post();
-  }
-
-  forget(id) {
-    try { localStorage.removeItem(this.prefix + id); } catch { /* as above */ }
-  }
-
-  post() {
-    this.lastSent = Date.now();
-    try {
-      this.send("outbox", { n: ++this.number, left: this.queue.length, events: this.outbox.slice(0, 500) });
-    } catch { /* not connected: tick sends again */ }
+    this.active = false;
+    this.outbox.add(event);
+    try { sessionStorage.setItem(`auditor-undo:${this.data.mirror}`, JSON.stringify(this.history.slice(-20))); } catch { /* full or forbidden */ }
+    this.status();
   }
 
   tick() {
     if (!this.root.isConnected) {
       clearInterval(this.timer);
       document.removeEventListener("keydown", this.onKey, true);
+      for (const sign of ["keydown", "pointermove", "pointerdown", "wheel"]) document.removeEventListener(sign, this.onSign, { capture: true });
+      window.removeEventListener("pagehide", this.onLeave);
       return;
     }
-    if (this.outbox.length && Date.now() - this.lastSent > SEND_AGAIN_MS) { this.late = true; this.post(); this.status(); }
+    if (!this.outbox) return;
+    if (this.outbox.again()) { this.late = true; this.status(); }
+    else if (this.active && this.queue.length && !document.hidden && Date.now() - (this.hereAt ?? this.shownAt) > SAY_HERE_MS) {
+      this.active = false;
+      this.hereAt = Date.now();
+      this.outbox.post();
+    }
   }
 
   // --- verdicts -------------------------------------------------------------------------------------------------
 
   get item() { return this.queue[this.at]; }
 
+  get modal() { return this.root.querySelector("dialog[open]"); }
+
   judge(verdict) {
     const item = this.item;
-    if (!item || this.help || (["suggested", "both"].includes(verdict) && !item.suggested)) return;
-    const id = uuid();
+    if (!item || (["suggested", "both"].includes(verdict) && !item.suggested)) return;
+    const event = this.outbox.verdict(item, verdict, Math.min(Date.now() - this.shownAt, 86400000));
     this.queue.splice(this.at, 1);
     if (this.at >= this.queue.length) this.at = 0;
     this.judged.add(item.id);
-    this.history.push({ uuid: id, item });
+    this.history.push({ uuid: event.uuid, item });
     this.draw(); // first the next item, then everything else
-    this.keep({
-      uuid: id, kind: "verdict", item_id: item.id, verdict, shown_label: item.given,
-      shown_suggested: item.suggested ?? null, ms: Math.min(Date.now() - this.shownAt, 86400000), client_time: Date.now() / 1000,
-    });
-    this.say(`${this.name(verdict, item)}. Next: ${this.item ? `labelled ${this.item.given}` : "nothing left"}`);
+    this.keep(event);
+    this.say(`${verdictName(verdict, item)}. Next: ${this.item ? `labelled ${this.item.given}` : "nothing left"}`);
     this.prefetch();
   }
 
@@ -134,7 +124,7 @@ class Card {
     this.queue = this.queue.filter((item) => item.id !== last.item.id);
     this.queue.splice(this.at, 0, last.item);
     this.draw();
-    this.keep({ uuid: uuid(), kind: "retract", target: last.uuid, client_time: Date.now() / 1000 });
+    this.keep(this.outbox.retract(last.uuid));
     this.say(`Taken back: labelled ${last.item.given}`);
   }
 
@@ -145,40 +135,87 @@ class Card {
     this.prefetch();
   }
 
-  name(verdict, item) {
-    const words = { given: `right: ${item.given}`, suggested: item.suggested, both: `both: ${item.given} and ${item.suggested}`,
-      neither: "neither", unsure: "unsure", bad_item: "bad item" };
-    return words[verdict] ?? verdict.replace(/^other:/, "");
+  // Another verdict of the same person holds, given in another tab or on another day: which of the two is asked.
+  ask() {
+    const question = this.outbox.questions[0];
+    if (!question || this.modal) return;
+    const { event, verdict } = question;
+    const item = { given: event.shown_label, suggested: event.shown_suggested };
+    const decide = (replace) => { this.outbox.decide(replace); this.status(); this.modal?.close(); };
+    dialog(this.root, "two verdicts", () => { this.ask(); this.root.focus({ preventScroll: true }); },
+      make("h2", { text: "You have judged this item before" }),
+      make("p", {}, `Item ${event.item_id}: what holds is “${verdictName(verdict, item)}”, what you said now is “${verdictName(event.verdict, item)}”.`),
+      make("div", { class: "actions" }, this.button(`take the new one: ${verdictName(event.verdict, item)}`, [], () => decide(true), { autofocus: "" }),
+        this.button(`keep the earlier one: ${verdictName(verdict, item)}`, [], () => decide(false))));
   }
 
   pressed(event) {
-    if (!this.root.isConnected || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!this.root.isConnected || !this.data || event.ctrlKey || event.metaKey || event.altKey) return;
+    const name = meaning(event, this.known);
+    if (this.modal) { // what is behind it cannot be judged; Streamlit's own keys are held back as well
+      if (name.length === 1) event.stopPropagation();
+      if (name === "h" && this.modal.classList.contains("help")) this.modal.close();
+      return;
+    }
     const target = event.composedPath()[0];
     if (target instanceof Element) {
       if (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName)) return;
       if (["Enter", " "].includes(event.key) && target.closest("button, a, summary, [role=button], [role=tab], [role=option]")) return;
     }
-    const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const field = this.root.querySelector(".extra input");
+    if (field) { this.typed(field, event); return; }
     const acts = {
       g: () => this.judge("given"), Enter: () => this.judge("given"), b: () => this.judge("both"), n: () => this.judge("neither"),
       u: () => this.judge("unsure"), x: () => this.judge("bad_item"), z: () => this.undo(), Backspace: () => this.undo(),
       ArrowRight: () => this.move(1), ArrowDown: () => this.move(1), ArrowLeft: () => this.move(-1), ArrowUp: () => this.move(-1),
-      "/": () => this.search(), h: () => this.showHelp(!this.help), p: () => this.togglePixels(), w: () => this.explain(),
-      Escape: () => this.showHelp(false),
+      "/": () => this.search(), h: () => this.showHelp(), p: () => this.togglePixels(), w: () => this.explain(),
     };
-    const digit = /^[1-5]$/.test(name) ? this.item?.options[Number(name) - 1] : undefined;
-    const act = digit !== undefined ? () => this.choose(digit) : acts[name];
+    const act = this.chosen(name) ?? acts[name] ?? this.scrolled(name);
     if (!act) return;
     event.preventDefault();
     event.stopPropagation();
     // A key held down is not twenty verdicts.
-    if (!event.repeat || name.startsWith("Arrow")) act();
+    if (!event.repeat || name.startsWith("Arrow") || name.startsWith("Page")) act();
+  }
+
+  // While the search is open no key is a verdict, also where the focus was taken from it, as Streamlit does when its
+  // server is away.
+  typed(field, event) {
+    if (event.key === "Enter" || event.key === "Escape") field.dispatchEvent(new KeyboardEvent("keydown", { key: event.key }));
+    else if (event.key === "Backspace") field.value = field.value.slice(0, -1);
+    else if (event.key.length === 1) field.value += event.key;
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+    field.dispatchEvent(new Event("input"));
+    field.focus();
+  }
+
+  // Keys of the candidates, or of all classes where these are single digits.
+  chosen(name) {
+    const item = this.item;
+    if (!item) return undefined;
+    const candidate = this.keys.byName ? (this.data.classes.includes(name) ? name : undefined) : item.options[this.keys.keys.indexOf(name)];
+    return candidate === undefined ? undefined : () => this.choose(candidate);
+  }
+
+  keysOf(name, k) {
+    return this.keys.byName ? [name] : this.keys.keys.slice(k, k + 1);
+  }
+
+  // A text longer than its place is read with the keys that scroll a page.
+  scrolled(name) {
+    const box = this.root.querySelector(".text, .words table");
+    const page = { PageDown: 0.85, " ": 0.85, PageUp: -0.85, Home: -Infinity, End: Infinity }[name];
+    if (page === undefined || !box || box.scrollHeight <= box.clientHeight) return undefined;
+    const to = Number.isFinite(page) ? box.scrollTop + page * box.clientHeight : page < 0 ? 0 : box.scrollHeight;
+    return () => box.scrollTo({ top: to });
   }
 
   // --- drawing --------------------------------------------------------------------------------------------------
 
   button(label, keys, call, extra = {}) {
-    const act = () => { call(); this.root.focus({ preventScroll: true }); };
+    const act = () => { call(); if (!this.modal) this.root.focus({ preventScroll: true }); };
     return make("button", { type: "button", on: { click: act }, ...extra }, make("span", { text: label }), ...keys.map(key));
   }
 
@@ -199,27 +236,11 @@ class Card {
     return node;
   }
 
-  marked(text, marks) {
-    const node = make("p", { class: "text" });
-    let from = 0;
-    for (const [start, end, side] of marks ?? []) {
-      node.append(text.slice(from, start), make("mark", { class: side ? "other" : "own", text: text.slice(start, end) }));
-      from = end;
-    }
-    node.append(text.slice(from));
-    return node;
-  }
-
-  table(rows) {
-    return make("table", {}, make("tbody", {}, ...rows.map(([name, value]) =>
-      make("tr", {}, make("th", { scope: "row", text: name }), make("td", { text: value })))));
-  }
-
   content(item) {
     if (item.error) return make("p", { class: "broken", text: item.error });
     if (item.src) return this.picture(item.src, `item labelled ${item.given}`, true);
-    if (item.text !== undefined) return this.marked(item.text, item.marks);
-    if (item.row) return this.table(item.row);
+    if (item.text !== undefined) return text(item.text, item.marks);
+    if (item.row) return table(item.row);
     return make("p", { class: "broken", text: "This run holds probabilities only; there is no item to show." });
   }
 
@@ -230,60 +251,63 @@ class Card {
 
   examples(name, item) {
     const own = this.exemplarsOf(name).filter((e) => e.hash !== item.hash).slice(0, this.data.n_exemplars);
-    const face = (e) => (e.src ? this.picture(e.src, `example of ${name}`, false) : make("p", { class: "snippet", text: e.text ?? "" }));
+    const face = (e) => (e.src ? this.picture(e.src, "", false) : make("p", { class: "snippet", dir: "auto", text: e.text || "(empty)" }));
     return make("div", { class: "examples", "aria-hidden": "true" }, ...own.map(face));
   }
 
   choice(name, keys, call, item, role) {
-    const title = { given: "given label", suggested: "model suggests" }[role];
+    // Not "the model suggests": where the model agrees with the given label, the candidate is its second thought.
+    const title = { given: "given label", suggested: "other candidate" }[role];
+    const act = () => { call(); this.root.focus({ preventScroll: true }); };
     return make("div", { class: `choice ${role}` },
-      make("button", { type: "button", class: "verdict", on: { click: () => { call(); this.root.focus({ preventScroll: true }); } } },
-        make("span", { class: "keys" }, ...keys.map(key)), make("strong", { text: name, title: name }), title && make("small", { text: title })),
+      make("button", { type: "button", class: "verdict", on: { click: act } },
+        make("span", { class: "keys" }, ...keys.map(key)), make("strong", { dir: "auto", text: name, title: name }), title && make("small", { text: title })),
       role !== "further" && this.examples(name, item));
   }
 
   draw() {
     const item = this.item;
     this.drawn = item?.id;
-    this.shownAt = Date.now();
+    this.shownAt = this.hereAt = Date.now();
     const view = document.createDocumentFragment();
     if (item) {
       const options = item.options.map((name, k) =>
-        this.choice(name, [String(k + 1)], () => this.choose(name), item, k === 0 ? "suggested" : "further"));
+        this.choice(name, this.keysOf(name, k), () => this.choose(name), item, k === 0 ? "suggested" : "further"));
       const votes = Object.entries(item.votes ?? {}).map(([who, verdict]) =>
-        make("li", {}, make("b", { text: who }), ` ${this.name(verdict, item)}`));
+        make("li", {}, make("b", { text: who }), ` ${verdictName(verdict, item)}`));
       const actions = [
         this.button("both", ["b"], () => this.judge("both"), { disabled: item.suggested ? null : "" }),
         this.button("neither", ["n"], () => this.judge("neither")), this.button("unsure", ["u"], () => this.judge("unsure")),
         this.button("bad item", ["x"], () => this.judge("bad_item")), this.button("other class", ["/"], () => this.search()),
         this.button("undo", ["z"], () => this.undo()), this.button("back", ["←"], () => this.move(-1)),
         this.button("later", ["→"], () => this.move(1)), this.button("why", ["w"], () => this.explain()),
-        item.src && this.button("pixels", ["p"], () => this.togglePixels()), this.button("help", ["h"], () => this.showHelp(!this.help)),
+        item.src && this.button("pixels", ["p"], () => this.togglePixels()), this.button("help", ["h"], () => this.showHelp()),
       ];
+      const link = make("a", { class: "id", href: `review?item=${encodeURIComponent(item.id)}`, target: "_blank", title: "a link to this item" }, make("code", { text: item.id }));
       view.append(make("div", { class: "stage" },
         make("figure", { class: item.src ? "image" : "words" }, this.content(item),
-          make("figcaption", {}, make("span", { text: "labelled" }), make("strong", { text: item.given }), make("code", { text: item.id })),
+          make("figcaption", {}, make("span", { text: "labelled" }), make("strong", { dir: "auto", text: item.given }), link),
           (this.small = make("div", { class: "small" }))),
         make("div", { class: "side" },
+          item.own ? make("p", { class: "votes", text: `You have judged this item: ${verdictName(item.own.verdict, item)}. Another verdict replaces it.` }) : null,
           votes.length ? make("ul", { class: "votes" }, ...votes) : null,
-          this.choice(item.given, ["g", "⏎"], () => this.judge("given"), item, "given"),
+          this.choice(item.given, this.keys.byName ? ["g", "⏎", item.given] : ["g", "⏎"], () => this.judge("given"), item, "given"),
           options[0], make("div", { class: "more" }, ...options.slice(1)), make("div", { class: "actions" }, ...actions),
           (this.extra = make("div", { class: "extra" })))));
     } else {
-      view.append(make("div", { class: "empty" }, make("h3", { text: "Nothing is waiting for you" }),
+      view.append(make("div", { class: "empty" }, make("h2", { text: "Nothing is waiting for you" }),
         make("p", { text: "Every item that wants a verdict has one, or is in another reviewer's hand." }),
-        this.button("look again", [], () => this.post()), this.button("undo", ["z"], () => this.undo())));
+        this.button("look again", [], () => this.outbox.post()), this.button("undo", ["z"], () => this.undo())));
     }
     this.foot = make("footer", {}, (this.saved = make("span", { class: "saved" })), (this.live = make("span", { class: "live", role: "status", "aria-live": "polite" })));
     view.append(this.foot);
     this.root.replaceChildren(view);
     this.status();
-    if (this.help) this.showHelp(true);
   }
 
   status() {
     if (!this.saved) return;
-    const waiting = this.outbox.length;
+    const waiting = this.outbox.waiting;
     const bad = this.data.problem ?? (this.late && waiting ? "no answer from the server" : null);
     if (!waiting) this.late = false;
     this.saved.className = `saved ${bad && waiting ? "bad" : waiting ? "busy" : "good"}`;
@@ -293,8 +317,8 @@ class Card {
     if (refused && refused[0] !== this.toldRefused) { this.toldRefused = refused[0]; this.say(`Not stored: ${refused[1]}`); }
   }
 
-  say(text) {
-    if (this.live) this.live.textContent = text;
+  say(words) {
+    if (this.live) this.live.textContent = words;
   }
 
   // The whole hand is fetched, nearest first: a burst of keys or a dead server then finds its pictures here. A few
@@ -343,12 +367,12 @@ class Card {
   // --- search, reasons, help ------------------------------------------------------------------------------------
 
   search() {
-    if (!this.item || this.help) return;
-    const list = make("div", { class: "found", role: "listbox" });
+    if (!this.item) return;
+    const list = make("div", { class: "found", role: "listbox", "aria-label": "classes" });
     const matches = () => {
-      const text = input.value.trim().toLowerCase();
-      const names = this.data.classes.filter((name) => name.toLowerCase().includes(text));
-      return names.sort((a, b) => b.toLowerCase().startsWith(text) - a.toLowerCase().startsWith(text)).slice(0, 12);
+      const wanted = input.value.trim().toLowerCase();
+      const names = this.data.classes.filter((name) => name.toLowerCase().includes(wanted));
+      return names.sort((a, b) => b.toLowerCase().startsWith(wanted) - a.toLowerCase().startsWith(wanted)).slice(0, 12);
     };
     const show = () => list.replaceChildren(...matches().map((name, k) => this.button(name, k ? [] : ["⏎"], () => this.choose(name), { role: "option" })));
     const input = make("input", { type: "search", placeholder: "class name, then Enter", "aria-label": "class search", on: {
@@ -376,7 +400,7 @@ class Card {
     } catch { told = { error: "the server does not answer" }; }
     if (box.dataset.why !== item.id) return;
     const near = (told.neighbours ?? []).map((n) => make("figure", { class: "near" },
-      n.src ? this.picture(n.src, `neighbour labelled ${n.given}`, false) : make("p", { class: "snippet", text: n.text ?? "" }),
+      n.src ? this.picture(n.src, `neighbour labelled ${n.given}`, false) : make("p", { class: "snippet", dir: "auto", text: n.text ?? "" }),
       make("figcaption", { text: `${n.given} ${n.similarity.toFixed(2)}` })));
     const maps = (told.maps ?? []).map((m) => make("figure", { class: "near" },
       this.picture(m.src, `where the network looked for ${m.name}`, false), make("figcaption", { text: `looked at for ${m.name}` })));
@@ -385,16 +409,14 @@ class Card {
       make("div", { class: "neighbours" }, ...near));
   }
 
-  showHelp(on) {
-    this.help = on;
-    this.root.querySelector(".help")?.remove();
-    if (!on) return;
-    const rows = [["g, Enter", "the given label is right"], ["1 – 5", "this class is right, likeliest first"], ["/", "another class, by name"],
-      ["b", "given and suggested both apply"], ["n", "no class of this data applies"], ["u", "cannot tell"], ["x", "broken, empty or unreadable"],
-      ["z, Backspace", "take the last verdict back"], ["← →", "look at another item first"], ["w", "why the model doubts it"],
-      ["p", "hard pixels or smooth"], ["h, Esc", "close this"]];
-    this.root.append(make("div", { class: "help", role: "dialog", "aria-label": "keys" }, make("h3", { text: "Keys" }), this.table(rows),
-      this.button("close", ["h"], () => this.showHelp(false))));
+  showHelp() {
+    const candidates = this.keys.byName ? ["0 – 9", "the class of this digit is right"] : [`${this.keys.keys[0]} – ${this.keys.keys.at(-1)}`.replace("a – v", "a s d f v"), "this class is right, likeliest first"];
+    const rows = [["g, Enter", "the given label is right"], candidates, ["/", "another class, by name"],
+      ["b", "the given label and the other candidate both apply"], ["n", "no class of this data applies"], ["u", "cannot tell"], ["x", "broken, empty or unreadable"],
+      ["z, Backspace", "take the last verdict back"], ["← →", "look at another item first"], ["Space, Page keys", "scroll a long text"],
+      ["w", "why the model doubts it"], ["p", "hard pixels or smooth"], ["h, Esc", "close this"]];
+    const close = this.button("close", ["h"], () => this.modal.close(), { autofocus: "" });
+    dialog(this.root, "keys", () => this.root.focus({ preventScroll: true }), make("h2", { text: "Keys" }), table(rows), close).classList.add("help");
   }
 }
 

@@ -1,0 +1,241 @@
+// A grid, or a list, of items to look at and to judge many at once. Click selects, shift-click selects up to there,
+// Enter or a double click enlarges. Verdicts go out as the review card's do, so that none is lost while the server is away.
+
+import { dialog, isPicture, key, make, table, text, verdictName } from "./dom.js";
+import { Outbox } from "./outbox.js";
+
+const grids = new WeakMap();
+const VERDICTS = [["given is right", "given"], ["other candidate is right", "suggested"], ["both", "both"], ["neither", "neither"],
+  ["unsure", "unsure"], ["bad item", "bad_item"]];
+
+function face(item, width) {
+  if (!isPicture(item.src)) return make("p", { class: "snippet", dir: "auto", text: item.text || "(empty)" });
+  const image = make("img", { src: width ? item.src.replace(/w=\d+/, `w=${width}`) : item.src, alt: `labelled ${item.given}`, loading: "lazy", draggable: "false" });
+  const sharp = () => image.classList.toggle("pixels", Math.max(image.naturalWidth, image.naturalHeight) <= 128);
+  image.addEventListener("load", sharp);
+  if (image.complete) sharp();
+  image.addEventListener("error", () => image.replaceWith(make("p", { class: "snippet", text: "cannot be shown" })));
+  return image;
+}
+
+const note = (item) => [item.own ? `you: ${verdictName(item.own.verdict, item)}` : "", item.note].filter(Boolean).join("\n") || " ";
+
+function tile(item, grid) {
+  const labels = make("span", { class: "labels" }, make("strong", { dir: "auto", text: item.given }),
+    item.suggested ? make("span", { class: "candidate", dir: "auto", text: `→ ${item.suggested}` }) : null);
+  const node = make(grid.selectable ? "button" : "div", { class: "tile", type: grid.selectable ? "button" : null, title: item.id,
+    "aria-pressed": grid.selectable ? "false" : null }, face(item), labels, make("small", { text: note(item) }));
+  if (!grid.selectable) return node;
+  node.addEventListener("click", (event) => grid.pick(item.id, event.shiftKey));
+  node.addEventListener("dblclick", () => grid.enlarge(item.id));
+  node.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault(); // else it selects, as Space does
+    grid.enlarge(item.id);
+  });
+  return node;
+}
+
+class Grid {
+  constructor(host) {
+    this.host = host;
+    this.selected = new Set();
+    this.history = []; // for undo: the verdicts of one click each
+    this.given = new Map(); // verdicts of this page that the server may not have yet: {uuid, verdict} by item
+    this.grid = make("div", { class: "grid" });
+    this.root = make("div", { class: "gallery" });
+    host.append(this.root);
+    this.timer = setInterval(() => this.tick(), 500);
+  }
+
+  tick() {
+    if (!this.root.isConnected) clearInterval(this.timer);
+    else if (this.outbox?.again()) { this.late = true; this.status(); }
+  }
+
+  receive(data, send) {
+    this.send = send;
+    this.data = data;
+    this.selectable = data.selectable;
+    if (this.selectable && !this.outbox) this.outbox = new Outbox(data.mirror, (name, value) => this.send(name, value), window.localStorage);
+    if (this.outbox) {
+      this.outbox.answered(data.acked, data.conflicts);
+      const waiting = new Set(this.outbox.judged());
+      for (const id of this.given.keys()) if (!waiting.has(id)) this.given.delete(id);
+    }
+    const shown = JSON.stringify([data.list, data.items]);
+    if (shown !== this.shown) {
+      const ids = data.items.map((item) => item.id);
+      this.selected = new Set([...this.selected].filter((id) => ids.includes(id)));
+      this.shown = shown;
+      this.ids = ids;
+      this.items = new Map(data.items.map((item) => [item.id, { ...item, own: this.given.get(item.id) ?? item.own }]));
+      this.last = null;
+      this.draw();
+    }
+    this.status();
+    this.ask();
+  }
+
+  draw() {
+    const focused = this.root.getRootNode().activeElement?.title;
+    this.grid.className = this.data.list ? "grid list" : "grid";
+    this.tiles = new Map([...this.items.values()].map((item) => [item.id, tile(item, this)]));
+    for (const id of this.selected) this.tiles.get(id).setAttribute("aria-pressed", "true");
+    this.grid.replaceChildren(...this.tiles.values());
+    if (!this.bar && this.selectable) this.bar = this.actions();
+    this.root.replaceChildren(...[this.bar, this.grid].filter(Boolean));
+    if (focused) this.tiles.get(focused)?.focus({ preventScroll: true });
+  }
+
+  actions() {
+    const button = (label, call) => make("button", { type: "button", class: "act", on: { click: call }, text: label });
+    this.buttons = VERDICTS.map(([label, verdict]) => button(label, () => this.judge(verdict)));
+    this.undoButton = button("take back", () => this.undo());
+    this.allButton = button("select all", () => this.pickAll());
+    this.openButton = button("enlarge", () => this.enlarge([...this.selected].at(-1) ?? this.ids[0]));
+    this.count = make("strong", { class: "count" });
+    this.line = make("span", { class: "line", role: "status", "aria-live": "polite" });
+    return make("div", { class: "bar", role: "toolbar", "aria-label": "verdicts for the selection" }, this.count, ...this.buttons, this.allButton, this.openButton, this.undoButton, this.line);
+  }
+
+  status() {
+    if (!this.bar) return;
+    const chosen = [...this.selected].map((id) => this.items.get(id));
+    this.count.textContent = `${chosen.length} selected`;
+    for (const [k, [, verdict]] of VERDICTS.entries()) {
+      this.buttons[k].disabled = !chosen.length || (["suggested", "both"].includes(verdict) && chosen.some((item) => !item.suggested));
+    }
+    this.allButton.textContent = chosen.length === this.ids.length ? "select none" : "select all";
+    const last = this.history.at(-1)?.length ?? 0;
+    this.undoButton.textContent = last ? `take back ${last} verdict${last > 1 ? "s" : ""}` : "take back";
+    this.undoButton.disabled = !last;
+    const waiting = this.outbox.waiting;
+    const bad = this.data.problem ?? (this.late && waiting ? "no answer from the server" : null);
+    if (!waiting) this.late = false;
+    const refused = this.data.refused.at(-1);
+    this.line.classList.toggle("bad", Boolean(bad && waiting));
+    this.line.textContent = `saved ${this.data.saved}${waiting ? `, ${waiting} on the way` : ""}${bad && waiting ? ` (kept in this browser: ${bad})` : ""}`
+      + (refused ? ` · not stored: ${refused[1]}` : "");
+  }
+
+  // --- selecting ------------------------------------------------------------------------------------------------
+
+  pick(id, range) {
+    const on = !this.selected.has(id);
+    const here = this.ids.indexOf(id);
+    const from = range && this.last !== null ? this.last : here;
+    for (let k = Math.min(from, here); k <= Math.max(from, here); k++) this.set(this.ids[k], on);
+    this.last = here;
+    this.status();
+  }
+
+  pickAll() {
+    const on = this.selected.size < this.ids.length;
+    for (const id of this.ids) this.set(id, on);
+    this.status();
+  }
+
+  set(id, on) {
+    if (on) this.selected.add(id);
+    else this.selected.delete(id);
+    this.tiles.get(id).setAttribute("aria-pressed", String(on));
+  }
+
+  // --- verdicts -------------------------------------------------------------------------------------------------
+
+  judge(verdict) {
+    const chosen = this.ids.filter((id) => this.selected.has(id)).map((id) => this.items.get(id));
+    if (!chosen.length) return;
+    const events = chosen.map((item) => this.outbox.verdict(item, verdict, null));
+    this.history.push(events.map((event, k) => ({ uuid: event.uuid, id: chosen[k].id, before: chosen[k].own })));
+    for (const [k, item] of chosen.entries()) this.own(item.id, { uuid: events[k].uuid, verdict });
+    this.pickNone();
+    this.outbox.add(...events);
+    this.status();
+  }
+
+  undo() {
+    const last = this.history.pop();
+    if (!last) return;
+    for (const { id, before } of last) this.own(id, before);
+    this.outbox.add(...last.map(({ uuid }) => this.outbox.retract(uuid)));
+    this.status();
+  }
+
+  own(id, verdict) {
+    if (verdict) this.given.set(id, verdict);
+    else this.given.delete(id);
+    const item = this.items.get(id);
+    if (!item) return; // of another page
+    item.own = verdict;
+    this.tiles.get(id).querySelector("small").textContent = note(item);
+  }
+
+  pickNone() {
+    for (const id of [...this.selected]) this.set(id, false);
+  }
+
+  // Other verdicts of the same person hold, given elsewhere meanwhile: one question for all of them.
+  ask() {
+    const questions = this.outbox?.questions ?? [];
+    if (!questions.length || this.root.querySelector("dialog[open]")) return;
+    const lost = new Set(questions.map(({ event }) => event.uuid));
+    this.history = this.history.map((entries) => entries.filter(({ uuid }) => !lost.has(uuid))).filter((entries) => entries.length);
+    const decide = (replace) => {
+      for (let k = questions.length; k > 0; k--) this.outbox.decide(replace);
+      this.status();
+      this.root.querySelector("dialog[open]")?.close();
+    };
+    const lines = questions.slice(0, 12).map(({ event, verdict }) => {
+      const item = { given: event.shown_label, suggested: event.shown_suggested };
+      return make("li", { text: `${event.item_id}: “${verdictName(verdict, item)}” holds, now “${verdictName(event.verdict, item)}”` });
+    });
+    dialog(this.root, "two verdicts", () => this.ask(), make("h2", { text: `You have judged ${questions.length} of these before` }), make("ul", {}, ...lines),
+      make("div", { class: "bar" }, make("button", { type: "button", class: "act", autofocus: "", on: { click: () => decide(true) }, text: "take the new ones" }),
+        make("button", { type: "button", class: "act", on: { click: () => decide(false) }, text: "keep the earlier ones" })));
+  }
+
+  // --- one item, large ------------------------------------------------------------------------------------------
+
+  async enlarge(id) {
+    if (this.root.querySelector("dialog[open]")) return;
+    const node = dialog(this.root, "item", () => this.tiles.get(node.dataset.item)?.focus());
+    const show = async (at) => {
+      const item = this.items.get(this.ids[(at + this.ids.length) % this.ids.length]);
+      node.dataset.item = item.id;
+      const step = (by) => make("button", { type: "button", class: "act", on: { click: () => show(at + by) } }, make("span", { text: by < 0 ? "previous" : "next" }), key(by < 0 ? "←" : "→"));
+      const mark = make("button", { type: "button", class: "act", "aria-pressed": String(this.selected.has(item.id)), on: { click: () => {
+        this.pick(item.id, false);
+        mark.setAttribute("aria-pressed", String(this.selected.has(item.id)));
+      } } }, make("span", { text: "selected" }), key("Space"));
+      const content = make("div", { class: "large" }, isPicture(item.src) ? face(item, 768) : make("p", { text: "…" }));
+      node.replaceChildren(make("h2", { dir: "auto", text: item.given }), item.suggested ? make("p", { class: "candidate", dir: "auto", text: `other candidate: ${item.suggested}` }) : "", content,
+        make("p", { class: "line", text: note(item) }), make("code", { text: item.id }),
+        make("div", { class: "bar" }, step(-1), step(1), mark,
+          make("a", { class: "act", href: `review?item=${encodeURIComponent(item.id)}`, target: "_blank", text: "open on the card" }),
+          make("button", { type: "button", class: "act", autofocus: "", on: { click: () => node.close() } }, make("span", { text: "close" }), key("Esc"))));
+      node.onkeydown = (event) => {
+        if (event.key === "ArrowLeft" || event.key === "ArrowRight") { event.preventDefault(); show(at + (event.key === "ArrowLeft" ? -1 : 1)); }
+        if (event.key === " " && !event.target.closest("button, a, .text")) { event.preventDefault(); mark.click(); }
+        event.stopPropagation();
+      };
+      if (isPicture(item.src)) return;
+      let whole;
+      try { whole = await (await fetch(`/auditor/item?item=${encodeURIComponent(item.id)}`)).json(); } catch { whole = { error: "the server does not answer" }; }
+      if (node.dataset.item !== item.id) return;
+      content.replaceChildren(whole.text !== undefined ? text(whole.text, whole.marks) : whole.row ? table(whole.row) : make("p", { text: whole.error ?? item.text ?? "" }));
+    };
+    await show(this.ids.indexOf(id));
+  }
+}
+
+export default function (component) {
+  const { parentElement, data, setStateValue } = component;
+  let grid = grids.get(parentElement);
+  if (!grid || !grid.root.isConnected) {
+    grid = new Grid(parentElement);
+    grids.set(parentElement, grid);
+  }
+  grid.receive(data, setStateValue);
+}
