@@ -102,7 +102,7 @@ def test_the_status_is_computed_once_per_event(sampled: Workspace) -> None:
 
 
 def test_verdicts_from_the_card_make_the_order_learn(ws: Workspace) -> None:
-    follower = Follower(ws, every=50)
+    follower = Follower(ws, every=10)
     exchange = Exchange.for_review(ws.store, "ann", follower.nudge)
     rng = np.random.default_rng(0)
     for n in range(4):
