@@ -31,6 +31,7 @@ TRAINERS: Registry[Callable[..., Trainer]] = Registry(
         "pixels": "auditor.train.pixels:PixelTrainer",
         "tfidf": "auditor.train.text:TfidfTrainer",
         "boosting": "auditor.train.table:TableTrainer",
+        "kernel": "auditor.train.kernel:KernelTrainer",
     },
     "auditor.trainers",
 )
@@ -42,6 +43,7 @@ _ABOUT = {
     "pixels": ("image", "kernel classifier on pixels, for tiny images; needs no torch"),
     "tfidf": ("text", "words and character n-grams with logistic regression"),
     "boosting": ("table", "histogram gradient boosting for numeric and categorical columns"),
+    "kernel": ("table", "logistic regression on columns and RBF features; the second model of tables"),
 }
 _NETWORKS = {
     "cifake_cnn": "network of the CIFAKE paper; cifake_cnn:f32-c2-d64-n1 names a topology",
@@ -171,6 +173,8 @@ def _pick_second(first: Trainer, kind: str) -> tuple[str | None, str]:
         if (obstacle := encoders.lacking(_ENCODER["frozen"])) is not None:
             return None, obstacle
         return "frozen", "pretrained features err elsewhere than a network from scratch"
+    if kind == "table" and first.name == "boosting":
+        return "kernel", "a smooth model errs elsewhere than trees"
     if kind == "text":
         return None, "words beside sentences ranked news no better than the sentence encoder alone (docs/models.md)"
     return None, f"no model of another kind is known to help beside {first.name}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -124,6 +124,34 @@ def best_temperature(margins: list[np.ndarray], weights: Sequence[np.ndarray] = 
 
     best = minimize_scalar(loss, bounds=(np.log(0.02), np.log(20.0)), method="bounded")
     return float(np.exp(best.x)), float(best.fun)
+
+
+def best_strength(
+    margins: Mapping[float, list[np.ndarray]], weights: Sequence[np.ndarray] = ()
+) -> tuple[float, float] | None:
+    """The strength of a penalty whose held-out margins are likeliest at their best temperature, and that temperature.
+
+    Parameters
+    ----------
+    margins : mapping of float to list of float64 arrays (n, classes)
+        By strength, from `held_out_margins`; without any, the answer is None.
+    weights : sequence of float arrays (n,)
+        As in `best_temperature`.
+    """
+    tried = {strength: best_temperature(held, weights) for strength, held in margins.items() if held}
+    if not tried:
+        return None
+    best = min(tried, key=lambda strength: tried[strength][1])
+    return best, tried[best][0]
+
+
+def regression_scores(model: Any, rows: Any) -> np.ndarray:
+    """One score per class of a fitted logistic regression, float64 (n, classes): the logarithms of its probabilities up
+    to a constant."""
+    if not rows.shape[0]:
+        return np.empty((0, len(model.classes_)))
+    scores = model.decision_function(rows)
+    return np.column_stack([np.zeros(len(scores)), scores]) if scores.ndim == 1 else scores
 
 
 class EstimatorTrainer:

@@ -56,7 +56,7 @@ class TableTrainer(EstimatorTrainer):
 
         progress.start(task.name, 1, "fit")
         table, notes = prepare_columns(data.features)
-        train, predict = _cap_categories(table.iloc[task.train], table.iloc[task.predict], notes)
+        train, predict = cap_categories(table.iloc[task.train], table.iloc[task.predict], notes)
         labels = np.asarray(data.labels)[task.train]
         model = HistGradientBoostingClassifier(
             max_iter=self.rounds,
@@ -149,18 +149,21 @@ def _as_feature(values: pd.Series) -> pd.Series:
     return texts.where(texts.isna(), texts.astype(str)).astype("category")
 
 
-def _cap_categories(train: pd.DataFrame, predict: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Map categories that are rare in the training part to one; ones it never saw become missing."""
+def cap_categories(
+    train: pd.DataFrame, predict: pd.DataFrame, notes: list[str], most: int = MAX_CATEGORIES
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Map categories that are rare in the training part to one, so that a column has at most `most`; ones it never saw
+    become missing. Says so in `notes`."""
     train, predict = train.copy(), predict.copy()
     for column in train.columns:
         if not isinstance(train[column].dtype, pd.CategoricalDtype):
             continue
         counts = train[column].value_counts()
         seen = sorted(counts.index[counts > 0])
-        if len(seen) > MAX_CATEGORIES:
+        if len(seen) > most:
             # By count, then by name: value_counts orders ties by first appearance.
             ranked = sorted(seen, key=lambda name, c=counts: (-c[name], name))  # type: ignore[misc]
-            keep = set(ranked[: MAX_CATEGORIES - 1])
+            keep = set(ranked[: most - 1])
             notes.append(f"column {column!r}: {len(seen)} categories, the rarest {len(seen) - len(keep)} joined")
             rename = {name: name if name in keep else RARE for name in seen}
             train[column], predict[column] = train[column].map(rename), predict[column].map(rename)

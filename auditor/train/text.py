@@ -21,7 +21,7 @@ from auditor.core.errors import UsageError
 from auditor.core.progress import Progress
 from auditor.core.seeds import generator
 from auditor.train.base import FitTask, TrainingData
-from auditor.train.estimator import EstimatorTrainer, best_temperature, held_out_margins, inner_folds
+from auditor.train.estimator import EstimatorTrainer, best_strength, held_out_margins, inner_folds, regression_scores
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class TfidfTrainer(EstimatorTrainer):
         progress.advance(task.name, 3, f"{train.shape[1]:,} terms")
         model = self._regression(C).fit(train, data.labels[task.train], sample_weight=task.weights)
         details = {"terms": train.shape[1], "iterations": int(model.n_iter_.max()), "C": C, "temperature": temperature}
-        scores = _scores(model, predict)
+        scores = regression_scores(model, predict)
         # Stored fits of version 1 hold scikit-learn's own last bits.
         plain = len(scores) and not self.inner_folds
         return model.classes_, model.predict_proba(predict) if plain else softmax(scores / temperature, axis=1), details
@@ -99,27 +99,15 @@ class TfidfTrainer(EstimatorTrainer):
             model = self._regression(strengths[0])
             for C in strengths:  # from the strongest penalty on, each starts from the one before
                 model.set_params(C=C).fit(train, given[rest], None if weights is None else weights[rest])
-                margins[C].append(held_out_margins(model.classes_, _scores(model, predict), given[held]))
+                margins[C].append(held_out_margins(model.classes_, regression_scores(model, predict), given[held]))
             if weights is not None:
                 held_weights.append(weights[held])
-        found = {C: best_temperature(held, held_weights) for C, held in margins.items() if held}
-        if not found:
-            return (UNTUNED if self.C is None else self.C), 1.0
-        best = min(found, key=lambda C: found[C][1])
-        return best, found[best][0]
+        return best_strength(margins, held_weights) or (UNTUNED if self.C is None else self.C, 1.0)
 
 
 #: Among these C is chosen; `UNTUNED` where the training part is too small to choose.
 STRENGTHS = (0.5, 2.0, 8.0, 32.0)
 UNTUNED = 2.0
-
-
-def _scores(model: Any, rows: Any) -> np.ndarray:
-    """One score per class, float64 (n, classes): the logarithms of the regression's probabilities up to a constant."""
-    if not rows.shape[0]:
-        return np.empty((0, len(model.classes_)))
-    scores = model.decision_function(rows)
-    return np.column_stack([np.zeros(len(scores)), scores]) if scores.ndim == 1 else scores
 
 
 def _terms(

@@ -66,7 +66,9 @@ def test_auto_takes_a_second_model_of_another_kind(monkeypatch: pytest.MonkeyPat
 
     assert second("fastnet", "image")[0] == "frozen:efficientnet-lite0"
     assert second("frozen", "image")[0] is None
-    assert second("boosting", "table")[0] is None
+    assert second("boosting", "table") == ("kernel", "a smooth model errs elsewhere than trees")
+    assert second("kernel", "table")[0] is None
+    assert second("boosting", "table", "none")[0] is None
     assert second("tfidf", "text")[0] is None
     trainer, _ = choose_second("auto", make_trainer("fastnet", "quick"), True, "quick", "image")
     assert isinstance(trainer, FrozenTrainer)
@@ -160,7 +162,7 @@ def test_unknown_names_and_budgets() -> None:
 def test_wrong_kind_is_said_before_anything_is_trained() -> None:
     with pytest.raises(UsageError, match="reads text data; this data set holds image data"):
         choose_trainer("tfidf", "quick", "image", 10, (32, 32))
-    with pytest.raises(UsageError, match="For table data: auto, boosting"):
+    with pytest.raises(UsageError, match="For table data: auto, boosting, kernel"):
         choose_trainer("resnet18", "quick", "table", 10, None)
     with pytest.raises(UsageError, match="no trainer for sound"):
         choose_trainer("auto", "quick", "sound", 10, None)

@@ -18,6 +18,7 @@ from auditor.core.progress import SilentProgress
 from auditor.train.base import FitTask, TrainingData
 from auditor.train.estimator import EstimatorTrainer
 from auditor.train.frozen import FrozenTrainer
+from auditor.train.kernel import KernelTrainer
 from auditor.train.own import OwnModel
 from auditor.train.pixels import PixelTrainer
 from auditor.train.table import TableTrainer
@@ -64,10 +65,11 @@ class _Encoded(FrozenTrainer):
         (_texts, TfidfTrainer()),
         (_texts, OwnModel(make_pipeline(CountVectorizer(), LogisticRegression()))),
         (_table, TableTrainer(rounds=10)),
+        (_table, KernelTrainer()),
         (_images, PixelTrainer()),
         (_images, _Encoded(rate=0.05, batch=32)),
     ],
-    ids=["tfidf", "own", "boosting", "pixels", "frozen"],
+    ids=["tfidf", "own", "boosting", "kernel", "pixels", "frozen"],
 )
 def test_weights_do_what_they_say(make: Callable[[], TrainingData], trainer: EstimatorTrainer | FrozenTrainer) -> None:
     if isinstance(trainer, FrozenTrainer):

@@ -1,13 +1,14 @@
-"""Tables made here, whose true labels are known because a model drew them: ``table-weather`` and ``table-penguins``.
+"""Tables whose labels go wrong here: two that are drawn, ``table-weather`` and ``table-penguins``, and two real ones.
 
-Both are drawn from class-wise distributions like those of a well-known table of the same columns: days of weather
-(five classes, of which two hold nine days in ten and one holds two in a hundred) and penguins (three classes). They
-are no sample of either.
+The first two are drawn from class-wise distributions like those of a well-known table of the same columns: days of
+weather (five classes, of which two hold nine days in ten and one holds two in a hundred) and penguins (three classes).
+They are no sample of either. Each stands once with gradient boosting alone and once with what `auto` adds (``-two``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,19 +76,44 @@ def as_dataset(table: pd.DataFrame, name: str) -> Dataset:
     return build_dataset(MemoryTable(pa.Table.from_pandas(table)), {"label": LABEL}, name, name, repr(name))
 
 
-def _planted(name: str, make: Callable[[], pd.DataFrame], what: str) -> TrainedSet:
+def _wine() -> pd.DataFrame:
+    from sklearn.datasets import load_wine
+
+    return _labelled(load_wine(as_frame=True))
+
+
+def _cancer() -> pd.DataFrame:
+    from sklearn.datasets import load_breast_cancer
+
+    return _labelled(load_breast_cancer(as_frame=True))
+
+
+def _labelled(bunch: Any) -> pd.DataFrame:
+    return bunch.data.assign(**{LABEL: bunch.target.astype(str)})
+
+
+DRAWN = "Features and noise are both made: easier than real tables in that each class is one cloud."
+REAL = "Real features; the noise is made, and the labels that come with the table count as true."
+
+
+def _planted(name: str, make: Callable[[], pd.DataFrame], what: str, limits: str, second: str = "none") -> TrainedSet:
     def label(context: BenchmarkContext, dataset: Dataset, seed: int) -> Labelled:
         n_classes, rate = len(dataset.class_names), context.options.noise_rate
         given = inject("symmetric", dataset.ids, dataset.labels, n_classes, rate, seed)
         return relabelled(dataset, given, name), dataset.labels
 
-    summary = f"{what}, drawn here, with symmetric label noise made here; cross-validated gradient boosting"
-    limits = "Features and noise are both made: easier than real tables in that each class is one cloud."
-    return TrainedSet(name, summary, limits, "boosting", lambda context: as_dataset(make(), name), label)
+    beside = "" if second == "none" else f", pooled with `{second}`"
+    summary = f"{what}, with symmetric label noise made here; cross-validated gradient boosting{beside}"
+    return TrainedSet(name, summary, limits, "boosting", lambda context: as_dataset(make(), name), label, second)
 
 
-_SETS = {
-    "table-weather": _planted("table-weather", weather, "1,461 days of weather, five classes of 2 to 45 %"),
-    "table-penguins": _planted("table-penguins", penguins, "344 penguins, three classes"),
+_TABLES: dict[str, tuple[Callable[[], pd.DataFrame], str, str]] = {
+    "table-weather": (weather, "1,461 days of weather, five classes of 2 to 45 %, drawn here", DRAWN),
+    "table-penguins": (penguins, "344 penguins, three classes, drawn here", DRAWN),
+    "table-wine": (_wine, "scikit-learn's 178 wines, three classes", REAL),
+    "table-cancer": (_cancer, "scikit-learn's 569 breast tumours, two classes", REAL),
+}
+_SETS = {name: _planted(name, *table) for name, table in _TABLES.items()} | {
+    f"{name}-two": _planted(f"{name}-two", *table, second="kernel") for name, table in _TABLES.items()
 }
 TABLES = Family(tuple(_SETS), _SETS.get)

@@ -26,7 +26,8 @@ def test_first_parts_name_all_that_begin_with_them() -> None:
     assert names("oof") == names("oof-aggre")
     assert names("text") == ["text"]
     assert names("cifar10") == ["cifar10+symmetric", "cifar10+pair", "cifar10+instance"]
-    assert names("table") == ["table-weather", "table-penguins"]
+    tables = ["table-weather", "table-penguins", "table-wine", "table-cancer"]
+    assert names("table") == [*tables, *(f"{name}-two" for name in tables)]
     assert names("digits+pair", "digits") == ["digits+pair", "digits+symmetric", "digits+instance"]
     assert names() == list_sets()
 
