@@ -147,6 +147,41 @@ def test_start_up_imports_nothing_heavy(code: str) -> None:
     assert imported <= _LIGHT
 
 
+_ABSENT_RUNS = """
+import contextlib, io
+import typer.main
+from auditor.cli.main import app, run
+
+def commands(command, *words):
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, *words, name)
+    for parameter in command.params:
+        if parameter.name == "run" or "RUN" in (parameter.metavar or ""):
+            yield words, command, parameter
+
+told = 0
+for words, command, parameter in commands(typer.main.get_command(app)):
+    if words == ("check",) and parameter.name == "target":  # a data set or a run
+        continue
+    others = [p for p in command.params if p.required and p is not parameter]
+    given = [word for p in [parameter, *others] if p.opts[0].startswith("-") for word in (p.opts[0], "x")]
+    given += ["x" for p in command.params if p in [parameter, *others] and not p.opts[0].startswith("-")]
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            run([*words, *given])
+    except SystemExit as end:
+        assert end.code == 3, (words, end.code)
+        told += 1
+assert told >= 15, told
+"""
+
+
+def test_an_absent_run_is_told_without_what_reads_one() -> None:
+    """Of every command and option that takes a RUN: importing what reads one takes seconds."""
+    imported = _imported_by(_ABSENT_RUNS)
+    assert not imported & {"numpy", "pandas", "pyarrow", "sklearn", "scipy", "torch", "numba", "sqlalchemy"}
+
+
 def test_a_worker_starts_without_what_only_the_main_process_needs() -> None:
     imported = _imported_by("import auditor.train.workers")
     assert not imported & {"pandas", "pyarrow", "sklearn", "scipy", "torch", "pydantic", "numba"}

@@ -15,6 +15,7 @@ from auditor.report import find_errors
 from auditor.report.benchmark import render_html, render_json, render_markdown
 from auditor.report.pdf import print_pdf
 from auditor.runs import layout
+from auditor.runs.folders import result_folder
 from auditor.runs.run import Run, open_run
 from auditor.runs.stages import Stages
 
@@ -43,7 +44,7 @@ def render_report(name: str, form: str, runs_dir: Path) -> str:
         raise UsageError(f"unknown --format {form!r}.", f"Known: {', '.join(FORMATS)}.")
     if form == "pdf":
         raise UsageError("a PDF is no text.", "Give a file with --out.")
-    folder = _folder(name, runs_dir)
+    folder = result_folder(name, runs_dir)
     if is_result(folder):
         report = read_result(folder)
         return {"html": render_html, "md": render_markdown, "json": render_json}[form](report)
@@ -58,7 +59,7 @@ def write_report(name: str, form: str, out: Path | None, runs_dir: Path, overwri
     UsageError
         If another file lies there than one that was written so before, and `overwrite` was not asked for.
     """
-    folder = _folder(name, runs_dir)
+    folder = result_folder(name, runs_dir)
     target, stages = folder / f"report.{form}" if out is None else out, Stages(folder)
     text = render_report(name, "html" if form == "pdf" else form, runs_dir)
     ours = target.name in recorded_files(folder) or target.name == layout.REPORT or stages.wrote(target)
@@ -71,13 +72,6 @@ def write_report(name: str, form: str, out: Path | None, runs_dir: Path, overwri
     if out is None and is_result(folder):
         record_page(folder, target.name)
     return target
-
-
-def _folder(name: str, runs_dir: Path) -> Path:
-    folder = Path(name)
-    if folder.is_dir() or not (runs_dir / name).is_dir():
-        return folder
-    return runs_dir / name
 
 
 def _run(run: Run, form: str) -> str:

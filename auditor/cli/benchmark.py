@@ -22,6 +22,7 @@ from auditor.cli.options import (
     Seed,
     Store,
     Workers,
+    existing_run,
     takes_roles,
 )
 
@@ -37,7 +38,7 @@ def benchmark(
     labels: Annotated[Path | None, Option(help="Given labels; by default those of the data set.")] = None,
     verdicts: Annotated[Path | None, Option(help="Published verdicts (mturk.json) or lists of labels.")] = None,
     patch: Annotated[Path | None, Option(help="Label patch.")] = None,
-    run: Annotated[str | None, Option(help="Reviewed run: the verdicts in its store.")] = None,
+    run: Annotated[str | None, Option(callback=existing_run, help="Reviewed run: the verdicts in its store.")] = None,
     agreement: Annotated[int | None, Option(help="Votes a verdict needs; 3 of 5 for published ones.")] = None,
     index: Index = None,
     split: Annotated[str | None, Option(help="Split of the data set or run; default test, or the only one.")] = None,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from auditor.cli.options import NO_ROLES, DataDir, Json, Overwrite, Quiet, Roles, Store, takes_roles
+from auditor.cli.options import NO_ROLES, DataDir, Json, Overwrite, Quiet, Roles, Store, existing_run, takes_roles
 
 
 @takes_roles
@@ -19,7 +19,9 @@ def check(
     ] = None,
     roles: Roles = NO_ROLES,
     everything: Annotated[bool, Option("--all", help="Judge every row, whatever the baseline holds.")] = False,
-    run: Annotated[str | None, Option(help="Reviewed run of the data set, instead of the policy's.")] = None,
+    run: Annotated[
+        str | None, Option(callback=existing_run, help="Reviewed run of the data set, instead of the policy's.")
+    ] = None,
     store: Store = None,
     write_baseline: Annotated[Path | None, Option(help="When the gate passes, write the accepted rows here.")] = None,
     junit: Annotated[Path | None, Option(help="Write the outcome as JUnit XML here.")] = None,

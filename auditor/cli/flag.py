@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from auditor.cli.options import Address, ClassNames, Engine, Json, Overwrite, Quiet, Store
+from auditor.cli.options import Address, ClassNames, Engine, Json, Overwrite, Quiet, Store, existing_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def flag(
-    run: Annotated[str | None, Argument(metavar="[RUN]", help="Run folder, or its name in the runs folder.")] = None,
+    run: Annotated[
+        str | None, Argument(metavar="[RUN]", callback=existing_run, help="Run folder, or its name in the runs folder.")
+    ] = None,
     pred_probs: Annotated[
         list[str] | None,
         Option(

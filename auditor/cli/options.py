@@ -13,7 +13,35 @@ from typer import Argument, Option
 
 Result = TypeVar("Result")
 
-RunName = Annotated[str, Argument(metavar="RUN", help="Run folder, or its name in the runs folder.")]
+
+def existing_run(run: Any) -> Any:
+    """A RUN, or several, as given, once they are sure to be there; commands import what reads one only after that.
+
+    Raises
+    ------
+    RunError
+        As `auditor.runs.folders.run_folder`.
+    """
+    from auditor.core.config import load_settings
+    from auditor.runs.folders import run_folder
+
+    for one in run if isinstance(run, list | tuple) else () if run is None else (run,):
+        run_folder(one, load_settings().runs_dir)
+    return run
+
+
+def existing_result(folder: str) -> str:
+    """As `existing_run`, of a RUN or a BENCH."""
+    from auditor.core.config import load_settings
+    from auditor.runs.folders import result_folder
+
+    result_folder(folder, load_settings().runs_dir)
+    return folder
+
+
+RunName = Annotated[
+    str, Argument(metavar="RUN", callback=existing_run, help="Run folder, or its name in the runs folder.")
+]
 Store = Annotated[str | None, Option(help="Verdict store: a file or postgresql://..; default: in the run folder.")]
 Json = Annotated[bool, Option("--json", help="One JSON document on stdout.")]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="No human text.")]

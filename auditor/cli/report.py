@@ -7,11 +7,14 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from auditor.cli.options import Overwrite
+from auditor.cli.options import Overwrite, existing_result
 
 
 def report(
-    folder: Annotated[str, Argument(metavar="RUN|BENCH", help="Run folder, name of a run, or benchmark folder.")],
+    folder: Annotated[
+        str,
+        Argument(metavar="RUN|BENCH", callback=existing_result, help="Run folder, name of a run, or benchmark folder."),
+    ],
     form: Annotated[str, Option("--format", help="html, md, json or pdf.")] = "html",
     out: Annotated[Path | None, Option(help="File; default report.FORMAT in the folder. - is stdout.")] = None,
     overwrite: Overwrite = False,

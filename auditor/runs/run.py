@@ -24,6 +24,7 @@ from auditor.data.base import Dataset
 from auditor.data.open import open_dataset
 from auditor.data.stored import reference_in
 from auditor.runs import layout
+from auditor.runs.folders import run_folder
 from auditor.runs.stages import Stages
 from auditor.runs.tables import read_table
 
@@ -389,24 +390,8 @@ def open_run(path: str | Path, runs_dir: Path | None = None) -> Run:
     >>> auditor.open_run(run.path).class_names
     ('cat', 'dog')
     """
-    folder = Path(path)
-    if not folder.is_dir():
-        beside = (runs_dir or Path("runs")) / str(path)
-        if not beside.is_dir():
-            raise RunError(
-                f"no run folder {str(path)!r}, neither as a path nor in {str(beside.parent)!r}.",
-                "Make one with: auditor find-errors DATASET",
-            )
-        folder = beside
-    manifest_path = folder / layout.MANIFEST
-    if not manifest_path.is_file():
-        if (folder / layout.CONFIG).is_file():
-            raise RunError(
-                f"the run {str(folder)!r} is not finished: it has no {layout.MANIFEST}.",
-                "Repeat the command that started it; it continues where it was.",
-            )
-        raise RunError(f"{str(folder)!r} is not a run folder: it has no {layout.MANIFEST}.")
-    manifest = read_sealed(manifest_path)
+    folder = run_folder(path, runs_dir)
+    manifest = read_sealed(folder / layout.MANIFEST)
     if (schema := manifest.get("schema")) != layout.RUN_SCHEMA:
         raise RunError(
             f"the run {str(folder)!r} has the layout {schema!r}; this version reads {layout.RUN_SCHEMA!r}.",

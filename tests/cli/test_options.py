@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from auditor.audit.config import AuditConfig
 from auditor.benchmark.command import run_benchmark
 from auditor.cli.main import TAKE_ROLES, app
+from auditor.core.files import write_json
+from auditor.runs.layout import MANIFEST
 from tests.cli.base_install import make_inputs
 from tests.running import call
 
@@ -109,6 +111,7 @@ def test_the_columns_named_are_those_of_the_data_set(command: list[str], tmp_pat
     "command", [["benchmark"], ["improve", "run"], ["patch", "convert", "x.csv", "y.csv"]], ids=lambda c: c[0]
 )
 def test_columns_without_a_data_set_are_refused(command: list[str], tmp_path: Path) -> None:
+    write_json(tmp_path / "run" / MANIFEST, {})
     done = call(*command, "--label", "y", cwd=tmp_path, check=2)
     assert "--label names a column of a data set, and none is given" in done.stderr
 

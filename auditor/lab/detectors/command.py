@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from auditor.cli.options import DataDir, Json
+from auditor.cli.options import DataDir, Json, existing_run
 from auditor.lab.experiment.command import Prepared, experiment_command
 
 
@@ -21,7 +21,10 @@ def benchmark_detection(
     draws: Annotated[int, typer.Option(help="Resamples of the paired bootstrap; 1000 for publication.")] = 200,
     run: Annotated[
         list[Path] | None,
-        typer.Option(help="Finished run on CIFAR-10N labels, instead of training; may be repeated, one per seed."),
+        typer.Option(
+            callback=existing_run,
+            help="Finished run on CIFAR-10N labels, instead of training; may be repeated, one per seed.",
+        ),
     ] = None,
     budget: Annotated[
         str | None,

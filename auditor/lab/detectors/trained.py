@@ -93,7 +93,7 @@ class TrainedSet:
 
     def _runs(self, context: BenchmarkContext) -> list[Run]:
         """Run folders given whose items and labels are those of this set."""
-        runs = [open_run(path) for path in context.runs]
+        runs = [open_run(path, context.settings.runs_dir) for path in context.runs]
         if not self.large or not runs:
             return []
         dataset, _ = self._labelled(context, 0)
