@@ -55,7 +55,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
                 "browser": ("tests/browser/",),
                 "detectors": ("tests/lab/detectors/",),
                 "cifake": ("tests/lab/cifake/",),
-                "encoders": ("tests/train/test_encoders.py", "tests/train/test_choose_embedding.py"),
+                "encoders": (
+                    "tests/train/test_encoders.py",
+                    "tests/train/test_joint_encoders.py",
+                    "tests/train/test_choose_embedding.py",
+                ),
             }
             return next((scope for scope, places in together.items() if file.startswith(places)), file)
 

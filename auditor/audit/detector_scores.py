@@ -79,7 +79,7 @@ def detector_scores(run: Run, progress: Progress | None = None) -> DetectorScore
     progress = progress or SilentProgress()
     # Hashes of the arrays the detectors read, as the stages that wrote them recorded them.
     recorded = {file: digest for stage in run.manifest["stages"] for file, digest in stage["outputs"].items()}
-    read = (run.pred_probs_path.name, layout.DYNAMICS, layout.EMBEDDINGS)
+    read = (run.pred_probs_path.name, layout.DYNAMICS, layout.EMBEDDINGS, layout.CLASS_EMBEDDINGS)
     inputs = {
         "schema": DETECTORS_SCHEMA,
         "version": __version__,

@@ -17,9 +17,16 @@ def run_evidence(run: Run) -> Evidence:
     so that copies are no neighbours of each other. Never a truth: a run holds none.
     """
     names, groups = run.class_names, run.items["group"].to_numpy()[run.audited]
-    dynamics, embeddings, p = run_dynamics(run), run.embeddings, (run.pred_probs,)
     return Evidence(
-        run.ids, run.labels, len(names), names, p, dynamics=dynamics, embeddings=embeddings, duplicate_groups=groups
+        run.ids,
+        run.labels,
+        len(names),
+        names,
+        (run.pred_probs,),
+        dynamics=run_dynamics(run),
+        embeddings=run.embeddings,
+        class_embeddings=run.class_embeddings,
+        duplicate_groups=groups,
     )
 
 

@@ -24,6 +24,7 @@ from auditor.models.weights import names_weights
 from auditor.train.base import Trainer, TrainingData
 from auditor.train.choose import choose_second, choose_trainer, make_trainer
 from auditor.train.choose_embedding import Embedding, choose_embedding, own_embedding
+from auditor.train.encoders import JointEncoder
 from auditor.train.estimator import refuse_kind
 from auditor.train.folds import merge_groups
 
@@ -178,3 +179,8 @@ def check_evidence(rule: str, trainers: Sequence[Trainer], embedding: Embedding)
         raise UsageError(f"rule {rule!r} needs logits per epoch, and {what} no epochs.", way_out)
     if "embeddings" in needs and embedding.name is None:
         raise UsageError(f"rule {rule!r} compares neighbours, and no embeddings are kept.", "Add --embeddings auto.")
+    if "class_embeddings" in needs and not isinstance(embedding.encoder(), JointEncoder):
+        raise UsageError(
+            f"rule {rule!r} compares images with the names of their classes, which {embedding.name} does not embed.",
+            "Add --embeddings clip:MODEL, a folder or a name in the Hub cache; for texts and tables there is none.",
+        )

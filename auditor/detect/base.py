@@ -87,6 +87,8 @@ class Evidence:
     dynamics : ItemDynamics or None
     embeddings : float array (n, d) or None
         One comparable space: a frozen encoder, or log-probabilities.
+    class_embeddings : float array (K, d) or None
+        The names of the classes in the space of `embeddings`, as an encoder of images and texts gives them.
     embedding_folds : array (n,) or None
         Items are compared within one value only. Give the fold where the embedding comes from the network
         that held the item out: embeddings of different networks are not comparable.
@@ -109,6 +111,7 @@ class Evidence:
     networks: tuple[str, ...] = ()
     dynamics: ItemDynamics | None = None
     embeddings: np.ndarray | None = None
+    class_embeddings: np.ndarray | None = None
     embedding_folds: np.ndarray | None = None
     duplicate_groups: np.ndarray | None = None
     verdicts: Verdicts | None = None
@@ -150,6 +153,13 @@ class Evidence:
             bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
             if len(bad):
                 raise DataError(f"embedding of item {str(self.ids[bad[0]])!r} (row {bad[0]}) is not finite.")
+        if self.class_embeddings is not None:
+            names = np.asarray(self.class_embeddings)
+            expected = (self.n_classes, names.shape[-1] if self.embeddings is None else self.embeddings.shape[1])
+            if names.shape != expected:
+                raise DataError(f"embeddings of class names of shape {names.shape}; expected {expected}.")
+            if not np.isfinite(names).all():
+                raise DataError("embeddings of class names that are not finite.")
         if self.dynamics is not None and len(self.dynamics) != n:
             raise DataError(f"dynamics of {len(self.dynamics)} items for {n} items.")
         for name in ("embedding_folds", "duplicate_groups"):
@@ -314,7 +324,7 @@ class Detector(Protocol):
     it the items sorted by id, so that sums are always taken in the same order.
     """
 
-    #: Inputs without which it cannot run: of ``probabilities, dynamics, embeddings, verdicts``.
+    #: Inputs without which it cannot run: of ``probabilities, dynamics, embeddings, class_embeddings, verdicts``.
     needs: ClassVar[tuple[str, ...]]
 
     def detect(self, evidence: Evidence) -> Detection | NotApplicable:

@@ -13,7 +13,8 @@ from auditor.detect.item_dynamics import ItemDynamics
 
 
 def el2n_bounds(dynamics: ItemDynamics, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Least and largest possible mean of ``|| p - onehot(given) ||`` over the first third of the epochs, in sample.
+    """Least and largest possible mean of ``|| p - onehot(given) ||`` over the first third of the epochs, and no less
+    than two, in sample.
 
     The logit of the given class, the largest other logit and the log-sum-exp give p(given) and the largest other
     probability q exactly. The remaining mass R lies on K - 2 classes with at most q each; its sum of squares is
@@ -25,7 +26,8 @@ def el2n_bounds(dynamics: ItemDynamics, n_classes: int) -> tuple[np.ndarray, np.
     least, largest : float64 arrays (n,)
         NaN where an item was never visited in those epochs.
     """
-    epochs = max(1, dynamics.train_given.shape[1] // 3)
+    # At least two: a head that starts at 0 says the same of all items of its first batch, which may be all there are.
+    epochs = max(2, dynamics.train_given.shape[1] // 3)
     given, other, lse = (
         getattr(dynamics, f"train_{kind}")[:, :epochs].astype(np.float64) for kind in ("given", "other", "logsumexp")
     )
@@ -47,7 +49,8 @@ def el2n_bounds(dynamics: ItemDynamics, n_classes: int) -> tuple[np.ndarray, np.
 
 @dataclass(frozen=True)
 class El2n:
-    """Error norm early in training (EL2N; Paul et al. 2021, arXiv 2107.07075), mean over the first third of epochs.
+    """Error norm early in training (EL2N; Paul et al. 2021, arXiv 2107.07075), mean over the first third of epochs,
+    and no less than two.
 
     The score is the middle of `el2n_bounds`; ``meta`` holds the largest and the mean distance between the bounds
     (0 up to three classes). The published score averages ten initialisations; here it is as many models as

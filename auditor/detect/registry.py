@@ -35,6 +35,7 @@ DETECTORS: Registry[type[Detector]] = Registry(
         "knn_vote": "auditor.detect.knn:KnnVote",
         "knn_rank": "auditor.detect.knn_rank:KnnRank",
         "selfclean_ratio": "auditor.detect.selfclean_ratio:SelfcleanRatio",
+        "lemon": "auditor.detect.lemon:Lemon",
     },
     entry_point_group="auditor.detectors",
 )
@@ -44,6 +45,7 @@ INPUTS = {
     "probabilities": "out-of-sample probabilities",
     "dynamics": "logits per epoch of the cross-validated training",
     "embeddings": "embeddings of the items",
+    "class_embeddings": "the names of the classes embedded with the images (find-errors --embeddings clip:MODEL)",
     "verdicts": "verdicts of reviewers",
 }
 

@@ -20,6 +20,7 @@ REFIT_PROBS: Final = "refit_probs.npy"  # as pred_probs.npy, after the last refi
 REFIT_MODEL_PROBS: Final = "refit_model_probs.npz"  # as model_probs.npz, after the last refit
 SECOND_ROUND: Final = "second_round.npy"  # of older folders: as pred_probs.npy, after an accepted cleaning round
 EMBEDDINGS: Final = "embeddings.npy"  # float16 or float32 (n audited, d), where they were computed
+CLASS_EMBEDDINGS: Final = "class_embeddings.npy"  # float32 (K, d), class names in the same space, where it has texts
 DETECTORS: Final = "detectors.parquet"  # every audited item with every detector; made when first asked for
 NEIGHBOURS: Final = "neighbours.npz"  # nearest items and the confident joint; made with the detectors
 SCORES: Final = "scores.parquet"  # every audited item with every score, ranked
@@ -58,6 +59,7 @@ WRITTEN: Final = re.compile(
                 REFIT_MODEL_PROBS,
                 SECOND_ROUND,
                 EMBEDDINGS,
+                CLASS_EMBEDDINGS,
                 DETECTORS,
                 NEIGHBOURS,
             ),

@@ -222,6 +222,13 @@ class Run:
         return load_npy(self.file(layout.EMBEDDINGS), mmap=True)
 
     @cached_property
+    def class_embeddings(self) -> np.ndarray | None:
+        """The names of the classes in the space of `embeddings`, float32 (K, d); None where it holds no texts."""
+        if not self.manifest.get("embeddings", {}).get("prompts"):
+            return None
+        return load_npy(self.file(layout.CLASS_EMBEDDINGS))
+
+    @cached_property
     def quality(self) -> dict[str, Any] | None:
         """Outcomes of the data-quality checks (`quality.json`); None where they were not run."""
         path = self.file(layout.QUALITY)

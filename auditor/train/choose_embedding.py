@@ -11,7 +11,7 @@ import numpy as np
 from auditor.core.errors import DataError, UsageError
 from auditor.train.base import Trainer
 from auditor.train.embeddings import moments
-from auditor.train.encoders import Encoder, encoder_kind, lacking, make_encoder
+from auditor.train.encoders import Encoder, JointEncoder, encoder_kind, lacking, make_encoder
 from auditor.train.frozen import FrozenTrainer
 
 LOG_PROBABILITIES = "log-probabilities"
@@ -145,9 +145,10 @@ def own_embedding(values: Any, wanted: np.ndarray) -> Embedding:
 def fit_for_cosine(rows: np.ndarray, encoder: Encoder) -> np.ndarray:
     """What an encoder gave, as it is compared by cosine: image features standardised, sentence vectors as they are.
 
-    Sentence encoders are made for the cosine; image features are activations of any scale.
+    Sentence encoders and those of images and texts are made for the cosine; other image features are activations of
+    any scale.
     """
-    return standardised(rows) if encoder.kind == "image" else rows
+    return standardised(rows) if encoder.kind == "image" and not isinstance(encoder, JointEncoder) else rows
 
 
 def standardised(rows: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -49,6 +49,14 @@ class Encoder(Protocol):
         """
 
 
+@runtime_checkable
+class JointEncoder(Encoder, Protocol):
+    """An encoder of images that puts texts into the same space, as CLIP does."""
+
+    def open_texts(self, device: str) -> Encode:
+        """As `open`, for texts."""
+
+
 #: Encoders by name. ``name:argument`` passes the argument on, e.g. ``torchvision:resnet50``.
 ENCODERS: Registry[Callable[..., Encoder]] = Registry(
     "encoder",
@@ -57,6 +65,7 @@ ENCODERS: Registry[Callable[..., Encoder]] = Registry(
         "torchvision": "auditor.train.encoders:TorchvisionEncoder",
         "timm": "auditor.train.encoders_hub:TimmEncoder",
         "transformers": "auditor.train.encoders_hub:ImageTransformer",
+        "clip": "auditor.train.encoders_hub:Clip",
         "minilm": "auditor.train.encoders_hub:MiniLM",
         "transformers-text": "auditor.train.encoders_hub:TextTransformer",
     },
@@ -70,7 +79,7 @@ def make_encoder(name: str, size: int | None = None) -> Encoder:
     Parameters
     ----------
     name : str
-        A name in `ENCODERS`, with ``:model`` behind it for the libraries that hold many models.
+        A name in `ENCODERS`, with ``:model`` behind it for the libraries that hold many models and have no usual one.
     size : int, optional
         Height and width images are resized to; by default the encoder's own.
 
@@ -83,9 +92,11 @@ def make_encoder(name: str, size: int | None = None) -> Encoder:
     base, _, argument = name.partition(":")
     factory = ENCODERS.load(base)
     options: dict[str, Any] = {"size": size} if size and getattr(factory, "kind", "") == "image" else {}
-    if "model" in getattr(factory, "__dataclass_fields__", {}):
-        options["model"] = argument
-        if not argument:
+    field = getattr(factory, "__dataclass_fields__", {}).get("model")
+    if field is not None:
+        if argument:
+            options["model"] = argument
+        elif field.default is MISSING:
             raise UsageError(f"encoder {base!r} needs a model, e.g. {base}:{_EXAMPLE.get(base, 'NAME')}.")
     elif argument:
         raise UsageError(f"encoder {base!r} takes no model; {argument!r} was given.")

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from auditor.core.errors import MissingExtraError, UnknownNameError, UnreadableError, require
+from auditor.core.errors import MissingExtraError, UnknownNameError, UnreadableError, UsageError, require
 from auditor.core.files import atomic_write, read_json
 from auditor.core.hashing import hash_bytes, hash_file
 from auditor.core.reading import parsing, reading
@@ -145,13 +145,113 @@ class ImageTransformer(_Transformer):
 
             def features_of(pixels: Any) -> Any:
                 if hasattr(network, "get_image_features"):
-                    return network.get_image_features(pixel_values=pixels)
+                    return _projected(network.get_image_features(pixel_values=pixels))
                 out = network(pixel_values=pixels)
                 pooled = getattr(out, "pooler_output", None)
                 return out.last_hidden_state[:, 0] if pooled is None else pooled
 
             encode = normalised(features_of, self.size, processor.image_mean, processor.image_std, device)
             encode(np.zeros((1, 8, 8, 3), np.uint8))  # what does not fit together is said now
+        return _guarded(encode, folder)
+
+
+def _projected(features: Any) -> Any:
+    """Features in the space of images and texts: since its version 5, transformers puts them into an output."""
+    return getattr(features, "pooler_output", features)
+
+
+#: Models of transformers that are trained to put an image and a text about it close to each other.
+_JOINT: Final = ("align", "altclip", "chinese_clip", "clip", "siglip")
+#: Files that decide how a text becomes numbers.
+_TOKENIZERS: Final = (
+    "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "spiece.model",
+    "tokenizer_config.json",
+)
+
+
+@dataclass(frozen=True)
+class Clip(_Transformer):
+    """An encoder of images and texts in one space, e.g. CLIP or SigLIP.
+
+    Attributes
+    ----------
+    model : str
+        Hub id or local folder.
+    size : int or None
+        Height and width images are resized to; by default those the model was made for.
+    """
+
+    kind: ClassVar[str] = "image"
+    model: str = "openai/clip-vit-base-patch32"
+    size: int | None = None
+
+    def _folder(self) -> Path:
+        folder = super()._folder()
+        config = read_json(folder / "config.json")
+        kind = config.get("model_type") if isinstance(config, dict) else None
+        if kind not in _JOINT:
+            raise UsageError(
+                f"{self.model!r} holds a model of type {kind!r}, not one of images and texts in one space.",
+                f"Name one of the types {', '.join(_JOINT)}; for images alone: transformers:{self.model}",
+            )
+        return folder
+
+    def recipe(self) -> dict[str, Any]:
+        """See `Encoder.recipe`."""
+        folder = self._folder()
+        words = {name: hash_file(folder / name) for name in _TOKENIZERS if (folder / name).is_file()}
+        return {"encoder": "clip", "version": 1, "size": self.size, "weights": self._identity(), "tokenizer": words}
+
+    def open(self, device: str) -> Encode:
+        """See `Encoder.open`."""
+        folder = self._folder()
+        from transformers import AutoImageProcessor, AutoModel
+
+        with parsing(folder, "a model of transformers"):
+            processor = AutoImageProcessor.from_pretrained(folder, **_LOCAL)
+            network = AutoModel.from_pretrained(folder, **_LOCAL).float().eval().to(device)
+            own = network.config.vision_config.image_size
+            size = own if self.size is None else self.size
+            options = {} if size == own else {"interpolate_pos_encoding": True}
+
+            def features_of(pixels: Any) -> Any:
+                return _projected(network.get_image_features(pixel_values=pixels, **options))
+
+            encode = normalised(features_of, size, processor.image_mean, processor.image_std, device)
+            encode(np.zeros((1, 8, 8, 3), np.uint8))  # what does not fit together is said now
+        return _guarded(encode, folder)
+
+    def open_texts(self, device: str) -> Encode:
+        """See `JointEncoder.open_texts`."""
+        folder = self._folder()
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+
+        with parsing(folder, "a model of transformers"):
+            tokenizer = AutoTokenizer.from_pretrained(folder, **_LOCAL)
+            network = AutoModel.from_pretrained(folder, **_LOCAL).float().eval().to(device)
+            longest = network.config.text_config.max_position_embeddings
+
+        @torch.inference_mode()
+        def encode(texts: list[str]) -> np.ndarray:
+            rows = []
+            for start in range(0, len(texts), 64):
+                # Some of these models were trained on texts of full length only.
+                tokens = tokenizer(
+                    texts[start : start + 64],
+                    padding="max_length",
+                    truncation=True,
+                    max_length=longest,
+                    return_tensors="pt",
+                ).to(device)
+                given = {name: tokens[name] for name in ("input_ids", "attention_mask") if name in tokens}
+                rows.append(_projected(network.get_text_features(**given)).float().cpu().numpy())
+            return np.concatenate(rows)
+
         return _guarded(encode, folder)
 
 

@@ -57,6 +57,7 @@ def evidence(n_classes: int = 4, seed: int = 0, n: int = N, empty_class: bool = 
             probabilities=[p.astype(np.float16), np.sqrt(p) / np.sqrt(p).sum(axis=1, keepdims=True)],
             dynamics=dynamics,
             embeddings=points.astype(np.float32),
+            class_embeddings=centres.astype(np.float32),
             verdicts=Verdicts(reviewed, wrong[reviewed]),
         ),
         wrong,
@@ -150,7 +151,8 @@ def test_constant_columns_and_certain_rows(name: str) -> None:
     given, _ = evidence()
     p = np.full((N, 4), 0.25)
     p[: N // 2] = np.eye(4)[given.labels[: N // 2]]
-    constant = replace(given, probabilities=p, networks=(), embeddings=np.ones((N, 3), dtype=np.float32))
+    ones = {"embeddings": np.ones((N, 3), np.float32), "class_embeddings": np.ones((4, 3), np.float32)}
+    constant = replace(given, probabilities=p, networks=(), **ones)
     assert np.isfinite(detect(name, constant).score).all()
 
 

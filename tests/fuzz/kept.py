@@ -42,13 +42,14 @@ from auditor.train.checkpoint import load_checkpoint, random_state, save_checkpo
 from auditor.train.crossval import _resolve
 from auditor.train.embeddings import embed
 from auditor.train.encoders import load_weights
-from auditor.train.encoders_hub import ImageTransformer, TextTransformer, _refuse_endless
+from auditor.train.encoders_hub import Clip, ImageTransformer, TextTransformer, _refuse_endless
 from auditor.train.kept import load_kept
 from auditor.train.network_files import load_network, save_network
 from auditor.train.networks import open_network
 from auditor.train.results import load_result, save_result
 from tests.fuzz.harness import Reader
 from tests.fuzz.samples import CLASSES, NAMES, ROWS, labels, problem, settings
+from tests.train.joint_models import save_joint_model
 
 
 def _find(folder: Path) -> Run:
@@ -260,6 +261,7 @@ def _make_transformers(folder: Path) -> list[Path]:
     network = ViTModel(ViTConfig(image_size=8, patch_size=4, **small))
     network.save_pretrained(folder / "images")
     ViTImageProcessor(size={"height": 8, "width": 8}).save_pretrained(folder / "images")
+    save_joint_model(folder / "joint")
     shutil.copytree(folder / "images", folder / "pickled")
     torch.save(network.state_dict(), folder / "pickled" / "pytorch_model.bin")
     (folder / "pickled" / "model.safetensors").unlink()
@@ -270,6 +272,11 @@ def _read_transformers(path: Path) -> None:
     folder = path.parent
     if folder.name == "texts":
         TextTransformer(str(folder)).open("cpu")(["a a", "b"])
+    elif folder.name == "joint":
+        joint = Clip(str(folder))
+        joint.recipe()
+        joint.open("cpu")(np.zeros((2, 8, 8, 3), np.uint8))
+        joint.open_texts("cpu")(["a a", "b"])
     else:
         _InFolder(str(folder), size=8).open("cpu")(np.zeros((2, 8, 8, 3), np.uint8))
 

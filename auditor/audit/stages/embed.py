@@ -15,12 +15,20 @@ from auditor.detect.neighbours import is_costly, narrowed
 from auditor.runs import layout
 from auditor.runs.tables import write_array
 from auditor.train.choose_embedding import Embedding, fit_for_cosine, standardised
+from auditor.train.encoders import JointEncoder
+
+
+def prompt(class_name: str) -> str:
+    """What an encoder of images and texts is told of a class, as LEMoN and CLIP's authors do."""
+    return f"a photo of a {class_name.replace('_', ' ').strip()}"
 
 
 def embed(
     context: Context, embedding: Embedding, usable: np.ndarray, audited: np.ndarray, probabilities: np.ndarray
 ) -> StageResult[None]:
     """Write ``embeddings.npy``, one row per audited item, as `embedding` says.
+
+    Where its encoder puts texts into the same space: ``class_embeddings.npy``, one row per class, too.
 
     Parameters
     ----------
@@ -38,8 +46,11 @@ def embed(
     context.progress.stage("embeddings", detail)
     encoder = embedding.encoder()
     recipe = None if encoder is None else encoder.recipe()
+    joint = encoder if isinstance(encoder, JointEncoder) else None
+    prompts = [] if joint is None else [prompt(name) for name in context.dataset.class_names]
 
     def produce() -> dict[str, Any]:
+        more: dict[str, Any] = {}
         if embedding.rows is not None:
             rows = embedding.rows[audited]
         elif encoder is None:
@@ -53,16 +64,22 @@ def embed(
             features = context.training_data(usable).features
             whole = features_of(encoder, features, work, device, cpu_count(), context.progress, "embeddings")
             rows = fit_for_cosine(np.asarray(whole[np.searchsorted(usable, audited)]), encoder)
+            if joint is not None:
+                write_array(context.folder / layout.CLASS_EMBEDDINGS, joint.open_texts(device)(prompts))
+                more = {"prompts": prompts}
         width = int(rows.shape[1])
-        if encoder is not None and is_costly(len(rows), width):
+        if encoder is not None and joint is None and is_costly(len(rows), width):
             rows = narrowed(rows)
         write_array(context.folder / layout.EMBEDDINGS, rows)
-        return {"width": int(rows.shape[1]), "dtype": str(rows.dtype), "features": width}
+        return {"width": int(rows.shape[1]), "dtype": str(rows.dtype), "features": width, **more}
 
     needs = {} if encoder else {"probabilities": hash_array(probabilities)}
     if embedding.rows is not None:
         needs = {"given": hash_array(embedding.rows)}
+    if joint is not None:
+        needs["prompts"] = prompts
     inputs = context.inputs(encoder=recipe, usable=hash_array(usable), audited=hash_array(audited), **needs)
-    info = context.stages.run("embeddings", inputs, [layout.EMBEDDINGS], produce).info
+    files = [layout.EMBEDDINGS] if joint is None else [layout.EMBEDDINGS, layout.CLASS_EMBEDDINGS]
+    info = context.stages.run("embeddings", inputs, files, produce).info
     section = {"name": embedding.name, "reason": embedding.reason, "recipe": recipe, **info}
     return StageResult(None, [done("embeddings", detail)], sections={"embeddings": section})
