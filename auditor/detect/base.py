@@ -154,11 +154,11 @@ class Evidence:
             if len(bad):
                 raise DataError(f"embedding of item {str(self.ids[bad[0]])!r} (row {bad[0]}) is not finite.")
         if self.class_embeddings is not None:
-            names = np.asarray(self.class_embeddings)
-            expected = (self.n_classes, names.shape[-1] if self.embeddings is None else self.embeddings.shape[1])
-            if names.shape != expected:
-                raise DataError(f"embeddings of class names of shape {names.shape}; expected {expected}.")
-            if not np.isfinite(names).all():
+            rows = np.asarray(self.class_embeddings)
+            expected = (self.n_classes, rows.shape[-1] if self.embeddings is None else self.embeddings.shape[1])
+            if rows.shape != expected:
+                raise DataError(f"embeddings of class names of shape {rows.shape}; expected {expected}.")
+            if not np.isfinite(rows).all():
                 raise DataError("embeddings of class names that are not finite.")
         if self.dynamics is not None and len(self.dynamics) != n:
             raise DataError(f"dynamics of {len(self.dynamics)} items for {n} items.")
