@@ -73,7 +73,7 @@ def embed(
         write_array(context.folder / layout.EMBEDDINGS, rows)
         return {"width": int(rows.shape[1]), "dtype": str(rows.dtype), "features": width, **more}
 
-    needs = {} if encoder else {"probabilities": hash_array(probabilities)}
+    needs: dict[str, Any] = {} if encoder else {"probabilities": hash_array(probabilities)}
     if embedding.rows is not None:
         needs = {"given": hash_array(embedding.rows)}
     if joint is not None:
