@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import tempfile
@@ -129,6 +130,7 @@ def _commands() -> Any:
 
 def run(arguments: list[str] | None = None) -> None:
     """Entry point of the console script: run, and turn errors into messages and exit codes."""
+    _share_the_cores()
     try:
         with forgiving_streams():
             code = _exit_code(arguments)
@@ -167,6 +169,18 @@ def _exit_code(arguments: list[str] | None) -> int | str | None:
         _tell_crash(cause)
         return CRASHED
     return 0
+
+
+def _share_the_cores() -> None:
+    """Where other programs have work for the cores, threads of one fit sleep while they wait for one another.
+
+    By default OpenMP lets them spin, which is faster while nobody else wants the cores. Where somebody does, they spin
+    for a thread that waits for a core itself: `benchmarks/thread_waits.py`. OpenMP reads it when torch is imported,
+    here or in a worker; it changes no result. What the user set stays.
+    """
+    busy = hasattr(os, "getloadavg") and os.getloadavg()[0] > (os.cpu_count() or 1) / 2
+    if busy and not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
 def _called(arguments: list[str] | None) -> str:

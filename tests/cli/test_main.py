@@ -69,3 +69,33 @@ def _shell(line: str, folder: Path) -> list[int]:
 )
 def test_who_reads_the_output_decides_nothing(line: str, code: int, tmp_path: Path) -> None:
     assert _shell(line, tmp_path)[0] == code
+
+
+@pytest.mark.parametrize(
+    ("load", "environ", "policy"),
+    [
+        (0.4, {}, None),
+        (1.1, {}, "PASSIVE"),
+        (9.0, {}, "PASSIVE"),
+        (9.0, {"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE"),
+        (9.0, {"GOMP_SPINCOUNT": "7"}, None),
+    ],
+)
+def test_threads_sleep_while_they_wait_on_a_busy_machine(
+    load: float, environ: dict[str, str], policy: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str | None] = []
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
+    monkeypatch.setattr(opening, "list_datasets", lambda *_: seen.append(os.environ.get("OMP_WAIT_POLICY")) or [])
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    call("datasets", **environ)
+    assert seen == [policy]
+
+
+def test_a_system_that_tells_no_load_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "getloadavg", raising=False)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    call("datasets")
+    assert "OMP_WAIT_POLICY" not in os.environ
