@@ -79,7 +79,7 @@ def _read_run(path: Path) -> None:
     run = open_run(str(folder), folder.parent)
     flag_inputs(inputs_from_run(run))
     run_evidence(run)
-    for part in ("config", "counts", "folds", "quality", "embeddings", "positions", "model_probs"):
+    for part in ("config", "counts", "folds", "quality", "embeddings", "class_embeddings", "positions", "model_probs"):
         getattr(run, part)
     run._repr_html_()
     with VerdictStore.open(folder.parent / "new.sqlite") as store:
