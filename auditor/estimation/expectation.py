@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
-from scipy.stats import norm
 
 from auditor.stats.precision import reviews_for_first_cut
-from auditor.stats.sampling import UNIFORM_SHARE, audit_probabilities
+from auditor.stats.sampling import UNIFORM_SHARE, audit_probabilities, inclusion_probabilities
+from auditor.stats.totals import expected_half_width
 
 #: Least share of errors a model is believed to leave among items it is sure of, as in `audit_probabilities`.
 _LEAST_DOUBT = 0.02
@@ -72,22 +72,21 @@ def expect(
 ) -> Expected:
     """Expected precision of a sample of `budget` draws from items with these margins.
 
-    The variance is that of the difference estimator with the model's own doubt: ``sum s (1 - s) / p / B``, s the
-    sigmoid of the margin. A model that is too sure of itself gets a wider interval than this says.
+    The width is that of the limits of `stats.totals.estimate_total`, if each label is wrong with the model's own doubt.
+    A model that is too sure of itself gets a wider interval than this says.
     """
-    p = audit_probabilities(margin, candidate_share=candidates_share)
-    s = expit(margin)
-    variance = np.maximum(s * (1 - s), _LEAST_DOUBT**2)
-    share = float(s.mean())
-    n, quantile = len(margin), float(norm.isf(0.025))
+    n, p = len(margin), audit_probabilities(margin, candidate_share=candidates_share)
+    chance = np.clip(expit(margin), _LEAST_DOUBT**2, 1 - _LEAST_DOUBT**2)
+    drawn = inclusion_probabilities(p, budget)
+    evenly = inclusion_probabilities(np.full(n, 1 / n), budget)
     candidates = margin > 0
     rate = float(p[candidates].min(initial=np.inf)) * int(candidates.sum()) if candidates.any() else 0.0
     needed = None if target_precision is None else reviews_for_first_cut(1 - target_precision, 1 - confidence)
     return Expected(
         budget,
-        float(-np.expm1(budget * np.log1p(-np.minimum(p, 1 - 1e-12))).sum()),
-        quantile * math.sqrt(float((variance / p).sum()) / budget),
-        quantile * n * math.sqrt(share * (1 - share) / budget),
+        float(drawn.sum()),
+        expected_half_width(chance, drawn),
+        expected_half_width(np.full(n, chance.mean()), evenly),
         budget * rate,
         needed,
         None if needed is None or rate == 0 else math.ceil(needed / rate),

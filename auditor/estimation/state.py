@@ -132,7 +132,8 @@ class ReviewState:
         """The usable draws, positions counted in `frame`."""
         place = np.cumsum(self.in_frame) - 1
         n = len(self.frame)
-        return AuditSample(place[self.draws], 1 / (n * self.probability), n, 1 / (n * self.least) if n else 1.0)
+        largest = 1 / (n * self.least) if n else 1.0
+        return AuditSample(place[self.draws], 1 / (n * self.probability), n, largest, self.design == "importance")
 
 
 def margins(run: Run) -> np.ndarray:

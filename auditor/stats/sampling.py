@@ -18,7 +18,7 @@ _LEAST_DOUBT = 0.02
 
 @dataclass(frozen=True, eq=False)
 class AuditSample:
-    """Draws with replacement from a frame of n items.
+    """Draws from a frame of n items.
 
     Attributes
     ----------
@@ -30,12 +30,15 @@ class AuditSample:
         Size of the frame.
     max_weight : float
         Largest weight any item of the frame could have had.
+    replaced : bool
+        Whether the draws are independent, with replacement; False for a sample of different items.
     """
 
     positions: np.ndarray
     weights: np.ndarray
     n_items: int
     max_weight: float
+    replaced: bool = True
 
     def __post_init__(self) -> None:
         positions = np.asarray(self.positions, dtype=np.int64)
@@ -51,6 +54,21 @@ class AuditSample:
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def inclusion(self, weights: np.ndarray | float) -> np.ndarray:
+        """Chance that an item of this weight is among the draws at all."""
+        return inclusion_probabilities(1 / (self.n_items * np.asarray(weights)), len(self), self.replaced)
+
+
+def inclusion_probabilities(p: np.ndarray, draws: int, replaced: bool = True) -> np.ndarray:
+    """Chance that an item is drawn at least once in `draws` draws with probability `p` each.
+
+    ``1 - (1 - p)^draws``; without replacement ``draws * p``, at most 1.
+    """
+    p = np.asarray(p, np.float64)
+    if not replaced:
+        return np.minimum(draws * p, 1.0)
+    return -np.expm1(draws * np.log1p(-np.minimum(p, 1 - 1e-12)))
 
 
 def audit_probabilities(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import gamma
+from scipy.stats import gamma, nbinom
 from sklearn.linear_model import LogisticRegression
 
 from auditor.core.errors import DataError
 from auditor.stats.intervals import Interval
-from auditor.stats.sampling import AuditSample, audit_probabilities, draw_audit
+from auditor.stats.sampling import AuditSample, audit_probabilities, draw_audit, inclusion_probabilities
 from auditor.stats.totals import (
+    SurpriseDistances,
     accuracy_from_pairs,
     correct_for_reviewer,
     estimate_total,
+    expected_half_width,
+    jump_powers,
     stratified_total,
     surprise_distances,
     uniform_total,
@@ -184,6 +187,8 @@ def test_bad_input() -> None:
         estimate_total(np.zeros(9), sample, np.zeros(4, bool), rng)
     with pytest.raises(DataError, match="true"):
         estimate_total(np.zeros(10), sample, np.array([0, 1, 2, 0]), rng)
+    with pytest.raises(DataError, match="two outcomes"):
+        estimate_total(np.zeros(10), AuditSample(np.array([1, 1]), np.ones(2), 10, 1.0), np.array([0, 1]), rng)
     with pytest.raises(DataError, match="no reviews"):
         estimate_total(np.zeros(10), AuditSample(np.empty(0, int), np.empty(0), 10, 1.0), np.empty(0, bool), rng)
     with pytest.raises(DataError, match="outside"):
@@ -207,22 +212,47 @@ def test_probabilities_sum_to_one_and_weights_are_capped() -> None:
     assert counts[doubtful].sum() == pytest.approx(5000 * probabilities[doubtful].sum(), rel=0.1)
 
 
+def distances(
+    jumps: np.ndarray, drawn: np.ndarray, chance: np.ndarray, most: float = 9.9, inclusion: float = 0.0
+) -> SurpriseDistances:
+    """Of items that were each drawn with the same chance; with a chance of nearly 0 unless told."""
+    pi = np.full(len(jumps), inclusion)
+    largest = jump_powers(np.array([most]), np.array([inclusion]))[:, 0]
+    return surprise_distances(jump_powers(jumps, pi), drawn, chance, 1 - pi, 1e-5, largest)
+
+
 @pytest.mark.parametrize("drawn", [0, 1, 7, 400])
 @pytest.mark.parametrize("weight", [0.2, 1.0, 3.3])
 @pytest.mark.parametrize("expected", [0.0, 20.0])
 def test_equal_jumps_have_the_limits_of_a_poisson_count(drawn: int, weight: float, expected: float) -> None:
-    """Jeffreys' limits of what was drawn or expected and of the one event that was not drawn, times the weight."""
-    count = max(drawn, expected) + 1
+    """Jeffreys' limits of what was drawn and of the one event that was not drawn, times the weight.
+
+    Where more is expected, the mean of both counts.
+    """
+    count = (drawn + max(drawn, expected)) / 2 + 1
     low, high = gamma(count + 0.5).ppf([0.025, 0.975])
     surprises = np.arange(500) < drawn
-    d = surprise_distances(np.full(500, weight), surprises, np.full(500, expected / 500), 1e-5, most=9.9)
+    d = distances(np.full(500, weight), surprises, np.full(500, expected / 500))
     assert (d.squares, d.cubes) == pytest.approx((count * weight**2, count * weight**3))
     assert (d.low, d.high) == pytest.approx((weight * (count - low), weight * (high - count)))
 
 
+@pytest.mark.parametrize("inclusion", [0.1, 0.5, 0.9])
+def test_items_that_were_likely_drawn_leave_a_negative_binomial_number_open(inclusion: float) -> None:
+    """Variance and skewness of the items unseen, of k seen with this chance each."""
+    k = 60
+    d = distances(np.full(k, 1 / inclusion), np.ones(k, bool), np.zeros(k), most=0.0, inclusion=inclusion)
+    unseen = nbinom(k, inclusion)
+    assert d.squares == pytest.approx(unseen.var())
+    assert 2 * d.cubes == pytest.approx(unseen.stats(moments="s") * unseen.std() ** 3)
+    # A gamma distribution of the same variance is as wide but for a label.
+    low, high = unseen.ppf([0.025, 0.975]) - unseen.mean()
+    assert (-d.low, d.high) == pytest.approx((low, high), abs=1.5 + 0.05 * (high - low))
+
+
 def test_the_largest_jump_stands_for_what_was_not_drawn_where_all_draws_were_surprises() -> None:
     for drawn in (0, 2, 9):
-        d = surprise_distances(np.full(drawn, 2.0), np.ones(drawn, bool), np.zeros(drawn), 1e-5, most=3.0)
+        d = distances(np.full(drawn, 2.0), np.ones(drawn, bool), np.zeros(drawn), most=3.0)
         assert (d.squares, d.cubes) == (4 * drawn + 9, 8 * drawn + 27)
 
 
@@ -230,57 +260,65 @@ def test_unequal_jumps_count_for_less_and_lean_upwards() -> None:
     rng = np.random.default_rng(0)
     for jumps in (rng.uniform(0, 3, 140), rng.exponential(1, 140), np.r_[np.full(37, 0.1), np.full(103, 3.3)]):
         drawn, chance = np.arange(140) < 40, 0.2 * rng.random(140)
-        d = surprise_distances(jumps, drawn, chance, 1e-4, most=3.3)
+        d = distances(jumps, drawn, chance, most=3.3)
         assert d.squares**3 / d.cubes**2 < 41
         assert d.low < d.high
-        scaled = surprise_distances(2 * jumps, drawn, chance, 1e-4, most=6.6)
+        scaled = distances(2 * jumps, drawn, chance, most=6.6)
         assert (scaled.low, scaled.high) == pytest.approx((2 * d.low, 2 * d.high))
 
 
 def test_many_jumps_have_normal_limits_and_none_that_can_matter_have_none() -> None:
     jumps = np.random.default_rng(0).uniform(0, 3, 1_000_000)
     every = np.ones(len(jumps), bool)
-    d = surprise_distances(jumps, every, np.zeros(len(jumps)), 1e-4, most=3.0)
+    d = distances(jumps, every, np.zeros(len(jumps)), most=3.0)
     normal = 1.96 * np.sqrt((jumps**2).sum())
     assert (d.low, d.high) == pytest.approx((normal, normal), rel=0.01)
-    nothing = surprise_distances(np.zeros(5), np.zeros(5, bool), np.ones(5), 1e-4, most=0.0)
+    nothing = distances(np.zeros(5), np.zeros(5, bool), np.ones(5), most=0.0)
     assert (nothing.low, nothing.high) == (0, 0)
+    certain = distances(np.ones(5), np.arange(5) < 2, np.full(5, 0.4), inclusion=1.0)
+    assert (certain.low, certain.high) == (0, 0)
 
 
 def limits_by_hand(
-    score: np.ndarray, sample: AuditSample, wrong: np.ndarray, half: np.ndarray, inside: np.ndarray
+    score: np.ndarray, sample: AuditSample, wrong: np.ndarray, seed: int, inside: np.ndarray
 ) -> tuple[float, float, float]:
-    """Value and limits, draw by draw, with scikit-learn's logistic regression."""
+    """Value and limits, item by item, with scikit-learn's logistic regression."""
     n, draws = sample.n_items, len(sample)
-    up, down = [], []  # of each draw: jump, whether it was a surprise, chance of one
-    value = 0.0
+    items = sorted(set(sample.positions.tolist()))
+    half = dict(zip(items, np.random.default_rng(seed).permutation(len(items)) % 2, strict=True))
+    weight = dict(zip(sample.positions.tolist(), sample.weights, strict=True))
+    outcome = dict(zip(sample.positions.tolist(), wrong, strict=True))
+    pi = {i: 1 - (1 - 1 / (n * weight[i])) ** draws for i in items}
+    f = []
     for side in (0, 1):
-        there = half != side
+        there = [i for i in items if half[i] != side]
         model = LogisticRegression(C=10, tol=1e-10, max_iter=1000)
-        model.fit(score[sample.positions[there], None], wrong[there], sample_weight=sample.weights[there])
-        f = model.predict_proba(score[:, None])[:, 1]
-        for j in np.flatnonzero(half == side):
-            i, w = sample.positions[j], sample.weights[j]
-            value += f[inside].sum() / draws
-            if inside[i]:
-                value += w * (float(wrong[j]) - f[i]) * n / draws
-                up.append((w * (1 - f[i]), bool(wrong[j]), f[i]))
-                down.append((w * f[i], not wrong[j], 1 - f[i]))
+        weights = np.array([draws / n / pi[i] for i in there])
+        model.fit(score[there, None], [outcome[i] for i in there], sample_weight=weights)
+        f.append(model.predict_proba(score[:, None])[:, 1])
+    value = sum((f[0][i] + f[1][i]) / 2 for i in np.flatnonzero(inside) if i not in pi)
+    up, down = [], []  # of each item: powers of the jump, whether it was a surprise, chance of one, chance to miss it
+    for i in (i for i in items if inside[i]):
+        expected, open_part = f[half[i]][i], 1 - pi[i]
+        value += expected + (outcome[i] - expected) / pi[i]
+        for side, residual, surprise in ((up, 1 - expected, outcome[i]), (down, expected, not outcome[i])):
+            square, cube = (residual / pi[i]) ** 2 * open_part, (residual / pi[i]) ** 3 * open_part * (1 - pi[i] / 2)
+            side.append((square, cube, surprise, 1 - residual, open_part))
 
-    def distances(jumps: list[tuple[float, bool, float]]) -> tuple[float, float]:
-        seen, foreseen = ([sum(x**k * (c if by else s) for x, s, c in jumps) for k in (2, 3)] for by in (False, True))
-        second, third = foreseen if foreseen[0] > seen[0] else seen
-        left = [(x, c + 0.01 / draws) for x, s, c in jumps if not s]
-        second += sum(c * x**2 for x, c in left) / sum(c for _, c in left)
-        third += sum(c * x**3 for x, c in left) / sum(c for _, c in left)
+    def distances(jumps: list[tuple[float, ...]]) -> tuple[float, float]:
+        second, third = (sum(x[k] for x in jumps if x[2]) for k in (0, 1))
+        likely = [sum(x[k] * x[3] for x in jumps) for k in (0, 1)]
+        if likely[0] > second:
+            second, third = (second + likely[0]) / 2, (third + likely[1]) / 2
+        odds = [(x, (x[3] + 0.01 / draws) * x[4]) for x in jumps if not x[2]]
+        second += sum(c * x[0] for x, c in odds) / sum(c for _, c in odds)
+        third += sum(c * x[1] for x, c in odds) / sum(c for _, c in odds)
         count = second**3 / third**2
         low, high = gamma(count + 0.5).ppf([0.025, 0.975])
         return third / second * (count - low), third / second * (high - count)
 
     above, below = distances(up), distances(down)
-    low = value - n / draws * np.hypot(above[0], below[1])
-    high = value + n / draws * np.hypot(above[1], below[0])
-    return value, low, high
+    return value, value - np.hypot(above[0], below[1]), value + np.hypot(above[1], below[0])
 
 
 @pytest.mark.parametrize("draws", [100, 400])
@@ -294,14 +332,69 @@ def test_the_limits_are_those_of_the_formula(draws: int, centre: float, sharpnes
     sample = draw_audit(audit_probabilities(score), draws, rng)
     seen = wrong[sample.positions]
     found = estimate_total(score, sample, seen, np.random.default_rng(1), domain=inside).estimate
-    half = np.random.default_rng(1).permutation(draws) % 2
-    value, low, high = limits_by_hand(score, sample, seen, half, inside)
+    value, low, high = limits_by_hand(score, sample, seen, 1, inside)
     assert found.value == pytest.approx(value, rel=1e-4)
-    least, most = len(np.unique(sample.positions[seen & inside[sample.positions]])), int(inside.sum())
-    assert found.low == pytest.approx(max(low, least), abs=0.6)
-    assert found.high == pytest.approx(min(high, most), abs=0.6)
-    assert found.low == round(found.low)
-    assert found.high == round(found.high)
+    counted = np.unique(sample.positions[inside[sample.positions]])
+    least = int(wrong[counted].sum())
+    most = int(inside.sum()) - len(counted) + least
+    # Whole labels between the limits; effective draws enough that they are not rounded outwards.
+    assert found.low == np.ceil(max(low, least) - 1e-3)
+    assert found.high == np.floor(min(high, most) + 1e-3)
+
+
+@pytest.mark.parametrize("draws", [300, 1000, 3000])
+def test_items_drawn_again_tell_nothing_new_and_items_seen_are_known(draws: int) -> None:
+    """Of a small set most is drawn: the estimate stays unbiased, and narrows to what was not seen."""
+    rng = np.random.default_rng(9)
+    score = rng.normal(-1, 2, 300)
+    wrong = rng.random(300) < 1 / (1 + np.exp(-score / 2))
+    values, widths, p = [], [], audit_probabilities(score)
+    for replay in range(60):
+        rng = np.random.default_rng(replay)
+        sample = draw_audit(p, draws, rng)
+        e = estimate_total(score, sample, wrong[sample.positions], rng).estimate
+        values.append(e.value)
+        widths.append(e.high - e.low)
+    assert abs(np.mean(values) - wrong.sum()) <= 3 * np.std(values) / np.sqrt(60) + 0.1
+    # Of normal limits that count every draw, with the best calibration.
+    f = 1 / (1 + np.exp(-score / 2))
+    assert np.mean(widths) < {300: 0.9, 1000: 0.6, 3000: 0.25}[draws] * 3.92 * np.sqrt((f * (1 - f) / p).sum() / draws)
+
+
+def test_a_sample_of_different_items_has_their_own_chances() -> None:
+    """Without replacement an item is drawn with `draws` times its probability; where all are, no doubt is left."""
+    rng = np.random.default_rng(10)
+    score = rng.normal(-1, 2, 400)
+    wrong = rng.random(400) < 0.2
+    for draws in (100, 250, 400):
+        positions = rng.permutation(400)[:draws]
+        sample = AuditSample(positions, np.ones(draws), 400, 1.0, replaced=False)
+        e = estimate_total(score, sample, wrong[positions], rng).estimate
+        assert e.low <= wrong.sum() <= e.high
+        assert wrong[positions].sum() <= e.low
+    assert e.low == e.value == e.high == wrong.sum()
+
+
+@pytest.mark.parametrize("p", [1.0, 0.2, 1e-9])
+def test_chance_of_being_drawn_at_all(p: float) -> None:
+    assert inclusion_probabilities(np.array([p]), 3)[0] == pytest.approx(1 - (1 - p) ** 3, rel=1e-6)
+    assert inclusion_probabilities(np.array([p]), 3, replaced=False)[0] == pytest.approx(min(3 * p, 1))
+
+
+@pytest.mark.parametrize(("n", "centre", "draws"), [(4000, -3, 200), (400, -1, 300), (20_000, -2, 1000)])
+def test_the_width_that_is_foretold_is_that_of_the_limits(n: int, centre: float, draws: int) -> None:
+    rng = np.random.default_rng(11)
+    score = rng.normal(centre, 2, n)
+    chance = 1 / (1 + np.exp(-score))
+    wrong = rng.random(n) < chance
+    p = audit_probabilities(score)
+    widths = []
+    for replay in range(20):
+        rng = np.random.default_rng(replay)
+        sample = draw_audit(p, draws, rng)
+        e = estimate_total(score, sample, wrong[sample.positions], rng).estimate
+        widths.append((e.high - e.low) / 2)
+    assert expected_half_width(chance, inclusion_probabilities(p, draws)) == pytest.approx(np.mean(widths), rel=0.12)
 
 
 def test_covers_where_the_model_overlooks_a_fifth_of_the_errors() -> None:
