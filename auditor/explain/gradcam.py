@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from auditor.core.errors import UsageError
 
@@ -59,8 +61,31 @@ def _output_of(layer: nn.Module) -> Iterator[list[torch.Tensor]]:
         handle.remove()
 
 
+#: Names of activation functions, as modules and networks call them.
+ACTIVATIONS = frozenset(
+    ["relu", "relu_", "relu6", "hardtanh", "leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "mish", "hardswish"]
+)
+
+
+class _Activated(TorchFunctionMode):
+    """Inside, remembers the last maps (n, C, h, w) that an activation function gave, a module's or a function's."""
+
+    maps: torch.Tensor | None = None
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        # A gate over channels (squeeze and excitation) activates maps of one pixel: no place to look at.
+        if getattr(func, "__name__", "") in ACTIVATIONS and out.ndim == 4 and out.shape[2:].numel() > 1:
+            self.maps = out
+        return out
+
+
 def coarse_maps(
-    model: nn.Module, images: torch.Tensor, classes: torch.Tensor, layer: nn.Module | None = None
+    model: nn.Module,
+    images: torch.Tensor,
+    classes: torch.Tensor,
+    layer: nn.Module | None = None,
+    after_activation: bool = False,
 ) -> torch.Tensor:
     """Grad-CAM at the resolution of the target layer.
 
@@ -76,6 +101,9 @@ def coarse_maps(
     classes : int64 tensor (n,)
     layer : nn.Module, optional
         Target layer; by default `last_convolution`.
+    after_activation : bool
+        Take the maps that the last activation function of the pass gives (post-ReLU, in residual networks after the
+        sum) in place of a layer's output.
 
     Returns
     -------
@@ -84,17 +112,22 @@ def coarse_maps(
     Raises
     ------
     UsageError
-        In training mode (BatchNorm would mix the items), or if the layer is not used exactly once.
+        In training mode (BatchNorm would mix the items), if the layer is not used exactly once, if both a layer and
+        `after_activation` are asked for, or if no activation function gives maps.
     """
     if model.training:
         raise UsageError("Grad-CAM needs the network in evaluation mode: call model.eval().")
+    if after_activation and layer is not None:
+        raise UsageError("Grad-CAM takes a layer's output or the last activation's, not both.")
     layer = layer or last_convolution(model)
-    with torch.enable_grad(), _output_of(layer) as outputs:
+    with torch.enable_grad(), _output_of(layer) as outputs, _Activated() as activated:
         # The images ask for gradients too, so that frozen weights do not cut the graph.
         score = class_score(model(images.detach().requires_grad_(True)).float(), classes).sum()
-        if len(outputs) != 1:
+        if len(outputs) != 1 and not after_activation:
             raise UsageError(f"the target layer was used {len(outputs)} times in one pass; it must be once.")
-        activation = outputs[0]
+        if after_activation and activated.maps is None:
+            raise UsageError(f"{type(model).__name__} passes no maps through an activation function.")
+        activation = activated.maps if after_activation and activated.maps is not None else outputs[0]
         (gradient,) = torch.autograd.grad(score, activation)
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     return F.relu((weights * activation).sum(dim=1)).detach()
@@ -108,11 +141,16 @@ def enlarge(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 def grad_cam(
-    model: nn.Module, images: torch.Tensor, classes: torch.Tensor, batch: int = 200, layer: nn.Module | None = None
+    model: nn.Module,
+    images: torch.Tensor,
+    classes: torch.Tensor,
+    batch: int = 200,
+    layer: nn.Module | None = None,
+    after_activation: bool = False,
 ) -> torch.Tensor:
     """Maps at the images' size, in [0, 1]: float tensor (n, H, W). Errors as `coarse_maps`."""
     parts = [
-        enlarge(coarse_maps(model, x, k, layer), (images.shape[2], images.shape[3]))
+        enlarge(coarse_maps(model, x, k, layer, after_activation), (images.shape[2], images.shape[3]))
         for x, k in zip(images.split(batch), classes.split(batch), strict=True)
     ]
     return torch.cat(parts) if parts else images.new_zeros(0, *images.shape[2:])

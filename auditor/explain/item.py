@@ -48,6 +48,8 @@ class RunNetworks:
     Parameters
     ----------
     run : Run
+    after_activation : bool
+        Maps of the last activation function, in place of the last convolution (`auditor.explain.gradcam.coarse_maps`).
 
     Raises
     ------
@@ -55,8 +57,8 @@ class RunNetworks:
         If the run kept no network.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run, after_activation: bool = False) -> None:
+        self.run, self.after_activation = run, after_activation
         self.folder = run.path / layout.TASKS
         self.tasks = kept_tasks(self.folder)
         if not self.tasks:
@@ -105,14 +107,15 @@ class RunNetworks:
         chosen = torch.tensor(labels)
         probabilities = network.logits(prepared).double().softmax(1)[0]
         repeated = prepared.expand(len(labels), -1, -1, -1)
-        maps = enlarge(coarse_maps(network.model, repeated, chosen), network.size)
+        coarse = coarse_maps(network.model, repeated, chosen, after_activation=self.after_activation)
+        maps = enlarge(coarse, network.size)
         return [ClassMap(k, maps[i].numpy(), float(probabilities[k])) for i, k in enumerate(labels)]
 
     def measured(self, row: int, image: Image.Image, label: int, controls: int = 5) -> dict[str, Any]:
         """Centre share and curve areas of one item's map for one class, and of `controls` shuffled maps."""
         network = self.network(self.task_for(row))
         prepared = network.images(np.asarray(image.convert("RGB"))[None])
-        coarse = coarse_maps(network.model, prepared, torch.tensor([label]))
+        coarse = coarse_maps(network.model, prepared, torch.tensor([label]), after_activation=self.after_activation)
         maps = torch.cat([coarse, *(shuffled(coarse, k) for k in range(controls))])
         large = enlarge(maps, network.size)
         classes = torch.full((len(maps),), label)
@@ -147,21 +150,23 @@ def suspect_pictures(run: Run, dataset: Dataset, most: int) -> dict[str, str]:
     return pictures
 
 
-def evidence_document(run: Run, item_id: str, image: Image.Image, folder: Path) -> dict[str, Any]:
+def evidence_document(
+    run: Run, item_id: str, image: Image.Image, folder: Path, after_activation: bool = False
+) -> dict[str, Any]:
     """Explain one item: overlays for the given and the suggested class in `folder`, and their measures.
 
     Returns
     -------
     dict
-        Schema ``auditor.evidence/1``: ``run, id, network, given, classes[{name, role, probability, overlay, empty,
-        centre_share, centre_area, deletion_area, insertion_area, control_*}]``.
+        Schema ``auditor.evidence/1``: ``run, id, network, target, given, classes[{name, role, probability, overlay,
+        empty, centre_share, centre_area, deletion_area, insertion_area, control_*}]``.
 
     Raises
     ------
     UnknownNameError, DataError, RunError
         If the run has no such item, it was not audited, or no network was kept.
     """
-    networks, row = RunNetworks(run), run.row(item_id)
+    networks, row = RunNetworks(run, after_activation), run.row(item_id)
     task = networks.task_for(row)
     given = int(run.items["label"].iloc[row])
     best = np.argsort(-np.asarray(run.pred_probs[run.positions[row]]), kind="stable")
@@ -170,7 +175,7 @@ def evidence_document(run: Run, item_id: str, image: Image.Image, folder: Path) 
     for class_map, role in zip(networks.of(row, image, [given, other]), ("given", "alternative"), strict=True):
         name = run.class_names[class_map.label]
         stem = "".join(c if c.isalnum() else "-" for c in f"{item_id}-{name}").strip("-")
-        path = folder / f"{stem}.png"
+        path = folder / f"{stem}{'-after-activation' if after_activation else ''}.png"
         with atomic_path(path) as temporary:
             overlay(image, class_map.values, 320).save(temporary, "PNG")
         facts = {"name": name, "role": role, "probability": round(class_map.probability, 6), "overlay": str(path)}
@@ -180,6 +185,7 @@ def evidence_document(run: Run, item_id: str, image: Image.Image, folder: Path) 
         "run": run.id,
         "id": item_id,
         "network": task,
+        "target": "last activation" if after_activation else "last convolution",
         "given": run.class_names[given],
         "classes": classes,
     }

@@ -74,6 +74,49 @@ def test_linear_toy_equals_the_closed_form(n_out: int, k: int, weight) -> None:
     assert torch.allclose(found, expected, atol=1e-7)
 
 
+def _last_relu(model: nn.Module) -> nn.Module:
+    """The last activation module that the network itself defines and uses on maps."""
+    return [m for m in model.modules() if isinstance(m, nn.ReLU | nn.GELU)][-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "n_classes", "target"),
+    [
+        ("cifake_cnn:f32-c2-d64-n1", 2, lambda m: [x for x in m.modules() if isinstance(x, nn.ReLU)][1]),
+        ("vgg11_bn", 10, _last_relu),
+        ("mobilenet_v1", 10, _last_relu),
+        ("densenet121", 3, _last_relu),
+    ],
+)
+def test_maps_after_the_activation_are_those_of_its_layer(name: str, n_classes: int, target) -> None:
+    model = build_model(name, n_classes, 32, seed=1).eval()
+    x, classes = images(3), torch.arange(3) % n_classes
+    found = coarse_maps(model, x, classes, after_activation=True)
+    assert torch.equal(found, coarse_maps(model, x, classes, target(model)))
+    assert not torch.equal(found, coarse_maps(model, x, classes))
+    assert torch.equal(grad_cam(model, x, classes, after_activation=True), enlarge(found, (32, 32)))
+
+
+def test_after_the_activation_equals_the_closed_form_also_without_a_module() -> None:
+    """With a function for ReLU there is no layer to name."""
+
+    class Rectified(Toy):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(torch.relu(self.conv(x)).mean((2, 3)))
+
+    model, x = Rectified(4).eval(), images(3, side=8)
+    with torch.no_grad():
+        positive = torch.relu(model.conv(x))
+        expected = torch.relu((model.head.weight[2][None, :, None, None] / 64 * positive).sum(1))
+    found = coarse_maps(model, x, torch.full((3,), 2), after_activation=True)
+    assert torch.allclose(found, expected, atol=1e-7)
+    assert expected.any()
+    with pytest.raises(UsageError, match="no maps through an activation"):
+        coarse_maps(Toy(4).eval(), x, torch.full((3,), 2), after_activation=True)
+    with pytest.raises(UsageError, match="not both"):
+        coarse_maps(model, x, torch.full((3,), 2), model.conv, after_activation=True)
+
+
 def test_class_one_of_a_single_logit_is_minus_the_logit() -> None:
     """The column of class 1 is constant: taken as it is, its map would be empty."""
     model = build_model("cifake_cnn:f16-c2-d32-n1", 2, 32, seed=2).eval()

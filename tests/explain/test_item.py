@@ -54,6 +54,14 @@ def test_command_writes_overlays_and_says_their_measures(run_folder: Path, tmp_p
         assert 0 <= found["deletion_area"] <= 1
         assert found["controls"] == 5
     assert "which did not train on it" in done.stderr
+    assert told["target"] == "last convolution"
+    line = ("explain", str(run_folder), "--item", item, "--out", str(tmp_path / "maps"), "--after-activation", "--json")
+    after = call(*line).document
+    assert after["target"] == "last activation"
+    for one, other in zip(told["classes"], after["classes"], strict=True):
+        assert one["overlay"] != other["overlay"]  # neither overwrites the other
+        assert one["probability"] == other["probability"]
+        assert (one["centre_share"], one["deletion_area"]) != (other["centre_share"], other["deletion_area"])
 
 
 def test_each_item_is_explained_by_the_network_that_did_not_see_it(run_folder: Path) -> None:
