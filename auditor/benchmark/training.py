@@ -20,7 +20,7 @@ from auditor.core.registry import Registry
 from auditor.models.registry import LIBRARIES, MODELS
 from auditor.runs.tables import write_arrays
 from auditor.train.base import FitResult, Trainer
-from auditor.train.budget import BudgetClass, check_budget_class, reproduction_label
+from auditor.train.budget import PAPERS_RECIPE, BudgetClass, check_budget_class, reproduction_label
 from auditor.train.many import fit_entries, fit_name, open_rows, ready
 
 #: In the result folder: predictions of the test split, the fits they come from, and the conditions of all.
@@ -131,7 +131,8 @@ def train_networks(
         "test_items": len(rows.test),
         "test_ids": hash_strings(map(str, rows.ids)),
         "budget": budget,
-        "reproduction": reproduction_label(budget),
+        # Of all; every network's own stands in its row.
+        "reproduction": reproduction_label(all(row["reproduction"] == PAPERS_RECIPE for row in written)),
         "seeds": seeds,
         "command": command,
         "machine": describe_machine(),

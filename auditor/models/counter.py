@@ -33,7 +33,7 @@ class Count:
     ----------
     parameters : int
         All parameters, frozen ones included, each shared tensor once. Buffers (running statistics) are not
-        parameters.
+        parameters, and what is in training only (a module with ``training_only``, as an auxiliary head) is not counted.
     trainable : int
         Those that receive a gradient.
     macs : int
@@ -75,9 +75,11 @@ def count(model: nn.Module, input_shape: Sequence[int] = (3, 32, 32)) -> Count:
     finally:
         for handle in hooks:
             handle.remove()
+    dropped = {id(p) for m in model.modules() if getattr(m, "training_only", False) for p in m.parameters()}
+    parameters = [p for p in model.parameters() if id(p) not in dropped]
     return Count(
-        parameters=sum(p.numel() for p in model.parameters()),
-        trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        parameters=sum(p.numel() for p in parameters),
+        trainable=sum(p.numel() for p in parameters if p.requires_grad),
         macs=sum(layers.values()),
         layers=layers,
     )

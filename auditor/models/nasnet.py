@@ -98,8 +98,24 @@ class Cell(nn.Module):
         return torch.cat([fit(states[s]) for s, fit in zip(self.concat, self.fits, strict=True)], 1)
 
 
+#: Sizes of images at which the auxiliary head's last convolution covers its whole map.
+AUXILIARY_SIZES = (27, 32)
+
+
+def check_auxiliary(auxiliary: bool, image_size: int) -> None:
+    """Raises `UsageError` for images that an auxiliary head, where one is wanted, does not fit."""
+    if auxiliary and image_size > AUXILIARY_SIZES[1]:
+        raise UsageError(
+            f"NASNet's auxiliary head is for images of at most {AUXILIARY_SIZES[1]} px; these have {image_size} px.",
+            "Train at a smaller size, or by another budget than paper.",
+        )
+
+
 class AuxiliaryHead(nn.Module):
     """Second classifier, for training only; 1,631,498 parameters in NASNet-A 6 @ 768."""
+
+    #: `auditor.models.counter` leaves its parameters out.
+    training_only = True
 
     def __init__(self, channels: int, n_classes: int) -> None:
         super().__init__()
@@ -128,7 +144,8 @@ class NasnetNetwork(nn.Module):
     genotype : NasnetGenotype
     n_classes : int
     auxiliary : bool
-        Build the auxiliary head, for 32 px. In training mode its logits lie in `auxiliary_logits` after each pass.
+        Build the auxiliary head, for images of `AUXILIARY_SIZES`. In training mode its logits lie in
+        `auxiliary_logits` after each pass.
     final_keep : float
         ScheduledDropPath: probability of keeping an operation of the last cell at the end of the training; 1 for none.
         `set_progress` moves the schedule.
@@ -142,6 +159,8 @@ class NasnetNetwork(nn.Module):
         super().__init__()
         n, filters = genotype.cells, genotype.filters
         self.genotype, self.final_keep = genotype, final_keep
+        if auxiliary:
+            self.min_size = AUXILIARY_SIZES[0]
         self.stem = nn.Sequential(SameConv(3, 3 * filters, (3, 3)), nn.BatchNorm2d(3 * filters))
         self.cells = nn.ModuleList()
         shapes, halvings, middle = [(3 * filters, 0)], 0, 0
@@ -190,23 +209,27 @@ def nasnet_a(
     Raises
     ------
     UsageError
-        For a variant of another form.
+        For a variant of another form, or images too large for the auxiliary head.
     """
     size = re.fullmatch(r"n([1-9]\d?)-f([1-9]\d{0,2})", variant)
     if size is None:
         raise UsageError(f"nasnet_a has no variant {variant!r}.", "Write nasnet_a:n6-f32 for N = 6 and F0 = 32.")
+    check_auxiliary(auxiliary, image_size)
     genotype = NASNET_A.model_copy(update={"cells": int(size[1]), "filters": int(size[2])})
     return NasnetNetwork(genotype, n_classes, auxiliary, final_keep)
 
 
-def nasnet(n_classes: int, image_size: int = 32, variant: str | Genotype = "") -> NasnetNetwork:
+def nasnet(
+    n_classes: int, image_size: int = 32, variant: str | Genotype = "", auxiliary: bool = False, final_keep: float = 1.0
+) -> NasnetNetwork:
     """Network of a genotype file of ``auditor search nasnet``; NASNet-A with N = 2 and F0 = 8 without one.
 
     Raises
     ------
-    UnreadableError
+    UnreadableError, UsageError
     """
+    check_auxiliary(auxiliary, image_size)
     small = NASNET_A.model_copy(update={"cells": 2, "filters": 8})
     genotype = read_genotype(variant, "nasnet") if variant else small
     assert isinstance(genotype, NasnetGenotype)
-    return NasnetNetwork(genotype, n_classes)
+    return NasnetNetwork(genotype, n_classes, auxiliary, final_keep)

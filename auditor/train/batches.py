@@ -150,6 +150,34 @@ def normalised(nhwc: torch.Tensor, size: tuple[int, int], mean: torch.Tensor, st
     return images.contiguous(memory_format=torch.channels_last)
 
 
+def cut_squares(images: torch.Tensor, share: float, seed: int, step: int) -> torch.Tensor:
+    """Cutout (DeVries and Taylor 2017): in every image a square around a random pixel is set to 0, the mean.
+
+    A function of (seed, step), whatever the device, as the batches are.
+
+    Parameters
+    ----------
+    images : float tensor (b, 3, H, W)
+        Normalised; changed in place.
+    share : float
+        Side of the square as a share of the images' own; what lies outside the image is no part of it.
+    seed, step : int
+
+    Returns
+    -------
+    float tensor (b, 3, H, W)
+    """
+    random = torch.Generator().manual_seed(derive_seed(seed, "cutout", step))
+    inside = []
+    for length in images.shape[2:]:
+        side = max(1, round(share * length))
+        first = torch.randint(0, length, (len(images), 1), generator=random) - side // 2
+        where = torch.arange(length)[None]
+        inside.append((where >= first) & (where < first + side))
+    square = inside[0][:, None, :, None] & inside[1][:, None, None, :]
+    return images.masked_fill_(square.to(images.device), 0.0)
+
+
 def _reflected(length: int, shift: torch.Tensor) -> torch.Tensor:
     """Source coordinate of each target coordinate, reflected at both ends. (b, 1) -> (b, length)."""
     where = (torch.arange(length, device=shift.device)[None] + shift).abs()

@@ -35,14 +35,11 @@ class Hooks:
     Attributes
     ----------
     before_step : callable, optional
-        Called before each forward pass with the share of the training that is done, in [0, 1), e.g. to move a schedule
-        inside the network or to draw a path through it.
+        Called before each forward pass with the share of the training that is done, in [0, 1), e.g. to draw
+        a path through the network.
     loss : callable, optional
         Called after each forward pass with the share of the training that is done, in [0, 1); returns a scalar to add
         to the mean loss, or None for nothing.
-    labelled_loss : callable, optional
-        Called after each forward pass with the labels of the batch; returns a scalar to add to the mean loss, e.g. that
-        of an auxiliary classifier.
     after_step : callable, optional
         Called after each update, e.g. to keep pruned weights at zero.
     optimiser : callable, optional
@@ -51,6 +48,5 @@ class Hooks:
 
     before_step: Callable[[float], None] | None = None
     loss: Callable[[float], torch.Tensor | None] | None = None
-    labelled_loss: Callable[[torch.Tensor], torch.Tensor] | None = None
     after_step: Callable[[], None] | None = None
     optimiser: Callable[[nn.Module, Recipe, int, int, int], Stepper] | None = None

@@ -211,7 +211,7 @@ class ImageNetwork:
         machine = {"device": describe_device(ready.device), "precision": ready.precision, "threads": ready.threads}
         details = {"network": short_name(ready.network), **machine}
         details |= {"parameters": cost.parameters, "macs_per_image": cost.macs, "epochs": len(loop.scales)}
-        views = len(recipe.views()) * (2 if recipe.mirror else 1)
+        views = len(recipe.views()) * (2 if recipe.mirrored_views else 1)
         details |= {"batch": loop.batch, "views": views, "torch": torch.__version__}
         result = FitResult(probabilities, dynamics, history, time.perf_counter() - started, details)
         return Fitted(result, model, ready, loop)

@@ -15,11 +15,11 @@ from torch.nn import functional as F
 
 from auditor.core.progress import Progress
 from auditor.train.base import Dynamics, FitTask
-from auditor.train.batches import ImageTensor, shuffled_batches
+from auditor.train.batches import ImageTensor, cut_squares, shuffled_batches
 from auditor.train.capture import DynamicsRecorder
 from auditor.train.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from auditor.train.hooks import Hooks
-from auditor.train.optim import Optimiser
+from auditor.train.optim import usual_optimiser
 from auditor.train.recipe import Recipe, View
 
 #: Pixels per forward pass in prediction (500 images of 32 px); bounds memory, and in evaluation mode rows do not
@@ -77,7 +77,7 @@ class TrainingLoop:
         self.train = torch.from_numpy(self.task.train).to(self.device)
         self.predict = torch.from_numpy(self.task.predict).to(self.device)
         self.steps = len(self.scales) * self.per_epoch
-        make = self.hooks.optimiser or Optimiser
+        make = self.hooks.optimiser or usual_optimiser
         self.optimiser = make(self.model, self.recipe, self.batch, self.steps, self.per_epoch)
         self.recorder = DynamicsRecorder(len(self.scales), n, len(self.task.predict), self.device)
         self.first_heldout = min(len(self.scales) - 1, int(np.ceil(self.recipe.heldout_from * len(self.scales))))
@@ -116,7 +116,7 @@ class TrainingLoop:
         return f"loss {row['train_loss']:.3f}" if accuracy is None else f"accuracy {accuracy:.3f}"
 
     def _train_epoch(self, epoch: int) -> float:
-        """Train one epoch; mean cross-entropy per image, without what hooks add."""
+        """Train one epoch; mean cross-entropy per image, without what hooks and an auxiliary head add."""
         self.model.train()
         self.recorder.begin_epoch()
         total = torch.zeros((), device=self.device)
@@ -129,14 +129,23 @@ class TrainingLoop:
             labels = self.labels[rows]
             if self.hooks.before_step:
                 self.hooks.before_step(done / self.steps)
-            logits = self._forward(self.images.augmented(rows, self.sizes[epoch], shift, mirrored))
+            if self.recipe.final_keep < 1:
+                self.model.set_progress(done / self.steps)  # type: ignore[operator]
+            images = self.images.augmented(rows, self.sizes[epoch], shift, mirrored)
+            if self.recipe.cutout:
+                images = cut_squares(images, self.recipe.cutout / 32, self.task.seed, done)
+            logits = self._forward(images)
             loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing, reduction="sum")
             self.recorder.batch(positions, logits, labels)
             self.optimiser.zero_grad()
             extra = self.hooks.loss(done / self.steps) if self.hooks.loss else None
             whole = loss if extra is None else loss + self.batch * extra
-            if self.hooks.labelled_loss:
-                whole = whole + self.batch * self.hooks.labelled_loss(labels)
+            if self.recipe.auxiliary:
+                second: torch.Tensor = self.model.auxiliary_logits  # type: ignore[assignment]
+                self.model.auxiliary_logits = None  # type: ignore[assignment]
+                whole = whole + self.recipe.auxiliary * F.cross_entropy(
+                    second.float(), labels, label_smoothing=self.recipe.label_smoothing, reduction="sum"
+                )
             whole.backward()
             self.optimiser.step(done)
             if self.hooks.after_step:
@@ -192,7 +201,7 @@ class TrainingLoop:
 
     def probabilities(self, source: ImageTensor, positions: torch.Tensor) -> np.ndarray:
         """Probabilities, float32 (len(positions), n_classes), of images of `source` with the recipe's views."""
-        logits = self._logits(source, positions, self.recipe.views(), self.recipe.mirror)
+        logits = self._logits(source, positions, self.recipe.views(), self.recipe.mirrored_views)
         return logits.double().softmax(1).float().cpu().numpy()
 
     def _save(self, epochs_done: int) -> None:

@@ -257,7 +257,7 @@ class PublishedFinal(FinalNetwork):
             where = (ready.device, ready.precision, SilentProgress(), "")
             loop = TrainingLoop(model, images, labels, inner_task, ready.training, *where)
             probabilities = loop.probabilities(images, loop.predict)
-        views = len(ready.training.views()) * (2 if ready.training.mirror else 1)
+        views = len(ready.training.views()) * (2 if ready.training.mirrored_views else 1)
         details = {**_details(kept, self.weights, loop.sizes[-1], ready.device), "views": views}
         details["validation_seen"] = self.weights.seen == "train"
         result = FitResult(probabilities, None, [], time.perf_counter() - started, details)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from auditor.core.errors import ConfigError, UnknownNameError
@@ -40,6 +40,10 @@ class View:
     weight: float
 
 
+#: Fields that recipes did not have when the first fits were stored.
+_LATER = ("average_mirrored", "schedule", "clip", "cutout", "auxiliary", "final_keep")
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How one network is trained.
@@ -66,8 +70,8 @@ class Recipe:
         The whitening layer's bias is trained over this many first epochs.
     label_smoothing : float
     mirror : bool
-        Mirror training images in alternating epochs, and average image and mirror image in prediction. Switch
-        it off where left and right matter (digits, text).
+        Mirror training images in alternating epochs, and average image and mirror image in prediction (but see
+        `average_mirrored`). Switch it off where left and right matter (digits, text).
     view_shift : int
         Prediction averages the image itself (half the weight) and two copies shifted by this many pixels along
         the diagonal (a quarter each), as airbench's six views do together with `mirror`; 0 for the image alone.
@@ -82,6 +86,22 @@ class Recipe:
         Networks averaged where a whole split is predicted from another one.
     widths : tuple of int or None
         Option of ``fastnet``.
+    average_mirrored : bool
+        Prediction averages image and mirror image where `mirror` is set. Off: the image alone, as published
+        accuracies are.
+    schedule : str
+        ``"linear"``: see `warmup`. ``"cosine"``: rates fall to 0 along half a cosine, without a warm-up; with ``"sgd"``
+        alone.
+    clip : float
+        Largest norm of the whole gradient of the mean loss, with ``"cosine"``; 0 for none.
+    cutout : int
+        Side (at 32 px; scaled with the image) of a square around a random pixel that is set to the mean in every
+        training image; 0 for none.
+    auxiliary : float
+        Weight of the loss of the network's auxiliary head, which is in training only; 0 for none.
+    final_keep : float
+        ScheduledDropPath: the probability that an operation of the network's last cell is kept, at the end of the
+        training; 1 for none.
     """
 
     stages: tuple[Stage, ...]
@@ -102,6 +122,12 @@ class Recipe:
     heldout_from: float = 2 / 3
     seeds: int = 2
     widths: tuple[int, ...] | None = None
+    average_mirrored: bool = True
+    schedule: Literal["linear", "cosine"] = "linear"
+    clip: float = 0.0
+    cutout: int = 0
+    auxiliary: float = 0.0
+    final_keep: float = 1.0
 
     def __post_init__(self) -> None:
         rules = {
@@ -113,14 +139,26 @@ class Recipe:
             "warmup and heldout_from must be in [0, 1]": 0 <= self.warmup <= 1 and 0 <= self.heldout_from <= 1,
             "crop and view_shift must not be negative": self.crop >= 0 and self.view_shift >= 0,
             "seeds must be at least 1": self.seeds >= 1,
+            "schedule must be 'linear' or 'cosine'": self.schedule in ("linear", "cosine"),
+            "a cosine takes the optimiser 'sgd'": self.schedule == "linear" or self.optimiser == "sgd",
+            "clip takes a cosine": self.clip == 0 or (self.clip > 0 and self.schedule == "cosine"),
+            "cutout and auxiliary must not be negative": self.cutout >= 0 and self.auxiliary >= 0,
+            "final_keep must be in (0, 1]": 0 < self.final_keep <= 1,
         }
         wrong = [rule for rule, holds in rules.items() if not holds]
         if wrong:
             raise ConfigError(f"training recipe: {'; '.join(wrong)}.")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for hashes and manifests."""
-        return asdict(self)
+        """Plain values, for hashes and manifests; the newer fields only where they differ from what all recipes did
+        before them."""
+        usual = {f.name: f.default for f in fields(self) if f.name in _LATER}
+        return {name: value for name, value in asdict(self).items() if name not in usual or value != usual[name]}
+
+    @property
+    def mirrored_views(self) -> bool:
+        """Whether prediction averages image and mirror image."""
+        return self.mirror and self.average_mirrored
 
     def views(self) -> tuple[View, ...]:
         """What prediction looks at, each also mirrored where `mirror` is set."""
@@ -130,7 +168,10 @@ class Recipe:
 
     def model_options(self) -> dict[str, Any]:
         """Options for `auditor.models.registry.build_model`."""
-        return {} if self.widths is None else {"widths": self.widths}
+        options: dict[str, Any] = {} if self.widths is None else {"widths": self.widths}
+        if self.auxiliary:
+            options["auxiliary"] = True
+        return options if self.final_keep == 1 else {**options, "final_keep": self.final_keep}
 
     def epoch_scales(self, n_train: int) -> list[float]:
         """Scale of each epoch for a training set of `n_train` items."""

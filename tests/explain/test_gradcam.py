@@ -85,7 +85,6 @@ def _last_relu(model: nn.Module) -> nn.Module:
         ("cifake_cnn:f32-c2-d64-n1", 2, lambda m: [x for x in m.modules() if isinstance(x, nn.ReLU)][1]),
         ("vgg11_bn", 10, _last_relu),
         ("mobilenet_v1", 10, _last_relu),
-        ("densenet121", 3, _last_relu),
     ],
 )
 def test_maps_after_the_activation_are_those_of_its_layer(name: str, n_classes: int, target) -> None:

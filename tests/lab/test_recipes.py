@@ -30,7 +30,7 @@ CLASSES: tuple[BudgetClass, ...] = ("smoke", "cpu", "gpu10", "paper")
 
 def recipes() -> dict[str, Any]:
     """The recipe of every kind of entry at every budget class."""
-    made: dict[str, Any] = {"child": asdict(ChildRecipe(2, 32, 0.05, 5e-4, 5.0, 0.5))}
+    made: dict[str, Any] = {"child": ChildRecipe(2, 32, 0.05, 5e-4, 5.0, 0.5).as_dict()}
     for budget in CLASSES:
         for name in ("resnet20", "resnet20:conv", "fastnet", "vgg16_bn:w0.25"):
             made[f"{name} {budget}"] = FinalNetwork.of(name, budget, "cpu").recipe()

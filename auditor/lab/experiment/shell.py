@@ -18,7 +18,7 @@ from auditor.core.hashing import hash_bytes
 from auditor.core.machine import cpu_count, describe_machine, package_versions
 from auditor.core.progress import Progress, SilentProgress
 from auditor.runs.lock import locked
-from auditor.train.budget import BudgetClass, check_budget_class, reproduction_label
+from auditor.train.budget import NOT_A_REPRODUCTION, BudgetClass, check_budget_class
 
 RESULTS, PLAN, MANIFEST, FITS = "results.json", "plan.json", "manifest.json", "fits"
 
@@ -121,6 +121,10 @@ class Experiment(ABC):
         """What `measure` wrote into the folder that belongs to the report."""
         return ()
 
+    def reproduction(self) -> str:
+        """What stands beside its numbers; a budget class alone makes none a reproduction."""
+        return NOT_A_REPRODUCTION
+
     def run(self, at: Workplace) -> dict[str, Any]:
         """Run it, and write ``plan.json`` first and ``results.json``, the pages, the figures and the manifest last.
 
@@ -139,7 +143,7 @@ class Experiment(ABC):
                 "schema": self.schema,
                 **plan,
                 "budget": self.options.budget,
-                "reproduction": reproduction_label(self.options.budget),
+                "reproduction": self.reproduction(),
                 "seeds": self.options.seeds,
                 "command": at.command,
                 "machine": describe_machine(),

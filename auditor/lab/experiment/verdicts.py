@@ -21,6 +21,11 @@ def accuracy_cell(row: Mapping[str, Any]) -> str:
     return interval(row["accuracy"], row["interval"] if len(row["accuracy_by_seed"]) > 1 else None)
 
 
+def label(row: Mapping[str, Any]) -> str:
+    """What stands beside a network's accuracy: whether it is a reproduction, and what was looked at."""
+    return f"{row['reproduction']}; {'image and mirror image averaged' if row['views'] > 1 else 'the image alone'}"
+
+
 def points(value: float, low: float, high: float) -> str:
     """A difference of shares in points, with its interval."""
     return f"{100 * value:+.2f} points [{100 * low:+.2f}, {100 * high:+.2f}]"

@@ -35,11 +35,23 @@ def prune(
     roles: Roles = NO_ROLES,
     budget: BudgetClass = "cpu",
     seeds: Annotated[int, typer.Option(help="Networks of each kind.")] = 3,
+    step: Annotated[
+        float | None,
+        typer.Option(help="Weight pruning: share of the weights an iteration removes. paper: 0.2, cpu: 0.5."),
+    ] = None,
+    worst_case_curve: Annotated[
+        bool | None,
+        typer.Option(
+            "--worst-case-curve/--mean-curve",
+            help="RD: curves of the worst calibration image, as in the official runs, or of their mean. paper: worst.",
+        ),
+    ] = None,
     alone: Annotated[bool, typer.Option("--alone", help="Without the baselines or controls.")] = False,
     device: Device = "auto",
 ) -> Prepared:
     """Prune a network, beside every baseline at the same budget, with seeds and intervals."""
     from auditor.cli.values import data_named
+    from auditor.lab.experiment.verdicts import label
     from auditor.lab.prune.experiment import PruneExperiment, PruneOptions
     from auditor.lab.prune.report import FIGURE, SUMMARY
     from auditor.train.final import slug
@@ -51,6 +63,8 @@ def prune(
         tuple(flops or ()),
         tuple(mass or ()),
         alone,
+        worst_case_curve,
+        step,
         data=data_named(data, roles),
         budget=budget,  # type: ignore[arg-type]
         seeds=seeds,
@@ -59,9 +73,12 @@ def prune(
 
     def lines(document: dict[str, Any], folder: Path) -> list[str]:
         return [
-            *(f"{row['name']}: {100 * row['accuracy']:.2f} % ({document['reproduction']})" for row in document["rows"]),
+            *(f"{row['name']}: {100 * row['accuracy']:.2f} % ({label(row)})" for row in document["rows"]),
             *document["verdict"],
             f"Results: {folder / SUMMARY}   Figure: {folder / FIGURE}",
         ]
 
-    return PruneExperiment(options), f"prune-{method}-{slug(model)}-{budget}", lines
+    words = ["prune", method, slug(model), budget]
+    words += [] if step is None else [f"step{step:g}"]
+    words += [] if worst_case_curve is None else ["worst" if worst_case_curve else "mean"]
+    return PruneExperiment(options), "-".join(words), lines

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from auditor.core.progress import Progress
-from auditor.lab.prune.settings import DenseSchedule, FtwtSettings, RdSettings, paper_schedule
+from auditor.lab.prune.settings import FTWT_PAPER, PAPER_STEPS, DenseSchedule, FtwtSettings, RdSettings, paper_schedule
 from auditor.train.base import FitResult, FitTask, TrainingData
-from auditor.train.final import FinalNetwork, accuracy, predict_test_once
+from auditor.train.final import FinalNetwork, accuracy, benchmark_recipe, predict_test_once
 from auditor.train.image_network import Fitted, ImageNetwork
 from auditor.train.published import PublishedFinal
 from auditor.train.recipe import Stage
@@ -41,6 +41,14 @@ class PaperDense(FinalNetwork):
         return {**super().recipe(), "schedule": self.schedule.model_dump(mode="json")}
 
     @property
+    def papers(self) -> bool:
+        """Whether it is a network of the paper, trained by its schedule."""
+        dynamic = self.schedule.optimiser == "sgd"
+        own = dense_for(FinalNetwork.of(self.name, "paper"), dynamic).network.training
+        known = self.name in (FTWT_PAPER if dynamic else PAPER_STEPS)
+        return known and (self.network.training, self.schedule) == (own, paper_schedule(self.name, dynamic))
+
+    @property
     def folder(self) -> str:
         """Where in a store its networks are kept."""
         return f"dense-{self.schedule.optimiser}"
@@ -63,9 +71,8 @@ def dense_for(dense: FinalNetwork, dynamic: bool) -> FinalNetwork:
         return dense
     schedule = paper_schedule(dense.name, dynamic)
     # No label smoothing and no warm-up in either paper; whatever is trained on from it inherits that.
-    training = replace(
-        dense.network.training, stages=(Stage(1.0, schedule.epochs),), batch=schedule.batch, label_smoothing=0.0
-    )
+    shared = dense.network.training if isinstance(dense, PublishedFinal) else benchmark_recipe("paper", dense.name)
+    training = replace(shared, stages=(Stage(1.0, schedule.epochs),), batch=schedule.batch, label_smoothing=0.0)
     if isinstance(dense, PublishedFinal):
         return replace(dense, network=replace(dense.network, training=training))
     return PaperDense(replace(dense.network, training=training), dense.budget, dense.store, schedule)
@@ -100,8 +107,9 @@ class MadeNetwork(ABC):
     settings: RdSettings | FtwtSettings
     store: Path | None = field(default=None, kw_only=True)
 
-    #: Name in the recipe.
+    #: Name in the recipe, and its version: another one makes other networks of the same settings.
     trainer: ClassVar[str]
+    version: ClassVar[int] = 1
 
     @property
     @abstractmethod
@@ -115,6 +123,11 @@ class MadeNetwork(ABC):
     @abstractmethod
     def make(self, fitted: Fitted, inner: Inner) -> tuple[Fitted, dict[str, Any]]:
         """The network made from the dense one, with what is to be known of it."""
+
+    @property
+    @abstractmethod
+    def papers(self) -> bool:
+        """Whether it is made from a network of the method's paper, by all of that paper's recipe."""
 
     @property
     def name(self) -> str:
@@ -133,7 +146,7 @@ class MadeNetwork(ABC):
 
     def recipe(self) -> dict[str, Any]:
         """Everything that can change the result."""
-        own = {"trainer": self.trainer, "version": 1, "dense": self.dense.recipe(), "method": self.method}
+        own = {"trainer": self.trainer, "version": self.version, "dense": self.dense.recipe(), "method": self.method}
         return {**own, **self.amount(), "settings": self.settings.model_dump(mode="json")}
 
     def resolved(self, data: TrainingData) -> Self:
@@ -157,7 +170,8 @@ class MadeNetwork(ABC):
             "validation_accuracy": accuracy(made.result.probabilities, labels),
             **facts,
         }
-        result = predict_test_once(made, data, task, inner_task, self.dense.budget, started, facts)
+        recipe = self.dense.budget, self.papers
+        result = predict_test_once(made, data, task, inner_task, recipe, started, facts)
         if self.store is not None:
             facts = {"name": self.name, "seed": task.seed, **input_facts(made, data), **result.details}
             save_network(self.store / "pruned" / f"{task.name}.safetensors", made.model, facts)

@@ -73,6 +73,11 @@ class DynamicNetwork(MadeNetwork):
     def level(self) -> str:
         return f"r{self.r:g}" if self.r is not None else f"f{self.reduction:g}"
 
+    @property
+    def papers(self) -> bool:
+        papers_settings = self.settings == FTWT_SETTINGS["paper"]
+        return self.method in ("ftwt", "ftwt_joint") and self.dense.papers and papers_settings
+
     def amount(self) -> dict[str, Any]:
         return {"r": self.r, "reduction": self.reduction}
 
@@ -164,10 +169,12 @@ def _static_masks(gated: GatedNetwork, sample: torch.Tensor, active: dict[str, f
 
 def _mask_facts(gated: GatedNetwork, images: torch.Tensor) -> dict[str, float | None]:
     """On validation images: share of (image, filter) pairs where predictor and target agree (None without predictors),
-    and share of the filters that are on for some images and off for others."""
+    the same of the best mask that is one for all images (chosen with these images: none can have more), and share of
+    the filters that are on for some images and off for others."""
     import torch
 
     right = total = 0
+    wanted: dict[str, torch.Tensor] = {}
     seen: dict[str, list[torch.Tensor]] = {unit.name: [] for unit in gated.plan.units}
     gated.eval()
     gated.keep_targets = True
@@ -179,9 +186,14 @@ def _mask_facts(gated: GatedNetwork, images: torch.Tensor) -> dict[str, float | 
             for name, target in gated.record.targets.items():
                 right += int((gated.record.masks[name] == target).sum())
                 total += target.numel()
+                on = target.sum(0)
+                wanted[name] = wanted[name] + on if name in wanted else on
     gated.keep_targets = False
+    n = len(images)
+    constant = sum(int(torch.maximum(on, n - on).sum()) for on in wanted.values())
     varying = [(masks := torch.cat(parts)).any(0) & ~masks.all(0) for parts in seen.values()]
     return {
         "mask_accuracy": right / total if total else None,
+        "constant_mask_accuracy": constant / total if total else None,
         "varying_filters": float(torch.cat(varying).double().mean()),
     }

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from auditor.core.errors import UnknownNameError, UsageError, require
 from auditor.lab.experiment.shell import Experiment, ExperimentOptions, Workplace
 from auditor.lab.experiment.verdicts import accuracy_row, page, verdict
-from auditor.lab.prune.dense import dense_for
+from auditor.lab.prune.dense import MadeNetwork, dense_for
 from auditor.lab.prune.dynamic import FTWT_METHODS, DynamicNetwork
 from auditor.lab.prune.pruned import RD_METHODS, PrunedNetwork
 from auditor.lab.prune.report import FIGURE, SUMMARY, rate_accuracy_svg
+from auditor.lab.prune.settings import rd_settings
 from auditor.stats.seeds import paired
 from auditor.train.base import FitResult, Trainer
+from auditor.train.budget import reproduction_label
 from auditor.train.final import accuracy
 from auditor.train.many import fit_entries, open_rows, ready
 from auditor.train.published import final_network
@@ -40,6 +42,10 @@ class PruneOptions(ExperimentOptions):
         Of FTWT: shares of MACs to save (r found by bisection), or r itself.
     alone : bool
         Only the method itself, without what it is compared with.
+    worst_case_curve : bool, optional
+        RD: curves of the worst calibration image (True) or of their mean; as the budget says by default.
+    step : float, optional
+        Weight pruning: share of the weights that an iteration removes; as the budget says by default.
     """
 
     network: str
@@ -48,6 +54,8 @@ class PruneOptions(ExperimentOptions):
     reductions: tuple[float, ...] = ()
     masses: tuple[float, ...] = ()
     alone: bool = False
+    worst_case_curve: bool | None = None
+    step: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,6 +66,9 @@ class PruneOptions(ExperimentOptions):
             raise UsageError("--sparsity is for weight pruning.", "FTWT takes --flops or --mass.")
         if not self.dynamic and (self.reductions or self.masses):
             raise UsageError("--flops and --mass are for FTWT.", "Weight pruning takes --sparsity.")
+        if self.dynamic and (self.step is not None or self.worst_case_curve is not None):
+            raise UsageError("--step and --worst-case-curve are for weight pruning.", "FTWT removes nothing in steps.")
+        rd_settings(self.budget, self.network, self.step)
         if self.reductions and self.masses:
             raise UsageError("--flops and --mass were both given.", "--flops finds r by itself; give one of them.")
 
@@ -81,7 +92,9 @@ class PruneOptions(ExperimentOptions):
         made: list[PrunedNetwork] | list[DynamicNetwork]
         if not self.dynamic:
             levels = self.sparsities or SPARSITIES
-            made = [PrunedNetwork.of(base, method, s) for method in self.methods for s in levels]
+            worst = self.worst_case_curve
+            measure: Literal["mean", "worst"] | None = None if worst is None else "worst" if worst else "mean"
+            made = [PrunedNetwork.of(base, method, s, self.step, measure) for method in self.methods for s in levels]
         else:
             key, levels = ("r", self.masses) if self.masses else ("reduction", self.reductions or REDUCTIONS)
             made = [DynamicNetwork.of(base, method, **{key: x}) for method in self.methods for x in levels]
@@ -97,6 +110,13 @@ class PruneExperiment(Experiment):
 
     def __init__(self, options: PruneOptions) -> None:
         self.options: PruneOptions = options
+
+    def reproduction(self) -> str:
+        """By the asked method's own networks; its baselines and controls have none of the paper's numbers."""
+        own = [
+            t for t in self.options.entries().values() if isinstance(t, MadeNetwork) and t.method == self.options.method
+        ]
+        return reproduction_label(all(trainer.papers for trainer in own))
 
     def measure(self, at: Workplace) -> dict[str, Any]:
         require("torch", "torch", "pruning a network")
@@ -150,6 +170,8 @@ def _row(name: str, results: Sequence[FitResult], scores: list[float], dense: li
         "method": details.get("method", "dense"),
         "level": name.rpartition("@")[2] if "method" in details else None,
         **accuracy_row(scores),
+        "views": details["views"],
+        "reproduction": details["reproduction"],
         # One with published weights is the same for every seed.
         "against_dense": paired(scores, dense * len(scores) if len(dense) == 1 else dense)
         if "method" in details
@@ -168,7 +190,7 @@ def _row(name: str, results: Sequence[FitResult], scores: list[float], dense: li
         row["reduction_estimated"] = mean("estimated_before", "reduction_paper")
         row["reduction_achieved"] = mean("achieved", "reduction_paper")
         row["reduction_executable"] = mean("achieved", "reduction_executable")
-        row |= {key: mean(key) for key in ("mask_accuracy", "varying_filters", "r")}
+        row |= {key: mean(key) for key in ("mask_accuracy", "constant_mask_accuracy", "varying_filters", "r")}
     return row
 
 

@@ -13,7 +13,7 @@ from auditor.train.optim import Steps
 
 
 class MeanAdamW(Steps):
-    """AdamW at a constant rate (RD's fine-tuning), or falling to 0 by a cosine (its dense training).
+    """AdamW at a constant rate (RD's fine-tuning, and most of its dense trainings), or falling to 0 by a cosine.
 
     Adam's step does not depend on the scale of the loss except through eps; with eps times the batch, the sum over a
     batch takes the steps of its mean.
@@ -87,7 +87,8 @@ class GatedSteps(Steps):
 
 def dense_optimiser(model: nn.Module, schedule: DenseSchedule, batch: int, steps: int) -> MeanAdamW | GatedSteps:
     """The optimiser of a paper's dense training."""
-    if schedule.optimiser == "adamw":
-        return MeanAdamW(model, schedule.rate, batch, steps, schedule.decay)
+    if schedule.optimiser != "sgd":
+        falling = steps if schedule.optimiser == "adamw" else None
+        return MeanAdamW(model, schedule.rate, batch, falling, schedule.decay)
     own = [p for p in model.parameters() if p.requires_grad]
     return GatedSteps(own, (), steps, batch, schedule)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from auditor.core.errors import UsageError
 from auditor.lab.prune.dense import Inner, MadeNetwork, dense_for
@@ -36,6 +36,7 @@ class PrunedNetwork(MadeNetwork):
     settings: RdSettings
     sparsity: float
     trainer = "pruned-network"
+    version = 2  # no iteration on the way to the target is left out
 
     def __post_init__(self) -> None:
         if self.method not in RD_METHODS:
@@ -44,13 +45,26 @@ class PrunedNetwork(MadeNetwork):
             raise UsageError(f"a sparsity lies between 0 and 1, not {self.sparsity}.")
 
     @classmethod
-    def of(cls, dense: FinalNetwork, method: str, sparsity: float) -> PrunedNetwork:
-        """With the settings of the dense network's budget class."""
-        return cls(dense_for(dense, dynamic=False), method, rd_settings(dense.budget, dense.name), sparsity)
+    def of(
+        cls,
+        dense: FinalNetwork,
+        method: str,
+        sparsity: float,
+        step: float | None = None,
+        measure: Literal["mean", "worst"] | None = None,
+    ) -> PrunedNetwork:
+        """With the settings of the dense network's budget class, or with another `step` and `measure`."""
+        settings = rd_settings(dense.budget, dense.name, step, measure)
+        return cls(dense_for(dense, dynamic=False), method, settings, sparsity)
 
     @property
     def level(self) -> str:
         return f"{self.sparsity:g}"
+
+    @property
+    def papers(self) -> bool:
+        official = self.settings == rd_settings("paper", self.dense.name)
+        return self.method == "rd" and self.dense.papers and official
 
     def amount(self) -> dict[str, Any]:
         return {"sparsity": self.sparsity}

@@ -71,22 +71,25 @@ class Arm(Generic[G]):
 
     def __init__(self, name: str, log: SearchLog, progress: Progress, total: float, unit: str = "child") -> None:
         self.name, self.log, self.progress, self.unit = name, log, progress, unit
-        self._best: tuple[G, ChildScore] | None = None
+        self._children: dict[str, tuple[G, ChildScore]] = {}
         progress.start(name, total, unit)
 
     def add(self, genotype: G, score: ChildScore, step: int, extra_cost: float = 0.0, **facts: Any) -> None:
         """One evaluated child."""
         self.log.add(self.name, step, score, extra_cost, **facts)
-        if self._best is None or score.accuracy > self._best[1].accuracy:
-            self._best = genotype, score
+        if score.key not in self._children or score.accuracy > self._children[score.key][1].accuracy:
+            self._children[score.key] = genotype, score
         done = len(self.log.arm(self.name)) if self.unit == "child" else self.log.spent(self.name)
         self.progress.advance(self.name, done, f"accuracy {score.accuracy:.3f}")
 
     @property
     def best(self) -> tuple[G, ChildScore]:
-        """The best child; there is one as soon as there is any."""
-        assert self._best is not None
-        return self._best
+        """The best child, the first of equal ones; there is one as soon as there is any."""
+        return self.ranked(1)[0]
+
+    def ranked(self, most: int) -> list[tuple[G, ChildScore]]:
+        """The best architectures with their best scores, equal ones in the order they came in."""
+        return sorted(self._children.values(), key=lambda each: -each[1].accuracy)[:most]
 
     def finish(self) -> G:
         """The best architecture, at the end."""
@@ -108,6 +111,8 @@ class SearchOutcome:
         What belongs beside the numbers: settings, latency table. JSON values.
     start : Genotype, optional
         The architecture the search started from, where it started from one.
+    noise : Genotype, optional
+        What the same search finds where noise stands in place of the validation images, where it says so.
     """
 
     found: Genotype
@@ -115,3 +120,4 @@ class SearchOutcome:
     rows: list[dict[str, Any]]
     facts: dict[str, Any] = field(default_factory=dict)
     start: Genotype | None = None
+    noise: Genotype | None = None

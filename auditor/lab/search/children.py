@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from auditor.core.hashing import hash_json
 from auditor.core.progress import SilentProgress
 from auditor.core.reading import reading
 from auditor.core.seeds import derive_seed
-from auditor.lab.search.cosine import CosineSgd
 from auditor.lab.search.data import SearchData
 from auditor.train.base import FitTask
 from auditor.train.checkpoint import load_checkpoint, save_checkpoint
@@ -24,6 +23,7 @@ from auditor.train.device import choose_device, choose_precision
 from auditor.train.final import accuracy
 from auditor.train.hooks import Hooks
 from auditor.train.image_network import ImageNetwork
+from auditor.train.optim import CosineSgd
 from auditor.train.recipe import Recipe, Stage
 from auditor.train.results import data_hash
 
@@ -41,6 +41,10 @@ class ChildRecipe:
         Largest norm of the gradient.
     scale : float
         Resolution as a share of the images' own.
+    smoothing : float
+        Of the labels.
+    mirrored : bool
+        Whether a child is scored by image and mirror image, or by the image alone.
     """
 
     epochs: int
@@ -49,6 +53,13 @@ class ChildRecipe:
     decay: float
     clip: float | None = None
     scale: float = 1.0
+    smoothing: float = 0.0
+    mirrored: bool = True
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; the last two only where they differ from what all children did before them."""
+        values = asdict(self)
+        return {k: v for k, v in values.items() if (k, v) not in (("smoothing", 0.0), ("mirrored", True))}
 
     def loop(self) -> Recipe:
         """As the training loop wants it; images are shifted by up to four pixels and mirrored."""
@@ -59,10 +70,11 @@ class ChildRecipe:
             filter_rate=self.rate,
             momentum=0.9,
             weight_decay=self.decay,
-            label_smoothing=0.0,
+            label_smoothing=self.smoothing,
             crop=4,
             heldout_from=1.0,
             seeds=1,
+            average_mirrored=self.mirrored,
         )
 
 
@@ -84,7 +96,8 @@ class SearchSettings:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self)
+        recipes = {f.name: r.as_dict() for f in fields(self) if isinstance(r := getattr(self, f.name), ChildRecipe)}
+        return {**asdict(self), **recipes}
 
 
 @dataclass(frozen=True)
@@ -152,7 +165,7 @@ class Children:
         self.split, self.recipe, self.folder, self.keep = split, recipe, Path(folder), keep
         self.seed = derive_seed(seed, "children")
         self.network = child_network(recipe, "child", device)
-        self._base = hash_json([data_hash(split.data), asdict(recipe), self.seed, self.network.recipe()])
+        self._base = hash_json([data_hash(split.data), recipe.as_dict(), self.seed, self.network.recipe()])
         self._seen: dict[str, ChildScore] = {}
 
     def forget(self) -> None:
@@ -203,7 +216,7 @@ class Children:
             None,
             start=model,
             hooks=Hooks(optimiser=self._optimiser),
-            method=asdict(self.recipe),
+            method=self.recipe.as_dict(),
         )
         details = fitted.result.details
         n = len(task.predict)

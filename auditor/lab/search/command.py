@@ -27,6 +27,7 @@ def search(
 ) -> Prepared:
     """Search an architecture, beside random ones at equal cost; then train and test what both found."""
     from auditor.cli.values import data_named
+    from auditor.lab.experiment.verdicts import label
     from auditor.lab.search.experiment import SearchExperiment
     from auditor.lab.search.report import SUMMARY
     from auditor.lab.search.systems import SearchOptions
@@ -46,8 +47,7 @@ def search(
     def lines(document: dict[str, Any], folder: Path) -> list[str]:
         final, pooled = document["final"], document["pooled"]
         networks = [
-            f"{row['role']}: {100 * row['accuracy']:.2f} %, {row['name']} ({document['reproduction']})"
-            for row in final["networks"]
+            f"{row['role']}: {100 * row['accuracy']:.2f} %, {row['name']} ({label(row)})" for row in final["networks"]
         ]
         files = f"Results: {folder / SUMMARY}   Genotype: {folder / 'found.json'}"
         return [*networks, pooled["verdict"], pooled["progress"], *final["verdict"], files]

@@ -87,13 +87,20 @@ def _sentence(difference: dict[str, float], who: str, other: str) -> str:
 
 
 def _means(groups: Sequence[Sequence[dict[str, Any]]], random: np.random.Generator) -> tuple[float, np.ndarray]:
-    """Mean accuracy, and resampled ones: children drawn again, and of each the right answers among as many validation
-    items, so that one child alone is not taken for certain. Averaged over the groups."""
+    """Mean accuracy, and resampled ones: architectures drawn again, each with all its children, and the right answers
+    of each among as many validation items, so that one alone is not taken for certain. A child that was seen before was
+    not trained again: it weighs in the mean, and is no second witness of it. Averaged over the groups."""
     drawn = []
     for rows in groups:
-        hits, n = np.array([row["hits"] for row in rows]), np.array([row["n"] for row in rows])
-        chosen = random.integers(len(rows), size=(RESAMPLES, len(rows)))
-        drawn.append((random.binomial(n[chosen], (hits / n)[chosen]) / n[chosen]).mean(1))
+        own: dict[str, list[dict[str, Any]]] = {}
+        for row in rows:
+            own.setdefault(row["key"], []).append(row)
+        children = np.array([len(same) for same in own.values()])
+        n = np.array([same[0]["n"] for same in own.values()])
+        share = np.array([np.mean([row["hits"] / row["n"] for row in same]) for same in own.values()])
+        chosen = random.integers(len(own), size=(RESAMPLES, len(own)))
+        right = random.binomial(n[chosen], share[chosen]) / n[chosen]
+        drawn.append((children[chosen] * right).sum(1) / children[chosen].sum(1))
     value = float(np.mean([np.mean([row["hits"] / row["n"] for row in rows]) for rows in groups]))
     return value, np.mean(drawn, axis=0)
 

@@ -21,10 +21,11 @@ from auditor.lab.search.report import CURVE, SUMMARY, curve_svg
 from auditor.lab.search.seeded import SeedSearch, outcome_of
 from auditor.lab.search.systems import PUBLISHED, SearchOptions
 from auditor.models.genotype import Genotype, parse_genotype, write_genotype
+from auditor.models.nasnet import check_auxiliary
 from auditor.models.registry import short_name
 from auditor.stats.seeds import paired
 from auditor.train.base import FitResult, FitTask
-from auditor.train.final import FinalNetwork, accuracy
+from auditor.train.final import PAPER_TRAININGS, FinalNetwork, accuracy
 from auditor.train.held_back import HeldBack
 from auditor.train.many import fit_entries, fit_many, fit_name, open_rows, ready
 
@@ -63,6 +64,9 @@ class SearchExperiment(Experiment):
         options, settings = self.options, self.options.settings()
         at.progress.stage("data", options.data)
         split = open_search_data(options.data, settings.train, settings.validation, at.settings, at.progress)
+        if options.budget == "paper" and (training := PAPER_TRAININGS.get(options.system)):
+            # Now, and not when the found network is to be trained.
+            check_auxiliary(training.recipe.auxiliary > 0, min(split.data.features.shape[1:3]))
         outcomes = self._search(split, at)
         chosen = self._choose(outcomes, at.folder)
         lines = [json.dumps({"seed": k, **row}, sort_keys=True) for k, o in enumerate(outcomes) for row in o.rows]
@@ -122,7 +126,7 @@ class SearchExperiment(Experiment):
 
     def _choose(self, outcomes: Sequence[SearchOutcome], folder: Path) -> dict[str, _Chosen]:
         """What is trained at the end: the best of all searches, and the best of all their controls, by validation
-        items; and the start. Written as genotype files."""
+        items; the start; and what noise found in place of the best search. Written as genotype files."""
 
         def best_seed(arm: str) -> int:
             return max(range(len(outcomes)), key=lambda k: (_best(outcomes[k], arm), -k))
@@ -131,6 +135,8 @@ class SearchExperiment(Experiment):
         genotypes = {"found": (outcomes[search].found, search), "control": (outcomes[control].control, control)}
         if (start := outcomes[0].start) is not None:
             genotypes["start"] = (start, 0)
+        if (noise := outcomes[search].noise) is not None:
+            genotypes["noise"] = (noise, search)
         chosen = {}
         for role, (genotype, seed) in genotypes.items():
             path = folder / f"{role}.json"
@@ -159,7 +165,11 @@ class SearchExperiment(Experiment):
             for role, trainer in trainers.items()
         }
         less = {role: paired(scores["found"], scores[role]) for role in trainers if role != "found"}
-        others = {"control": "the best random architecture", "start": "the network the search started from"}
+        others = {
+            "control": "the best random architecture",
+            "start": "the network the search started from",
+            "noise": "the one that noise in place of the validation images finds",
+        }
         return labels, {
             "recipe": trainers["found"].recipe(),
             "networks": [
@@ -175,7 +185,10 @@ class SearchExperiment(Experiment):
 
 
 def _best(outcome: SearchOutcome, arm: str) -> float:
-    """Validation accuracy of what an arm chose: the best of its children, or the one the search names."""
+    """Validation accuracy of what an arm chose: the best of its children, the best of those that were trained again, or
+    the one the search names."""
+    if retrained := outcome.facts.get("retrained", {}).get(arm):
+        return max(row["accuracy"] for row in retrained)
     chosen = outcome.found if arm == "search" else outcome.control
     own = [row for row in outcome.rows if row["arm"] == arm]
     return max(row["accuracy"] for row in [r for r in own if r["key"] == chosen.key()] or own)
@@ -196,6 +209,8 @@ def _row(role: str, name: str, results: Sequence[FitResult], scores: list[float]
         "test_looks": [r.details["test_looks"] for r in results],
         "epochs": details["epochs"],
         "images": details["images"],
+        "views": details["views"],
+        **{key: details[key] for key in ("reproduction", "paper", "open") if key in details},
     }
 
 

@@ -14,7 +14,7 @@ from auditor.lab.search.arms import SearchOutcome
 from auditor.lab.search.children import SearchSettings
 from auditor.lab.search.data import SearchData
 from auditor.lab.search.systems import SYSTEMS, TIMED
-from auditor.models.genotype import Genotype, parse_genotype
+from auditor.models.genotype import parse_genotype
 from auditor.train.base import FitResult, FitTask, TrainingData
 from auditor.train.device import choose_device
 
@@ -55,7 +55,7 @@ class SeedSearch:
 
     def recipe(self) -> dict[str, Any]:
         """Everything that can change the result."""
-        return {"search": self.system, "version": 3, "device": self.device, **self.settings.as_dict()}
+        return {"search": self.system, "version": 4, "device": self.device, **self.settings.as_dict()}
 
     def resolved(self, data: TrainingData) -> SeedSearch:
         """With ``auto`` replaced by what this machine offers."""
@@ -72,6 +72,7 @@ class SeedSearch:
             "found": outcome.found.model_dump(mode="json"),
             "control": outcome.control.model_dump(mode="json"),
             "start": outcome.start and outcome.start.model_dump(mode="json"),
+            "noise": outcome.noise and outcome.noise.model_dump(mode="json"),
             "rows": outcome.rows,
             "facts": outcome.facts,
         }
@@ -88,5 +89,5 @@ def outcome_of(result: FitResult) -> SearchOutcome:
     """
     details = result.details
     parse = lambda role: parse_genotype(details[role], f"the stored search ({role})")  # noqa: E731
-    start: Genotype | None = parse("start") if details["start"] else None
-    return SearchOutcome(parse("found"), parse("control"), details["rows"], details["facts"], start)
+    start, noise = (parse(role) if details.get(role) else None for role in ("start", "noise"))
+    return SearchOutcome(parse("found"), parse("control"), details["rows"], details["facts"], start, noise)

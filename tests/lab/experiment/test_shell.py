@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,13 @@ def test_a_report_has_its_plan_its_conditions_and_a_manifest_of_all_files(tmp_pa
     assert (manifest["schema"], manifest["result"]) == ("test.coin-folder/1", "test.coin/1")
     assert set(manifest["files"]) == {RESULTS, PLAN, "results.md", "log.txt"}
     assert all(hash_bytes((tmp_path / name).read_bytes()) == digest for name, digest in manifest["files"].items())
+
+
+@pytest.mark.parametrize("budget", ["cpu", "gpu10", "paper"])
+def test_no_budget_class_alone_makes_a_reproduction(budget: str, tmp_path: Path) -> None:
+    tossing = Tossing()
+    tossing.options = replace(tossing.options, budget=budget)  # type: ignore[arg-type]
+    assert tossing.run(Workplace(tmp_path))["reproduction"] == "not a reproduction"
 
 
 def test_what_stops_in_the_middle_is_not_finished(tmp_path: Path) -> None:

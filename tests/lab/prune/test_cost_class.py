@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from auditor.core.errors import UsageError  # noqa: E402
 from auditor.lab.prune.dense import PaperDense, dense_for  # noqa: E402
 from auditor.lab.prune.dynamic import FTWT_NETWORKS, DynamicNetwork  # noqa: E402
-from auditor.lab.prune.experiment import PruneOptions  # noqa: E402
+from auditor.lab.prune.experiment import PruneExperiment, PruneOptions  # noqa: E402
 from auditor.lab.prune.ftwt.units import plan_of  # noqa: E402
 from auditor.lab.prune.optim import MeanAdamW, dense_optimiser  # noqa: E402
 from auditor.lab.prune.pruned import PrunedNetwork  # noqa: E402
@@ -20,20 +20,27 @@ from auditor.models.registry import MODELS, build_model  # noqa: E402
 from auditor.train.final import FinalNetwork  # noqa: E402
 
 
-@pytest.mark.parametrize(("network", "dense", "tuning"), [("resnet32", 50_000, 80_000), ("vgg16_bn", 20_000, 40_000)])
-def test_paper_is_the_recipe_of_rd(network: str, dense: int, tuning: int) -> None:
+@pytest.mark.parametrize(
+    ("network", "dense", "tuning", "optimiser"),
+    [
+        ("resnet32:conv", 50_000, 80_000, "adamw"),
+        ("vgg16_bn", 20_000, 40_000, "adamw-constant"),
+        ("densenet121", 80_000, 60_000, "adamw-constant"),
+    ],
+)
+def test_paper_is_the_recipe_of_rd(network: str, dense: int, tuning: int, optimiser: str) -> None:
     made = PrunedNetwork.of(FinalNetwork.of(network, "paper", "cpu"), "rd", 0.955)
     assert isinstance(made.dense, PaperDense)
     training, schedule = made.dense.network.training, made.dense.schedule
-    assert (schedule.optimiser, schedule.rate, training.batch, training.label_smoothing) == ("adamw", 3e-4, 100, 0)
+    assert (schedule.optimiser, schedule.rate, training.batch, training.label_smoothing) == (optimiser, 3e-4, 100, 0)
     assert [s.scale for s in training.stages] == [1.0]
     # 45,000 images, 450 steps an epoch, rounded up to whole epochs.
     assert 0 <= 450 * training.stages[0].epochs - dense < 450
     tuner = made.tuner.training
     assert 0 <= 450 * tuner.stages[0].epochs - tuning < 450
     assert (made.settings.rate, tuner.batch, made.settings.step, made.settings.rates) == (3e-4, 100, 0.2, 101)
-    assert (made.settings.grid, made.settings.calibration) == ("all", 1024)
-    assert made.recipe()["dense"]["schedule"]["optimiser"] == "adamw"
+    assert (made.settings.grid, made.settings.calibration, made.settings.measure) == ("all", 1024, "worst")
+    assert made.recipe()["dense"]["schedule"]["optimiser"] == optimiser
 
 
 def test_paper_is_the_recipe_of_ftwt() -> None:
@@ -47,6 +54,50 @@ def test_paper_is_the_recipe_of_ftwt() -> None:
     assert (settings.pool, settings.predictors_by) == ("max", "sgd")
     assert {FTWT_SETTINGS[b].predictors_by for b in ("smoke", "cpu", "gpu10")} == {"adam"}
     assert made.tuner.training.label_smoothing == 0
+
+
+@pytest.mark.parametrize("network", ["resnet32:conv", "vgg16_bn", "densenet121"])
+def test_the_papers_name_takes_its_network_its_method_and_its_settings(network: str) -> None:
+    def made(name: str = network, method: str = "rd", budget: str = "paper", **changes: object) -> PrunedNetwork:
+        return PrunedNetwork.of(FinalNetwork.of(name, budget, "cpu"), method, 0.955, **changes)  # type: ignore[arg-type]
+
+    assert made().papers
+    assert made().dense.papers
+    others = [
+        *(made(method=method) for method in ("rd_noise", "uniform", "erk", "lamp", "global")),
+        *(made(budget=budget) for budget in ("smoke", "cpu", "gpu10")),
+        made("resnet20:conv"),
+        made("resnet32"),
+        made(step=0.5),
+        made(measure="mean"),
+    ]
+    assert not any(other.papers for other in others)
+    for method, label in (("rd", "the paper's recipe"), ("lamp", "not a reproduction")):
+        assert PruneExperiment(PruneOptions(network, method, budget="paper")).reproduction() == label
+    assert PruneExperiment(PruneOptions(network, "rd", budget="paper", step=0.5)).reproduction() == "not a reproduction"
+
+
+@pytest.mark.parametrize(
+    ("network", "papers"), [("vgg16_bn", True), ("resnet56:average", True), ("mobilenet_v1", True), ("resnet56", False)]
+)
+def test_the_name_of_ftwts_paper(network: str, papers: bool) -> None:
+    for method in ("ftwt", "ftwt_joint", "ftwt_uniform", "ftwt_static"):
+        made = DynamicNetwork.of(FinalNetwork.of(network, "paper", "cpu"), method, r=0.9)
+        assert made.papers == (papers and method in ("ftwt", "ftwt_joint"))
+        assert not DynamicNetwork.of(FinalNetwork.of(network, "cpu", "cpu"), method, r=0.9).papers
+
+
+def test_step_and_curves_can_be_asked_for_and_are_the_officials_at_paper() -> None:
+    def settings(**asked: object) -> list[tuple[float, str]]:
+        entries = PruneOptions("resnet20", "rd", (0.8, 0.9), **asked).entries()  # type: ignore[arg-type]
+        made = [trainer.settings for trainer in entries.values() if isinstance(trainer, PrunedNetwork)]
+        assert len(made) == 2 * 6  # the baselines' steps too, so that all fine-tune as often
+        return sorted({(each.step, each.measure) for each in made})
+
+    assert settings(budget="paper") == [(0.2, "worst")]
+    assert settings(budget="cpu") == [(0.5, "mean")]
+    assert settings(budget="cpu", step=0.2, worst_case_curve=True) == [(0.2, "worst")]
+    assert settings(budget="paper", step=0.3, worst_case_curve=False) == [(0.3, "mean")]
 
 
 def test_below_paper_all_start_from_the_network_of_the_benchmark() -> None:
@@ -65,6 +116,12 @@ def test_dense_optimisers_follow_their_schedules() -> None:
         cosine.step(done)
         rate = 3e-4 * (1 + math.cos(math.pi * done / 100)) / 2
         assert cosine.parts["adamw"].param_groups[0]["lr"] == pytest.approx(rate)
+    for network in ("vgg16_bn", "densenet121"):
+        constant = dense_optimiser(layer, paper_schedule(network, dynamic=False), 10, 100)
+        for done in (0, 50, 99):
+            constant.step(done)
+            assert constant.parts["adamw"].param_groups[0]["lr"] == 3e-4
+            assert constant.parts["adamw"].param_groups[0]["weight_decay"] == 0.01
     falling = dense_optimiser(layer, paper_schedule("vgg16_bn", dynamic=True), 10, 200)
     for done, rate in ((80, 0.1), (81, 0.01), (122, 1e-3), (151, 1e-4)):
         falling.step(done)
@@ -110,6 +167,9 @@ def test_mass_and_reduction_exclude_each_other() -> None:
         (["resnet20", "--method", "rdd"], "Did you mean"),
         (["resnet20", "--method", "rd", "--sparsity", "1.2"], "between 0 and 1, not 1.2"),
         (["resnet20", "--method", "rd", "--flops", "0.4"], "--sparsity"),
+        (["resnet20", "--method", "rd", "--step", "1.5"], "between 0 and 1, not 1.5"),
+        (["vgg16_bn", "--method", "ftwt", "--step", "0.2"], "--step and --worst-case-curve are for weight pruning"),
+        (["vgg16_bn", "--method", "ftwt", "--mean-curve"], "--step and --worst-case-curve are for weight pruning"),
         (["fastnet", "--method", "ftwt"], "not described for 'fastnet'"),
         (["vgg16_bn", "--method", "ftwt", "--flops", "0.4", "--mass", "0.9"], "both"),
         (["resnet99"], "resnet"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -11,6 +14,7 @@ from torch.nn import functional as F  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from auditor.core.errors import UsageError  # noqa: E402
+from auditor.lab.prune.dynamic import _mask_facts  # noqa: E402
 from auditor.lab.prune.ftwt.cost import bisect_share, measure_cost  # noqa: E402
 from auditor.lab.prune.ftwt.gated import GatedNetwork  # noqa: E402
 from auditor.lab.prune.ftwt.gathered import gathered_unit, time_gathered  # noqa: E402
@@ -259,6 +263,101 @@ def test_paper_counts_are_never_above_and_depthwise_counts_nothing() -> None:
             share = share * (before.all(1) if getattr(grouped, "groups", 1) > 1 else before.double().mean(1))
         by_hand += macs * float(share.mean())
     assert cost.flops_paper == pytest.approx(by_hand)
+
+
+def test_right_masks_are_counted_beside_the_best_constant_one() -> None:
+    """By a loop; masks that are the majority of the targets have exactly the constant's share, the truth has all."""
+    images = _images(9)
+    gated = GatedNetwork(_small("vgg"), 0.8).eval()
+    gated.mode = "truth"
+    with torch.no_grad():
+        gated(images)
+        first = gated.record.masks[gated.plan.units[0].name].clone()
+    gated.mode = "predict"
+    with torch.no_grad():
+        for predictor in gated.predictors:
+            predictor.weight.zero_()
+            predictor.bias.fill_(1.0)
+        facts = _mask_facts(gated, images)
+        gated.keep_targets = True
+        gated(images)
+        gated.keep_targets = False
+    targets = [t.tolist() for t in gated.record.targets.values()]
+    total = sum(len(t) * len(t[0]) for t in targets)
+    assert facts["mask_accuracy"] == sum(sum(map(sum, t)) for t in targets) / total  # everything is on
+    columns = [[row[c] for row in t] for t in targets for c in range(len(t[0]))]
+    assert facts["constant_mask_accuracy"] == sum(max(sum(c), len(c) - sum(c)) for c in columns) / total
+    assert facts["varying_filters"] == 0
+    # The first layer's targets do not depend on any mask: its majority, and its truth.
+    alone = GatedNetwork(_small("vgg"), 0.8).eval()
+    share = first.double().mean(0)
+    assert ((share > 0) & (share < 1)).any(), "targets must differ between images, or the case says nothing"
+    by: dict[str, dict] = {}
+    with torch.no_grad():
+        for predictor in alone.predictors:
+            predictor.weight.zero_()
+            predictor.bias.fill_(1.0)
+        alone.predictors[0].bias.copy_(torch.where(share >= 0.5, 1.0, -1.0))
+        by["majority"] = _mask_facts(_only_first(alone), images)
+        alone.predictors[0] = _Truth(first)
+        by["truth"] = _mask_facts(_only_first(alone), images)
+    assert by["majority"]["mask_accuracy"] == by["majority"]["constant_mask_accuracy"] < 1
+    assert by["truth"]["mask_accuracy"] == 1 > by["truth"]["constant_mask_accuracy"]
+    static = GatedNetwork(_small("vgg"), 0.8).eval()
+    static.mode = "static"
+    assert _mask_facts(static, images) | {"varying_filters": 0} == {
+        "mask_accuracy": None,
+        "constant_mask_accuracy": None,
+        "varying_filters": 0,
+    }
+
+
+def _only_first(gated: GatedNetwork) -> GatedNetwork:
+    """With the targets of its first unit, and with everything on as the target of all others."""
+    targets_of, calls = type(gated).targets_of, [0]
+    units = len(gated.plan.units)
+
+    def first(activation: torch.Tensor) -> torch.Tensor:
+        calls[0] += 1
+        if calls[0] % units == 1:
+            return targets_of(gated, activation)
+        return torch.ones(activation.shape[:2], dtype=torch.bool)
+
+    gated.targets_of = first  # type: ignore[method-assign]
+    return gated
+
+
+@pytest.mark.parametrize(("family", "options"), FAMILIES)
+@pytest.mark.parametrize("way", ["deepcopy", "pickle"])
+def test_a_copy_is_gated_by_itself(family: str, options: dict, way: str) -> None:
+    images = _images()
+    gated = GatedNetwork(_small(family, **options), 0.8).eval()
+    with torch.no_grad():
+        for predictor in gated.predictors:
+            predictor.bias.normal_(generator=torch.Generator().manual_seed(1))
+        expected = gated(images)
+    masks = {name: mask.clone() for name, mask in gated.record.masks.items()}
+    again = copy.deepcopy(gated) if way == "deepcopy" else pickle.loads(pickle.dumps(gated))
+    own = dict(again.backbone.named_modules())
+    assert all(own[unit.name] is unit.conv for unit in again.plan.units)
+    with torch.no_grad():
+        assert torch.equal(again(images), expected)
+        for predictor in again.predictors:
+            predictor.weight.zero_()
+            predictor.bias.fill_(1.0)
+        again.mode = "predict"
+        whole = again(images)
+        assert not torch.equal(whole, expected)  # the copy's predictors decide over the copy
+        assert all(mask.all() for mask in again.record.masks.values())
+        assert all(torch.equal(gated.record.masks[name], mask) for name, mask in masks.items())
+        again.mode = "dense"
+        assert torch.equal(gated(images), expected)
+        gated.mode = "static"
+        assert torch.equal(again(images), whole)
+    assert again.record.mass
+    assert not gated.record.mass
+    shared = {id(hook.func.__self__) for m in again.modules() for hook in m._forward_hooks.values()}
+    assert shared == {id(again)}
 
 
 def test_bisection_reaches_a_reduction_and_the_saving_falls_with_r() -> None:

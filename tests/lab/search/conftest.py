@@ -33,14 +33,18 @@ def toy() -> SearchData:
     return SearchData(TrainingData("image", images, labels, 3), train, validation, np.arange(90).astype(str))
 
 
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_colours(root: Path, side: int) -> Path:
     """The same as a folder with a train and a test split."""
-    root = tmp_path_factory.mktemp("colours")
     for split, n in (("train", 40), ("test", 8)):
-        images, labels = colours(n, 32, n)
+        images, labels = colours(n, side, n)
         for number, (pixels, label) in enumerate(zip(images, labels, strict=True)):
             place = root / split / ("red", "green", "blue")[label]
             place.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(place / f"{number}.png")
     return root
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of 32 px."""
+    return write_colours(tmp_path_factory.mktemp("colours"), 32)

@@ -66,3 +66,11 @@ def test_an_arm_keeps_its_best_child_and_counts_what_it_is_told(tmp_path: Path) 
         ("accuracy 0.500", 1500.0),
     ]
     assert [row["actions"] for row in log.arm("control")] == [[30], [50], [50]]
+
+
+def test_architectures_are_ranked_once_each_the_first_of_equal_ones_first(tmp_path: Path) -> None:
+    arm: Arm = Arm("search", SearchLog(tmp_path / "log.jsonl"), SilentProgress(), 5)
+    for key, hits in (("a", 5), ("b", 7), ("c", 7), ("b", 7), ("a", 6)):
+        arm.add(key, ChildScore(key, hits, 10, 1, 1, 1.0, 1.0), 0)  # type: ignore[arg-type]
+    assert [(genotype, score.hits) for genotype, score in arm.ranked(9)] == [("b", 7), ("c", 7), ("a", 6)]
+    assert arm.ranked(1)[0] == arm.best

@@ -17,8 +17,9 @@ def test_moving_average_of_previous_rewards() -> None:
 
 def test_official_baseline_has_almost_no_memory() -> None:
     baseline = Baseline(decay=0.95, kind="official")
-    baseline.advantages([0.3])
-    assert baseline.advantages([0.6]) == pytest.approx([0.3])
-    assert baseline.value == pytest.approx(0.3 + 0.95 * 0.3)
-    within = Baseline(decay=0.95, kind="official", include_batch=True, value=0.3)
-    assert within.advantages([0.6]) == pytest.approx([0.6 - (0.3 + 0.95 * 0.3)])
+    assert baseline.advantages([0.3]) == [0.0]
+    moved = 0.3 + 0.95 * (0.6 - 0.3)  # by the batch that is then compared with it
+    assert baseline.advantages([0.6]) == pytest.approx([0.6 - moved])
+    assert baseline.value == pytest.approx(moved)
+    from_zero = Baseline(decay=0.95, kind="official", value=0.0)
+    assert from_zero.advantages([0.6]) == pytest.approx([0.6 - 0.95 * 0.6])

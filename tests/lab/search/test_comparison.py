@@ -11,10 +11,14 @@ from auditor.lab.search.comparison import compare, pool
 from auditor.stats.intervals import wilson
 
 
-def _rows(search: list[int], control: list[int], n: int = 1000) -> list[dict[str, Any]]:
+def _rows(
+    search: list[int], control: list[int], n: int = 1000, keys: dict[str, list[str]] | None = None
+) -> list[dict[str, Any]]:
+    """Children by their right answers; every one another architecture, unless `keys` says otherwise."""
     return [
         {
             "arm": arm,
+            "key": keys[arm][k] if keys else f"{arm} {k}",
             "accuracy": hits / n,
             "hits": hits,
             "n": n,
@@ -53,6 +57,22 @@ def test_one_child_is_not_taken_for_certain() -> None:
     low, high = found["difference"]["low"], found["difference"]["high"]
     # Two binomial shares of 100: standard deviation 0.066.
     assert high - low == pytest.approx(2 * 1.96 * (0.35 * 0.65 / 100 + 0.3 * 0.7 / 100) ** 0.5, rel=0.1)
+
+
+def test_repeats_of_an_architecture_are_no_further_witnesses() -> None:
+    """Forty children of four architectures say as much as four children, not as much as forty."""
+    hits = [300, 340, 380, 420] * 10
+    keys = [f"architecture {h}" for h in hits]
+    few = pool([_rows(hits, hits, keys={"search": keys, "control": keys})], 0)["difference"]
+    many = pool([_rows(hits, hits)], 0)["difference"]
+    assert few["high"] - few["low"] > 2 * (many["high"] - many["low"])
+    assert few["value"] == many["value"]
+    once = {"search": ["a"] * 6, "control": ["b"] * 6}
+    found = pool([_rows([400] * 6, [300] * 6, keys=once)], 0)["difference"]
+    # One architecture each, however often: the spread is that of two binomial shares.
+    wanted = 2 * 1.96 * (0.4 * 0.6 / 1000 + 0.3 * 0.7 / 1000) ** 0.5
+    assert found["high"] - found["low"] == pytest.approx(wanted, rel=0.1)
+    assert found["value"] == pytest.approx(0.1)
 
 
 def test_curves_rise_and_carry_their_interval() -> None:

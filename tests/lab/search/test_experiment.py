@@ -16,11 +16,13 @@ from auditor.core.config import load_settings
 from auditor.core.errors import UnknownNameError, UsageError
 from auditor.core.files import read_json
 from auditor.lab.experiment.shell import MANIFEST, RESULTS, Workplace
+from auditor.lab.experiment.verdicts import page
 from auditor.lab.search.experiment import LOG, SearchExperiment
 from auditor.lab.search.report import SUMMARY
 from auditor.lab.search.systems import SPACES, SYSTEMS, SearchOptions
 from auditor.models.genotype import read_genotype
 from auditor.train.image_network import ImageNetwork
+from tests.lab.search.conftest import write_colours
 
 
 @pytest.fixture
@@ -113,12 +115,59 @@ def _check_record(out: Path, found: dict[str, Any]) -> None:
         found["pooled"]["verdict"],
         found["split_note"],
         *found["final"]["verdict"],
+        "mean over the image and its mirror image",
+        "which all networks share and no paper uses",
     ):
         assert words in text
+    assert {(row["views"], row["reproduction"]) for row in rows} == {(2, "not a reproduction")}
     manifest = read_json(out / MANIFEST)["files"]
     assert {"found.json", "control.json", RESULTS, SUMMARY, LOG, "search-curve.svg"} <= set(manifest)
     for name, digest in manifest.items():
         assert digest == "sha256:" + hashlib.sha256((out / name).read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("noise", "words"),
+    [
+        (None, "made without the noise null"),
+        ([1.31, 1.35], "ends more certain than every run of noise"),
+        ([1.29, 1.35], "Noise makes it as certain"),
+        ([1.10, 1.20], "Noise makes it as certain"),
+    ],
+)
+def test_a_found_network_never_stands_without_its_noise_null(noise: list[float] | None, words: str) -> None:
+    document = read_json(Path(__file__).parents[3] / "reports" / "search" / "proxyless-mbconv" / RESULTS)
+    (search,) = document["searches"]
+    assert search["facts"]["entropy"]["after"] == pytest.approx(1.3007, abs=1e-4)
+    if noise:
+        search["facts"]["entropy"]["noise"] = noise
+        search["facts"]["latency"]["noise_ms"] = [2.5, 2.75]
+    text = page("search", document, curve="curve.svg")
+    assert words in text
+    assert ("1.301 at the end" in text) == (noise is not None), "no entropy without the null"
+    if noise:
+        assert f"{min(noise):.3f} to {max(noise):.3f} (2 runs)" in text
+        assert "2.50 to 2.75 ms" in text
+
+
+def test_a_final_network_carries_its_own_label_and_what_is_open() -> None:
+    document = read_json(Path(__file__).parents[3] / "reports" / "search" / "nasnet" / RESULTS)
+    for row in document["final"]["networks"]:
+        row |= {"reproduction": "the paper's recipe", "paper": "NASNet (Zoph et al. 2018)", "open": ["this", "that"]}
+    document["final"]["recipe"]["average_mirrored"] = False
+    text = page("search", document, curve="curve.svg")
+    assert text.startswith("# Architecture search: nasnet, cifar10: **not a reproduction**")
+    assert text.count("| the paper's recipe |") == len(document["final"]["networks"])
+    assert "as in NASNet (Zoph et al. 2018)" in text
+    assert "but: this; that" in text
+    assert "of the image alone, as published ones are" in text
+
+
+def test_images_that_the_final_training_cannot_take_are_refused_before_the_search(tmp_path: Path) -> None:
+    folder = write_colours(tmp_path / "large", 40)
+    asked = SearchOptions("nasnet", budget="paper", data=str(folder), device="cpu")
+    with pytest.raises(UsageError, match="at most 32 px; these have 40 px"):
+        SearchExperiment(asked).run(Workplace(tmp_path / "out", load_settings(), workers=1))
 
 
 @pytest.fixture

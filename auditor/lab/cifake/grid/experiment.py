@@ -86,7 +86,8 @@ class GridExperiment(Experiment):
             "budget": asdict(budget),
             "seed": self.seed,
             "published": PUBLISHED,
-            "reproduction": budget.name == "paper",
+            # Never: the paper's blocks, epochs and way to choose are not known.
+            "reproduction": False,
             "items": {part: len(getattr(data, part)) for part in parts},
             "networks": _rows(fits, best),
             "extractor": _best_extractor(fits).topology.name,

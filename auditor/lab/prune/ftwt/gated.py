@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 from auditor.core.errors import UsageError
 from auditor.lab.prune.ftwt.targets import mass_targets, top_share
-from auditor.lab.prune.ftwt.units import Plan, Unit, plan_of
+from auditor.lab.prune.ftwt.units import Plan, plan_of
 
 #: Where masks come from. ``predict``: the predictors. ``truth``: the targets of the activations themselves, to estimate
 #: and to test, never for a result. ``dense``: nothing is masked. ``static``: one mask for all images.
@@ -81,16 +82,22 @@ class GatedNetwork(nn.Module):
             nn.init.ones_(predictor.bias)  # type: ignore[arg-type]
         for i, unit in enumerate(self.plan.units):
             self.register_buffer(f"fixed_{i}", torch.ones(unit.conv.out_channels, dtype=torch.bool))
-            unit.conv.register_forward_pre_hook(self._before(i, unit))
-            unit.end.register_forward_hook(self._after(i, unit))
+            # No closures: a copy of the network copies these, and then they are the copy's.
+            unit.conv.register_forward_pre_hook(partial(self._before, i))
+            unit.end.register_forward_hook(partial(self._after, i))
         self.record = Record()
 
-    def _before(self, i: int, unit: Unit) -> Any:
-        def hook(_: nn.Module, inputs: tuple[torch.Tensor]) -> None:
-            if self.mode == "predict":
-                self.record.logits[unit.name] = self.predict_logits(i, inputs[0])
+    def __getstate__(self) -> dict[str, Any]:
+        """For a copy: without the plan, whose functions would go on with the original's layers."""
+        return {name: value for name, value in vars(self).items() if name != "plan"}
 
-        return hook
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.plan = plan_of(self.backbone)
+
+    def _before(self, i: int, _: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        if self.mode == "predict":
+            self.record.logits[self.plan.units[i].name] = self.predict_logits(i, inputs[0])
 
     def predict_logits(self, i: int, x: torch.Tensor) -> torch.Tensor:
         """Logits (b, c_out) of predictor `i` for the input (b, c_in, h, w) of its convolution."""
@@ -104,27 +111,24 @@ class GatedNetwork(nn.Module):
             return top_share(activation, self.ratio)
         return mass_targets(activation, self.r)
 
-    def _after(self, i: int, unit: Unit) -> Any:
-        def hook(_: nn.Module, __: Any, output: torch.Tensor) -> torch.Tensor:
-            record = self.record
-            if self.mode == "dense":
-                record.mass[unit.name] = output.detach().abs().amax((2, 3))
-                record.masks[unit.name] = torch.ones(output.shape[:2], dtype=torch.bool, device=output.device)
-                return output
-            if self.mode == "static":
-                fixed: torch.Tensor = getattr(self, f"fixed_{i}")
-                mask = fixed[None].expand(output.shape[:2])
-            elif self.mode == "truth":
-                mask = self.targets_of(output)
-            else:
-                with torch.no_grad():
-                    mask = _switched_on(record.logits[unit.name])
-                if self.training or self.keep_targets:
-                    record.targets[unit.name] = self.targets_of(output)
-            record.masks[unit.name] = mask
-            return output * mask[:, :, None, None].to(output.dtype)
-
-        return hook
+    def _after(self, i: int, _: nn.Module, __: Any, output: torch.Tensor) -> torch.Tensor:
+        record, name = self.record, self.plan.units[i].name
+        if self.mode == "dense":
+            record.mass[name] = output.detach().abs().amax((2, 3))
+            record.masks[name] = torch.ones(output.shape[:2], dtype=torch.bool, device=output.device)
+            return output
+        if self.mode == "static":
+            fixed: torch.Tensor = getattr(self, f"fixed_{i}")
+            mask = fixed[None].expand(output.shape[:2])
+        elif self.mode == "truth":
+            mask = self.targets_of(output)
+        else:
+            with torch.no_grad():
+                mask = _switched_on(record.logits[name])
+            if self.training or self.keep_targets:
+                record.targets[name] = self.targets_of(output)
+        record.masks[name] = mask
+        return output * mask[:, :, None, None].to(output.dtype)
 
     #: Whether targets are recorded in evaluation too, to measure how often the predictors are right.
     keep_targets = False

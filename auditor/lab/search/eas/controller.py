@@ -98,7 +98,8 @@ class EasController(nn.Module):
     def wider(
         self, genotype: EasGenotype, random: torch.Generator | None, choice: tuple[int, ...] | None = None
     ) -> tuple[tuple[int, ...], torch.Tensor, torch.Tensor]:
-        """Draw, or replay, one bit a token: bits, log probability and entropy; masked tokens are 0 and not counted."""
+        """Draw, or replay, one bit a token: bits, log probability and mean entropy of a token; masked tokens are 0 and
+        not counted."""
         out, _ = self.encode(genotype)
         logits = self.wide(out)[:, 0]
         mask = torch.tensor(wide_mask(genotype, self.sizes))
@@ -109,12 +110,13 @@ class EasController(nn.Module):
             bits = torch.tensor(choice, dtype=torch.bool)
         log = torch.where(bits, F.logsigmoid(logits), F.logsigmoid(-logits))
         entropy = -(p * F.logsigmoid(logits) + (1 - p) * F.logsigmoid(-logits))
-        return tuple(int(b) for b in bits), log[mask].sum(), entropy[mask].sum()
+        return tuple(int(b) for b in bits), log[mask].sum(), entropy[mask].mean()
 
     def deeper(
         self, genotype: EasGenotype, random: torch.Generator | None, choice: tuple[int, ...] | None = None
     ) -> tuple[tuple[int, ...], torch.Tensor, torch.Tensor]:
-        """Draw, or replay, block, layer and kernel, each knowing the one before.
+        """Draw, or replay, block, layer and kernel, each knowing the one before: choices, log probability and mean
+        entropy of a choice.
 
         Raises
         ------
@@ -148,7 +150,7 @@ class EasController(nn.Module):
         if not self.dense:
             h, c = self.decoder(self.layer_embedding(torch.tensor([layer])), (h, c))
             pick(self.kernel_head(h), None, counted=block != where.flat)
-        return tuple(drawn), torch.stack(logs).sum(), torch.stack(entropies).sum()
+        return tuple(drawn), torch.stack(logs).sum(), torch.stack(entropies).mean()
 
     def decide(self, kind: Literal["wider", "deeper"], genotype: EasGenotype, random: torch.Generator) -> EasDecision:
         """Draw one decision, without gradients."""
@@ -167,13 +169,15 @@ class EasController(nn.Module):
 def reinforce_loss(
     controller: EasController, trajectories: list[list[EasDecision]], advantages: list[float], entropy: float
 ) -> torch.Tensor:
-    """- sum over networks and steps of (advantage / networks) log p - entropy x entropy."""
-    total = torch.zeros(())
+    """- sum over networks and steps of (advantage / networks) log p - entropy x mean entropy of the decisions, as in
+    the authors' code."""
+    total, spreads = torch.zeros(()), []
     for decisions, advantage in zip(trajectories, advantages, strict=True):
         for decision in decisions:
             log_p, spread = controller.replay(decision)
-            total = total - advantage / len(trajectories) * log_p - entropy * spread
-    return total
+            total = total - advantage / len(trajectories) * log_p
+            spreads.append(spread)
+    return total - entropy * torch.stack(spreads).mean() if spreads else total
 
 
 def random_decision(

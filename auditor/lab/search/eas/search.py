@@ -63,7 +63,7 @@ class EasSettings(SearchSettings):
     replica_noise, identity_noise : float
         Of repeated filters and identity kernels, as a share of a weight's standard deviation.
     baseline : str
-        ``official``: that of the authors' code, which holds the batch it is compared with.
+        ``official``: that of the authors' code, which begins at 0 and holds the batch it is compared with.
     """
 
     start: ChildRecipe
@@ -96,7 +96,18 @@ BUDGETS = {
     "gpu10": EasSettings(
         None, 5000, _recipe(5, 512, 0.08), _recipe(15, 512, 0.4), "plain", "large", (10,), 8, 4, 5, rate=5e-3
     ),
-    "paper": EasSettings(None, 5000, _recipe(20), _recipe(100, 64, 0.1), "plain", "large", (30, 15), 10, 4, 5),
+    "paper": EasSettings(
+        None,
+        5000,
+        replace(_recipe(20), mirrored=False),
+        replace(_recipe(100, 64, 0.1), mirrored=False),
+        "plain",
+        "large",
+        (30, 15),
+        10,
+        4,
+        5,
+    ),
 }
 #: DenseNets.
 DENSE_BUDGETS = {
@@ -279,7 +290,7 @@ class Learner:
         self.entropy = settings.entropy
         self.optimiser = torch.optim.Adam(self.controller.parameters(), settings.rate)
         self.draws = torch.Generator().manual_seed(derive_seed(seed, "controller", "draws"))
-        self.baseline = Baseline(kind=settings.baseline, include_batch=settings.baseline == "official")
+        self.baseline = Baseline(kind=settings.baseline, value=0.0 if settings.baseline == "official" else None)
 
     def decide(self, kind: Literal["wider", "deeper"], genotype: EasGenotype) -> EasDecision:
         """One decision of the controller as it is now."""

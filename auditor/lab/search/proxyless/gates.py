@@ -87,6 +87,17 @@ class MixedEdge(nn.Module):
         """Probabilities of the operations."""
         return self.alpha.softmax(0)
 
+    @property
+    def drawn_p(self) -> torch.Tensor:
+        """Probabilities of the operations that take part in a step: all of them, or the two that were drawn,
+        renormalised, and 0 for the others. They sum to 1 either way, as in the authors' code."""
+        if self.pair is None:
+            return self.p
+        where = list(self.pair)
+        return torch.zeros_like(self.alpha).index_copy(
+            0, torch.tensor(where, device=self.alpha.device), self.alpha[where].softmax(0)
+        )
+
     def draw(self) -> None:
         """Draw the path of a weight step."""
         self.active = int(torch.multinomial(self.p, 1))
@@ -117,8 +128,8 @@ class MixedEdge(nn.Module):
     def alpha_gradient(self, gate_gradient: torch.Tensor, of_latency: torch.Tensor | None = None) -> torch.Tensor:
         """Gradient of alpha from that of the gates, plus that of the latency where it is given for every operation.
 
-        In mode ``two`` only the two drawn operations get one; their probabilities are renormalised, and the latency's
-        part is the exact gradient under the condition that the others keep their probabilities.
+        In mode ``two`` only the two drawn operations get one. Their probabilities are renormalised, for the latency
+        too (`drawn_p`): it weighs as much whatever p the two have together.
 
         Parameters
         ----------
@@ -126,15 +137,9 @@ class MixedEdge(nn.Module):
         of_latency : float tensor (operations,), optional
             dL/dp of each operation.
         """
-        if self.pair is None:
-            total = gate_gradient if of_latency is None else gate_gradient + of_latency
-            return gate_to_alpha(total, self.p.detach())
-        where = list(self.pair)
-        q, mass = self.alpha.detach()[where].softmax(0), self.p.detach()[where].sum()
-        total = gate_gradient[where] if of_latency is None else gate_gradient[where] + mass * of_latency[where]
-        gradient = torch.zeros_like(self.alpha)
-        gradient[where] = gate_to_alpha(total, q)
-        return gradient
+        # The two drawn ones have all the probability, so the others' gradients come out as 0.
+        total = gate_gradient if of_latency is None else gate_gradient + of_latency
+        return gate_to_alpha(total, self.drawn_p.detach())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Output of the one operation that counts."""

@@ -17,6 +17,7 @@ from auditor.lab.search.data import SearchData
 from auditor.lab.search.proxyless.cost import path_cost
 from auditor.lab.search.proxyless.measure import Measured, stored_latencies, stored_table
 from auditor.lab.search.proxyless.settings import ProxylessSettings
+from auditor.lab.search.proxyless.steps import NoiseSteps, noise_null
 from auditor.lab.search.proxyless.supernet import Supernet, mobile_supernet, random_path, tree_supernet
 from auditor.lab.search.proxyless.training import SupernetStepper, train_supernet
 from auditor.models.genotype import MobileGenotype, TreeGenotype
@@ -42,8 +43,8 @@ def search(
     The found network is the most probable one at the end, the start the most probable one before the first architecture
     step: as random as any of the control, because all operations begin alike. Everything but the latency table is a
     function of the data, the settings and the seed; the table is measured once, stored as ``latency.json`` and used
-    again, and with a given table the whole search is such a function. At the end start, found network and best random
-    one are timed in turns.
+    again, and with a given table the whole search is such a function. At the end start, found network, best random one
+    and that of the noise null (`noise_null`; the first of its runs) are timed in turns.
     """
     chosen_device = choose_device(device)
     classes = split.data.n_classes
@@ -87,12 +88,15 @@ def search(
             seen.add(path)
     best_random = control.finish()
     chosen, start = (supernet.genotype(supernet.snapshot_path(k)) for k in (settings.snapshots, 0))
-    facts = _facts(settings, supernet, measured, trained)
-    roles = {"found": chosen, "start": start, "control": best_random}
+    nulls = noise_null(trained.architecture, seed)
+    noise = supernet.genotype(nulls[0].path)
+    facts = _facts(settings, supernet, measured, trained, nulls)
+    log.note("noise null", **facts["entropy"])
+    roles = {"found": chosen, "start": start, "control": best_random, "noise": noise}
     facts["latency"] |= _derived_latency(log) | {
         "measured": stored_latencies(folder / "latencies.json", roles, measured.table, classes, side)
     }
-    return SearchOutcome(chosen, best_random, log.rows, facts, start)
+    return SearchOutcome(chosen, best_random, log.rows, facts, start, noise)
 
 
 def _derived_latency(log: SearchLog) -> dict[str, Any]:
@@ -102,7 +106,11 @@ def _derived_latency(log: SearchLog) -> dict[str, Any]:
 
 
 def _facts(
-    settings: ProxylessSettings, supernet: Supernet, measured: Measured, trained: SupernetStepper
+    settings: ProxylessSettings,
+    supernet: Supernet,
+    measured: Measured,
+    trained: SupernetStepper,
+    nulls: Sequence[NoiseSteps],
 ) -> dict[str, Any]:
     start, end = trained.history[0], trained.history[-1]
     most = sum(math.log(len(edge.ops)) for edge in supernet.edges) / len(supernet.edges)
@@ -116,9 +124,16 @@ def _facts(
             "expected_before_ms": start["expected_ms"],
             "expected_after_ms": end["expected_ms"],
             "target_ms": trained.architecture.target,
+            "expected_noise_ms": [float(null.expected()) for null in nulls],
+            "noise_ms": [measured.table.of_path(supernet, null.path) for null in nulls],
             **measured.summary(),
         },
-        "entropy": {"before": start["entropy"], "after": end["entropy"], "largest": most},
+        "entropy": {
+            "before": start["entropy"],
+            "after": end["entropy"],
+            "largest": most,
+            "noise": [null.supernet.entropy() for null in nulls],
+        },
         "supernet": {
             "macs": trained.spent,
             "architecture_steps": trained.architecture_steps,

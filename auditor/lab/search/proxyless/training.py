@@ -3,7 +3,7 @@ validation part."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,8 +13,7 @@ from torch import nn
 
 from auditor.core.progress import Progress, SilentProgress
 from auditor.core.seeds import derive_seed
-from auditor.lab.search.children import ChildRecipe, child_network
-from auditor.lab.search.cosine import CosineSgd
+from auditor.lab.search.children import child_network
 from auditor.lab.search.data import SearchData
 from auditor.lab.search.proxyless.cost import PathCost
 from auditor.lab.search.proxyless.latency import LatencyTable
@@ -24,6 +23,7 @@ from auditor.lab.search.proxyless.supernet import Supernet
 from auditor.train.base import FitTask
 from auditor.train.batches import ImageTensor
 from auditor.train.hooks import Hooks
+from auditor.train.optim import CosineSgd
 from auditor.train.recipe import Recipe
 
 
@@ -177,7 +177,14 @@ def train_supernet(
     The result is a function of the data, the settings, the seed and the table.
     """
     epochs = settings.warmup + settings.epochs
-    recipe = ChildRecipe(epochs, settings.batch, settings.rate, settings.decay, settings.clip, settings.child.scale)
+    recipe = replace(
+        settings.child,
+        epochs=epochs,
+        batch=settings.batch,
+        rate=settings.rate,
+        decay=settings.decay,
+        clip=settings.clip,
+    )
     network = child_network(recipe, "supernet", device)
     made: list[SupernetStepper] = []
 
@@ -203,7 +210,8 @@ def train_supernet(
         folder,
         start=supernet,
         hooks=hooks,
-        method={"settings": settings.as_dict(), "table": asdict(table)},
+        # The rule of the updates, which no setting names: 2 weighs the latency of two paths by their own probabilities.
+        method={"settings": settings.as_dict(), "table": asdict(table), "updates": 2},
     )
     progress.finish("supernet")
     return made[-1]

@@ -23,7 +23,8 @@ from auditor.lab.experiment.verdicts import page
 from auditor.train.base import FitResult
 from auditor.train.kept import kept_tasks
 
-SMALL = replace(budget_for("smoke"), train=200, validation=100, final_train=200, test=100, seeds=2)
+#: By the name of the one budget class that could pass for a reproduction.
+SMALL = replace(budget_for("smoke"), name="paper", train=200, validation=100, final_train=200, test=100, seeds=2)
 TIMES = ("started", "seconds", "grid_seconds", "fit_seconds")
 
 
@@ -129,7 +130,9 @@ def test_report(finished: tuple[dict, Path]) -> None:
     assert f"Compared with: {results['control']}" in text
     assert "0.9298" in text
     assert all(f"`{row['topology']}`" in text for row in results["networks"])
-    assert "not a reproduction" not in page("grid", {**results, "reproduction": True}).lower()
+    small = page("grid", {**results, "budget": {**results["budget"], "name": "cpu"}})
+    assert "**Not a reproduction**: the paper's blocks, epochs and way to choose are not known." in text
+    assert "are not known, and the budget is a small one." in small
 
 
 def test_unknown_names() -> None:

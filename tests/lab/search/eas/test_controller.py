@@ -104,8 +104,9 @@ def test_wider_log_probability_by_hand_and_masked_positions_get_no_gradient() ->
     p = [1 / (1 + math.exp(-float(x))) for x in logits]
     free = [(b, q) for b, q, m in zip(bits, p, mask, strict=True) if m]
     assert float(log_p.detach()) == pytest.approx(sum(math.log(q if b else 1 - q) for b, q in free), abs=1e-5)
+    assert len(free) == 3
     assert float(entropy.detach()) == pytest.approx(
-        -sum(q * math.log(q) + (1 - q) * math.log(1 - q) for _, q in free), abs=1e-5
+        -sum(q * math.log(q) + (1 - q) * math.log(1 - q) for _, q in free) / 3, abs=1e-5
     )
     seen: list[torch.Tensor] = []
 
@@ -148,7 +149,8 @@ def test_deeper_log_probability_by_hand(choice: tuple[int, int, int]) -> None:
         _, log_p, entropy = controller.deeper(genotype, None, choice)
     counted = [(first, block), (second, layer)] + [(third, kernel)] * (block < 2)  # block 2 is fully connected
     assert float(log_p) == pytest.approx(sum(math.log(p[k]) for p, k in counted), abs=1e-5)
-    assert float(entropy) == pytest.approx(-sum(float((p * p.log()).sum()) for p, _ in counted), abs=1e-5)
+    mean = -sum(float((p * p.log()).sum()) for p, _ in counted) / len(counted)
+    assert float(entropy) == pytest.approx(mean, abs=1e-5)
 
 
 def test_kernels_of_fully_connected_blocks_are_masked_out_of_the_loss() -> None:
@@ -260,7 +262,7 @@ def test_advantages_by_hand() -> None:
     assert average.advantages([1.0, 3.0]) == [-1.0, 1.0]
     assert average.advantages([4.0, 8.0]) == [2.0, 6.0]  # b = 2
     assert average.advantages([0.0, 0.0]) == pytest.approx([-2.2, -2.2])  # b = 0.95 2 + 0.05 6
-    official = Baseline(kind="official", include_batch=True)
+    official = Baseline(kind="official")
     assert official.advantages([1.0, 3.0]) == [-1.0, 1.0]
     assert official.advantages([4.0, 8.0]) == pytest.approx([-1.8, 2.2])  # b = 2 + 0.95 (6 - 2)
     assert official.advantages([0.0, 0.0]) == pytest.approx([-0.29, -0.29])  # b = 5.8 - 0.95 5.8
@@ -276,7 +278,7 @@ def test_reinforce_by_hand() -> None:
     parts = {d: tuple(float(x.detach()) for x in controller.replay(d)) for d in (*one, *two)}
     loss = reinforce_loss(controller, [one, two], [2.0, -3.0], 0.01)
     by_hand = -(2.0 / 2) * sum(parts[d][0] for d in one) - (-3.0 / 2) * parts[two[0]][0]
-    by_hand -= 0.01 * sum(entropy for _, entropy in parts.values())
+    by_hand -= 0.01 * sum(entropy for _, entropy in parts.values()) / 3  # their mean
     assert float(loss.detach()) == pytest.approx(by_hand, abs=1e-5)
 
 

@@ -222,9 +222,10 @@ def test_official_baseline_holds_the_batch() -> None:
     learner = Learner(replace(TINY, baseline="official"), 0)
     learner.learn([[learner.decide("wider", SMALL_PLAIN)]] * 2, [1.0, 3.0])
     note = learner.learn([[learner.decide("deeper", SMALL_PLAIN)]] * 2, [4.0, 8.0])
-    assert note["advantages"] == pytest.approx([-1.8, 2.2])
+    # From 0, as the authors' code: 0.95 2 = 1.9, then 1.9 + 0.95 (6 - 1.9) = 5.795.
+    assert note["advantages"] == pytest.approx([-1.795, 2.205])
     assert note["baseline_kind"] == "official"
-    assert Learner(TINY, 0).baseline.include_batch is False
+    assert Learner(TINY, 0).baseline.value is None
 
 
 def test_a_step_of_learning_moves_the_controller() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -125,6 +127,17 @@ def test_an_update_makes_better_decisions_more_likely() -> None:
     moved = (controller.replay(actions)[0].detach() - old).sum(1)
     assert bool((moved[[0, 2]] > 0).all())
     assert bool((moved[[1, 3]] < 0).all())
+
+
+def test_the_entropy_bonus_is_a_mean_over_the_decisions() -> None:
+    controller = _controller()
+    optimiser = torch.optim.SGD(controller.parameters(), 0.0)
+    actions, old = controller.sample(4, torch.Generator().manual_seed(0))
+    settings = replace(BUDGETS["smoke"], passes=1, entropy=0.5)
+    loss = update(controller, optimiser, actions, old, [0.1, -0.1, 0.1, -0.1], settings)
+    entropies = controller.replay(actions)[1].detach()
+    assert entropies.shape == (4, 50)
+    assert loss == pytest.approx(-0.5 * float(entropies.mean()), abs=1e-6)  # at ratio 1 the advantages cancel
 
 
 def _cells(genotype: NasnetGenotype) -> nn.Module:

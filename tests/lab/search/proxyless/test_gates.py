@@ -118,12 +118,16 @@ def test_alpha_gradient_of_two_paths_is_that_of_their_own_softmax() -> None:
     where = list(edge.pair or ())
     gate, latency = torch.randn(8, dtype=torch.float64), torch.rand(8, dtype=torch.float64)
     found = edge.alpha_gradient(gate, latency)
-    mass = edge.p[where].sum()
     two = edge.alpha[where].clone().requires_grad_()
     q = two.softmax(0)
-    (wanted,) = torch.autograd.grad((q * gate[where]).sum() + (mass * q * latency[where]).sum(), two)
+    (wanted,) = torch.autograd.grad((q * (gate[where] + latency[where])).sum(), two)
     assert torch.allclose(found[where], wanted, rtol=0, atol=1e-12)
     assert not found[[k for k in range(8) if k not in where]].any()
+    assert float(edge.drawn_p.sum()) == pytest.approx(1)
+    # Whatever the two have together: with a tenth of their probability the latency pulls as hard.
+    others = [k for k in range(8) if k not in where]
+    edge.alpha[others] += 3
+    assert torch.allclose(edge.alpha_gradient(gate, latency), found, rtol=0, atol=1e-12)
 
 
 def test_keeping_the_mass_keeps_the_other_probabilities() -> None:
