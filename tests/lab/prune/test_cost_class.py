@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from auditor.core.errors import UsageError  # noqa: E402
+from auditor.core.files import read_json  # noqa: E402
+from auditor.lab.experiment.shell import RESULTS  # noqa: E402
+from auditor.lab.experiment.verdicts import page  # noqa: E402
 from auditor.lab.prune.dense import PaperDense, dense_for  # noqa: E402
 from auditor.lab.prune.dynamic import FTWT_NETWORKS, DynamicNetwork  # noqa: E402
 from auditor.lab.prune.experiment import PruneExperiment, PruneOptions  # noqa: E402
@@ -75,6 +79,21 @@ def test_the_papers_name_takes_its_network_its_method_and_its_settings(network: 
     for method, label in (("rd", "the paper's recipe"), ("lamp", "not a reproduction")):
         assert PruneExperiment(PruneOptions(network, method, budget="paper")).reproduction() == label
     assert PruneExperiment(PruneOptions(network, "rd", budget="paper", step=0.5)).reproduction() == "not a reproduction"
+
+
+def test_a_page_at_paper_says_what_it_looked_at_and_what_is_held_out() -> None:
+    document = read_json(Path(__file__).parents[3] / "reports" / "rebenchmark" / "rd" / RESULTS)
+    usual = page("prune", document)
+    assert "mean over the image and its mirror image" in usual
+    assert "An iteration removes 50 %" in usual
+    assert "held out here" not in usual
+    settings = next(r["settings"] for r in document["recipes"].values() if "settings" in r)
+    settings |= {"step": 0.2, "measure": "worst"}
+    document["recipes"][document["network"]]["average_mirrored"] = False
+    text = page("prune", {**document, "reproduction": "the paper's recipe"})
+    assert "of the image alone, as published ones are" in text
+    assert "An iteration removes 20 % of what is left. RD's curves are of the worst of 64 calibration images." in text
+    assert "of which 2,000 images are held out here" in text
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,7 @@ def test_ftwt_beside_its_controls(folder: Path, tmp_path: Path) -> None:
         details = found["fits"][rows[method]["name"]]
         for key in ("mask_accuracy", "constant_mask_accuracy"):  # what they are: tests/lab/prune/test_ftwt.py
             assert rows[method][key] == pytest.approx(np.mean([d[key] for d in details]))
-        assert f"{100 * rows[method]['mask_accuracy']:.1f} | {100 * rows[method]['constant_mask_accuracy']:.1f}" in text
+        assert f"{100 * rows[method]['mask_accuracy']:.2f} | {100 * rows[method]['constant_mask_accuracy']:.2f}" in text
     assert found["gathered_execution"]["difference"] < 1e-4
     assert len(found["comparisons"]) == 3
 
