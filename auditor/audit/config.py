@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from auditor.core.errors import ConfigError, UnknownNameError
 from auditor.data.reference import nearest
 
-#: After two refits rankings hardly change (docs/detectors.md).
+#: Two refits bring most of what there is to gain (docs/detectors.md).
 MAX_REFITS = 3
 #: Fields that older run folders hold, and what took their place.
 RETIRED = {"second_round": "refits"}

@@ -53,7 +53,8 @@ class RefitWeights:
 def refit_weights(p: np.ndarray, labels: np.ndarray) -> RefitWeights:
     """Weights of the labels for the next fit: how far each can be trusted, beside the others of its class.
 
-    A label weighs as much as it is trusted, but no class loses more than half its weight. EM takes the confusions of
+    A label weighs as much as it is trusted, but no class loses more than half its weight, unless its labels are trusted
+    less than `LEAST_TRUST` on average. EM takes the confusions of
     a class that the model never learned, as rare ones, for noise: weighed by trust alone such a class would all but
     vanish, and each refit would know less of it than the one before. Trust then still says which of its labels carry
     the half that is left.

@@ -14,7 +14,8 @@ from auditor.audit.plan import AuditPlan
 from auditor.audit.stages.train import fit_models, merge_probabilities, model_names, pool_models, pool_rows, tasks_of
 from auditor.core.errors import UsageError
 from auditor.core.files import load_npy, load_npz
-from auditor.detect.cleaning import refit_weights
+from auditor.data.labels import listed
+from auditor.detect.cleaning import LEAST_TRUST, refit_weights
 from auditor.runs import layout
 from auditor.runs.tables import write_array, write_arrays
 from auditor.train.base import FitTask, Trainer
@@ -126,7 +127,8 @@ def refit(context: Context, trainers: Sequence[Trainer], plan: AuditPlan) -> Sta
     sections = {"refits": {**facts, "rounds": info["rounds"], "fit_seconds": info["fit_seconds"]}}
     if several:
         sections["second_model"] = {"pool": info["pool"]}
-    return StageResult(None, [done("refits", detail)], sections=sections)
+    notes = hardly_trusted(info["rounds"], context.dataset.class_names)
+    return StageResult(None, [done("refits", detail)], notes, sections)
 
 
 def weighted_tasks(plan: AuditPlan, tasks: Sequence[FitTask], weights: np.ndarray, number: int) -> list[FitTask]:
@@ -154,6 +156,20 @@ def _facts(trust: np.ndarray, labels: np.ndarray, n_classes: int) -> dict[str, A
     sizes, sums = (np.bincount(labels, w, minlength=n_classes) for w in (None, trust))
     means = [round(float(s / n), 4) if n else None for s, n in zip(sums, sizes, strict=True)]
     return {"trust": round(float(trust.mean()), 4), "trust_by_class": means}
+
+
+def hardly_trusted(rounds: Sequence[dict[str, Any]], class_names: Sequence[str]) -> list[str]:
+    """What must be said where a refit may have forgotten a class: most of its items may be labelled as another one."""
+    trusts = zip(*(each["trust_by_class"] for each in rounds), strict=True)
+    names = [
+        n for n, own in zip(class_names, trusts, strict=True) if any(t is not None and t < LEAST_TRUST for t in own)
+    ]
+    if not names:
+        return []
+    return [
+        f"refits: labels of {listed(names)} are trusted less than {LEAST_TRUST:.0%} on average, so the models may have "
+        "forgotten what such items look like; compare with --refits 0"
+    ]
 
 
 def _sentence(count: int, models: list[str], last: dict[str, Any], class_names: Sequence[str]) -> str:

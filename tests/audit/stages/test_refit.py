@@ -21,7 +21,7 @@ from auditor.audit.evidence import run_evidence
 from auditor.audit.find_errors import find_errors
 from auditor.audit.folder import default_folder
 from auditor.audit.plan import AuditPlan
-from auditor.audit.stages.refit import choose_refits, weighted_tasks
+from auditor.audit.stages.refit import choose_refits, hardly_trusted, weighted_tasks
 from auditor.core.config import Settings
 from auditor.core.errors import ConfigError, UsageError
 from auditor.core.hashing import hash_json
@@ -196,6 +196,14 @@ def test_a_test_split_has_no_refits(points: Points, tmp_path: Path) -> None:
     (outcome,) = [o for o in run.manifest["outcomes"] if o["part"] == "refits"]
     assert outcome["status"] == "not applicable"
     assert "not audited" in outcome["detail"]
+
+
+def test_a_class_that_may_be_forgotten_is_named() -> None:
+    names = ("owl", "bat", "elk")
+    assert hardly_trusted([{"trust_by_class": [0.9, 0.06, None]}], names) == []
+    rounds = [{"trust_by_class": [0.9, 0.2, 0.04]}, {"trust_by_class": [0.9, 0.001, 0.5]}]
+    (note,) = hardly_trusted(rounds, names)
+    assert "labels of bat, elk are trusted less than 5%" in note
 
 
 def test_how_often_is_a_small_number_or_auto() -> None:
