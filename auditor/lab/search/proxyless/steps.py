@@ -182,8 +182,8 @@ class Signal:
     @classmethod
     def of(cls, supernet: Supernet) -> Signal:
         """Nothing yet."""
-        zeros = [[torch.zeros_like(edge.alpha.detach()) for edge in supernet.edges] for _ in range(2)]
-        return cls(*zeros)
+        first, second = ([torch.zeros_like(edge.alpha.detach()) for edge in supernet.edges] for _ in range(2))
+        return cls(first, second)
 
     def add_gradients(self, ce: float, gradients: Sequence[torch.Tensor], edges: Sequence[MixedEdge]) -> None:
         """One step by gradients."""
