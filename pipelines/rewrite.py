@@ -17,12 +17,13 @@ from auditor.core.errors import UnreadableError
 from auditor.core.files import read_json
 from auditor.lab.cifake.grid.experiment import GridExperiment
 from auditor.lab.cifake.report import write_cifake_report
+from auditor.lab.detectors.benchmark import DetectionBenchmark
 from auditor.lab.experiment.shell import RESULTS, Experiment
 from auditor.lab.prune.experiment import PruneExperiment
 from auditor.lab.search.experiment import SearchExperiment
 
 EXPERIMENTS: dict[str, type[Experiment]] = {
-    kind.schema: kind for kind in (GridExperiment, PruneExperiment, SearchExperiment)
+    kind.schema: kind for kind in (DetectionBenchmark, GridExperiment, PruneExperiment, SearchExperiment)
 }
 
 
