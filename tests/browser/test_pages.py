@@ -28,18 +28,11 @@ def server(digits_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     assert started.tracebacks() == []
 
 
-@pytest.fixture
-def size(open_browser: Callable[..., Chrome]) -> Iterator[Callable[..., None]]:
+def _resize(browser: Chrome, width: int, height: int, touch: bool = False) -> None:
     """Set the size of the page, and of what points at it."""
-    browser = open_browser()
-
-    def resize(width: int, height: int, touch: bool = False) -> None:
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": touch})
-
-    yield resize
-    resize(1280, 800)
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": touch})
 
 
 def _go(browser: Chrome, page: str) -> None:
@@ -244,14 +237,15 @@ def _readable(page: CardPage) -> None:
 
 @pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_numbers_are_whole_and_everything_can_be_read(
-    server: ReviewServer, open_browser: Callable[..., Chrome], size: Callable[..., None], dark: bool
+    server: ReviewServer, open_browser: Callable[..., Chrome], dark: bool
 ) -> None:
     browser = open_browser()
     theme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": theme})
     try:
-        size(1024, 768)
         page = CardPage(browser, server.url, f"sizes{dark}")
+        _resize(browser, 1024, 768)
+        assert page.ask("return innerWidth") == 1024
         page.judge("gnbgu", 200)
         page.wait_saved(5)
         browser.execute_script("window.scrollTo(0, 0)")
@@ -272,10 +266,12 @@ def test_numbers_are_whole_and_everything_can_be_read(
                 assert "up to" in _text(browser)  # the tolerated number is still known
                 numbers = "return [...document.querySelectorAll('[data-testid=stMetricValue] *')]"
                 assert all(browser.execute_script(f"{numbers}.map((n) => n.scrollWidth <= n.clientWidth + 1)"))
-        size(390, 844, touch=True)
         page = CardPage(browser, server.url, f"sizes{dark}")
-        small = "return [...card.querySelectorAll('button, a')].filter((b) => b.getBoundingClientRect().height < 43.5)"
+        _resize(browser, 390, 844, touch=True)
+        assert page.ask("return innerWidth") == 390
+        small = "return [...card.querySelectorAll('button, a')].filter((b) => b.getBoundingClientRect().height < 44)"
         page.wait(lambda: page.ask(f"{small}.map((b) => b.textContent)") == [], "a finger fits", 20)
         assert page.ask("return document.documentElement.scrollWidth <= innerWidth")
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        _resize(browser, 1280, 800)
