@@ -235,7 +235,8 @@ def _readable(page: CardPage) -> None:
     page.wait(lambda: page.browser.execute_script(PALE) == [], f"pale: {page.browser.execute_script(PALE)}", 20)
 
 
-@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("dark", [False, True])
 def test_numbers_are_whole_and_everything_can_be_read(
     server: ReviewServer, open_browser: Callable[..., Chrome], dark: bool
 ) -> None:

@@ -106,6 +106,7 @@ def test_log_probabilities_of_supplied_ones(tmp_path: Path) -> None:
     assert flag_inputs(inputs_from_run(run), detector="knn_posterior").findings.score.shape == (200,)
 
 
+@pytest.mark.slow
 def test_sentences_of_a_packaged_encoder(data_dir: Path, tmp_path: Path) -> None:
     needs("minilm")
     table = pd.read_csv(data_dir / "text" / "noisy_agnews_10k.csv").head(60)

@@ -98,6 +98,7 @@ def test_refuses_images() -> None:
         fit(TfidfTrainer(), TrainingData("image", np.zeros((2, 8, 8, 3), np.uint8), np.array([0, 1]), 2), [0], [1])
 
 
+@pytest.mark.slow
 def test_accuracy_on_part_of_the_news(news: pd.DataFrame) -> None:
     data = as_data(news.iloc[:3000])
     assert accuracy(out_of_fold(TfidfTrainer(), data, folds=2), data.labels) >= 0.81

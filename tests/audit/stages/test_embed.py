@@ -66,6 +66,7 @@ def test_both_are_kept_and_said(work: Path, run: Run) -> None:
     call("verify", run.path)
 
 
+@pytest.mark.slow
 def test_lemon_works_on_the_run(run: Run, tmp_path: Path) -> None:
     found = run_detector("lemon", run_evidence(run))
     assert isinstance(found, Detection)

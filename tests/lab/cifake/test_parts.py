@@ -122,6 +122,7 @@ def test_range_from_the_reference_by_hand() -> None:
     assert fake_not_showing(run, {"checked": set(), "wrong": set()})["available"] is False
 
 
+@pytest.mark.slow
 def test_sources_in_place_of_splits(settings: Settings) -> None:
     dataset, plain = by_source(settings), open_dataset("cifake:class", settings)
     splits = dataset.items.splits
@@ -133,6 +134,7 @@ def test_sources_in_place_of_splits(settings: Settings) -> None:
     assert np.sum(plain.items.splits == "test") == 20_000
 
 
+@pytest.mark.slow
 def test_maps_of_a_final_network_and_the_page(settings: Settings, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from dataclasses import replace

@@ -17,6 +17,7 @@ from auditor.lab.search.nasnet.search import BUDGETS, search
 from auditor.train.device import torch_threads
 
 
+@pytest.mark.slow
 def test_the_chosen_cell_is_the_best_of_those_trained_again(toy: SearchData, tmp_path: Path) -> None:
     child = BUDGETS["smoke"].child
     settings = replace(
