@@ -102,7 +102,7 @@ class Combined:
         given = given_probability(pool, labels)
         by_pool = (1 - weight) * log_odds_margin(pool, labels) + weight * log_odds(1 - given, given)
         by_pairs = log_odds_margin(ranking.posterior, labels) / RANKING_BETA
-        milder = mild_weight(models, em, ranking)
+        mild = mild_weight(models, em, ranking)
         right = [given, given_probability(em.posterior, labels), given_probability(ranking.posterior, labels)]
         del ranking
         score = (1 - weight) * by_pool + weight * by_pairs
@@ -116,8 +116,8 @@ class Combined:
             parts.append("aum")
 
         trust = pool_weight(models, em.count, preferred)
-        flagged, expected = _flags(right, (trust, (1 - trust) * (1 - milder), (1 - trust) * milder), preferred)
-        meta |= {"pool_weight": trust, "mild_weight": milder, "expected_f1": expected}
+        flagged, expected = _flags(right, (trust, (1 - trust) * (1 - mild), (1 - trust) * mild), preferred)
+        meta |= {"pool_weight": trust, "mild_weight": mild, "expected_f1": expected}
         suggested = np.where(preferred, best_other((pool + em.posterior) / 2, labels)[0], labels)
         if evidence.embeddings is not None:
             parts.append("knn_posterior")

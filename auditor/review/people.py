@@ -32,18 +32,21 @@ def person_key(name: str) -> str:
 
 def known_as(connection: sa.Connection, name: str) -> str:
     """The spelling a store shows a person under; `name` where it does not know them yet."""
+    return _shown(connection, name) or name
+
+
+def _shown(connection: sa.Connection, name: str) -> str | None:
     people = schema.reviewers.c
-    return connection.scalar(sa.select(people.reviewer).where(people.key == person_key(name))) or name
+    return connection.scalar(sa.select(people.reviewer).where(people.key == person_key(name)))
 
 
 def enter(connection: sa.Connection, name: str, now: float) -> str:
     """Enter a person where the store does not know them yet; returns the spelling they are shown under."""
-    people = schema.reviewers
-    shown = connection.scalar(sa.select(people.c.reviewer).where(people.c.key == person_key(name)))
+    shown = _shown(connection, name)
     if shown is None:
         new = {"reviewer": name, "since": now, "served": 0, "ranked_cursor": 0, "audit_cursor": 0}
         # Two servers may enter the same person at once: the key is unique, and the first spelling stays.
-        connection.execute(upsert(connection, people, (), ()), new | {"key": person_key(name)})
+        connection.execute(upsert(connection, schema.reviewers, (), ()), new | {"key": person_key(name)})
         shown = known_as(connection, name)
     return shown
 
