@@ -13,7 +13,8 @@ from auditor.detect.noise_models import log_pool
 #: Share of its weight that a class keeps in a refit at least. With none (trust alone) classes of 2 to 7 % of a table
 #: were lost from refit to refit; where every class kept all of it, labels that went wrong by pair kept too much.
 LEAST_LEFT = 0.5
-#: A class that is trusted less than this on the whole keeps less: a few labels would else speak for all of it.
+#: A class whose labels are trusted less than this on the whole keeps that half evenly, the less it is trusted the more
+#: so: a few labels would else speak for all of it, and where most of a class is labelled as another one they are wrong.
 LEAST_TRUST = 0.05
 #: Least trust in a label: a weight of 0 some models refuse, and with others a class could vanish.
 EDGE = 1e-6
@@ -41,7 +42,7 @@ class RefitWeights:
     Attributes
     ----------
     weights : float64 array (n,)
-        Above 0; the mean over a class is at least `LEAST_LEFT`, unless hardly any of its labels is trusted.
+        Above 0; the mean over a class is at least `LEAST_LEFT`.
     trust : float64 array (n,)
         P(the given label is right), see `trust_in_labels`.
     """
@@ -53,11 +54,10 @@ class RefitWeights:
 def refit_weights(p: np.ndarray, labels: np.ndarray) -> RefitWeights:
     """Weights of the labels for the next fit: how far each can be trusted, beside the others of its class.
 
-    A label weighs as much as it is trusted, but no class loses more than half its weight, unless its labels are trusted
-    less than `LEAST_TRUST` on average. EM takes the confusions of
-    a class that the model never learned, as rare ones, for noise: weighed by trust alone such a class would all but
+    A label weighs as much as it is trusted, but no class loses more than half its weight: EM takes the confusions of a
+    class that the model never learned, as rare ones, for noise, and weighed by trust alone such a class would all but
     vanish, and each refit would know less of it than the one before. Trust then still says which of its labels carry
-    the half that is left.
+    the half that is left, unless it is below `LEAST_TRUST` on average.
 
     Parameters
     ----------
@@ -69,8 +69,9 @@ def refit_weights(p: np.ndarray, labels: np.ndarray) -> RefitWeights:
     calibrated, _ = log_pool([np.asarray(p, dtype=np.float64)], [LOG_FLOOR], labels)
     trust = np.maximum(trust_in_labels(calibrated, labels), EDGE)
     of_class = np.bincount(labels, trust) / np.maximum(np.bincount(labels), 1)
-    left = np.maximum(of_class, LEAST_LEFT) / np.maximum(of_class, LEAST_TRUST)
-    return RefitWeights(trust * left[labels], trust)
+    left, by_trust = np.maximum(of_class, LEAST_LEFT), np.minimum(of_class / LEAST_TRUST, 1.0)
+    relative = trust / np.maximum(of_class, EDGE)[labels]
+    return RefitWeights(left[labels] * (1 - by_trust[labels] + by_trust[labels] * relative), trust)
 
 
 def without_suspects(labels: np.ndarray, flagged: np.ndarray) -> np.ndarray:

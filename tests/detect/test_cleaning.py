@@ -40,9 +40,11 @@ def test_no_class_loses_more_than_half_its_weight_in_a_refit() -> None:
     means, trust = (np.bincount(labels, w) / sizes for w in (how.weights, how.trust))
     assert trust[0] > LEAST_LEFT > trust[2] > LEAST_TRUST > trust[4]
     assert means[[0, 2]] == pytest.approx([trust[0], LEAST_LEFT])
-    assert means[4] == pytest.approx(trust[4] * LEAST_LEFT / LEAST_TRUST)
-    # Within a class trust decides.
+    assert means[4] == pytest.approx(LEAST_LEFT)
+    # Within a class trust decides, the less so the less of it there is.
     np.testing.assert_allclose(how.weights[labels == 2] / how.trust[labels == 2], LEAST_LEFT / trust[2])
+    even = LEAST_LEFT * (1 - trust[4] / LEAST_TRUST)
+    np.testing.assert_allclose(how.weights[labels == 4], even + how.trust[labels == 4] * LEAST_LEFT / LEAST_TRUST)
 
 
 def test_weights_do_not_depend_on_how_sure_the_model_is() -> None:

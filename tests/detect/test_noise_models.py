@@ -11,7 +11,15 @@ from sklearn.model_selection import cross_val_predict
 
 from auditor.core.seeds import derive_seed
 from auditor.detect.base import Evidence
-from auditor.detect.combined import BETA, LARGEST_POOL_WEIGHT, RANKING_BETA, mild_weight, pair_weight, pool_weight
+from auditor.detect.combined import (
+    BETA,
+    LARGEST_POOL_WEIGHT,
+    RANKING_BETA,
+    mild_weight,
+    pair_weight,
+    pool_weight,
+    pooled,
+)
 from auditor.detect.em_posterior import EMFit, fit_em
 from auditor.detect.ensemble import LOSS_FLOOR
 from auditor.detect.margins import given_probability
@@ -223,23 +231,36 @@ def test_pool_of_one_is_temperature_scaling() -> None:
     p = softmax(2 * rng.normal(size=(N, K)), axis=1)
     labels = (rng.random((N, 1)) > np.cumsum(p, axis=1)).sum(axis=1).clip(max=K - 1)
     sharp = p**3 / (p**3).sum(axis=1, keepdims=True)
-    pooled, exponents = log_pool([sharp], [1e-9], labels)
+    pool, exponents = log_pool([sharp], [1e-9], labels)
     assert exponents[0] == pytest.approx(1 / 3, abs=0.03)
-    np.testing.assert_allclose(pooled, p, atol=0.03)
+    np.testing.assert_allclose(pool, p, atol=0.03)
 
 
 def test_pool_adds_independent_evidence_and_shares_equal_evidence() -> None:
     rng = np.random.default_rng(1)
     labels = rng.integers(0, K, N)
     parts = [softmax(2 * np.eye(K)[labels] + rng.normal(size=(N, K)), axis=1) for _ in range(2)]
-    pooled, exponents = log_pool(parts, [1e-6, 1e-6], labels)
+    pool, exponents = log_pool(parts, [1e-6, 1e-6], labels)
     loss = lambda p: -np.log(given_probability(p, labels) + LOSS_FLOOR).mean()  # noqa: E731
-    assert loss(pooled) < min(map(loss, parts)) - 0.05
+    assert loss(pool) < min(map(loss, parts)) - 0.05
     assert exponents.sum() > 1.5
     twice, shared = log_pool([parts[0], parts[0]], [1e-6, 1e-6], labels)
     alone, single = log_pool([parts[0]], [1e-6], labels)
     assert shared.sum() == pytest.approx(single[0], abs=0.01)
     np.testing.assert_allclose(twice, alone, atol=0.01)
+
+
+@pytest.mark.parametrize(("n", "k"), [(200, 5), (40, 1), (20, 1), (4000, 50)])
+def test_neighbours_are_near(monkeypatch: pytest.MonkeyPatch, n: int, k: int) -> None:
+    """Few items have few neighbours, whatever is asked for: at most one in forty."""
+    rng = np.random.default_rng(2)
+    asked: list[int] = []
+    nearest = Evidence.neighbours
+    monkeypatch.setattr(Evidence, "neighbours", lambda self, k: asked.append(k) or nearest(self, k))
+    labels = np.arange(n) % 3
+    p = softmax(2 * np.eye(3)[labels] + rng.normal(size=(n, 3)), axis=1)
+    pooled(Evidence(np.arange(n), labels, 3, probabilities=p, embeddings=rng.normal(size=(n, 4))), 50)
+    assert asked == [k]
 
 
 def test_pool_leaves_out_what_says_nothing() -> None:
