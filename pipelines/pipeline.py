@@ -6,14 +6,27 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from auditor.benchmark.capacity import capacity_markdown, relate_capacity
+from auditor.benchmark.command import BenchmarkDone
+from auditor.benchmark.inputs import Inputs
+from auditor.benchmark.training import PREDICTIONS, read_manifest
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import OfflineError
-from auditor.core.files import atomic_write, read_json
+from auditor.core.files import atomic_write, read_json, write_json
 from auditor.lab.experiment.shell import MANIFEST
 
-__all__ = ["ROOT", "find_settings", "publish", "publish_experiment", "published_verdicts"]
+__all__ = [
+    "CAPACITY",
+    "ROOT",
+    "find_settings",
+    "publish",
+    "publish_capacity",
+    "publish_experiment",
+    "published_verdicts",
+]
 
 ROOT = Path(__file__).resolve().parents[1]
+CAPACITY = ("capacity.json", "capacity.md")
 
 
 def find_settings() -> Settings:
@@ -43,3 +56,14 @@ def publish(work: Path, out: Path, names: Iterable[str]) -> None:
 def publish_experiment(work: Path, out: Path) -> None:
     """Copy the report of an experiment: the files of its manifest, and the manifest."""
     publish(work, out, [*read_json(work / MANIFEST)["files"], MANIFEST])
+
+
+def publish_capacity(work: Path, inputs: Inputs, done: BenchmarkDone, draws: int) -> list[str]:
+    """Write the answer to the label errors paper's question beside a benchmark of networks trained here; its
+    sentences."""
+    manifest = read_manifest(work)
+    answer = relate_capacity(work / PREDICTIONS, inputs, done.result.agreement, manifest["networks"], draws, 0)
+    write_json(work / CAPACITY[0], answer)
+    with atomic_write(work / CAPACITY[1]) as handle:
+        handle.write(capacity_markdown(answer, manifest["reproduction"]).encode())
+    return list(answer["answer"])

@@ -22,23 +22,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import ROOT, find_settings, publish, publish_experiment, published_verdicts
+from pipeline import CAPACITY, ROOT, find_settings, publish, publish_capacity, publish_experiment, published_verdicts
 
-from auditor.benchmark.capacity import capacity_markdown, relate_capacity
-from auditor.benchmark.command import BenchmarkDone, run_benchmark
+from auditor.benchmark.command import run_benchmark
 from auditor.benchmark.inputs import load_inputs
-from auditor.benchmark.training import FITS, MANIFEST, PREDICTIONS, read_manifest
+from auditor.benchmark.training import FITS, MANIFEST
 from auditor.cli.console import say
-from auditor.core.config import Settings
 from auditor.core.display import shown
 from auditor.core.errors import UnreadableError, UsageError
-from auditor.core.files import atomic_write, read_json, write_json
+from auditor.core.files import read_json
 from auditor.lab.experiment.shell import Workplace
 from auditor.lab.prune.experiment import PruneExperiment, PruneOptions
 
 SPARSITIES, REDUCTION = (0.8, 0.9, 0.95), 0.4
 STEPS = ("rd", "ftwt", "ranking")
-CAPACITY = ("capacity.json", "capacity.md")
 #: What is published of the ranking, the manifest last.
 RANKING = (
     "benchmark.json",
@@ -105,7 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             command=command,
         )
     say(done.result.headline)
-    for sentence in capacity(options, settings, done):
+    inputs = load_inputs(settings, reference="cifar10", verdicts=published_verdicts(settings))
+    for sentence in publish_capacity(options.work, inputs, done, options.draws):
         say(sentence)
     publish(options.work, options.out, RANKING)
     say(f"Report: {options.out}")
@@ -138,20 +136,6 @@ def searched(path: Path) -> str:
     if not isinstance(found, dict) or not isinstance(found.get("genotype"), dict):
         raise UnreadableError(f"{str(path)!r} is not a genotype.", "Make one with pipelines/search.py.")
     return f"{found['genotype'].get('system')}:{os.path.relpath(path)}"
-
-
-def capacity(options: argparse.Namespace, settings: Settings, done: BenchmarkDone) -> list[str]:
-    """Write the answer to the paper's question; its sentences."""
-    inputs = load_inputs(settings, reference="cifar10", verdicts=published_verdicts(settings))
-    manifest = read_manifest(options.work)
-    found = relate_capacity(
-        options.work / PREDICTIONS, inputs, done.result.agreement, manifest["networks"], options.draws, 0
-    )
-    write_json(options.work / CAPACITY[0], found)
-    with atomic_write(options.work / CAPACITY[1]) as handle:
-        handle.write(capacity_markdown(found, manifest["reproduction"]).encode())
-    answer: list[str] = found["answer"]
-    return answer
 
 
 if __name__ == "__main__":

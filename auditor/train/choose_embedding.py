@@ -13,7 +13,6 @@ from auditor.train.base import Trainer
 from auditor.train.embeddings import moments
 from auditor.train.encoders import Encoder, JointEncoder, encoder_kind, lacking, make_encoder
 from auditor.train.frozen import FrozenTrainer
-from auditor.train.pixels import PixelTrainer
 
 LOG_PROBABILITIES = "log-probabilities"
 GIVEN = "given"
@@ -80,8 +79,6 @@ def choose_embedding(asked: str | None, kind: str, trainers: Sequence[Trainer], 
     for trainer in trainers:
         if isinstance(trainer, FrozenTrainer) and asked in (None, "auto", trainer.encoder):
             return Embedding(trainer.encoder, "the model's own features", trainer.size)
-    if asked is None and any(isinstance(trainer, PixelTrainer) for trainer in trainers):
-        return Embedding(LOG_PROBABILITIES, "a kernel on pixels ranks better beside neighbours in what it predicts")
     if asked is None:
         return Embedding(None, "not asked for; --embeddings auto computes them")
     if asked == LOG_PROBABILITIES:

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("torch")
 
 from auditor.benchmark.training import make_entry, parse_names
-from auditor.core.errors import UsageError
+from auditor.core.errors import UnknownNameError, UsageError
 from auditor.core.files import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +43,7 @@ def test_names_of_both_pipelines_are_entries() -> None:
 
 
 def test_found_networks_are_entries_and_searches_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from auditor.core.errors import UnknownNameError, UnreadableError
+    from auditor.core.errors import UnreadableError
     from auditor.models.genotype import write_genotype
     from auditor.models.nasnet import NASNET_A
 
@@ -214,3 +214,30 @@ def test_cifake(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert found["looks"]["groups"]["all"]["n"] == 60
     assert read_json(out / "manifest.json")["reproduction"] == "not a reproduction"
     assert "Not a reproduction" in (out / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_human_labels(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUDITOR_DATA_DIR", str(data_dir))
+    pipeline = _pipeline("human_labels")
+    with pytest.raises(UnknownNameError, match="published"):
+        pipeline.main(["--steps", "publish"])
+    folders = ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
+    small = ["--budget", "smoke", "--networks", "fastnet,resnet20,resnet32", "--seeds", "1", "--draws", "200"]
+    pipeline.main([*folders, *small, "--labels", "aggre", "--workers", "1"])
+    published, own = (read_json(tmp_path / "out" / f"{step}-aggre" / "benchmark.json") for step in ("published", "own"))
+    assert (published["n_correctable"], published["n_pruned"]) == (4505, 50_000)
+    assert {m["name"] for m in published["models"]} >= {"resnet18", "swin_base_patch4_window7_224"}
+    # A random half has about half the wrong labels, and no network saw a row that it is ranked on.
+    assert own["n_pruned"] == 25_000
+    assert 2100 < own["n_correctable"] < 2400
+    assert own["conditions"]["reproduction"] == "not a reproduction"
+    assert (tmp_path / "out" / "own-aggre" / "capacity.md").read_text()
+    import pyarrow.parquet as pq
+
+    halves = tmp_path / "work" / "own-aggre" / "data" / "cifar10n-aggre-halves"
+    images = [
+        {cell["bytes"] for cell in pq.read_table(halves / f"{split}-00000-of-00001.parquet")["img"].to_pylist()}
+        for split in ("train", "test")
+    ]
+    assert not images[0] & images[1]

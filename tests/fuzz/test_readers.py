@@ -1,6 +1,6 @@
 """Damaged files of every kind: a reader reads them or refuses them, in bounded time and memory.
 
-``AUDITOR_FUZZ_INPUTS=2000`` gives every reader that many inputs (default: what fits into a fiftieth of a second),
+``AUDITOR_FUZZ_INPUTS=2000`` gives every reader that many inputs (default: what fits into a hundredth of a second),
 ``AUDITOR_FUZZ_SEED`` others.
 What broke a reader once is kept in ``corpus/`` and tried first, every time.
 """
@@ -80,7 +80,7 @@ class Fuzzed:
 def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Fuzzed:
     """One run over all readers."""
     folder = tmp_path_factory.mktemp("fuzz")
-    failures = run_fuzz(INPUTS or 100, SEED, folder, float("inf") if INPUTS else 0.02)
+    failures = run_fuzz(INPUTS or 100, SEED, folder, float("inf") if INPUTS else 0.01)
     return Fuzzed(failures, set((folder / "entered").read_text().splitlines()))
 
 

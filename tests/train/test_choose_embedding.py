@@ -18,7 +18,6 @@ from auditor.runs import layout
 from auditor.train.choose_embedding import LOG_PROBABILITIES, choose_embedding, own_embedding, standardised
 from auditor.train.encoders import make_encoder, missing
 from auditor.train.frozen import FrozenTrainer
-from auditor.train.pixels import PixelTrainer
 from tests.audit.softmax_trainer import SoftmaxTrainer
 
 
@@ -47,8 +46,6 @@ def test_choice() -> None:
     assert pick(None, "image", softmax, "smoke") is None
     assert choose_embedding(None, "image", (softmax, frozen), "smoke").name == "efficientnet-lite0"  # of either model
     assert pick("none", "image", frozen, "smoke") is None
-    assert pick(None, "image", PixelTrainer(), "quick") == LOG_PROBABILITIES
-    assert pick("none", "image", PixelTrainer(), "quick") is None
     assert choose_embedding(None, "image", (frozen,), "smoke").size == 48
     assert pick(None, "image", frozen, "smoke") == "efficientnet-lite0"
     assert pick("auto", "table", softmax, "smoke") == LOG_PROBABILITIES
