@@ -42,7 +42,7 @@ GROUPS = 1_000
 #: Replays of every cell that are checked against the library.
 CHECKED = 5
 #: Share of the width by which they may differ, beside one label.
-MOST_SHIFT = 0.005
+MOST_SHIFT = 0.02
 #: By which a limit may miss a whole number and still be it.
 ROUNDING = 1e-6
 #: Effective draws of surprises from which a cell is to be within .94 and .965; with fewer, the limits jump.

@@ -104,6 +104,7 @@ def measure(name: str, noise: str, rate: float, seed: int, context: BenchmarkCon
             audit="all",
             quality=False,
             refits=number,
+            workers=1,
             seed=seed,
             out=context.work / f"{dataset.name}-{seed}",
             settings=context.settings,

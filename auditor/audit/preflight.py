@@ -111,7 +111,7 @@ def check_call(
         candidates = [_with_second(first, automatic, config, kind) for first in _likely_trainers(dataset, config)]
     for trainers in candidates:
         check_evidence(config.rule, trainers, own or choose_embedding(config.embeddings, kind, trainers, config.budget))
-        choose_refits(config.refits, trainers, scheme)
+        choose_refits(config.refits, trainers, scheme, config.budget)
     return own
 
 

@@ -161,6 +161,7 @@ class EstimatorTrainer:
     kind: ClassVar[str | None]
     has_epochs: ClassVar[bool] = False
     weighs: ClassVar[bool] = True
+    refits: ClassVar[int] = 2
     name: str
 
     def recipe(self) -> dict[str, Any]:

@@ -73,6 +73,7 @@ class FrozenTrainer:
     threads: int = 1
     cache_dir: Path | None = field(default=None, compare=False)
     weighs: ClassVar[bool] = True
+    refits: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         if self.head not in ("linear", "mlp"):

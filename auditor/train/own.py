@@ -37,6 +37,8 @@ class OwnModel(EstimatorTrainer):
     """
 
     kind: ClassVar[str | None] = None
+    #: Nobody knows how long a fit takes.
+    refits: ClassVar[int] = 0
     model: Any
 
     @property

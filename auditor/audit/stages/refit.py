@@ -40,16 +40,19 @@ class Refits:
     reason: str
 
 
-def choose_refits(asked: int | Literal["auto"], trainers: Sequence[Trainer], scheme: str) -> Refits:
+def choose_refits(
+    asked: int | Literal["auto"], trainers: Sequence[Trainer], scheme: str, budget: str = "standard"
+) -> Refits:
     """How often which of the models of an audit are fitted again.
 
     Parameters
     ----------
     asked : int or "auto"
-        ``auto``: as often as the trainers say (`Trainer`), if all do.
+        ``auto``: as often as the trainers say (`Trainer`), if all do; never in the ``smoke`` budget.
     trainers : sequence of Trainer
     scheme : str
         Of the plan.
+    budget : str
 
     Raises
     ------
@@ -73,6 +76,8 @@ def choose_refits(asked: int | Literal["auto"], trainers: Sequence[Trainer], sch
         return Refits(asked, able, "asked for")
     if obstacle:
         return Refits(0, (), obstacle)
+    if budget == "smoke":
+        return Refits(0, (), "the smoke budget fits every model once")
     # All or none: how a refitted model does beside one that keeps its first fit was not measured.
     usual = [getattr(trainer, "refits", 0) for trainer in trainers]
     if not all(usual):
@@ -91,7 +96,7 @@ def refit(context: Context, trainers: Sequence[Trainer], plan: AuditPlan) -> Sta
     (`refit_weights`, of the pool of all models); items that are not audited weigh 1. Fits are kept as the first ones
     are. Writes ``refit_probs.npy`` and, of two models, ``refit_model_probs.npz``.
     """
-    refits = choose_refits(context.config.refits, trainers, plan.scheme)
+    refits = choose_refits(context.config.refits, trainers, plan.scheme, context.config.budget)
     if not refits.count:
         return StageResult(None, [not_applicable("refits", refits.reason)] if context.config.refits else [])
     names, several = model_names(trainers), len(trainers) > 1

@@ -30,6 +30,7 @@ from auditor.detect.cleaning import refit_weights
 from auditor.runs import layout
 from auditor.runs.run import Run
 from auditor.train.base import FitResult, FitTask, TrainingData
+from auditor.train.choose import make_trainer
 from auditor.train.crossval import run_tasks
 from auditor.train.own import trainer_of
 from auditor.train.pixels import PixelTrainer
@@ -57,7 +58,7 @@ def points() -> tuple[pd.DataFrame, np.ndarray]:
 
 
 Points = tuple[pd.DataFrame, np.ndarray]
-OPTIONS: dict[str, Any] = {"workers": 1, "folds": 3, "quality": False, "progress": False, "budget": "smoke"}
+OPTIONS: dict[str, Any] = {"workers": 1, "folds": 3, "quality": False, "progress": False, "budget": "quick"}
 
 
 def by_hand(points: Points, run: Run, probabilities: np.ndarray, number: int) -> np.ndarray:
@@ -237,7 +238,13 @@ def test_a_run_that_asks_for_nothing_new_keeps_its_folder(points: Points, tmp_pa
 
 
 def test_trainers_that_take_seconds_say_so() -> None:
-    assert PixelTrainer().weighs
+    usual = {
+        name: getattr(make_trainer(name, "quick"), "refits", 0) for name in ("pixels", "tfidf", "boosting", "kernel")
+    }
+    assert set(usual.values()) == {2}
+    assert choose_refits("auto", [PixelTrainer()], "cross-validation", "quick").count == 2
+    assert choose_refits("auto", [PixelTrainer()], "cross-validation", "smoke").count == 0
+    assert choose_refits(1, [PixelTrainer()], "cross-validation", "smoke").count == 1
     assert choose_refits("auto", [SoftmaxTrainer()], "cross-validation").count == 0
     assert choose_refits("auto", [SoftmaxTrainer(), WeighingTrainer()], "test-folds").count == 0
     assert choose_refits(1, [SoftmaxTrainer(), WeighingTrainer()], "test-folds").trainers == (WeighingTrainer(),)
