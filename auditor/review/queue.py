@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -12,11 +12,12 @@ import numpy as np
 import sqlalchemy as sa
 
 from auditor.core.seeds import generator
-from auditor.review import schema
+from auditor.review import parts, schema
 from auditor.review.additions import set_fact
 from auditor.review.database import lock, upsert
 from auditor.review.events import chunked, count, rewind
 from auditor.review.loading import QueuePlan
+from auditor.review.parts import Pair, in_part, of_others
 from auditor.review.people import enter, known_as
 
 #: Any fixed number; the schema comes on top, so that runs in one database do not wait for each other.
@@ -66,17 +67,30 @@ class Reordering:
 
 
 def claim_batch(
-    connection: sa.Connection, plan: QueuePlan, reviewer: str, n: int, now: float, lease: float
+    connection: sa.Connection,
+    plan: QueuePlan,
+    reviewer: str,
+    n: int,
+    now: float,
+    lease: float,
+    part: Sequence[Pair] | None = None,
 ) -> list[int]:
-    """Fill the reviewer's hand up to `n` items for `lease` seconds, those already in it first; returns their places."""
+    """Fill the reviewer's hand up to `n` items for `lease` seconds, those already in it first; returns their places.
+
+    With a `part` only items of it, which come from the flagged list alone (`parts.in_part`).
+    """
     # One claim at a time: otherwise two reviewers could both read an item as open.
     lock(connection, _QUEUE_LOCK)
     a = schema.assignments
     _let_go(connection, sa.and_(a.c.state == schema.CLAIMED, a.c.claimed_until < now))
     person = _reviewer(connection, reviewer, now)
     until = now + lease
-    hand = _hand(connection, person.reviewer, n, until)
-    return hand + _claim(connection, plan, person, n - len(hand), until) if len(hand) < n else hand
+    hand = _hand(connection, person.reviewer, n, until, part)
+    if (need := n - len(hand)) <= 0:
+        return hand
+    if part is not None:
+        return hand + _claim_part(connection, person, part, need, until)
+    return hand + _claim(connection, plan, person, need, until)
 
 
 def _let_go(connection: sa.Connection, claims: sa.ColumnElement[bool]) -> int:
@@ -95,10 +109,13 @@ def _reviewer(connection: sa.Connection, name: str, now: float) -> sa.Row[Any]:
     return connection.execute(query).one()
 
 
-def _hand(connection: sa.Connection, reviewer: str, n: int, until: float) -> list[int]:
-    a = schema.assignments
+def _hand(connection: sa.Connection, reviewer: str, n: int, until: float, part: Sequence[Pair] | None) -> list[int]:
+    a, q = schema.assignments, schema.queue
     mine = sa.and_(a.c.reviewer == reviewer, a.c.state == schema.CLAIMED)
-    hand = list(connection.scalars(sa.select(a.c.item).where(mine).order_by(a.c.place, a.c.item).limit(n)))
+    query = sa.select(a.c.item).where(mine).order_by(a.c.place, a.c.item).limit(n)
+    if part is not None:
+        query = query.join(q, q.c.item == a.c.item).where(in_part(part))
+    hand = list(connection.scalars(query))
     if hand:
         connection.execute(sa.update(a).where(mine).values(claimed_until=until))
     return hand
@@ -122,15 +139,7 @@ def _claim(connection: sa.Connection, plan: QueuePlan, person: sa.Row[Any], need
                 taken[item] = stream
                 cursors[stream] = max(cursors[stream], position)
                 break
-    if taken:
-        changed = ("stream", "place", "state", "claimed_until")
-        claim = {"reviewer": person.reviewer, "state": schema.CLAIMED, "claimed_until": until}
-        claims = [
-            claim | {"item": item, "stream": stream, "place": person.served + k}
-            for k, (item, stream) in enumerate(taken.items())
-        ]
-        connection.execute(upsert(connection, schema.assignments, ("item", "reviewer"), changed), claims)
-        count(connection, dict.fromkeys(taken, 1))
+    _hand_out(connection, person, taken, until)
     people = schema.reviewers
     connection.execute(
         sa.update(people)
@@ -140,15 +149,56 @@ def _claim(connection: sa.Connection, plan: QueuePlan, person: sa.Row[Any], need
     return list(taken)
 
 
+def _claim_part(
+    connection: sa.Connection, person: sa.Row[Any], part: Sequence[Pair], need: int, until: float
+) -> list[int]:
+    """Open items of a part that the reviewer has not had, in the order of the flagged list.
+
+    The cursors stay: they tell what was passed over in the common queue, and nothing of the audit stream moves.
+    """
+    q = schema.queue
+    query = sa.select(q.c.item).where(q.c.open == 1, in_part(part), ~_had(q, person.reviewer))
+    others = of_others(connection, person.reviewer)
+    query = query if others is None else query.where(~others)
+    taken = dict.fromkeys(connection.scalars(query.order_by(q.c.ranked).limit(need)), "ranked")
+    _hand_out(connection, person, taken, until)
+    people = schema.reviewers
+    change = sa.update(people).where(people.c.reviewer == person.reviewer)
+    connection.execute(change.values(served=person.served + len(taken)))
+    return list(taken)
+
+
+def _hand_out(connection: sa.Connection, person: sa.Row[Any], taken: Mapping[int, str], until: float) -> None:
+    """Put items into the reviewer's hand, each with the stream it comes from."""
+    if not taken:
+        return
+    changed = ("stream", "place", "state", "claimed_until")
+    claim = {"reviewer": person.reviewer, "state": schema.CLAIMED, "claimed_until": until}
+    claims = [
+        claim | {"item": item, "stream": stream, "place": person.served + k}
+        for k, (item, stream) in enumerate(taken.items())
+    ]
+    connection.execute(upsert(connection, schema.assignments, ("item", "reviewer"), changed), claims)
+    count(connection, dict.fromkeys(taken, 1))
+
+
+def _had(table: sa.Table, reviewer: str) -> sa.ColumnElement[bool]:
+    """Whether the reviewer has an item in the hand, or has judged it."""
+    a = schema.assignments
+    return sa.exists().where(a.c.item == table.c.item, a.c.reviewer == reviewer, a.c.state != schema.EXPIRED)
+
+
 def _candidates(
     connection: sa.Connection, stream: str, reviewer: str, cursor: int, limit: int
 ) -> list[tuple[int, int]]:
     """Open items of a stream, or planted controls, that this reviewer has not had, in order: (item, position)."""
-    table, a = schema.controls if stream == "control" else schema.queue, schema.assignments
-    had = sa.exists().where(a.c.item == table.c.item, a.c.reviewer == reviewer, a.c.state != schema.EXPIRED)
+    table = schema.controls if stream == "control" else schema.queue
     position = table.c.item if stream == "control" else table.c[stream]
-    query = sa.select(table.c.item, position).where(position > cursor, ~had).order_by(position).limit(limit)
+    query = sa.select(table.c.item, position).where(position > cursor, ~_had(table, reviewer))
+    query = query.order_by(position).limit(limit)
     query = query if stream == "control" else query.where(table.c.open == 1)
+    if stream == "ranked" and (others := of_others(connection, reviewer)) is not None:
+        query = query.where(~others)
     return [(item, place) for item, place in connection.execute(query)]
 
 
@@ -156,8 +206,8 @@ def _stalled(connection: sa.Connection, reviewer: str, limit: int) -> list[int]:
     """Draws that were in a hand, have no verdict and are in no hand now, in their order."""
     q, a = schema.queue, schema.assignments
     back = sa.select(a.c.item).where(a.c.state == schema.EXPIRED, a.c.stream == "audit")
-    had = sa.exists().where(a.c.item == q.c.item, a.c.reviewer == reviewer, a.c.state != schema.EXPIRED)
-    query = sa.select(q.c.item).where(q.c.item.in_(back), q.c.audit.is_not(None), q.c.open == 1, q.c.taken == 0, ~had)
+    query = sa.select(q.c.item).where(q.c.item.in_(back), q.c.audit.is_not(None), q.c.open == 1, q.c.taken == 0)
+    query = query.where(~_had(q, reviewer))
     return list(connection.scalars(query.order_by(q.c.audit).limit(limit)))
 
 
@@ -166,6 +216,12 @@ def _wishes(plan: QueuePlan, reviewer: str, served: int, need: int) -> Sequence[
     draws = np.array([generator(plan.seed, "review", "stream", reviewer, served + k).random() for k in range(need)])
     audit, control = plan.audit_share, plan.control_share
     return [_STREAMS[1] if u < audit else _STREAMS[2] if u < audit + control else _STREAMS[0] for u in draws]
+
+
+def assign(connection: sa.Connection, reviewer: str | None, pair: Pair, now: float) -> None:
+    """See `VerdictStore.assign`."""
+    lock(connection, _QUEUE_LOCK)
+    parts.assign(connection, reviewer, pair, now)
 
 
 def release(connection: sa.Connection, reviewer: str) -> int:

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+import numpy as np
 import sqlalchemy as sa
 
 from auditor.core.errors import UsageError
 from auditor.review import schema
 from auditor.review.checksums import damaged, sound_items
 from auditor.review.events import chunked
+from auditor.review.people import known_as
 from auditor.review.votes import VoteTable, votes_from
 
 #: Longest page: a caller that asks for everything would hold the whole run in memory.
@@ -214,6 +216,30 @@ def item_state(connection: sa.Connection, item_id: str) -> ItemState | None:
     history = sa.select(schema.events).where(schema.events.c.item == place).order_by(schema.events.c.event)
     events = tuple(dict(row) for row in connection.execute(history).mappings())
     return ItemState(item_rows(connection, [place], with_verdicts=True)[0], events)
+
+
+def judged_places(connection: sa.Connection, reviewer: str | None) -> np.ndarray:
+    """See `VerdictStore.judged_places`."""
+    view = schema.current.c
+    query = sa.select(view.item).distinct().order_by(view.item)
+    if reviewer is not None:
+        query = query.where(view.reviewer == known_as(connection, reviewer))
+    return np.fromiter(connection.scalars(query), np.int64)
+
+
+def detected_places(connection: sa.Connection, detector: str) -> np.ndarray:
+    """See `VerdictStore.detected_places`."""
+    hits = schema.detections.c
+    query = sa.select(hits.item).where(hits.detector == detector).order_by(hits.item)
+    return np.fromiter(connection.scalars(query), np.int64)
+
+
+def own_verdicts(connection: sa.Connection, reviewer: str) -> dict[int, tuple[str, str]]:
+    """See `VerdictStore.own_verdicts`."""
+    view = schema.current.c
+    query = sa.select(view.item, view.event_uuid, view.verdict)
+    query = query.where(view.reviewer == known_as(connection, reviewer))
+    return {item: (uuid, verdict) for item, uuid, verdict in connection.execute(query)}
 
 
 def judged_by(connection: sa.Connection, reviewer: str, words: str, before: int | None, limit: int) -> list[OwnVerdict]:

@@ -17,6 +17,7 @@ from auditor.review.checksums import ITEMS_BEFORE, events_before
 from auditor.review.database import Database
 from auditor.review.events import SubmitResult, submit
 from auditor.review.loading import QueuePlan, RunTables, load, read_meta
+from auditor.review.parts import Pair, assigned, checked_pair, waiting
 from auditor.review.people import checked_reviewer, known_as
 from auditor.review.verify import faults, refuse_damaged
 from auditor.review.votes import VoteTable
@@ -206,17 +207,30 @@ class VerdictStore:
         """
         return self.database.read(partial(known_as, name=checked_reviewer(reviewer)))
 
-    def next_batch(self, reviewer: str, n: int = 50, lease: float | None = None) -> list[readout.ReviewItem]:
+    def next_batch(
+        self, reviewer: str, n: int = 50, lease: float | None = None, part: Sequence[Pair] | None = None
+    ) -> list[readout.ReviewItem]:
         """The items a reviewer should have in hand: those not yet judged first, filled up with new ones to `n`.
 
         Asking again gives the same items until they are judged, so a reload or a lost answer costs nothing. Nobody
         else gets them for `lease` seconds (None: `QueuePlan.lease_seconds`), but for items that want several
         reviewers. Draws of the audit stream that came back from another hand without a verdict come first. Fewer than
         `n` come when the queue is empty.
+
+        With a `part`, pairs of a given label and another candidate (None: any), only flagged items with these classes
+        come, in the order of the list, but for those of the audit sample: they wait in the queue of all items, where
+        nobody knows them. So a part changes nothing of the sample, nor of its probabilities.
+
+        Raises
+        ------
+        DataError
+            If a part names an unknown class, or none at all.
         """
+        for pair in part or ():
+            checked_pair(pair, self.class_names)
         reviewer, plan, now = checked_reviewer(reviewer), self.plan, self.clock()
         seconds = plan.lease_seconds if lease is None else lease
-        places = self.database.write(lambda c: queue.claim_batch(c, plan, reviewer, n, now, seconds))
+        places = self.database.write(lambda c: queue.claim_batch(c, plan, reviewer, n, now, seconds, part))
         return self.database.read(lambda c: readout.item_rows(c, places, with_verdicts=False))
 
     def submit(
@@ -252,6 +266,27 @@ class VerdictStore:
         plan = self.plan
         known = (self.class_names, self.clock(), plan.lease_seconds)
         return submit(self.database, reviewer, events, *known, origin, judged_at)
+
+    def waiting(self, part: Sequence[Pair]) -> int:
+        """How many items of a part, as `next_batch` takes it, want a verdict and are in nobody's hand."""
+        return self.database.read(partial(waiting, part=part))
+
+    def assign(self, reviewer: str | None, pair: Pair) -> None:
+        """Give the flagged items with a pair of classes to one reviewer: others do not get them any more, but for those
+        of the audit sample. None gives them back to everybody.
+
+        Raises
+        ------
+        DataError
+            If the pair names an unknown class, or none at all.
+        """
+        person = None if reviewer is None else checked_reviewer(reviewer)
+        pair, now = checked_pair(pair, self.class_names), self.clock()
+        self.database.write(partial(queue.assign, reviewer=person, pair=pair, now=now))
+
+    def assigned(self) -> dict[str, list[Pair]]:
+        """Pairs of classes by the reviewer who judges them alone."""
+        return self.database.read(assigned)
 
     def release(self, reviewer: str) -> int:
         """Give back what is in a reviewer's hand; returns how many items."""
@@ -350,6 +385,22 @@ class VerdictStore:
         """Items with their current verdicts. For the next page pass the last one's `after`."""
         wanted = wanted or readout.PageFilter()
         return self.database.read(partial(readout.page, wanted=wanted, after=after, limit=limit))
+
+    def at(self, places: Sequence[int]) -> list[readout.ReviewItem]:
+        """Items by their places in the list, in the order asked for, with their current verdicts."""
+        return self.database.read(partial(readout.item_rows, places=places, with_verdicts=True))
+
+    def judged_places(self, reviewer: str | None = None) -> np.ndarray:
+        """Places of the items with a verdict, of anybody or of one reviewer, int64, ascending."""
+        return self.database.read(partial(readout.judged_places, reviewer=reviewer))
+
+    def detected_places(self, detector: str) -> np.ndarray:
+        """Places of the items that a detector flags, int64, ascending."""
+        return self.database.read(partial(readout.detected_places, detector=detector))
+
+    def own_verdicts(self, reviewer: str) -> dict[int, tuple[str, str]]:
+        """Uuid and verdict by place, of all the verdicts of a reviewer that hold."""
+        return self.database.read(partial(readout.own_verdicts, reviewer=checked_reviewer(reviewer)))
 
     def judged_by(
         self, reviewer: str, words: str = "", before: int | None = None, limit: int = 50

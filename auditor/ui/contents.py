@@ -131,14 +131,25 @@ class Contents:
             item = self.content(content_hash)
         except (DataError, UnreadableError) as error:
             return {"error": error.what}
-        if isinstance(item, str):
-            cut = len(item) > LONGEST_TEXT
-            return {"text": item[:LONGEST_TEXT] + (" [..]" if cut else ""), "cut": cut}
-        if isinstance(item, dict):
-            text = lambda v: "" if v is None else f"{v:.6g}" if isinstance(v, float) else str(v)[:500]  # noqa: E731
-            rows = [[str(name), text(value)] for name, value in item.items()]
-            return {"row": rows[:MOST_COLUMNS], "cut": len(rows) > MOST_COLUMNS}
-        return {}
+        return _words_of(item)
+
+    def letters(self, start: int, stop: int) -> list[str]:
+        """What a search looks through, of rows `start` to `stop` of the run: the words that the card shows."""
+        with self._lock:
+            dataset = self._dataset
+        shown = [_words_of(dataset.item(row)) for row in range(start, min(stop, len(dataset)))]
+        return [s.get("text") or "\n".join(f"{name} {value}" for name, value in s.get("row", ())) for s in shown]
+
+
+def _words_of(item: object) -> dict[str, Any]:
+    if isinstance(item, str):
+        cut = len(item) > LONGEST_TEXT
+        return {"text": item[:LONGEST_TEXT] + (" [..]" if cut else ""), "cut": cut}
+    if isinstance(item, dict):
+        text = lambda v: "" if v is None else f"{v:.6g}" if isinstance(v, float) else str(v)[:500]  # noqa: E731
+        rows = [[str(name), text(value)] for name, value in item.items()]
+        return {"row": rows[:MOST_COLUMNS], "cut": len(rows) > MOST_COLUMNS}
+    return {}
 
 
 def _cached(path: Path) -> bytes | None:

@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any, Final
 
 from auditor.core.errors import ResourceError
+from auditor.review.parts import Pair
 from auditor.review.people import person_key
 from auditor.review.readout import ReviewItem
 from auditor.review.store import VerdictStore
@@ -78,13 +79,18 @@ class Exchange:
 
     @classmethod
     def for_review(
-        cls, store: VerdictStore, reviewer: str, after: Callable[[], None] | None = None, first: str | None = None
+        cls,
+        store: VerdictStore,
+        reviewer: str,
+        after: Callable[[], None] | None = None,
+        first: str | None = None,
+        part: Sequence[Pair] | None = None,
     ) -> Exchange:
-        """Items come from the reviewer's queue, after the item `first` where one is named."""
+        """Items come from the reviewer's queue, or from a part of it, after the item `first` where one is named."""
 
         def supply(n: int) -> Sequence[ReviewItem]:
             state = None if first is None or exchange.round else store.state(first)
-            hand = store.next_batch(reviewer, n, LEASE)
+            hand = store.next_batch(reviewer, n, LEASE, part)
             return hand if state is None else [state.item, *(item for item in hand if item.item_id != first)]
 
         exchange = cls(store, reviewer, supply, after=after, holds=True)

@@ -105,8 +105,8 @@ def _votes_in_short(verdicts: Mapping[str, str]) -> str:
     return ", ".join(f"{n} {verdict}" for verdict, n in Counter(verdicts.values()).most_common())
 
 
-def grid_item(ws: Workspace, item: ReviewItem, reviewer: str, aslist: bool = False) -> dict[str, Any]:
-    """One item for the gallery of `reviewer`.
+def grid_item(ws: Workspace, item: ReviewItem, reviewer: str, aslist: bool = False, width: int = 192) -> dict[str, Any]:
+    """One item for the gallery of `reviewer`, a picture `width` pixels wide.
 
     What others said of it comes with the reviewer's own verdict and not before: measures of agreement, and so the
     correction for reviewer error, rest on verdicts that were given without knowing each other.
@@ -119,5 +119,5 @@ def grid_item(ws: Workspace, item: ReviewItem, reviewer: str, aslist: bool = Fal
         "suggested": item.suggested,
         "own": own,
         "note": seen,
-        **face(ws, item.content_hash, 192, LINES if aslist else SNIPPET),
+        **face(ws, item.content_hash, width, LINES if aslist else SNIPPET),
     }

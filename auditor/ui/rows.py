@@ -70,6 +70,16 @@ class RunRows:
         rows = np.flatnonzero(pc.is_valid(asked).to_numpy(zero_copy_only=False))
         return {str(column[int(row)].as_py()): int(row) for row in rows}
 
+    @property
+    def n_items(self) -> int:
+        """Rows of `items.parquet`."""
+        return int(self._items.num_rows)
+
+    def rows_in_order(self, ids: pa.Array) -> np.ndarray:
+        """Row in `items.parquet` of each of `ids`, all of which are known, int64."""
+        known = self._items["id"].combine_chunks().cast(ids.type)
+        return pc.index_in(ids, value_set=known).to_numpy().astype(np.int64)
+
     def facts(self, row: int) -> dict[str, str]:
         """``id, content_hash, given`` of a row."""
         return {name: str(self._items[name][row].as_py()) for name in ("id", "content_hash", "given")}

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +17,12 @@ from auditor.core.errors import ConfigError, MissingExtraError
 from auditor.runs import layout
 from auditor.runs.run import Run, open_run
 from auditor.runs.tables import read_table
+from auditor.ui.catalogue import Catalogue
 from auditor.ui.config import ReviewConfig, current_config
 from auditor.ui.contents import Contents
 from auditor.ui.keywords import Keywords
 from auditor.ui.rows import RunRows
+from auditor.ui.search import WordSearch
 
 try:
     from auditor.review.additions import read_controls
@@ -43,7 +46,20 @@ class Workspace:
     def warm(self) -> None:
         """Read ahead what the first visitor would wait for."""
         self.rows.warm()
+        _ = self.catalogue
         self.contents.warm()
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The items of the store as columns, read when first needed. Errors as `Catalogue.check`."""
+        catalogue = Catalogue(self.run)
+        catalogue.check(self.store)
+        return catalogue
+
+    @cached_property
+    def search(self) -> WordSearch:
+        """Finds items by words."""
+        return WordSearch(self.catalogue, self.rows, self.contents)
 
 
 #: Items from which on a run is taken into its store by a process of its own.

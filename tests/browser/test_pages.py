@@ -53,7 +53,7 @@ def _holders(server: ReviewServer) -> dict[str, int]:
 def _own(server: ReviewServer, reviewer: str) -> list[tuple[str, str]]:
     """Verdicts that hold, the latest first: item and verdict."""
     with VerdictStore.open(server.run) as store:
-        return [(v.item_id, v.verdict) for v in store.judged_by(reviewer)]
+        return [(v.item_id, v.verdict) for v in store.judged_by(reviewer, limit=1000)]
 
 
 def test_a_name_holds_on_every_page_and_a_hand_on_one(
@@ -163,6 +163,45 @@ def test_many_verdicts_wait_for_a_server_that_is_away_and_are_taken_back(
     page.wait(lambda: _own(server, "many") == [], "they are taken back")
 
 
+def test_all_that_a_filter_matches_is_judged_and_taken_back(
+    server: ReviewServer, open_browser: Callable[..., Chrome]
+) -> None:
+    with VerdictStore.open(server.run) as store:
+        wanted = store.page(PageFilter(given="4", flagged=False), limit=1000).items
+    n = len(wanted)
+    assert n > 100
+    browser = open_browser()
+    browser.get(f"{server.url}/gallery?reviewer=every&items=unflagged&given=4&token={TOKEN}")
+    page = CardPage.__new__(CardPage)
+    page.browser = browser
+    ask = lambda code: browser.execute_script(GRID + code)  # noqa: E731
+    press = lambda text: ask(f"[...gallery.querySelectorAll('.act')].find((b) => b.textContent === '{text}').click()")  # noqa: E731
+    page.wait(lambda: ask("return gallery?.querySelectorAll('.tile').length"), "tiles")
+    assert f"{n} items" in _text(browser)
+    press(f"select all {n}")
+    count = lambda: ask("return gallery.querySelector('.count').textContent")  # noqa: E731
+    page.wait(lambda: count() == f"{n} selected, 50 on this page", "everything is selected")
+    press("another class")
+    page.press("7")
+    page.press(Keys.ENTER)
+    asked = lambda: ask("return gallery.querySelector('dialog:modal')?.textContent ?? ''")  # noqa: E731
+    assert f"for {n} items?" in asked()
+    page.press(Keys.ENTER)  # which is "cancel": nothing is judged by a key held down
+    assert asked() == ""
+    assert _own(server, "every") == []
+    press("another class")
+    page.press("7")
+    page.press(Keys.ENTER)
+    press(f"give {n} verdicts")
+    line = lambda: ask("return gallery.querySelector('.line').textContent")  # noqa: E731
+    page.wait(lambda: line() == f"saved {n}", "they are stored")
+    said = dict(_own(server, "every"))
+    expected = {i.item_id: "suggested" if i.suggested == "7" else "other:7" for i in wanted}
+    assert said == expected
+    press(f"take back {n} verdicts")
+    page.wait(lambda: _own(server, "every") == [], "they are taken back")
+
+
 def test_keys_of_other_layouts_and_the_field_for_the_name(
     server: ReviewServer, open_browser: Callable[..., Chrome]
 ) -> None:
@@ -253,7 +292,7 @@ def test_numbers_are_whole_and_everything_can_be_read(
         assert browser.execute_script(PALE) == []
         for path, shown in (
             ("", "Remaining outside"),
-            ("gallery", "page 1"),
+            ("gallery", "flagged items"),
             ("mine", "Pick a row"),
             ("quality", "Checks"),
         ):

@@ -131,8 +131,8 @@ def test_pictures_of_every_page(
     time.sleep(1.5)
     _save(browser, folder, "disagreements")
     for name, text in (
-        ("overview", "What the review shows"),
-        ("gallery", "page 1"),
+        ("overview", "labels are wrong"),
+        ("gallery", "flagged items"),
         ("quality", "Copies and near copies"),
         ("export", "Download the patch"),
         ("benchmark", "Rank changes that are real"),

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { candidateKeys, meaning } from "../../auditor/ui/browser/keys.js";
-import { Outbox, SEND_AGAIN_MS } from "../../auditor/ui/browser/outbox.js";
+import { MOST, Outbox, SEND_AGAIN_MS } from "../../auditor/ui/browser/outbox.js";
 
 class Storage { // like localStorage
   constructor() { this.map = new Map(); }
@@ -23,6 +23,20 @@ function outbox(storage = new Storage(), mirror = "run:review:Ann") {
   const box = new Outbox(mirror, (name, message) => sent.push(message), storage, () => clock.now);
   return { box, sent, clock, storage };
 }
+
+test("what does not fit into one message follows as soon as that one is answered", () => {
+  const { box, sent } = outbox();
+  const events = Array.from({ length: MOST + 3 }, (_, k) => box.verdict(item(`i${k}`), "given", 5));
+  box.add(...events);
+  assert.deepEqual(sent.map((message) => message.events.length), [MOST]);
+  box.answered(events.slice(0, 10).map((e) => e.uuid)); // a part: the rest of the message is still on its way
+  assert.equal(sent.length, 1);
+  box.answered(events.slice(10, MOST).map((e) => e.uuid));
+  assert.deepEqual(sent.map((message) => message.events.length), [MOST, 3]);
+  box.answered(events.slice(MOST).map((e) => e.uuid));
+  assert.equal(sent.length, 2);
+  assert.equal(box.waiting, 0);
+});
 
 test("a verdict is sent again until it is acknowledged, and kept over a reload until then", () => {
   const { box, sent, clock, storage } = outbox();

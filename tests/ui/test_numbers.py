@@ -12,10 +12,12 @@ from streamlit.testing.v1 import AppTest
 from auditor.estimation.sentences import status_lines
 from auditor.estimation.state import draw_stream, read_state
 from auditor.estimation.status import review_status
+from auditor.review.readout import ReviewItem
+from auditor.stats.intervals import Interval
 from auditor.ui.config import config_from_environ
 from auditor.ui.exchange import Exchange
 from auditor.ui.following import Follower
-from auditor.ui.views.numbers import status_of
+from auditor.ui.views.numbers import interval_bar, narrowing, status_of, total_sentence
 from auditor.ui.workspace import Workspace
 
 
@@ -63,11 +65,12 @@ def test_the_overview_says_what_the_status_command_says(sampled: Workspace) -> N
     shown = "\n".join(str(code.value) for code in app.code)
     for line in status_lines(review_status(read_state(sampled.run, sampled.store))):
         assert line in shown
-    metrics = {m.label: m.value for m in app.metric}
     total = status_of(sampled).estimate.strict
     assert total is not None
-    assert metrics["Wrong labels in all"].startswith(f"{total.total.estimate.value:,.0f} [")
-    assert "[" in metrics["Remaining outside the list"]
+    e = total.total.estimate
+    assert app.header[0].value == f"About {e.value:,.0f} labels are wrong, {e.low:,.0f} to {e.high:,.0f}"
+    assert f"interval {e.low:,.0f} to {e.high:,.0f}" in app.get("html")[0].proto.body
+    assert "[" in {m.label: m.value for m in app.metric}["Remaining outside the list"]
     assert "draws" in shown
 
 
@@ -88,7 +91,34 @@ def test_few_verdicts_are_called_so(ws: Workspace) -> None:
     _review(ws, 5)
     app = _overview().run()
     assert not app.exception
-    assert "nan" not in "\n".join(str(m.value) for m in app.metric).lower()
+    assert "nan" not in "\n".join(str(m.value) for m in (*app.metric, *app.header)).lower()
+
+
+def test_it_is_said_what_would_narrow_the_interval(ws: Workspace) -> None:
+    draw_stream(ws.run, ws.store, 120, 0, anew=False)
+    drawn = list(dict.fromkeys(ws.store.audit_stream().item_ids.tolist()))
+    states = [ws.store.state(item) for item in drawn]
+    items = [state.item for state in states if state is not None]
+
+    def judge(part: list[ReviewItem]) -> str:
+        ws.store.submit("ann", [_event(i, "neither" if i.flagged else "given") for i in part])
+        return "; ".join(narrowing(status_of(ws), ws.run))
+
+    few = judge(items[:10])
+    assert total_sentence(status_of(ws).estimate).startswith("Between ")
+    assert few == "20 more verdicts on the random sample give a number"
+    half = judge([*items[10:50], *items[51:60]])
+    assert "9 more of the random sample are judged and count as soon as those drawn before them are" in half
+    assert f"about {len(items) - 50} more verdicts on the random sample bring ±" in half
+    assert "auditor sample" in judge(items)
+
+
+def test_the_bar_is_in_proportion() -> None:
+    bar = interval_bar(Interval(50.0, 25.0, 100.0, 0.95), 100)
+    assert "left:25.0%;width:calc(max(100.0% - 25.0%, 4px))" in bar
+    assert 'left:50.0%"' in bar
+    assert "(all)" in bar
+    assert interval_bar(Interval(0.0, 0.0, 0.0, 0.95), 0).count("0.0%") == 4
 
 
 def test_the_status_is_computed_once_per_event(sampled: Workspace) -> None:

@@ -176,7 +176,7 @@ def test_the_manifest_is_of_this_version_and_names_what_is_there() -> None:
     manifest = tomllib.loads((ROOT / "auditor" / "pyproject.toml").read_text())
     assert manifest["project"] == {"name": "auditor", "version": __version__}
     components = manifest["tool"]["streamlit"]["component"]["components"]
-    for component, script in zip(components, ("card", "gallery"), strict=True):
+    for component, script in zip(components, ("card", "gallery", "matrix"), strict=True):
         for kind in ("js", "css"):
             assert (ROOT / "auditor" / component["asset_dir"] / f"{script}.{kind}").is_file()
 

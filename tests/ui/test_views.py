@@ -15,15 +15,20 @@ from streamlit.testing.v1 import AppTest
 
 from auditor.audit.detector_scores import detector_scores
 from auditor.core.errors import ConfigError
-from auditor.estimation.state import read_state
+from auditor.estimation.state import draw_stream, read_state
+from auditor.review.consensus import count_errors, majority
 from auditor.review.readout import PageFilter
 from auditor.ui import SCRIPT
+from auditor.ui.catalogue import PairCount
 from auditor.ui.config import ReviewConfig, config_from_environ, configure
+from auditor.ui.filters import GalleryFilter, matching
 from auditor.ui.payload import grid_item, hand_data
 from auditor.ui.views import PAGES
 from auditor.ui.views.export import verdict_csv
-from auditor.ui.views.gallery import PAGE_SIZE
+from auditor.ui.views.gallery import PAGE_SIZE, everything
+from auditor.ui.views.mine import own_history
 from auditor.ui.views.overview import audit_share
+from auditor.ui.views.pairs import matrix_data
 from auditor.ui.workspace import Workspace, close_workspace, open_workspace
 from tests.ui.events import events_on
 
@@ -72,6 +77,7 @@ def test_the_whole_script_runs(ws: Workspace) -> None:
     app = AppTest.from_file(SCRIPT, default_timeout=60).run()
     assert not app.exception
     assert [m.label for m in app.metric][:2] == ["Verdicts", "Items judged"]
+    assert "No verdict yet" in _texts(app)
 
 
 @pytest.mark.parametrize("page", TITLES)
@@ -90,12 +96,8 @@ def test_every_page_with_verdicts(voted: Workspace, page: str) -> None:
 
 def test_the_overview_counts(voted: Workspace) -> None:
     app = _script("Overview").run()
-    assert {m.label: m.value for m in app.metric[:4]} == {
-        "Verdicts": "24",
-        "Items judged": "12",
-        "Judged by two or more": "12",
-        "Open disagreements": "4",
-    }
+    counts = {"Verdicts": "24", "Items judged": "12", "Judged by two or more": "12", "Open disagreements": "4"}
+    assert counts.items() <= {m.label: m.value for m in app.metric}.items()
     frames = [table.value for table in app.dataframe]
     agreement = next(f for f in frames if "measure" in f)
     assert list(agreement["measure"]) == ["Krippendorff's alpha, all", "Cohen's kappa, ann and ben"]
@@ -179,11 +181,46 @@ def test_no_wording_says_of_the_candidate_that_the_model_suggests_it(ws: Workspa
     assert len(other) > 10
     assert all(best[i.item_id] == i.given for i in other)
     assert (state.given[~state.flagged] != state.suggested[~state.flagged]).all()
-    folder = Path(SCRIPT).parent
-    for script in (*folder.glob("browser/*.js"), folder / "views" / "gallery.py", folder / "views" / "mine.py"):
+    folder, views = Path(SCRIPT).parent, ("gallery", "mine", "pairs")
+    for script in (*folder.glob("browser/*.js"), folder / "filters.py", *(folder / "views" / f"{n}.py" for n in views)):
         text = re.sub(r"//.*|#.*", "", script.read_text()).lower()
         for words in ("model suggests", "suggested label", "suggestion", "suggested class"):
             assert words not in text, script.name
+
+
+def test_the_pair_in_the_address_leads_to_its_items(voted: Workspace) -> None:
+    app = _script("Overview")
+    pair = voted.catalogue.pairs(voted.store.judged_places())[0]
+    app.query_params["given"], app.query_params["suggested"] = pair.given, pair.suggested
+    app.run()
+    told = (
+        f"**{pair.given} → {pair.suggested}**: {pair.flagged} flagged, {pair.judged} judged, 0 to be judged one after"
+    )
+    assert told in _texts(app)
+    (link,) = (link.proto for link in app.get("page_link") if link.proto.page == "gallery")
+    assert link.query_string == f"given={pair.given}&suggested={pair.suggested}"
+    app.selectbox(key="overview-suggested").set_value(None)
+    app.run()
+    assert f"**{pair.given} → any class**" in _texts(app)
+    assert "suggested" not in app.query_params
+    app.query_params["given"] = "no such class"
+    assert "**" not in "".join(m.value for m in app.run().markdown if "→" in m.value)
+
+
+@pytest.mark.parametrize("n", [2, 40, 1000])
+def test_the_matrix_shows_the_classes_with_the_most_flags(n: int) -> None:
+    names = [f"class {k}" for k in range(n)]
+    often = [PairCount(names[k], names[(k + 1) % n], 500 if k == 0 else 50 - k, 1) for k in range(min(n, 30))]
+    rare = [PairCount(names[0], names[k], 1) for k in range(2, n)]
+    data = matrix_data([*often, *rare], names, most=5)
+    assert data["names"] == names[:2] if n == 2 else len(data["names"]) == 5
+    assert data["names"] == sorted(data["names"], key=names.index)
+    shown = {(data["names"][g], data["names"][s]): (flagged, judged) for g, s, flagged, judged in data["pairs"]}
+    assert shown[names[0], names[1]] == (500, 1)
+    row = data["rows"][data["names"].index(names[0])]
+    assert row == {"count": 500 + max(0, n - 2), "judged": 1}  # pairs with classes that are not shown are counted
+    column = data["columns"][data["names"].index(names[1])]
+    assert column == {"count": 500, "judged": 1}
 
 
 def test_own_verdicts_are_listed_and_searched(voted: Workspace) -> None:
@@ -193,6 +230,111 @@ def test_own_verdicts_are_listed_and_searched(voted: Workspace) -> None:
     app.text_input[0].set_value("no such words")
     app.run()
     assert "fits these words" in _texts(app)
+
+
+def test_older_own_verdicts_are_reached_and_their_history_is_kept(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.ui.views.mine.LISTED", 5)
+    items = list(ws.store.page(PageFilter(flagged=True), limit=12).items)
+    for item in items:
+        _vote(ws, "ann", "given", [item])
+    app = _script("My verdicts").run()
+    pages = [app.dataframe[0].value["item"].tolist()]
+    for _ in range(2):
+        next(b for b in app.button if b.label == "Older").click()
+        app.run()
+        pages.append(app.dataframe[0].value["item"].tolist())
+    assert [item for page in pages for item in page] == [item.item_id for item in reversed(items)]
+    assert next(b for b in app.button if b.label == "Older").disabled
+    next(b for b in app.button if b.label == "Newer").click()
+    app.run()
+    assert app.dataframe[0].value["item"].tolist() == pages[1]
+    _vote(ws, "ANN", "neither", items[:1])
+    said = [entry["you said"] for entry in own_history(ws, "ann", items[0].item_id)]
+    assert said == ["neither", "given"]
+
+
+def _queue(name: str, **address: str) -> AppTest:
+    app = _script("Review")
+    for parameter, value in {"queue": name, **address}.items():
+        app.query_params[parameter] = value
+    return app.run()
+
+
+def test_a_queue_is_chosen_and_stands_in_the_address(voted: Workspace) -> None:
+    draw_stream(voted.run, voted.store, 100, 0, anew=False)  # the first sample holds nearly all flagged items
+    app = _script("Review").run()
+    control = app.segmented_control(key="queue")
+    assert control.value == "all"
+    assert control.options == ["All items", "Class pair", "Disagreements (4)", "My verdicts"]
+    control.set_value("pair")
+    app.run()
+    assert app.query_params["queue"] == "pair"
+    assert "Choose classes" in _texts(app)
+    pairs = voted.catalogue.pairs(voted.store.judged_places())
+    pair = max(pairs, key=lambda p: voted.store.waiting([(p.given, p.suggested)]))
+    app.selectbox(key="queue-given").set_value(pair.given)
+    app.run()
+    app.selectbox(key="queue-suggested").set_value(pair.suggested)
+    app.run()
+    exchange = app.session_state["review-card-exchange"][0]
+    assert {(i.given, i.suggested, i.flagged) for i in exchange.batch} == {(pair.given, pair.suggested, True)}
+    assert not {i.item_id for i in exchange.batch} & set(voted.store.audit_stream().item_ids)
+    # What was in the hand of the other queue went back.
+    assert [hand.items for hand in voted.store.hands()] == [len(exchange.batch)]
+    app.segmented_control(key="queue").set_value("all")
+    app.run()
+    assert "given" not in app.query_params
+    assert len({(i.given, i.suggested) for i in app.session_state["review-card-exchange"][0].batch}) > 1
+    assert not app.exception
+
+
+def test_other_queues(voted: Workspace) -> None:
+    assert "4 open disagreements" in _texts(_queue("disagreements"))
+    assert len(_queue("mine").dataframe[0].value) == 12
+    for name in ("assigned", "nonsense"):
+        assert _queue(name).segmented_control(key="queue").value == "all"
+    pair = voted.catalogue.pairs(voted.store.judged_places())[0]
+    voted.store.assign("ANN", (pair.given, pair.suggested))
+    app = _queue("assigned")
+    assert f"Yours alone: {pair.given} → {pair.suggested}" in _texts(app)
+    assert not app.exception
+
+
+def test_pairs_are_assigned_on_the_overview(voted: Workspace) -> None:
+    pair = voted.catalogue.pairs(voted.store.judged_places())[0]
+    app = _script("Overview")
+    app.query_params["given"], app.query_params["suggested"] = pair.given, pair.suggested
+    app.run()
+    app.selectbox(key="assign-to").set_value("ben")
+    app.run()
+    next(b for b in app.button if b.label == "Assign").click()
+    app.run()
+    assert voted.store.assigned() == {"ben": [(pair.given, pair.suggested)]}
+    next(b for b in app.button if b.label == "Give back to everybody").click()
+    app.run()
+    assert voted.store.assigned() == {}
+
+
+def test_the_end_of_a_queue_says_what_was_found(voted: Workspace) -> None:
+    pair = next(p for p in voted.catalogue.pairs(voted.store.judged_places()) if p.flagged < 40)
+    while batch := voted.store.next_batch("ann", 50, part=[(pair.given, pair.suggested)]):
+        _vote(voted, "ann", "suggested", batch)
+    app = _queue("pair", given=pair.given, suggested=pair.suggested)
+    assert not app.exception
+    text = _texts(app)
+    assert f"Nothing of {pair.given} → {pair.suggested} waits for you" in text
+    errors = count_errors(majority(voted.store.votes()))
+    metrics = {m.label: m.value for m in app.metric}
+    assert metrics == {"Right": "0", "Wrong": str(errors.wrong), "Ambiguous": "4", "Broken": "0"}
+    links = {link.proto.label: link.proto.page for link in app.get("page_link")}
+    assert links["Export the patch"] == "export"
+    assert links["Open disagreements (4)"] == "disagreements"
+    found = next(frame.value for frame in app.dataframe if "right" in frame.value)
+    assert int(found["items"].sum()) == errors.wrong
+    row = found[(found["given"] == pair.given) & (found["right"] == pair.suggested)]
+    assert int(row["items"].iloc[0]) >= pair.flagged - pair.judged - 10
 
 
 def test_who_holds_what_is_told_and_released(voted: Workspace) -> None:
@@ -243,40 +385,84 @@ def test_the_quality_page_counts_what_the_checks_count(ws: Workspace) -> None:
     assert "Every item could be decoded" not in _texts(app)
 
 
+def _select(app: AppTest, name: str, value: str | None) -> None:
+    app.selectbox(key=f"filter-{name}").set_value(value)
+    app.run()
+
+
 def test_the_gallery_filters_and_turns_pages(voted: Workspace) -> None:
     app = _script("Gallery").run()
-    assert "page 1" in _texts(app)
-    app.selectbox[2].set_value("all")
+    n_flagged = voted.store.facts["n_flagged"]
+    assert f"**{n_flagged:,}** flagged items" in _texts(app)
+    _select(app, "items", "all")
+    assert f"**{voted.store.facts['n_items']:,}** items" in _texts(app)
+    app.pagination[0].set_value(2)
     app.run()
-    next(b for b in app.button if b.label == "Next").click()
-    app.run()
-    assert "page 2" in _texts(app)
+    assert app.query_params == {"items": "all", "page": "2", "reviewer": "ann"}
     assert not app.exception
-    app.selectbox[3].set_value("judged")
-    app.selectbox[6 if len(app.selectbox) > 6 else -1].set_value("ben")
-    app.run()
-    assert "page 1" in _texts(app)  # another filter begins anew
-    app.text_input[0].set_value("x")
+    _select(app, "state", "judged")
+    _select(app, "judged_by", "ben")
+    assert "**12** items" in _texts(app)
+    assert "page" not in app.query_params  # another filter begins anew
+    app.text_input(key="filter-score_from").set_value("x")
     app.run()
     assert "not a number" in app.warning[0].value
+    app.button(key="chip-judged_by").click()
+    app.run()
+    assert "judged_by" not in app.query_params
+    next(b for b in app.button if b.label == "Drop all").click()
+    app.run()
+    assert f"**{n_flagged:,}** flagged items" in _texts(app)
+
+
+def test_a_view_of_the_gallery_is_in_its_address(voted: Workspace) -> None:
+    pair = voted.catalogue.pairs(voted.store.judged_places())[0]
+    app = _script("Gallery")
+    address = {"given": pair.given, "suggested": pair.suggested, "size": "large", "order": "sure", "items": "neither"}
+    for name, value in address.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    assert f"**{pair.flagged}** flagged item" in _texts(app)
+    assert app.selectbox(key="filter-given").value == pair.given
+    assert app.segmented_control(key="gallery-size").value == "large"
+    assert "there is no such kind of items" in app.warning[0].value
+    assert [b.label for b in app.button if b.key.startswith("chip-")][:2] == [
+        f"labelled {pair.given} ✕",
+        f"candidate {pair.suggested} ✕",
+    ]
+    app.text_input(key="filter-words").set_value("no such id")
+    app.run()
+    assert "**0** flagged items" in _texts(app)
+    assert app.query_params["words"] == "no such id"
+
+
+def test_all_that_a_filter_matches_can_be_judged(voted: Workspace) -> None:
+    places = matching(voted, GalleryFilter(), "ann")
+    rows = everything(voted, places, "ann")
+    items = voted.store.at(places.tolist())
+    assert [row[:3] for row in rows] == [[i.item_id, i.given, i.suggested] for i in items]
+    own = {i.item_id: ["suggested", i.uuids["ann"]] for i in items if "ann" in i.uuids}
+    assert len(own) == 12
+    assert {row[0]: row[3:] for row in rows if row[4]} == own
 
 
 def test_detectors_computed_later_filter_the_gallery(ws: Workspace) -> None:
     app = _script("Gallery").run()
-    detector = next(box for box in app.selectbox if box.label == "Detector")
-    assert detector.disabled
+    assert app.selectbox(key="filter-detector").disabled
     found = detector_scores(ws.run)
     app.run()
-    detector = next(box for box in app.selectbox if box.label == "Detector")
+    detector = app.selectbox(key="filter-detector")
     assert not detector.disabled
-    name = next(n for n in detector.options if n != "any" and found.table[f"flagged_{n}"].any())
-    detector.set_value(name)
-    next(box for box in app.selectbox if box.label == "Items").set_value("all")
-    app.run()
+    name = next(n for n in detector.options if found.table[f"flagged_{n}"].any())
+    _select(app, "detector", name)
+    _select(app, "items", "all")
     assert not app.exception
     flagged = set(found.table["id"][found.table[f"flagged_{name}"]])
     assert {item.item_id for item in ws.store.page(PageFilter(detector=name), limit=1000).items} == flagged
-    assert "page 1" in _texts(app)
+    places = matching(ws, GalleryFilter(items="all", detector=name), "ann")
+    assert {item.item_id for item in ws.store.at(places.tolist())} == flagged
+    assert f"**{len(flagged):,}** item" in _texts(app)
 
 
 def test_the_queue_is_laid_out_as_asked_and_stays_so(digits: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 // A grid, or a list, of items to look at and to judge many at once. Click selects, shift-click selects up to there,
-// Enter or a double click enlarges. Verdicts go out as the review card's do, so that none is lost while the server is away.
+// Enter or a double click enlarges. A selection lasts over the pages of one filter, and may be all that the filter
+// matches. Verdicts go out as the review card's do, so that none is lost while the server is away.
 
+import { chooseClass } from "./classes.js";
 import { dialog, isPicture, key, make, table, text, verdictName } from "./dom.js";
 import { Outbox } from "./outbox.js";
 
@@ -24,7 +26,7 @@ function tile(item, grid) {
   const labels = make("span", { class: "labels" }, make("strong", { dir: "auto", text: item.given }),
     item.suggested ? make("span", { class: "candidate", dir: "auto", text: `→ ${item.suggested}` }) : null);
   const node = make(grid.selectable ? "button" : "div", { class: "tile", type: grid.selectable ? "button" : null, title: item.id,
-    "aria-pressed": grid.selectable ? "false" : null }, face(item), labels, make("small", { text: note(item) }));
+    "aria-pressed": grid.selectable ? "false" : null }, face(item), labels, make("small", { text: note(item) }), grid.data.list ? make("code", { dir: "auto", text: item.id }) : null);
   if (!grid.selectable) return node;
   node.addEventListener("click", (event) => grid.pick(item.id, event.shiftKey));
   node.addEventListener("dblclick", () => grid.enlarge(item.id));
@@ -39,7 +41,7 @@ function tile(item, grid) {
 class Grid {
   constructor(host) {
     this.host = host;
-    this.selected = new Set();
+    this.selected = new Map(); // id to item, of this page and of others
     this.history = []; // for undo: the verdicts of one click each
     this.given = new Map(); // verdicts of this page that the server may not have yet: {uuid, verdict} by item
     this.grid = make("div", { class: "grid" });
@@ -63,25 +65,41 @@ class Grid {
       const waiting = new Set(this.outbox.judged());
       for (const id of this.given.keys()) if (!waiting.has(id)) this.given.delete(id);
     }
-    const shown = JSON.stringify([data.list, data.items]);
+    if (data.filter !== this.filter) this.selected.clear(); // another filter is another question
+    this.filter = data.filter;
+    const shown = JSON.stringify([data.list, data.tile, data.items]);
     if (shown !== this.shown) {
-      const ids = data.items.map((item) => item.id);
-      this.selected = new Set([...this.selected].filter((id) => ids.includes(id)));
       this.shown = shown;
-      this.ids = ids;
+      this.ids = data.items.map((item) => item.id);
       this.items = new Map(data.items.map((item) => [item.id, { ...item, own: this.given.get(item.id) ?? item.own }]));
+      for (const [id, item] of this.items) if (this.selected.has(id)) this.selected.set(id, item);
+      if (data.filter === undefined) for (const id of [...this.selected.keys()]) if (!this.items.has(id)) this.selected.delete(id);
       this.last = null;
       this.draw();
     }
+    if (data.all && this.wantsAll) this.takeAll(data.all);
     this.status();
     this.ask();
   }
 
+  // Everything that the filter matches has come: [id, given, candidate, own verdict, its uuid] each.
+  takeAll(rows) {
+    this.wantsAll = false;
+    for (const [id, given, suggested, verdict, uuid] of rows) {
+      const own = this.given.get(id) ?? (uuid ? { uuid, verdict } : null);
+      this.selected.set(id, this.items.get(id) ?? { id, given, suggested, own });
+    }
+    for (const id of this.ids) this.tiles.get(id).setAttribute("aria-pressed", String(this.selected.has(id)));
+    this.send("all", null);
+  }
+
   draw() {
     const focused = this.root.getRootNode().activeElement?.title;
-    this.grid.className = this.data.list ? "grid list" : "grid";
+    const pictures = this.data.items.some((item) => isPicture(item.src));
+    this.grid.className = `grid${this.data.list ? ` list ${pictures ? "pictures" : "words"}` : ""}`;
+    if (this.data.tile) this.grid.style.setProperty("--tile", `${this.data.tile}px`);
     this.tiles = new Map([...this.items.values()].map((item) => [item.id, tile(item, this)]));
-    for (const id of this.selected) this.tiles.get(id).setAttribute("aria-pressed", "true");
+    for (const [id, node] of this.tiles) if (this.selected.has(id)) node.setAttribute("aria-pressed", "true");
     this.grid.replaceChildren(...this.tiles.values());
     if (!this.bar && this.selectable) this.bar = this.actions();
     this.root.replaceChildren(...[this.bar, this.grid].filter(Boolean));
@@ -91,31 +109,43 @@ class Grid {
   actions() {
     const button = (label, call) => make("button", { type: "button", class: "act", on: { click: call }, text: label });
     this.buttons = VERDICTS.map(([label, verdict]) => button(label, () => this.judge(verdict)));
+    this.otherButton = button("another class", () => chooseClass(this.root, "Which class is right?", this.data.classes, (name) => this.judge(`other:${name}`)));
     this.undoButton = button("take back", () => this.undo());
-    this.allButton = button("select all", () => this.pickAll());
-    this.openButton = button("enlarge", () => this.enlarge([...this.selected].at(-1) ?? this.ids[0]));
+    this.allButton = button("select page", () => this.pickAll());
+    this.everyButton = button("", () => this.askAll());
+    this.noneButton = button("select none", () => { this.pickNone(); this.status(); });
+    this.openButton = button("enlarge", () => this.enlarge([...this.selected.keys()].findLast((id) => this.items.has(id)) ?? this.ids[0]));
     this.count = make("strong", { class: "count" });
     this.line = make("span", { class: "line", role: "status", "aria-live": "polite" });
-    return make("div", { class: "bar", role: "toolbar", "aria-label": "verdicts for the selection" }, this.count, ...this.buttons, this.allButton, this.openButton, this.undoButton, this.line);
+    return make("div", { class: "bar", role: "toolbar", "aria-label": "verdicts for the selection" }, this.count, ...this.buttons, this.data.classes ? this.otherButton : null,
+      this.undoButton, make("span", { class: "gap" }), this.allButton, this.everyButton, this.noneButton, this.openButton, this.line);
   }
 
   status() {
     if (!this.bar) return;
-    const chosen = [...this.selected].map((id) => this.items.get(id));
-    this.count.textContent = `${chosen.length} selected`;
+    const chosen = [...this.selected.values()];
+    const here = this.ids.filter((id) => this.selected.has(id)).length;
+    this.count.textContent = `${chosen.length.toLocaleString("en")} selected${here < chosen.length ? `, ${here} on this page` : ""}`;
+    this.otherButton.disabled = !chosen.length;
     for (const [k, [, verdict]] of VERDICTS.entries()) {
       this.buttons[k].disabled = !chosen.length || (["suggested", "both"].includes(verdict) && chosen.some((item) => !item.suggested));
     }
-    this.allButton.textContent = chosen.length === this.ids.length ? "select none" : "select all";
+    const { total = this.ids.length, most = total } = this.data;
+    this.allButton.disabled = !this.ids.length || here === this.ids.length;
+    this.noneButton.disabled = !chosen.length;
+    this.everyButton.hidden = total <= this.ids.length;
+    this.everyButton.disabled = Boolean(this.wantsAll);
+    this.everyButton.textContent = total > most ? `select the first ${most.toLocaleString("en")} of ${total.toLocaleString("en")}` : `select all ${total.toLocaleString("en")}`;
     const last = this.history.at(-1)?.length ?? 0;
     this.undoButton.textContent = last ? `take back ${last} verdict${last > 1 ? "s" : ""}` : "take back";
     this.undoButton.disabled = !last;
     const waiting = this.outbox.waiting;
+    const sent = waiting ? `, ${waiting.toLocaleString("en")} on the way` : "";
     const bad = this.data.problem ?? (this.late && waiting ? "no answer from the server" : null);
     if (!waiting) this.late = false;
     const refused = this.data.refused.at(-1);
     this.line.classList.toggle("bad", Boolean(bad && waiting));
-    this.line.textContent = `saved ${this.data.saved}${waiting ? `, ${waiting} on the way` : ""}${bad && waiting ? ` (kept in this browser: ${bad})` : ""}`
+    this.line.textContent = `saved ${this.data.saved}${sent}${bad && waiting ? ` (kept in this browser: ${bad})` : ""}`
       + (refused ? ` · not stored: ${refused[1]}` : "");
   }
 
@@ -131,22 +161,42 @@ class Grid {
   }
 
   pickAll() {
-    const on = this.selected.size < this.ids.length;
-    for (const id of this.ids) this.set(id, on);
+    for (const id of this.ids) this.set(id, true);
+    this.status();
+  }
+
+  askAll() {
+    this.wantsAll = true;
+    this.send("all", this.filter);
     this.status();
   }
 
   set(id, on) {
-    if (on) this.selected.add(id);
+    if (on) this.selected.set(id, this.items.get(id));
     else this.selected.delete(id);
-    this.tiles.get(id).setAttribute("aria-pressed", String(on));
+    this.tiles.get(id)?.setAttribute("aria-pressed", String(on));
   }
 
   // --- verdicts -------------------------------------------------------------------------------------------------
 
+  // More than what is in sight is asked about first.
   judge(verdict) {
-    const chosen = this.ids.filter((id) => this.selected.has(id)).map((id) => this.items.get(id));
+    const chosen = [...this.selected.values()];
     if (!chosen.length) return;
+    const unseen = chosen.filter((item) => !this.items.has(item.id)).length;
+    if (!unseen) { this.store(chosen, verdict); return; }
+    const name = (VERDICTS.find(([, kind]) => kind === verdict) ?? [`right: ${verdict.replace(/^other:/, "")}`])[0];
+    const labels = new Map();
+    for (const item of chosen) labels.set(item.given, (labels.get(item.given) ?? 0) + 1);
+    const often = [...labels].sort((a, b) => b[1] - a[1]);
+    const lines = often.slice(0, 8).map(([label, n]) => make("li", { dir: "auto", text: `${n.toLocaleString("en")} labelled ${label}` }));
+    const node = dialog(this.root, "many verdicts", null, make("h2", { text: `“${name}” for ${chosen.length.toLocaleString("en")} items?` }),
+      make("p", { text: `${unseen.toLocaleString("en")} of them are not on this page.` }), make("ul", {}, ...lines, often.length > 8 ? make("li", { text: `and ${often.length - 8} more labels` }) : null),
+      make("div", { class: "bar" }, make("button", { type: "button", class: "act", on: { click: () => { node.close(); this.store(chosen, verdict); } }, text: `give ${chosen.length.toLocaleString("en")} verdicts` }),
+        make("button", { type: "button", class: "act", autofocus: "", on: { click: () => node.close() }, text: "cancel" })));
+  }
+
+  store(chosen, verdict) {
     const events = chosen.map((item) => this.outbox.verdict(item, verdict, null));
     this.history.push(events.map((event, k) => ({ uuid: event.uuid, id: chosen[k].id, before: chosen[k].own })));
     for (const [k, item] of chosen.entries()) this.own(item.id, { uuid: events[k].uuid, verdict });
@@ -167,13 +217,14 @@ class Grid {
     if (verdict) this.given.set(id, verdict);
     else this.given.delete(id);
     const item = this.items.get(id);
+    if (this.selected.has(id)) this.selected.get(id).own = verdict;
     if (!item) return; // of another page
     item.own = verdict;
     this.tiles.get(id).querySelector("small").textContent = note(item);
   }
 
   pickNone() {
-    for (const id of [...this.selected]) this.set(id, false);
+    for (const id of [...this.selected.keys()]) this.set(id, false);
   }
 
   // Other verdicts of the same person hold, given elsewhere meanwhile: one question for all of them.

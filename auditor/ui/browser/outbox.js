@@ -17,6 +17,7 @@ export class Outbox {
     this.questions = []; // {event, uuid, verdict}: another verdict of the same person holds, and this one waits for an answer
     this.number = now(); // rises with every message, also over reloads
     this.sentAt = 0;
+    this.sent = new Set(); // uuids of the last message
     this.names = new Map();
     this.restore();
   }
@@ -73,8 +74,10 @@ export class Outbox {
 
   post(left = this.left?.() ?? MOST) {
     this.sentAt = this.now();
+    const events = this.events.slice(0, MOST);
+    this.sent = new Set(events.map((event) => event.uuid));
     try {
-      this.send("outbox", { n: ++this.number, left, events: this.events.slice(0, MOST) });
+      this.send("outbox", { n: ++this.number, left, events });
     } catch { /* not connected: it is sent again */ }
   }
 
@@ -90,7 +93,8 @@ export class Outbox {
       this.questions.push({ event, uuid: holds, verdict });
     }
     if (!this.events.length) this.sentAt = 0;
-    else if (!this.sentAt) this.post();
+    // What did not fit into the last message goes at once when all of it is answered.
+    else if (!this.sentAt || !this.events.some((event) => this.sent.has(event.uuid))) this.post();
   }
 
   // The answer to the first question: whether this verdict replaces the one that holds.

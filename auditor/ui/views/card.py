@@ -24,6 +24,7 @@ def card_page(
     reviewer: str,
     with_votes: bool = False,
     subject: str | None = None,
+    empty: Callable[[], None] | None = None,
 ) -> None:
     """Draw the card `key` for `reviewer`.
 
@@ -39,13 +40,15 @@ def card_page(
         Show everybody's verdicts beside the items. The review itself is blind.
     subject : str, optional
         What the card was opened for, such as an item; another one makes another `Exchange`.
+    empty : callable, optional
+        Draws what follows when no item is left for the card.
     """
     exchange = exchange_of(ws, key, make, reviewer, subject)
     st.session_state.setdefault(_SHOWN, set()).add(key)
     # The page is entered anew: the card in the browser may know nothing, so it gets its whole hand.
     exchange.receive(message_of(key))
     exchange.fill()
-    _card(ws, key, exchange, with_votes)
+    _card(ws, key, exchange, with_votes, empty)
 
 
 def exchange_of(
@@ -88,7 +91,7 @@ def leave_other_cards() -> None:
 
 
 @st.fragment
-def _card(ws: Workspace, key: str, exchange: Exchange, with_votes: bool) -> None:
+def _card(ws: Workspace, key: str, exchange: Exchange, with_votes: bool, empty: Callable[[], None] | None) -> None:
     exchange.receive(message_of(key))
     # A verdict does not change the hand: the card takes its own items out.
     hand = st.session_state.get(f"{key}-hand")
@@ -99,6 +102,8 @@ def _card(ws: Workspace, key: str, exchange: Exchange, with_votes: bool) -> None
     review_card(data, key)
     if exchange.holds and not exchange.batch:
         hands_line(ws, exchange.reviewer)
+    if empty is not None and not exchange.batch:
+        empty()
 
 
 def hands_line(ws: Workspace, reviewer: str | None = None) -> None:

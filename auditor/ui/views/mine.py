@@ -10,7 +10,7 @@ import streamlit as st
 
 from auditor.review.readout import ReviewItem
 from auditor.review.vocabulary import OTHER
-from auditor.ui.components import when
+from auditor.ui.components import table, when
 from auditor.ui.exchange import Exchange
 from auditor.ui.people import current_reviewer
 from auditor.ui.views.card import card_page
@@ -24,13 +24,21 @@ def mine_page(ws: Workspace) -> None:
     """The list, and the card of the one that is picked."""
     reviewer = current_reviewer(ws.store)
     words = st.text_input("Search", placeholder="words of the item's id, its labels or the verdict", key="mine-words")
-    verdicts = ws.store.judged_by(reviewer, words, limit=LISTED + 1)
-    if not verdicts:
+    position = st.session_state.setdefault("mine-position", {"of": None, "before": [None]})
+    if position["of"] != (reviewer, words):
+        position.update(of=(reviewer, words), before=[None])
+    before = position["before"]
+    verdicts = ws.store.judged_by(reviewer, words, before[-1], limit=LISTED + 1)
+    if not verdicts and len(before) == 1:
         st.info("No verdict of yours fits these words." if words.strip() else "You have not judged an item yet.")
         return
-    if len(verdicts) > LISTED:
-        st.caption(f"The latest {LISTED}; search for older ones.")
     shown = verdicts[:LISTED]
+    if len(verdicts) > LISTED or len(before) > 1:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button("Newer", disabled=len(before) == 1, on_click=before.pop)
+            last = shown[-1].event if shown else 0
+            st.button("Older", disabled=len(verdicts) <= LISTED, on_click=before.append, args=(last,))
+            st.caption(f"{len(shown)} verdicts, the latest first")
     rows = [
         {
             "item": v.item_id,
@@ -46,12 +54,14 @@ def mine_page(ws: Workspace) -> None:
     )
     chosen = picked.selection.rows if picked else []
     if not chosen or chosen[0] >= len(shown):
-        st.caption("Pick a row to see the item and to correct the verdict.")
+        st.caption("Pick a row to see the item, to correct the verdict, and to see what you said of it before.")
         return
     item = shown[chosen[0]].item_id
     make = lambda: Exchange(ws.store, reviewer, partial(_one, ws, item)).counted()  # noqa: E731
     card_page(ws, "mine-card", make, reviewer, subject=item)
-    _history(ws, reviewer, item)
+    if history := own_history(ws, reviewer, item):
+        st.caption("What you said of it, the latest first")
+        table(history)
 
 
 def _words(verdict: str | None) -> str:
@@ -63,10 +73,8 @@ def _one(ws: Workspace, item_id: str, _n: int) -> Sequence[ReviewItem]:
     return [] if state is None else [state.item]
 
 
-def _history(ws: Workspace, reviewer: str, item_id: str) -> None:
+def own_history(ws: Workspace, reviewer: str, item_id: str) -> list[dict[str, str]]:
+    """Everything that a reviewer said of an item, taken back or replaced as well, the latest first."""
     state = ws.store.state(item_id)
     events = [] if state is None else [e for e in state.events if ws.store.known_as(e["reviewer"]) == reviewer]
-    if len(events) > 1:
-        said = ", ".join(f"{_words(e['verdict'])} ({when(e['server_time'])})" for e in events)
-        # As code: names in the data must not be read as Markdown.
-        st.code(f"What you said of it: {said}", language=None, wrap_lines=True)
+    return [{"when": when(e["server_time"]), "you said": _words(e["verdict"])} for e in reversed(events)]

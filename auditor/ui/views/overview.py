@@ -23,22 +23,28 @@ from auditor.review.consensus import count_errors, majority
 from auditor.review.readout import ReviewCounts
 from auditor.review.vocabulary import outcome
 from auditor.review.votes import VoteTable
-from auditor.ui.components import table
+from auditor.ui.components import page_link, table
 from auditor.ui.views.card import hands_line
 from auditor.ui.views.numbers import numbers_section
+from auditor.ui.views.pairs import pairs_section
 from auditor.ui.workspace import Workspace
 
 
 def overview_page(ws: Workspace) -> None:
-    """Counts, agreement, reviewers."""
+    """What the review shows, where the flagged items are, counts, agreement, reviewers."""
     data, progress = ws.run.manifest["data"], ws.store.progress()
     st.code(f"{ws.run.id}: {data['name']}, {data['n_items']:,} items, {len(ws.run.class_names)} classes", language=None)
+    if progress.verdicts:
+        numbers_section(ws)
+    else:
+        st.header("No verdict yet")
+        page_link("review", "Begin with the first item", ":material/rate_review:")
+    pairs_section(ws)
+    st.header("How far the review is")
     _counts(progress)
     hands_line(ws)
     if not progress.verdicts:
-        st.info("No verdict yet. Open the Review page to begin.", icon=":material/rate_review:")
         return
-    numbers_section(ws)
     votes = ws.store.votes()
     left, right = st.columns(2, gap="large")
     with left:

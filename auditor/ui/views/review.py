@@ -1,27 +1,109 @@
-"""The Review page: one item at a time."""
+"""The Review page: one item at a time, from the queue that the address names."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import streamlit as st
 
+from auditor.core.escaping import markdown_text
+from auditor.review.parts import Pair
 from auditor.ui.config import current_config
 from auditor.ui.exchange import Exchange
 from auditor.ui.following import nudge
 from auditor.ui.people import current_reviewer
 from auditor.ui.views.card import card_page
+from auditor.ui.views.disagreements import disagreements_page
+from auditor.ui.views.finished import finished_section
+from auditor.ui.views.mine import mine_page
+from auditor.ui.views.pairs import chosen_pair, pair_words
 from auditor.ui.workspace import Workspace
 
 
+@dataclass(frozen=True)
+class _Queue:
+    """One that a reviewer may choose: its title, whether there is anything of it, and how it is drawn."""
+
+    title: Callable[[Workspace, str], str | None]
+    draw: Callable[[Workspace, str], None]
+
+
 def review_page(ws: Workspace) -> None:
-    """The card with the reviewer's own queue; an item that the address names comes first."""
+    """The chooser of the queue, and the card with its items; an item that the address names comes first."""
     reviewer = current_reviewer(ws.store)
+    titles = {name: title for name, q in _QUEUES.items() if (title := q.title(ws, reviewer)) is not None}
+    asked = st.query_params.get("queue", "all")
+    name = asked if asked in titles else "all"
+    st.session_state["queue"] = name
+    st.segmented_control(
+        "Queue",
+        list(titles),
+        format_func=lambda name: titles.get(name, name),
+        key="queue",
+        required=True,
+        label_visibility="collapsed",
+        on_change=_choose,
+    )
+    _QUEUES[name].draw(ws, reviewer)
+
+
+def _choose() -> None:
+    name = st.session_state["queue"]
+    for parameter in ("item", "given", "suggested"):
+        st.query_params.pop(parameter, None)
+    if name == "all":
+        st.query_params.pop("queue", None)
+    else:
+        st.query_params["queue"] = name
+
+
+def _all(ws: Workspace, reviewer: str) -> None:
     item = st.query_params.get("item")
     if item is not None and ws.store.state(item) is None:
         st.warning("This run has no such item as the address names.")
         item = None
+    _card(ws, reviewer, None, None, item)
+
+
+def _pair(ws: Workspace, reviewer: str) -> None:
+    given, suggested = chosen_pair(ws, "queue")
+    if given is None and suggested is None:
+        st.caption("Choose classes: their flagged items then come one after the other, in the order of the list.")
+        return
+    _card(ws, reviewer, pair_words(given, suggested), [(given, suggested)])
+
+
+def _assigned(ws: Workspace, reviewer: str) -> None:
+    pairs = ws.store.assigned().get(reviewer, [])
+    st.caption("Yours alone: " + ", ".join(markdown_text(pair_words(*pair)) for pair in pairs))
+    _card(ws, reviewer, "what is assigned to you", pairs)
+
+
+def _card(ws: Workspace, reviewer: str, name: str | None, part: list[Pair] | None, item: str | None = None) -> None:
     # The order may learn from the verdicts; --fixed-order keeps that of the run.
     after = partial(nudge, ws) if current_config().adaptive else None
-    make = partial(Exchange.for_review, ws.store, reviewer, after, item)
-    card_page(ws, "review-card", make, reviewer, subject=item)
+    make = partial(Exchange.for_review, ws.store, reviewer, after, item, part)
+    subject = item if part is None else str(part)
+    card_page(ws, "review-card", make, reviewer, subject=subject, empty=partial(finished_section, ws, reviewer, name))
+
+
+def _assigned_title(ws: Workspace, reviewer: str) -> str | None:
+    return "Assigned to me" if reviewer in ws.store.assigned() else None
+
+
+def _disagreement_title(ws: Workspace, _reviewer: str) -> str | None:
+    n = ws.store.progress().disagreements
+    return f"Disagreements ({n:,})" if n else None
+
+
+#: By their names in the address; one without a title has nothing in it.
+_QUEUES: Final[dict[str, _Queue]] = {
+    "all": _Queue(lambda _ws, _reviewer: "All items", _all),
+    "pair": _Queue(lambda _ws, _reviewer: "Class pair", _pair),
+    "assigned": _Queue(_assigned_title, _assigned),
+    "disagreements": _Queue(_disagreement_title, lambda ws, _reviewer: disagreements_page(ws)),
+    "mine": _Queue(lambda _ws, _reviewer: "My verdicts", lambda ws, _reviewer: mine_page(ws)),
+}

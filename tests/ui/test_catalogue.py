@@ -1,0 +1,79 @@
+"""The columns of a run are in the order of its verdict store, and count what the store counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from auditor.core.errors import RunError
+from auditor.review.readout import PageFilter, ReviewItem
+from auditor.review.store import VerdictStore
+from auditor.runs import layout
+from auditor.runs.run import open_run
+from auditor.runs.tables import read_table, write_table
+from auditor.ui.catalogue import NONE, Catalogue
+from auditor.ui.workspace import Workspace
+from benchmarks.review_app import write_run
+from tests.ui.events import events_on
+
+
+def _all(store: VerdictStore) -> list[ReviewItem]:
+    items: list[ReviewItem] = []
+    page = store.page(limit=1000)
+    items += page.items
+    while page.after is not None:
+        page = store.page(after=page.after, limit=1000)
+        items += page.items
+    return items
+
+
+def _same(catalogue: Catalogue, items: list[ReviewItem]) -> None:
+    name = lambda codes: [None if c == NONE else catalogue.class_names[c] for c in codes]  # noqa: E731
+    assert catalogue.ids.to_pylist() == [i.item_id for i in items]
+    assert name(catalogue.given) == [i.given for i in items]
+    assert name(catalogue.suggested) == [i.suggested for i in items]
+    assert catalogue.flagged.tolist() == [i.flagged for i in items]
+    assert np.array_equal(catalogue.score, np.array([i.score for i in items], float), equal_nan=True)
+
+
+def test_columns_are_in_the_order_of_the_store(ws: Workspace) -> None:
+    _same(ws.catalogue, _all(ws.store))
+
+
+def test_findings_in_any_order_twice_and_without_a_score(tmp_path: Path) -> None:
+    """Findings of an undecodable item come with no score, and an item may have two of them."""
+    write_run(tmp_path / "run", 60)
+    table = tmp_path / "run" / layout.FINDINGS
+    findings = read_table(table)[:40]
+    broken = findings.iloc[:1].assign(id="broken", score=np.nan, suggested=None, code="DQ001")
+    write_table(table, pd.concat([findings.iloc[5:], broken, findings.iloc[:7]]), "auditor.findings/1")
+    run = open_run(tmp_path / "run")
+    with VerdictStore.open(tmp_path / "run") as store:
+        store.load_run(run)
+        catalogue = Catalogue(run)
+        catalogue.check(store)
+        _same(catalogue, _all(store))
+        write_table(table, findings, "auditor.findings/1")
+        with pytest.raises(RunError, match="another order"):
+            Catalogue(run).check(store)
+
+
+def test_pairs_are_those_of_the_flagged_items(ws: Workspace) -> None:
+    flagged = [item for item in _all(ws.store) if item.flagged]
+    counts = Counter((item.given, item.suggested) for item in flagged)
+    first = ws.catalogue.pairs(np.empty(0, np.int64))
+    assert {(p.given, p.suggested): p.flagged for p in first} == counts
+    assert [p.flagged for p in first] == sorted(counts.values(), reverse=True)
+    assert sum(p.judged for p in first) == 0
+    of_first = [i for i in flagged if (i.given, i.suggested) == (first[0].given, first[0].suggested)][:2]
+    unflagged = list(ws.store.page(PageFilter(flagged=False), limit=3).items)
+    ws.store.submit("ann", events_on([*of_first, *unflagged], "given"))
+    again = ws.catalogue.pairs(ws.store.judged_places())
+    assert again[0].judged == len(of_first)
+    assert sum(p.judged for p in again) == len(of_first)
+    assert ws.store.judged_places("ANN").tolist() == sorted(i.place for i in (*of_first, *unflagged))
+    assert ws.store.judged_places("bob").tolist() == []
