@@ -56,7 +56,7 @@ Engine = Annotated[str, Option(help="local, or ray for a cluster.")]
 Address = Annotated[str | None, Option(help="With --engine ray: address of the cluster.")]
 #: How much of a paper's recipe is run. Audits have another scale, smoke to standard, as --budget of find-errors.
 BudgetClass = Annotated[
-    str, Option("--budget-class", "--budget", help="How much is trained: smoke, cpu, gpu10 or paper.")
+    str, Option("--budget-class", "--budget", help="How much is trained: smoke, cpu, hour, gpu10 or paper.")
 ]
 PaperData = Annotated[str, Option(help="Image data set with train and test.")]
 ClassNames = Annotated[

@@ -49,6 +49,7 @@ class Amount:
 AMOUNTS: dict[str, Amount] = {
     "smoke": Amount(400, 100, (Stage(0.5, 1),), 32, 0.05),
     "cpu": Amount(15_000, 2_000, (Stage(0.5, 4),), 128, 0.1),
+    "hour": Amount(None, 2_000, (Stage(0.5, 10), Stage(0.75, 6), Stage(1.0, 4)), 128, 0.1),
     "gpu10": Amount(None, 5_000, (Stage(1.0, 30),), 512, 0.2),
     "paper": Amount(None, 5_000, (Stage(1.0, 200),), 128, 0.1),
 }
@@ -136,11 +137,11 @@ def benchmark_recipe(budget: BudgetClass, network: str) -> Recipe:
     """The recipe that all networks of a benchmark share, no paper's.
 
     SGD with Nesterov momentum 0.9, decay 5e-4 and a linear fall for all; `fastnet` keeps its own optimiser. Images are
-    shifted by up to four pixels and mirrored. Prediction averages image and mirror image; at ``paper``, beside
-    published accuracies, it looks at the image alone.
+    shifted by up to four pixels and mirrored. Prediction averages image and mirror image; at ``hour`` and ``paper``,
+    beside published accuracies, it looks at the image alone.
     """
     amount = AMOUNTS[budget]
-    given: dict[str, Any] = {"stages": amount.stages, "average_mirrored": budget != "paper"}
+    given: dict[str, Any] = {"stages": amount.stages, "average_mirrored": budget not in ("hour", "paper")}
     if network == "fastnet":
         return Recipe(**given, batch=min(500, 4 * amount.batch), widths=(32, 128, 128), seeds=1)
     return Recipe(**{**SGD, "warmup": 0.1}, **given, batch=amount.batch, filter_rate=amount.rate, crop=4)

@@ -190,9 +190,9 @@ class ImageNetwork:
         from auditor.train.loop import TrainingLoop
 
         ready = self if "auto" not in (self.device, self.precision) else self.resolved(data)
-        key = _fit_key(ready, data, task)
+        key = fit_key(ready, data, task)
         if start is not None or method is not None:
-            key = hash_json([key, _weights_hash(start), method])
+            key = hash_json([key, weights_hash(start), method])
         with torch_threads(ready.threads), deterministic(task.seed):
             statistics = task.train if ready.input is None else ready.input[:2]
             images = ImageTensor(data.features, ready.device, statistics)
@@ -266,7 +266,7 @@ class Fitted:
             return self.loop.probabilities(self.images(features), rows)
 
 
-def _weights_hash(model: nn.Module | None) -> str | None:
+def weights_hash(model: nn.Module | None) -> str | None:
     """Content hash of a network's state."""
     if model is None:
         return None
@@ -297,7 +297,7 @@ def check_task(data: TrainingData, task: FitTask) -> None:
         raise LabelError(f"task {task.name!r}: the training part holds one class only.")
 
 
-def _fit_key(trainer: ImageNetwork, data: TrainingData, task: FitTask) -> str:
+def fit_key(trainer: ImageNetwork, data: TrainingData, task: FitTask) -> str:
     """Hash of what one result depends on. The pixels enter through a sample of rows; the caller's folder is
     named by a hash of all of them (`auditor.train.crossval`)."""
     rows = np.linspace(0, len(data) - 1, min(len(data), 256)).astype(np.int64)

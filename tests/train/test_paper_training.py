@@ -81,10 +81,10 @@ def test_a_budget_class_alone_is_no_papers_recipe() -> None:
     assert not FinalNetwork.of("eas:start-dense", "paper", "cpu").papers
 
 
-def test_only_paper_predicts_by_the_image_alone() -> None:
+def test_hour_and_paper_predict_by_the_image_alone() -> None:
     for name in ("resnet20", "fastnet", "nasnet_a:n6-f32", "eas", "proxyless"):
         views = {budget: FinalNetwork.of(name, budget, "cpu").network.training.mirrored_views for budget in AMOUNTS}
-        assert views == {"smoke": True, "cpu": True, "gpu10": True, "paper": False}
+        assert views == {"smoke": True, "cpu": True, "hour": False, "gpu10": True, "paper": False}
         assert FinalNetwork.of(name, "paper", "cpu").network.training.mirror  # in training
 
 

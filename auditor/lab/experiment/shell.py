@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import AuditorError, UnreadableError, UsageError
@@ -43,9 +43,11 @@ class ExperimentOptions:
     budget: BudgetClass = "cpu"
     seeds: int = 3
     device: str = "auto"
+    #: Budget classes that the experiment has.
+    budgets: ClassVar[tuple[str, ...]] = get_args(BudgetClass)
 
     def __post_init__(self) -> None:
-        check_budget_class(self.budget)
+        check_budget_class(self.budget, self.budgets)
         if self.seeds < 1:
             raise UsageError(f"--seeds must be at least 1, not {self.seeds}.")
 

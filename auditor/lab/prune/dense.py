@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from auditor.core.progress import Progress
+from auditor.core.seeds import derive_seed, generator
 from auditor.lab.prune.settings import FTWT_PAPER, PAPER_STEPS, DenseSchedule, FtwtSettings, RdSettings, paper_schedule
 from auditor.train.base import FitResult, FitTask, TrainingData
+from auditor.train.budget import reproduction_label
 from auditor.train.final import FinalNetwork, accuracy, benchmark_recipe, predict_test_once
 from auditor.train.image_network import Fitted, ImageNetwork
 from auditor.train.published import PublishedFinal
@@ -147,7 +149,7 @@ class MadeNetwork(ABC):
     def recipe(self) -> dict[str, Any]:
         """Everything that can change the result."""
         own = {"trainer": self.trainer, "version": self.version, "dense": self.dense.recipe(), "method": self.method}
-        return {**own, **self.amount(), "settings": self.settings.model_dump(mode="json")}
+        return {**own, **self.amount(), "settings": self.settings.model_dump(mode="json", exclude_none=True)}
 
     def resolved(self, data: TrainingData) -> Self:
         """With ``auto`` replaced by what this machine offers."""
@@ -165,6 +167,7 @@ class MadeNetwork(ABC):
         made, facts = self.make(fitted, Inner(inner_data, inner_task, progress, checkpoint_dir))
         facts = {
             "method": self.method,
+            "reproduction": reproduction_label(self.papers),
             "dense_network": self.dense.name,
             "dense_validation_accuracy": dense_accuracy,
             "validation_accuracy": accuracy(made.result.probabilities, labels),
@@ -193,15 +196,33 @@ class MadeNetwork(ABC):
         return replace(network, training=replace(network.training, stages=stages, batch=self.settings.batch))
 
     def train_on(
-        self, model: nn.Module, inner: Inner, name: str, folder: str, hooks: Hooks, method: dict[str, Any]
+        self,
+        model: nn.Module,
+        inner: Inner,
+        name: str,
+        folder: str,
+        hooks: Hooks,
+        method: dict[str, Any],
+        steps: int | None = None,
+        drawn: str = "",
     ) -> Fitted:
-        """Train `model` further; `folder` is where a store keeps it."""
-        return self.tuner.fit_network(
-            inner.data,
-            replace(inner.task, name=f"{name}__seed{inner.task.seed}"),
-            inner.progress,
-            inner.checkpoint_dir if self.store is None else self.store / folder,
-            start=model,
-            hooks=hooks,
-            method=method,
+        """Train `model` further; `folder` is where a store keeps it.
+
+        With `steps`, for as many (rounded up to whole epochs of equal length) in place of the epochs of the settings,
+        on images that the seed and `drawn` choose; what takes one epoch keeps no state to continue from.
+        """
+        tuner, task, own = self.tuner, inner.task, f"{name}__seed{inner.task.seed}"
+        folder_of_state = inner.checkpoint_dir if self.store is None else self.store / folder
+        if steps is not None:
+            most = max(1, len(task.train) // tuner.training.batch_for(len(task.train)))
+            epochs = -(-steps // most)
+            shuffled = generator(task.seed, "tuning", drawn).permutation(task.train)
+            train = np.sort(shuffled[: -(-steps // epochs) * tuner.training.batch])
+            task = replace(task, train=train, seed=derive_seed(task.seed, "tuning", drawn))
+            stages = (replace(tuner.training.stages[0], epochs=epochs),)
+            tuner = replace(tuner, training=replace(tuner.training, stages=stages))
+            folder_of_state = folder_of_state if epochs > 1 else None
+        task = replace(task, name=own)
+        return tuner.fit_network(
+            inner.data, task, inner.progress, folder_of_state, start=model, hooks=hooks, method=method
         )

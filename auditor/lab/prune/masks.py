@@ -73,6 +73,11 @@ class Masks:
             self.masks[name] = smallest_removed(layer.weight, kept[name], order)
         self.apply()
 
+    def restore(self, masks: Mapping[str, torch.Tensor]) -> None:
+        """Take `masks` over, and set what they remove to zero."""
+        self.masks = {name: masks[name].to(mask.device) for name, mask in self.masks.items()}
+        self.apply()
+
     @torch.no_grad()
     def apply(self) -> None:
         """Set removed weights to zero; called after every update of the weights."""

@@ -29,6 +29,8 @@ class RdSettings(BaseModel):
     rate : float
         Of AdamW, constant.
     batch : int
+    steps : int or None
+        Steps of fine-tuning after each iteration, on images drawn anew for each, in place of epochs; 0: none.
     measure : str
         ``mean`` or ``worst`` over the calibration images; the official runs take the worst, the paper's sum of
         distortions is argued for the mean.
@@ -42,6 +44,7 @@ class RdSettings(BaseModel):
     epochs: int = Field(ge=1)
     rate: float = Field(gt=0)
     batch: int = Field(ge=1)
+    steps: int | None = Field(default=None, ge=0)
     measure: Literal["mean", "worst"] = "mean"
     grid: Literal["all", "left"] = "left"
 
@@ -51,6 +54,7 @@ class RdSettings(BaseModel):
 RD_SETTINGS: dict[BudgetClass, RdSettings] = {
     "smoke": RdSettings(rates=11, calibration=16, step=0.6, epochs=1, rate=1e-3, batch=32),
     "cpu": RdSettings(rates=21, calibration=64, step=0.5, epochs=1, rate=1e-3, batch=128),
+    "hour": RdSettings(rates=21, calibration=64, step=0.2, epochs=1, rate=1e-3, batch=100),
     "gpu10": RdSettings(rates=21, calibration=1024, step=0.2, epochs=2, rate=3e-4, batch=512),
     "paper": RdSettings(
         rates=101, calibration=1024, step=0.2, epochs=178, rate=3e-4, batch=100, measure="worst", grid="all"
@@ -64,21 +68,31 @@ CONSTANT_RATE = ("vgg16_bn", "densenet121")
 PAPER_EPOCH = 450
 
 
+#: Below this many steps a batch would be made smaller, so that an epoch is not one step (`Recipe.batch_for`).
+FEWEST_STEPS = 8
+
+
 def rd_settings(
-    budget: BudgetClass, network: str, step: float | None = None, measure: Literal["mean", "worst"] | None = None
+    budget: BudgetClass,
+    network: str,
+    step: float | None = None,
+    measure: Literal["mean", "worst"] | None = None,
+    steps: int | None = None,
 ) -> RdSettings:
-    """Settings of a budget class; at ``paper`` the fine-tuning of this network, or that of ResNet-32. `step` and
-    `measure` replace those of the class.
+    """Settings of a budget class; at ``paper`` the fine-tuning of this network, or that of ResNet-32. `step`,
+    `measure` and `steps` replace those of the class.
 
     Raises
     ------
     UsageError
-        For a step outside (0, 1).
+        For a step outside (0, 1), or fewer than `FEWEST_STEPS` steps of fine-tuning that are not 0.
     """
+    if steps is not None and steps and steps < FEWEST_STEPS:
+        raise UsageError(f"an iteration is fine-tuned for 0 or for at least {FEWEST_STEPS} steps, not for {steps}.")
     if step is not None and not 0 < step < 1:
         raise UsageError(f"the share of the weights that one iteration removes lies between 0 and 1, not {step:g}.")
     settings = RD_SETTINGS[budget]
-    changes: dict[str, Any] = {"step": step, "measure": measure}
+    changes: dict[str, Any] = {"step": step, "measure": measure, "steps": steps}
     if budget == "paper":
         _, steps = PAPER_STEPS.get(network, PAPER_STEPS["resnet32:conv"])
         changes["epochs"] = -(-steps // PAPER_EPOCH)
@@ -178,6 +192,7 @@ class FtwtSettings(BaseModel):
 FTWT_SETTINGS: dict[BudgetClass, FtwtSettings] = {
     "smoke": FtwtSettings(epochs=1, batch=32, sample=32),
     "cpu": FtwtSettings(epochs=3),
+    "hour": FtwtSettings(epochs=8),
     "gpu10": FtwtSettings(epochs=25, batch=512, sample=2048),
     "paper": FtwtSettings(epochs=200, predictor_rate=0.1, predictors_by="sgd", sample=4096),
 }

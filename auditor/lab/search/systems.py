@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from auditor.core.errors import UsageError
 from auditor.core.progress import Progress
@@ -14,6 +14,7 @@ from auditor.lab.experiment.shell import ExperimentOptions
 from auditor.lab.search.arms import SearchOutcome
 from auditor.lab.search.children import SearchSettings
 from auditor.lab.search.data import SearchData
+from auditor.train.budget import WITHOUT_HOUR
 
 #: Name -> ``search(split, settings, folder, seed, device, progress) -> SearchOutcome``. Third parties register under
 #: the entry-point group ``auditor.searches``, and their budgets under ``auditor.search_spaces``.
@@ -76,6 +77,7 @@ class SearchOptions(ExperimentOptions):
     family: str | None = field(default=None, kw_only=True)
     space: str | None = field(default=None, kw_only=True)
     kind: str | None = field(default=None, kw_only=True)
+    budgets: ClassVar[tuple[str, ...]] = WITHOUT_HOUR
 
     def __post_init__(self) -> None:
         super().__post_init__()

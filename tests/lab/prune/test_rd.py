@@ -28,8 +28,8 @@ def _resnet(seed: int = 0) -> nn.Module:
 def test_rate_zero_costs_exactly_nothing_and_measuring_repeats() -> None:
     model, images = _resnet(), noise_images(8, (8, 8), 0)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    first = measure_curves(model, images, np.linspace(0, 1, 6))
-    again = measure_curves(model, images, np.linspace(0, 1, 6))
+    first = measure_curves(model, images, np.linspace(0, 1, 6))["mean"]
+    again = measure_curves(model, images, np.linspace(0, 1, 6))["mean"]
     for name, curve in first.items():
         assert curve.distortion[0] == 0.0
         assert np.array_equal(curve.distortion, again[name].distortion)
@@ -43,7 +43,7 @@ def test_prefix_caching_gives_what_the_whole_network_gives(name: str, measure: s
     options = {"width": 4} if name == "resnet20" else {"width": 0.125}
     model = build_model(name, 10, 32, 1, **options).eval().to(memory_format=torch.channels_last)
     images = noise_images(6, (16, 16) if name == "mobilenet_v1" else (8, 8), 1)
-    curves = measure_curves(model, images, np.linspace(0, 1, 4), measure)
+    curves = measure_curves(model, images, np.linspace(0, 1, 4))[measure]
     with torch.no_grad():
         reference = model(images)
         for layer_name, layer in list(prunable_layers(model).items())[::6]:
@@ -61,12 +61,12 @@ def test_already_pruned_weights_cost_nothing() -> None:
     masks = Masks(model)
     masks.shrink({name: size - int(0.4 * size) for name, size in masks.sizes.items()})
     images = noise_images(4, (8, 8), 0)
-    curves = measure_curves(model, images, np.linspace(0, 1, 11))
+    curves = measure_curves(model, images, np.linspace(0, 1, 11))["mean"]
     for curve in curves.values():
         assert (curve.distortion[:5] == 0).all()
         assert curve.distortion[8] > 0
     # Over what is left: the same distortions at the same counts, and every point but the first removes something.
-    left = measure_curves(model, images, np.linspace(0, 1, 5), left=masks.kept)
+    left = measure_curves(model, images, np.linspace(0, 1, 5), left=masks.kept)["mean"]
     for name, now in masks.kept.items():
         assert left[name].kept.tolist() == [now - int(rate * now) for rate in (0, 0.25, 0.5, 0.75, 1)]
         assert left[name].distortion[0] == 0
@@ -84,7 +84,7 @@ def test_one_iteration_of_rd_only_shrinks_and_costs_what_it_says(grid: str) -> N
         kept, found = choose_rates(model, masks, images, budget, settings)
         assert sum(kept.values()) <= budget
         assert all(kept[name] <= now[name] for name in kept)
-        curves = measure_curves(model, images, np.linspace(0, 1, 6), left=now if grid == "left" else None)
+        curves = measure_curves(model, images, np.linspace(0, 1, 6), left=now if grid == "left" else None)["mean"]
         offered = {n: dict(zip(curves[n].kept.tolist(), curves[n].distortion, strict=True)) for n in kept}
         assert found.distortion == pytest.approx(sum(offered[n].get(k, 0.0) for n, k in kept.items()))
         masks.shrink(kept)
@@ -239,7 +239,7 @@ def test_what_sets_the_baselines_apart() -> None:
 def test_rd_on_a_single_layer_is_global_magnitude_pruning() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 5, bias=False))
-    curves = measure_curves(model, torch.randn(30, 8), np.linspace(0, 1, 41))
+    curves = measure_curves(model, torch.randn(30, 8), np.linspace(0, 1, 41))["mean"]
     found = allocate([curves["0"]], 12)
     masks = Masks(model)
     kept = BASELINES["global"](model, masks, 12)

@@ -73,5 +73,5 @@ def budget_for(name: str) -> GridBudget:
     UnknownNameError
         For another name.
     """
-    check_budget_class(name)
+    check_budget_class(name, list(BUDGETS))
     return BUDGETS[name]

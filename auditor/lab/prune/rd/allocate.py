@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 
 from auditor.core.errors import UsageError
 from auditor.lab.prune.masks import Masks
-from auditor.lab.prune.rd.distortion import LayerOptions, measure_curves
+from auditor.lab.prune.rd.distortion import LayerOptions, stored_curves
 from auditor.lab.prune.settings import RdSettings
 
 #: Budget states above which kept counts are rounded up to a common unit. ResNet-32 (464,432 weights) stays exact.
@@ -93,17 +94,25 @@ def _backtrack(layers: Sequence[LayerOptions], choices: list[np.ndarray], states
 
 
 def choose_rates(
-    model: nn.Module, masks: Masks, calibration: torch.Tensor, budget: int, settings: RdSettings
+    model: nn.Module,
+    masks: Masks,
+    calibration: torch.Tensor,
+    budget: int,
+    settings: RdSettings,
+    curves_of_dense: Path | None = None,
 ) -> tuple[dict[str, int], Allocation]:
     """Weights to keep per layer, at most `budget` in all, and the allocation they come from.
 
     A layer may stay as it is or be pruned further along the grid of rates; it never gets weights back. With
     ``settings.grid == "left"`` the grid is laid over the weights a layer has left. Over all its weights, as officially,
-    21 rates leave a network at 87.5 % three choices per layer on the way to 95 %.
+    21 rates leave a network at 87.5 % three choices per layer on the way to 95 %. Curves of a network that nothing was
+    removed from yet are kept in the folder `curves_of_dense`: every fit of it starts with them.
     """
     now = masks.kept
     left = now if settings.grid == "left" else None
-    curves = measure_curves(model, calibration, np.linspace(0, 1, settings.rates), settings.measure, left)
+    dense = now == masks.sizes
+    rates = np.linspace(0, 1, settings.rates)
+    curves = stored_curves(model, calibration, rates, left, curves_of_dense if dense else None)[settings.measure]
     options = []
     for name, curve in curves.items():
         further = curve.kept < now[name]

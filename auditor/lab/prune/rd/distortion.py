@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Final, Literal
 
 import numpy as np
 import torch
 from torch import nn
 
+from auditor.core.hashing import hash_array, hash_json
 from auditor.lab.prune.layers import prunable_layers, steps_of
 from auditor.lab.prune.masks import magnitude_order, smallest_removed
 from auditor.models.counter import evaluating
+from auditor.train.checkpoint import load_checkpoint, save_checkpoint
+from auditor.train.image_network import weights_hash
 
 Measure = Literal["mean", "worst"]
+MEASURES: Final[tuple[Measure, ...]] = ("mean", "worst")
 #: Calibration images per pass; bounds the memory of the cached inputs of all steps.
 CHUNK = 256
 
@@ -42,12 +47,8 @@ class LayerOptions:
 
 @torch.no_grad()
 def measure_curves(
-    model: nn.Module,
-    images: torch.Tensor,
-    rates: np.ndarray,
-    measure: Measure = "mean",
-    left: Mapping[str, int] | None = None,
-) -> dict[str, LayerOptions]:
+    model: nn.Module, images: torch.Tensor, rates: np.ndarray, left: Mapping[str, int] | None = None
+) -> dict[Measure, dict[str, LayerOptions]]:
     """Distortion of the logits, ``E_x (1/K) |f(x; W) - f(x; W with layer i pruned)|^2``, or its largest value.
 
     Evaluation mode, fixed images. The smallest ``int(rate x weights)`` weights of a layer are set to zero, all others
@@ -62,22 +63,21 @@ def measure_curves(
         Normalised, not augmented.
     rates : float array (s,)
         Shares of a layer's weights.
-    measure : str
-        ``"mean"`` over the images or ``"worst"`` image.
     left : dict of str to int, optional
         Weights each layer has left. With it, rates are shares of those in place of all: as many points of a curve lie
         where a network that is pruned already can still go.
 
     Returns
     -------
-    dict of str to LayerOptions
-        The curve of each layer: 0 at every rate that removes nothing that is not gone already.
+    dict of str to dict of str to LayerOptions
+        ``mean`` over the images and ``worst`` image -> the curve of each layer: 0 at every rate that removes nothing
+        that is not gone already.
     """
     layers = prunable_layers(model)
     chain, owner = steps_of(model)
     sizes = {name: layer.weight.numel() for name, layer in layers.items()} if left is None else left
     kept = {name: sizes[name] - (rates * sizes[name]).astype(np.int64) for name in layers}
-    total = {name: np.zeros(len(rates)) for name in layers}
+    total, worst = ({name: np.zeros(len(rates)) for name in layers} for _ in range(2))
     with evaluating(model):
         for chunk in images.split(CHUNK):
             inputs = [chunk]
@@ -85,9 +85,32 @@ def measure_curves(
                 inputs.append(step(inputs[-1]))
             for name, layer in layers.items():
                 moved = _one_layer(layer, kept[name], chain[owner[name] :], inputs[owner[name]], inputs[-1])
-                total[name] = total[name] + moved.sum(1) if measure == "mean" else np.maximum(total[name], moved.max(1))
-    share = len(images) if measure == "mean" else 1
-    return {name: LayerOptions(kept[name], values / share) for name, values in total.items()}
+                total[name] += moved.sum(1)
+                np.maximum(worst[name], moved.max(1), out=worst[name])
+    return {
+        "mean": {name: LayerOptions(kept[name], values / len(images)) for name, values in total.items()},
+        "worst": {name: LayerOptions(kept[name], values) for name, values in worst.items()},
+    }
+
+
+def stored_curves(
+    model: nn.Module, images: torch.Tensor, rates: np.ndarray, left: Mapping[str, int] | None, folder: Path | None
+) -> dict[Measure, dict[str, LayerOptions]]:
+    """`measure_curves`, read from `folder` if they were measured before: of these weights, images and rates."""
+    if folder is None:
+        return measure_curves(model, images, rates, left)
+    asked = [weights_hash(model), hash_array(images.cpu().numpy()), rates.tolist(), left, torch.get_num_threads()]
+    key = hash_json(asked)
+    file = folder / f"{key.removeprefix('sha256:')[:16]}.pt"
+    state, _ = load_checkpoint(file, key, "cpu")
+    if state is not None:
+        kept, moved = state["kept"], state["moved"]
+        return {m: {n: LayerOptions(kept[n].numpy(), v.numpy()) for n, v in moved[m].items()} for m in MEASURES}
+    curves = measure_curves(model, images, rates, left)
+    kept = {n: torch.from_numpy(curve.kept) for n, curve in curves["mean"].items()}
+    moved = {m: {n: torch.from_numpy(curve.distortion) for n, curve in curves[m].items()} for m in MEASURES}
+    save_checkpoint(file, key, {"kept": kept, "moved": moved})
+    return curves
 
 
 def _one_layer(
