@@ -22,6 +22,7 @@ def review(
     overlap: Annotated[float | None, Option(min=0, max=1, help="Share judged twice (0.1); fixed at start.")] = None,
     audit_size: Annotated[int | None, Option(min=0, help="Items of the audit sample (1000); fixed at start.")] = None,
     controls: Annotated[Path | None, Option(help="CSV (id, verdict) of known items, planted into every queue.")] = None,
+    owner: Annotated[list[str] | None, Option(help="Who may edit class guidelines; repeat it for more.")] = None,
     fixed_order: Annotated[bool, Option("--fixed-order", help="Keep the run's order: nothing is learned.")] = False,
 ) -> None:
     """Judge the flagged labels of a run in the browser. Ctrl-C stops; no verdict is lost."""
@@ -46,6 +47,7 @@ def review(
         not fixed_order,
         tuple(sorted((name, value) for name, value in asked.items() if value is not None)),
         None if controls is None else str(controls.resolve()),
+        tuple(owner or environment.owners),
         environment.token,
     )
     say(f"Opening {path}. Next: judge items; then auditor patch create {quoted(run)}")

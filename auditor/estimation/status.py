@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -121,6 +122,22 @@ def review_status(state: ReviewState, at_most: int | None = None, seed: int = 0)
         None if at_most is None else remaining.high <= at_most,
         numbers,
     )
+
+
+def verdicts_for(status: ReviewStatus, half_width: float) -> int:
+    """About how many more verdicts on the audit sample bring the 95 % interval of the number of wrong labels down to
+    plus and minus `half_width`, in items; strict treatment.
+
+    The width falls with the square root of the number of draws. Before there is a number it is those that one needs.
+    """
+    treated, state = status.estimate.strict, status.estimate.state
+    draws = 0 if treated is None else treated.total.draws
+    if treated is None or draws < LEAST_DRAWS:
+        return LEAST_DRAWS - draws
+    interval = treated.total.estimate
+    # Half an item is as narrow as an interval in whole items can be asked to be.
+    ratio = (interval.high - interval.low) / 2 / max(half_width, 0.5)
+    return min(max(0, math.ceil(draws * (ratio**2 - 1))), int((~state.reviewed).sum()))
 
 
 def _remaining(state: ReviewState, p: np.ndarray | None) -> RemainingErrors:

@@ -31,7 +31,7 @@ from auditor.patch.records import (
     unique_records,
 )
 from auditor.review.consensus import ItemConsensus
-from auditor.review.vocabulary import Treatment
+from auditor.review.vocabulary import NEW, Treatment
 from auditor.runs import layout
 from auditor.runs.run import Run
 
@@ -69,7 +69,8 @@ def corrected_labels(consensus: ItemConsensus, given: str, treatment: Treatment)
         If the consensus names no class although its verdict needs one.
     """
     verdict, label = consensus.verdict, consensus.label
-    if verdict in REASONS:
+    # A patch cannot add a class to a data set: no class of it applies.
+    if verdict in REASONS or verdict.startswith(NEW):
         return ()
     if not verdict.startswith(("suggested", "other:", "both")) or (verdict == "both" and treatment == "lenient"):
         return (given,)
@@ -134,18 +135,21 @@ def create_patch(
     for k, row in zip(order, items.iloc[places[order]].to_dict("records"), strict=True):
         decided = consensus[k]
         labels = corrected_labels(decided, row["given"], treatment)
+        new = decided.verdict.startswith(NEW)
+        reason = "neither" if new else decided.verdict
         record = record_of(
             row["given"],
             labels,
-            decided.verdict,
+            reason,
             id=row["content_hash"],
-            verdict=decided.verdict,
+            verdict=reason,
             votes=dict(decided.votes),
             n=decided.n,
             posterior=decided.posterior,
             index=row["index"],
             path=row["path"] if isinstance(row.get("path"), str) else None,
             rank=ranks.get(decided.item_id),
+            note=f"new class: {decided.verdict.removeprefix(NEW)}" if new else None,
         )
         left_out.update([decided.verdict] if record is None else [])
         judged.append((decided, row, record))

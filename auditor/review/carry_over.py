@@ -6,6 +6,8 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
@@ -86,12 +88,15 @@ class Judged:
         Of the store, if it was opened.
     notes : tuple of str
         How they were read, where that is not as usual.
+    remarks : sequence of rows
+        All remarks with the content hash and the given label of their items.
     """
 
     votes: Sequence[Vote]
     damaged: Mapping[int, str]
     url: sa.URL | None = None
     notes: tuple[str, ...] = ()
+    remarks: Sequence[Any] = ()
 
 
 def judged_in(source: VerdictStore) -> Judged:
@@ -110,7 +115,11 @@ def judged_in(source: VerdictStore) -> Judged:
         raise RunError(f"the verdict store {shown(source.database.url)} is empty.")
     wrong = source.database.read(lambda c: dict(damaged_events(c)))
     rows = source.database.read(lambda c: c.execute(query.order_by(view.event)).all())
-    return Judged([Vote(*row) for row in rows if row.event not in wrong], wrong, source.database.url)
+    votes = [Vote(*row) for row in rows if row.event not in wrong]
+    remarks = sa.select(schema.remarks, old.item_id, old.content_hash, old.given)
+    remarks = remarks.join(schema.items, old.item == schema.remarks.c.item).order_by(schema.remarks.c.remark)
+    said = source.database.read(lambda c: c.execute(remarks).all())
+    return Judged(votes, wrong, source.database.url, remarks=said)
 
 
 def carry_over(source: VerdictStore | Judged, target: VerdictStore) -> CarriedOver:
@@ -118,7 +127,7 @@ def carry_over(source: VerdictStore | Judged, target: VerdictStore) -> CarriedOv
 
     Each keeps who judged and when: the server time of the store that took it in. Damaged verdicts stay where they are.
     Items are recognised by content hash and given label. Of exact copies the one with the old id is taken, else the
-    first. The old store stays as it is.
+    first. The old store stays as it is. Remarks come along to items that have none.
 
     Raises
     ------
@@ -131,16 +140,16 @@ def carry_over(source: VerdictStore | Judged, target: VerdictStore) -> CarriedOv
     if judged.url == target.database.url:
         raise UsageError("this is the run's own store.", "Name the store to take verdicts from.")
     votes = judged.votes
-    here = _same_items(target, {vote.content_hash for vote in votes if vote.content_hash is not None})
+    here = _same_items(
+        target, {said.content_hash for said in (*votes, *judged.remarks) if said.content_hash is not None}
+    )
     batches: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     judged_here = _judged(target)
     unchanged, unsure, older = set(), 0, 0
     for vote in votes:
-        copies = here.get((vote.content_hash, vote.given)) if vote.content_hash is not None else None
-        if not copies:
+        if (item := _counterpart(here, vote)) is None:
             continue
         unchanged.add(vote.item)
-        item = next((copy for copy in copies if copy.item_id == vote.item_id), copies[0])
         if judged_here.get((person_key(vote.reviewer), item.item_id), -math.inf) > vote.server_time:
             older += 1
             continue
@@ -160,6 +169,7 @@ def carry_over(source: VerdictStore | Judged, target: VerdictStore) -> CarriedOv
         for (person, origin), events in batches.items()
         for part in chunked(events, 1000)
     ]
+    _carry_remarks(judged.remarks, here, target)
     return CarriedOver(
         len({vote.item for vote in votes}),
         len(unchanged),
@@ -171,6 +181,26 @@ def carry_over(source: VerdictStore | Judged, target: VerdictStore) -> CarriedOv
         tuple(f"event {event}: {what}" for event, what in judged.damaged.items()),
         judged.notes,
     )
+
+
+def _counterpart(here: Mapping[tuple[str, str], Sequence[Any]], said: Any) -> Any:
+    """The item that a verdict or remark speaks of in the other store; None where it has none."""
+    copies = here.get((said.content_hash, said.given)) if said.content_hash is not None else None
+    return next((copy for copy in copies if copy.item_id == said.item_id), copies[0]) if copies else None
+
+
+def _carry_remarks(remarks: Sequence[Any], here: Mapping[tuple[str, str], Sequence[Any]], target: VerdictStore) -> None:
+    remarked, events = set(target.remarks()), []
+    for said in remarks:
+        item = _counterpart(here, said)
+        if item is not None and item.item_id not in remarked:
+            discuss = None if said.discuss is None else bool(said.discuss)
+            about = {"uuid": said.uuid, "kind": "remark", "item_id": item.item_id, "client_time": said.client_time}
+            events.append((said.reviewer, about | {"comment": said.comment, "discuss": discuss}))
+    times = {said.uuid: said.server_time for said in remarks}
+    # In their order: the last one who said so decides whether an item is to be discussed.
+    for reviewer, part in groupby(events, key=itemgetter(0)):
+        target.submit(reviewer, [event for _, event in part], "import", times)
 
 
 def _judged(store: VerdictStore) -> dict[tuple[str, str], float]:

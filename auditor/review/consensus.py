@@ -16,7 +16,7 @@ import numpy as np
 from auditor.core.errors import ConfigError, ProbabilityError
 from auditor.review.crowdlab import crowdlab
 from auditor.review.dawid_skene import dawid_skene
-from auditor.review.vocabulary import OTHER, VERDICTS, canonical, label_of, other, outcome
+from auditor.review.vocabulary import OTHER, VERDICTS, canonical, label_of, names_class, other, outcome
 from auditor.review.votes import VoteTable
 
 #: Enough reviewers, but no verdict reached the number of votes the rule asks for.
@@ -35,8 +35,8 @@ class ItemConsensus:
     ----------
     item_id : str
     verdict : str
-        ``given``, ``suggested``, ``other:<class>``, ``both``, ``neither``, ``unsure``, ``bad_item``, or one of
-        `NO_AGREEMENT` and `INCOMPLETE`.
+        ``given``, ``suggested``, ``other:<class>``, ``new:<class>``, ``both``, ``neither``, ``unsure``, ``bad_item``,
+        or one of `NO_AGREEMENT` and `INCOMPLETE`.
     label : str or None
         Class name that is right according to `verdict`: the given one for ``given``, the new one for ``suggested``
         and ``other:<class>``. For ``both`` the class that applies besides the given one. None otherwise.
@@ -170,8 +170,8 @@ def _counted(table: VoteTable, rule: Callable[[Counter[str]], str]) -> list[Item
 def dawid_skene_consensus(table: VoteTable) -> list[ItemConsensus]:
     """The most probable verdict under Dawid-Skene over the kinds of verdicts.
 
-    All ``other:<class>`` are one kind; the class is the most voted one, `NO_AGREEMENT` when two tie. Needs three
-    votes per item to beat the majority.
+    All ``other:<class>`` and ``new:<class>`` are one kind; the class is the most voted one, `NO_AGREEMENT` when two
+    tie. Needs three votes per item to beat the majority.
     """
     posterior, categories = _category_posterior(table)
 
@@ -179,7 +179,7 @@ def dawid_skene_consensus(table: VoteTable) -> list[ItemConsensus]:
         best = int(posterior[i].argmax())
         verdict = categories[best]
         if verdict == OTHER:
-            verdict = _most(Counter({name: count for name, count in votes.items() if name.startswith(OTHER)}))
+            verdict = _most(Counter({name: n for name, n in votes.items() if names_class(name)}))
         return verdict, None if verdict == NO_AGREEMENT else _share(verdict, votes, posterior[i, best])
 
     return _consensus(table, decide)
@@ -188,8 +188,8 @@ def dawid_skene_consensus(table: VoteTable) -> list[ItemConsensus]:
 def crowdlab_consensus(table: VoteTable, probabilities: np.ndarray, class_names: Sequence[str]) -> list[ItemConsensus]:
     """Reviewers and model together, for any number of votes.
 
-    Votes that name a class enter CROWDLAB. Where votes that name none (both, neither, unsure, bad item) are the
-    larger part, the most frequent of them is the verdict and there is no posterior: the model has no opinion on
+    Votes that name a class of the data enter CROWDLAB. Where the others (both, neither, unsure, bad item, a new class)
+    are the larger part, the most frequent of them is the verdict and there is no posterior: the model has no opinion on
     them. The posterior of a class is that among the classes.
 
     Parameters
@@ -233,7 +233,7 @@ def crowdlab_consensus(table: VoteTable, probabilities: np.ndarray, class_names:
 
 
 def _category(verdict: str) -> str:
-    return OTHER if verdict.startswith(OTHER) else verdict
+    return OTHER if names_class(verdict) else verdict
 
 
 def _category_posterior(table: VoteTable) -> tuple[np.ndarray, list[str]]:
@@ -247,9 +247,9 @@ def _category_posterior(table: VoteTable) -> tuple[np.ndarray, list[str]]:
 
 def _share(verdict: str, votes: Counter[str], posterior: float) -> float:
     """Posterior of one class among those voted for as "other", in proportion to their votes."""
-    if not verdict.startswith(OTHER):
+    if not names_class(verdict):
         return float(posterior)
-    return float(posterior) * votes[verdict] / sum(c for name, c in votes.items() if name.startswith(OTHER))
+    return float(posterior) * votes[verdict] / sum(c for name, c in votes.items() if names_class(name))
 
 
 def _votes(table: VoteTable) -> list[Counter[str]]:

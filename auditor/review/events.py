@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from auditor.core.errors import UsageError
-from auditor.review import schema
+from auditor.review import remarks, schema
 from auditor.review.checksums import SAID, SUBJECT, checksum, sound_items
 from auditor.review.database import Database, is_sqlite, upsert
 from auditor.review.people import checked_reviewer, enter, spellings
@@ -43,12 +43,16 @@ class SubmitResult:
     conflicts : tuple of (str, str, str)
         Uuid of a verdict that was not stored because another one of this reviewer holds on that item, which the event
         does not replace; uuid of the one that holds, and what it says. To store it, send it with ``replaces``.
+    judged : int
+        How many more items the reviewer has a verdict on than before; an undo of a correction brings the earlier
+        verdict back and changes nothing.
     """
 
     accepted: tuple[str, ...]
     repeated: tuple[str, ...]
     refused: tuple[tuple[str, str], ...]
     conflicts: tuple[tuple[str, str, str], ...] = ()
+    judged: int = 0
 
     @property
     def acknowledged(self) -> tuple[str, ...]:
@@ -72,21 +76,26 @@ class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True)
 
     uuid: _Uuid
-    kind: Literal["verdict", "retract"] = "verdict"
+    kind: Literal["verdict", "retract", "remark"] = "verdict"
     item_id: _Text | None = None
     verdict: _Text | None = None
     shown_label: _Text | None = None
     shown_suggested: _Text | None = None
     target: _Uuid | None = None
     replaces: _Uuid | None = None
+    comment: _Text | None = None
+    discuss: bool | None = None
     ms: Annotated[float, Field(ge=0, le=1000 * _DAY_MS), AfterValidator(round)] | None = None
     client_time: Annotated[float, Field(gt=-1e12, lt=1e12)] | None = None
 
     @model_validator(mode="after")
     def _is_complete(self) -> _Event:
-        for name in ("target",) if self.kind == "retract" else ("item_id", "verdict", "shown_label"):
+        needed = {"retract": ("target",), "remark": ("item_id",), "verdict": ("item_id", "verdict", "shown_label")}
+        for name in needed[self.kind]:
             if getattr(self, name) is None:
                 raise ValueError(f"{name!r} is missing")
+        if self.kind == "remark" and self.comment is None and self.discuss is None:
+            raise ValueError("'comment' and 'discuss' are missing")
         return self
 
 
@@ -228,11 +237,12 @@ class _Batch:
         insert = upsert(self.connection, events, (), ()).returning(events.c.event_uuid)
         return set(self.connection.scalars(insert, numbered))
 
-    def settle(self, accepted: Sequence[dict[str, Any]], claimed_until: float) -> None:
-        """Bring assignments and the counts of the queue in line with the new events."""
+    def settle(self, accepted: Sequence[dict[str, Any]], claimed_until: float) -> int:
+        """Bring assignments and the counts of the queue in line with the new events; returns how many more items the
+        reviewer has a verdict on."""
         touched = sorted({row["item"] for row in accepted})
         if not touched:
-            return
+            return 0
         first = {row["item"]: row["stream"] for row in reversed(accepted)}
         judged: set[int] = set()
         view = schema.current
@@ -255,6 +265,8 @@ class _Batch:
         insert = upsert(self.connection, schema.assignments, ("item", "reviewer"), ("state", "claimed_until"))
         self.connection.execute(insert, [r | {"reviewer": self.reviewer, "claimed_until": claimed_until} for r in rows])
         count(self.connection, taken)
+        before = sum(item in self.assignments and self.assignments[item].state == schema.DONE for item in touched)
+        return len(judged) - before
 
 
 def submit(
@@ -285,13 +297,17 @@ def submit(
 
     def work(connection: sa.Connection) -> SubmitResult:
         person = enter(connection, name, now)
-        known = _Batch(connection, person, spellings(connection, person), origin, classes)
-        known.look_up(parsed)
+        names = spellings(connection, person)
+        known = _Batch(connection, person, names, origin, classes)
+        judging = [event for event in parsed if event.kind != "remark"]
+        known.look_up(judging)
+        times = {event.uuid: float((judged_at or {}).get(event.uuid, now)) for event in parsed}
+        said = [event for event in parsed if event.kind == "remark"]
+        remarked, repeated, not_remarked = remarks.store(connection, person, names, said, times)
         new: list[dict[str, Any]] = []
-        repeated: list[str] = []
-        refused = list(malformed)
+        refused = [*malformed, *not_remarked]
         conflicts: list[tuple[str, str, str]] = []
-        for event in parsed:
+        for event in judging:
             try:
                 row = known.row(event)
             except ValueError as error:
@@ -306,8 +322,8 @@ def submit(
             if conflict := known.conflict(event, row):
                 conflicts.append(conflict)
                 continue
-            time = float((judged_at or {}).get(event.uuid, now))
-            row |= {"reviewer": person, "ms": event.ms, "client_time": event.client_time, "server_time": time}
+            when = {"client_time": event.client_time, "server_time": times[event.uuid]}
+            row |= {"reviewer": person, "ms": event.ms, **when}
             new.append(row)
             known.remember(row)
             known.events[event.uuid] = row
@@ -317,9 +333,9 @@ def submit(
         # Another connection may have stored the same uuid since we looked: its insert won, ours is the repeat.
         repeated += [row["event_uuid"] for row in new if row["event_uuid"] not in stored]
         accepted = [row for row in new if row["event_uuid"] in stored]
-        known.settle(accepted, now + lease_seconds)
-        uuids = tuple(row["event_uuid"] for row in accepted)
-        return SubmitResult(uuids, tuple(repeated), tuple(refused), tuple(conflicts))
+        more = known.settle(accepted, now + lease_seconds)
+        uuids = (*(row["event_uuid"] for row in accepted), *remarked)
+        return SubmitResult(uuids, tuple(repeated), tuple(refused), tuple(conflicts), more)
 
     return database.write(work)
 

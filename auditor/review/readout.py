@@ -10,10 +10,12 @@ import numpy as np
 import sqlalchemy as sa
 
 from auditor.core.errors import UsageError
-from auditor.review import schema
+from auditor.review import remarks, schema
 from auditor.review.checksums import damaged, sound_items
+from auditor.review.database import is_sqlite
 from auditor.review.events import chunked
 from auditor.review.people import known_as
+from auditor.review.vocabulary import NEW
 from auditor.review.votes import VoteTable, votes_from
 
 #: Longest page: a caller that asks for everything would hold the whole run in memory.
@@ -76,7 +78,7 @@ class PageFilter:
     """Which items a page shows; None means any. All conditions hold at once.
 
     `order` is ``"place"`` (the run's list) or ``"score"`` (most suspicious first); a limit on the score implies the
-    latter. `reviewer` and `verdict` speak of current verdicts; `reviewed` of any.
+    latter. `reviewer` and `verdict` speak of current verdicts; `reviewed` of any; `discuss` of items to be discussed.
     """
 
     given: str | None = None
@@ -90,6 +92,7 @@ class PageFilter:
     reviewer: str | None = None
     verdict: str | None = None
     reviewed: bool | None = None
+    discuss: bool | None = None
     order: str = "place"
 
 
@@ -112,7 +115,8 @@ class ItemState:
 @dataclass(frozen=True)
 class ReviewCounts:
     """Counts over current verdicts. `*_total` are items of a stream, `*_done` those with a verdict; `audit_counted` are
-    the items of the audit stream before its first one without a verdict, which is as far as estimates read it."""
+    the items of the audit stream before its first one without a verdict, which is as far as estimates read it;
+    `discussed` those that are to be discussed."""
 
     items: int
     flagged: int
@@ -127,6 +131,7 @@ class ReviewCounts:
     audit_counted: int
     judged_twice: int
     disagreements: int
+    discussed: int
 
 
 #: Columns of an item that a `ReviewItem` shows; its verdicts come from another table.
@@ -205,6 +210,9 @@ def _conditions(wanted: PageFilter) -> list[sa.ColumnElement[bool]]:
         # Asked per item only for those that have events at all, which are few.
         has_events = sa.exists().where(events.item == items.item)
         conditions.append(sa.or_(~has_events, ~sa.exists().where(view.item == items.item)))
+    if wanted.discuss is not None:
+        flagged = items.item.in_(remarks.discussed())
+        conditions.append(flagged if wanted.discuss else ~flagged)
     return conditions
 
 
@@ -275,6 +283,51 @@ def disagreements(connection: sa.Connection, after: int | None, limit: int) -> l
     return item_rows(connection, places, with_verdicts=True)
 
 
+def discussed(connection: sa.Connection, after: int | None, limit: int) -> list[ReviewItem]:
+    """Items to be discussed, in order of place, from the place after `after` on."""
+    if not 1 <= limit <= MOST:
+        raise UsageError(f"a list of items to discuss has 1 to {MOST} of them.")
+    wanted = remarks.discussed()
+    item = schema.remarks.c.item
+    places = connection.scalars((wanted if after is None else wanted.where(item > after)).order_by(item).limit(limit))
+    return item_rows(connection, list(places), with_verdicts=True)
+
+
+def judged(connection: sa.Connection, item_ids: Sequence[str]) -> set[str]:
+    """Those of these items that have a verdict."""
+    items, view, ids = schema.items.c, schema.current.c, set[str]()
+    query = sa.select(items.item_id).join(schema.current, view.item == items.item)
+    for part in chunked(list(item_ids)):
+        ids.update(connection.scalars(query.where(items.item_id.in_(part))))
+    return ids
+
+
+def remarks_of(connection: sa.Connection, item_ids: Sequence[str] | None) -> dict[str, remarks.Remarks]:
+    """What holds of items by id; None means all that have a remark."""
+    items, remarked = schema.items.c, schema.remarks.c
+    query = sa.select(items.item, items.item_id)
+    if item_ids is None:
+        queries = [query.where(items.item.in_(sa.select(remarked.item)))]
+    else:
+        queries = [query.where(items.item_id.in_(part)) for part in chunked(list(item_ids))]
+    named: dict[str, remarks.Remarks] = {}
+    for of_part in queries:
+        names = {row.item: row.item_id for row in connection.execute(of_part.order_by(items.item))}
+        said = remarks.of_items(connection, None if item_ids is None else list(names))
+        named |= {name: said[item] for item, name in names.items() if item in said}
+    return named
+
+
+def new_classes(connection: sa.Connection) -> list[str]:
+    """Classes that current verdicts name and the data does not have, the most named first."""
+    view = schema.current.c
+    # A range finds them by the index on SQLite; PostgreSQL may sort colons elsewhere.
+    begins = view.verdict.between(NEW, NEW + "\U0010ffff") if is_sqlite(connection) else view.verdict.startswith(NEW)
+    query = sa.select(view.verdict).where(begins).group_by(view.verdict)
+    named = connection.scalars(query.order_by(sa.func.count().desc(), view.verdict))
+    return [verdict.removeprefix(NEW) for verdict in named]
+
+
 def progress(connection: sa.Connection, facts: Mapping[str, Any]) -> ReviewCounts:
     """Counts; the cost grows with the number of verdicts, not of items."""
     view, queue = schema.current, schema.queue
@@ -314,6 +367,7 @@ def progress(connection: sa.Connection, facts: Mapping[str, Any]) -> ReviewCount
         audit_counted=reached,
         judged_twice=int(twice or 0),
         disagreements=open_questions,
+        discussed=connection.scalar(sa.select(total).select_from(remarks.discussed().subquery())) or 0,
     )
 
 

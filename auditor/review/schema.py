@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -143,6 +144,46 @@ events = sa.Table(
     sqlite_autoincrement=True,
 )
 
+#: Comments on items and the flag "discuss"; what is NULL stays as it was said before. Append-only.
+remarks = sa.Table(
+    "remarks",
+    metadata,
+    sa.Column("remark", Big, primary_key=True, autoincrement=True),
+    _filled("uuid", sa.Text),
+    sa.Column("item", Big, sa.ForeignKey("items.item"), nullable=False),
+    _filled("reviewer", sa.Text),
+    sa.Column("comment", sa.Text),
+    sa.Column("discuss", sa.SmallInteger),
+    sa.Column("client_time", sa.Double),
+    _filled("server_time", sa.Double),
+    sa.Column("checksum", sa.Text),
+    sa.UniqueConstraint("uuid", name="remarks_uuid"),
+    sa.Index("remarks_item", "item", "remark"),
+    sqlite_autoincrement=True,
+)
+
+#: Every version of the guideline of every class; `exemplars` are item ids as JSON. Append-only.
+guidelines = sa.Table(
+    "guidelines",
+    metadata,
+    sa.Column("class_name", sa.Text, primary_key=True),
+    _key("version"),
+    _filled("definition", sa.Text),
+    _filled("exemplars", sa.Text),
+    _filled("reviewer", sa.Text),
+    _filled("server_time", sa.Double),
+    sa.Column("checksum", sa.Text),
+)
+
+#: Settings by `people.person_key` and name, as JSON.
+preferences = sa.Table(
+    "preferences",
+    metadata,
+    sa.Column("person", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    _filled("value", sa.Text),
+)
+
 #: The view of the verdicts that hold: not taken back, and the reviewer's last on that item.
 current = sa.table(
     "current_verdicts",
@@ -163,23 +204,27 @@ WHERE e.kind = 'verdict'
       AND COALESCE(q.person, l.reviewer) = COALESCE(p.person, e.reviewer)
       AND NOT EXISTS (SELECT 1 FROM events r WHERE r.target_uuid = l.event_uuid))
 """
-_APPEND_ONLY: Final = {
-    "sqlite": [
-        f"CREATE TRIGGER events_no_{change.lower()} BEFORE {change} ON events"
-        " BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"
-        for change in ("UPDATE", "DELETE")
-    ],
-    "postgresql": [
-        "CREATE FUNCTION events_append_only() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN RAISE EXCEPTION 'events are append-only'; END $$",
-        "CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events"
-        " FOR EACH STATEMENT EXECUTE FUNCTION events_append_only()",
-    ],
-}
+
+
+def append_only(table: str, dialect: str) -> list[str]:
+    """Statements that make the database refuse changes of a table's rows."""
+    if dialect == "sqlite":
+        return [
+            f"CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table}"
+            f" BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END"
+            for change in ("UPDATE", "DELETE")
+        ]
+    return [
+        f"CREATE OR REPLACE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN RAISE EXCEPTION '{table} are append-only'; END $$",
+        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()",
+    ]
 
 
 def create(connection: sa.Connection) -> None:
     """Make everything in an empty database."""
     metadata.create_all(connection)
-    for statement in (CURRENT, *_APPEND_ONLY[connection.dialect.name]):
+    refusals = [append_only(table, connection.dialect.name) for table in ("events", "remarks", "guidelines")]
+    for statement in (CURRENT, *chain(*refusals)):
         connection.execute(sa.text(statement))

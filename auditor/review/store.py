@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from auditor.core.errors import RunError
-from auditor.review import additions, audit_stream, queue, readout
+from auditor.review import additions, audit_stream, guidelines, preferences, queue, readout
 from auditor.review.checksums import ITEMS_BEFORE, events_before
 from auditor.review.database import Database
 from auditor.review.events import SubmitResult, submit
+from auditor.review.guidelines import Guideline
 from auditor.review.loading import QueuePlan, RunTables, load, read_meta
 from auditor.review.parts import Pair, assigned, checked_pair, waiting
-from auditor.review.people import checked_reviewer, known_as
+from auditor.review.people import checked_reviewer, enter, known_as
+from auditor.review.remarks import Remarks
 from auditor.review.verify import faults, refuse_damaged
 from auditor.review.votes import VoteTable
 
@@ -250,8 +252,9 @@ class VerdictStore:
             A verdict: ``uuid, item_id, verdict, shown_label, shown_suggested, ms, client_time``. It replaces the
             reviewer's earlier one on that item; with ``replaces`` (a uuid, or None for an item without one) only that
             one, and another that holds is told in `SubmitResult.conflicts`. An undo:
-            ``uuid, kind="retract", target``. What the event says was shown must be the store's own record of the
-            item. Stream, inclusion probability and server time are the store's, whatever the event says.
+            ``uuid, kind="retract", target``. A remark: ``uuid, kind="remark", item_id, comment, discuss``; one of the
+            two may be None, which leaves it as it is. What the event says was shown must be the store's own record of
+            the item. Stream, inclusion probability and server time are the store's, whatever the event says.
         origin : str
             ``"review"``; ``"adjudication"`` settles a disagreement; ``"import"`` is for published votes, whose
             suggestion may be another one than the run's.
@@ -287,6 +290,42 @@ class VerdictStore:
     def assigned(self) -> dict[str, list[Pair]]:
         """Pairs of classes by the reviewer who judges them alone."""
         return self.database.read(assigned)
+
+    def write_guideline(
+        self, reviewer: str, class_name: str, definition: str, exemplars: Sequence[str], base: int
+    ) -> Guideline:
+        """Store a version of the guideline of a class; one that says what the last one says is not stored.
+
+        Parameters
+        ----------
+        reviewer : str
+        class_name : str
+        definition : str
+        exemplars : sequence of str
+            Item ids.
+        base : int
+            The version it was made from; 0 for the first one.
+
+        Raises
+        ------
+        DataError
+            If the run has no such class or item.
+        OutdatedError
+            If there is a later version than `base`.
+        UsageError
+            If it is too long, or the reviewer's name is none.
+        """
+        name, classes, now = checked_reviewer(reviewer), self.class_names, self.clock()
+
+        def work(connection: Any) -> Guideline:
+            person = enter(connection, name, now)
+            return guidelines.write(connection, person, class_name, definition, exemplars, base, classes, now)
+
+        return self.database.write(work)
+
+    def set_preference(self, reviewer: str, name: str, value: Any) -> None:
+        """Keep how a reviewer wants to work, any JSON value; `preferences.EVERYBODY` is the whole review."""
+        self.database.write(lambda c: preferences.write(c, reviewer, name, value))
 
     def release(self, reviewer: str) -> int:
         """Give back what is in a reviewer's hand; returns how many items."""
@@ -412,6 +451,34 @@ class VerdictStore:
     def disagreements(self, after: int | None = None, limit: int = 50) -> list[readout.ReviewItem]:
         """Items whose reviewers disagree and that nobody has adjudicated, by place; `after` is the last place seen."""
         return self.database.read(partial(readout.disagreements, after=after, limit=limit))
+
+    def discussed(self, after: int | None = None, limit: int = 50) -> list[readout.ReviewItem]:
+        """Items that are to be discussed, by place; `after` is the last place seen."""
+        return self.database.read(partial(readout.discussed, after=after, limit=limit))
+
+    def judged(self, item_ids: Sequence[str]) -> set[str]:
+        """Which of these items have a verdict of anybody."""
+        return self.database.read(partial(readout.judged, item_ids=item_ids))
+
+    def remarks(self, item_ids: Sequence[str] | None = None) -> dict[str, Remarks]:
+        """Comments and the flag "discuss" by item id, of those items that have any; None means all items."""
+        return self.database.read(partial(readout.remarks_of, item_ids=item_ids))
+
+    def guidelines(self) -> dict[str, Guideline]:
+        """The version of each class's guideline that holds, of classes that have one."""
+        return {version.class_name: version for version in self.guideline_history()}
+
+    def guideline_history(self, class_name: str | None = None) -> list[Guideline]:
+        """All versions of one class's guideline, or of all, the oldest first."""
+        return self.database.read(partial(guidelines.history, class_name=class_name))
+
+    def preference(self, reviewer: str, name: str) -> Any:
+        """What `set_preference` kept; None where it kept nothing."""
+        return self.database.read(partial(preferences.read, reviewer=reviewer, name=name))
+
+    def new_classes(self) -> list[str]:
+        """Classes that verdicts name and the data does not have, the most named first."""
+        return self.database.read(readout.new_classes)
 
     def votes(self) -> VoteTable:
         """All current verdicts as arrays, for the consensus and the agreement.

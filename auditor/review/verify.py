@@ -11,8 +11,10 @@ from auditor.core.errors import RunError, UsageError
 from auditor.review import schema
 from auditor.review.checksums import damaged_events, damaged_items
 from auditor.review.database import Database, is_sqlite, salvage_advice, shown
+from auditor.review.guidelines import damaged_guidelines
 from auditor.review.loading import RunTables, read_meta, run_items, stored_items
 from auditor.review.people import checked_reviewer, confused
+from auditor.review.remarks import damaged_remarks
 from auditor.review.vocabulary import canonical
 
 
@@ -30,7 +32,8 @@ def faults(connection: sa.Connection, run: RunTables | None) -> list[str]:
     wrong |= dict(_impossible(connection.execute(query).all(), set(facts["class_names"] if facts else ())))
     # Only where the events are sound: what follows from them cannot be, else.
     told = [f"event {event}: {what}" for event, what in sorted(wrong.items())] or list(_miscounted(connection))
-    return [*told, *confused(connection), *damaged_items(connection)]
+    told += confused(connection)
+    return [*told, *damaged_items(connection), *damaged_remarks(connection), *damaged_guidelines(connection)]
 
 
 def refuse_damaged(database: Database) -> None:

@@ -11,6 +11,10 @@ REVIEW_FILE: Final = "review.sqlite"
 VERDICTS: Final = ("given", "suggested", "both", "neither", "unsure", "bad_item")
 #: Prefix of the verdict that names a class.
 OTHER: Final = "other:"
+#: Prefix of the verdict that names a class which the data does not have.
+NEW: Final = "new:"
+#: Longest name of a new class.
+LONGEST_NAME: Final = 100
 
 #: How ambiguous verdicts (both, unsure, no agreement) count: ``strict`` = label wrong, ``lenient`` = label right.
 Treatment = Literal["strict", "lenient"]
@@ -33,13 +37,21 @@ def other(class_name: str) -> str:
 
 
 def canonical(verdict: str, given: str, suggested: str | None, classes: Collection[str]) -> str:
-    """The one spelling of a verdict: a class that is the given or the suggested one is called so.
+    """The one spelling of a verdict: a class that is the given or the suggested one is called so, and one that the data
+    has is not new.
 
     Raises
     ------
     ValueError
         If it is no verdict, names an unknown class, or speaks of a suggestion where there is none.
     """
+    if verdict.startswith(NEW):
+        name = verdict[len(NEW) :].strip()
+        if not name or len(name) > LONGEST_NAME or not name.isprintable():
+            raise ValueError(f"a new class needs a printable name of 1 to {LONGEST_NAME} characters")
+        if name not in classes:
+            return NEW + name
+        verdict = OTHER + name
     if verdict.startswith(OTHER):
         name = verdict[len(OTHER) :]
         if name not in classes:
@@ -53,7 +65,7 @@ def canonical(verdict: str, given: str, suggested: str | None, classes: Collecti
 
 
 def label_of(verdict: str, given: str, suggested: str | None) -> str | None:
-    """The class name a verdict says is right; None where it names no single class."""
+    """The class of the data that a verdict says is right; None where it names no single one."""
     if verdict == "given":
         return given
     if verdict == "suggested":
@@ -61,9 +73,14 @@ def label_of(verdict: str, given: str, suggested: str | None) -> str | None:
     return verdict[len(OTHER) :] if verdict.startswith(OTHER) else None
 
 
+def names_class(verdict: str) -> bool:
+    """Whether a verdict says that a class besides the given one and the candidate is right, a new one included."""
+    return verdict.startswith((OTHER, NEW))
+
+
 def outcome(verdict: str) -> str:
     """``right, wrong, ambiguous, bad_item`` or ``incomplete``: what a verdict or consensus says of the given label.
 
     ``no_agreement`` is ambiguous: the published counts take it for an error, which is the strict treatment.
     """
-    return "wrong" if verdict.startswith(OTHER) else _OUTCOME[verdict]
+    return "wrong" if names_class(verdict) else _OUTCOME[verdict]

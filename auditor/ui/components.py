@@ -23,10 +23,11 @@ def _component(name: str, file: str, html: str) -> Any:
 
 
 def review_card(data: dict[str, Any], key: str) -> None:
-    """Mount the review card. What it sends stands in ``st.session_state[key]["outbox"]``."""
+    """Mount the review card. What it sends stands in ``st.session_state[key]``: verdicts in its ``"outbox"``, how the
+    reviewer wants the keys in its ``"settings"``."""
     card = _component("review_card", "card", '<div class="review-card"></div>')
     with st.container(key=f"{KEEPS}{key}"):
-        card(data=data, key=key, on_outbox_change=lambda: None)
+        card(data=data, key=key, on_outbox_change=lambda: None, on_settings_change=lambda: None)
 
 
 def gallery_grid(

@@ -36,6 +36,8 @@ class ReviewConfig:
         Fields of `QueuePlan` that were asked for, sorted by name; the others keep their defaults.
     controls : str or None
         CSV file of planted controls.
+    owners : tuple of str
+        Who may edit the guidelines of the classes; empty = every reviewer.
     token : str
         What the address opens the app with where there is no login; made at the start.
     """
@@ -48,6 +50,7 @@ class ReviewConfig:
     adaptive: bool = True
     plan: tuple[tuple[str, float], ...] = ()
     controls: str | None = None
+    owners: tuple[str, ...] = ()
     token: str = field(default=_START_TOKEN, repr=False)
 
 
@@ -71,7 +74,7 @@ _PLAN: Final = {"overlap": float, "reviewers_per_item": int, "audit_size": int}
 def config_from_environ(environ: Mapping[str, str]) -> ReviewConfig:
     """``AUDITOR_RUN``, ``AUDITOR_STORE``, ``AUDITOR_REVIEWER``, ``AUDITOR_INSECURE``, ``AUDITOR_ALLOWED``,
     ``AUDITOR_FIXED_ORDER``, ``AUDITOR_REVIEWERS_PER_ITEM``, ``AUDITOR_OVERLAP``, ``AUDITOR_AUDIT_SIZE``,
-    ``AUDITOR_CONTROLS``, ``AUDITOR_TOKEN``.
+    ``AUDITOR_CONTROLS``, ``AUDITOR_OWNERS``, ``AUDITOR_TOKEN``.
 
     Raises
     ------
@@ -95,6 +98,7 @@ def config_from_environ(environ: Mapping[str, str]) -> ReviewConfig:
         insecure=insecure,
         adaptive=not fixed,
         allowed=tuple(filter(None, allowed)),
+        owners=tuple(filter(None, (part.strip() for part in environ.get("AUDITOR_OWNERS", "").split(",")))),
         plan=tuple(plan),
         token=environ.get("AUDITOR_TOKEN") or _START_TOKEN,
     )

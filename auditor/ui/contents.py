@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 #: Widths a picture can be asked for, so that the cache on disk cannot be made to grow without end.
 WIDTHS: Final = (96, 192, 384, 768, 1536)
+#: The longest side of a WebP. Asked for as a width it means the picture's own resolution: made anew each time, because
+#: the browser keeps it.
+FULL: Final = 16_383
 #: Pictures no longer than this are sent without loss: every pixel counts.
 LOSSLESS_SIDE: Final = 256
 #: Texts are cut here; a reviewer does not read further, and the browser stays quick.
@@ -91,9 +94,12 @@ class Contents:
         return Keywords([str(part.item(k)) for k in range(len(part))], part.labels, self.run.class_names)
 
     def picture(self, content_hash: str, width: int | None) -> bytes:
-        """A picture as WebP, at most `width` pixels wide, never enlarged; kept on disk. Errors as `content`."""
-        if width is not None and width not in WIDTHS:
-            raise DataError(f"width {width} is not offered.", f"Widths: {', '.join(map(str, WIDTHS))}.")
+        """A picture as WebP, at most `width` pixels wide, never enlarged; kept on disk unless it is `FULL`. Errors as
+        `content`."""
+        if width not in (None, FULL, *WIDTHS):
+            raise DataError(f"width {width} is not offered.", f"Widths: {', '.join(map(str, (*WIDTHS, FULL)))}.")
+        if width == FULL:
+            return encode(self._picture(content_hash), FULL, FULL)
         self._row(content_hash)
         name = f"{content_hash.removeprefix('sha256:')}-{width or WIDTHS[-1]}.webp"
         path = self.run.path / layout.WORK / "pictures" / name[:2] / name
@@ -180,13 +186,12 @@ def _cache(path: Path, data: bytes) -> None:
             temporary.unlink()
 
 
-def encode(image: Image, width: int) -> bytes:
-    """WebP of a picture, scaled down to `width` where it is wider; no loss where it is small."""
+def encode(image: Image, width: int, height: int = 4 * WIDTHS[-1]) -> bytes:
+    """WebP of a picture, scaled down to `width` and `height` where it is larger; no loss where it is small."""
     from PIL import Image as Pillow
 
-    # A strip of 1 x 80,000 pixels has no width to scale by; WebP ends at 16,383.
-    limit = 4 * WIDTHS[-1]
-    scale = min(1.0, width / image.width, limit / image.height)
+    # A strip of 1 x 80,000 pixels has no width to scale by.
+    scale = min(1.0, width / image.width, height / image.height)
     if scale < 1:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         image = image.resize(size, Pillow.Resampling.LANCZOS)

@@ -173,9 +173,7 @@ class Exchange:
             return False
         sent = {e["uuid"]: e for e in events if isinstance(e.get("uuid"), str)}
         verdicts = [uuid for uuid in result.accepted if sent[uuid].get("kind", "verdict") == "verdict"]
-        undone = len(result.accepted) - len(verdicts)
-        # A verdict that replaces another one is no more.
-        self.saved += sum(sent[uuid].get("replaces") is None for uuid in verdicts) - undone
+        self.saved += result.judged
         self._pace.extend(sent[uuid]["ms"] / 1000 for uuid in verdicts if isinstance(sent[uuid].get("ms"), int | float))
         self.refused = [[uuid, reason] for uuid, reason in result.refused][-5:] or self.refused
         self.conflicts = [list(conflict) for conflict in result.conflicts]

@@ -8,6 +8,8 @@ from typing import Any
 
 from auditor.core.errors import DataError
 from auditor.review.readout import ReviewItem
+from auditor.review.remarks import Remarks
+from auditor.ui.components import when
 from auditor.ui.rows import N_EXEMPLARS
 from auditor.ui.workspace import Workspace
 
@@ -82,20 +84,57 @@ def own_verdict(item: ReviewItem, reviewer: str) -> dict[str, Any] | None:
     return {"uuid": item.uuids[reviewer], "verdict": item.verdicts[reviewer]}
 
 
+def remark_payload(said: Remarks, reviewer: str, blind: bool) -> dict[str, Any]:
+    """A reviewer's own comment, whether the item is to be discussed, and what others wrote; nothing of it comes from
+    others where the reviewer is `blind`."""
+    others = {} if blind else {who: text for who, text in said.comments.items() if who != reviewer}
+    discuss = said.wishes.get(reviewer, False) if blind else said.discuss
+    return {"comment": said.comments.get(reviewer, ""), "discuss": discuss, "others": others}
+
+
 def hand_data(ws: Workspace, items: Sequence[ReviewItem], reviewer: str, with_votes: bool = False) -> dict[str, Any]:
     """The items in a reviewer's hand for the card, and exemplars of their classes; with everybody's votes if wanted."""
     rows = ws.rows.rows_of_ids([item.item_id for item in items]) if items else {}
     batch = [item_payload(ws, item, rows.get(item.item_id)) for item in items]
+    remarks = ws.store.remarks([item.item_id for item in items]) if items else {}
     for payload, item in zip(batch, items, strict=True):
         payload |= {"votes": dict(item.verdicts)} if with_votes else {}
         if own := own_verdict(item, reviewer):
             payload["own"] = own
+        blind = not (own or with_votes)
+        payload["remark"] = remark_payload(remarks.get(item.item_id, Remarks()), reviewer, blind)
     wanted = {name for payload in batch for name in (payload["given"], *payload["options"][:1])}
     known = ws.rows.exemplars if wanted and ws.contents.kind != "probabilities" else {}
     exemplars = {
         name: [{"hash": h, **face(ws, h, 192)} for h in known[name]] for name in sorted(wanted) if name in known
     }
-    return {"batch": batch, "exemplars": exemplars, "n_exemplars": N_EXEMPLARS, "classes": list(ws.run.class_names)}
+    return {
+        "batch": batch,
+        "exemplars": exemplars,
+        "n_exemplars": N_EXEMPLARS,
+        "classes": list(ws.run.class_names),
+        "new_classes": ws.store.new_classes(),
+    }
+
+
+def guideline_payload(ws: Workspace) -> dict[str, Any]:
+    """By class name: ``definition, version, by, when`` and the exemplars with their looks; classes with a guideline."""
+    written = ws.store.guidelines()
+    rows = ws.rows.rows_of_ids(list(dict.fromkeys(item for g in written.values() for item in g.exemplars)))
+
+    def exemplar(item: str) -> dict[str, Any]:
+        return {"id": item, **face(ws, ws.rows.facts(rows[item])["content_hash"], 192)}
+
+    return {
+        name: {
+            "definition": g.definition,
+            "version": g.version,
+            "by": g.reviewer,
+            "when": when(g.server_time),
+            "exemplars": [exemplar(item) for item in g.exemplars if item in rows],
+        }
+        for name, g in written.items()
+    }
 
 
 def _votes_in_short(verdicts: Mapping[str, str]) -> str:

@@ -9,7 +9,8 @@ import streamlit as st
 
 from auditor.core.errors import ResourceError, UsageError
 from auditor.core.escaping import markdown_text
-from auditor.review.people import checked_reviewer
+from auditor.review.people import checked_reviewer, person_key
+from auditor.review.preferences import EVERYBODY
 from auditor.review.store import VerdictStore
 from auditor.ui.access import has_login, is_allowed
 from auditor.ui.config import current_config
@@ -60,6 +61,22 @@ def set_kept(name: str, value: str | None) -> None:
         st.session_state[f"kept-{name}"] = st.query_params[name] = value
 
 
+def recall_tolerance(store: VerdictStore) -> None:
+    """Take up what was tolerated last, by whoever said so, where the address of a new visitor says nothing of it."""
+    if st.session_state.get("tolerance-of") != id(store):
+        st.session_state["tolerance-of"] = id(store)
+        with suppress(ResourceError):  # the page says so itself where it needs the store
+            kept = store.preference(EVERYBODY, "tolerated")
+            if kept is not None and tolerance() is None:
+                set_kept("tolerated", str(kept))
+
+
+def tolerance() -> int | None:
+    """Wrong labels that may remain outside the flagged list, as the address says it; None where nobody has said so."""
+    kept = str(st.session_state.get("kept-tolerated", ""))
+    return int(kept) if kept.isascii() and kept.isdigit() and len(kept) < 10 else None
+
+
 def known_reviewer(store: VerdictStore) -> str | None:
     """Name of the reviewer as the store shows it: the login's, else the one in the page's address, else the offered
     one; None where nobody has said a name.
@@ -91,6 +108,12 @@ def current_reviewer(store: VerdictStore) -> str:
         _ask()
         st.stop()
     return reviewer
+
+
+def may_edit(reviewer: str) -> bool:
+    """Whether a reviewer may edit guidelines: the owners named at the start, or everybody where none was named."""
+    owners = current_config().owners
+    return not owners or person_key(reviewer) in {person_key(owner) for owner in owners}
 
 
 def who_line(store: VerdictStore) -> None:

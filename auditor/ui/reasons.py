@@ -14,9 +14,7 @@ from auditor.ui.workspace import Workspace
 
 #: The explanation reads whole tables; above this many items only the run's own figures are told.
 MOST_ITEMS: Final = 300_000
-_NOT_COMPUTED: Final = (
-    "Detectors and neighbours have not been computed; this does it once: auditor show {run} --item {item}"
-)
+_NOT_COMPUTED: Final = "Detectors have not been computed; this does it once: auditor show {run} --item {item}"
 
 _explainers: dict[str, Explainer] = {}
 

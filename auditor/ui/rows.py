@@ -98,13 +98,16 @@ class RunRows:
             names += [n for k in order[: N_OPTIONS + 2] if (n := self.class_names[int(k)]) not in (given, *names)]
         return names[:N_OPTIONS]
 
-    def probabilities(self, row: int) -> np.ndarray | None:
-        """Out-of-sample probabilities of an item, float (K,); None where it was not audited."""
+    def place(self, row: int) -> int | None:
+        """Row of an item in the arrays of audited items; None where it was not audited."""
         rows, places = self._place_of_row
         at = int(np.searchsorted(rows, row))
-        if at == len(rows) or rows[at] != row:
-            return None
-        return np.asarray(self.run.pred_probs[int(places[at])])
+        return None if at == len(rows) or rows[at] != row else int(places[at])
+
+    def probabilities(self, row: int) -> np.ndarray | None:
+        """Out-of-sample probabilities of an item, float (K,); None where it was not audited."""
+        place = self.place(row)
+        return None if place is None else np.asarray(self.run.pred_probs[place])
 
     @cached_property
     def exemplars(self) -> dict[str, list[str]]:

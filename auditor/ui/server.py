@@ -41,7 +41,8 @@ from auditor.runs import layout
 from auditor.ui.access import AccessGuard, check_binding, has_login, write_private
 from auditor.ui.config import ReviewConfig, configure, current_config
 from auditor.ui.exchange import leave_page
-from auditor.ui.payload import whole_item
+from auditor.ui.near import items_like
+from auditor.ui.payload import guideline_payload, whole_item
 from auditor.ui.reasons import reasons
 from auditor.ui.workspace import Workspace, close_workspace, workspace
 
@@ -51,15 +52,34 @@ SCRIPT: Final = str(Path(__file__).parent / "script.py")
 #: A picture's address holds the hash of its content: it can never change.
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 
+#: Streamlit's own widgets in the colours of ``browser/theme.css``. White stands on the primary colour, in both themes.
+_THEME: Final = {
+    "light.primaryColor": "#0b6583",
+    "light.linkColor": "#0b6583",
+    "light.backgroundColor": "#ffffff",
+    "light.secondaryBackgroundColor": "#f1f4f6",
+    "light.textColor": "#1b2329",
+    "light.borderColor": "#c5ced6",
+    "dark.primaryColor": "#1b7f9c",
+    "dark.linkColor": "#62c4e4",
+    "dark.backgroundColor": "#12181d",
+    "dark.secondaryBackgroundColor": "#1e262d",
+    "dark.textColor": "#e9eef2",
+    "dark.borderColor": "#3c4852",
+}
+
 
 def routes() -> list[Route]:
     """``/auditor/img/{hash}.webp?w=``, ``/auditor/img/map/{class number}/{hash}.webp``, ``/auditor/why?item=``,
-    ``/auditor/item?item=``, ``/auditor/leave``, and ``/overview``, which is the first page."""
+    ``/auditor/item?item=``, ``/auditor/near?item=``, ``/auditor/guidelines``, ``/auditor/leave``, and ``/overview``,
+    which is the first page."""
     return [
         Route("/auditor/img/map/{label:int}/{name}", _class_map, methods=["GET"]),
         Route("/auditor/img/{name}", _picture, methods=["GET"]),
         Route("/auditor/why", _why, methods=["GET"]),
         Route("/auditor/item", _item, methods=["GET"]),
+        Route("/auditor/near", _near, methods=["GET"]),
+        Route("/auditor/guidelines", _guidelines, methods=["GET"]),
         Route("/auditor/leave", _leave, methods=["POST"]),
         Route("/overview", _first_page, methods=["GET"]),
     ]
@@ -83,6 +103,8 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
     # Streamlit collects all garbage after each run of the script, that is after each verdict: 150 ms of a loaded core,
     # in which no picture is sent and no verdict taken. Python's own collector does without being told.
     streamlit_config.set_option("runner.postScriptGC", False)
+    for name, value in _THEME.items():
+        streamlit_config.set_option(f"theme.{name}", value)
     if opened is not None:
         warming = asyncio.create_task(asyncio.to_thread(_warm, opened))
         warming.add_done_callback(_tell_problem)
@@ -191,6 +213,22 @@ async def _why(request: Request) -> Response:
 async def _item(request: Request) -> Response:
     """One item in full as the card shows it, as JSON."""
     return await _about_item(request, whole_item)
+
+
+async def _near(request: Request) -> Response:
+    """Items like one, as JSON."""
+    return await _about_item(request, items_like)
+
+
+async def _guidelines(_request: Request) -> Response:
+    """The guidelines of the classes, as JSON."""
+    if (opened := workspace()) is None:
+        return JSONResponse({"error": "no run is open"}, 404)
+    try:
+        answer = await run_in_threadpool(guideline_payload, opened)
+    except ResourceError as error:
+        return JSONResponse({"error": error.what}, 503)
+    return JSONResponse({"guidelines": answer}, headers={"Cache-Control": "no-store"})
 
 
 async def _about_item(request: Request, tell: Callable[[Workspace, str], dict[str, Any]]) -> Response:

@@ -145,7 +145,7 @@ def test_behind_a_login_nothing_is_shown_without_it(
 
         log_in("ann@example.org")
         page = CardPage(browser, server.url, "eve")  # the name in the address counts for nothing now
-        page.wait(lambda: page.ask("return card.querySelector('figure.image > img').naturalWidth > 0"), "a picture")
+        page.wait(lambda: page.ask("return card.querySelector('figure.image img').naturalWidth > 0"), "a picture")
         page.press("g")
         page.wait_saved(1)
         with VerdictStore.open(run) as store:

@@ -92,7 +92,7 @@ def test_the_server_is_killed_and_restarted_in_the_middle(run: Path, serve: Star
     server.kill()
     for key in BURST[7:14]:
         page.burst(key, 80)
-        assert page.ask("return card.querySelector('figure.image > img').naturalWidth") > 0
+        assert page.ask("return card.querySelector('figure.image img').naturalWidth") > 0
     assert "on the way" in page.status()
     server.start()
     page.burst(BURST[14:], 80)
@@ -137,7 +137,7 @@ def test_two_browsers_at_once(run: Path, serve: Starter, open_browser: Starter) 
 def test_the_next_item_is_on_screen_before_the_server_answers(run: Path, serve: Starter, open_browser: Starter) -> None:
     server = serve(run, slow=2.0)
     page = CardPage(open_browser(), server.url, "ann")
-    page.wait(lambda: page.ask("return card.querySelector('figure.image > img').naturalWidth > 0"), "a picture")
+    page.wait(lambda: page.ask("return card.querySelector('figure.image img').naturalWidth > 0"), "a picture")
     page.burst("gggg", 150)
     page.wait_saved(4)
     page.wait(lambda: page.in_hand() >= 30, "a hand for a quick reviewer")
@@ -147,7 +147,7 @@ def test_the_next_item_is_on_screen_before_the_server_answers(run: Path, serve: 
         const begin = event.timeStamp; // when the key went down, before the card's own listener
         const saved = () => Number(card.querySelector('.saved')?.textContent.match(/saved ([0-9]+)/)?.[1] ?? 0);
         const done = () => {
-          const image = card.querySelector('figure.image > img');
+          const image = card.querySelector('figure.image img');
           if (image.complete && image.naturalWidth) // one frame on: painted
             requestAnimationFrame(() => window.painted.push([performance.now() - begin, saved()]));
           else requestAnimationFrame(done);

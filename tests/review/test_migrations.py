@@ -101,6 +101,7 @@ UNDO = {
         AND NOT EXISTS (SELECT 1 FROM events l WHERE l.item = e.item AND l.reviewer = e.reviewer AND l.kind = 'verdict'
         AND l.event > e.event AND NOT EXISTS (SELECT 1 FROM events r WHERE r.target_uuid = l.event_uuid))""",
     ],
+    "0006": [f"DROP TABLE {table}" for table in ("remarks", "guidelines", "preferences")],
     "0004": ["ALTER TABLE items DROP COLUMN checksum", "ALTER TABLE audit_draws DROP COLUMN checksum"],
 }
 

@@ -118,3 +118,14 @@ test("a digit never means the second candidate where a class is called 2", () =>
   assert.deepEqual(candidateKeys([..."0123456789"]), { byName: true, keys: [] });
   for (const names of [["1", "2", "10"], ["2", "other"], ["-1", "0.5"]]) assert.deepEqual(candidateKeys(names).keys, ["a", "s", "d", "f", "v"]);
 });
+
+test("a comment waits for the server as a verdict does, and judges nothing", () => {
+  const { box, storage } = outbox();
+  const event = box.remark(item("a"), { comment: "a horse behind it" });
+  box.add(event, box.remark(item("b"), { discuss: true }));
+  assert.deepEqual([event.kind, event.comment, event.discuss], ["remark", "a horse behind it", null]);
+  assert.deepEqual(box.judged(), []);
+  assert.equal(outbox(storage).box.waiting, 2);
+  box.answered([event.uuid]);
+  assert.equal(box.waiting, 1);
+});

@@ -158,3 +158,15 @@ def test_undo_brings_the_item_back(ws: Workspace, exchange: Exchange) -> None:
     state = ws.store.state(item.item_id)
     assert state is not None
     assert [e["kind"] for e in state.events] == ["verdict", "retract"]
+
+
+def test_what_is_saved_is_counted_by_items(ws: Workspace, exchange: Exchange) -> None:
+    """Undoing a correction brings the earlier verdict back: as many items are judged as before."""
+    item = exchange.batch[0]
+    first, corrected = _event(item), _event(item, "neither")
+    undo = [{"uuid": str(uuid4()), "kind": "retract", "target": event["uuid"]} for event in (corrected, first)]
+    steps = [(first, 1), (corrected | {"replaces": first["uuid"]}, 1), (undo[0], 1), (undo[1], 0), (_event(item), 1)]
+    for n, (event, saved) in enumerate(steps):
+        exchange.receive({"n": n, "left": 9, "events": [event]})
+        assert (exchange.saved, ws.store.progress().by_reviewer.get("ann", 0)) == (saved, saved), n
+    assert ws.store.progress().by_verdict == {"given": 1}

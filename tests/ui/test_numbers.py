@@ -17,7 +17,8 @@ from auditor.stats.intervals import Interval
 from auditor.ui.config import config_from_environ
 from auditor.ui.exchange import Exchange
 from auditor.ui.following import Follower
-from auditor.ui.views.numbers import interval_bar, narrowing, status_of, total_sentence
+from auditor.ui.standing import status_of
+from auditor.ui.views.numbers import interval_bar, narrowing, total_sentence
 from auditor.ui.workspace import Workspace
 
 

@@ -25,6 +25,7 @@ from auditor.estimation.state import read_state
 from auditor.patch.importing import judged_split
 from auditor.patch.rules import store_of, stored_consensus
 from auditor.review.consensus import ItemConsensus, k_of_n
+from auditor.review.vocabulary import NEW
 from auditor.review.votes import VoteTable
 from auditor.runs.run import Run
 
@@ -99,7 +100,8 @@ def judge_run(run: Run, given_labels: GivenLabels, ids: np.ndarray, store: str |
 def _state(item: ItemConsensus) -> int:
     if item.verdict.startswith("other:"):
         return GUESSED
-    return _STATE.get(item.verdict, AMBIGUOUS)
+    # No class of the data applies where a new one is right.
+    return NEITHER if item.verdict.startswith(NEW) else _STATE.get(item.verdict, AMBIGUOUS)
 
 
 def _answers(votes: VoteTable, judged: np.ndarray) -> list[dict[str, int]]:

@@ -2,12 +2,18 @@
 // Verdicts stay in the outbox until the server says it has them.
 
 import { dialog, isPicture, key, make, table, text, verdictName } from "./dom.js";
-import { candidateKeys, meaning } from "./keys.js";
+import { candidateKeys, classKeys, COMMANDS, meaning } from "./keys.js";
 import { Outbox } from "./outbox.js";
+import { comment, guidelines, help, near, search, why } from "./panels.js";
+import { Zoom } from "./zoom.js";
 
 const DECODED_AHEAD = 6; // pictures decoded before they are shown
+const SENT = 768; // the width in which pictures are sent at first
+const FULL = 16383; // asks for a picture as it is (`contents.FULL`)
 const FETCHED_AT_ONCE = 3; // of the browser's six connections: the card on screen needs the others
+const PAN = 80; // pixels that a key moves a zoomed picture
 const SAY_HERE_MS = 45000; // how often a reviewer who looks at an item is said to be there
+const N_FURTHER = 4; // classes below the candidate
 const cards = new WeakMap();
 
 class Card {
@@ -20,7 +26,8 @@ class Card {
     this.pixelated = null; // null = by size
     this.pictures = new Map();
     this.fetching = 0;
-    this.root = make("div", { class: "card", tabindex: "-1" });
+    this.body = make("div", { class: "body" }); // dialogs lie beside it, and stay when it is drawn anew
+    this.root = make("div", { class: "card", tabindex: "-1" }, this.body);
     parent.append(this.root);
     this.onKey = (event) => this.pressed(event);
     this.onSign = () => { this.active = true; };
@@ -42,8 +49,8 @@ class Card {
     }
     this.send = send;
     this.data = data;
-    this.keys = candidateKeys(data.classes);
-    this.known = new Set([..."gbnuxzhpw/", ...this.keys.keys, ...(this.keys.byName ? data.classes : [])]);
+    this.settings ??= data.settings ?? { fixed: false, own: {} }; // from then on this card knows better
+    this.useKeys();
     const asked = this.outbox.questions.length;
     this.outbox.answered(data.acked, data.conflicts);
     for (const { event } of this.outbox.questions.slice(asked)) this.history = this.history.filter((entry) => entry.uuid !== event.uuid);
@@ -66,6 +73,21 @@ class Card {
     const wanted = (item) => !known.has(item.id) && (item.own ? !waiting.has(item.id) : !this.judged.has(item.id));
     this.queue.push(...batch.filter(wanted));
     this.at = Math.max(0, this.queue.indexOf(shown));
+  }
+
+  useKeys() {
+    const { classes } = this.data;
+    this.keys = candidateKeys(classes);
+    this.fixed = this.settings.fixed ? classKeys(classes, this.settings.own) : null;
+    this.known = new Set([...COMMANDS, ...this.keys.keys, ...(this.keys.byName ? classes : []), ...(this.fixed?.values() ?? [])]);
+  }
+
+  // How this person wants the keys; kept with the run.
+  set(settings) {
+    this.settings = settings;
+    this.useKeys();
+    this.send("settings", { n: Date.now(), keys: settings });
+    this.draw();
   }
 
   keep(event) {
@@ -95,6 +117,8 @@ class Card {
   // --- verdicts -------------------------------------------------------------------------------------------------
 
   get item() { return this.queue[this.at]; }
+
+  get field() { return this.root.querySelector(".extra input, .extra textarea"); }
 
   get modal() { return this.root.querySelector("dialog[open]"); }
 
@@ -128,6 +152,22 @@ class Card {
     this.say(`Taken back: labelled ${last.item.given}`);
   }
 
+  // A comment or a wish to discuss goes the way of the verdicts.
+  remark(said) {
+    const item = this.item;
+    if (!item) return;
+    Object.assign(item.remark, said);
+    this.keep(this.outbox.remark(item, said));
+    this.marked();
+  }
+
+  discuss() {
+    if (!this.item) return;
+    const on = !this.item.remark.discuss;
+    this.remark({ discuss: on });
+    this.say(on ? "To be discussed" : "Not to be discussed");
+  }
+
   move(step) {
     if (this.queue.length < 2) return;
     this.at = (this.at + step + this.queue.length) % this.queue.length;
@@ -154,7 +194,8 @@ class Card {
     const name = meaning(event, this.known);
     if (this.modal) { // what is behind it cannot be judged; Streamlit's own keys are held back as well
       if (name.length === 1) event.stopPropagation();
-      if (name === "h" && this.modal.classList.contains("help")) this.modal.close();
+      const typing = event.composedPath()[0]?.tagName === "INPUT";
+      if (!typing && name === this.modal.dataset.key) { event.preventDefault(); this.modal.close(); }
       return;
     }
     const target = event.composedPath()[0];
@@ -162,15 +203,16 @@ class Card {
       if (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName)) return;
       if (["Enter", " "].includes(event.key) && target.closest("button, a, summary, [role=button], [role=tab], [role=option]")) return;
     }
-    const field = this.root.querySelector(".extra input");
-    if (field) { this.typed(field, event); return; }
+    if (this.field) { this.typed(this.field, event); return; }
     const acts = {
       g: () => this.judge("given"), Enter: () => this.judge("given"), b: () => this.judge("both"), n: () => this.judge("neither"),
       u: () => this.judge("unsure"), x: () => this.judge("bad_item"), z: () => this.undo(), Backspace: () => this.undo(),
       ArrowRight: () => this.move(1), ArrowDown: () => this.move(1), ArrowLeft: () => this.move(-1), ArrowUp: () => this.move(-1),
-      "/": () => this.search(), h: () => this.showHelp(), p: () => this.togglePixels(), w: () => this.explain(),
+      "/": () => search(this), h: () => help(this), p: () => this.togglePixels(), w: () => why(this), m: () => comment(this),
+      t: () => this.discuss(), k: () => guidelines(this), l: () => near(this),
+      "+": () => this.zoom?.by(1.5), "=": () => this.zoom?.by(1.5), "-": () => this.zoom?.by(1 / 1.5),
     };
-    const act = this.chosen(name) ?? acts[name] ?? this.scrolled(name);
+    const act = (event.shiftKey && this.panned(name)) || this.chosen(name) || acts[name] || this.scrolled(name);
     if (!act) return;
     event.preventDefault();
     event.stopPropagation();
@@ -195,12 +237,23 @@ class Card {
   chosen(name) {
     const item = this.item;
     if (!item) return undefined;
+    if (this.fixed) {
+      const [own] = [...this.fixed].find(([, key]) => key === name) ?? [];
+      return own === undefined ? undefined : () => this.choose(own);
+    }
     const candidate = this.keys.byName ? (this.data.classes.includes(name) ? name : undefined) : item.options[this.keys.keys.indexOf(name)];
     return candidate === undefined ? undefined : () => this.choose(candidate);
   }
 
   keysOf(name, k) {
+    if (this.fixed) return this.fixed.has(name) ? [this.fixed.get(name)] : [];
     return this.keys.byName ? [name] : this.keys.keys.slice(k, k + 1);
+  }
+
+  // A zoomed picture is moved by the arrows with Shift.
+  panned(name) {
+    const way = { ArrowLeft: [PAN, 0], ArrowRight: [-PAN, 0], ArrowUp: [0, PAN], ArrowDown: [0, -PAN] }[name];
+    return way && this.zoom?.view.scale > 1 ? () => this.zoom.move(...way) : undefined;
   }
 
   // A text longer than its place is read with the keys that scroll a page.
@@ -215,7 +268,7 @@ class Card {
   // --- drawing --------------------------------------------------------------------------------------------------
 
   button(label, keys, call, extra = {}) {
-    const act = () => { call(); if (!this.modal) this.root.focus({ preventScroll: true }); };
+    const act = () => { call(); if (!this.modal && !this.field) this.root.focus({ preventScroll: true }); };
     return make("button", { type: "button", on: { click: act }, ...extra }, make("span", { text: label }), ...keys.map(key));
   }
 
@@ -228,7 +281,7 @@ class Card {
       if (!big) return;
       this.sized = [node.naturalWidth, node.naturalHeight];
       // Few pixels are easier to read small and smooth than large and hard: both are shown.
-      this.small?.replaceChildren(small ? make("img", { src: node.src, alt: "", width: 112 }) : "");
+      this.small?.replaceChildren(small ? make("img", { src: node.src, alt: "" }) : "");
     };
     node.addEventListener("load", sharp);
     if (node.complete && node.naturalWidth) sharp();
@@ -238,10 +291,23 @@ class Card {
 
   content(item) {
     if (item.error) return make("p", { class: "broken", text: item.error });
-    if (item.src) return this.picture(item.src, `item labelled ${item.given}`, true);
+    if (item.src) {
+      const image = this.picture(item.src, `item labelled ${item.given}`, true);
+      const view = make("div", { class: "view" }, image);
+      this.zoom = new Zoom(view, image, () => this.whole(item, image));
+      return view;
+    }
     if (item.text !== undefined) return text(item.text, item.marks);
     if (item.row) return table(item.row);
     return make("p", { class: "broken", text: "This run holds probabilities only; there is no item to show." });
+  }
+
+  // What was scaled down is fetched in its own resolution once somebody looks closely.
+  whole(item, image) {
+    if (Math.max(...(this.sized ?? [0])) < SENT) return;
+    const full = new Image();
+    full.addEventListener("load", () => { if (this.item === item && image.isConnected) image.src = full.src; });
+    full.src = `${item.src.split("?")[0]}?w=${FULL}`;
   }
 
   exemplarsOf(name) {
@@ -269,40 +335,63 @@ class Card {
     const item = this.item;
     this.drawn = item?.id;
     this.shownAt = this.hereAt = Date.now();
-    const view = document.createDocumentFragment();
-    if (item) {
-      const options = item.options.map((name, k) =>
-        this.choice(name, this.keysOf(name, k), () => this.choose(name), item, k === 0 ? "suggested" : "further"));
-      const votes = Object.entries(item.votes ?? {}).map(([who, verdict]) =>
-        make("li", {}, make("b", { text: who }), ` ${verdictName(verdict, item)}`));
-      const actions = [
-        this.button("both", ["b"], () => this.judge("both"), { disabled: item.suggested ? null : "" }),
-        this.button("neither", ["n"], () => this.judge("neither")), this.button("unsure", ["u"], () => this.judge("unsure")),
-        this.button("bad item", ["x"], () => this.judge("bad_item")), this.button("other class", ["/"], () => this.search()),
-        this.button("undo", ["z"], () => this.undo()), this.button("back", ["←"], () => this.move(-1)),
-        this.button("later", ["→"], () => this.move(1)), this.button("why", ["w"], () => this.explain()),
-        item.src && this.button("pixels", ["p"], () => this.togglePixels()), this.button("help", ["h"], () => this.showHelp()),
-      ];
-      const link = make("a", { class: "id", href: `review?item=${encodeURIComponent(item.id)}`, target: "_blank", title: "a link to this item" }, make("code", { text: item.id }));
-      view.append(make("div", { class: "stage" },
-        make("figure", { class: item.src ? "image" : "words" }, this.content(item),
-          make("figcaption", {}, make("span", { text: "labelled" }), make("strong", { dir: "auto", text: item.given }), link),
-          (this.small = make("div", { class: "small" }))),
-        make("div", { class: "side" },
-          item.own ? make("p", { class: "votes", text: `You have judged this item: ${verdictName(item.own.verdict, item)}. Another verdict replaces it.` }) : null,
-          votes.length ? make("ul", { class: "votes" }, ...votes) : null,
-          this.choice(item.given, this.keys.byName ? ["g", "⏎", item.given] : ["g", "⏎"], () => this.judge("given"), item, "given"),
-          options[0], make("div", { class: "more" }, ...options.slice(1)), make("div", { class: "actions" }, ...actions),
-          (this.extra = make("div", { class: "extra" })))));
-    } else {
-      view.append(make("div", { class: "empty" }, make("h2", { text: "Nothing is waiting for you" }),
-        make("p", { text: "Every item that wants a verdict has one, or is in another reviewer's hand." }),
-        this.button("look again", [], () => this.outbox.post()), this.button("undo", ["z"], () => this.undo())));
-    }
-    this.foot = make("footer", {}, (this.saved = make("span", { class: "saved" })), (this.live = make("span", { class: "live", role: "status", "aria-live": "polite" })));
-    view.append(this.foot);
-    this.root.replaceChildren(view);
+    this.zoom = null;
+    this.body.replaceChildren(item ? this.stage(item) : this.nothing(),
+      (this.extra = make("div", { class: "extra" })),
+      make("footer", {}, (this.saved = make("span", { class: "saved" })), (this.live = make("span", { class: "live", role: "status", "aria-live": "polite" }))));
+    if (item) this.marked();
     this.status();
+  }
+
+  // Everything has its place and its height: nothing moves from one item to the next.
+  stage(item) {
+    this.small = make("div", { class: "small" }); // before the picture, which fills it
+    const [first, ...further] = this.fixed ? [item.options[0], ...this.fixed.keys()] : item.options;
+    const places = this.fixed ? further.length : N_FURTHER;
+    const others = Array.from({ length: places }, (_, k) => (further[k] === undefined ? make("div", { class: "choice" })
+      : this.choice(further[k], this.keysOf(further[k], k + 1), () => this.choose(further[k]), item, "further")));
+    const votes = Object.entries(item.votes ?? {}).map(([who, verdict]) => make("li", {}, make("b", { text: who }), ` ${verdictName(verdict, item)}`));
+    const said = Object.entries(item.remark.others).map(([who, words]) => make("li", {}, make("b", { text: who }), make("span", { dir: "auto", text: ` ${words}` })));
+    const given = [...new Set(["g", "⏎", ...(this.keys.byName ? [item.given] : this.fixed ? this.keysOf(item.given) : [])])];
+    const link = make("a", { class: "id", href: `review?item=${encodeURIComponent(item.id)}`, target: "_blank", title: `a link to ${item.id}` }, make("code", { text: item.id }));
+    const verdicts = [
+      this.button("both", ["b"], () => this.judge("both"), { disabled: item.suggested ? null : "" }),
+      this.button("neither", ["n"], () => this.judge("neither")), this.button("unsure", ["u"], () => this.judge("unsure")),
+      this.button("broken", ["x"], () => this.judge("bad_item")), this.button("other class", ["/"], () => search(this)),
+    ];
+    const tools = [
+      this.button("undo", ["z"], () => this.undo()), this.button("back", ["←"], () => this.move(-1)), this.button("later", ["→"], () => this.move(1)),
+      this.button("why", ["w"], () => why(this)), this.button("like this", ["l"], () => near(this)),
+      item.src && this.button("pixels", ["p"], () => this.togglePixels()),
+      this.commentButton = this.button("comment", ["m"], () => comment(this)), this.discussButton = this.button("discuss", ["t"], () => this.discuss()),
+      this.button("guidelines", ["k"], () => guidelines(this)), this.button("help", ["h"], () => help(this)),
+    ];
+    return make("div", { class: "stage" },
+      make("figure", { class: item.src ? "image" : "words" }, this.content(item),
+        make("figcaption", {}, this.small, make("span", { text: "labelled" }), make("strong", { dir: "auto", text: item.given, title: item.given }), link)),
+      make("div", { class: "side" },
+        votes.length ? make("ul", { class: "votes" }, ...votes) : null,
+        this.choice(item.given, given, () => this.judge("given"), item, "given"),
+        first === undefined ? null : this.choice(first, this.keysOf(first, 0), () => this.choose(first), item, "suggested"),
+        make("div", { class: this.fixed ? "more fixed" : "more" }, ...others),
+        make("div", { class: "actions verdicts", role: "toolbar", "aria-label": "verdicts" }, ...verdicts),
+        item.own ? make("p", { class: "votes own", text: `You have judged this item: ${verdictName(item.own.verdict, item)}. Another verdict replaces it.` }) : null,
+        said.length ? make("ul", { class: "votes said" }, ...said) : null),
+      make("div", { class: "actions tools", role: "toolbar", "aria-label": "tools" }, ...tools));
+  }
+
+  nothing() {
+    return make("div", { class: "empty" }, make("h2", { text: "Nothing is waiting for you" }),
+      make("p", { text: "Every item that wants a verdict has one, or is in another reviewer's hand." }),
+      this.button("look again", [], () => this.outbox.post()), this.button("undo", ["z"], () => this.undo()));
+  }
+
+  // What was remarked on the item.
+  marked() {
+    const { comment: words, discuss } = this.item.remark;
+    this.discussButton.setAttribute("aria-pressed", String(discuss));
+    this.commentButton.setAttribute("aria-pressed", String(Boolean(words)));
+    this.commentButton.title = words;
   }
 
   status() {
@@ -361,62 +450,7 @@ class Card {
   togglePixels() {
     const small = Math.max(...(this.sized ?? [0])) <= 128;
     this.pixelated = !(this.pixelated ?? small);
-    this.root.querySelector("figure img")?.classList.toggle("pixels", this.pixelated);
-  }
-
-  // --- search, reasons, help ------------------------------------------------------------------------------------
-
-  search() {
-    if (!this.item) return;
-    const list = make("div", { class: "found", role: "listbox", "aria-label": "classes" });
-    const matches = () => {
-      const wanted = input.value.trim().toLowerCase();
-      const names = this.data.classes.filter((name) => name.toLowerCase().includes(wanted));
-      return names.sort((a, b) => b.toLowerCase().startsWith(wanted) - a.toLowerCase().startsWith(wanted)).slice(0, 12);
-    };
-    const show = () => list.replaceChildren(...matches().map((name, k) => this.button(name, k ? [] : ["⏎"], () => this.choose(name), { role: "option" })));
-    const input = make("input", { type: "search", placeholder: "class name, then Enter", "aria-label": "class search", on: {
-      input: show,
-      keydown: (event) => {
-        if (event.key === "Enter") { const [first] = matches(); if (first !== undefined) { this.choose(first); this.root.focus({ preventScroll: true }); } }
-        if (event.key === "Escape") { this.extra.replaceChildren(); this.root.focus({ preventScroll: true }); }
-        event.stopPropagation();
-      } } });
-    this.extra.replaceChildren(input, list);
-    show();
-    input.focus();
-  }
-
-  async explain() {
-    const item = this.item;
-    if (!item) return;
-    if (this.extra.dataset.why === item.id) { this.extra.replaceChildren(); delete this.extra.dataset.why; return; }
-    const box = this.extra;
-    box.dataset.why = item.id;
-    box.replaceChildren(make("p", { text: "…" }));
-    let told;
-    try {
-      told = await (await fetch(`/auditor/why?item=${encodeURIComponent(item.id)}`)).json();
-    } catch { told = { error: "the server does not answer" }; }
-    if (box.dataset.why !== item.id) return;
-    const near = (told.neighbours ?? []).map((n) => make("figure", { class: "near" },
-      n.src ? this.picture(n.src, `neighbour labelled ${n.given}`, false) : make("p", { class: "snippet", dir: "auto", text: n.text ?? "" }),
-      make("figcaption", { text: `${n.given} ${n.similarity.toFixed(2)}` })));
-    const maps = (told.maps ?? []).map((m) => make("figure", { class: "near" },
-      this.picture(m.src, `where the network looked for ${m.name}`, false), make("figcaption", { text: `looked at for ${m.name}` })));
-    box.replaceChildren(make("ul", {}, ...(told.error ? [told.error] : told.lines).map((line) => make("li", { text: line }))),
-      make("div", { class: "neighbours maps" }, ...maps),
-      make("div", { class: "neighbours" }, ...near));
-  }
-
-  showHelp() {
-    const candidates = this.keys.byName ? ["0 – 9", "the class of this digit is right"] : [`${this.keys.keys[0]} – ${this.keys.keys.at(-1)}`.replace("a – v", "a s d f v"), "this class is right, likeliest first"];
-    const rows = [["g, Enter", "the given label is right"], candidates, ["/", "another class, by name"],
-      ["b", "the given label and the other candidate both apply"], ["n", "no class of this data applies"], ["u", "cannot tell"], ["x", "broken, empty or unreadable"],
-      ["z, Backspace", "take the last verdict back"], ["← →", "look at another item first"], ["Space, Page keys", "scroll a long text"],
-      ["w", "why the model doubts it"], ["p", "hard pixels or smooth"], ["h, Esc", "close this"]];
-    const close = this.button("close", ["h"], () => this.modal.close(), { autofocus: "" });
-    dialog(this.root, "keys", () => this.root.focus({ preventScroll: true }), make("h2", { text: "Keys" }), table(rows), close).classList.add("help");
+    this.root.querySelector(".view img")?.classList.toggle("pixels", this.pixelated);
   }
 }
 

@@ -45,5 +45,5 @@ export const table = (rows) => make("table", {}, make("tbody", {}, ...rows.map((
 export const verdictName = (verdict, item) => {
   const words = { given: `right: ${item.given}`, suggested: item.suggested, both: `both: ${item.given} and ${item.suggested}`,
     neither: "neither", unsure: "unsure", bad_item: "bad item" };
-  return Object.hasOwn(words, verdict) ? words[verdict] : verdict.replace(/^other:/, "");
+  return Object.hasOwn(words, verdict) ? words[verdict] : verdict.startsWith("new:") ? `new class ${verdict.slice(4)}` : verdict.replace(/^other:/, "");
 };

@@ -61,6 +61,11 @@ export class Outbox {
     return { uuid: uuid(), kind: "retract", target, client_time: this.now() / 1000 };
   }
 
+  // A comment, or whether the item is to be discussed.
+  remark(item, said) {
+    return { uuid: uuid(), kind: "remark", item_id: item.id, comment: null, discuss: null, ...said, client_time: this.now() / 1000 };
+  }
+
   keep(event) {
     const name = this.names.get(event.uuid) ?? this.prefix + event.uuid;
     this.names.set(event.uuid, name);

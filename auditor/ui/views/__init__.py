@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
+from pathlib import Path
+from typing import Final
 
 import streamlit as st
 
@@ -11,13 +12,15 @@ from auditor.core.config import load_settings
 from auditor.core.errors import AuditorError
 from auditor.ui import workspace as workspaces
 from auditor.ui.access import has_login
-from auditor.ui.components import KEEPS, error_box
-from auditor.ui.people import keep_address, require_login, who_line
+from auditor.ui.components import error_box
+from auditor.ui.people import keep_address, recall_tolerance, require_login
 from auditor.ui.views.benchmark import benchmark_page, has_benchmark
 from auditor.ui.views.card import leave_other_cards
 from auditor.ui.views.disagreements import disagreements_page
 from auditor.ui.views.export import export_page
 from auditor.ui.views.gallery import gallery_page
+from auditor.ui.views.guidelines import guidelines_page
+from auditor.ui.views.header import header
 from auditor.ui.views.mine import mine_page
 from auditor.ui.views.overview import overview_page
 from auditor.ui.views.quality import quality_page
@@ -31,35 +34,22 @@ PAGES: tuple[tuple[str, str, str, Callable[[Workspace], None]], ...] = (
     ("My verdicts", "mine", ":material/history:", mine_page),
     ("Disagreements", "disagreements", ":material/balance:", disagreements_page),
     ("Gallery", "gallery", ":material/grid_view:", gallery_page),
+    ("Guidelines", "guidelines", ":material/menu_book:", guidelines_page),
     ("Duplicates & quality", "quality", ":material/content_copy:", quality_page),
     ("Export", "export", ":material/download:", export_page),
 )
 #: Shown where the run folder holds such a result.
 BENCHMARK = ("Benchmark", "benchmark", ":material/leaderboard:", benchmark_page)
 
-#: Streamlit leaves 6rem free above a page; the card needs the height of a laptop. The table's own download writes cells
-#: as they are, formulas too; the Export page has one that does not. Numbers are never cut off, captions are dark enough
-#: to read, and a server that is away covers nothing: the card says so itself and keeps what is judged meanwhile.
-_STYLE = (
-    ".stMainBlockContainer{padding-top:4.2rem;padding-bottom:1rem} "
-    "[data-testid=stElementToolbarButton]:has([aria-label^='Download as CSV']){display:none} "
-    "[data-testid=stMetricValue],[data-testid=stMetricValue] *{white-space:normal!important;overflow:visible!important;"
-    "text-overflow:clip!important} [data-testid=stMetricValue]{font-size:1.5rem;line-height:1.3} "
-    "[data-testid=stMetricLabel],[data-testid=stMetricLabel] *{white-space:normal!important;overflow:visible!important}"
-    " [data-testid=stCaptionContainer]{opacity:.85!important} "
-    "[data-testid=stTopNavLink] *,[data-testid=stWidgetLabel],[data-testid=stWidgetLabel] *{color:inherit!important} "
-    f"body:has([class*=st-key-{KEEPS}]) [data-testid=stDialog]{{display:none}} "
-    "[data-testid=stHeading] h2{font-size:1.35rem;padding:.6rem 0 .3rem} "
-    ".page-name{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap} "
-    ".st-key-who{position:fixed;top:.55rem;right:3.6rem;width:auto;z-index:999991}"
-)
+#: Colours and sizes of pages and components.
+_THEME: Final = Path(__file__).parents[1] / "browser" / "theme.css"
 
 
 def show() -> None:
     """One rerun of the app."""
     # An emoji is drawn in the browser; a material icon would be fetched from a font host.
-    st.set_page_config(page_title="auditor review", page_icon="✅", layout="wide")
-    st.html(f"<style>{_STYLE}</style>")
+    st.set_page_config(page_title="auditor", page_icon="✅", layout="wide")
+    st.html(_THEME)
     require_login()
     try:
         opened = workspaces.workspace()
@@ -76,13 +66,13 @@ def show() -> None:
     chosen = st.navigation(pages, position="top")
     if not has_login():
         keep_address()
+    recall_tolerance(opened.store)
     chosen.run()
 
 
 def _bound(title: str, call: Callable[[Workspace], None], opened: Workspace) -> Callable[[], None]:
     def page() -> None:
-        st.html(f'<h1 class="page-name">{escape(title)}</h1>')
-        who_line(opened.store)
+        header(opened, title)
         try:
             call(opened)
         except AuditorError as error:

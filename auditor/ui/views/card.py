@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -11,6 +11,7 @@ from auditor.core.escaping import markdown_text
 from auditor.ui.components import review_card
 from auditor.ui.exchange import Exchange
 from auditor.ui.payload import hand_data
+from auditor.ui.people import may_edit
 from auditor.ui.workspace import Workspace
 
 #: Cards on the page that is being drawn; hands of the others go back.
@@ -76,10 +77,32 @@ def mirror_of(ws: Workspace, exchange: Exchange) -> str:
     return f"{ws.store.facts['identity']}:{ws.run.manifest['started']}:{exchange.origin}:{exchange.reviewer}"
 
 
-def message_of(key: str) -> object:
-    """The last message of a component's outbox."""
+def message_of(key: str, box: str = "outbox") -> object:
+    """The last message of a component's outbox, or of another of its states."""
     state = st.session_state.get(key)
-    return None if state is None else state.get("outbox")
+    return None if state is None else state.get(box)
+
+
+def _keep_settings(ws: Workspace, key: str, reviewer: str) -> None:
+    """Keep how the reviewer wants the keys, where the card has said so anew."""
+    kept = f"{key}-settings"
+    if st.session_state.get(f"{kept}-of") != reviewer:
+        st.session_state[kept], st.session_state[f"{kept}-of"] = ws.store.preference(reviewer, "keys"), reviewer
+    message = message_of(key, "settings")
+    if not isinstance(message, dict) or message.get("n") == st.session_state.get(f"{kept}-n"):
+        return
+    if (wanted := checked_keys(message.get("keys"), ws.run.class_names)) is not None:
+        ws.store.set_preference(reviewer, "keys", wanted)
+        st.session_state[kept], st.session_state[f"{kept}-n"] = wanted, message["n"]
+
+
+def checked_keys(wanted: object, classes: Sequence[str]) -> dict[str, Any] | None:
+    """``{"fixed": one key for each class or not, "own": {class: key}}`` as a browser sent it; None for other things."""
+    if not isinstance(wanted, dict) or not isinstance(own := wanted.get("own"), dict):
+        return None
+    names = set(classes)
+    keys = {c: k for c, k in own.items() if c in names and isinstance(k, str) and len(k) == 1 and k.isprintable()}
+    return {"fixed": bool(wanted.get("fixed")), "own": keys}
 
 
 def leave_other_cards() -> None:
@@ -99,6 +122,8 @@ def _card(ws: Workspace, key: str, exchange: Exchange, with_votes: bool, empty: 
         hand = (exchange.batch, hand_data(ws, exchange.batch, exchange.reviewer, with_votes))
         st.session_state[f"{key}-hand"] = hand
     data: dict[str, Any] = {**hand[1], **exchange.status(), "mirror": mirror_of(ws, exchange)}
+    _keep_settings(ws, key, exchange.reviewer)
+    data |= {"settings": st.session_state[f"{key}-settings"], "may_edit": may_edit(exchange.reviewer)}
     review_card(data, key)
     if exchange.holds and not exchange.batch:
         hands_line(ws, exchange.reviewer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from auditor.patch.create import Created, create_patch
 from auditor.patch.files import SUFFIX, write_patch
 from auditor.patch.records import Patch
 from auditor.patch.rules import consensus_of
+from auditor.review.remarks import Remarks
 from auditor.review.votes import VoteTable
 from auditor.ui.components import error_box
 from auditor.ui.workspace import Workspace
@@ -39,7 +41,7 @@ def export_page(ws: Workspace) -> None:
     with left:
         _patch(ws, votes)
     with right:
-        _table(ws, votes)
+        _table(ws, votes, ws.store.remarks())
 
 
 def _patch(ws: Workspace, votes: VoteTable) -> None:
@@ -92,12 +94,12 @@ def _summary(made: Created) -> str:
     return f"**{len(made.patch.records):,} records** ({parts})." + (f" Without a record: {left}." if left else "")
 
 
-def _table(ws: Workspace, votes: VoteTable) -> None:
+def _table(ws: Workspace, votes: VoteTable, remarks: Mapping[str, Remarks]) -> None:
     st.header("Verdicts")
-    st.caption(f"{len(votes.items):,} current verdicts, one row each.")
+    st.caption(f"{len(votes.items):,} current verdicts, one row each, with comments and what is to be discussed.")
     st.download_button(
         "Download as CSV",
-        verdict_csv(votes),
+        verdict_csv(votes, remarks),
         file_name=f"{ws.run.id}-verdicts.csv",
         mime="text/csv",
         icon=":material/table:",
@@ -105,17 +107,31 @@ def _table(ws: Workspace, votes: VoteTable) -> None:
     )
 
 
-def verdict_csv(votes: VoteTable) -> str:
-    """Current verdicts, ``item, given, suggested, reviewer, verdict, stream, ms, server_time``, as `csv_text`."""
-    items = votes.items
-    columns = {
-        "item": votes.item_ids[items],
-        "given": votes.given[items],
-        "suggested": votes.suggested[items],
-        "reviewer": [votes.reviewer_names[number] for number in votes.reviewers],
-        "verdict": votes.verdicts,
-        "stream": votes.streams,
+def verdict_csv(votes: VoteTable, remarks: Mapping[str, Remarks] | None = None) -> str:
+    """Current verdicts, ``item, given, suggested, reviewer, verdict, stream, ms, server_time, comment, discuss``, as
+    `csv_text`; then the comments of people who gave no verdict on the item, with the verdict empty."""
+    items, remarks = votes.items, remarks or {}
+    reviewers = [votes.reviewer_names[number] for number in votes.reviewers]
+    nothing = Remarks()
+    columns: dict[str, list[Any]] = {
+        "item": votes.item_ids[items].tolist(),
+        "given": votes.given[items].tolist(),
+        "suggested": votes.suggested[items].tolist(),
+        "reviewer": reviewers,
+        "verdict": votes.verdicts.tolist(),
+        "stream": votes.streams.tolist(),
         "ms": [None if np.isnan(value) else int(value) for value in votes.ms],
         "server_time": [f"{time:.3f}" for time in votes.server_time],
     }
-    return csv_text(list(columns), zip(*columns.values(), strict=True))
+    of_row = [remarks.get(item, nothing) for item in columns["item"]]
+    columns["comment"] = [said.comments.get(who) for said, who in zip(of_row, reviewers, strict=True)]
+    columns["discuss"] = [int(said.discuss) for said in of_row]
+    rows = list(zip(*columns.values(), strict=True))
+    judged = set(zip(columns["item"], reviewers, strict=True))
+    rows += [
+        (item, None, None, who, None, None, None, f"{said.times[who]:.3f}", text, int(said.discuss))
+        for item, said in remarks.items()
+        for who, text in said.comments.items()
+        if (item, who) not in judged
+    ]
+    return csv_text(list(columns), rows)

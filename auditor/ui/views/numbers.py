@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from typing import Final
 
 import streamlit as st
@@ -12,36 +11,18 @@ from auditor.core.escaping import markdown_text, quoted
 from auditor.estimation.estimate import LEAST_DRAWS, ErrorEstimate
 from auditor.estimation.reliability_plot import reliability_svg
 from auditor.estimation.sentences import estimate_lines, status_lines
-from auditor.estimation.state import read_state
-from auditor.estimation.status import ReviewStatus, review_status
+from auditor.estimation.status import ReviewStatus
+from auditor.review.preferences import EVERYBODY
 from auditor.runs.run import Run
 from auditor.stats.intervals import Interval
 from auditor.stats.totals import interval_words
 from auditor.ui.components import table
-from auditor.ui.people import set_kept
+from auditor.ui.people import set_kept, tolerance
+from auditor.ui.standing import LIVE_ITEMS, status_of
 from auditor.ui.workspace import Workspace
 
-#: Items up to which the numbers follow the verdicts by themselves; above, one asks for them: they read whole tables.
-LIVE_ITEMS: Final = 200_000
 #: Seconds between looks at the store while the page is open.
 EVERY: Final = 10.0
-
-
-_lock = threading.Lock()
-#: The last status, by run, event and number of draws.
-_latest: dict[tuple[str, int, int], ReviewStatus] = {}
-
-
-def status_of(ws: Workspace) -> ReviewStatus:
-    """The status as of the last event; computed once per event for all visitors. Errors as `read_state`."""
-    run = f"{ws.run.path}:{ws.run.manifest['started']}:{id(ws.store)}"
-    key = run, ws.store.reordering()[1], len(ws.store.audit_stream().item_ids)
-    with _lock:
-        if key not in _latest:
-            status = review_status(read_state(ws.run, ws.store))
-            _latest.clear()
-            _latest[key] = status
-        return _latest[key]
 
 
 def numbers_section(ws: Workspace) -> None:
@@ -130,9 +111,10 @@ def narrowing(status: ReviewStatus, run: Run) -> list[str]:
     return steps
 
 
-def _keep_tolerated() -> None:
-    """Into the address: it holds over a reload and on every page, and can be sent to others."""
+def _keep_tolerated(ws: Workspace) -> None:
+    """Into the store, for the next visit of anybody, and into the address, which can be sent."""
     chosen = st.session_state["numbers-tolerated"]
+    ws.store.set_preference(EVERYBODY, "tolerated", chosen)
     set_kept("tolerated", None if chosen is None else str(chosen))
 
 
@@ -152,7 +134,7 @@ def _live(ws: Workspace) -> None:
     expected = "unknown" if status.next_expected is None else f"about {status.next_expected:,.0f}"
     columns[1].metric(f"Wrong among the next {status.next_items:,}", expected, border=True)
     with columns[2]:
-        tolerated = _tolerated()
+        tolerated = _tolerated(ws)
     if tolerated is not None:
         held = "with 95 % confidence no more than tolerated remain outside the list, however often you look"
         if remaining.high <= tolerated:
@@ -174,15 +156,15 @@ def _live(ws: Workspace) -> None:
             st.caption(f"For lists with a guarantee, draw a sample: {markdown_text(command)}")
 
 
-def _tolerated() -> int | None:
-    kept = str(st.session_state.get("kept-tolerated", ""))
+def _tolerated(ws: Workspace) -> int | None:
     return st.number_input(
         "Wrong labels tolerated outside the flagged list",
         min_value=0,
-        value=int(kept) if kept.isascii() and kept.isdigit() and len(kept) < 10 else None,
+        value=tolerance(),
         step=1,
         key="numbers-tolerated",
         on_change=_keep_tolerated,
+        args=(ws,),
         help="Says whether you may stop. Look as often as you like: the bound holds at every look.",
     )
 

@@ -1,0 +1,184 @@
+// What opens beside the card: the search for a class, reasons, items like this one, a comment, guidelines, the keys.
+// Each closes with its own key or Escape, and the card has the focus again.
+
+import { dialog, isPicture, make, table } from "./dom.js";
+import { classKeys, refused } from "./keys.js";
+
+const LONGEST_NAME = 100; // of a new class
+const LONGEST_COMMENT = 2000;
+
+const back = (card) => card.root.focus({ preventScroll: true });
+
+const close = (card) => { card.extra.replaceChildren(); delete card.extra.dataset.panel; back(card); };
+
+// Opens a panel of the item on screen, or closes it where it is open; true where it was opened.
+const opened = (card, name, ...children) => {
+  if (card.extra.dataset.panel === name) { close(card); return false; }
+  card.extra.dataset.panel = name;
+  card.extra.replaceChildren(...children);
+  card.extra.scrollIntoView({ block: "nearest" });
+  return true;
+};
+
+const ask = async (path) => {
+  try { return await (await fetch(path)).json(); } catch { return { error: "the server does not answer" }; }
+};
+
+// --- another class, by name: one of the data's, one that others have named, or a new one ------------------------------
+
+export const classesFor = (wanted, classes, named) => {
+  const words = wanted.trim().toLowerCase();
+  const matches = [...classes, ...named].filter((name) => name.toLowerCase().includes(words));
+  const begins = (name) => name.toLowerCase().startsWith(words);
+  const known = [...classes, ...named].some((name) => name.toLowerCase() === words);
+  return { names: matches.sort((a, b) => begins(b) - begins(a)).slice(0, 12), fresh: words && !known ? wanted.trim().slice(0, LONGEST_NAME) : null };
+};
+
+export function search(card) {
+  if (!card.item) return;
+  const { classes, new_classes: named } = card.data;
+  // A key held down on the way to the button of a new class presses nothing.
+  const held = (event) => { if (event.repeat) event.preventDefault(); };
+  const list = make("div", { class: "found", role: "group", "aria-label": "classes", on: { keydown: held } });
+  const take = (name) => { card.extra.replaceChildren(); if (classes.includes(name)) card.choose(name); else card.judge(`new:${name}`); back(card); };
+  const show = () => {
+    const { names, fresh } = classesFor(input.value, classes, named);
+    list.replaceChildren(...names.map((name, k) => card.button(classes.includes(name) ? name : `${name} (new class)`, k ? [] : ["⏎"], () => take(name))),
+      // Enter alone never makes a class: a slip of the finger would.
+      fresh ? card.button(`new class “${fresh}”`, names.length ? [] : ["⏎ ⏎"], () => take(fresh), { class: "fresh" }) : "");
+  };
+  const input = make("input", { type: "search", placeholder: "class name, then Enter", "aria-label": "class search", on: {
+    input: show,
+    keydown: (event) => {
+      const { names } = classesFor(input.value, classes, named);
+      if (event.key === "Enter") {
+        event.preventDefault();
+        if (names.length) take(names[0]);
+        else list.querySelector(".fresh")?.focus();
+      }
+      if (event.key === "Escape") close(card);
+      event.stopPropagation();
+    } } });
+  delete card.extra.dataset.panel;
+  show();
+  opened(card, "search", input, list);
+  input.focus({ preventScroll: true });
+}
+
+// --- reasons and items like this --------------------------------------------------------------------------------------
+
+const nearby = (card, n, link) => {
+  const face = isPicture(n.src) ? card.picture(n.src, `labelled ${n.given}`, false) : make("p", { class: "snippet", dir: "auto", text: n.text || "(empty)" });
+  const judged = n.judged === undefined ? "" : n.judged ? " · judged" : " · not judged";
+  return make("figure", { class: "near" }, link ? make("a", { href: `review?item=${encodeURIComponent(n.id)}`, target: "_blank", title: n.id }, face) : face,
+    make("figcaption", { text: `${n.given} ${n.similarity.toFixed(2)}${judged}` }));
+};
+
+export async function why(card) {
+  const { item } = card;
+  if (!item || !opened(card, "why", make("p", { text: "…" }))) return;
+  const box = card.extra;
+  const told = await ask(`/auditor/why?item=${encodeURIComponent(item.id)}`);
+  if (box.dataset.panel !== "why") return;
+  const maps = (told.maps ?? []).map((m) => make("figure", { class: "near" },
+    card.picture(m.src, `where the network looked for ${m.name}`, false), make("figcaption", { text: `looked at for ${m.name}` })));
+  box.replaceChildren(make("ul", {}, ...(told.error ? [told.error] : told.lines).map((line) => make("li", { text: line }))),
+    make("div", { class: "neighbours maps" }, ...maps),
+    make("div", { class: "neighbours" }, ...(told.neighbours ?? []).map((n) => nearby(card, n, false))));
+}
+
+export async function near(card) {
+  const { item } = card;
+  if (!item || !opened(card, "near", make("p", { text: "looking for items like this …" }))) return;
+  const box = card.extra;
+  const told = await ask(`/auditor/near?item=${encodeURIComponent(item.id)}`);
+  if (box.dataset.panel !== "near") return;
+  box.replaceChildren(...(told.error ? [make("p", { text: told.error })] : [
+    make("p", { text: `The nearest items by ${told.embedding}; each opens on a card of its own.` }),
+    make("div", { class: "neighbours" }, ...told.items.map((n) => nearby(card, n, true)))]));
+}
+
+// --- a comment --------------------------------------------------------------------------------------------------------
+
+export function comment(card) {
+  const { item } = card;
+  if (!item) return;
+  const save = () => { const words = field.value.trim(); close(card); if (words !== item.remark.comment) { card.remark({ comment: words }); card.say(words ? "Comment kept" : "Comment taken out"); } };
+  const field = make("textarea", { rows: 3, maxlength: LONGEST_COMMENT, dir: "auto", "aria-label": "comment on this item", on: {
+    keydown: (event) => {
+      if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); save(); }
+      if (event.key === "Escape") close(card);
+      event.stopPropagation();
+    } } });
+  field.value = item.remark.comment;
+  if (!opened(card, "comment", field, make("div", { class: "actions" }, card.button("keep the comment", ["⏎"], save), card.button("leave it", ["Esc"], () => close(card))))) return;
+  field.focus();
+}
+
+// --- guidelines -------------------------------------------------------------------------------------------------------
+
+export async function guidelines(card) {
+  const { item } = card;
+  if (!item) return;
+  const body = make("div", {}, make("p", { text: "…" }));
+  const shut = card.button("close", ["k"], () => card.modal?.close(), { autofocus: "" });
+  const node = dialog(card.root, "guidelines", () => back(card), make("h2", { text: "Guidelines" }), body, shut);
+  node.classList.add("drawer");
+  node.dataset.key = "k";
+  const told = await ask("/auditor/guidelines");
+  const written = told.guidelines ?? {};
+  const edit = (name, more) => `guidelines?class=${encodeURIComponent(name)}${more ? `&item=${encodeURIComponent(item.id)}` : ""}`;
+  const about = (name) => {
+    const rule = Object.hasOwn(written, name) ? written[name] : null;
+    const faces = rule?.exemplars.length ? rule.exemplars : card.exemplarsOf(name);
+    const face = (e) => (isPicture(e.src) ? card.picture(e.src, `exemplar of ${name}`, false) : make("p", { class: "snippet", dir: "auto", text: e.text || "(empty)" }));
+    return make("section", {}, make("h3", { dir: "auto", text: name }),
+      make("p", { class: "definition", dir: "auto", text: rule?.definition || "Nobody has written down yet what belongs to it." }),
+      faces.length ? make("p", { class: "quiet", text: rule?.exemplars.length ? "Exemplars" : "Items the model is surest of" }) : null,
+      make("div", { class: "examples" }, ...faces.slice(0, 10).map(face)),
+      make("p", { class: "quiet" }, rule ? `version ${rule.version}, ${rule.by}, ${rule.when} ` : "",
+        card.data.may_edit ? make("a", { href: edit(name), target: "_blank", text: "edit" }) : null, " ",
+        card.data.may_edit ? make("a", { href: edit(name, true), target: "_blank", text: "add this item as an exemplar" }) : null));
+  };
+  const names = [...new Set([item.given, item.suggested, ...card.data.classes.filter((name) => Object.hasOwn(written, name))])].filter(Boolean);
+  body.replaceChildren(...(told.error ? [make("p", { text: told.error })] : names.map(about)));
+}
+
+// --- keys -------------------------------------------------------------------------------------------------------------
+
+export function help(card) {
+  const candidates = card.keys.byName ? ["0 – 9", "the class of this digit is right"] : [card.keys.keys.join(" "), "this class is right, likeliest first"];
+  const rows = [["g, Enter", "the given label is right"], card.fixed ? ["key of a class", "this class is right"] : candidates, ["/", "another class, by name; also a new one"],
+    ["b", "the given label and the other candidate both apply"], ["n", "no class of this data applies"], ["u", "cannot tell"], ["x", "broken, empty or unreadable"],
+    ["z, Backspace", "take the last verdict back"], ["← →", "look at another item first"], ["Space, Page keys", "scroll a long text"],
+    ["wheel, + −", "zoom the picture; drag it, or Shift with the arrows, to move"], ["p", "hard pixels or smooth"],
+    ["w", "why the model doubts it"], ["l", "items like this"], ["m", "comment"], ["t", "to be discussed, or not"], ["k", "guidelines of the classes"], ["h, Esc", "close this"]];
+  const shut = card.button("close", ["h"], () => card.modal.close(), { autofocus: "" });
+  const node = dialog(card.root, "keys", () => back(card), make("h2", { text: "Keys" }), table(rows), ownKeys(card), shut);
+  node.classList.add("help");
+  node.dataset.key = "h";
+}
+
+function ownKeys(card) {
+  const { classes } = card.data;
+  const told = make("p", { class: "bad", role: "alert" });
+  const list = make("div", { class: "own-keys" });
+  const change = (settings) => { card.set(settings); show(); };
+  const field = (name, key) => make("label", {}, make("span", { dir: "auto", text: name }),
+    make("input", { type: "text", maxlength: 1, size: 2, value: key ?? "", "aria-label": `key of ${name}`, on: {
+      change: (event) => {
+        const wanted = event.target.value.trim().toLowerCase();
+        const reason = wanted && refused(wanted, name, classes);
+        told.textContent = reason || "";
+        if (reason) { event.target.value = key ?? ""; return; }
+        const own = Object.fromEntries(Object.entries(card.settings.own).filter(([other, k]) => other !== name && k !== wanted));
+        change({ fixed: true, own: wanted ? { ...own, [name]: wanted } : own });
+      } } }));
+  const show = () => {
+    const keys = classKeys(classes, card.settings.own);
+    list.replaceChildren(...(card.settings.fixed ? classes.slice(0, 60).map((name) => field(name, keys.get(name))) : []));
+  };
+  const box = make("input", { type: "checkbox", checked: card.settings.fixed ? "" : null, on: { change: () => change({ ...card.settings, fixed: box.checked }) } });
+  show();
+  return make("fieldset", {}, make("legend", { text: "Own keys" }), make("label", { class: "line" }, box, make("span", { text: "one fixed key for each class" })), list, told);
+}
