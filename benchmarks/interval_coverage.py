@@ -38,11 +38,11 @@ DRAWS = (100, 200, 500, 1_000)
 #: Draws of the cells that count one class only; the tool gives those from 30 draws and five errors on.
 CLASS_DRAWS, CLASS_SIZE = (500, 1_000), 3_000
 #: Groups of neighbouring scores over which a calibration is summed: exact below as many items.
-GROUPS = 1_000
+GROUPS = 10_000
 #: Replays of every cell that are checked against the library.
 CHECKED = 5
 #: Share of the width by which they may differ, beside one label.
-MOST_SHIFT = 0.02
+MOST_SHIFT = 0.005
 #: By which a limit may miss a whole number and still be it.
 ROUNDING = 1e-6
 #: Effective draws of surprises from which a cell is to be within .94 and .965; with fewer, the limits jump.
