@@ -20,12 +20,20 @@ from auditor.lab.cifake.report import write_cifake_report
 from auditor.lab.detectors.benchmark import DetectionBenchmark
 from auditor.lab.experiment.shell import RESULTS, Experiment
 from auditor.lab.prune.experiment import PruneExperiment
+from auditor.lab.prune.gating import GatingExperiment
 from auditor.lab.prune.tuning import TuningExperiment
 from auditor.lab.search.experiment import SearchExperiment
 
 EXPERIMENTS: dict[str, type[Experiment]] = {
     kind.schema: kind
-    for kind in (DetectionBenchmark, GridExperiment, PruneExperiment, SearchExperiment, TuningExperiment)
+    for kind in (
+        DetectionBenchmark,
+        GatingExperiment,
+        GridExperiment,
+        PruneExperiment,
+        SearchExperiment,
+        TuningExperiment,
+    )
 }
 
 

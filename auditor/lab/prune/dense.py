@@ -205,8 +205,9 @@ class MadeNetwork(ABC):
         method: dict[str, Any],
         steps: int | None = None,
         drawn: str = "",
+        epochs: int | None = None,
     ) -> Fitted:
-        """Train `model` further; `folder` is where a store keeps it.
+        """Train `model` further, for `epochs` in place of those of the settings; `folder` is where a store keeps it.
 
         With `steps`, for as many (rounded up to whole epochs of equal length) in place of the epochs of the settings,
         on images that the seed and `drawn` choose; what takes one epoch keeps no state to continue from.
@@ -219,9 +220,10 @@ class MadeNetwork(ABC):
             shuffled = generator(task.seed, "tuning", drawn).permutation(task.train)
             train = np.sort(shuffled[: -(-steps // epochs) * tuner.training.batch])
             task = replace(task, train=train, seed=derive_seed(task.seed, "tuning", drawn))
+            folder_of_state = folder_of_state if epochs > 1 else None
+        if epochs is not None:
             stages = (replace(tuner.training.stages[0], epochs=epochs),)
             tuner = replace(tuner, training=replace(tuner.training, stages=stages))
-            folder_of_state = folder_of_state if epochs > 1 else None
         task = replace(task, name=own)
         return tuner.fit_network(
             inner.data, task, inner.progress, folder_of_state, start=model, hooks=hooks, method=method

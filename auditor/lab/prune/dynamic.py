@@ -3,7 +3,8 @@ test. And its two controls."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import copy
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from auditor.core.errors import UsageError
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 #: FTWT decoupled and joint; controls: a fixed share per layer per image, and one mask for all images.
 FTWT_METHODS = ("ftwt", "ftwt_joint", "ftwt_uniform", "ftwt_static")
+#: What answers where FTWT's accuracy comes from: the targets as masks and one mask for all images, both without any
+#: training; one mask for all images at the MACs that FTWT achieved; and the dense network, trained as long.
+FTWT_CONTROLS = ("ftwt_targets", "ftwt_static_untrained", "ftwt_static_achieved", "ftwt_dense")
+UNTRAINED = ("ftwt_targets", "ftwt_static_untrained")
 #: Networks whose filters `auditor.lab.prune.ftwt.units` knows how to switch.
 FTWT_NETWORKS = (
     *("vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"),
@@ -36,7 +41,7 @@ class DynamicNetwork(MadeNetwork):
     Attributes
     ----------
     dense, method, settings, store
-        See `MadeNetwork`; a method of `FTWT_METHODS`.
+        See `MadeNetwork`; a method of `FTWT_METHODS` or `FTWT_CONTROLS`.
     r : float or None
         Share of activation mass the targets keep.
     reduction : float or None
@@ -50,8 +55,8 @@ class DynamicNetwork(MadeNetwork):
     trainer = "dynamic-network"
 
     def __post_init__(self) -> None:
-        if self.method not in FTWT_METHODS:
-            raise UsageError(f"unknown dynamic method {self.method!r}.", f"Known: {', '.join(FTWT_METHODS)}.")
+        if self.method not in (known := (*FTWT_METHODS, *FTWT_CONTROLS)):
+            raise UsageError(f"unknown dynamic method {self.method!r}.", f"Known: {', '.join(known)}.")
         if split_variant(self.dense.name)[0] not in FTWT_NETWORKS:
             # Said here, before a dense network is trained for nothing.
             raise UsageError(f"FTWT is not described for {self.dense.name!r}.", f"Known: {', '.join(FTWT_NETWORKS)}.")
@@ -78,6 +83,11 @@ class DynamicNetwork(MadeNetwork):
         papers_settings = self.settings == FTWT_SETTINGS["paper"]
         return self.method in ("ftwt", "ftwt_joint") and self.dense.papers and papers_settings
 
+    @property
+    def fixed(self) -> bool:
+        """Whether no seed changes it: nothing is trained."""
+        return self.dense.fixed and self.method in UNTRAINED
+
     def amount(self) -> dict[str, Any]:
         return {"r": self.r, "reduction": self.reduction}
 
@@ -86,8 +96,9 @@ class DynamicNetwork(MadeNetwork):
         from auditor.lab.prune.ftwt.cost import measure_cost
 
         sample = self.images(fitted, inner.task.train, self.settings.sample)
-        gated, estimate = self._gated(fitted, sample, inner.task.seed)
-        again = self._train(gated, inner)
+        equal = self._achieved(fitted, inner, sample) if self.method == "ftwt_static_achieved" else None
+        gated, estimate = self._gated(fitted, sample, inner.task.seed, equal)
+        again = self._as_it_is(fitted, gated) if self.method in UNTRAINED else self._train(gated, inner, sample)
         validation = self.images(again, inner.task.predict)
         achieved = measure_cost(gated, validation)
         return again, {
@@ -101,8 +112,29 @@ class DynamicNetwork(MadeNetwork):
             "macs_executable": achieved.macs_executable,
         }
 
-    def _gated(self, fitted: Fitted, sample: torch.Tensor, seed: int) -> tuple[GatedNetwork, Cost]:
-        """The network with untrained predictors, and its cost estimated from targets on the dense network."""
+    def _achieved(self, fitted: Fitted, inner: Inner, sample: torch.Tensor) -> Cost:
+        """What FTWT costs after its training with the same seed, which a store shares."""
+        from auditor.lab.prune.ftwt.cost import measure_cost
+
+        ftwt = replace(self, method="ftwt")
+        gated, _ = ftwt._gated(replace(fitted, model=copy.deepcopy(fitted.model)), sample, inner.task.seed)
+        ftwt._train(gated, inner, sample)
+        return measure_cost(gated, sample)
+
+    def _as_it_is(self, fitted: Fitted, gated: GatedNetwork) -> Fitted:
+        """The network with masks that nothing was trained for."""
+        from auditor.train.device import torch_threads
+
+        loop = replace(fitted.loop, model=gated)
+        with torch_threads(self.threads):
+            probabilities = loop.probabilities(loop.images, loop.predict)
+        return Fitted(replace(fitted.result, probabilities=probabilities, history=[]), gated, fitted.trainer, loop)
+
+    def _gated(
+        self, fitted: Fitted, sample: torch.Tensor, seed: int, equal: Cost | None = None
+    ) -> tuple[GatedNetwork, Cost]:
+        """The network with untrained predictors, and its cost estimated from targets on the dense network; one mask for
+        all images costs as much as `equal`, where that is given."""
         import torch
 
         from auditor.lab.prune.ftwt.cost import bisect_share, measure_cost
@@ -121,20 +153,35 @@ class DynamicNetwork(MadeNetwork):
                 estimate = measure_cost(gated, sample)
             if self.method == "ftwt_uniform":
                 estimate = bisect_share(gated, sample, "ratio", estimate.reduction_paper, steps=12)
-            if self.method == "ftwt_static":
-                gated.fix(_static_masks(gated, sample, estimate.active))
-                gated.mode = "static"
+            if self._one_mask:
+                gated.mode = "static"  # with all filters on, for `ftwt_dense`
+                if equal is not None:
+                    _fix_at(gated, sample, equal)
+                elif self.method != "ftwt_dense":
+                    gated.fix(_static_masks(_masses(gated, sample), estimate.active))
                 estimate = measure_cost(gated, sample)
             else:
-                gated.mode = "predict"
+                gated.mode = "truth" if self.method == "ftwt_targets" else "predict"
         return gated, estimate
 
-    def _train(self, gated: GatedNetwork, inner: Inner) -> Fitted:
+    @property
+    def _one_mask(self) -> bool:
+        """Whether all images have the same mask."""
+        return self.method.startswith("ftwt_static") or self.method == "ftwt_dense"
+
+    def _train(self, gated: GatedNetwork, inner: Inner, sample: torch.Tensor) -> Fitted:
         from auditor.lab.prune.optim import GatedSteps
+        from auditor.train.device import torch_threads
         from auditor.train.hooks import Hooks
 
         settings = self.settings
-        learnt = self.method != "ftwt_static"
+        # Jointly, the backbone has to learn with the predictors.
+        alone = settings.first is not None and not self._one_mask and self.method != "ftwt_joint"
+        learnt = not self._one_mask and not alone
+        if alone:
+            self._train_predictors(gated, inner)
+            with torch_threads(self.threads):
+                gated.calibrate(sample)
 
         def loss(share: float) -> torch.Tensor | None:
             return gated.predictor_loss() if learnt and share < settings.cooldown else None
@@ -145,26 +192,67 @@ class DynamicNetwork(MadeNetwork):
                 gated.backbone.parameters(), gated.predictors.parameters() if learnt else (), steps, batch, settings
             ),
         )
-        method = {"ftwt": self.method, "r": gated.r, "ratio": gated.ratio, **settings.model_dump(mode="json")}
-        return self.train_on(gated, inner, slug(self.name), "dynamic", hooks, method)
+        return self.train_on(gated, inner, slug(self.name), "dynamic", hooks, self._described(gated))
+
+    def _described(self, gated: GatedNetwork) -> dict[str, Any]:
+        """For the key of a checkpoint."""
+        settings = self.settings.model_dump(mode="json", exclude_none=True)
+        return {"ftwt": self.method, "r": gated.r, "ratio": gated.ratio, **settings}
+
+    def _train_predictors(self, gated: GatedNetwork, inner: Inner) -> None:
+        """Teach the predictors on the backbone as it is."""
+        from auditor.lab.prune.optim import PredictorSteps
+        from auditor.train.hooks import Hooks
+
+        own, settings = list(gated.predictors.parameters()), self.settings
+        hooks = Hooks(
+            loss=lambda share: gated.predictor_loss(),
+            optimiser=lambda model, recipe, batch, steps, per_epoch: PredictorSteps(own, batch, settings),
+        )
+        name = f"{slug(self.name)}-predictors"
+        gated.freeze(True)
+        self.train_on(gated, inner, name, "dynamic", hooks, self._described(gated), epochs=settings.first)
+        gated.freeze(False)
 
 
 def _cost_row(cost: Cost) -> dict[str, Any]:
     return {**asdict(cost), "reduction_paper": cost.reduction_paper, "reduction_executable": cost.reduction}
 
 
-def _static_masks(gated: GatedNetwork, sample: torch.Tensor, active: dict[str, float]) -> dict[str, torch.Tensor]:
-    """Per layer the filters of largest mean mass on the dense network, as many as the targets keep on average."""
+def _masses(gated: GatedNetwork, sample: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Mean mass of each filter on the dense network: per layer (1, channels, 1, 1)."""
     import torch
-
-    from auditor.lab.prune.ftwt.targets import top_share
 
     mode, gated.mode = gated.mode, "dense"
     with torch.no_grad():
         gated(sample)
     gated.mode = mode
-    mass = {name: values.mean(0)[None, :, None, None] for name, values in gated.record.mass.items()}
-    return {name: top_share(values, active[name])[0] for name, values in mass.items()}
+    return {name: values.mean(0)[None, :, None, None] for name, values in gated.record.mass.items()}
+
+
+def _static_masks(masses: dict[str, torch.Tensor], active: dict[str, float]) -> dict[str, torch.Tensor]:
+    """Per layer the filters of largest mass, the share `active` of them."""
+    from auditor.lab.prune.ftwt.targets import top_share
+
+    return {name: top_share(values, active[name])[0] for name, values in masses.items()}
+
+
+def _fix_at(gated: GatedNetwork, sample: torch.Tensor, equal: Cost, halvings: int = 20) -> None:
+    """Fix one mask for all images that costs at most the executable MACs of `equal`, its predictors included: with the
+    shares of its layers, all times the largest factor."""
+    from auditor.lab.prune.ftwt.cost import measure_cost
+
+    masses = _masses(gated, sample)
+    low, high = 0.0, 1 / max(1e-9, min(equal.active.values()))
+
+    def fix(factor: float) -> float:
+        gated.fix(_static_masks(masses, {name: min(1.0, factor * share) for name, share in equal.active.items()}))
+        return measure_cost(gated, sample[:1]).macs_executable  # the same for every image
+
+    for _ in range(halvings):
+        middle = (low + high) / 2
+        low, high = (middle, high) if fix(middle) <= equal.macs_executable else (low, middle)
+    fix(low)
 
 
 def _mask_facts(gated: GatedNetwork, images: torch.Tensor) -> dict[str, float | None]:

@@ -42,8 +42,9 @@ class MeanAdamW(Steps):
 
 
 class GatedSteps(Steps):
-    """FTWT: SGD with momentum for the backbone, falling at milestones, and an optimiser of their own for the
-    predictors, without decay and schedule. Predictors that receive no gradient stay exactly as they are.
+    """FTWT: SGD with momentum for the backbone, falling at milestones or linearly, and an optimiser of
+    their own for the predictors, without decay and schedule. Predictors that receive no gradient stay exactly as they
+    are.
 
     Parameters
     ----------
@@ -63,6 +64,7 @@ class GatedSteps(Steps):
         settings: FtwtSettings | DenseSchedule,
     ) -> None:
         self._steps, self._rate, self._milestones = max(1, steps), settings.rate / batch, settings.milestones
+        self._linear = isinstance(settings, FtwtSettings) and settings.schedule == "linear"
         # The gradient is batch times that of the mean: the rate is divided, the decay multiplied by the batch.
         decay = settings.decay * batch
         parts: dict[str, torch.optim.Optimizer] = {
@@ -70,19 +72,31 @@ class GatedSteps(Steps):
         }
         own = list(predictors)
         if own and isinstance(settings, FtwtSettings):
-            rate = settings.predictor_rate
-            parts["predictors"] = (
-                torch.optim.Adam(own, lr=rate, eps=1e-8 * batch)
-                if settings.predictors_by == "adam"
-                else torch.optim.SGD(own, lr=rate / batch, momentum=0.9)
-            )
+            parts["predictors"] = _predictor_optimiser(own, batch, settings)
         super().__init__(**parts)
 
     def step(self, done: int) -> None:
-        passed = sum(done >= share * self._steps for share in self._milestones)
+        if self._linear:
+            share = 1 - done / self._steps
+        else:
+            share = 0.1 ** sum(done >= share * self._steps for share in self._milestones)
         for group in self.parts["backbone"].param_groups:
-            group["lr"] = self._rate * 0.1**passed
+            group["lr"] = self._rate * share
         super().step(done)
+
+
+class PredictorSteps(Steps):
+    """FTWT: the predictors alone, while the backbone stays as it is."""
+
+    def __init__(self, predictors: Iterable[nn.Parameter], batch: int, settings: FtwtSettings) -> None:
+        super().__init__(predictors=_predictor_optimiser(list(predictors), batch, settings))
+
+
+def _predictor_optimiser(own: list[nn.Parameter], batch: int, settings: FtwtSettings) -> torch.optim.Optimizer:
+    rate = settings.predictor_rate
+    if settings.predictors_by == "adam":
+        return torch.optim.Adam(own, lr=rate, eps=1e-8 * batch)
+    return torch.optim.SGD(own, lr=rate / batch, momentum=0.9)
 
 
 def dense_optimiser(model: nn.Module, schedule: DenseSchedule, batch: int, steps: int) -> MeanAdamW | GatedSteps:

@@ -170,6 +170,11 @@ class FtwtSettings(BaseModel):
         Global ``max`` pooling (paper) or ``mean`` (official code) in front of a predictor.
     sample : int
         Training images on which MACs are estimated before training.
+    first : int or None
+        Epochs in which the predictors learn alone, on the backbone as it is; then their thresholds are set on `sample`
+        training images, and the backbone is trained with them as they are. None: all learn together, as in the paper.
+    schedule : str or None
+        ``linear``: the backbone's rate falls to 0 in place of the milestones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -184,6 +189,8 @@ class FtwtSettings(BaseModel):
     batch: int = Field(default=128, ge=1)
     pool: Literal["max", "mean"] = "max"
     sample: int = Field(default=512, ge=1)
+    first: int | None = Field(default=None, ge=1)
+    schedule: Literal["linear"] | None = None
 
 
 #: A predictor reads a softmax over channels: entries near 1 / channels. The official SGD at 0.1 needs tens of thousands
@@ -192,7 +199,7 @@ class FtwtSettings(BaseModel):
 FTWT_SETTINGS: dict[BudgetClass, FtwtSettings] = {
     "smoke": FtwtSettings(epochs=1, batch=32, sample=32),
     "cpu": FtwtSettings(epochs=3),
-    "hour": FtwtSettings(epochs=8),
+    "hour": FtwtSettings(epochs=4, first=2, schedule="linear"),
     "gpu10": FtwtSettings(epochs=25, batch=512, sample=2048),
     "paper": FtwtSettings(epochs=200, predictor_rate=0.1, predictors_by="sgd", sample=4096),
 }

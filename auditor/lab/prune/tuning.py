@@ -122,7 +122,7 @@ class TuningExperiment(Experiment):
         dense, *cells = [_row(name, trainers[name], fits, right[name]) for name, fits in results.items()]
         leads = compared(cells, right)
         return {
-            "network": options.network if "@" not in options.network else dense["name"],
+            "network": dense["name"],
             "data": rows.source,
             "test_items": len(labels),
             "train_items": dense["details"]["images"],
@@ -140,29 +140,42 @@ class TuningExperiment(Experiment):
         return {FIGURE: lead_svg(document), SUMMARY: page("tuning", document)}
 
 
-def _row(name: str, trainer: Trainer, results: Sequence[FitResult], right: np.ndarray) -> dict[str, Any]:
-    """One cell. Of several fits the interval is over seeds, of a single one over the test items."""
+def cell(name: str, results: Sequence[FitResult], right: np.ndarray) -> dict[str, Any]:
+    """What is said of the fits of one network. Of several the interval is over seeds, of a single one over test items.
+
+    Parameters
+    ----------
+    name : str
+    results : sequence of FitResult
+        By seed.
+    right : bool array (seeds, n)
+        What they have right of the test items.
+    """
     details = results[0].details
     row = {"name": name, **accuracy_row([float(r.mean()) for r in right]), "over": "seeds"}
     if len(results) == 1:
         interval = wilson(int(right.sum()), right.shape[1])
         row |= {"interval": [float(interval.low), float(interval.high)], "over": "test items"}
-    row |= {
+    return {
+        **row,
         "test_looks": sum(r.details["test_looks"] for r in results),
         "seconds": float(np.mean([r.seconds for r in results])),
         "reproduction": details["reproduction"],
         "views": details["views"],
         "details": {key: value for key, value in details.items() if key not in ("path", "kept")},
     }
+
+
+def _row(name: str, trainer: Trainer, results: Sequence[FitResult], right: np.ndarray) -> dict[str, Any]:
+    row = cell(name, results, right)
     if not isinstance(trainer, PrunedNetwork):
         return row
-    settings, names = trainer.settings, {value: key for key, value in METHODS.items()}
-    steps = settings.steps or 0
+    settings, names, details = trainer.settings, {value: key for key, value in METHODS.items()}, results[0].details
     return {
         **row,
         "method": names[(trainer.method, settings.measure)],
         "asked": trainer.sparsity,
-        "steps": steps,
+        "steps": settings.steps,
         "iterations": len(details["path"]),
         "sparsity": float(np.mean([r.details["sparsity"] for r in results])),
         "macs_left": float(np.mean([r.details["macs_masked"] / r.details["macs_dense"] for r in results])),

@@ -14,8 +14,9 @@ from auditor.core.errors import UsageError
 from auditor.lab.prune.ftwt.targets import mass_targets, top_share
 from auditor.lab.prune.ftwt.units import Plan, plan_of
 
-#: Where masks come from. ``predict``: the predictors. ``truth``: the targets of the activations themselves, to estimate
-#: and to test, never for a result. ``dense``: nothing is masked. ``static``: one mask for all images.
+#: Where masks come from. ``predict``: the predictors. ``truth``: the targets of the activations themselves, which are
+#: known only when all filters are computed: an estimate and a control, never a saving. ``dense``: nothing is masked.
+#: ``static``: one mask for all images.
 Mode = Literal["predict", "truth", "dense", "static"]
 Training = Literal["decoupled", "joint"]
 
@@ -132,6 +133,37 @@ class GatedNetwork(nn.Module):
 
     #: Whether targets are recorded in evaluation too, to measure how often the predictors are right.
     keep_targets = False
+    #: Whether the backbone stays in evaluation mode in training: its BatchNorm then keeps its statistics.
+    frozen = False
+
+    def train(self, mode: bool = True) -> GatedNetwork:
+        """As of any module, but for a `frozen` backbone."""
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()
+        return self
+
+    def freeze(self, frozen: bool) -> None:
+        """Let the backbone learn or not."""
+        self.frozen = frozen
+        self.backbone.requires_grad_(not frozen)
+
+    @torch.no_grad()
+    def calibrate(self, images: torch.Tensor, batch: int = 256) -> None:
+        """Set the predictors' thresholds, by their biases, so that on `images` each keeps as many filters as its
+        targets do: layer by layer, behind the masks of those before."""
+        self.eval()
+        self.keep_targets = True
+        for predictor, unit in zip(self.predictors, self.plan.units, strict=True):
+            logits, wanted = [], 0
+            for part in images.split(batch):
+                self(part)
+                logits.append(self.record.logits[unit.name].flatten())
+                wanted += int(self.record.targets[unit.name].sum())
+            ordered = torch.cat(logits).sort(descending=True).values
+            beyond = ordered[wanted] if wanted < len(ordered) else ordered[-1] - 1
+            predictor.bias -= (ordered[max(0, wanted - 1)] + beyond) / 2  # type: ignore[operator]
+        self.keep_targets = False
 
     def wrapping(self) -> tuple[str, dict[str, Any]]:
         """How `gated` makes it of its backbone, for the file it is kept in."""
@@ -158,8 +190,8 @@ class GatedNetwork(nn.Module):
 
 def gated(network: nn.Module, *, mode: Mode = "predict", **options: Any) -> GatedNetwork:
     """`network` with predictors, as a file of `GatedNetwork.wrapping` says it."""
-    if mode not in ("predict", "static"):
-        raise UsageError(f"a kept network predicts its masks or has one for all images; its mode is not {mode!r}.")
+    if mode not in ("predict", "static", "truth"):
+        raise UsageError(f"a kept network has masks that are predicted, fixed or its targets, not of mode {mode!r}.")
     made = GatedNetwork(network, **options)
     made.mode = mode
     return made
