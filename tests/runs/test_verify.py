@@ -40,7 +40,7 @@ READERS: dict[str, Callable[[Run], object]] = {
     layout.SCORES: lambda run: run.scores,
     layout.FINDINGS: lambda run: run.findings,
     layout.FOLDS: lambda run: run.folds,
-    layout.PRED_PROBS: lambda run: run.pred_probs,
+    layout.REFIT_PROBS: lambda run: run.pred_probs,
     layout.AUDITED: lambda run: run.audited,
     layout.DYNAMICS: lambda run: run.dynamics(),
     layout.QUALITY: lambda run: run.quality,
