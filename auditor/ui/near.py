@@ -18,7 +18,7 @@ from auditor.ui.workspace import Workspace
 #: Items shown.
 SHOWN: Final = 12
 #: Rows compared at once.
-_BLOCK: Final = 65_536
+_BLOCK: Final = 8_192
 #: Answers kept: people look at the same item again.
 _KEPT: Final = 200
 

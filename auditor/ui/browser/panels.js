@@ -122,7 +122,7 @@ export async function guidelines(card) {
   if (!item) return;
   const body = make("div", {}, make("p", { text: "…" }));
   const shut = card.button("close", ["k"], () => card.modal?.close(), { autofocus: "" });
-  const node = dialog(card.root, "guidelines", () => back(card), make("h2", { text: "Guidelines" }), body, shut);
+  const node = dialog(card.root, "guidelines", () => back(card), shut, make("h2", { text: "Guidelines" }), body);
   node.classList.add("drawer");
   node.dataset.key = "k";
   const told = await ask("/auditor/guidelines");

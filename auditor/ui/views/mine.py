@@ -9,7 +9,7 @@ from typing import Any, Final
 import streamlit as st
 
 from auditor.review.readout import ReviewItem
-from auditor.review.vocabulary import OTHER
+from auditor.review.vocabulary import NEW, OTHER
 from auditor.ui.components import table, when
 from auditor.ui.exchange import Exchange
 from auditor.ui.people import current_reviewer
@@ -65,7 +65,11 @@ def mine_page(ws: Workspace) -> None:
 
 
 def _words(verdict: str | None) -> str:
-    return "taken back" if verdict is None else verdict.removeprefix(OTHER).replace("_", " ")
+    if verdict is None:
+        return "taken back"
+    if verdict.startswith(NEW):
+        return f"new class {verdict.removeprefix(NEW)}"
+    return verdict.removeprefix(OTHER).replace("_", " ")
 
 
 def _one(ws: Workspace, item_id: str, _n: int) -> Sequence[ReviewItem]:

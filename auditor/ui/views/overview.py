@@ -21,7 +21,7 @@ from auditor.review.agreement import (
 )
 from auditor.review.consensus import count_errors, majority
 from auditor.review.readout import ReviewCounts
-from auditor.review.vocabulary import outcome
+from auditor.review.vocabulary import NEW, OTHER, outcome
 from auditor.review.votes import VoteTable
 from auditor.ui.components import page_link, table
 from auditor.ui.views.card import hands_line
@@ -74,9 +74,9 @@ def _verdicts(progress: ReviewCounts) -> None:
     st.header("Verdicts")
     grouped: Counter[str] = Counter()
     for verdict, n in progress.by_verdict.items():
-        grouped["other:" if verdict.startswith("other:") else verdict] += n
-    names = {"other:": "other class"}
-    order = ("given", "suggested", "other:", "both", "neither", "unsure", "bad_item")
+        grouped[next((kind for kind in (OTHER, NEW) if verdict.startswith(kind)), verdict)] += n
+    names = {OTHER: "other class", NEW: "new class"}
+    order = ("given", "suggested", OTHER, NEW, "both", "neither", "unsure", "bad_item")
     meaning = "says the given label is"
     table(
         [
