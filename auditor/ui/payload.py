@@ -113,7 +113,7 @@ def hand_data(ws: Workspace, items: Sequence[ReviewItem], reviewer: str, with_vo
         "exemplars": exemplars,
         "n_exemplars": N_EXEMPLARS,
         "classes": list(ws.run.class_names),
-        "new_classes": ws.store.new_classes(),
+        "new_classes": ws.store.new_classes() if items else [],
     }
 
 

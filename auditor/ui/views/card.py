@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
 
+from auditor.core.errors import ResourceError
 from auditor.core.escaping import markdown_text
 from auditor.ui.components import review_card
 from auditor.ui.exchange import Exchange
@@ -86,14 +88,16 @@ def message_of(key: str, box: str = "outbox") -> object:
 def _keep_settings(ws: Workspace, key: str, reviewer: str) -> None:
     """Keep how the reviewer wants the keys, where the card has said so anew."""
     kept = f"{key}-settings"
-    if st.session_state.get(f"{kept}-of") != reviewer:
-        st.session_state[kept], st.session_state[f"{kept}-of"] = ws.store.preference(reviewer, "keys"), reviewer
+    st.session_state.setdefault(kept, None)
     message = message_of(key, "settings")
-    if not isinstance(message, dict) or message.get("n") == st.session_state.get(f"{kept}-n"):
-        return
-    if (wanted := checked_keys(message.get("keys"), ws.run.class_names)) is not None:
-        ws.store.set_preference(reviewer, "keys", wanted)
-        st.session_state[kept], st.session_state[f"{kept}-n"] = wanted, message["n"]
+    with suppress(ResourceError):  # the card is drawn without the store; the next rerun tries again
+        if st.session_state.get(f"{kept}-of") != reviewer:
+            st.session_state[kept], st.session_state[f"{kept}-of"] = ws.store.preference(reviewer, "keys"), reviewer
+        if not isinstance(message, dict) or message.get("n") == st.session_state.get(f"{kept}-n"):
+            return
+        if (wanted := checked_keys(message.get("keys"), ws.run.class_names)) is not None:
+            ws.store.set_preference(reviewer, "keys", wanted)
+            st.session_state[kept], st.session_state[f"{kept}-n"] = wanted, message["n"]
 
 
 def checked_keys(wanted: object, classes: Sequence[str]) -> dict[str, Any] | None:
