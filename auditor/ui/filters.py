@@ -12,10 +12,17 @@ import numpy as np
 
 from auditor.core.errors import UsageError
 from auditor.review.people import checked_reviewer, person_key
+from auditor.ui.catalogue import Catalogue
 from auditor.ui.workspace import Workspace
 
 ITEMS: Final = {"flagged": "flagged items", "all": "all items", "unflagged": "items not flagged"}
-STATES: Final = {"any": "judged or not", "open": "not judged", "judged": "judged", "todo": "not judged by me"}
+STATES: Final = {
+    "any": "judged or not",
+    "open": "not judged",
+    "judged": "judged",
+    "todo": "not judged by me",
+    "discuss": "to be discussed",
+}
 ORDERS: Final = {
     "list": "order of the list",
     "suspicious": "most suspicious first",
@@ -138,8 +145,9 @@ def matching(ws: Workspace, wanted: GalleryFilter, reviewer: str) -> np.ndarray:
     """
     moment = ws.store.reordering()[1] if wanted.state != "any" or wanted.judged_by is not None else 0
     who = person_key(reviewer) if wanted.state == "todo" else ""
+    discussed = _discussed(ws) if wanted.state == "discuss" else ()
     search = ws.search.note() if wanted.words else ""
-    key = (id(ws.store), ws.store.facts.get("detections_of"), wanted, who, moment, search)
+    key = (id(ws.store), ws.store.facts.get("detections_of"), wanted, who, discussed, moment, search)
     with _lock:
         places = _matches.get(key)
     if places is None:
@@ -166,7 +174,9 @@ def _find(ws: Workspace, wanted: GalleryFilter, reviewer: str) -> np.ndarray:
         mask &= _among(c, ws.store.detected_places(wanted.detector))
     if wanted.judged_by is not None:
         mask &= _among(c, ws.store.judged_places(wanted.judged_by))
-    if wanted.state == "todo":
+    if wanted.state == "discuss":
+        mask &= _among(c, np.array(_discussed(ws), np.int64))
+    elif wanted.state == "todo":
         mask &= ~_among(c, ws.store.judged_places(reviewer))
     elif wanted.state != "any":
         judged = _among(c, ws.store.judged_places())
@@ -183,11 +193,15 @@ def _find(ws: Workspace, wanted: GalleryFilter, reviewer: str) -> np.ndarray:
     return at + 1
 
 
-def _all(catalogue: Any) -> np.ndarray:
+def _discussed(ws: Workspace) -> tuple[int, ...]:
+    return tuple(item.place for item in ws.store.discussed(limit=1000))
+
+
+def _all(catalogue: Catalogue) -> np.ndarray:
     return np.ones(len(catalogue), bool)
 
 
-def _among(catalogue: Any, places: np.ndarray) -> np.ndarray:
+def _among(catalogue: Catalogue, places: np.ndarray) -> np.ndarray:
     mask = np.zeros(len(catalogue), bool)
     mask[places[places <= len(catalogue)] - 1] = True
     return mask

@@ -38,12 +38,15 @@ def _items(ws: Workspace) -> list[ReviewItem]:
         (GalleryFilter(state="open"), lambda i: i.flagged and not i.verdicts),
         (GalleryFilter(state="todo"), lambda i: i.flagged and "ann" not in i.verdicts),
         (GalleryFilter(items="all", judged_by="ben"), lambda i: "ben" in i.verdicts),
+        (GalleryFilter(items="all", state="discuss"), lambda i: i.item_id == "digit-0007"),
     ],
 )
 def test_every_condition(ws: Workspace, wanted: GalleryFilter, holds: Condition) -> None:
     flagged = [item for item in _items(ws) if item.flagged]
     ws.store.submit("ann", events_on(flagged[:3], "given"))
     ws.store.submit("ben", events_on(flagged[2:6], "neither"))
+    mark = {"kind": "remark", "item_id": "digit-0007", "comment": None, "discuss": True, "uuid": "d" * 12}
+    assert not ws.store.submit("ben", [mark]).refused
     expected = [item.place for item in _items(ws) if holds(item)]
     assert expected
     assert matching(ws, wanted, "Ann").tolist() == expected

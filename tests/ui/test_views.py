@@ -262,7 +262,7 @@ def _queue(name: str, **address: str) -> AppTest:
 
 
 def test_a_queue_is_chosen_and_stands_in_the_address(voted: Workspace) -> None:
-    draw_stream(voted.run, voted.store, 100, 0, anew=False)  # the first sample holds nearly all flagged items
+    draw_stream(voted.run, voted.store, 5, 0, anew=False)  # the first sample holds nearly all flagged items
     app = _script("Review").run()
     control = app.segmented_control(key="queue")
     assert control.value == "all"
@@ -292,6 +292,12 @@ def test_a_queue_is_chosen_and_stands_in_the_address(voted: Workspace) -> None:
 def test_other_queues(voted: Workspace) -> None:
     assert "4 open disagreements" in _texts(_queue("disagreements"))
     assert len(_queue("mine").dataframe[0].value) == 12
+    assert _queue("discuss").segmented_control(key="queue").value == "all"
+    mark = {"kind": "remark", "item_id": "digit-0007", "comment": None, "discuss": True, "uuid": "d" * 12}
+    assert not voted.store.submit("ben", [mark]).refused
+    discuss = _queue("discuss")
+    assert "To discuss (1)" in discuss.segmented_control(key="queue").options
+    assert [i.item_id for i in discuss.session_state["discuss-card-exchange"][0].batch] == ["digit-0007"]
     for name in ("assigned", "nonsense"):
         assert _queue(name).segmented_control(key="queue").value == "all"
     pair = voted.catalogue.pairs(voted.store.judged_places())[0]

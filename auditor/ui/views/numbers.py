@@ -8,10 +8,10 @@ from typing import Final
 import streamlit as st
 
 from auditor.core.escaping import markdown_text, quoted
-from auditor.estimation.estimate import LEAST_DRAWS, ErrorEstimate
+from auditor.estimation.estimate import ErrorEstimate
 from auditor.estimation.reliability_plot import reliability_svg
 from auditor.estimation.sentences import estimate_lines, status_lines
-from auditor.estimation.status import ReviewStatus
+from auditor.estimation.status import ReviewStatus, verdicts_for
 from auditor.review.preferences import EVERYBODY
 from auditor.runs.run import Run
 from auditor.stats.intervals import Interval
@@ -90,18 +90,14 @@ def narrowing(status: ReviewStatus, run: Run) -> list[str]:
             f"{waiting:,} more of the random sample are judged and count as soon as those drawn before them are"
         )
     left = p.audit_total - p.audit_counted
-    counted = max(p.audit_counted, 1)
     if estimate.strict is None or not estimate.strict.total.says_a_number:
-        needed = LEAST_DRAWS - (0 if estimate.strict is None else estimate.strict.total.draws)
-        if 0 < needed <= left:
+        if 0 < (needed := verdicts_for(status, 0.0)) <= left:
             steps.append(f"{needed:,} more verdicts on the random sample give a number")
-    elif estimate.strict.total.estimate.high > estimate.strict.total.estimate.low:
-        e = estimate.strict.total.estimate
-        width = (e.high - e.low) / 2
-        # Limits shrink with the root of the draws.
-        more = min(3 * counted, left)
-        if more:
-            reached = width * math.sqrt(counted / (counted + more))
+    else:
+        total = estimate.strict.total
+        width = (total.estimate.high - total.estimate.low) / 2
+        if more := min(verdicts_for(status, width / 2), left):
+            reached = width * math.sqrt(total.draws / (total.draws + more))
             steps.append(
                 f"about {more:,} more verdicts on the random sample bring ±{width:,.0f} down to ±{reached:,.0f}"
             )

@@ -12,7 +12,7 @@ import streamlit as st
 from auditor.core.escaping import markdown_text
 from auditor.review.parts import Pair
 from auditor.ui.config import current_config
-from auditor.ui.exchange import Exchange
+from auditor.ui.exchange import MOST_HAND, Exchange
 from auditor.ui.following import nudge
 from auditor.ui.people import current_reviewer
 from auditor.ui.views.card import card_page
@@ -82,6 +82,13 @@ def _assigned(ws: Workspace, reviewer: str) -> None:
     _card(ws, reviewer, "what is assigned to you", pairs)
 
 
+def _discuss(ws: Workspace, reviewer: str) -> None:
+    st.caption("Somebody wants to discuss these. An item stays here until the mark is taken off on its card.")
+    supply = lambda _n: ws.store.discussed(limit=MOST_HAND)  # noqa: E731
+    make = lambda: Exchange(ws.store, reviewer, supply).counted()  # noqa: E731
+    card_page(ws, "discuss-card", make, reviewer)
+
+
 def _card(ws: Workspace, reviewer: str, name: str | None, part: list[Pair] | None, item: str | None = None) -> None:
     # The order may learn from the verdicts; --fixed-order keeps that of the run.
     after = partial(nudge, ws) if current_config().adaptive else None
@@ -99,11 +106,17 @@ def _disagreement_title(ws: Workspace, _reviewer: str) -> str | None:
     return f"Disagreements ({n:,})" if n else None
 
 
+def _discuss_title(ws: Workspace, _reviewer: str) -> str | None:
+    n = ws.store.progress().discussed
+    return f"To discuss ({n:,})" if n else None
+
+
 #: By their names in the address; one without a title has nothing in it.
 _QUEUES: Final[dict[str, _Queue]] = {
     "all": _Queue(lambda _ws, _reviewer: "All items", _all),
     "pair": _Queue(lambda _ws, _reviewer: "Class pair", _pair),
     "assigned": _Queue(_assigned_title, _assigned),
     "disagreements": _Queue(_disagreement_title, lambda ws, _reviewer: disagreements_page(ws)),
+    "discuss": _Queue(_discuss_title, _discuss),
     "mine": _Queue(lambda _ws, _reviewer: "My verdicts", lambda ws, _reviewer: mine_page(ws)),
 }
