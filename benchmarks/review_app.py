@@ -1,9 +1,14 @@
 """The review app on 1,000,000 findings: opening, pages, filters, orders and search of the gallery, memory.
 
     python benchmarks/review_app.py [--items 1000000]
+    python benchmarks/review_app.py --map [--items 100000]
 
 Writes a generated run folder, takes it into its store once, then opens it in a fresh process as the server does and
 runs the pages' scripts. The browser and the pictures are not part of it.
+
+``--map`` measures the map instead, in Chromium without a graphics card: how long its layout by principal axes takes
+once, then, on a server that has it, from asking for the page until the points stand, and how many frames a second
+follow a finger that drags the map.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 RESULTS = Path(__file__).parent / "results" / "review-app.json"
+MAP_RESULTS = RESULTS.with_name("review-map.json")
 CLASSES = 100
 
 
@@ -85,6 +91,7 @@ def write_run(folder: Path, n: int) -> None:
         "config": {},
         "stages": [],
         "data": {
+            "fingerprint": "generated",
             "name": "generated",
             "reference": "digits",
             "modality": "image",
@@ -203,9 +210,76 @@ def measure(n: int, folder: Path) -> dict[str, Any]:
     return result
 
 
+#: Drags the map in a circle, one step a frame, for three seconds; gives the frames it drew a second.
+DRAG = """
+const done = arguments[arguments.length - 1], canvas = map.querySelector('canvas');
+const box = canvas.getBoundingClientRect(), start = performance.now();
+const send = (kind, angle) => canvas.dispatchEvent(new PointerEvent(kind, {pointerId: 1, bubbles: true,
+  clientX: box.x + box.width / 2 + 150 * Math.cos(angle), clientY: box.y + box.height / 2 + 150 * Math.sin(angle)}));
+canvas.setPointerCapture = () => {};
+send('pointerdown', 0);
+let frames = 0;
+const step = () => {
+  const seconds = (performance.now() - start) / 1000;
+  if (seconds > 3) { send('pointercancel', 0); done(frames / seconds); return; }
+  send('pointermove', 2 * seconds);
+  frames++;
+  requestAnimationFrame(step);
+};
+requestAnimationFrame(step);
+"""
+
+
+def measure_map(n: int, folder: Path) -> dict[str, Any]:
+    """Figures of the map of `n` items with embeddings of 64 numbers in 100 clusters."""
+    import shutil
+
+    from auditor.audit.item_map import make_maps
+    from auditor.core.machine import describe_machine
+    from auditor.runs import layout
+    from auditor.runs.run import open_run
+    from auditor.runs.tables import write_array
+    from tests.browser.page import MAP, open_chromium
+    from tests.browser.server import TOKEN, ReviewServer
+
+    run = folder / "run"
+    write_run(run, n)
+    rng = np.random.default_rng(1)
+    centres = rng.normal(size=(CLASSES, 64))
+    write_array(run / layout.EMBEDDINGS, (centres[rng.integers(0, CLASSES, n)] + rng.normal(size=(n, 64))).astype("f2"))
+    manifest = json.loads((run / layout.MANIFEST).read_text()) | {"embeddings": {"name": "generated"}}
+    (run / layout.MANIFEST).write_text(json.dumps(manifest))
+    result: dict[str, Any] = {"items": n, "classes": CLASSES, "machine": describe_machine()}
+    opened, started = open_run(run), time.perf_counter()
+    make_maps(opened)
+    result["layout_s"] = round(time.perf_counter() - started, 1)
+    take_in(run)
+    server = ReviewServer(run).start()
+    browser = open_chromium(shutil.which("chromium") or "", shutil.which("chromedriver") or "", 1440, 900)
+    browser.set_script_timeout(60)
+    try:
+        points = MAP + "return map?.dataset.points"
+        waits: list[float] = []
+        for visit in range(6):
+            browser.get("about:blank")
+            started = time.perf_counter()
+            browser.get(f"{server.url}/map?reviewer=ann" + ("" if visit else f"&token={TOKEN}"))
+            while browser.execute_script(points) != str(n):
+                time.sleep(0.02)
+            waits.append(round(time.perf_counter() - started, 2))
+        result |= {"first_visit_s": waits[0], "open_median_s": sorted(waits[1:])[2], "open_worst_s": max(waits[1:])}
+        result["drawn_by"] = browser.execute_script(MAP + "return map.dataset.painter")
+        result["frames_a_second"] = round(browser.execute_async_script(MAP + DRAG), 1)
+    finally:
+        browser.quit()
+        server.kill()
+    return result
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--items", type=int)
+    parser.add_argument("--map", action="store_true")
     parser.add_argument("--step", choices=["take_in", "use"])
     parser.add_argument("--folder", type=Path)
     asked = parser.parse_args()
@@ -213,8 +287,9 @@ def main() -> None:
         print(json.dumps({"take_in": take_in, "use": use}[asked.step](asked.folder)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        result = measure(asked.items, Path(folder))
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+        measured, results, most = (measure_map, MAP_RESULTS, 100_000) if asked.map else (measure, RESULTS, 1_000_000)
+        result = measured(asked.items or most, Path(folder))
+    results.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 
 

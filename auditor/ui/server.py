@@ -41,6 +41,8 @@ from auditor.runs import layout
 from auditor.ui.access import AccessGuard, check_binding, has_login, write_private
 from auditor.ui.config import ReviewConfig, configure, current_config
 from auditor.ui.exchange import leave_page
+from auditor.ui.item_points import stop_maps
+from auditor.ui.map_routes import map_routes
 from auditor.ui.near import items_like
 from auditor.ui.payload import guideline_payload, whole_item
 from auditor.ui.reasons import reasons
@@ -71,9 +73,10 @@ _THEME: Final = {
 
 def routes() -> list[Route]:
     """``/auditor/img/{hash}.webp?w=``, ``/auditor/img/map/{class number}/{hash}.webp``, ``/auditor/why?item=``,
-    ``/auditor/item?item=``, ``/auditor/near?item=``, ``/auditor/guidelines``, ``/auditor/leave``, and ``/overview``,
-    which is the first page."""
+    ``/auditor/item?item=``, ``/auditor/near?item=``, ``/auditor/guidelines``, ``/auditor/leave``, those of the
+    map, and ``/overview``, which is the first page."""
     return [
+        *map_routes(),
         Route("/auditor/img/map/{label:int}/{name}", _class_map, methods=["GET"]),
         Route("/auditor/img/{name}", _picture, methods=["GET"]),
         Route("/auditor/why", _why, methods=["GET"]),
@@ -112,6 +115,7 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
     _say(f"The review is open at {address}")
     with _opened_in_browser(address, opened):
         yield
+    stop_maps()
     close_workspace()
 
 

@@ -12,7 +12,7 @@ from selenium.webdriver.chrome.service import Service
 
 from tests.browser.server import TOKEN
 
-__all__ = ["GRID", "CardPage", "open_chromium"]
+__all__ = ["GRID", "MAP", "CardPage", "open_chromium"]
 
 #: The card lives in a shadow root.
 FIND = """
@@ -38,6 +38,9 @@ const find = (root) => {
 };
 const gallery = find(document);
 """
+
+#: And the map.
+MAP = GRID.replace(".gallery", ".map").replace("const gallery", "const map")
 
 
 def open_chromium(binary: str, driver: str, width: int = 1280, height: int = 800) -> Chrome:

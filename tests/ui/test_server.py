@@ -176,14 +176,14 @@ def test_the_manifest_is_of_this_version_and_names_what_is_there() -> None:
     manifest = tomllib.loads((ROOT / "auditor" / "pyproject.toml").read_text())
     assert manifest["project"] == {"name": "auditor", "version": __version__}
     components = manifest["tool"]["streamlit"]["component"]["components"]
-    for component, script in zip(components, ("card", "gallery", "matrix"), strict=True):
+    for component, script in zip(components, ("card", "gallery", "matrix", "map"), strict=True):
         for kind in ("js", "css"):
             assert (ROOT / "auditor" / component["asset_dir"] / f"{script}.{kind}").is_file()
 
 
 def test_nothing_of_the_data_becomes_html() -> None:
     scripts = sorted((ROOT / "auditor" / "ui" / "browser").glob("*.js"))
-    assert len(scripts) >= 5
+    assert len(scripts) >= 8
     for script in scripts:
         code = script.read_text()
         for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function("):

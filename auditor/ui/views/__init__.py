@@ -21,6 +21,7 @@ from auditor.ui.views.export import export_page
 from auditor.ui.views.gallery import gallery_page
 from auditor.ui.views.guidelines import guidelines_page
 from auditor.ui.views.header import header
+from auditor.ui.views.map import map_page
 from auditor.ui.views.mine import mine_page
 from auditor.ui.views.overview import overview_page
 from auditor.ui.views.quality import quality_page
@@ -34,6 +35,7 @@ PAGES: tuple[tuple[str, str, str, Callable[[Workspace], None]], ...] = (
     ("My verdicts", "mine", ":material/history:", mine_page),
     ("Disagreements", "disagreements", ":material/balance:", disagreements_page),
     ("Gallery", "gallery", ":material/grid_view:", gallery_page),
+    ("Map", "map", ":material/scatter_plot:", map_page),
     ("Guidelines", "guidelines", ":material/menu_book:", guidelines_page),
     ("Duplicates & quality", "quality", ":material/content_copy:", quality_page),
     ("Export", "export", ":material/download:", export_page),
