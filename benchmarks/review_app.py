@@ -91,7 +91,6 @@ def write_run(folder: Path, n: int) -> None:
         "config": {},
         "stages": [],
         "data": {
-            "fingerprint": "generated",
             "name": "generated",
             "reference": "digits",
             "modality": "image",

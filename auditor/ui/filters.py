@@ -6,13 +6,16 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
-from auditor.core.errors import UsageError
+from auditor.core.errors import DataError, UsageError
 from auditor.review.people import checked_reviewer, person_key
 from auditor.ui.catalogue import Catalogue
+from auditor.ui.item_points import item_points
+from auditor.ui.selections import read_selection
 from auditor.ui.workspace import Workspace
 
 ITEMS: Final = {"flagged": "flagged items", "all": "all items", "unflagged": "items not flagged"}
@@ -51,6 +54,8 @@ class GalleryFilter:
     judged_by : str or None
         Items that this person has judged.
     score_from, score_to : float or None
+    selection : str or None
+        Items picked on the map, by the name they are kept under.
     words : str
         In the id, the text or the table row, all of them, in any case.
     """
@@ -63,6 +68,7 @@ class GalleryFilter:
     judged_by: str | None = None
     score_from: float | None = None
     score_to: float | None = None
+    selection: str | None = None
     words: str = ""
     order: str = "list"
 
@@ -82,6 +88,7 @@ class GalleryFilter:
             "judged_by": f"judged by {self.judged_by}",
             "score_from": f"score from {self.score_from}",
             "score_to": f"score to {self.score_to}",
+            "selection": "picked on the map",
             "words": f"“{self.words}”",
         }
         return [(name, told[name]) for name in self.address() if name in told]
@@ -100,6 +107,7 @@ def read_filter(ws: Workspace, address: Mapping[str, str]) -> tuple[GalleryFilte
         "judged_by": lambda name: ws.store.known_as(checked_reviewer(name)),
         "score_from": _number,
         "score_to": _number,
+        "selection": partial(_selection, ws),
         "words": lambda words: " ".join(words.split())[:200],
     }
     values: dict[str, Any] = {}
@@ -122,6 +130,14 @@ def _one_of(names: Iterable[str], what: str) -> Callable[[str], str]:
         return name
 
     return check
+
+
+def _selection(ws: Workspace, name: str) -> str:
+    try:
+        read_selection(ws.run, name)
+    except DataError as error:
+        raise ValueError("there is no such selection") from error
+    return name
 
 
 def _number(text: str) -> float:
@@ -181,6 +197,8 @@ def _find(ws: Workspace, wanted: GalleryFilter, reviewer: str) -> np.ndarray:
     elif wanted.state != "any":
         judged = _among(c, ws.store.judged_places())
         mask &= judged if wanted.state == "judged" else ~judged
+    if wanted.selection is not None:
+        mask &= _among(c, item_points(ws).places_of(read_selection(ws.run, wanted.selection)))
     if wanted.words:
         mask &= ws.search.find(wanted.words)
     at = np.flatnonzero(mask)

@@ -21,6 +21,7 @@ from auditor.ui import item_points as module
 from auditor.ui import map_routes
 from auditor.ui import workspace as workspaces
 from auditor.ui.config import ReviewConfig, configure, current_config
+from auditor.ui.filters import matching, read_filter
 from auditor.ui.item_points import SIDE, VERDICTS, item_points, places
 from auditor.ui.selections import keep_selection, read_selection
 from auditor.ui.views.map import LISTED
@@ -262,3 +263,25 @@ def test_a_run_that_was_opened_anew_has_a_map_of_its_own(mapped: Workspace, tmp_
     assert item_points(mapped) is first
     other: Any = SimpleNamespace(run=mapped.run)
     assert item_points(other) is not first
+
+
+def test_a_selection_is_a_filter_of_the_gallery_and_a_queue(mapped: Workspace) -> None:
+    points, c = item_points(mapped), mapped.catalogue
+    numbers = np.arange(40, 160)
+    name = keep_selection(mapped.run, numbers)
+    places = points.places_of(numbers)
+    assert [c.ids[int(place) - 1].as_py() for place in places] == mapped.run.ids[numbers].tolist()
+    wanted, ignored = read_filter(mapped, {"selection": name, "items": "all"})
+    assert ignored == []
+    assert matching(mapped, wanted, "ann").tolist() == sorted(places.tolist())
+    _, ignored = read_filter(mapped, {"selection": "f" * 32})
+    assert ignored == ["selection: there is no such selection"]
+    app = _script("Review")
+    app.query_params.update({"queue": "selection", "selection": name})
+    app.run()
+    assert not app.exception
+    hand = [item.item_id for item in app.session_state["review-card-exchange"][0].batch]
+    # In the order of the selection, but for the audit sample, which is judged among all items.
+    sample = set(mapped.store.audit_stream().item_ids)
+    assert hand == [item for item in mapped.run.ids[numbers] if item not in sample][: len(hand)]
+    assert len(hand) == 10

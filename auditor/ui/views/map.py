@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from auditor.core.errors import DataError
-from auditor.ui.components import gallery_grid, item_map
+from auditor.ui.components import gallery_grid, item_map, page_link
 from auditor.ui.exchange import Exchange
 from auditor.ui.item_points import item_points
 from auditor.ui.payload import grid_item
@@ -43,7 +43,8 @@ def map_page(ws: Workspace) -> None:
     tiles = [grid_item(ws, item, reviewer, aslist) for item in items]
     # Once it was there it stays, also without items: verdicts on the last ones may be on their way.
     if tiles or message_of(_GRID) is not None:
-        gallery_grid(tiles, _GRID, aslist, {**exchange.status(), "mirror": mirror_of(ws, exchange)})
+        outbox = {**exchange.status(), "mirror": mirror_of(ws, exchange)}
+        gallery_grid(tiles, _GRID, aslist, outbox, {"classes": list(ws.run.class_names)})
 
 
 def _selection() -> str:
@@ -65,6 +66,8 @@ def _page(n: int, name: str) -> slice:
     page = min(st.session_state.setdefault(key, 0), pages - 1)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(f"{n:,} selected")
+        page_link("gallery", "See them in the gallery", ":material/grid_view:", selection=name, items="all")
+        page_link("review", "Judge them one by one", ":material/rate_review:", selection=name, queue="selection")
         if pages > 1:
             st.button("Previous", disabled=page == 0, on_click=_turn, args=(key, page - 1))
             st.markdown(f"page {page + 1} of {pages:,}")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+import numpy as np
 import streamlit as st
 
+from auditor.core.errors import DataError
 from auditor.core.escaping import markdown_text
 from auditor.review.parts import Pair
+from auditor.review.readout import ReviewItem
 from auditor.ui.config import current_config
 from auditor.ui.exchange import MOST_HAND, Exchange
 from auditor.ui.following import nudge
+from auditor.ui.item_points import item_points
 from auditor.ui.people import current_reviewer
+from auditor.ui.selections import read_selection
 from auditor.ui.views.card import card_page
 from auditor.ui.views.disagreements import disagreements_page
 from auditor.ui.views.finished import finished_section
@@ -76,6 +81,28 @@ def _pair(ws: Workspace, reviewer: str) -> None:
     _card(ws, reviewer, pair_words(given, suggested), [(given, suggested)])
 
 
+def _picked(ws: Workspace, reviewer: str) -> None:
+    name = st.query_params["selection"]
+    try:
+        numbers = read_selection(ws.run, name)
+    except DataError as error:
+        st.warning(f"{error.what} {error.way_out}")
+        return
+    points = item_points(ws)
+    # As of every part of the list: the audit sample is judged among all items, where nobody knows it.
+    drawn = points.numbers_of(ws.store.audit_stream().item_ids.tolist())
+    places = points.places_of(numbers[~np.isin(numbers, drawn)])
+
+    def supply(n: int) -> Sequence[ReviewItem]:
+        todo = places[~np.isin(places, ws.store.judged_places(reviewer))]
+        return ws.store.at(todo[:n].tolist())
+
+    after = partial(nudge, ws) if current_config().adaptive else None
+    make = lambda: Exchange(ws.store, reviewer, supply, after=after).counted()  # noqa: E731
+    empty = partial(finished_section, ws, reviewer, "what was picked on the map")
+    card_page(ws, "review-card", make, reviewer, subject=f"selection {name}", empty=empty)
+
+
 def _assigned(ws: Workspace, reviewer: str) -> None:
     pairs = ws.store.assigned().get(reviewer, [])
     st.caption("Yours alone: " + ", ".join(markdown_text(pair_words(*pair)) for pair in pairs))
@@ -101,6 +128,10 @@ def _assigned_title(ws: Workspace, reviewer: str) -> str | None:
     return "Assigned to me" if reviewer in ws.store.assigned() else None
 
 
+def _selection_title(_ws: Workspace, _reviewer: str) -> str | None:
+    return "Picked on the map" if "selection" in st.query_params else None
+
+
 def _disagreement_title(ws: Workspace, _reviewer: str) -> str | None:
     n = ws.store.progress().disagreements
     return f"Disagreements ({n:,})" if n else None
@@ -116,6 +147,7 @@ _QUEUES: Final[dict[str, _Queue]] = {
     "all": _Queue(lambda _ws, _reviewer: "All items", _all),
     "pair": _Queue(lambda _ws, _reviewer: "Class pair", _pair),
     "assigned": _Queue(_assigned_title, _assigned),
+    "selection": _Queue(_selection_title, _picked),
     "disagreements": _Queue(_disagreement_title, lambda ws, _reviewer: disagreements_page(ws)),
     "discuss": _Queue(_discuss_title, _discuss),
     "mine": _Queue(lambda _ws, _reviewer: "My verdicts", lambda ws, _reviewer: mine_page(ws)),
