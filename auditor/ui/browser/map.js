@@ -183,9 +183,9 @@ class ItemMap {
     if (this.colour === "verdict") {
       return { names: this.points.verdicts, of: this.verdicts ?? new Uint8Array(this.n), colours: meanings(this.dark), above: (a) => a > 0 };
     }
-    const colours = categories(classes.length, this.dark);
-    if (this.colour === "given") return { names: classes, of: given, colours, above: () => 0 };
-    return { names: [...classes, "no other candidate"], of: suggested, colours: [...colours, quiet(this.dark)], above: (a) => a < classes.length };
+    const colours = [...categories(classes.length, this.dark), quiet(this.dark)], above = (a) => a < classes.length;
+    if (this.colour === "given") return { names: [...classes, "no label"], of: given, colours, above };
+    return { names: [...classes, "no other candidate"], of: suggested, colours, above };
   }
 
   paintBy(colour) {
