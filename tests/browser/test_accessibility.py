@@ -1,4 +1,4 @@
-"""axe-core finds nothing serious on any page, in light and dark; and the whole loop goes by keys alone."""
+"""axe-core finds nothing serious on any page, in light and dark."""
 
 from __future__ import annotations
 
@@ -10,20 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from auditor.audit.item_map import make_maps
-from auditor.patch.files import read_patch
 from auditor.review.readout import PageFilter
 from auditor.review.store import VerdictStore
 from auditor.runs.run import open_run
 from auditor.ui.views import PAGES
-from auditor.ui.workspace import take_in
 from tests.browser.page import MAP, CardPage
-from tests.browser.server import TOKEN, ReviewServer
+from tests.browser.server import ReviewServer
 from tests.browser.test_pages import PALE, _resize
-from tests.conftest import DigitsRun
 from tests.ui.events import events_on
 
 #: Installed by `.ci/run`; by hand: npm ci --prefix .ci/node
@@ -79,6 +76,7 @@ def test_axe_finds_nothing_serious_on_any_page(
     browser = open_browser()
     theme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": theme})
+    browser.set_script_timeout(240)  # a starved machine
     wrong: dict[str, list[Any]] = {}
     try:
         page = CardPage(browser, server.url, "ann")
@@ -86,9 +84,9 @@ def test_axe_finds_nothing_serious_on_any_page(
         for title, path, *_ in PAGES:
             link = next(a for a in browser.find_elements(By.CSS_SELECTOR, "a[href]") if _leads(a, path))
             browser.execute_script("arguments[0].click()", link)
-            page.wait(lambda title=title: _settled(browser, title), title, 60)
+            page.wait(lambda title=title: _settled(browser, title), title)
             if path == "map":
-                page.wait(lambda: browser.execute_script(MAP + "return map?.dataset.points"), "points", 60)
+                page.wait(lambda: browser.execute_script(MAP + "return map?.dataset.points"), "points")
             if serious := [v for v in browser.execute_async_script(LOOK) if v[0] in ("serious", "critical")]:
                 wrong[path] = serious
     finally:
@@ -111,9 +109,9 @@ def test_every_page_fits_and_can_be_read_at_every_size(
         _resize(browser, width, height, touch=width < 500)
         for title, path, *_ in PAGES:
             browser.get(f"{server.url}/{path}?reviewer=ann")
-            page.wait(lambda title=title: _settled(browser, title), title, 60)
+            page.wait(lambda title=title: _settled(browser, title), title)
             if path == "map":
-                page.wait(lambda: browser.execute_script(MAP + "return map?.dataset.points"), "points", 60)
+                page.wait(lambda: browser.execute_script(MAP + "return map?.dataset.points"), "points")
             # What changes is half transparent meanwhile.
             with suppress(AssertionError):
                 page.wait(lambda: browser.execute_script(PALE) == [], "everything can be read", 10)
@@ -130,76 +128,3 @@ def _leads(link: Any, path: str) -> bool:
     """Whether a link goes to a page; the first one's address is the app's."""
     end = str(link.get_attribute("href")).split("?")[0].rstrip("/").rpartition("/")[2]
     return end == path or (path == "overview" and "localhost:" in end)
-
-
-#: The element with the focus, in whatever shadow root: what it says, and what it is.
-FOCUSED = """
-let node = document.activeElement;
-while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement;
-return `${node?.getAttribute('aria-label') ?? ''} ${node?.textContent ?? ''}`.trim();
-"""
-
-
-def _tab_to(browser: Chrome, words: str, most: int = 60) -> None:
-    """Press Tab until something that says `words` has the focus."""
-    seen = []
-    for _ in range(most):
-        ActionChains(browser).send_keys(Keys.TAB).perform()
-        seen.append(browser.execute_script(FOCUSED))
-        if words in seen[-1]:
-            return
-    raise AssertionError(f"{words!r} is not reached by Tab: {[text[:40] for text in seen]}")
-
-
-def _enter(browser: Chrome, words: str) -> None:
-    _tab_to(browser, words)
-    ActionChains(browser).send_keys(Keys.ENTER).perform()
-
-
-def test_review_settle_and_export_by_keys_alone(
-    digits_run: DigitsRun, serve: Callable[..., ReviewServer], open_browser: Callable[..., Chrome], tmp_path: Path
-) -> None:
-    take_in(str(digits_run.path), None, [("reviewers_per_item", 2)])
-    server, browser = serve(digits_run.path), open_browser()
-    downloads = {"behavior": "allow", "downloadPath": str(tmp_path)}
-    browser.execute_cdp_cmd("Browser.setDownloadBehavior", downloads)
-    browser.get(f"{server.url}/review?token={TOKEN}")
-    page = CardPage.__new__(CardPage)
-    page.browser = browser
-    judged: dict[str, list[str]] = {}
-    for name, key in (("Ann", "g"), ("Ben", "n")):
-        page.wait(lambda: browser.execute_script(FOCUSED).startswith("Name"), "the field for the name has the focus")
-        ActionChains(browser).send_keys(name, Keys.ENTER).perform()
-        page.wait(lambda: page.item() is not None, "the card")
-        judged[name] = []
-        for count in (1, 2):
-            judged[name].append(str(page.item()))
-            page.press(key)
-            page.wait_saved(count)
-        if name == "Ann":
-            _enter(browser, "Ann")
-            page.wait(lambda: "Change name" in browser.find_element(By.TAG_NAME, "body").text, "who one is")
-            _enter(browser, "Change name")
-    assert judged["Ann"] == judged["Ben"]  # each item goes to two people
-    _enter(browser, "Disagreements")
-    page.wait(lambda: page.item() in judged["Ann"], "the first disagreement")
-    assert "Ann" in page.ask("return card.querySelector('.votes').textContent")
-    for left in (1, 0):
-        page.press("n")
-        page.wait(lambda left=left: _open(server) == left, "it is settled")
-    _enter(browser, "Export")
-    page.wait(lambda: "2 records" in browser.find_element(By.TAG_NAME, "body").text, "the patch")
-    _enter(browser, "Download the patch")
-    page.wait(lambda: list(tmp_path.glob("*.labelpatch.jsonl")), "the file", 30)
-    patch = read_patch(next(iter(tmp_path.glob("*.labelpatch.jsonl"))))
-    with VerdictStore.open(server.run) as store:
-        states = [store.state(item) for item in judged["Ann"]]
-    hashes = {state.item.content_hash for state in states if state is not None}
-    assert {record.id for record in patch.records} == hashes
-    assert {record.op for record in patch.records} == {"drop"}
-    assert server.tracebacks() == []
-
-
-def _open(server: ReviewServer) -> int:
-    with VerdictStore.open(server.run) as store:
-        return store.progress().disagreements
