@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import sqlalchemy as sa
 
 from auditor.core.errors import RunError, UsageError
-from auditor.review import schema
+from auditor.review import guidelines, schema
 from auditor.review.checksums import SUBJECT, damaged_events
 from auditor.review.database import shown
 from auditor.review.events import chunked
@@ -90,6 +90,8 @@ class Judged:
         How they were read, where that is not as usual.
     remarks : sequence of rows
         All remarks with the content hash and the given label of their items.
+    guidelines : sequence of Guideline
+        All versions.
     """
 
     votes: Sequence[Vote]
@@ -97,6 +99,7 @@ class Judged:
     url: sa.URL | None = None
     notes: tuple[str, ...] = ()
     remarks: Sequence[Any] = ()
+    guidelines: Sequence[guidelines.Guideline] = ()
 
 
 def judged_in(source: VerdictStore) -> Judged:
@@ -119,7 +122,7 @@ def judged_in(source: VerdictStore) -> Judged:
     remarks = sa.select(schema.remarks, old.item_id, old.content_hash, old.given)
     remarks = remarks.join(schema.items, old.item == schema.remarks.c.item).order_by(schema.remarks.c.remark)
     said = source.database.read(lambda c: c.execute(remarks).all())
-    return Judged(votes, wrong, source.database.url, remarks=said)
+    return Judged(votes, wrong, source.database.url, remarks=said, guidelines=source.guideline_history())
 
 
 def carry_over(source: VerdictStore | Judged, target: VerdictStore) -> CarriedOver:
@@ -127,7 +130,7 @@ def carry_over(source: VerdictStore | Judged, target: VerdictStore) -> CarriedOv
 
     Each keeps who judged and when: the server time of the store that took it in. Damaged verdicts stay where they are.
     Items are recognised by content hash and given label. Of exact copies the one with the old id is taken, else the
-    first. The old store stays as it is. Remarks come along to items that have none.
+    first. The old store stays as it is. Remarks come along to items that have none, guidelines to classes without one.
 
     Raises
     ------
@@ -170,6 +173,7 @@ def carry_over(source: VerdictStore | Judged, target: VerdictStore) -> CarriedOv
         for part in chunked(events, 1000)
     ]
     _carry_remarks(judged.remarks, here, target)
+    target.database.write(lambda c: guidelines.carry(c, judged.guidelines, target.class_names))
     return CarriedOver(
         len({vote.item for vote in votes}),
         len(unchanged),

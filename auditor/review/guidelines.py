@@ -80,14 +80,26 @@ def write(
             f"made from version {base}.",
             "Look at that version, and write yours into it.",
         )
-    values = (class_name, there + 1, definition, json.dumps(wanted), reviewer, now)
-    row = dict(zip(_SAID, values, strict=True))
-    connection.execute(sa.insert(schema.guidelines), row | {"checksum": checksum(values)})
-    return Guideline(class_name, there + 1, definition, wanted, reviewer, now)
+    new = Guideline(class_name, there + 1, definition, wanted, reviewer, now)
+    _insert(connection, new)
+    return new
+
+
+def _insert(connection: sa.Connection, version: Guideline) -> None:
+    row = {name: getattr(version, name) for name in _SAID} | {"exemplars": json.dumps(version.exemplars)}
+    connection.execute(sa.insert(schema.guidelines), row | {"checksum": checksum(row[name] for name in _SAID)})
 
 
 #: Columns of a version that its checksum covers, in this order.
 _SAID: Final = ("class_name", "version", "definition", "exemplars", "reviewer", "server_time")
+
+
+def carry(connection: sa.Connection, versions: Sequence[Guideline], classes: Sequence[str]) -> None:
+    """Take versions over from another store, with their authors and times, for classes that have none here."""
+    written = {version.class_name for version in history(connection)}
+    for version in versions:
+        if version.class_name in classes and version.class_name not in written:
+            _insert(connection, version)
 
 
 def history(connection: sa.Connection, class_name: str | None = None) -> list[Guideline]:

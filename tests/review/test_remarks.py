@@ -155,8 +155,15 @@ def test_remarks_are_carried_over_with_their_authors_and_times(store: VerdictSto
     target = VerdictStore.open(tmp_path / "target.sqlite")
     target.load_run(make_run(30, 20))
     target.submit("cara", [_remark(9, b.item_id, "mine")])
+    for class_name in store.class_names[:2]:
+        store.write_guideline("ann", class_name, "first", [a.item_id], 0)
+        store.write_guideline("ben", class_name, "second", [], 1)
+    own = target.write_guideline("cara", store.class_names[0], "ours", [], 0)
     for _ in range(2):
         carry_over(store, target)
         remarks = target.remarks()
         assert remarks[a.item_id] == store.remarks()[a.item_id]
         assert remarks[b.item_id].comments == {"cara": "mine"}
+        assert target.guideline_history(store.class_names[0]) == [own]
+        assert target.guideline_history(store.class_names[1]) == store.guideline_history(store.class_names[1])
+    assert target.verify(None) == []
