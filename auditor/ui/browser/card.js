@@ -318,7 +318,7 @@ class Card {
   examples(name, item) {
     const own = this.exemplarsOf(name).filter((e) => e.hash !== item.hash).slice(0, this.data.n_exemplars);
     const face = (e) => (e.src ? this.picture(e.src, "", false) : make("p", { class: "snippet", dir: "auto", text: e.text || "(empty)" }));
-    return make("div", { class: "examples", "aria-hidden": "true" }, ...own.map(face));
+    return make("div", { class: `examples ${item.src ? "faces" : "snippets"}`, "aria-hidden": "true" }, ...own.map(face));
   }
 
   choice(name, keys, call, item, role) {

@@ -135,7 +135,7 @@ export async function guidelines(card) {
     return make("section", {}, make("h3", { dir: "auto", text: name }),
       make("p", { class: "definition", dir: "auto", text: rule?.definition || "Nobody has written down yet what belongs to it." }),
       faces.length ? make("p", { class: "quiet", text: rule?.exemplars.length ? "Exemplars" : "Items the model is surest of" }) : null,
-      make("div", { class: "examples" }, ...faces.slice(0, 10).map(face)),
+      make("div", { class: `examples ${item.src ? "faces" : "snippets"}` }, ...faces.slice(0, 10).map(face)),
       make("p", { class: "quiet" }, rule ? `version ${rule.version}, ${rule.by}, ${rule.when} ` : "",
         card.data.may_edit ? make("a", { href: edit(name), target: "_blank", text: "edit" }) : null, " ",
         card.data.may_edit ? make("a", { href: edit(name, true), target: "_blank", text: "add this item as an exemplar" }) : null));
