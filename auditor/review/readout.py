@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import sqlalchemy as sa
@@ -18,8 +18,13 @@ from auditor.review.people import known_as
 from auditor.review.vocabulary import NEW
 from auditor.review.votes import VoteTable, votes_from
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 #: Longest page: a caller that asks for everything would hold the whole run in memory.
 MOST: Final = 1000
+#: Rows of a column read at once.
+_AT_ONCE: Final = 50_000
 
 
 @dataclass(frozen=True)
@@ -224,6 +229,21 @@ def item_state(connection: sa.Connection, item_id: str) -> ItemState | None:
     history = sa.select(schema.events).where(schema.events.c.item == place).order_by(schema.events.c.event)
     events = tuple(dict(row) for row in connection.execute(history).mappings())
     return ItemState(item_rows(connection, [place], with_verdicts=True)[0], events)
+
+
+def columns(connection: sa.Connection, names: Sequence[str]) -> pa.Table:
+    """See `VerdictStore.columns`."""
+    import pyarrow as pa
+
+    wanted = [schema.items.c[name] for name in names]
+    kinds = {sa.Text: pa.large_string(), sa.Double: pa.float64()}
+    fields = pa.schema([(column.name, kinds.get(type(column.type), pa.int64())) for column in wanted])
+    query = sa.select(*wanted).order_by(schema.items.c.item).execution_options(yield_per=_AT_ONCE)
+    parts = []
+    for rows in connection.execute(query).partitions():
+        values = zip(zip(*rows, strict=True), fields.types, strict=True)
+        parts.append(pa.record_batch([pa.array(column, kind) for column, kind in values], fields))
+    return pa.Table.from_batches(parts, fields)
 
 
 def judged_places(connection: sa.Connection, reviewer: str | None) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from auditor.review.people import checked_reviewer, enter, known_as
 from auditor.review.remarks import Remarks
 from auditor.review.verify import faults, refuse_damaged
 from auditor.review.votes import VoteTable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class VerdictStore:
@@ -428,6 +431,11 @@ class VerdictStore:
     def at(self, places: Sequence[int]) -> list[readout.ReviewItem]:
         """Items by their places in the list, in the order asked for, with their current verdicts."""
         return self.database.read(partial(readout.item_rows, places=places, with_verdicts=True))
+
+    def columns(self, names: Sequence[str]) -> pa.Table:
+        """Columns of all items in the order of the list, by their names in `schema.items`; they are not compared with
+        their checksums, as what shows an item does."""
+        return self.database.read(partial(readout.columns, names=names))
 
     def judged_places(self, reviewer: str | None = None) -> np.ndarray:
         """Places of the items with a verdict, of anybody or of one reviewer, int64, ascending."""

@@ -1,4 +1,4 @@
-"""The items of a run in the order of its list, as columns: filters, counts and orders over a million of them."""
+"""The items of a verdict store in the order of its list, as columns: filters and counts over a million of them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from auditor.core.errors import RunError
 from auditor.review.store import VerdictStore
-from auditor.runs import layout
-from auditor.runs.run import Run
-from auditor.runs.tables import read_arrow
 
 #: Stands for "no class" in `Catalogue.suggested`.
 NONE: Final = -1
@@ -45,46 +41,21 @@ class Catalogue:
     flagged : bool array (n,)
     """
 
-    def __init__(self, run: Run) -> None:
-        self.class_names = run.class_names
-        names = ["id", "given", "suggested"]
-        scores = read_arrow(run.file(layout.SCORES), [*names, "score"])
-        findings = read_arrow(run.file(layout.FINDINGS), names)
-        texts = lambda table, name: table[name].combine_chunks().cast(pa.large_string())  # noqa: E731
-        # As `auditor.review.loading` lists them: findings in their order, then all others, most suspicious first.
-        found = texts(findings, "id").dictionary_encode()
-        first = np.unique(found.indices.to_numpy(), return_index=True)[1]
-        place = pc.index_in(texts(scores, "id"), value_set=found.dictionary)
-        place = place.fill_null(len(first)).to_numpy()
-        unscored = np.ones(len(first), bool)
-        unscored[place[place < len(first)]] = False
-        extra = findings.take(pa.array(first[unscored]))
-        order = np.argsort(np.concatenate([place, np.flatnonzero(unscored)]), kind="stable")
-        column = lambda name: pa.concat_arrays([texts(scores, name), texts(extra, name)]).take(order)  # noqa: E731
-        self.ids: pa.LargeStringArray = column("id")
-        self.given, self.suggested = self._codes(column("given")), self._codes(column("suggested"))
-        score = np.concatenate([scores["score"].to_numpy().astype(np.float64), np.full(int(unscored.sum()), np.nan)])
-        self.score = score[order]
-        self.flagged = np.arange(len(order)) < len(first)
+    def __init__(self, store: VerdictStore) -> None:
+        self.class_names = store.class_names
+        # Not from the run's tables: a store may list what another run of the same items has found.
+        table = store.columns(("item_id", "given", "suggested", "score", "flagged"))
+        self.ids: pa.LargeStringArray = table["item_id"].combine_chunks()
+        self.given, self.suggested = self._codes(table["given"]), self._codes(table["suggested"])
+        self.score = table["score"].fill_null(np.nan).to_numpy()
+        self.flagged = table["flagged"].to_numpy() == 1
 
-    def _codes(self, names: pa.LargeStringArray) -> np.ndarray:
+    def _codes(self, names: pa.ChunkedArray) -> np.ndarray:
         codes = pc.index_in(names, value_set=pa.array(self.class_names, type=names.type))
         return codes.fill_null(NONE).to_numpy().astype(np.int32)
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    def check(self, store: VerdictStore) -> None:
-        """Stop where the store lists its items otherwise (RunError)."""
-        n = store.facts["n_items"]
-        places = sorted({1, n // 2 + 1, n}) if n else []
-        here = [str(self.ids[place - 1].as_py()) for place in places if place <= len(self)]
-        if n != len(self) or [item.item_id for item in store.at(places)] != here:
-            raise RunError(
-                "the verdict store lists its items in another order than the run.",
-                "It was made of other tables: name another store with --store NEW, and take the verdicts over with: "
-                "auditor import-verdicts RUN OLD --store NEW",
-            )
 
     def code(self, name: str) -> int:
         """Number of a class; a number that no item has where there is no such class."""

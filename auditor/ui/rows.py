@@ -76,9 +76,9 @@ class RunRows:
         return int(self._items.num_rows)
 
     def rows_in_order(self, ids: pa.Array) -> np.ndarray:
-        """Row in `items.parquet` of each of `ids`, all of which are known, int64."""
+        """Row in `items.parquet` of each of `ids`, int64; -1 where there is none."""
         known = self._items["id"].combine_chunks().cast(ids.type)
-        return pc.index_in(ids, value_set=known).to_numpy().astype(np.int64)
+        return pc.index_in(ids, value_set=known).fill_null(-1).to_numpy().astype(np.int64)
 
     def facts(self, row: int) -> dict[str, str]:
         """``id, content_hash, given`` of a row."""

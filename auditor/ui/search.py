@@ -73,7 +73,7 @@ class WordSearch:
         """Position in the catalogue of every row of the run; -1 where it holds none."""
         rows = self.rows.rows_in_order(self.catalogue.ids)
         places = np.full(self.rows.n_items, -1, np.int64)
-        places[rows] = np.arange(len(rows))
+        places[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
         return places
 
     def _read(self, patience: float) -> None:

@@ -51,10 +51,8 @@ class Workspace:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """The items of the store as columns, read when first needed. Errors as `Catalogue.check`."""
-        catalogue = Catalogue(self.run)
-        catalogue.check(self.store)
-        return catalogue
+        """The items of the store as columns, read when first needed."""
+        return Catalogue(self.store)
 
     @cached_property
     def search(self) -> WordSearch:

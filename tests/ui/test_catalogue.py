@@ -7,9 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 
-from auditor.core.errors import RunError
 from auditor.review.readout import PageFilter, ReviewItem
 from auditor.review.store import VerdictStore
 from auditor.runs import layout
@@ -44,22 +42,21 @@ def test_columns_are_in_the_order_of_the_store(ws: Workspace) -> None:
     _same(ws.catalogue, _all(ws.store))
 
 
-def test_findings_in_any_order_twice_and_without_a_score(tmp_path: Path) -> None:
-    """Findings of an undecodable item come with no score, and an item may have two of them."""
+def test_the_store_decides_where_another_run_of_the_same_items_is_opened(tmp_path: Path) -> None:
+    """Findings without a score, and another order than that of the run that is open."""
     write_run(tmp_path / "run", 60)
-    table = tmp_path / "run" / layout.FINDINGS
+    run, table = open_run(tmp_path / "run"), tmp_path / "run" / layout.FINDINGS
     findings = read_table(table)[:40]
     broken = findings.iloc[:1].assign(id="broken", score=np.nan, suggested=None, code="DQ001")
     write_table(table, pd.concat([findings.iloc[5:], broken, findings.iloc[:7]]), "auditor.findings/1")
-    run = open_run(tmp_path / "run")
     with VerdictStore.open(tmp_path / "run") as store:
         store.load_run(run)
-        catalogue = Catalogue(run)
-        catalogue.check(store)
-        _same(catalogue, _all(store))
+        before = Catalogue(store)
+        _same(before, _all(store))
+        assert before.ids.index("broken").as_py() == 35
         write_table(table, findings, "auditor.findings/1")
-        with pytest.raises(RunError, match="another order"):
-            Catalogue(run).check(store)
+        store.load_run(open_run(tmp_path / "run"))
+        assert Catalogue(store).ids.equals(before.ids)
 
 
 def test_pairs_are_those_of_the_flagged_items(ws: Workspace) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from auditor.data.kinds import TextDataset
 from auditor.review.readout import ReviewItem
+from auditor.review.store import VerdictStore
 from auditor.runs.run import open_run
 from auditor.ui.catalogue import Catalogue
 from auditor.ui.filters import GalleryFilter, matching, read_filter
@@ -110,7 +111,9 @@ class _Texts:
 def test_words_are_searched_in_texts_and_ids(tmp_path: Path) -> None:
     write_run(tmp_path / "run", 6000)
     run = open_run(tmp_path / "run")
-    catalogue, rows = Catalogue(run), RunRows(run)
+    with VerdictStore.open(tmp_path / "run") as store:
+        store.load_run(run)
+        catalogue, rows = Catalogue(store), RunRows(run)
     texts = [f"Text number {row} \ud800 of the SHIP" if row % 7 == 0 else f"other {row}" for row in range(6000)]
     search = WordSearch(catalogue, rows, _Texts(texts))  # type: ignore[arg-type]
     ids = np.array(catalogue.ids.to_pylist())
