@@ -36,6 +36,7 @@ __all__ = [
     "flag",
     "improve",
     "open_dataset",
+    "open_network",
     "open_run",
 ]
 
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from auditor.quality.run import check_quality
     from auditor.robust import RobustClassifier
     from auditor.runs.run import Run, open_run
+    from auditor.train.networks import open_network
 
 _MODULES = {
     "Audit": "auditor.interactive",
@@ -82,6 +84,7 @@ _MODULES = {
     "flag": "auditor.audit.flagging",
     "improve": "auditor.improvement.improve",
     "open_dataset": "auditor.data.open",
+    "open_network": "auditor.train.networks",
     "open_run": "auditor.runs.run",
 }
 

@@ -51,7 +51,7 @@ RANKING = (
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--budget-class", "--budget", dest="budget", choices=["smoke", "cpu", "gpu10", "paper"], default="cpu"
+        "--budget-class", "--budget", dest="budget", choices=["smoke", "cpu", "hour", "gpu10", "paper"], default="cpu"
     )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rd", default="resnet20", help="network of RD")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
+from auditor.core.errors import UsageError
 from auditor.models.base import Classifier
 
 
@@ -43,9 +45,19 @@ def _densenet(growth: int, depths: Sequence[int], n_classes: int) -> Classifier:
     return Classifier(n_classes, channels, layers, stem, fan="in")
 
 
-def densenet121(n_classes: int, image_size: int = 32) -> Classifier:
-    """DenseNet-121: 6,956,298 parameters at 10 classes."""
-    return _densenet(32, (6, 12, 24, 16), n_classes)
+def densenet121(n_classes: int, image_size: int = 32, variant: str = "g32") -> Classifier:
+    """DenseNet-121: 6,956,298 parameters at 10 classes. `variant` is the growth, e.g. ``g12``: channels that a layer
+    adds.
+
+    Raises
+    ------
+    UsageError
+        For a variant of another form.
+    """
+    growth = re.fullmatch(r"g([1-9]\d{0,2})", variant)
+    if growth is None:
+        raise UsageError(f"'densenet121' has no variant {variant!r}.", "Write a growth, e.g. densenet121:g12.")
+    return _densenet(int(growth[1]), (6, 12, 24, 16), n_classes)
 
 
 def densenet161(n_classes: int, image_size: int = 32) -> Classifier:

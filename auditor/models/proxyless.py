@@ -3,6 +3,7 @@ blocks."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -215,14 +216,19 @@ def network_of(genotype: TreeGenotype | MobileGenotype, n_classes: int) -> TreeN
 def proxyless(n_classes: int, image_size: int = 32, variant: str | Genotype = "") -> nn.Module:
     """Network of a genotype file of ``auditor search proxyless``, or a published one by its name: ``cifar`` (the
     default, 5,731,530 parameters at 10 classes), and those for ImageNet, ``mobile``, ``mobile14``, ``cpu``, ``gpu``.
+    ``cifar-w0.25`` is the CIFAR network with a quarter of its channels.
 
     Raises
     ------
     UnreadableError, UnknownNameError
     """
-    from auditor.models.proxyless_published import PUBLISHED
+    from auditor.models.proxyless_published import CIFAR, PUBLISHED
 
     if isinstance(variant, str) and not variant.endswith(".json"):
+        narrow = re.fullmatch(r"cifar-w(0?\.\d+)", variant)
+        if narrow is not None and (end := round(CIFAR.end * float(narrow[1]))) >= 2:
+            stem = max(2, round(CIFAR.stem * float(narrow[1])))
+            return TreeNetwork(CIFAR.model_copy(update={"stem": stem, "end": end}), n_classes)
         if variant and variant not in PUBLISHED:
             raise UnknownNameError("published network of ProxylessNAS", variant, list(PUBLISHED))
         return network_of(PUBLISHED[variant or "cifar"], n_classes)

@@ -57,8 +57,8 @@ LIBRARIES: Registry[Callable[..., nn.Module]] = Registry(
 _RESNETS = ("resnet20", "resnet32", "resnet44", "resnet56")
 #: Networks that come in variants: ``name:variant``.
 VARIANTS = frozenset(
-    {"cifake_cnn", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn", "nasnet_a", "nasnet", "proxyless", "eas"}
-    | {*_RESNETS, *LIBRARIES}
+    {"cifake_cnn", "densenet121", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"}
+    | {"nasnet_a", "nasnet", "proxyless", "eas", *_RESNETS, *LIBRARIES}
 )
 #: Networks whose variant can be the file of a searched architecture, ``name:path/to/file.json``.
 GENOTYPES = ("nasnet", "proxyless", "eas")

@@ -55,6 +55,18 @@ AMOUNTS: dict[str, Amount] = {
 }
 
 
+#: Epochs at 16, 24 and 32 px that take at most about an hour of two cores at ``hour``, by network; of `AMOUNTS` for all
+#: others. Estimated by ``benchmarks/hour_budget.py`` for networks of the sizes that it names; larger ones take longer.
+HOUR_EPOCHS: dict[str, tuple[int, int, int]] = {
+    "vgg16_bn": (28, 19, 12),
+    "mobilenet_v1": (8, 6, 4),
+    "densenet121": (6, 4, 3),
+    "nasnet_a": (5, 4, 2),
+    "proxyless": (8, 5, 3),
+    "eas": (24, 16, 10),
+}
+
+
 @dataclass(frozen=True)
 class PaperTraining:
     """How a paper trains its final networks.
@@ -123,7 +135,8 @@ def paper_training(network: str) -> PaperTraining | None:
         key = "eas-dense" if "dense" in family else "eas"
         other = "a start network, none the paper found" if built_in else ""
     else:
-        own = variant in ("", "n6-f32") if base == "nasnet_a" else base == "proxyless" or variant
+        narrow = "-w" in variant and not variant.endswith(".json")
+        own = {"nasnet_a": variant in ("", "n6-f32"), "proxyless": not narrow}.get(base, bool(variant))
         other = "" if own else "the paper shows no network of this size"
     training = PAPER_TRAININGS[key]
     return replace(training, open=(other, *training.open)) if other else training
@@ -141,7 +154,10 @@ def benchmark_recipe(budget: BudgetClass, network: str) -> Recipe:
     beside published accuracies, it looks at the image alone.
     """
     amount = AMOUNTS[budget]
-    given: dict[str, Any] = {"stages": amount.stages, "average_mirrored": budget not in ("hour", "paper")}
+    stages = amount.stages
+    if budget == "hour" and (epochs := HOUR_EPOCHS.get(split_variant(network)[0])):
+        stages = tuple(replace(stage, epochs=n) for stage, n in zip(stages, epochs, strict=True))
+    given: dict[str, Any] = {"stages": stages, "average_mirrored": budget not in ("hour", "paper")}
     if network == "fastnet":
         return Recipe(**given, batch=min(500, 4 * amount.batch), widths=(32, 128, 128), seeds=1)
     return Recipe(**{**SGD, "warmup": 0.1}, **given, batch=amount.batch, filter_rate=amount.rate, crop=4)

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
-
-from auditor.core.errors import UsageError
+from auditor.core.errors import UsageError, require
 from auditor.core.hashing import hash_file
 from auditor.core.reading import parsing, regular_file
 from auditor.core.registry import Registry
 from auditor.models.genotype import parse_genotype
 from auditor.models.registry import build_model, kept_name
 from auditor.models.weights import LARGEST_SIDE, names_weights
-from auditor.train.kept import KeptNetwork, load_kept, published_network
-from auditor.train.network_files import FORM, load_network
-from auditor.train.published import open_published
 from auditor.train.results import WEIGHTS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from auditor.train.kept import KeptNetwork
 
 #: Networks around others, by name: ``(network, **options) -> network``. All come by entry point, those of
 #: `auditor.lab.prune` too. A network names its own by a method ``wrapping() -> (name, options)``.
@@ -27,7 +26,8 @@ WRAPPERS: Registry[Callable[..., nn.Module]] = Registry("wrapper", {}, "auditor.
 
 
 def open_network(name: str) -> KeptNetwork:
-    """A network that can predict.
+    """A network that can predict: one kept by a run, an experiment or a benchmark, a pruned, gated or searched one too,
+    or one with published weights.
 
     Parameters
     ----------
@@ -35,13 +35,36 @@ def open_network(name: str) -> KeptNetwork:
         ``NETWORK@FILE`` (`auditor.models.weights.open_weights`), a ``.safetensors`` file of
         `auditor.train.network_files`, or the ``.weights.npz`` file of a fit in ``tasks/results`` of a run.
 
+    Returns
+    -------
+    KeptNetwork
+        ``probabilities(images)``: float32 (n, n_classes) of uint8 images (n, H, W, 3), one look at each; ``model``, the
+        module for torch; ``size``, ``n_classes``, ``facts``.
+
     Raises
     ------
     UsageError
         For another form of name.
     RunError, UnreadableError, UnsafeFileError, UnknownNameError, MissingExtraError
         As `published_network`, `open_file` and `load_kept`.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from auditor import open_network
+    >>> from auditor.models.registry import build_model
+    >>> from auditor.train.network_files import save_network
+    >>> facts = {"rebuild": {"network": "resnet20:a", "options": {"width": 4}, "image_size": 32}, "n_classes": 3}
+    >>> facts |= {"input_size": [32, 32], "input_mean": [120.0] * 3, "input_std": [60.0] * 3}
+    >>> save_network(Path("net.safetensors"), build_model("resnet20", 3, 32, 0, width=4), facts)
+    >>> open_network("net.safetensors").probabilities(np.zeros((2, 32, 32, 3), np.uint8)).shape
+    (2, 3)
     """
+    require("torch", "torch", "opening a network")
+    from auditor.train.kept import load_kept, published_network
+    from auditor.train.published import open_published
+
     if names_weights(name):
         return published_network(open_published(name))
     path = Path(name).expanduser()
@@ -67,6 +90,12 @@ def open_file(path: Path) -> KeptNetwork:
     UnknownNameError, UsageError
         If a package that it needs is not installed, or it names an option that the network does not have.
     """
+    require("torch", "torch", "opening a network")
+    import torch
+
+    from auditor.train.kept import KeptNetwork
+    from auditor.train.network_files import FORM, load_network
+
     state, facts = load_network(path)
     with parsing(path, FORM):
         model = _rebuilt(facts)

@@ -111,6 +111,17 @@ def test_pruned_count_by_hand() -> None:
     assert found.executable == 25 * (3 * 3 * 9 + 2 * 2)
 
 
+def test_networks_in_smaller_sizes() -> None:
+    narrow = build_model("densenet121:g8", 10, 32, 0)
+    assert sum(p.numel() for p in narrow.parameters()) == 452_682
+    tree = build_model("proxyless:cifar-w0.1", 10, 32, 0)
+    assert (tree.genotype.stem, tree.genotype.end, len(tree.genotype.cells)) == (2, 10, 54)
+    with pytest.raises(UsageError, match="densenet121:g12"):
+        build_model("densenet121:w0.5", 10, 32, 0)
+    with pytest.raises(UsageError, match="published network"):
+        build_model("proxyless:mobile-w0.5", 10, 32, 0)
+
+
 def test_vgg_in_a_width() -> None:
     assert build_model("vgg16_bn:w0.25", 10, 32, 0).body[0].out_channels == 16
     with pytest.raises(UsageError, match="variant"):

@@ -81,6 +81,23 @@ def test_a_budget_class_alone_is_no_papers_recipe() -> None:
     assert not FinalNetwork.of("eas:start-dense", "paper", "cpu").papers
 
 
+def test_at_hour_a_network_is_trained_for_as_long_as_it_can_be_at_growing_sizes() -> None:
+    epochs = {}
+    for name in ("vgg16_bn:w0.25", "mobilenet_v1", "densenet121:g8", "nasnet_a:n1-f16", "proxyless:mobile", "eas"):
+        made = FinalNetwork.of(name, "hour", "cpu")
+        training = made.network.training
+        assert [stage.scale for stage in training.stages] == [0.5, 0.75, 1.0]
+        assert made.network.precision == "auto", "bf16 where the hardware has it"
+        assert not made.papers
+        epochs[name] = sum(stage.epochs for stage in training.stages)
+        assert training.batch == 128
+    assert epochs == dict(zip(epochs, (59, 18, 13, 11, 16, 50), strict=True))
+    assert FinalNetwork.of("resnet20", "hour", "cpu").network.training.stages == AMOUNTS["hour"].stages
+    narrow = paper_training("proxyless:cifar-w0.25")
+    assert narrow is not None
+    assert any("size" in reason for reason in narrow.open)
+
+
 def test_hour_and_paper_predict_by_the_image_alone() -> None:
     for name in ("resnet20", "fastnet", "nasnet_a:n6-f32", "eas", "proxyless"):
         views = {budget: FinalNetwork.of(name, budget, "cpu").network.training.mirrored_views for budget in AMOUNTS}
