@@ -101,6 +101,12 @@ def test_own_keys_guidelines_and_the_header(server: ReviewServer, open_browser: 
         for name in store.class_names:
             store.write_guideline("owner", name, f"What looks like {name}.", [exemplar], 0)
     page = CardPage(open_browser(), server.url, "ben")
+    page.press("l")  # this run has no embeddings, and says so
+    page.wait(lambda: "kept no embeddings" in page.ask("return card.querySelector('.extra').textContent"), "a reason")
+    page.press("l")
+    assert page.ask("return card.querySelector('.extra').childNodes.length") == 0
+    page.press("w")
+    page.wait(lambda: "probability" in page.ask("return card.querySelector('.extra').textContent"), "reasons")
     page.press("k")
     page.wait(lambda: "What looks like" in page.ask("return card.querySelector('.drawer').textContent"), "guidelines")
     given = page.given()

@@ -154,7 +154,7 @@ export function help(card) {
     ["wheel, + −", "zoom the picture; drag it, or Shift with the arrows, to move"], ["p", "hard pixels or smooth"],
     ["w", "why the model doubts it"], ["l", "items like this"], ["m", "comment"], ["t", "to be discussed, or not"], ["k", "guidelines of the classes"], ["h, Esc", "close this"]];
   const shut = card.button("close", ["h"], () => card.modal.close(), { autofocus: "" });
-  const node = dialog(card.root, "keys", () => back(card), make("h2", { text: "Keys" }), table(rows), ownKeys(card), shut);
+  const node = dialog(card.root, "keys", () => back(card), shut, make("h2", { text: "Keys" }), table(rows), ownKeys(card));
   node.classList.add("help");
   node.dataset.key = "h";
 }
