@@ -443,3 +443,15 @@ def test_another_file_is_no_store(tmp_path: Path) -> None:
     path.write_bytes(b"not a database, but long enough to be looked at" * 50)
     with pytest.raises(RunError, match="not a verdict store"):
         VerdictStore.open(path)
+
+
+def test_columns_are_those_of_the_items_in_the_order_of_the_list(loaded: Callable[..., VerdictStore]) -> None:
+    store = loaded(n=120, flagged=40)
+    names = ("item_id", "given", "suggested", "score", "flagged")
+    items = store.at(range(1, store.facts["n_items"] + 1))
+    expected = [tuple(getattr(item, name) for name in names) for item in items]
+    assert list(zip(*store.columns(names).to_pydict().values(), strict=True)) == expected
+    assert None in store.columns(["suggested"])["suggested"].to_pylist()  # of the item without a score
+    assert store.columns(["item_id"])["item_id"].to_pylist() == [item.item_id for item in items]
+    with pytest.raises(KeyError):
+        store.columns(["no such column"])
