@@ -6,9 +6,9 @@
 Writes a generated run folder, takes it into its store once, then opens it in a fresh process as the server does and
 runs the pages' scripts. The browser and the pictures are not part of it.
 
-``--map`` measures the map instead, in Chromium without a graphics card: how long its layout by principal axes takes
-once, then, on a server that has it, from asking for the page until the points stand, and how many frames a second
-follow a finger that drags the map.
+``--map`` measures the map instead, in Chromium without a graphics card: how long its layouts take once (UMAP where it
+is installed), then, on a server that has them, from asking for the page until the points stand, and how many frames a
+second follow a finger that drags the map.
 """
 
 from __future__ import annotations
@@ -242,6 +242,7 @@ def measure_map(n: int, folder: Path) -> dict[str, Any]:
     from auditor.core.machine import describe_machine
     from auditor.runs import layout
     from auditor.runs.run import open_run
+    from auditor.runs.stages import Stages
     from auditor.runs.tables import write_array
     from tests.browser.page import MAP, open_chromium
     from tests.browser.server import TOKEN, ReviewServer
@@ -254,9 +255,11 @@ def measure_map(n: int, folder: Path) -> dict[str, Any]:
     manifest = json.loads((run / layout.MANIFEST).read_text()) | {"embeddings": {"name": "generated"}}
     (run / layout.MANIFEST).write_text(json.dumps(manifest))
     result: dict[str, Any] = {"items": n, "classes": CLASSES, "machine": describe_machine()}
-    opened, started = open_run(run), time.perf_counter()
-    make_maps(opened)
-    result["layout_s"] = round(time.perf_counter() - started, 1)
+    made = [m.layout for m in make_maps(open_run(run))]
+    steps = [("pca",), ("neighbours", "umap")][: len(made)]
+    records = {step: Stages(run).record(f"map-{step}") for part in steps for step in part}
+    result["layout_s"] = {step: record.seconds for step, record in records.items() if record is not None}
+    result["layout_peak_rss_mib"] = _peak()
     take_in(run)
     server = ReviewServer(run).start()
     browser = open_chromium(shutil.which("chromium") or "", shutil.which("chromedriver") or "", 1440, 900)

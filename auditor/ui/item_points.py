@@ -160,12 +160,13 @@ class ItemPoints:
     def _places(self) -> np.ndarray:
         rows = self.ws.rows.rows_in_order(self.ws.catalogue.ids)
         place = np.zeros(self.ws.rows.n_items, np.int64)
-        place[rows] = np.arange(1, len(rows) + 1)
+        place[rows[rows >= 0]] = np.flatnonzero(rows >= 0) + 1
         return place[self.ws.run.audited]
 
     def places_of(self, numbers: np.ndarray) -> np.ndarray:
-        """Places of points' items in the store's list, int64."""
-        return self._places[numbers]
+        """Places of points' items in the store's list, int64; items that the store does not hold are left out."""
+        places_there = self._places[numbers]
+        return places_there[places_there > 0]
 
     def describe(self, number: int) -> dict[str, Any]:
         """One point's item in small, without anybody's verdict.

@@ -18,11 +18,13 @@ from auditor.ui.config import current_config
 
 #: The field is drawn after the script runs; nobody has typed anything into another one yet.
 _FOCUS: Final = """<script>
-const wait = setInterval(() => {
-  const field = document.querySelector('input[aria-label="Name"]');
-  if (field) { field.focus(); clearInterval(wait); }
-}, 50);
-setTimeout(() => clearInterval(wait), 5000);
+{ // a block of its own: who changes the name is asked a second time on the same page
+  const wait = setInterval(() => {
+    const field = document.querySelector('input[aria-label="Name"]');
+    if (field) { field.focus(); clearInterval(wait); }
+  }, 50);
+  setTimeout(() => clearInterval(wait), 5000);
+}
 </script>"""
 
 

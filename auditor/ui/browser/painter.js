@@ -1,5 +1,5 @@
-// Draws points: by WebGL, and where a browser has none (a machine without a graphics card) pixel by pixel, which does for
-// some hundred thousand points as well.
+// Draws points: by WebGL, and where a browser has none, or only imitates it (a machine without a graphics card), pixel by
+// pixel, which does for some hundred thousand points as well.
 
 import { SIDE } from "./plane.js";
 
@@ -115,6 +115,6 @@ class Plain {
 
 // What draws on this canvas: `places(xy)`, `colours(rgba, order)` (points later in the order are above), `draw(view, size, ratio)`.
 export function painterOf(canvas) {
-  const gl = canvas.getContext("webgl2", { antialias: false });
+  const gl = canvas.getContext("webgl2", { antialias: false, failIfMajorPerformanceCaveat: true });
   return gl ? new WebGL(gl) : new Plain(canvas);
 }
