@@ -34,6 +34,7 @@ class ItemMap {
     this.chosen = null; // number of the legend's entry that alone is shown in full
     this.selected = null; // 1 for each selected point
     this.hovered = this.pinned = -1;
+    this.turn = 0; // rises with every selection
     this.build();
     host.append(this.root);
     this.sized = new ResizeObserver(() => this.resize());
@@ -442,37 +443,47 @@ class ItemMap {
     if (this.points) this.select(this.buckets.inside(this.view.frame(), (k) => this.chosen === null || this.now.of[k] === this.chosen));
   }
 
-  async like(k) { await this.named(this.ask(`like?at=${k}`, { method: "POST" })); }
+  async like(k) { await this.named(this.ask(`like?at=${k}`, { method: "POST" }), false); }
 
   async select(points) {
     this.touched = true;
     if (points === null || !points.length) {
+      this.turn++;
       this.name = "";
       this.mark(null);
       this.send("selection", "");
       return;
     }
     this.mark(points);
-    await this.named(this.ask("selection", { method: "POST", body: points }));
+    await this.named(this.ask("selection", { method: "POST", body: points }), true);
   }
 
-  // The server keeps a selection and gives it a name, by which the gallery and the queue find it.
-  async named(asking) {
+  // The server keeps a selection and gives it a name, by which the gallery and the queue find it. An answer that comes
+  // after another selection was made is none.
+  async named(asking, marked) {
+    const turn = ++this.turn;
     try {
       const { selection } = await (await asking).json();
+      if (turn !== this.turn) return;
       this.name = selection;
       this.send("selection", selection);
-      await this.recall(selection);
+      if (!marked) await this.recall(selection);
     } catch (error) {
       this.status(`not selected: ${error.message}`);
     }
   }
 
   async recall(name = this.wanted) {
+    const { turn } = this;
     this.wanted = null;
     this.name = name;
     if (!name) { this.mark(null); return; }
-    try { this.mark(new Uint32Array(await (await this.ask(`selection/${name}`)).arrayBuffer())); } catch (error) { this.status(error.message); }
+    try {
+      const points = new Uint32Array(await (await this.ask(`selection/${name}`)).arrayBuffer());
+      if (turn === this.turn) this.mark(points);
+    } catch (error) {
+      this.status(error.message);
+    }
   }
 
   mark(points) {
