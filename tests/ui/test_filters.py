@@ -93,7 +93,7 @@ def test_what_an_address_says_wrongly_is_ignored_and_told(ws: Workspace) -> None
     }
     wanted, ignored = read_filter(ws, address | {"suggested": "4", "page": "2"})
     assert wanted == GalleryFilter(suggested="4")
-    assert [line.split(":")[0] for line in ignored] == ["given", "items", "judged_by", "score_from"]
+    assert [line.split(":")[0] for line in ignored] == ["given", "items", "judged_by", "score_from", "selection"]
 
 
 class _Texts:
