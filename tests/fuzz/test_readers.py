@@ -52,6 +52,8 @@ NO_DOOR = {
     "report/page.py page_html": _SHIPPED,
     "report/page.py _picture": "put into the page as it is, not decoded",
     "report/pdf.py print_pdf": "what the browser printed, five bytes of it",
+    "review/guidelines.py _guideline": "a row of the store (the reader store), compared with its checksum",
+    "review/preferences.py read": "a row of the store (the reader store) that a person's settings wrote",
     "review/queue.py last_reordering": "a row of the store (the reader store) that the queue wrote",
     "review/migrations": "rows of the store (the reader store)",
     "runs/issues.py _quality_items": _HASHED,
