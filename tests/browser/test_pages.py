@@ -121,6 +121,7 @@ def test_a_later_verdict_in_another_tab_is_asked_for(server: ReviewServer, open_
     page.wait(lambda: "Pick a row" in _text(browser), "the list of own verdicts")
 
 
+@pytest.mark.slow
 def test_many_verdicts_wait_for_a_server_that_is_away_and_are_taken_back(
     server: ReviewServer, open_browser: Callable[..., Chrome]
 ) -> None:

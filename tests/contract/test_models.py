@@ -18,7 +18,7 @@ from auditor.models.registry import MODELS, build_model  # noqa: E402
 NAMES = MODELS.names()
 #: Each of them takes longer than ten of the others; their families have smaller ones, except the two of 2,000 modules.
 #: That they answer and are counted is asked where their initial weights are checked.
-LARGE = ("densenet161", "densenet169", "googlenet", "inception_v3", "nasnet_a", "proxyless")
+LARGE = ("densenet161", "densenet169", "googlenet", "inception_v3", "nasnet_a", "proxyless", "resnet50", "vgg19_bn")
 
 
 @pytest.fixture(

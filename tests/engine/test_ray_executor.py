@@ -16,7 +16,8 @@ from tests.conftest import RayCluster
 from tests.engine.test_streaming import assert_same, everything
 from tests.parity.problems import make_problem
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
+#: A cluster of two nodes takes twenty seconds to start.
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(280)]
 
 
 @pytest.fixture
@@ -59,7 +60,6 @@ class SlowSource(NpySource):
         return super().read(start, stop)
 
 
-@pytest.mark.slow
 def test_node_killed_in_the_middle(ray_cluster: RayCluster, tmp_path: Path) -> None:
     import ray
 

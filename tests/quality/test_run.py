@@ -44,6 +44,7 @@ def counts(check: dict) -> dict[str, tuple[int, int]]:
     return {e["class"]: (e["n_items"], e["n_distinct"]) for e in check["facts"]["by_class"]}
 
 
+@pytest.mark.slow
 def test_cifake_test_split(settings: Settings) -> None:
     checks = by_name(check_quality("cifake", split="test", checks=["exact_duplicates"], settings=settings).document)
     found = checks["exact_duplicates"]

@@ -119,7 +119,7 @@ def test_events_of_before_get_their_checksum_when_the_store_is_brought_up_to_dat
         store.submit("ann", [verdict(item) for item in store.next_batch("ann", 4)])
         assert store.checksum_note() == ""
         older = "DELETE FROM meta WHERE key = 'digest'", "UPDATE alembic_version SET version_num = '0002'"
-        for line in (*UNDO["0005"], *UNDO["0004"], *UNDO["0003"], *older):
+        for line in (*UNDO["0006"], *UNDO["0005"], *UNDO["0004"], *UNDO["0003"], *older):
             store.database.write(lambda c, line=line: c.execute(sa.text(line)))  # type: ignore[misc]
     with VerdictStore.open(where) as store:
         store.load_run(small_run())
@@ -216,7 +216,7 @@ def test_items_of_before_get_their_checksum_when_the_store_is_brought_up_to_date
     from tests.review.test_migrations import UNDO
 
     with VerdictStore.open(sampled) as store:
-        for line in (*UNDO["0005"], *UNDO["0004"], "UPDATE alembic_version SET version_num = '0003'"):
+        for line in (*UNDO["0006"], *UNDO["0005"], *UNDO["0004"], "UPDATE alembic_version SET version_num = '0003'"):
             store.database.write(lambda c, line=line: c.execute(sa.text(line)))  # type: ignore[misc]
     with VerdictStore.open(sampled) as store:
         assert store.verify(small_run()) == []

@@ -222,7 +222,8 @@ def unbroken(cifar_piece: TrainingData, tmp_path_factory: pytest.TempPathFactory
     return folder, fitting_cases.run(folder, 1, SilentProgress())
 
 
-@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
 def test_kill_9_in_the_middle_of_an_epoch_changes_nothing(
     unbroken: tuple[Path, list[FitResult]], tmp_path: Path, workers: int
 ) -> None:

@@ -17,6 +17,7 @@ from auditor.patch.create import create_patch
 from auditor.review.consensus import majority
 from auditor.review.preferences import EVERYBODY
 from auditor.review.readout import PageFilter
+from auditor.runs import layout
 from auditor.ui.config import configure, current_config
 from auditor.ui.contents import FULL, encode
 from auditor.ui.exchange import Exchange
@@ -97,7 +98,8 @@ def test_items_like_one_need_no_command_first(ws: Workspace) -> None:
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(len(ws.run.ids), 8)).astype(np.float32)
     embeddings[9] = 3 * embeddings[5]  # the same direction
-    ws.run.__dict__["embeddings"], ws.run.manifest["embeddings"] = embeddings, {"name": "pixels"}
+    np.save(ws.run.file(layout.EMBEDDINGS), embeddings)
+    ws.run.__dict__.pop("embeddings"), ws.run.manifest.update(embeddings={"name": "pixels"})
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     cosines = unit @ unit[5]
     cosines[5] = -2

@@ -98,6 +98,7 @@ def test_a_damaged_or_missing_file_is_not_taken(run: Run, tmp_path: Path) -> Non
         path.write_bytes(kept)
 
 
+@pytest.mark.slow
 def test_without_names_lemon_is_not_applicable(work: Path, tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     call(*audit(work), "--model", "pixels", "--embeddings", "log-probabilities", "--out", tmp_path / "run")
