@@ -34,6 +34,13 @@ axe.run(document, {resultTypes: ['violations']}).then(({violations}) => done(vio
 """
 
 
+#: Whether the table of confused classes is drawn.
+MATRIX = """
+return [...document.querySelectorAll('[data-testid=stBidiComponentIsolated]')].some(
+  (host) => host.shadowRoot?.querySelector('.matrix button'))
+"""
+
+
 @pytest.fixture(scope="module")
 def axe() -> str:
     """The library, as text; without it the test is skipped, and in CI it fails."""
@@ -85,6 +92,8 @@ def test_axe_finds_nothing_serious_on_any_page(
             link = next(a for a in browser.find_elements(By.CSS_SELECTOR, "a[href]") if _leads(a, path))
             browser.execute_script("arguments[0].click()", link)
             page.wait(lambda title=title: _settled(browser, title), title)
+            if path == "overview":
+                page.wait(lambda: browser.execute_script(MATRIX), "the table of confused classes")
             if path == "map":
                 page.wait(lambda: browser.execute_script(MAP + "return map?.dataset.points"), "points")
             if serious := [v for v in browser.execute_async_script(LOOK) if v[0] in ("serious", "critical")]:

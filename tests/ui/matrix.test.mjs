@@ -10,8 +10,8 @@ const data = { names: ["cat", "dog"], rows: [{ count: 7, judged: 1 }, { count: 4
 
 test("cells are the pairs that have items, beside the totals of the classes", () => {
   const [head, cat, dog] = cells(data);
-  assert.deepEqual(head.map((cell) => cell && words(cell)), [null, "any → cat: 5 flagged, 4 judged", "any → dog: 6 flagged"]);
-  assert.deepEqual(cat.map((cell) => cell && words(cell)), ["cat → any: 7 flagged, 1 judged", null, "cat → dog: 6 flagged"]);
+  assert.deepEqual(head.map((cell) => cell && words(cell)), [null, "cat 5 flagged with this candidate, 4 judged", "dog 6 flagged with this candidate"]);
+  assert.deepEqual(cat.map((cell) => cell && words(cell)), ["cat 7 flagged with this label, 1 judged", null, "cat → dog: 6 flagged"]);
   assert.deepEqual(dog.map((cell) => cell?.count), [4, 4, undefined]);
 });
 

@@ -21,8 +21,13 @@ export function cells({ names, rows, columns, pairs }) {
     ...names.map((suggested, s) => (at.has(`${g} ${s}`) ? { given, suggested, ...at.get(`${g} ${s}`) } : null))])];
 }
 
-export const words = ({ given, suggested, count, judged }) =>
-  `${given ?? "any"} → ${suggested ?? "any"}: ${count} flagged${judged ? `, ${judged} judged` : ""}`;
+// What is read of a cell; that of a total begins with what can be seen of it, so that it can be called by voice.
+export const words = ({ given, suggested, count, judged }) => {
+  const done = judged ? `, ${judged} judged` : "";
+  if (suggested === null) return `${given} ${count} flagged with this label${done}`;
+  if (given === null) return `${suggested} ${count} flagged with this candidate${done}`;
+  return `${given} → ${suggested}: ${count} flagged${done}`;
+};
 
 class Matrix {
   constructor(host) {
@@ -62,7 +67,7 @@ class Matrix {
     const chosen = this.data.given === cell.given && this.data.suggested === cell.suggested;
     const button = make("button", { type: "button", tabindex: "-1", title: words(cell), "aria-label": words(cell), "aria-pressed": String(chosen),
       on: { click: () => this.choose(cell, [row, column]), keydown: (event) => this.key(event, [row, column]) } },
-    side ? make("span", { class: "name", dir: "auto", text: cell.given ?? cell.suggested }) : null, make("span", { class: "count", text: cell.count.toLocaleString("en") }));
+    side ? make("span", { class: "name", dir: "auto", text: cell.given ?? cell.suggested }) : null, side ? " " : null, make("span", { class: "count", text: cell.count.toLocaleString("en") }));
     button.style.setProperty("--share", `${Math.round(6 + 34 * cell.count / most)}%`);
     this.buttons.set(`${row},${column}`, button);
     const done = cell.count && cell.judged === cell.count ? " done" : "";
