@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pipeline import CAPACITY, ROOT, find_settings, publish, publish_capacity
+from pipeline import CAPACITY, ROOT, data_file, find_settings, publish, publish_capacity
 
 from auditor.benchmark.command import BenchmarkDone, run_benchmark
 from auditor.benchmark.inputs import load_inputs
@@ -35,11 +35,12 @@ from auditor.benchmark.training import MANIFEST
 from auditor.cli.console import say
 from auditor.core.config import Settings
 from auditor.core.display import shown
-from auditor.core.errors import OfflineError, UnknownNameError
+from auditor.core.errors import UnknownNameError
 from auditor.core.files import atomic_path, load_npy, write_json
 from auditor.core.progress import Progress
 from auditor.core.seeds import generator
 from auditor.data.open import open_dataset
+from auditor.train.budget import check_budget_class
 
 LABELS, STEPS = ("aggre", "random1"), ("published", "own")
 #: Of one family each, from small to large.
@@ -76,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     steps = [name.strip() for name in options.steps.split(",")]
     if unknown := sorted(set(steps) - set(STEPS)):
         raise UnknownNameError("step", unknown[0], STEPS)
+    check_budget_class(options.budget)
     settings = find_settings()
     with shown() as progress:
         for labels in (name.strip() for name in options.labels.split(",")):
@@ -152,14 +154,6 @@ def halves(labels: str, work: Path, settings: Settings) -> Path:
             pq.write_table(images.take(pa.array(chosen)), path)
     write_json(work / CLEAN, [[int(label)] for label in clean[split["test"]]])
     return folder
-
-
-def data_file(settings: Settings, name: str) -> Path:
-    """A file or folder below the data folders."""
-    for folder in settings.data_dirs:
-        if (Path(folder) / name).exists():
-            return Path(folder) / name
-    raise OfflineError(f"{name} is in no data folder.", "Set AUDITOR_DATA_DIR.")
 
 
 if __name__ == "__main__":

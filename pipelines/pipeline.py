@@ -13,11 +13,13 @@ from auditor.benchmark.training import PREDICTIONS, read_manifest
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import OfflineError
 from auditor.core.files import atomic_write, read_json, write_json
+from auditor.lab.detectors.sets import find_data
 from auditor.lab.experiment.shell import MANIFEST
 
 __all__ = [
     "CAPACITY",
     "ROOT",
+    "data_file",
     "find_settings",
     "publish",
     "publish_capacity",
@@ -37,11 +39,14 @@ def find_settings() -> Settings:
 
 def published_verdicts(settings: Settings) -> Path:
     """The crowd's verdicts on CIFAR-10."""
-    for folder in settings.data_dirs:
-        path = Path(folder) / "label_errors" / "cifar10" / "mturk.json"
-        if path.is_file():
-            return path
-    raise OfflineError("label_errors/cifar10/mturk.json is in no data folder.", "Set AUDITOR_DATA_DIR.")
+    return data_file(settings, "label_errors/cifar10/mturk.json")
+
+
+def data_file(settings: Settings, name: str) -> Path:
+    """A file or folder below the data folders."""
+    if (path := find_data(settings, name)) is None:
+        raise OfflineError(f"{name} is in no data folder.", "Set AUDITOR_DATA_DIR.")
+    return path
 
 
 def publish(work: Path, out: Path, names: Iterable[str]) -> None:

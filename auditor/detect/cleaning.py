@@ -70,7 +70,7 @@ def refit_weights(p: np.ndarray, labels: np.ndarray) -> RefitWeights:
     trust = np.maximum(trust_in_labels(calibrated, labels), EDGE)
     of_class = np.bincount(labels, trust) / np.maximum(np.bincount(labels), 1)
     left, by_trust = np.maximum(of_class, LEAST_LEFT), np.minimum(of_class / LEAST_TRUST, 1.0)
-    relative = trust / np.maximum(of_class, EDGE)[labels]
+    relative = trust / of_class[labels]
     return RefitWeights(left[labels] * (1 - by_trust[labels] + by_trust[labels] * relative), trust)
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from auditor.audit.evidence import run_evidence
 from auditor.audit.find_errors import find_errors
+from auditor.audit.stages.refit import choose_refits
 from auditor.core.errors import AuditorError, DataError, OfflineError
 from auditor.core.hashing import hash_array, hash_file
 from auditor.data.base import Dataset, ItemTable
@@ -104,7 +105,9 @@ class TrainedSet:
         """See `BenchmarkSet.inputs`."""
         dataset, truth = self._labelled(context, seed)
         how, runs = self._config(context, seed), self._runs(context)
-        if refits := getattr(make_trainer(how["model"], how["budget"]), "refits", 0):
+        names = [how["model"], how.get("second_model")]
+        trainers = [make_trainer(name, how["budget"]) for name in names if name is not None]
+        if refits := choose_refits("auto", trainers, "cross-validation", how["budget"]).count:
             how["refits"] = refits
         if seed < len(runs):
             how = {"probabilities": hash_file(runs[seed].pred_probs_path), "run": runs[seed].manifest["config"]}

@@ -195,6 +195,15 @@ class MadeNetwork(ABC):
         stages = (Stage(network.training.stages[-1].scale, self.settings.epochs),)
         return replace(network, training=replace(network.training, stages=stages, batch=self.settings.batch))
 
+    def as_it_is(self, model: nn.Module, fitted: Fitted, inner: Inner) -> Fitted:
+        """`model`, made of a fitted network, without any training of its own."""
+        from auditor.train.device import torch_threads
+
+        loop = replace(fitted.loop, model=model)
+        with torch_threads(self.threads):
+            probabilities = loop.probabilities(loop.images, loop.predict.new_tensor(inner.task.predict))
+        return Fitted(replace(fitted.result, probabilities=probabilities, history=[]), model, fitted.trainer, loop)
+
     def train_on(
         self,
         model: nn.Module,

@@ -98,7 +98,7 @@ class DynamicNetwork(MadeNetwork):
         sample = self.images(fitted, inner.task.train, self.settings.sample)
         equal = self._achieved(fitted, inner, sample) if self.method == "ftwt_static_achieved" else None
         gated, estimate = self._gated(fitted, sample, inner.task.seed, equal)
-        again = self._as_it_is(fitted, gated) if self.method in UNTRAINED else self._train(gated, inner, sample)
+        again = self.as_it_is(gated, fitted, inner) if self.method in UNTRAINED else self._train(gated, inner, sample)
         validation = self.images(again, inner.task.predict)
         achieved = measure_cost(gated, validation)
         return again, {
@@ -120,15 +120,6 @@ class DynamicNetwork(MadeNetwork):
         gated, _ = ftwt._gated(replace(fitted, model=copy.deepcopy(fitted.model)), sample, inner.task.seed)
         ftwt._train(gated, inner, sample)
         return measure_cost(gated, sample)
-
-    def _as_it_is(self, fitted: Fitted, gated: GatedNetwork) -> Fitted:
-        """The network with masks that nothing was trained for."""
-        from auditor.train.device import torch_threads
-
-        loop = replace(fitted.loop, model=gated)
-        with torch_threads(self.threads):
-            probabilities = loop.probabilities(loop.images, loop.predict)
-        return Fitted(replace(fitted.result, probabilities=probabilities, history=[]), gated, fitted.trainer, loop)
 
     def _gated(
         self, fitted: Fitted, sample: torch.Tensor, seed: int, equal: Cost | None = None

@@ -166,15 +166,11 @@ class PrunedNetwork(MadeNetwork):
 
     def _fine_tune(self, fitted: Fitted, masks: Masks, inner: Inner, target: float) -> Fitted:
         from auditor.lab.prune.optim import MeanAdamW
-        from auditor.train.device import torch_threads
         from auditor.train.hooks import Hooks
 
         rate, steps = self.settings.rate, self.settings.steps
         if steps == 0:
-            with torch_threads(self.threads):
-                positions = fitted.loop.predict.new_tensor(inner.task.predict)
-                probabilities = fitted.loop.probabilities(fitted.loop.images, positions)
-            return replace(fitted, result=replace(fitted.result, probabilities=probabilities, history=[]))
+            return self.as_it_is(fitted.model, fitted, inner)
         hooks = Hooks(
             after_step=masks.apply,
             optimiser=lambda model, recipe, batch, steps, per_epoch: MeanAdamW(model, rate, batch),
