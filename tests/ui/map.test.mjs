@@ -51,6 +51,24 @@ test("a lasso holds what is inside it, also where it is dented or crosses itself
   for (const line of [[], [[0, 0]], [[0, 0], [1, 1]]]) assert.equal(buckets.inside(line).length, 0);
 });
 
+test("a picture that is moved shows each point where a new one would", () => {
+  const view = new View();
+  view.resize(800, 600);
+  view.fit();
+  const drawn = view.place(), at = ([x, y]) => view.toScreen(x, y);
+  const points = [[0.5, 0.5], [0.1, 0.9], [0.8, 0.3]], before = points.map(at);
+  assert.equal(view.since(drawn), "translate(0px, 0px) scale(1)");
+  for (const [factor, sx, sy, dx, dy] of [[1, 400, 300, 37, -20], [2.5, 100, 500, 0, 0], [0.6, 700, 20, -90, 14]]) {
+    view.zoom(factor, sx, sy);
+    view.pan(dx, dy);
+    const [tx, ty, scale] = view.since(drawn).match(/-?[\d.]+(e-\d+)?/g).map(Number);
+    for (const [k, [x, y]] of before.entries()) {
+      const [nowX, nowY] = at(points[k]);
+      assert.ok(Math.abs((x - 400) * scale + 400 + tx - nowX) < 1e-6 && Math.abs((y - 300) * scale + 300 + ty - nowY) < 1e-6);
+    }
+  }
+});
+
 test("what the pointer is on stays there when one looks nearer", () => {
   const view = new View();
   view.resize(800, 600);

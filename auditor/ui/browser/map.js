@@ -12,6 +12,9 @@ const AGAIN_MS = 1500; // until the server is asked again whether a layout is re
 const REACH = 12; // pixels around the pointer in which a point is found
 const STEP = 60; // pixels that an arrow key moves the map
 const COLOURS = [["given", "given label"], ["suggested", "other candidate"], ["suspicion", "suspicion"], ["verdict", "verdict"]];
+const SLOW_MS = 24; // a picture that takes longer (no graphics card, very many points) is moved, and drawn anew now and then
+const REDRAW_MS = 300; // between two drawings while it is moved
+const REST_MS = 100; // without a move, until the last one
 const DIMMED = 34; // of 255: points that the legend or a selection leaves out
 
 // The message of the server: the length of a JSON header, the header, then its arrays, with their offsets behind the header.
@@ -208,6 +211,7 @@ class ItemMap {
       layer[k] = (full ? 300 : 0) + Number(entries.above(entries.of[k]));
     }
     this.painter.colours(rgba, byLayer(layer));
+    this.drawn = null;
     for (const [k, [name]] of COLOURS.entries()) this.byColour[k].setAttribute("aria-pressed", String(name === this.colour));
     this.drawLegend();
     this.status();
@@ -246,6 +250,7 @@ class ItemMap {
       canvas.width = Math.round(width * this.ratio);
       canvas.height = Math.round(height * this.ratio);
     }
+    this.drawn = null;
     this.view.resize(width, height);
     if (this.points && !this.touched) this.view.fit();
     this.request();
@@ -253,12 +258,24 @@ class ItemMap {
 
   request() {
     if (this.asked || !this.points) return;
-    this.asked = requestAnimationFrame(() => {
+    this.asked = requestAnimationFrame((now) => {
       this.asked = null;
-      this.painter.draw(this.view, this.size(), this.ratio ?? 1);
-      this.frames = (this.frames ?? 0) + 1;
+      clearTimeout(this.resting);
+      if (this.cost > SLOW_MS && this.drawn && now - this.drawnAt < REDRAW_MS) {
+        // As a finger moves it: the picture that is there follows at once, and what it lacks at its edge comes soon.
+        this.canvas.style.transform = this.view.since(this.drawn);
+        this.resting = setTimeout(() => { this.drawn = null; this.request(); }, REST_MS);
+      } else this.draw(now);
       this.placeRing();
     });
+  }
+
+  draw(now) {
+    this.painter.draw(this.view, this.size(), this.ratio ?? 1);
+    this.canvas.style.transform = "";
+    this.drawn = this.view.place();
+    this.drawnAt = now;
+    requestAnimationFrame((next) => { this.cost = next - now; });
   }
 
   // Pixels across a point: more where there are few, and nearer.
@@ -297,8 +314,8 @@ class ItemMap {
   }
 
   at(event) {
-    const box = this.canvas.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
+    const { stage } = this, box = stage.getBoundingClientRect(); // the canvas may be moved
+    return [event.clientX - box.left - stage.clientLeft, event.clientY - box.top - stage.clientTop];
   }
 
   under([x, y], reach = REACH) {

@@ -42,6 +42,13 @@ export class View {
 
   toPlane(sx, sy) { return [(sx - this.width / 2) / this.pixels + this.x, (this.height / 2 - sy) / this.pixels + this.y]; }
 
+  place() { return { x: this.x, y: this.y, pixels: this.pixels }; }
+
+  // How a picture that was drawn at another place is moved (CSS, about its middle) to show what is shown now.
+  since({ x, y, pixels }) {
+    return `translate(${(x - this.x) * this.pixels}px, ${(this.y - y) * this.pixels}px) scale(${this.pixels / pixels})`;
+  }
+
   // The rectangle that is shown, as a lasso.
   frame() { return [[0, 0], [this.width, 0], [this.width, this.height], [0, this.height]].map(([x, y]) => this.toPlane(x, y)); }
 }
