@@ -45,6 +45,8 @@ class Context:
     cluster : Cluster or None
     left_out : tuple of str
         Columns of a table that no model is shown.
+    embeddings_dir : Path or None
+        Where runs share embeddings; None: this one keeps its own.
     """
 
     dataset: Dataset
@@ -56,6 +58,12 @@ class Context:
     workers: int | None = None
     cluster: Cluster | None = None
     left_out: tuple[str, ...] = ()
+    embeddings_dir: Path | None = None
+
+    @property
+    def cache(self) -> Path:
+        """Where trainers and the stage of embeddings keep what an encoder computes."""
+        return self.embeddings_dir or self.folder / layout.WORK / "embeddings"
 
     def inputs(self, **more: Any) -> dict[str, Any]:
         """What the key of a stage is hashed from: layout, version, data, and `more`."""

@@ -163,7 +163,8 @@ def find_errors(
         folder = Path(out) if out is not None else default_folder(dataset, asked, settings, own, supplied)
         with taken(folder, dataset, asked, fresh) as notes:
             manifest.take(StageResult(None, notes=[*notes, *dataset.notes]))
-            context = Context(dataset, asked, folder, Stages(folder), receiver, own, workers, cluster)
+            stages, shared = Stages(folder), settings.embeddings_dir
+            context = Context(dataset, asked, folder, stages, receiver, own, workers, cluster, embeddings_dir=shared)
             manifest.take(keep(context))
             if supplied is None:
                 _trained(context, manifest, embedding)

@@ -34,6 +34,8 @@ class Settings:
         Where downloads and derived caches go; by default where `load_settings` puts them, never the current folder.
     runs_dir : Path
         Where new run folders are made.
+    embeddings_dir : Path or None
+        Where runs share the embeddings of their items, by encoder and content; None: each run keeps its own.
     offline : bool
         If true, nothing is ever downloaded.
     max_file_mb : int
@@ -45,6 +47,7 @@ class Settings:
     data_dirs: tuple[Path, ...] = ()
     cache_dir: Path = field(default_factory=lambda: _default_cache(os.environ))
     runs_dir: Path = Path("runs")
+    embeddings_dir: Path | None = None
     offline: bool = False
     max_file_mb: int = 4096
     origin: Mapping[str, str] = field(default_factory=dict)
@@ -57,7 +60,11 @@ class Settings:
             "AUDITOR_OFFLINE": str(int(self.offline)),
             "AUDITOR_MAX_FILE_MB": str(self.max_file_mb),
         }
-        return values | ({"AUDITOR_DATA_DIR": os.pathsep.join(map(str, self.data_dirs))} if self.data_dirs else {})
+        if self.data_dirs:
+            values["AUDITOR_DATA_DIR"] = os.pathsep.join(map(str, self.data_dirs))
+        if self.embeddings_dir is not None:
+            values["AUDITOR_EMBEDDINGS_DIR"] = str(self.embeddings_dir)
+        return values
 
 
 _NAMES = {f.name for f in fields(Settings)} - {"origin"}
@@ -76,7 +83,8 @@ def load_settings(
         single folder.
     environ : mapping, optional
         Defaults to ``os.environ``. Read: ``AUDITOR_DATA_DIR`` (one or more folders, separated as in PATH),
-        ``AUDITOR_HOME`` (cache), ``AUDITOR_RUNS_DIR``, ``AUDITOR_OFFLINE``, ``AUDITOR_MAX_FILE_MB``.
+        ``AUDITOR_HOME`` (cache), ``AUDITOR_RUNS_DIR``, ``AUDITOR_EMBEDDINGS_DIR``, ``AUDITOR_OFFLINE``,
+        ``AUDITOR_MAX_FILE_MB``.
     cwd : Path, optional
         Where the search for a configuration file starts.
 
@@ -144,6 +152,7 @@ def _default_cache(environ: Mapping[str, str]) -> Path:
 def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
     dirs, runs = environ.get("AUDITOR_DATA_DIR"), environ.get("AUDITOR_RUNS_DIR")
     values = {"data_dirs": dirs.split(os.pathsep) if dirs else None, "runs_dir": runs or None}
+    values |= {"embeddings_dir": environ.get("AUDITOR_EMBEDDINGS_DIR") or None}
     values |= {"offline": environ.get("AUDITOR_OFFLINE"), "max_file_mb": environ.get("AUDITOR_MAX_FILE_MB")}
     return {name: value for name, value in values.items() if value is not None}
 

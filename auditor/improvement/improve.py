@@ -225,7 +225,8 @@ def improve(
                     "Give the data again: improve(run, model=..., data=auditor.open_dataset((X, y))).",
                 )
             own = settled(own, config.budget, config.device, dataset.tensor)
-            context = Context(dataset, config, run.path, Stages(run.path), receiver, own, workers)
+            stages, shared = Stages(run.path), settings.embeddings_dir
+            context = Context(dataset, config, run.path, stages, receiver, own, workers, embeddings_dir=shared)
             decode(context)
             context = leave_out_leaks(context, ~usable).value
             chosen = choose_model(context, ~usable).value

@@ -134,7 +134,7 @@ def check_quality(
         receiver.stage("measure", f"{len(dataset) + (len(other) if other else 0):,} items, each read once")
         subject = make_subject(dataset, other, receiver, workers=workers)
         if chosen is not None:
-            name, vectors = _embedded(chosen, [dataset] if other is None else [dataset, other], receiver)
+            name, vectors = _embedded(chosen, [dataset] if other is None else [dataset, other], settings, receiver)
             receiver.stage("neighbours", f"of {len(vectors):,} embeddings, {name}")
             subject.neighbours = neighbours_of(name, vectors, np.arange(len(subject)), len(subject))
         receiver.stage("checks")
@@ -196,7 +196,7 @@ def _choose(given: str | Path | np.ndarray, kind: str) -> tuple[str, np.ndarray]
 
 
 def _embedded(
-    chosen: tuple[str, np.ndarray] | Embedding, parts: list[Dataset], progress: Progress
+    chosen: tuple[str, np.ndarray] | Embedding, parts: list[Dataset], settings: Settings, progress: Progress
 ) -> tuple[str, np.ndarray]:
     """Name and embeddings of the items of all parts, float array (n, d)."""
     if isinstance(chosen, tuple):
@@ -209,5 +209,6 @@ def _embedded(
         if not isinstance(part, ImageDataset | TextDataset):
             raise UsageError(f"an encoder embeds images and texts, not {part.modality} items.")
         features: Any = part.texts if isinstance(part, TextDataset) else part.load_images(progress=progress)[0]
-        rows.append(np.asarray(embed(encoder, features, None, "cpu", cpu_count(), progress, "embed")))
+        shared = settings.embeddings_dir
+        rows.append(np.asarray(embed(encoder, features, shared, "cpu", cpu_count(), progress, "embed")))
     return str(chosen.name), fit_for_cosine(np.concatenate(rows), encoder)

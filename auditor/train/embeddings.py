@@ -66,7 +66,7 @@ def embed(
     if folder is None:
         done = _run(encoder, features, starts, None, device, threads, progress, task)
         return np.concatenate([done[start] for start in starts])
-    home = Path(folder) / "embeddings" / embedding_key(encoder, features).removeprefix("sha256:")[:32]
+    home = Path(folder) / embedding_key(encoder, features).removeprefix("sha256:")[:32]
     whole = home / WHOLE
     if not (stored := _stored(whole, n)):
         with storage_errors(home):

@@ -20,8 +20,12 @@ def test_precedence_flag_environment_file_default(tmp_path: Path) -> None:
     assert only_file.data_dirs == (tmp_path / "a", tmp_path / "b")
     assert only_file.origin["offline"] == "default"
     assert load_settings(environ={"AUDITOR_MAX_FILE_MB": "7"}, cwd=inner).max_file_mb == 7
-    env = {"AUDITOR_RUNS_DIR": "/env", "AUDITOR_DATA_DIR": "/x:/y"}
+    assert only_file.embeddings_dir is None
+    env = {"AUDITOR_RUNS_DIR": "/env", "AUDITOR_DATA_DIR": "/x:/y", "AUDITOR_EMBEDDINGS_DIR": "/e"}
     both = load_settings(environ=env, cwd=inner)
+    assert both.embeddings_dir == Path("/e")
+    again = load_settings(environ=both.environ(), cwd=tmp_path)
+    assert again.environ() == both.environ()
     assert both.runs_dir == Path("/env")
     assert both.data_dirs == (Path("/x"), Path("/y"))
     assert both.origin["data_dirs"] == "environment"

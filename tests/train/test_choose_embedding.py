@@ -12,6 +12,7 @@ import pytest
 import auditor
 from auditor.audit.evidence import run_evidence
 from auditor.audit.flagging import flag_inputs, inputs_from_run
+from auditor.core.config import Settings
 from auditor.core.errors import DataError, UnknownNameError, UsageError
 from auditor.detect.registry import run_detector
 from auditor.runs import layout
@@ -90,6 +91,16 @@ def test_the_frozen_model_s_own_features_are_kept(tmp_path: Path) -> None:
     expected = run_detector("knn_vote", run_evidence(run))
     np.testing.assert_array_equal(flagged.findings.score, expected.score)
     assert len(flag_inputs(inputs_from_run(run), detector="aum").findings.score) == 35
+    # Where runs share a folder, the next one, here with other folds, finds what the first computed.
+    shared = Settings(embeddings_dir=tmp_path / "shared")
+    written = set[int]()
+    for seed in (0, 1):
+        options = options | {"out": tmp_path / f"run {seed}", "seed": seed, "settings": shared}
+        run = auditor.find_errors(root, **options)
+        assert not (run.path / layout.WORK / "embeddings").exists()
+        (cached,) = (tmp_path / "shared").glob("*/embeddings.npy")
+        written.add(cached.stat().st_mtime_ns)
+    assert len(written) == 1
     again = auditor.find_errors(root, **options)
     assert {s["name"]: s["reused"] for s in again.manifest["stages"]}["embeddings"]
     assert auditor.find_errors(root, **options, embeddings="none").embeddings is None

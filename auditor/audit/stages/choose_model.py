@@ -11,7 +11,6 @@ from auditor.audit.context import Context
 from auditor.audit.manifest import StageResult
 from auditor.audit.plan import training_size
 from auditor.core.hashing import hash_array
-from auditor.runs import layout
 from auditor.train.base import Trainer
 from auditor.train.choose import choose_second, choose_trainer
 from auditor.train.quick_look import QuickLook, quick_look
@@ -22,7 +21,7 @@ def choose_model(context: Context, bad: np.ndarray) -> StageResult[Trainer]:
     config, usable = context.config, np.flatnonzero(~bad)
     trainer, reason, looks = context.trainer, "given by the caller", list[dict[str, Any]]()
     if trainer is None:
-        data, work = context.training_data(usable), context.folder / layout.WORK
+        data = context.training_data(usable)
         shape = data.features.shape[1:3] if data.kind == "image" else None
         n_items = training_size(context.dataset, bad, config)
 
@@ -40,7 +39,7 @@ def choose_model(context: Context, bad: np.ndarray) -> StageResult[Trainer]:
             return QuickLook(**info) if info else None
 
         trainer, reason = choose_trainer(
-            config.model, config.budget, data.kind, n_items, shape, config.device, work, compare
+            config.model, config.budget, data.kind, n_items, shape, config.device, context.cache, compare
         )
     context.progress.stage("model", f"{trainer.name}: {reason}")
     model = {"name": trainer.name, "reason": reason, "recipe": trainer.recipe()}
@@ -50,9 +49,11 @@ def choose_model(context: Context, bad: np.ndarray) -> StageResult[Trainer]:
 
 def choose_second_model(context: Context, first: Trainer) -> StageResult[tuple[Trainer, ...]]:
     """`first`, and behind it the model that its probabilities are pooled with, if there is to be one."""
-    config, kind, work = context.config, context.dataset.modality, context.folder / layout.WORK
+    config, kind = context.config, context.dataset.modality
     automatic = context.trainer is None and config.model == "auto"
-    second, reason = choose_second(config.second_model, first, automatic, config.budget, kind, config.device, work)
+    second, reason = choose_second(
+        config.second_model, first, automatic, config.budget, kind, config.device, context.cache
+    )
     if second is None:
         return StageResult((first,), sections={"second_model": {"name": None, "reason": reason}})
     context.progress.stage("second model", f"{second.name}: {reason}")

@@ -33,7 +33,7 @@ def embed(
     Parameters
     ----------
     context : Context
-        The work folder of the run is the cache that is shared with the trainer.
+        Its cache of embeddings is shared with the trainers.
     embedding : Embedding
     usable, audited : int64 arrays
         Rows of the data set, ascending.
@@ -60,9 +60,10 @@ def embed(
             from auditor.train.device import choose_device
             from auditor.train.embeddings import embed as features_of
 
-            device, work = choose_device(context.config.device), context.folder / layout.WORK
+            device = choose_device(context.config.device)
             features = context.training_data(usable).features
-            whole = features_of(encoder, features, work, device, cpu_count(), context.progress, "embeddings")
+            cores, progress = cpu_count(), context.progress
+            whole = features_of(encoder, features, context.cache, device, cores, progress, "embeddings")
             rows = fit_for_cosine(np.asarray(whole[np.searchsorted(usable, audited)]), encoder)
             if joint is not None:
                 write_array(context.folder / layout.CLASS_EMBEDDINGS, joint.open_texts(device)(prompts))

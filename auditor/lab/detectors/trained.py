@@ -145,7 +145,8 @@ class TrainedSet:
             quality=False,
             workers=context.workers,
             out=context.work / "runs" / f"{name}-{dataset.fingerprint.removeprefix('sha256:')[:8]}",
-            settings=context.settings,
+            # The same items for every seed and model: an encoder sees them once.
+            settings=replace(context.settings, embeddings_dir=context.work / "embeddings"),
             progress=context.progress,
             **config,
         )
