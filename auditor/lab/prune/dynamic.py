@@ -4,6 +4,7 @@ test. And its two controls."""
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ FTWT_METHODS = ("ftwt", "ftwt_joint", "ftwt_uniform", "ftwt_static")
 #: What answers where FTWT's accuracy comes from: the targets as masks and one mask for all images, both without any
 #: training; one mask for all images at the MACs that FTWT achieved; and the dense network, trained as long.
 FTWT_CONTROLS = ("ftwt_targets", "ftwt_static_untrained", "ftwt_static_achieved", "ftwt_dense")
+#: Images on which a finished network is timed.
+TIMED = 8
 UNTRAINED = ("ftwt_targets", "ftwt_static_untrained")
 #: Networks whose filters `auditor.lab.prune.ftwt.units` knows how to switch.
 FTWT_NETWORKS = (
@@ -94,6 +97,7 @@ class DynamicNetwork(MadeNetwork):
     def make(self, fitted: Fitted, inner: Inner) -> tuple[Fitted, dict[str, Any]]:
         """Estimate on the dense network, then train dynamically."""
         from auditor.lab.prune.ftwt.cost import measure_cost
+        from auditor.lab.prune.ftwt.gathered import time_network
 
         sample = self.images(fitted, inner.task.train, self.settings.sample)
         equal = self._achieved(fitted, inner, sample) if self.method == "ftwt_static_achieved" else None
@@ -107,6 +111,8 @@ class DynamicNetwork(MadeNetwork):
             "estimated_before": _cost_row(estimate),
             "achieved": _cost_row(achieved),
             **_mask_facts(gated, validation),
+            # Targets are known when every filter has been computed: nothing is gathered by them.
+            "whole_network": None if gated.mode == "truth" else time_network(gated, validation[:TIMED]),
             "macs_dense": achieved.dense,
             "flops_paper": achieved.flops_paper,
             "macs_executable": achieved.macs_executable,
@@ -204,6 +210,12 @@ class DynamicNetwork(MadeNetwork):
         gated.freeze(True)
         self.train_on(gated, inner, name, "dynamic", hooks, self._described(gated), epochs=settings.first)
         gated.freeze(False)
+
+
+def whole_network(details: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
+    """Mean times of `time_network` over the fits of one network; None where nothing was gathered."""
+    timed = [d["whole_network"] for d in details if d.get("whole_network")]
+    return {key: sum(t[key] for t in timed) / len(timed) for key in timed[0]} if timed else None
 
 
 def _cost_row(cost: Cost) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from auditor.core.errors import UnknownNameError, UsageError, require
 from auditor.lab.experiment.shell import Experiment, ExperimentOptions, Workplace
 from auditor.lab.experiment.verdicts import accuracy_row, page, verdict
 from auditor.lab.prune.dense import MadeNetwork, dense_for
-from auditor.lab.prune.dynamic import FTWT_METHODS, DynamicNetwork
+from auditor.lab.prune.dynamic import FTWT_METHODS, DynamicNetwork, whole_network
 from auditor.lab.prune.pruned import RD_METHODS, PrunedNetwork
 from auditor.lab.prune.report import FIGURE, SUMMARY, rate_accuracy_svg
 from auditor.lab.prune.settings import rd_settings
@@ -191,6 +191,7 @@ def _row(name: str, results: Sequence[FitResult], scores: list[float], dense: li
         row["reduction_achieved"] = mean("achieved", "reduction_paper")
         row["reduction_executable"] = mean("achieved", "reduction_executable")
         row |= {key: mean(key) for key in ("mask_accuracy", "constant_mask_accuracy", "varying_filters", "r")}
+        row["whole_network"] = whole_network([r.details for r in results])
     return row
 
 

@@ -12,7 +12,7 @@ from auditor.core.errors import UsageError, require
 from auditor.lab.experiment.shell import Experiment, ExperimentOptions, Workplace
 from auditor.lab.experiment.verdicts import page
 from auditor.lab.prune.dense import dense_for
-from auditor.lab.prune.dynamic import FTWT_CONTROLS, DynamicNetwork
+from auditor.lab.prune.dynamic import FTWT_CONTROLS, DynamicNetwork, whole_network
 from auditor.lab.prune.tuning import cell
 from auditor.stats.paired import paired_interval
 from auditor.train.base import FitResult, Trainer
@@ -120,8 +120,7 @@ def _row(name: str, trainer: Trainer, results: Sequence[FitResult], right: np.nd
     details = [r.details for r in results]
 
     def mean(key: str) -> float | None:
-        values = [d[key] for d in details]
-        return None if values[0] is None else float(np.mean(values))
+        return None if details[0][key] is None else float(np.mean([d[key] for d in details]))
 
     return {
         **row,
@@ -130,6 +129,7 @@ def _row(name: str, trainer: Trainer, results: Sequence[FitResult], right: np.nd
         "saved_by_the_papers_count": float(np.mean([d["achieved"]["reduction_paper"] for d in details])),
         "saved_executable": float(np.mean([d["achieved"]["reduction_executable"] for d in details])),
         **{key: mean(key) for key in ("mask_accuracy", "constant_mask_accuracy", "varying_filters")},
+        "whole_network": whole_network(details),
     }
 
 

@@ -16,8 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 from auditor.core.errors import UsageError  # noqa: E402
 from auditor.lab.prune.dynamic import _mask_facts  # noqa: E402
 from auditor.lab.prune.ftwt.cost import bisect_share, measure_cost  # noqa: E402
-from auditor.lab.prune.ftwt.gated import GatedNetwork  # noqa: E402
-from auditor.lab.prune.ftwt.gathered import gathered_unit, time_gathered  # noqa: E402
+from auditor.lab.prune.ftwt.gated import GatedNetwork, Mode  # noqa: E402
+from auditor.lab.prune.ftwt.gathered import gathered_unit, gathering, time_gathered, time_network  # noqa: E402
 from auditor.lab.prune.ftwt.targets import mass_targets, top_share  # noqa: E402
 from auditor.lab.prune.ftwt.units import plan_of  # noqa: E402
 from auditor.lab.prune.optim import GatedSteps  # noqa: E402
@@ -397,6 +397,51 @@ def test_gathered_execution_equals_the_masked_result() -> None:
                 None if present is None else present[i],
             )
             assert torch.allclose(mine, y[i : i + 1], atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "options"), FAMILIES)
+@pytest.mark.parametrize("mode", ["predict", "static"])
+def test_a_whole_network_gathered_answers_as_masked(name: str, options: dict[str, str], mode: Mode) -> None:
+    gated = GatedNetwork(_small(name, **options), 0.7).eval()
+    random = torch.Generator().manual_seed(1)
+    for i, (unit, predictor) in enumerate(zip(gated.plan.units, gated.predictors, strict=True)):
+        predictor.weight.data.normal_(std=30.0, generator=random)  # type: ignore[union-attr]
+        predictor.bias.data.zero_()  # type: ignore[union-attr]
+        gated.fixed_mask(i).copy_(torch.rand(unit.conv.out_channels, generator=random) < 0.6)
+        unit.norm.bias.data.normal_(std=0.3, generator=random)  # type: ignore[union-attr]
+    gated.mode = mode
+    images, seen = _images(4), list[tuple[int, int]]()
+    computed = torch.nn.functional.conv2d
+    with torch.no_grad():
+        masked = gated(images)
+        cost = measure_cost(gated, images)
+        with gathering(gated), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                torch.nn.functional, "conv2d", lambda x, w, *a, **k: seen.append(w.shape[:2]) or computed(x, w, *a, **k)
+            )
+            one_by_one = torch.cat([gated(x) for x in images.split(1)])
+        assert torch.equal(gated(images), masked)  # as before
+        gated.plan.units[1].norm.bias.fill_(-100.0)  # type: ignore[union-attr, operator]
+        with gathering(gated):
+            black = gated(images[:1])
+        assert torch.allclose(black, gated(images[:1]), atol=1e-5)
+    assert torch.allclose(one_by_one, masked, atol=1e-5)
+    assert cost.reduction > 0.1
+    layers = [unit.conv.weight.shape[:2] for unit in gated.plan.units] * len(images)
+    asked = sum(rows * columns for rows, columns in layers)
+    assert sum(rows * columns for rows, columns in seen) < 0.9 * asked  # not computed and thrown away
+    gated.mode = "truth"
+    with pytest.raises(UsageError, match="gathered"), gathering(gated):
+        pass
+
+
+def test_a_whole_network_is_timed_on_a_copy() -> None:
+    gated = GatedNetwork(_small("vgg"), 0.7).eval()
+    found = time_network(gated, _images(2), repeats=1)
+    assert set(found) == {"dense_ms", "masked_ms", "gathered_ms", "difference"}
+    assert min(found.values()) >= 0 < found["gathered_ms"]
+    assert found["difference"] < 1e-4
+    assert gated.record.masks == {}
 
 
 def test_gathered_execution_is_timed_beside_masking() -> None:

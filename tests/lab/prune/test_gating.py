@@ -125,6 +125,7 @@ def test_ftwt_beside_what_shows_where_its_accuracy_comes_from(colours: str, tmp_
     text = (tmp_path / "results.md").read_text()
     assert found["expectation"] in text
     assert "gathered" in text
+    assert "Whole networks, one image" in text
 
 
 def test_an_expectation_is_judged_by_the_interval() -> None:

@@ -31,7 +31,7 @@ class Record:
     logits: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
-def _switched_on(logits: torch.Tensor) -> torch.Tensor:
+def switched_on(logits: torch.Tensor) -> torch.Tensor:
     """Masks, bool (b, c), of a predictor's logits: sigmoid above 0.5, and the largest where none is."""
     mask = logits > 0
     largest = torch.arange(mask.shape[1], device=mask.device) == logits.argmax(1, keepdim=True)
@@ -97,7 +97,7 @@ class GatedNetwork(nn.Module):
         self.plan = plan_of(self.backbone)
 
     def _before(self, i: int, _: nn.Module, inputs: tuple[torch.Tensor]) -> None:
-        if self.mode == "predict":
+        if self.mode == "predict" and not self.bare:
             self.record.logits[self.plan.units[i].name] = self.predict_logits(i, inputs[0])
 
     def predict_logits(self, i: int, x: torch.Tensor) -> torch.Tensor:
@@ -113,24 +113,27 @@ class GatedNetwork(nn.Module):
         return mass_targets(activation, self.r)
 
     def _after(self, i: int, _: nn.Module, __: Any, output: torch.Tensor) -> torch.Tensor:
+        if self.bare:
+            return output
         record, name = self.record, self.plan.units[i].name
         if self.mode == "dense":
             record.mass[name] = output.detach().abs().amax((2, 3))
             record.masks[name] = torch.ones(output.shape[:2], dtype=torch.bool, device=output.device)
             return output
         if self.mode == "static":
-            fixed: torch.Tensor = getattr(self, f"fixed_{i}")
-            mask = fixed[None].expand(output.shape[:2])
+            mask = self.fixed_mask(i)[None].expand(output.shape[:2])
         elif self.mode == "truth":
             mask = self.targets_of(output)
         else:
             with torch.no_grad():
-                mask = _switched_on(record.logits[name])
+                mask = switched_on(record.logits[name])
             if self.training or self.keep_targets:
                 record.targets[name] = self.targets_of(output)
         record.masks[name] = mask
         return output * mask[:, :, None, None].to(output.dtype)
 
+    #: Whether the layers themselves leave out what is masked, or nothing is (`auditor.lab.prune.ftwt.gathered`).
+    bare = False
     #: Whether targets are recorded in evaluation too, to measure how often the predictors are right.
     keep_targets = False
     #: Whether the backbone stays in evaluation mode in training: its BatchNorm then keeps its statistics.
@@ -182,10 +185,14 @@ class GatedNetwork(nn.Module):
         losses = [F.binary_cross_entropy_with_logits(*pair, reduction="none").mean(0).sum() for pair in pairs]
         return torch.stack(losses).mean()
 
+    def fixed_mask(self, i: int) -> torch.Tensor:
+        """The mask of ``static`` mode of unit `i`, bool (channels,)."""
+        return getattr(self, f"fixed_{i}")
+
     def fix(self, masks: dict[str, torch.Tensor]) -> None:
         """Set the masks of ``static`` mode, bool (channels,) per unit."""
         for i, unit in enumerate(self.plan.units):
-            getattr(self, f"fixed_{i}").copy_(masks[unit.name])
+            self.fixed_mask(i).copy_(masks[unit.name])
 
 
 def gated(network: nn.Module, *, mode: Mode = "predict", **options: Any) -> GatedNetwork:
