@@ -135,7 +135,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     options = parser.parse_args()
-    context = BenchmarkContext(Settings(data_dirs=(options.data,), offline=True), options.work)
+    settings = Settings(data_dirs=(options.data,), offline=True, embeddings_dir=options.work / "embeddings")
+    context = BenchmarkContext(settings, options.work)
     path = RESULTS / "refits.json"
     rows = read_json(path)["rows"] if path.is_file() else []
     known = ("case", "noise", "rate", "seed")
