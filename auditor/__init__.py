@@ -34,6 +34,7 @@ __all__ = [
     "estimate_errors",
     "find_errors",
     "flag",
+    "flag_kind",
     "improve",
     "open_dataset",
     "open_network",
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from auditor.estimation.sample import estimate_errors
     from auditor.improvement.improve import improve
     from auditor.interactive import Audit
+    from auditor.kinds.registry import flag_kind
     from auditor.quality.run import check_quality
     from auditor.robust import RobustClassifier
     from auditor.runs.run import Run, open_run
@@ -82,6 +84,7 @@ _MODULES = {
     "estimate_errors": "auditor.estimation.sample",
     "find_errors": "auditor.audit.find_errors",
     "flag": "auditor.audit.flagging",
+    "flag_kind": "auditor.kinds.registry",
     "improve": "auditor.improvement.improve",
     "open_dataset": "auditor.data.open",
     "open_network": "auditor.train.networks",

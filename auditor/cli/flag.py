@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,6 +30,13 @@ def flag(
     labels: Annotated[
         str | None, Option(help="Given labels, one per row; default: those beside the probabilities.")
     ] = None,
+    kind: Annotated[
+        str | None, Option(help="Labels that are more than one class an item: multilabel, .. (docs/label-kinds.md).")
+    ] = None,
+    predictions: Annotated[
+        list[str] | None, Option(help="With --kind: predicted values or boxes; repeat for several models.")
+    ] = None,
+    offsets: Annotated[str | None, Option(help="With --kind: where each sentence begins, and the end.")] = None,
     class_names: ClassNames = None,
     rule: Annotated[str | None, Option(help="default (as find-errors), a cleanlab filter name, or paper.")] = None,
     detector: Annotated[str | None, Option(help="A detector by name, instead of a rule.")] = None,
@@ -63,7 +71,13 @@ def flag(
         if path is not None:
             check_suffix(name, path, suffixes)
             refuse_existing(path, overwrite)
-    if fdr is None and precision is None:
+    of_kinds = {"predictions": predictions, "offsets": offsets}
+    if kind is not None:
+        own = {"RUN": run, "--class-names": class_names, "--rule": rule, "--detector": detector, "--fdr": fdr}
+        _refuse({**own, "--precision": precision, "--threads": threads, "--chunk-rows": chunk_rows}, "does not go")
+        lines, document, table = _flag_kind(kind, {"pred_probs": pred_probs, "labels": labels, **of_kinds}, scores)
+    elif fdr is None and precision is None:
+        _refuse({f"--{name}": value for name, value in of_kinds.items()}, "goes")
         by = {"rule": rule, "detector": detector, "chunk_rows": chunk_rows, "threads": threads}
         inputs = _inputs(run, pred_probs or [], labels, class_names)
         lines, document, table = _flag(inputs, run, scores, engine, address, quiet, by)
@@ -80,6 +94,38 @@ def flag(
     answer(lines, document if json else None, quiet)
     if not json:
         sys.stdout.write(frame_csv(table, printable))
+
+
+def _refuse(options: dict[str, Any], how: str) -> None:
+    """Refuse the first of these that was given (UsageError)."""
+    from auditor.core.errors import UsageError
+
+    if given := [name for name, value in options.items() if value is not None]:
+        raise UsageError(f"{given[0]} {how} with --kind.", "auditor flag --kind KIND --labels Y ..")
+
+
+def _flag_kind(
+    kind: str, inputs: dict[str, Any], scores: Path | None
+) -> tuple[list[str], dict[str, Any], pd.DataFrame]:
+    """As `_flag`, of labels of a kind; an option given once is no list."""
+    import time
+
+    from auditor.audit.flagging import peak_memory
+    from auditor.kinds.registry import KINDS, flag_kind
+
+    started = time.perf_counter()
+    given = {name: value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in inputs.items()}
+    flags = flag_kind(kind, **given)
+    if scores is not None:
+        flags.save_scores(scores)
+    seconds = time.perf_counter() - started
+    cells = math.prod(flags.shape)
+    lines = [f"{len(flags.flagged):,} of {cells:,} cells flagged ({len(flags.flagged) / cells:.2%}) in {seconds:.2f} s"]
+    lines += [f"{count:,} {code}: {KINDS.load(kind).codes[code]}" for code, count in flags.counts.items()]
+    if scores is not None:
+        lines.append(f"scores written to {scores}")
+    document = {**flags.document(), "seconds": round(seconds, 6), "peak_memory_bytes": peak_memory()}
+    return lines, document, flags.to_frame()
 
 
 def _flag(

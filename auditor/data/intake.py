@@ -261,6 +261,74 @@ def check_probabilities(probabilities: np.ndarray, where: str = "pred_probs") ->
     return p, notes
 
 
+@usable_paths()
+def open_matrix(given: Any, where: str) -> tuple[ProbabilitySource, tuple[str, ...] | None]:
+    """Rows of numbers, in any form that `open_supplied` takes for probabilities, and what the columns are called.
+
+    Parameters
+    ----------
+    given : path, array, data frame, tensor or list of rows
+    where : str
+        What it is called in messages, if it is no file.
+
+    Returns
+    -------
+    source : ProbabilitySource
+        (n, K); read in ranges of rows. The values are not checked.
+    names : tuple of str or None
+
+    Raises
+    ------
+    ProbabilityError
+        No rows of numbers.
+    UnreadableError, UnsafeFileError
+    """
+    contents = _contents(given)
+    if not isinstance(given, Path | str):
+        contents.source.name = where
+    return contents.source, contents.class_names
+
+
+@usable_paths()
+def read_numbers(given: Any, where: str) -> np.ndarray:
+    """One finite number a row, float64 (n,).
+
+    Parameters
+    ----------
+    given : path or sequence (n,)
+        Files as in `read_labels`; numbers may be written as texts.
+    where : str
+        What it is called in messages, if it is no file.
+
+    Raises
+    ------
+    EmptyDataError
+        No rows.
+    LabelError
+        Several columns, or a row that is no finite number; with the first such row.
+    UnreadableError, UnsafeFileError
+    """
+    if isinstance(given, Path | str):
+        path = Path(local_path(str(given))).expanduser()
+        given, where = read_labels(path).values, repr(str(path))
+    values = one_column(given, where)
+    if not len(values):
+        raise EmptyDataError(f"{where} has no rows.")
+    numbers = values.astype(np.float64) if values.dtype.kind in "fiub" else _numbers(values.tolist())
+    bad = np.flatnonzero(~np.isfinite(numbers))
+    if len(bad):
+        raise LabelError(
+            f"{where}: {values[bad[0]]} in row {bad[0]} is no finite number; {len(bad):,} such rows.",
+            "Leave these rows out, here and in whatever else is given.",
+        )
+    return numbers
+
+
+def _numbers(cells: list[Any]) -> np.ndarray:
+    """Cells as float64, NaN where one is no number."""
+    return np.array([np.nan if (number := number_of(cell)) is None else number for cell in cells], np.float64)
+
+
 def read_labels(path: Path) -> LabelColumn:
     """One label per row of a file.
 
@@ -417,6 +485,8 @@ def _is_headless(path: Path) -> bool:
         return False
     cells = csv_form(path, {}).names
     values = [number_of(cell) for cell in cells]
+    if len(set(cells)) < len(cells) and None not in values:
+        return True  # names differ; rows of zeros and ones do not
     numbers = [value for value in values if value is not None and 0 <= value <= 1]
     # Classes called 0 and 1 are written without a point.
     written = all("." in cell or "e" in cell.lower() for cell in cells)
