@@ -50,8 +50,9 @@ def gallery_grid(
         sends stands in ``st.session_state[key]["outbox"]``.
     more : dict, optional
         Of a page of many: ``filter``, which names what is shown, ``total`` items of it, ``most`` that can be selected,
-        ``classes`` for another label, ``tile``, the width of one in pixels, and ``all``, the items of the whole filter
-        once the grid has asked for them in ``st.session_state[key]["all"]``.
+        ``classes`` for another label and ``new_classes`` that verdicts have named, ``tile``, the width of one in
+        pixels, and ``all``, the items of the whole filter once the grid has asked for them in
+        ``st.session_state[key]["all"]``.
     """
     data = {"items": items, "list": aslist, "selectable": outbox is not None, **(outbox or {}), **(more or {})}
     with st.container(key=f"{KEEPS if outbox is not None else 'shows-'}{key}"):

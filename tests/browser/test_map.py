@@ -16,6 +16,17 @@ from auditor.runs.run import open_run
 from tests.browser.page import GRID, MAP, CardPage
 from tests.browser.server import TOKEN, ReviewServer
 
+#: Two fingers on the map that part to three times their distance.
+PINCH = """
+const canvas = map.querySelector('canvas'), box = canvas.getBoundingClientRect();
+canvas.setPointerCapture = () => {};
+const send = (kind, id, apart) => canvas.dispatchEvent(new PointerEvent(kind, {pointerId: id, bubbles: true,
+  clientX: box.x + box.width / 2 + (id ? apart : -apart), clientY: box.y + box.height / 2}));
+for (const id of [0, 1]) send('pointerdown', id, 20);
+for (const id of [0, 1]) send('pointermove', id, 60);
+for (const id of [0, 1]) send('pointerup', id, 60);
+"""
+
 
 @pytest.fixture(scope="module")
 def server(digits_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReviewServer]:
@@ -57,7 +68,8 @@ def test_points_are_selected_by_a_lasso_and_by_keys_and_judged(
         held = chosen()
         assert held == 1797 or share < 1
     page.wait(lambda: browser.execute_script(GRID + tiles), "the list of what is selected")
-    page.wait(lambda: "selection=" in browser.current_url, "the address names it")
+    said = f"{held:,} selected"
+    page.wait(lambda: said in browser.execute_script("return document.body.innerText"), "the address names it")
     address = browser.current_url
     # The item in the middle opens beside the map.
     ask("map.querySelector('canvas').focus()")
@@ -72,11 +84,18 @@ def test_points_are_selected_by_a_lasso_and_by_keys_and_judged(
     page.wait(
         lambda: browser.execute_script(GRID + "return gallery?.querySelector('.tile')?.title") == first, "nearest first"
     )
+    # Two fingers bring it nearer and pick nothing.
+    ask(PINCH)
+    ask("[...map.querySelectorAll('.act')].find((b) => b.textContent === 'select what is shown').click()")
+    page.wait(lambda: count() not in ("60 selected", ""), "what is shown")
+    pinched = chosen()
+    assert 0 < pinched < 1797
+    assert ask("return map.querySelector('.detail code').textContent") == first
     # The same by keys: near, then what is shown.
     ask("map.querySelector('canvas').focus()")
     ActionChains(browser).send_keys("+", "+", "+", "s").perform()
-    page.wait(lambda: count() not in ("60 selected", ""), "what is shown")
-    assert 0 < int(count().split()[0].replace(",", "")) < 1797
+    page.wait(lambda: chosen() not in (pinched, 0), "less is shown")
+    assert chosen() < pinched
     # Judged at once by the grid below, which the map shows.
     page.wait(
         lambda: browser.execute_script(GRID + "return gallery?.querySelector('.tile')?.title") != first, "the list"

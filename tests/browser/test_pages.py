@@ -201,6 +201,19 @@ def test_all_that_a_filter_matches_is_judged_and_taken_back(
     assert said == expected
     press(f"take back {n} verdicts")
     page.wait(lambda: _own(server, "every") == [], "they are taken back")
+    # A class that the data does not have, and from then on everybody is offered it.
+    ask("gallery.querySelector('.tile').click()")
+    press("another class")
+    page.press("half a digit")
+    page.press(Keys.ENTER)
+    assert _own(server, "every") == []  # Enter alone makes no class
+    page.press(Keys.ENTER)
+    page.wait(lambda: [v for _, v in _own(server, "every")] == ["new:half a digit"], "a new class")
+    ask("gallery.querySelector('.tile').click()")
+    press("another class")
+    page.press("half")
+    page.wait(lambda: "half a digit (new class)" in asked(), "it is offered")
+    page.press(Keys.ESCAPE)
 
 
 def test_keys_of_other_layouts_and_the_field_for_the_name(

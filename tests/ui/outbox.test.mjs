@@ -60,6 +60,16 @@ test("verdicts of another run or person stay where they are", () => {
   for (const other of ["run2:review:Ann", "run:adjudication:Ann", "run:review:Anna"]) assert.equal(outbox(storage, other).box.waiting, 0);
 });
 
+test("a damaged entry of the storage hides none of the others, and a name with a colon is another person's", () => {
+  const { box, storage } = outbox();
+  for (const [k, text] of ["", "{", "null", "[]", '"x"'].entries()) storage.setItem(`auditor-outbox:run:review:Ann:0${k}`, text);
+  box.add(...["a", "b"].map((id) => box.verdict(item(id), "given", 5)));
+  const other = outbox(storage, "run:review:Ann:Lee").box;
+  other.add(other.verdict(item("c"), "given", 5));
+  assert.deepEqual(outbox(storage).box.judged(), ["a", "b"]);
+  assert.deepEqual(outbox(storage, "run:review:ann:lee").box.judged(), ["c"]);
+});
+
 test("a verdict that was taken back while the server was away judges nothing", () => {
   const { box } = outbox();
   const event = box.verdict(item("a"), "given", 5);
@@ -111,6 +121,7 @@ test("a key means what is printed on it, else what stands in its place", () => {
   assert.equal(press(".", "Slash"), "/"); // Russian
   assert.equal(press("Enter", "Enter"), "Enter");
   assert.equal(press("g", undefined), "g");
+  assert.equal(press(undefined, undefined), ""); // what a browser fills in by itself
 });
 
 test("a digit never means the second candidate where a class is called 2", () => {

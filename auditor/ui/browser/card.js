@@ -1,7 +1,7 @@
 // The review card. It holds its own queue: a key files its verdict and shows the next item at once, without the server.
 // Verdicts stay in the outbox until the server says it has them.
 
-import { dialog, isPicture, key, make, table, text, verdictName } from "./dom.js";
+import { dialog, isPicture, isSmall, key, make, table, text, verdictName } from "./dom.js";
 import { candidateKeys, classKeys, COMMANDS, meaning } from "./keys.js";
 import { Outbox } from "./outbox.js";
 import { comment, guidelines, help, near, search, why } from "./panels.js";
@@ -11,6 +11,7 @@ const DECODED_AHEAD = 6; // pictures decoded before they are shown
 const SENT = 768; // the width in which pictures are sent at first
 const FULL = 16383; // asks for a picture as it is (`contents.FULL`)
 const FETCHED_AT_ONCE = 3; // of the browser's six connections: the card on screen needs the others
+const KEPT = 400; // pictures that are kept for a second look
 const PAN = 80; // pixels that a key moves a zoomed picture
 const SAY_HERE_MS = 45000; // how often a reviewer who looks at an item is said to be there
 const N_FURTHER = 4; // classes below the candidate
@@ -273,15 +274,16 @@ class Card {
   }
 
   picture(src, alt, big) {
+    const { small } = this; // of the item that is being drawn: a picture that comes late changes nothing of the next one
     const node = make("img", { src: isPicture(src) ? src : null, alt, decoding: big ? "sync" : "async",
       fetchpriority: big ? "high" : "low", draggable: "false" });
     const sharp = () => {
-      const small = Math.max(node.naturalWidth, node.naturalHeight) <= 128;
-      node.classList.toggle("pixels", big ? this.pixelated ?? small : small);
-      if (!big) return;
+      const few = isSmall(node);
+      node.classList.toggle("pixels", big ? this.pixelated ?? few : few);
+      if (!big || small !== this.small) return;
       this.sized = [node.naturalWidth, node.naturalHeight];
       // Few pixels are easier to read small and smooth than large and hard: both are shown.
-      this.small?.replaceChildren(small ? make("img", { src: node.src, alt: "" }) : "");
+      small?.replaceChildren(few ? make("img", { src: node.src, alt: "" }) : "");
     };
     node.addEventListener("load", sharp);
     if (node.complete && node.naturalWidth) sharp();
@@ -420,14 +422,14 @@ class Card {
     const hand = this.queue.map((_, k) => this.queue[(this.at + k) % this.queue.length]);
     const near = hand.slice(1, DECODED_AHEAD).map((item) => item.src);
     const faces = (item) => [item.given, item.suggested].flatMap((name) => this.exemplarsOf(name).map((e) => e.src));
-    this.wanted = [...new Set([...near, ...hand.flatMap((item) => [item.src, ...faces(item)])])].filter(isPicture);
+    this.wanted = new Set([...near, ...hand.flatMap((item) => [item.src, ...faces(item)])].filter(isPicture));
     this.fetchNext();
     for (const src of near) this.decode(src);
   }
 
   fetchNext() {
     while (this.fetching < FETCHED_AT_ONCE) {
-      const src = this.wanted.find((one) => !this.pictures.has(one));
+      const src = [...this.wanted].find((one) => !this.pictures.has(one));
       if (!src) return;
       const image = new Image();
       image.fetchPriority = "low";
@@ -436,7 +438,8 @@ class Card {
       image.src = src;
       this.fetching++;
       this.pictures.set(src, image);
-      if (this.pictures.size > 400) this.pictures.delete(this.pictures.keys().next().value);
+      // One that is still wanted would be fetched again at once, and so on without an end.
+      if (this.pictures.size > KEPT) this.pictures.delete([...this.pictures.keys()].find((one) => !this.wanted.has(one)));
     }
   }
 

@@ -13,6 +13,19 @@ export const make = (tag, attributes = {}, ...children) => {
 
 export const key = (name) => make("kbd", { text: name });
 
+// A button of a toolbar, with the keys that do the same.
+export const act = (label, call, attributes = {}, ...keys) =>
+  make("button", { type: "button", class: "act", on: { click: call }, ...attributes }, make("span", { text: label }), ...keys.map(key));
+
+// Another page's address for whoever is here: with their name, so that it is not asked for again.
+export const address = (page, query) => {
+  const reviewer = new URLSearchParams(window.location.search).get("reviewer");
+  return `${page}?${new URLSearchParams({ ...query, ...(reviewer && { reviewer }) })}`;
+};
+
+// Few pixels are easier to read hard than smooth.
+export const isSmall = (image) => Math.max(image.naturalWidth, image.naturalHeight) <= 128;
+
 export const isPicture = (src) => typeof src === "string" && src.startsWith("/auditor/img/");
 
 // A dialog above everything: nothing behind it can be reached until it is closed. `closed` runs however that happens.

@@ -3,7 +3,7 @@
 // matches. Verdicts go out as the review card's do, so that none is lost while the server is away.
 
 import { chooseClass } from "./classes.js";
-import { dialog, isPicture, key, make, table, text, verdictName } from "./dom.js";
+import { act, address, dialog, isPicture, isSmall, make, table, text, verdictName } from "./dom.js";
 import { Outbox } from "./outbox.js";
 
 const grids = new WeakMap();
@@ -13,7 +13,7 @@ const VERDICTS = [["given is right", "given"], ["other candidate is right", "sug
 function face(item, width) {
   if (!isPicture(item.src)) return make("p", { class: "snippet", dir: "auto", text: item.text || "(empty)" });
   const image = make("img", { src: width ? item.src.replace(/w=\d+/, `w=${width}`) : item.src, alt: `labelled ${item.given}`, loading: "lazy", draggable: "false" });
-  const sharp = () => image.classList.toggle("pixels", Math.max(image.naturalWidth, image.naturalHeight) <= 128);
+  const sharp = () => image.classList.toggle("pixels", isSmall(image));
   image.addEventListener("load", sharp);
   if (image.complete) sharp();
   image.addEventListener("error", () => image.replaceWith(make("p", { class: "snippet", text: "cannot be shown" })));
@@ -45,7 +45,7 @@ class Grid {
     this.history = []; // for undo: the verdicts of one click each
     this.given = new Map(); // verdicts of this page that the server may not have yet: {uuid, verdict} by item
     this.grid = make("div", { class: "grid" });
-    this.root = make("div", { class: "gallery" });
+    this.root = make("div", { class: "gallery" }, this.grid); // dialogs lie beside the grid, and stay when it is drawn anew
     host.append(this.root);
     this.timer = setInterval(() => this.tick(), 500);
   }
@@ -65,7 +65,10 @@ class Grid {
       const waiting = new Set(this.outbox.judged());
       for (const id of this.given.keys()) if (!waiting.has(id)) this.given.delete(id);
     }
-    if (data.filter !== this.filter) this.selected.clear(); // another filter is another question
+    if (data.filter !== this.filter) { // another filter is another question
+      this.selected.clear();
+      this.wantsAll = false;
+    }
     this.filter = data.filter;
     const shown = JSON.stringify([data.list, data.tile, data.items]);
     if (shown !== this.shown) {
@@ -77,6 +80,8 @@ class Grid {
       this.last = null;
       this.draw();
     }
+    // When nothing waits for an answer the server knows what holds, also of what it refused.
+    if (this.outbox && !this.outbox.waiting && !this.outbox.questions.length) for (const { id, own } of data.items) this.tell(id, own);
     if (data.all && this.wantsAll) this.takeAll(data.all);
     this.status();
     this.ask();
@@ -101,20 +106,18 @@ class Grid {
     this.tiles = new Map([...this.items.values()].map((item) => [item.id, tile(item, this)]));
     for (const [id, node] of this.tiles) if (this.selected.has(id)) node.setAttribute("aria-pressed", "true");
     this.grid.replaceChildren(...this.tiles.values());
-    if (!this.bar && this.selectable) this.bar = this.actions();
-    this.root.replaceChildren(...[this.bar, this.grid].filter(Boolean));
+    if (!this.bar && this.selectable) this.root.prepend(this.bar = this.actions());
     if (focused) this.tiles.get(focused)?.focus({ preventScroll: true });
   }
 
   actions() {
-    const button = (label, call) => make("button", { type: "button", class: "act", on: { click: call }, text: label });
-    this.buttons = VERDICTS.map(([label, verdict]) => button(label, () => this.judge(verdict)));
-    this.otherButton = button("another class", () => chooseClass(this.root, "Which class is right?", this.data.classes, (name) => this.judge(`other:${name}`)));
-    this.undoButton = button("take back", () => this.undo());
-    this.allButton = button("select page", () => this.pickAll());
-    this.everyButton = button("", () => this.askAll());
-    this.noneButton = button("select none", () => { this.pickNone(); this.status(); });
-    this.openButton = button("enlarge", () => this.enlarge([...this.selected.keys()].findLast((id) => this.items.has(id)) ?? this.ids[0]));
+    this.buttons = VERDICTS.map(([label, verdict]) => act(label, () => this.judge(verdict)));
+    this.otherButton = act("another class", () => chooseClass(this.root, "Which class is right?", this.data.classes, this.data.new_classes, (name, fresh) => this.judge(`${fresh ? "new" : "other"}:${name}`)));
+    this.undoButton = act("take back", () => this.undo());
+    this.allButton = act("select page", () => this.pickAll());
+    this.everyButton = act("", () => this.askAll());
+    this.noneButton = act("select none", () => { this.pickNone(); this.status(); });
+    this.openButton = act("enlarge", () => this.enlarge([...this.selected.keys()].findLast((id) => this.items.has(id)) ?? this.ids[0]));
     this.count = make("strong", { class: "count" });
     this.line = make("span", { class: "line", role: "status", "aria-live": "polite" });
     return make("div", { class: "bar", role: "toolbar", "aria-label": "verdicts for the selection" }, this.count, ...this.buttons, this.data.classes ? this.otherButton : null,
@@ -154,6 +157,7 @@ class Grid {
   pick(id, range) {
     const on = !this.selected.has(id);
     const here = this.ids.indexOf(id);
+    if (here < 0) return; // it has left the page meanwhile
     const from = range && this.last !== null ? this.last : here;
     for (let k = Math.min(from, here); k <= Math.max(from, here); k++) this.set(this.ids[k], on);
     this.last = here;
@@ -185,15 +189,15 @@ class Grid {
     if (!chosen.length) return;
     const unseen = chosen.filter((item) => !this.items.has(item.id)).length;
     if (!unseen) { this.store(chosen, verdict); return; }
-    const name = (VERDICTS.find(([, kind]) => kind === verdict) ?? [`right: ${verdict.replace(/^other:/, "")}`])[0];
+    const [name] = VERDICTS.find(([, kind]) => kind === verdict) ?? [verdictName(verdict, {})];
     const labels = new Map();
     for (const item of chosen) labels.set(item.given, (labels.get(item.given) ?? 0) + 1);
     const often = [...labels].sort((a, b) => b[1] - a[1]);
     const lines = often.slice(0, 8).map(([label, n]) => make("li", { dir: "auto", text: `${n.toLocaleString("en")} labelled ${label}` }));
     const node = dialog(this.root, "many verdicts", null, make("h2", { text: `“${name}” for ${chosen.length.toLocaleString("en")} items?` }),
       make("p", { text: `${unseen.toLocaleString("en")} of them are not on this page.` }), make("ul", {}, ...lines, often.length > 8 ? make("li", { text: `and ${often.length - 8} more labels` }) : null),
-      make("div", { class: "bar" }, make("button", { type: "button", class: "act", on: { click: () => { node.close(); this.store(chosen, verdict); } }, text: `give ${chosen.length.toLocaleString("en")} verdicts` }),
-        make("button", { type: "button", class: "act", autofocus: "", on: { click: () => node.close() }, text: "cancel" })));
+      make("div", { class: "bar" }, act(`give ${chosen.length.toLocaleString("en")} verdicts`, () => { node.close(); this.store(chosen, verdict); }),
+        act("cancel", () => node.close(), { autofocus: "" })));
   }
 
   store(chosen, verdict) {
@@ -216,6 +220,11 @@ class Grid {
   own(id, verdict) {
     if (verdict) this.given.set(id, verdict);
     else this.given.delete(id);
+    this.tell(id, verdict);
+  }
+
+  // Says on the tile which verdict of one's own holds.
+  tell(id, verdict) {
     const item = this.items.get(id);
     if (this.selected.has(id)) this.selected.get(id).own = verdict;
     if (!item) return; // of another page
@@ -234,7 +243,10 @@ class Grid {
     const lost = new Set(questions.map(({ event }) => event.uuid));
     this.history = this.history.map((entries) => entries.filter(({ uuid }) => !lost.has(uuid))).filter((entries) => entries.length);
     const decide = (replace) => {
-      for (let k = questions.length; k > 0; k--) this.outbox.decide(replace);
+      for (const { event, uuid, verdict } of [...questions]) {
+        this.outbox.decide(replace);
+        if (!replace) this.tell(event.item_id, { uuid, verdict });
+      }
       this.status();
       this.root.querySelector("dialog[open]")?.close();
     };
@@ -243,8 +255,7 @@ class Grid {
       return make("li", { text: `${event.item_id}: “${verdictName(verdict, item)}” holds, now “${verdictName(event.verdict, item)}”` });
     });
     dialog(this.root, "two verdicts", () => this.ask(), make("h2", { text: `You have judged ${questions.length} of these before` }), make("ul", {}, ...lines),
-      make("div", { class: "bar" }, make("button", { type: "button", class: "act", autofocus: "", on: { click: () => decide(true) }, text: "take the new ones" }),
-        make("button", { type: "button", class: "act", on: { click: () => decide(false) }, text: "keep the earlier ones" })));
+      make("div", { class: "bar" }, act("take the new ones", () => decide(true), { autofocus: "" }), act("keep the earlier ones", () => decide(false))));
   }
 
   // --- one item, large ------------------------------------------------------------------------------------------
@@ -252,20 +263,21 @@ class Grid {
   async enlarge(id) {
     if (this.root.querySelector("dialog[open]")) return;
     const node = dialog(this.root, "item", () => this.tiles.get(node.dataset.item)?.focus());
-    const show = async (at) => {
-      const item = this.items.get(this.ids[(at + this.ids.length) % this.ids.length]);
+    const show = async (wanted) => {
+      const n = this.ids.length, at = (wanted + n) % n; // the next after the last is the first
+      const item = this.items.get(this.ids[at]);
+      if (!item) { node.close(); return; } // the page was emptied meanwhile
       node.dataset.item = item.id;
-      const step = (by) => make("button", { type: "button", class: "act", on: { click: () => show(at + by) } }, make("span", { text: by < 0 ? "previous" : "next" }), key(by < 0 ? "←" : "→"));
-      const mark = make("button", { type: "button", class: "act", "aria-pressed": String(this.selected.has(item.id)), on: { click: () => {
+      const mark = act("selected", () => {
         this.pick(item.id, false);
         mark.setAttribute("aria-pressed", String(this.selected.has(item.id)));
-      } } }, make("span", { text: "selected" }), key("Space"));
+      }, { "aria-pressed": String(this.selected.has(item.id)) }, "Space");
       const content = make("div", { class: "large" }, isPicture(item.src) ? face(item, 768) : make("p", { text: "…" }));
       node.replaceChildren(make("h2", { dir: "auto", text: item.given }), item.suggested ? make("p", { class: "candidate", dir: "auto", text: `other candidate: ${item.suggested}` }) : "", content,
         make("p", { class: "line", text: note(item) }), make("code", { text: item.id }),
-        make("div", { class: "bar" }, step(-1), step(1), mark,
-          make("a", { class: "act", href: `review?item=${encodeURIComponent(item.id)}`, target: "_blank", text: "open on the card" }),
-          make("button", { type: "button", class: "act", autofocus: "", on: { click: () => node.close() } }, make("span", { text: "close" }), key("Esc"))));
+        make("div", { class: "bar" }, act("previous", () => show(at - 1), {}, "←"), act("next", () => show(at + 1), {}, "→"), mark,
+          make("a", { class: "act", href: address("review", { item: item.id }), target: "_blank", text: "open on the card" }),
+          act("close", () => node.close(), { autofocus: "" }, "Esc")));
       node.onkeydown = (event) => {
         if (event.key === "ArrowLeft" || event.key === "ArrowRight") { event.preventDefault(); show(at + (event.key === "ArrowLeft" ? -1 : 1)); }
         if (event.key === " " && !event.target.closest("button, a, .text")) { event.preventDefault(); mark.click(); }

@@ -33,7 +33,7 @@ export function classKeys(classes, own = {}) {
     keys.set(name, key);
     taken.add(key);
   };
-  for (const name of classes) give(name, own[name]?.toLowerCase());
+  for (const name of classes) give(name, Object.hasOwn(own, name) ? own[name].toLowerCase() : undefined); // a class may be called "constructor"
   for (const name of classes) if (/^\d$/.test(name)) give(name, name);
   const numbers = classes.some((name) => NUMBER.test(name));
   const free = FREE.filter((key) => !taken.has(key) && !(numbers && /\d/.test(key)));
@@ -42,6 +42,7 @@ export function classKeys(classes, own = {}) {
 }
 
 export function meaning(event, known) {
+  if (!event.key) return ""; // no key at all: what a browser fills in by itself
   const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (known.has(name) || /^[a-z0-9]$/.test(name) || event.shiftKey) return name;
   const [, letter, digit] = /^(?:Key([A-Z])|(?:Digit|Numpad)(\d))$/.exec(event.code ?? "") ?? [];

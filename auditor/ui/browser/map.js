@@ -2,7 +2,8 @@
 // one message of numbers; the page is told which of them are selected.
 
 import { categories, css, meanings, quiet, ramp } from "./colours.js";
-import { isPicture, key, make } from "./dom.js";
+import { act, address, isPicture, isSmall, key, make } from "./dom.js";
+import { Fingers } from "./fingers.js";
 import { painterOf } from "./painter.js";
 import { Buckets, SIDE, View } from "./plane.js";
 
@@ -26,12 +27,12 @@ export function unpack(buffer) {
   return header;
 }
 
-const button = (label, call, attributes = {}) => make("button", { type: "button", class: "act", on: { click: call }, ...attributes }, make("span", { text: label }));
 const number = (n) => n.toLocaleString("en");
 
 class ItemMap {
   constructor(host) {
     this.view = new View();
+    this.fingers = new Fingers();
     this.tips = new Map();
     this.colour = "given";
     this.chosen = null; // number of the legend's entry that alone is shown in full
@@ -52,21 +53,21 @@ class ItemMap {
     this.tip = make("div", { class: "tip", hidden: "" });
     this.note = make("p", { class: "note", role: "status", text: "The map is being opened…" });
     this.stage = make("div", { class: "stage" }, this.canvas, this.rope, this.ring, this.tip, this.note);
-    this.byColour = COLOURS.map(([name, label]) => button(label, () => this.paintBy(name)));
+    this.byColour = COLOURS.map(([name, label]) => act(label, () => this.paintBy(name)));
     this.byLayout = make("span", { class: "group" });
-    this.lassoButton = button("lasso", () => this.lassoing(!this.isLasso), { "aria-pressed": "false", title: "or hold Shift and draw" });
-    this.shownButton = button("select what is shown", () => this.selectShown());
-    this.clearButton = button("clear", () => this.select(null));
+    this.lassoButton = act("lasso", () => this.lassoing(!this.isLasso), { "aria-pressed": "false", title: "or hold Shift and draw" });
+    this.shownButton = act("select what is shown", () => this.selectShown());
+    this.clearButton = act("clear", () => this.select(null));
     this.count = make("strong", { class: "count", role: "status", "aria-live": "polite" });
     this.tools = make("div", { class: "bar", role: "toolbar", "aria-label": "the map" },
       make("span", { class: "group", role: "group", "aria-label": "colour by" }, ...this.byColour), this.byLayout,
-      make("span", { class: "group", role: "group", "aria-label": "zoom" }, button("+", () => this.zoom(1.6), { "aria-label": "nearer" }),
-        button("−", () => this.zoom(1 / 1.6), { "aria-label": "farther" }), button("all", () => this.fit())),
+      make("span", { class: "group", role: "group", "aria-label": "zoom" }, act("+", () => this.zoom(1.6), { "aria-label": "nearer" }),
+        act("−", () => this.zoom(1 / 1.6), { "aria-label": "farther" }), act("all", () => this.fit())),
       this.lassoButton, this.shownButton, this.clearButton, this.count);
     this.legend = make("div", { class: "legend", role: "group", "aria-label": "legend" });
     this.detail = make("section", { class: "detail", "aria-label": "the item", "aria-live": "polite" });
     this.keys = make("p", { class: "line", id: "map-keys" }, key("arrows"), " move, ", key("+"), " ", key("−"), " zoom, ", key("0"), " all, ",
-      key("Enter"), " the item in the middle, ", key("s"), " select what is shown. Drag moves, the wheel zooms, Shift and drag draws a lasso.");
+      key("Enter"), " the item in the middle, ", key("s"), " select what is shown. Drag moves, the wheel and two fingers zoom, Shift and drag draws a lasso.");
     this.root = make("div", { class: "map" }, this.tools, make("div", { class: "sides" }, this.stage,
       make("div", { class: "aside" }, this.detail, this.legend)), this.keys);
     this.listen();
@@ -80,25 +81,30 @@ class ItemMap {
     return answer;
   }
 
+  // Of two layouts that were asked for the later one is shown, whichever comes first.
   async load(layout = "") {
+    const asked = this.loading = {};
+    const isWanted = () => this.root.isConnected && this.loading === asked;
+    const again = (wait) => setTimeout(() => isWanted() && this.load(layout), wait);
     try {
       const answer = await this.ask(`points?layout=${layout}`);
+      const told = answer.status === 202 ? await answer.json() : unpack(await answer.arrayBuffer());
+      if (!isWanted()) return;
       if (answer.status === 202) {
-        this.tell(await answer.json());
-        setTimeout(() => this.root.isConnected && this.load(layout), AGAIN_MS);
-        return;
-      }
-      this.show(unpack(await answer.arrayBuffer()));
+        this.tell(told);
+        again(AGAIN_MS);
+      } else this.show(told);
     } catch (error) {
+      if (!isWanted()) return;
       this.say(`The map cannot be shown: ${error.message}.`);
-      setTimeout(() => this.root.isConnected && this.load(layout), 4 * AGAIN_MS);
+      again(4 * AGAIN_MS);
     }
   }
 
   // Nothing can be shown yet.
   tell(state) {
     if (state.state === "failed") {
-      this.note.replaceChildren(`The map could not be computed: ${state.detail} `, button("try again", () => this.ask("again", { method: "POST" })));
+      this.note.replaceChildren(`The map could not be computed: ${state.detail} `, act("try again", () => this.ask("again", { method: "POST" }).catch((error) => this.say(error.message))));
     } else this.say("The map of these items is being computed, once for this run. You can review meanwhile.");
     this.note.hidden = false;
   }
@@ -117,7 +123,7 @@ class ItemMap {
     this.painter.places(points.places);
     this.canvas.setAttribute("aria-label", `map of ${number(this.n)} items`);
     const layouts = points.layouts.length > 1 ? points.layouts : [];
-    this.byLayout.replaceChildren(...layouts.map((name) => button(name.toUpperCase(), () => this.load(name), { "aria-pressed": String(name === points.layout) })));
+    this.byLayout.replaceChildren(...layouts.map((name) => act(name.toUpperCase(), () => this.load(name), { "aria-pressed": String(name === points.layout) })));
     this.say("");
     if (first) this.fit();
     this.paint();
@@ -332,29 +338,35 @@ class ItemMap {
     canvas.addEventListener("pointerdown", (event) => {
       if (!this.points || event.button > 0) return;
       canvas.setPointerCapture(event.pointerId);
-      this.start = this.last = this.at(event);
-      this.line = this.isLasso || event.shiftKey ? [this.start] : null;
-      this.moved = false;
+      this.start = this.at(event);
+      this.fingers.down(event.pointerId, this.start);
+      const first = this.fingers.count === 1;
+      this.line = first && (this.isLasso || event.shiftKey) ? [this.start] : null;
+      this.moved = !first; // two fingers pick nothing, neither when one of them is gone
+      this.drawRope();
     });
     canvas.addEventListener("pointermove", (event) => {
-      const here = this.at(event);
-      if (!this.start) { this.hover(this.under(here), here); return; }
+      const here = this.at(event), step = this.fingers.move(event.pointerId, here);
+      if (!step) {
+        if (!this.fingers.count) this.hover(this.under(here), here);
+        return;
+      }
       if (Math.hypot(here[0] - this.start[0], here[1] - this.start[1]) > 4) this.moved = true;
       if (this.line) {
         this.line.push(here);
         this.drawRope();
       } else if (this.moved) {
         this.touched = true;
-        this.view.pan(here[0] - this.last[0], here[1] - this.last[1]);
+        this.view.zoom(step.factor, step.x, step.y);
+        this.view.pan(step.dx, step.dy);
         this.hover(-1);
         this.request();
       }
-      this.last = here;
     });
     const end = (event) => {
-      if (!this.start) return;
-      const line = this.line;
-      this.start = this.line = null;
+      if (!this.fingers.up(event.pointerId) || this.fingers.count) return;
+      const { line } = this;
+      this.line = null;
       this.drawRope();
       if (event.type !== "pointerup") return;
       if (!this.moved) this.pin(this.under(this.at(event)));
@@ -432,7 +444,7 @@ class ItemMap {
 
   card(item) {
     const image = isPicture(item.src) ? make("img", { src: item.src, alt: `labelled ${item.given}`, draggable: "false" }) : make("p", { class: "snippet", dir: "auto", text: item.text || "(empty)" });
-    if (image.tagName === "IMG") image.addEventListener("load", () => image.classList.toggle("pixels", image.naturalWidth <= 128));
+    if (image.tagName === "IMG") image.addEventListener("load", () => image.classList.toggle("pixels", isSmall(image)));
     return [image, make("strong", { dir: "auto", text: item.given }), item.suggested ? make("span", { dir: "auto", text: `→ ${item.suggested}` }) : ""];
   }
 
@@ -443,15 +455,10 @@ class ItemMap {
     if (k < 0) { this.detail.replaceChildren(); return; }
     const item = await this.facts(k);
     if (!item || this.pinned !== k) return;
-    const open = make("a", { class: "act", href: this.address("review", { item: item.id }), target: "_blank", text: "open on the card" });
+    const open = make("a", { class: "act", href: address("review", { item: item.id }), target: "_blank", text: "open on the card" });
     this.detail.replaceChildren(...this.card(item), make("code", { text: item.id }),
-      make("div", { class: "bar" }, open, button("items like this", () => this.like(k))));
+      make("div", { class: "bar" }, open, act("items like this", () => this.like(k))));
     open.focus();
-  }
-
-  address(page, query) {
-    const reviewer = new URLSearchParams(window.location.search).get("reviewer");
-    return `${page}?${new URLSearchParams({ ...query, ...(reviewer ? { reviewer } : {}) })}`;
   }
 
   // --- selecting ------------------------------------------------------------------------------------------------

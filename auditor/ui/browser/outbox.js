@@ -6,6 +6,8 @@ export const MOST = 500; // events of one message
 
 export const uuid = () => crypto.randomUUID?.() ?? [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
 
+const parsed = (text) => { try { return JSON.parse(text); } catch { return null; } };
+
 export class Outbox {
   // `storage` is like localStorage; `now` in milliseconds.
   constructor(mirror, send, storage, now = Date.now) {
@@ -24,11 +26,12 @@ export class Outbox {
 
   restore() {
     try {
-      for (let i = 0; i < this.storage.length; i++) {
-        const name = this.storage.key(i);
-        // One person may have typed the name in two ways.
-        if (!name.toLowerCase().startsWith(this.prefix.toLowerCase())) continue;
-        const event = JSON.parse(this.storage.getItem(name));
+      // One person may have typed the name in two ways; what follows it is an id, and not the rest of a longer name.
+      const prefix = this.prefix.toLowerCase();
+      const mine = (name) => name.toLowerCase().startsWith(prefix) && /^[0-9a-f-]+$/.test(name.toLowerCase().slice(prefix.length));
+      for (const name of Array.from({ length: this.storage.length }, (_, k) => this.storage.key(k)).filter(mine)) {
+        const event = parsed(this.storage.getItem(name));
+        if (!event?.uuid) continue; // a part of one, as a full disk leaves it: the others are no worse for it
         this.events.push(event);
         this.names.set(event.uuid, name);
       }

@@ -1,10 +1,10 @@
 // What opens beside the card: the search for a class, reasons, items like this one, a comment, guidelines, the keys.
 // Each closes with its own key or Escape, and the card has the focus again.
 
-import { dialog, isPicture, make, table } from "./dom.js";
+import { classField } from "./classes.js";
+import { address, dialog, isPicture, make, table } from "./dom.js";
 import { classKeys, refused } from "./keys.js";
 
-const LONGEST_NAME = 100; // of a new class
 const LONGEST_COMMENT = 2000;
 
 const back = (card) => card.root.focus({ preventScroll: true });
@@ -26,42 +26,17 @@ const ask = async (path) => {
 
 // --- another class, by name: one of the data's, one that others have named, or a new one ------------------------------
 
-export const classesFor = (wanted, classes, named) => {
-  const words = wanted.trim().toLowerCase();
-  const matches = [...classes, ...named].filter((name) => name.toLowerCase().includes(words));
-  const begins = (name) => name.toLowerCase().startsWith(words);
-  const known = [...classes, ...named].some((name) => name.toLowerCase() === words);
-  return { names: matches.sort((a, b) => begins(b) - begins(a)).slice(0, 12), fresh: words && !known ? wanted.trim().slice(0, LONGEST_NAME) : null };
-};
-
 export function search(card) {
   if (!card.item) return;
   const { classes, new_classes: named } = card.data;
-  // A key held down on the way to the button of a new class presses nothing.
-  const held = (event) => { if (event.repeat) event.preventDefault(); };
-  const list = make("div", { class: "found", role: "group", "aria-label": "classes", on: { keydown: held } });
-  const take = (name) => { card.extra.replaceChildren(); if (classes.includes(name)) card.choose(name); else card.judge(`new:${name}`); back(card); };
-  const show = () => {
-    const { names, fresh } = classesFor(input.value, classes, named);
-    list.replaceChildren(...names.map((name, k) => card.button(classes.includes(name) ? name : `${name} (new class)`, k ? [] : ["⏎"], () => take(name))),
-      // Enter alone never makes a class: a slip of the finger would.
-      fresh ? card.button(`new class “${fresh}”`, names.length ? [] : ["⏎ ⏎"], () => take(fresh), { class: "fresh" }) : "");
-  };
-  const input = make("input", { type: "search", placeholder: "class name, then Enter", "aria-label": "class search", on: {
-    input: show,
-    keydown: (event) => {
-      const { names } = classesFor(input.value, classes, named);
-      if (event.key === "Enter") {
-        event.preventDefault();
-        if (names.length) take(names[0]);
-        else list.querySelector(".fresh")?.focus();
-      }
-      if (event.key === "Escape") close(card);
-      event.stopPropagation();
-    } } });
+  const { input, found } = classField(classes, named, (name, fresh) => {
+    card.extra.replaceChildren();
+    if (fresh) card.judge(`new:${name}`);
+    else card.choose(name);
+    back(card);
+  }, () => close(card));
   delete card.extra.dataset.panel;
-  show();
-  opened(card, "search", input, list);
+  opened(card, "search", input, ...found);
   input.focus({ preventScroll: true });
 }
 
@@ -70,7 +45,7 @@ export function search(card) {
 const nearby = (card, n, link) => {
   const face = isPicture(n.src) ? card.picture(n.src, `labelled ${n.given}`, false) : make("p", { class: "snippet", dir: "auto", text: n.text || "(empty)" });
   const judged = n.judged === undefined ? "" : n.judged ? " · judged" : " · not judged";
-  return make("figure", { class: "near" }, link ? make("a", { href: `review?item=${encodeURIComponent(n.id)}`, target: "_blank", title: n.id }, face) : face,
+  return make("figure", { class: "near" }, link ? make("a", { href: address("review", { item: n.id }), target: "_blank", title: n.id }, face) : face,
     make("figcaption", { text: `${n.given} ${n.similarity.toFixed(2)}${judged}` }));
 };
 
@@ -127,7 +102,7 @@ export async function guidelines(card) {
   node.dataset.key = "k";
   const told = await ask("/auditor/guidelines");
   const written = told.guidelines ?? {};
-  const edit = (name, more) => `guidelines?class=${encodeURIComponent(name)}${more ? `&item=${encodeURIComponent(item.id)}` : ""}`;
+  const edit = (name, more) => address("guidelines", { class: name, ...(more && { item: item.id }) });
   const about = (name) => {
     const rule = Object.hasOwn(written, name) ? written[name] : null;
     const faces = rule?.exemplars.length ? rule.exemplars : card.exemplarsOf(name);
@@ -151,7 +126,7 @@ export function help(card) {
   const rows = [["g, Enter", "the given label is right"], card.fixed ? ["key of a class", "this class is right"] : candidates, ["/", "another class, by name; also a new one"],
     ["b", "the given label and the other candidate both apply"], ["n", "no class of this data applies"], ["u", "cannot tell"], ["x", "broken, empty or unreadable"],
     ["z, Backspace", "take the last verdict back"], ["← →", "look at another item first"], ["Space, Page keys", "scroll a long text"],
-    ["wheel, + −", "zoom the picture; drag it, or Shift with the arrows, to move"], ["p", "hard pixels or smooth"],
+    ["wheel, two fingers, + −", "zoom the picture; drag it, or Shift with the arrows, to move"], ["p", "hard pixels or smooth"],
     ["w", "why the model doubts it"], ["l", "items like this"], ["m", "comment"], ["t", "to be discussed, or not"], ["k", "guidelines of the classes"], ["h, Esc", "close this"]];
   const shut = card.button("close", ["h"], () => card.modal.close(), { autofocus: "" });
   const node = dialog(card.root, "keys", () => back(card), shut, make("h2", { text: "Keys" }), table(rows), ownKeys(card));

@@ -1,4 +1,7 @@
-// A picture looked at closely: the wheel zooms where the pointer is, dragging moves; by keys from the middle.
+// A picture looked at closely: the wheel zooms where the pointer is, two fingers where they are, dragging moves; by keys from
+// the middle.
+
+import { Fingers } from "./fingers.js";
 
 export const MOST = 32;
 export const whole = Object.freeze({ scale: 1, x: 0, y: 0 });
@@ -28,22 +31,32 @@ export class Zoom {
       this.by(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), event);
     }, { passive: false });
     box.addEventListener("dblclick", (event) => (this.view.scale > 1 ? this.reset() : this.by(4, event)));
+    const fingers = new Fingers();
     box.addEventListener("pointerdown", (event) => {
-      if (this.view.scale === 1 || event.button) return;
-      this.from = [event.clientX, event.clientY];
+      if (event.button) return;
+      fingers.down(event.pointerId, this.at(event));
       box.setPointerCapture(event.pointerId);
     });
     box.addEventListener("pointermove", (event) => {
-      if (!this.from) return;
-      this.move(event.clientX - this.from[0], event.clientY - this.from[1]);
-      this.from = [event.clientX, event.clientY];
+      const step = fingers.move(event.pointerId, this.at(event));
+      if (!step) return;
+      const { width, height } = box.getBoundingClientRect();
+      this.show(moved(zoomed(this.view, step.factor, step.x, step.y, width, height), step.dx, step.dy, width, height));
     });
-    for (const end of ["pointerup", "pointercancel"]) box.addEventListener(end, () => { this.from = null; });
+    for (const end of ["pointerup", "pointercancel"]) box.addEventListener(end, (event) => { fingers.up(event.pointerId); });
+    // One finger scrolls the page while the picture is whole; two are never the page's.
+    box.addEventListener("touchmove", (event) => { if (event.touches.length > 1) event.preventDefault(); }, { passive: false });
+  }
+
+  // Where an event is in the box.
+  at(event) {
+    const { left, top } = this.box.getBoundingClientRect();
+    return [event.clientX - left, event.clientY - top];
   }
 
   by(factor, event) {
-    const { left, top, width, height } = this.box.getBoundingClientRect();
-    const [px, py] = event ? [event.clientX - left, event.clientY - top] : [width / 2, height / 2];
+    const { width, height } = this.box.getBoundingClientRect();
+    const [px, py] = event ? this.at(event) : [width / 2, height / 2];
     this.show(zoomed(this.view, factor, px, py, width, height));
   }
 

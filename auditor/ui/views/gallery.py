@@ -55,7 +55,7 @@ def gallery_page(ws: Workspace) -> None:
     # Drawn without items as well: verdicts on the last ones may be on their way.
     outbox = {**exchange.status(), "mirror": mirror_of(ws, exchange)}
     more: dict[str, Any] = {"tile": tile, "filter": key, "total": len(places), "most": MOST_AT_ONCE}
-    more["classes"] = list(ws.run.class_names)
+    more |= {"classes": list(ws.run.class_names), "new_classes": ws.store.new_classes()}
     if _asks_for_all() == key:
         more["all"] = everything(ws, places[:MOST_AT_ONCE], reviewer)
     gallery_grid(items, _KEY, aslist, outbox, more)

@@ -44,7 +44,8 @@ def map_page(ws: Workspace) -> None:
     # Once it was there it stays, also without items: verdicts on the last ones may be on their way.
     if tiles or message_of(_GRID) is not None:
         outbox = {**exchange.status(), "mirror": mirror_of(ws, exchange)}
-        gallery_grid(tiles, _GRID, aslist, outbox, {"classes": list(ws.run.class_names)})
+        classes = {"classes": list(ws.run.class_names), "new_classes": ws.store.new_classes()}
+        gallery_grid(tiles, _GRID, aslist, outbox, classes)
 
 
 def _selection() -> str:
