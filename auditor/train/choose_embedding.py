@@ -18,6 +18,7 @@ LOG_PROBABILITIES = "log-probabilities"
 GIVEN = "given"
 #: Encoders whose weights come in a package, by kind of data.
 PACKAGED = {"image": "efficientnet-lite0", "text": "minilm"}
+PIXELS = "pixels"
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ def choose_embedding(asked: str | None, kind: str, trainers: Sequence[Trainer], 
     Parameters
     ----------
     asked : str or None
-        ``"auto"``, ``"none"``, ``"log-probabilities"``, the name of an encoder, or None: keep those that the
-        model computes anyway.
+        ``"auto"``, ``"none"``, ``"log-probabilities"``, the name of an encoder, or None: those that the model computes
+        anyway and, beside a classifier on pixels, those of the packaged encoder.
     kind : str
         ``"image"``, ``"text"``, ``"table"`` or ``"probabilities"``.
     trainers : sequence of Trainer
@@ -79,16 +80,23 @@ def choose_embedding(asked: str | None, kind: str, trainers: Sequence[Trainer], 
     for trainer in trainers:
         if isinstance(trainer, FrozenTrainer) and asked in (None, "auto", trainer.encoder):
             return Embedding(trainer.encoder, "the model's own features", trainer.size)
+    packaged = PACKAGED.get(kind)
     if asked is None:
+        # A classifier on pixels is for few and small pictures: their features too take seconds, at a small size.
+        by_pixels = budget != "smoke" and any(trainer.name == PIXELS for trainer in trainers)
+        if by_pixels and packaged is not None and lacking(packaged) is None:
+            reason = "neighbours among pretrained features err elsewhere than a classifier on pixels"
+            return Embedding(packaged, reason, FrozenTrainer.from_budget("quick", packaged).size)
         return Embedding(None, "not asked for; --embeddings auto computes them")
     if asked == LOG_PROBABILITIES:
         return Embedding(LOG_PROBABILITIES, "asked for")
     if asked == "auto":
-        name = PACKAGED.get(kind)
-        obstacle = f"no encoder reads {kind} here" if name is None else lacking(name)
-        if name is None or obstacle is not None:
+        obstacle = f"no encoder reads {kind} here" if packaged is None else lacking(packaged)
+        if packaged is None or obstacle is not None:
             return Embedding(LOG_PROBABILITIES, f"the model's probabilities, because {obstacle}")
-        return Embedding(name, f"packaged encoder for {kind} data", FrozenTrainer.from_budget(budget, name).size)
+        return Embedding(
+            packaged, f"packaged encoder for {kind} data", FrozenTrainer.from_budget(budget, packaged).size
+        )
     if kind == "probabilities":
         raise UsageError(
             f"--embeddings {asked}: with supplied probabilities the items themselves are not read.",
@@ -97,7 +105,7 @@ def choose_embedding(asked: str | None, kind: str, trainers: Sequence[Trainer], 
     if encoder_kind(asked) != kind:
         raise UsageError(
             f"encoder {asked!r} reads {encoder_kind(asked)} data; this data set holds {kind} data.",
-            f"Use --embeddings {PACKAGED.get(kind, LOG_PROBABILITIES)}.",
+            f"Use --embeddings {packaged or LOG_PROBABILITIES}.",
         )
     chosen = Embedding(asked, "asked for", FrozenTrainer.from_budget(budget, asked).size)
     make_encoder(asked, chosen.size).recipe()  # absent weights are said now, not after the training

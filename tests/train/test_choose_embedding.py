@@ -16,6 +16,7 @@ from auditor.core.config import Settings
 from auditor.core.errors import DataError, UnknownNameError, UsageError
 from auditor.detect.registry import run_detector
 from auditor.runs import layout
+from auditor.train.choose import make_trainer
 from auditor.train.choose_embedding import LOG_PROBABILITIES, choose_embedding, own_embedding, standardised
 from auditor.train.encoders import make_encoder, missing
 from auditor.train.frozen import FrozenTrainer
@@ -104,6 +105,17 @@ def test_the_frozen_model_s_own_features_are_kept(tmp_path: Path) -> None:
     again = auditor.find_errors(root, **options)
     assert {s["name"]: s["reused"] for s in again.manifest["stages"]}["embeddings"]
     assert auditor.find_errors(root, **options, embeddings="none").embeddings is None
+
+
+def test_beside_a_classifier_on_pixels_pretrained_features_are_looked_at() -> None:
+    needs("efficientnet-lite0")
+    pixels, words = make_trainer("pixels"), make_trainer("tfidf")
+    for budget in ("quick", "standard"):
+        chosen = choose_embedding(None, "image", [pixels], budget)
+        assert (chosen.name, chosen.size) == ("efficientnet-lite0", 64)
+    assert choose_embedding(None, "image", [pixels], "smoke").name is None
+    assert choose_embedding("none", "image", [pixels], "quick").name is None
+    assert choose_embedding(None, "text", [words], "quick").name is None
 
 
 def test_log_probabilities_of_supplied_ones(tmp_path: Path) -> None:
