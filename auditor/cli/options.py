@@ -58,6 +58,10 @@ Address = Annotated[str | None, Option(help="With --engine ray: address of the c
 BudgetClass = Annotated[
     str, Option("--budget-class", "--budget", help="How much is trained: smoke, cpu, hour, gpu10 or paper.")
 ]
+#: Of what trains many networks on the way: a search, a grid.
+SearchBudget = Annotated[
+    str, Option("--budget-class", "--budget", help="How much is trained: smoke, cpu, gpu10 or paper.")
+]
 PaperData = Annotated[str, Option(help="Image data set with train and test.")]
 ClassNames = Annotated[
     str | None, Option(help="Class names in column order: comma-separated, or a file with one per line.")

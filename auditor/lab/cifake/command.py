@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from auditor.cli.options import BudgetClass, Device, Seed
+from auditor.cli.options import Device, SearchBudget, Seed
 from auditor.lab.experiment.command import Prepared, experiment_command
 
 
 @experiment_command
 def grid(
     name: Annotated[str, typer.Argument(metavar="GRID", help="Which grid: cifake.")] = "cifake",
-    budget: BudgetClass = "cpu",
+    budget: SearchBudget = "cpu",
     final_train: Annotated[
         str | None,
         typer.Option(help="Train items for the chosen topology: a number, or all. Default: as the budget says."),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from auditor.cli.options import NO_ROLES, BudgetClass, Device, PaperData, Roles, takes_roles
+from auditor.cli.options import NO_ROLES, Device, PaperData, Roles, SearchBudget, takes_roles
 from auditor.lab.experiment.command import Prepared, experiment_command
 
 
@@ -15,7 +15,7 @@ from auditor.lab.experiment.command import Prepared, experiment_command
 @takes_roles
 def search(
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="nasnet, proxyless or eas.")],
-    budget: BudgetClass = "cpu",
+    budget: SearchBudget = "cpu",
     seeds: Annotated[int, typer.Option(help="Searches.")] = 1,
     train_seeds: Annotated[int, typer.Option(help="Final trainings of each network.")] = 3,
     family: Annotated[str | None, typer.Option(help="eas: plain (default) or dense.")] = None,

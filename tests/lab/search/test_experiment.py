@@ -203,6 +203,7 @@ def test_the_command_on_real_images(part_of_cifar10: Path, tmp_path: Path, capsy
     [
         (["nasnett"], "nasnet"),
         (["nasnet", "--budget", "huge"], "budget class"),
+        (["eas", "--budget", "hour"], "Known: smoke, cpu, gpu10, paper"),
         (["nasnet", "--family", "dense"], "--family is for eas"),
         (["eas", "--family", "wide"], "plain, dense"),
         (["nasnet", "--seeds", "0"], "--seeds"),

@@ -138,5 +138,6 @@ def test_report(finished: tuple[dict, Path]) -> None:
 def test_unknown_names() -> None:
     with pytest.raises(UnknownNameError, match="cifake"):
         grid("cifar")
-    with pytest.raises(UnknownNameError, match="smoke, cpu, gpu10, paper"):
-        budget_for("standard")
+    for name in ("standard", "hour"):  # the second is for single networks
+        with pytest.raises(UnknownNameError, match="smoke, cpu, gpu10, paper"):
+            budget_for(name)
