@@ -85,7 +85,7 @@ def plan_audit(
     """
     wanted = wanted_rows(dataset, config.audit)
     split = (dataset.items.splits == "train") & ~wanted
-    to_test = bool(split.any()) and not config.train_on_test_folds
+    to_test = from_another_split(dataset, config)
     predict, split = wanted & ~bad, split & ~bad
     # Copies of predicted items are dropped here rather than in `seed_tasks`, so that they are counted.
     train = split & ~np.isin(groups, groups[predict])
@@ -126,6 +126,12 @@ def wanted_rows(dataset: Dataset, audit: str) -> np.ndarray:
             f"Its splits: {', '.join(present)}; or use --audit all.",
         )
     return splits == audit
+
+
+def from_another_split(dataset: Dataset, config: AuditConfig) -> bool:
+    """Whether what is audited is predicted by models of the train split."""
+    wanted = wanted_rows(dataset, config.audit)
+    return bool(((dataset.items.splits == "train") & ~wanted).any()) and not config.train_on_test_folds
 
 
 def training_size(dataset: Dataset, bad: np.ndarray, config: AuditConfig) -> int:

@@ -30,6 +30,16 @@ def embedding_key(encoder: Encoder, features: Any) -> str:
     return hash_json([encoder.recipe(), content, {"chunk": CHUNK, "batch": BATCH, "version": 1}])
 
 
+def rows_of(features: Any, rows: np.ndarray) -> Any:
+    """Some items of what `embed` takes."""
+    return np.asarray(features[rows]) if isinstance(features, np.ndarray) else [features[row] for row in rows]
+
+
+def is_embedded(encoder: Encoder, features: Any, folder: Path) -> bool:
+    """Whether `embed` has these items stored."""
+    return _stored(_home(encoder, features, folder) / WHOLE, len(features))
+
+
 def embed(
     encoder: Encoder, features: Any, folder: Path | None, device: str, threads: int, progress: Progress, task: str
 ) -> np.ndarray:
@@ -66,7 +76,7 @@ def embed(
     if folder is None:
         done = _run(encoder, features, starts, None, device, threads, progress, task)
         return np.concatenate([done[start] for start in starts])
-    home = Path(folder) / embedding_key(encoder, features).removeprefix("sha256:")[:32]
+    home = _home(encoder, features, folder)
     whole = home / WHOLE
     if not (stored := _stored(whole, n)):
         with storage_errors(home):
@@ -77,6 +87,10 @@ def embed(
                 _assemble(home, whole, starts, n)
     progress.finish(task, "stored" if stored else "")
     return load_npy(whole, mmap=True)
+
+
+def _home(encoder: Encoder, features: Any, folder: Path) -> Path:
+    return Path(folder) / embedding_key(encoder, features).removeprefix("sha256:")[:32]
 
 
 def _stored(path: Path, n: int) -> bool:

@@ -18,12 +18,15 @@ from auditor.core.errors import UsageError, require
 from auditor.core.progress import Progress, SilentProgress
 from auditor.core.seeds import derive_seed
 from auditor.train.base import Dynamics, FitResult, FitTask, TrainingData
-from auditor.train.embeddings import embed, moments
+from auditor.train.embeddings import embed, moments, rows_of
 from auditor.train.encoders import Encoder, encoder_kind, make_encoder
 from auditor.train.estimator import best_temperature, check_kind, constant_result, held_out_margins, inner_folds
 
 if TYPE_CHECKING:
     import torch
+
+#: Share of the items from which on all are embedded, in one array that every fit shares.
+WHOLE = 0.7
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,9 @@ class FrozenTrainer:
         close to where it started.
     inner_folds : int
         Folds of the training part on which a temperature of the probabilities is found; 0: probabilities as they are.
+    enough : int or None
+        Training items from which on more tell little: encoding takes nearly all the time, and a linear head gains
+        little from the rest. What plans a fit may draw so many; no part of the recipe: `fit` takes all it is given.
     threads : int
         Threads of one fit.
     cache_dir : Path or None
@@ -71,6 +77,7 @@ class FrozenTrainer:
     inner_folds: int = 0
     device: str = "auto"
     threads: int = 1
+    enough: int | None = field(default=None, compare=False)
     cache_dir: Path | None = field(default=None, compare=False)
     weighs: ClassVar[bool] = True
     refits: ClassVar[int] = 2
@@ -107,7 +114,7 @@ class FrozenTrainer:
     def recipe(self) -> dict[str, Any]:
         """Everything that can change the result, the encoder's weights included."""
         values = asdict(self)
-        del values["cache_dir"]
+        del values["cache_dir"], values["enough"]
         version = 2 if self.least_steps or self.inner_folds else 1
         if version == 1:
             del values["least_steps"], values["inner_folds"]
@@ -123,7 +130,7 @@ class FrozenTrainer:
         if (constant := constant_result(data, task, started)) is not None:
             return constant
         encoder, device, name = self._encoder(), choose_device(self.device), f"{task.name} embeddings"
-        features = embed(encoder, data.features, self.cache_dir, device, self.threads, progress, name)
+        features = self._features(encoder, data, task, (self.cache_dir, device, self.threads, progress, name))
         embedded = time.perf_counter()
         temperature = self._temperature(data, task, features, device)
         head = _Head(self, data, task, features, device)
@@ -138,6 +145,19 @@ class FrozenTrainer:
             "seconds_embedding": round(embedded - started, 3),
         }
         return FitResult(probabilities, dynamics, history, time.perf_counter() - started, details)
+
+    def _features(self, encoder: Encoder, data: TrainingData, task: FitTask, where: tuple[Any, ...]) -> np.ndarray:
+        """Embeddings float16 (n, width), of all items; where the task has no use for many of them, of its own alone.
+        Those to predict are then embedded by themselves: whatever else embeds them finds them stored."""
+        if len(task.train) + len(task.predict) > WHOLE * len(data):
+            return embed(encoder, data.features, *where)
+        features = np.zeros((0, 0), np.float16)
+        for rows in (task.train, task.predict):
+            part = embed(encoder, rows_of(data.features, rows), *where)
+            if not features.size:
+                features = np.zeros((len(data), part.shape[1]), np.float16)  # pages of other items are never touched
+            features[rows] = part
+        return features
 
     def _temperature(self, data: TrainingData, task: FitTask, features: np.ndarray, device: str) -> float:
         """Temperature that makes the held-out logits of heads on inner folds most likely."""

@@ -73,6 +73,10 @@ def test_auto_takes_a_second_model_of_another_kind(monkeypatch: pytest.MonkeyPat
     trainer, _ = choose_second("auto", make_trainer("fastnet", "quick"), True, "quick", "image")
     assert isinstance(trainer, FrozenTrainer)
     assert trainer.size == SECOND_SIZE  # the pool gains more from larger pictures than the encoder alone
+    for budget, split, seen in (("quick", True, (80, 3000)), ("standard", True, (SECOND_SIZE, None))):
+        trainer, _ = choose_second("auto", make_trainer("fastnet", budget), True, budget, "image", split=split)
+        assert isinstance(trainer, FrozenTrainer)
+        assert (trainer.size, trainer.enough) == seen
     # Beside a model of the caller's choice one has to be asked for.
     assert second("fastnet", "image", automatic=False) == (
         None,

@@ -9,7 +9,7 @@ import numpy as np
 
 from auditor.audit.context import Context
 from auditor.audit.manifest import StageResult
-from auditor.audit.plan import training_size
+from auditor.audit.plan import from_another_split, training_size
 from auditor.core.hashing import hash_array
 from auditor.train.base import Trainer
 from auditor.train.choose import choose_second, choose_trainer
@@ -51,9 +51,8 @@ def choose_second_model(context: Context, first: Trainer) -> StageResult[tuple[T
     """`first`, and behind it the model that its probabilities are pooled with, if there is to be one."""
     config, kind = context.config, context.dataset.modality
     automatic = context.trainer is None and config.model == "auto"
-    second, reason = choose_second(
-        config.second_model, first, automatic, config.budget, kind, config.device, context.cache
-    )
+    where = (config.device, context.cache, from_another_split(context.dataset, config))
+    second, reason = choose_second(config.second_model, first, automatic, config.budget, kind, *where)
     if second is None:
         return StageResult((first,), sections={"second_model": {"name": None, "reason": reason}})
     context.progress.stage("second model", f"{second.name}: {reason}")

@@ -59,12 +59,15 @@ def embed(
         else:
             from auditor.train.device import choose_device
             from auditor.train.embeddings import embed as features_of
+            from auditor.train.embeddings import is_embedded, rows_of
 
             device = choose_device(context.config.device)
-            features = context.training_data(usable).features
+            features, chosen = context.training_data(usable).features, np.searchsorted(usable, audited)
+            if not is_embedded(encoder, features, context.cache):  # a model had no use for the others
+                features, chosen = rows_of(features, chosen), np.arange(len(chosen))
             cores, progress = cpu_count(), context.progress
             whole = features_of(encoder, features, context.cache, device, cores, progress, "embeddings")
-            rows = fit_for_cosine(np.asarray(whole[np.searchsorted(usable, audited)]), encoder)
+            rows = fit_for_cosine(np.asarray(whole[chosen]), encoder)
             if joint is not None:
                 write_array(context.folder / layout.CLASS_EMBEDDINGS, joint.open_texts(device)(prompts))
                 more = {"prompts": prompts}

@@ -100,10 +100,10 @@ def refit(context: Context, trainers: Sequence[Trainer], plan: AuditPlan) -> Sta
     if not refits.count:
         return StageResult(None, [not_applicable("refits", refits.reason)] if context.config.refits else [])
     names, several = model_names(trainers), len(trainers) > 1
-    lists = dict(zip(names, tasks_of(trainers, plan), strict=True))
     again = {name: trainer for name, trainer in zip(names, trainers, strict=True) if trainer in refits.trainers}
     context.progress.stage("refits", f"{refits.count} of {_names(refits.trainers)}: {refits.reason}")
     data, labels = context.training_data(plan.usable), context.dataset.labels[plan.audited]
+    lists = dict(zip(names, tasks_of(trainers, plan, data.labels), strict=True))
     first = load_npy(context.folder / layout.PRED_PROBS)
 
     def produce() -> dict[str, Any]:

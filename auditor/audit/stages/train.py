@@ -14,6 +14,7 @@ from auditor.audit.context import Context
 from auditor.audit.manifest import StageResult, done, not_applicable
 from auditor.audit.plan import AuditPlan
 from auditor.core.hashing import hash_array, hash_json
+from auditor.core.seeds import generator
 from auditor.data.class_order import check_class_order
 from auditor.detect.margins import LOG_FLOOR
 from auditor.detect.noise_models import apply_exponents, pool_exponents
@@ -24,6 +25,8 @@ from auditor.train.crossval import run_jobs
 
 #: Pairs of item and class that the exponents of a pool of models are fitted to at most: there are two of them.
 POOL_ENTRIES = 5_000_000
+#: Training items of a class that a thinned task keeps in any case.
+FEW = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +49,8 @@ def train(context: Context, trainers: Sequence[Trainer], plan: AuditPlan) -> Sta
 
     Of two trainers the probabilities are pooled (`pool_models`), and what each says alone is written beside them.
     """
-    data, names, task_lists = context.training_data(plan.usable), model_names(trainers), tasks_of(trainers, plan)
+    data, names = context.training_data(plan.usable), model_names(trainers)
+    task_lists = tasks_of(trainers, plan, data.labels)
     workers, n_tasks = context.workers_for(trainers), sum(map(len, task_lists))
     where = f"{min(workers, n_tasks)} at a time" if context.cluster is None else "on the cluster"
     context.progress.stage("train", f"{n_tasks} model(s), {where}")
@@ -122,10 +126,25 @@ def model_names(trainers: Sequence[Trainer]) -> list[str]:
     return [name if name not in names[:k] else f"{name} (second)" for k, name in enumerate(names)]
 
 
-def tasks_of(trainers: Sequence[Trainer], plan: AuditPlan) -> list[tuple[FitTask, ...]]:
-    """The tasks of each trainer. The second predicts every item once: seeds are the first one's."""
-    second = plan.tasks[:1] if plan.scheme == "train-to-test" else plan.tasks
-    return [plan.tasks, tuple(replace(task, name=f"{layout.SECOND}{task.name}") for task in second)][: len(trainers)]
+def tasks_of(trainers: Sequence[Trainer], plan: AuditPlan, labels: np.ndarray) -> list[tuple[FitTask, ...]]:
+    """The tasks of each trainer. The second predicts every item once, since seeds are the first one's, and where one
+    split is predicted from another it learns from as many items as are enough for it."""
+    if len(trainers) == 1:
+        return [plan.tasks]
+    second = plan.tasks
+    if plan.scheme == "train-to-test":
+        second = tuple(_thinned(task, labels, getattr(trainers[1], "enough", None)) for task in plan.tasks[:1])
+    return [plan.tasks, tuple(replace(task, name=f"{layout.SECOND}{task.name}") for task in second)]
+
+
+def _thinned(task: FitTask, labels: np.ndarray, most: int | None) -> FitTask:
+    """`task` with about so many items to train on, drawn by its seed: a share of each class, at least a few."""
+    if most is None or len(task.train) <= most:
+        return task
+    rows = generator(task.seed, "enough").permutation(task.train)
+    place = pd.Series(labels[rows]).groupby(labels[rows]).rank(method="first", pct=True).to_numpy()
+    few = pd.Series(rows).groupby(labels[rows]).cumcount().to_numpy() < FEW
+    return replace(task, train=np.sort(rows[few | (place <= most / len(rows))]))
 
 
 def fit_models(

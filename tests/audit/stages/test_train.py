@@ -17,6 +17,7 @@ from auditor.core.errors import UnknownNameError, UsageError
 from auditor.detect.margins import LOG_FLOOR
 from auditor.runs.run import Run
 from auditor.train.base import FitTask
+from auditor.train.frozen import FrozenTrainer
 from tests.audit.softmax_trainer import SoftmaxTrainer
 
 
@@ -76,12 +77,32 @@ def test_the_second_model_predicts_every_item_once() -> None:
     plan = AuditPlan("cross-validation", "", rows, rows % 2, (), rows, (), 0)
     tasks = tuple(FitTask(name, rows[:3], rows[3:], 7) for name in ("a", "b", "c"))
     trainers = [SoftmaxTrainer(), SoftmaxTrainer()]
-    first, second = stage.tasks_of(trainers, replace(plan, tasks=tasks))
+    first, second = stage.tasks_of(trainers, replace(plan, tasks=tasks), rows)
     assert [t.name for t in second] == ["second-a", "second-b", "second-c"]
-    first, second = stage.tasks_of(trainers, replace(plan, tasks=tasks, scheme="train-to-test"))
+    first, second = stage.tasks_of(trainers, replace(plan, tasks=tasks, scheme="train-to-test"), rows)
     assert (len(first), [t.name for t in second]) == (3, ["second-a"])
-    assert stage.tasks_of(trainers[:1], replace(plan, tasks=tasks)) == [tasks]
+    assert stage.tasks_of(trainers[:1], replace(plan, tasks=tasks), rows) == [tasks]
     assert stage.model_names(trainers) == ["softmax", "softmax (second)"]
+
+
+def test_the_second_model_learns_from_as_many_items_as_are_enough() -> None:
+    labels = np.repeat([0, 1, 2, 3], [600, 300, 90, 10])
+    rows = np.arange(1000)
+    task = FitTask("seed-0", rows[::-1].copy(), np.arange(1000, 1010), 7)
+    plan = AuditPlan("train-to-test", "", rows, rows, (task,), rows, (), 0)
+    encoder = FrozenTrainer(enough=100)
+    (first,), (second,) = stage.tasks_of([SoftmaxTrainer(), encoder], plan, labels)
+    assert len(first.train) == 1000
+    counts = np.bincount(labels[second.train])
+    assert counts.tolist() == [60, 30, 20, 10]  # the same share, and a few of each
+    assert (np.diff(second.train) > 0).all()
+    again = stage.tasks_of([SoftmaxTrainer(), encoder], plan, labels)[1][0]
+    np.testing.assert_array_equal(again.train, second.train)
+    other = stage.tasks_of([SoftmaxTrainer(), encoder], replace(plan, tasks=(replace(task, seed=8),)), labels)[1][0]
+    assert not np.array_equal(other.train, second.train)
+    folds = replace(plan, scheme="cross-validation")
+    assert len(stage.tasks_of([SoftmaxTrainer(), encoder], folds, labels)[1][0].train) == 1000
+    assert encoder.recipe() == FrozenTrainer().recipe()
 
 
 @pytest.fixture(scope="module")
