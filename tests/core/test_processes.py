@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,29 +14,9 @@ import pytest
 
 from auditor.core.errors import LabelError, ResourceError
 from auditor.core.processes import in_processes
+from tests.core.squaring import Job
 
 BIG = bytes(1 << 20)  # more than a pipe holds
-
-
-class Job:
-    """Squares numbers; what `mode` says happens at the start or at task 3."""
-
-    def __init__(self, mode: str = "", ballast: bytes = b"") -> None:
-        self.mode = mode
-        if mode == "refuse":
-            raise LabelError("the label is odd.", "Make it even.")
-        if mode == "dies at its start":
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def __call__(self, task: int, send: Callable[[Any], None]) -> tuple[int, int]:
-        if task == 3 and self.mode == "bug":
-            raise ZeroDivisionError("a bug")
-        if task == 3 and self.mode == "killed":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if task == 3 and self.mode == "exit":
-            os._exit(7)
-        send(("seen", task))
-        return task**2, os.getpid()
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
@@ -107,7 +85,9 @@ data = TrainingData("image", np.zeros((20, 4, 4, 3), np.uint8), np.arange(20) % 
 rows = np.arange(20)
 tasks = [FitTask(f"fold-{k}", rows[rows % 2 != k], rows[rows % 2 == k], 0) for k in range(2)]
 print(len(run_tasks(Constant(), data, tasks, workers=2)), "fits", flush=True)
-
+"""
+#: Another caller of the same workers; what the main module is makes no difference to it.
+MEASURES = """
 from auditor.core.progress import SilentProgress
 from auditor.data.sources import FileSource
 from auditor.quality import measures
@@ -121,7 +101,8 @@ def test_a_script_without_a_main_guard_runs_once(how: str, tmp_path: Path) -> No
     from PIL import Image
 
     Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "a.png")
-    body = SCRIPT.replace("PATHS", repr([str(tmp_path / "a.png")] * 2))
+    measures = MEASURES.replace("PATHS", repr([str(tmp_path / "a.png")] * 2))
+    body = SCRIPT + (measures if how == "script" else "")
     (tmp_path / "script.py").write_text(body)
     arguments = {"script": ["script.py"], "stdin": ["-"], "-c": ["-c", body], "repl": ["-i", "-q"]}[how]
     done = subprocess.run(
@@ -134,4 +115,4 @@ def test_a_script_without_a_main_guard_runs_once(how: str, tmp_path: Path) -> No
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["top of the script", "2 fits", "2 measured"]
+    assert done.stdout.splitlines() == ["top of the script", "2 fits", *["2 measured"] * (how == "script")]

@@ -48,12 +48,6 @@ def test_repeating_the_command_reuses_everything(cli: Cli, digits_run: DigitsRun
     assert (digits_run.path / layout.FINDINGS).read_bytes() == before
 
 
-def test_findings_do_not_depend_on_workers(cli: Cli, tmp_path: Path, digits_run: DigitsRun) -> None:
-    """The run at hand had one."""
-    cli("find-errors", "digits", "--out", "run2", "--quiet", "--workers", "2")
-    assert (digits_run.path / layout.FINDINGS).read_bytes() == (tmp_path / "run2" / layout.FINDINGS).read_bytes()
-
-
 def test_the_report_is_self_contained_and_shows_pictures(digits_run: DigitsRun) -> None:
     html = (digits_run.path / layout.REPORT).read_text()
     flagged = auditor.open_run(digits_run.path).manifest["counts"]["n_flagged"]
@@ -81,6 +75,17 @@ def _digit_folder(root: Path, per_class: int = 12) -> Path:
             pixels = (digits.images[position] * 15.9).astype(np.uint8)
             Image.fromarray(pixels).resize((16, 16)).save(folder / f"{j:02d}.png")
     return root
+
+
+def test_findings_do_not_depend_on_workers(cli: Cli, tmp_path: Path) -> None:
+    root = _digit_folder(tmp_path / "pets")
+    (root / "digit 0" / "00.png").rename(root / "digit 1" / "wrong.png")
+    for workers in ("1", "2"):
+        options = ("--model", "pixels", "--folds", "3", "--workers", workers)
+        cli("find-errors", root, "--out", workers, "--quiet", *options)
+    assert "digit 1/wrong.png" in set(auditor.open_run(tmp_path / "1").findings["id"])
+    for name in (layout.FINDINGS, layout.SCORES, layout.PRED_PROBS):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
 def test_a_folder_with_two_corrupt_files(cli: Cli, tmp_path: Path) -> None:
@@ -119,7 +124,7 @@ def test_a_table_of_numbers_with_planted_errors(cli: Cli, tmp_path: Path) -> Non
     wrong = [3, 70, 150]
     frame.loc[wrong, "cultivar"] = ["barbera", "barolo", "grignolino"]
     frame.to_csv(tmp_path / "wine.csv", index=False)
-    found = cli("find-errors", "wine.csv?label=cultivar", "--out", "run", "--json").document
+    found = cli("find-errors", "wine.csv?label=cultivar", "--out", "run", "--json", "--folds", "3").document
     assert found["n_items"] == 178
     ranked = auditor.open_run(tmp_path / "run").scores
     assert set(wrong) <= set(ranked["index"].head(10))
@@ -133,7 +138,8 @@ def test_texts(cli: Cli, data_dir: Path, tmp_path: Path, model: str) -> None:
     text = next(c for c in table.columns if table[c].astype(str).str.len().mean() > 50)
     table[[text, "label"]].to_csv(tmp_path / "news.csv", index=False)
     data = f"news.csv?text={text}&label=label"
-    found = cli("find-errors", data, "--model", model, "--out", "run", "--json", "--folds", "3").document
+    options = ("--folds", "3", "--refits", "0")
+    found = cli("find-errors", data, "--model", model, "--out", "run", "--json", *options).document
     assert found["n_items"] == 240
     assert found["out_of_sample_accuracy"] > 0.7
 

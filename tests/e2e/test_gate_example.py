@@ -53,7 +53,7 @@ def test_the_example_passes_then_fails_on_a_leak_and_on_a_block_of_wrong_labels(
         checking = command.startswith("auditor check")
         more = ("--json", "--junit", "labels.xml") if checking else ()
         if command.startswith("auditor find-errors"):
-            more = ("--budget", "smoke")
+            more = ("--budget", "smoke", "--model", "boosting", "--second-model", "none", "--folds", "2")
         done = _run(folder, command, *more)
         assert done.returncode == code, f"{command}\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}"
         if checking:

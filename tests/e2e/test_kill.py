@@ -34,7 +34,7 @@ def _run(out: Path, rename: int | None, after: bool) -> None:
 
     # Whatever is finished becomes visible by a rename: these are the moments that matter.
     os.replace, os.rename = dying(os.replace), dying(os.rename)  # type: ignore[assignment]
-    call("find-errors", "digits", "--out", out, "--quiet")
+    call("find-errors", "digits", "--budget", "smoke", "--folds", "2", "--out", out, "--quiet")
 
 
 def _finished(out: Path, rename: int | None = None, after: bool = False) -> bool:

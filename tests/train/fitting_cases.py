@@ -16,7 +16,6 @@ from auditor.core.errors import LabelError
 from auditor.core.progress import Progress, SilentProgress
 from auditor.train.base import FitResult, FitTask, TrainingData
 from auditor.train.crossval import run_tasks
-from auditor.train.folds import plan_folds
 from auditor.train.image_network import ImageNetwork
 from auditor.train.recipe import Stage
 
@@ -59,6 +58,8 @@ def small_data(n: int = 120) -> TrainingData:
 
 
 def fold_tasks(data: TrainingData, n_folds: int = 4) -> list[FitTask]:
+    from auditor.train.folds import plan_folds  # imports pandas, which no worker of these cases needs
+
     return plan_folds(np.arange(len(data)).astype(str), data.labels, data.n_classes, n_folds, 0).tasks(0)
 
 
@@ -97,6 +98,8 @@ class Killing(ImageNetwork):
 
 def run(folder: Path, workers: int, progress: Progress) -> list[FitResult]:
     """Two folds of four epochs on the images in ``folder/piece.npz``."""
+    from auditor.train.folds import plan_folds
+
     with np.load(folder / "piece.npz") as piece:
         data = TrainingData("image", piece["x"], piece["y"], 10)
     kind = Killing if "KILL_AT" in os.environ else ImageNetwork

@@ -21,6 +21,11 @@ from auditor.train.recipe import Stage  # noqa: E402
 SMOKE = ImageNetwork.from_budget("smoke", device="cpu", stages=(Stage(0.5, 3), Stage(0.75, 1)))
 
 
+def _short_task() -> FitTask:
+    """Eight batches an epoch, for what does not depend on how much is learned."""
+    return FitTask("fold-0", np.arange(240), np.arange(240, 300), seed=7)
+
+
 def _task(n_train: int = 950, n: int = 1200) -> FitTask:
     return FitTask("fold-0", np.arange(n_train), np.arange(n_train, n), seed=7)
 
@@ -38,6 +43,11 @@ def same(a: FitResult, b: FitResult) -> bool:
 @pytest.fixture(scope="module")
 def result(cifar_piece: TrainingData) -> FitResult:
     return SMOKE.fit(cifar_piece, _task(), SilentProgress(), None)
+
+
+@pytest.fixture(scope="module")
+def short(cifar_piece: TrainingData) -> FitResult:
+    return SMOKE.fit(cifar_piece, _short_task(), SilentProgress(), None)
 
 
 class _StopAfter(SilentProgress):
@@ -109,7 +119,7 @@ def test_heldout_dynamics_belong_to_the_probabilities(cifar_piece: TrainingData)
 @pytest.mark.parametrize(("at", "after_saving"), [(1.0, True), (2.4, False), (3.0, False), (4.0, True)])
 def test_interrupted_and_continued_is_byte_equal(
     cifar_piece: TrainingData,
-    result: FitResult,
+    short: FitResult,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     at: float,
@@ -117,7 +127,7 @@ def test_interrupted_and_continued_is_byte_equal(
 ) -> None:
     monkeypatch.setattr("auditor.train.loop.REPORT_EVERY", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        SMOKE.fit(cifar_piece, _task(), _StopAfter(at, after_saving), tmp_path)
+        SMOKE.fit(cifar_piece, _short_task(), _StopAfter(at, after_saving), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["fold-0.pt"]
 
     class Recorder(SilentProgress):
@@ -128,23 +138,23 @@ def test_interrupted_and_continued_is_byte_equal(
 
     recorder = Recorder()
     recorder.seen = []
-    assert same(SMOKE.fit(cifar_piece, _task(), recorder, tmp_path), result)
+    assert same(SMOKE.fit(cifar_piece, _short_task(), recorder, tmp_path), short)
     assert recorder.seen[0] == (int(at) if after_saving or at % 1 else at - 1), (
         "finished epochs must not be trained again"
     )
 
 
-def test_checkpoint_of_other_labels_is_not_used(cifar_piece: TrainingData, result: FitResult, tmp_path: Path) -> None:
+def test_checkpoint_of_other_labels_is_not_used(cifar_piece: TrainingData, short: FitResult, tmp_path: Path) -> None:
     other = replace(cifar_piece, labels=(cifar_piece.labels + 1) % 10)
     with pytest.raises(KeyboardInterrupt):
-        SMOKE.fit(other, _task(), _StopAfter(2.0, True), tmp_path)
-    assert same(SMOKE.fit(cifar_piece, _task(), SilentProgress(), tmp_path), result)
+        SMOKE.fit(other, _short_task(), _StopAfter(2.0, True), tmp_path)
+    assert same(SMOKE.fit(cifar_piece, _short_task(), SilentProgress(), tmp_path), short)
 
 
-def test_callers_random_state_and_threads_are_left_alone(cifar_piece: TrainingData, result: FitResult) -> None:
+def test_callers_random_state_and_threads_are_left_alone(cifar_piece: TrainingData, short: FitResult) -> None:
     torch.manual_seed(1234)
     state, threads = torch.get_rng_state(), torch.get_num_threads()
-    assert same(SMOKE.fit(cifar_piece, _task(), SilentProgress(), None), result)
+    assert same(SMOKE.fit(cifar_piece, _short_task(), SilentProgress(), None), short)
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_num_threads() == threads
 
@@ -171,9 +181,9 @@ def test_no_predicted_item_is_ever_in_a_training_batch(
 def test_predictions_do_not_depend_on_predicted_labels_or_their_company(cifar_piece: TrainingData) -> None:
     trainer = ImageNetwork.from_budget("smoke", device="cpu")
     labels = cifar_piece.labels.copy()
-    labels[950:] = 3
-    few = FitTask("fold-0", np.arange(950), np.arange(950, 1000), 7)
-    a = trainer.fit(cifar_piece, _task(), SilentProgress(), None).probabilities[:50]
+    labels[240:] = 3
+    task, few = _short_task(), FitTask("fold-0", np.arange(240), np.arange(240, 250), 7)
+    a = trainer.fit(cifar_piece, task, SilentProgress(), None).probabilities[:10]
     b = trainer.fit(replace(cifar_piece, labels=labels), few, SilentProgress(), None).probabilities
     assert np.allclose(a, b, atol=1e-6)
 
@@ -181,9 +191,9 @@ def test_predictions_do_not_depend_on_predicted_labels_or_their_company(cifar_pi
 @pytest.mark.parametrize("network", ["resnet18", "vgg11_bn"])
 def test_other_networks_train_by_sgd(cifar_piece: TrainingData, network: str) -> None:
     trainer = ImageNetwork.from_budget("smoke", network, device="cpu")
-    piece = TrainingData("image", cifar_piece.features[:200], cifar_piece.labels[:200], 10)
-    fitted = trainer.fit(piece, FitTask("fold-0", np.arange(160), np.arange(160, 200), 0), SilentProgress(), None)
-    assert fitted.probabilities.shape == (40, 10)
+    piece = TrainingData("image", cifar_piece.features[:80], cifar_piece.labels[:80], 10)
+    fitted = trainer.fit(piece, FitTask("fold-0", np.arange(64), np.arange(64, 80), 0), SilentProgress(), None)
+    assert fitted.probabilities.shape == (16, 10)
     assert np.isfinite(fitted.probabilities).all()
     assert fitted.history[0]["size"] == [16, 16]
 
