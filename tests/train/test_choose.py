@@ -72,8 +72,8 @@ def test_auto_takes_a_second_model_of_another_kind(monkeypatch: pytest.MonkeyPat
     assert second("tfidf", "text")[0] is None
     trainer, _ = choose_second("auto", make_trainer("fastnet", "quick"), True, "quick", "image")
     assert isinstance(trainer, FrozenTrainer)
-    assert trainer.size == SECOND_SIZE  # the pool gains more from larger pictures than the encoder alone
-    for budget, split, seen in (("quick", True, (80, 3000)), ("standard", True, (SECOND_SIZE, None))):
+    assert trainer.size == SECOND_SIZE["quick"]  # the pool gains more from larger pictures than the encoder alone
+    for budget, split, seen in (("quick", True, (80, 3000)), ("standard", True, (144, None))):
         trainer, _ = choose_second("auto", make_trainer("fastnet", budget), True, budget, "image", split=split)
         assert isinstance(trainer, FrozenTrainer)
         assert (trainer.size, trainer.enough) == seen
