@@ -11,7 +11,13 @@ from auditor.kinds.base import KindFlags, LabelKind
 
 #: Classes by name. Third parties add theirs through the entry-point group ``auditor.kinds``.
 KINDS: Registry[type[LabelKind]] = Registry(
-    "kind of labels", {"multilabel": "auditor.kinds.multilabel:MultiLabel"}, "auditor.kinds"
+    "kind of labels",
+    {
+        "multilabel": "auditor.kinds.multilabel:MultiLabel",
+        "tokens": "auditor.kinds.tokens:Tokens",
+        "annotators": "auditor.kinds.annotators:SeveralAnnotators",
+    },
+    "auditor.kinds",
 )
 
 

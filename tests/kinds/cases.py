@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from auditor.kinds.registry import flag_kind
+
 
 @dataclass(frozen=True)
 class Case:
@@ -38,4 +40,39 @@ def multilabel(n: int = 300) -> Case:
     )
 
 
-CASES: dict[str, Callable[[], Case]] = {"multilabel": multilabel}
+def tokens(n_sentences: int = 150) -> Case:
+    """Spans of two types in sentences; one span in eight has the other type, or no tag."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(4, 14, n_sentences)
+    truth = np.zeros(lengths.sum(), np.int64)
+    offsets = np.cumsum([0, *lengths])
+    given = truth.copy()
+    for number, start in enumerate(offsets[:-1]):
+        span = slice(start + 1, start + 3)
+        truth[span] = given[span] = 1 + number % 2
+        if number % 8 == 3:
+            given[span] = (0, 3 - truth[start + 1])[number // 8 % 2]
+    p = np.eye(3)[truth] * 5 + rng.normal(0, 0.6, (len(truth), 3))
+    p = np.exp(p) / np.exp(p).sum(axis=1, keepdims=True)
+    return Case({"pred_probs": p, "labels": given, "offsets": offsets}, given != truth, ())
+
+
+def annotators(n: int = 400) -> Case:
+    """Eight annotators, three an item, of ten classes; two guess, and some items were shown to nobody else."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 10, n)
+    labels = np.full((n, 8), -1)
+    guessed = rng.random(n) < 0.06
+    for i in range(n):
+        asked = [0, 1] if guessed[i] else rng.choice(8, 3, replace=False)
+        for a in asked:
+            right = a > 1 and rng.random() < 0.93
+            labels[i, a] = truth[i] if right else rng.integers(0, 10)
+    p = np.full((n, 10), 0.05) + 0.5 * np.eye(10)[truth]
+    p[guessed] = 0.1
+    inputs = {"pred_probs": p, "labels": labels}
+    wrong = flag_kind("annotators", **inputs).facts["consensus"] != truth
+    return Case(inputs, wrong, ("pred_probs", "labels"))
+
+
+CASES: dict[str, Callable[[], Case]] = {"multilabel": multilabel, "tokens": tokens, "annotators": annotators}
