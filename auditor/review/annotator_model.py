@@ -180,7 +180,7 @@ class Votes:
         self.items, self.annotators, self.labels = items, annotators, labels
         self.n, self.n_annotators, self.n_classes = shape
         self.counts = vote_counts(items, labels, self.n, self.n_classes)
-        self.voted = self.counts.any(axis=1)
+        self.voted = self.counts.sum(axis=1) > 0
         self.by_item = self._adder(items, self.n)
         self.by_annotator = self._adder(annotators, self.n_annotators)
         self.by_label = self._adder(labels, self.n_classes)
