@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from auditor.core.config import Settings
-from auditor.core.errors import EmptyDataError, LabelError, ProbabilityError, UsageError
+from auditor.core.errors import DataError, EmptyDataError, LabelError, ProbabilityError, UsageError
 from auditor.core.files import load_npy, load_npz
 from auditor.core.reading import local_path, reading, usable_paths
 from auditor.data.base import FormOfReference, ItemTable
@@ -262,7 +262,9 @@ def check_probabilities(probabilities: np.ndarray, where: str = "pred_probs") ->
 
 
 @usable_paths()
-def open_matrix(given: Any, where: str) -> tuple[ProbabilitySource, tuple[str, ...] | None]:
+def open_matrix(
+    given: Any, where: str, error: type[DataError] = ProbabilityError
+) -> tuple[ProbabilitySource, tuple[str, ...] | None]:
     """Rows of numbers, in any form that `open_supplied` takes for probabilities, and what the columns are called.
 
     Parameters
@@ -270,6 +272,8 @@ def open_matrix(given: Any, where: str) -> tuple[ProbabilitySource, tuple[str, .
     given : path, array, data frame, tensor or list of rows
     where : str
         What it is called in messages, if it is no file.
+    error : type
+        Of the error where these are no rows of numbers.
 
     Returns
     -------
@@ -279,11 +283,14 @@ def open_matrix(given: Any, where: str) -> tuple[ProbabilitySource, tuple[str, .
 
     Raises
     ------
-    ProbabilityError
+    ProbabilityError, or what `error` says
         No rows of numbers.
     UnreadableError, UnsafeFileError
     """
-    contents = _contents(given)
+    try:
+        contents = _contents(given)
+    except ProbabilityError as refused:
+        raise error(refused.what.replace("pred_probs", where, 1), refused.way_out) from refused
     if not isinstance(given, Path | str):
         contents.source.name = where
     return contents.source, contents.class_names

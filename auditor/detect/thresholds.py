@@ -124,7 +124,7 @@ def cut_by_verdicts(score: np.ndarray, evidence: Evidence) -> tuple[np.ndarray, 
     return None if cut.flagged is None else (cut.flagged, cut.expected_f1)
 
 
-def best_expected_f1(ranked: np.ndarray) -> tuple[int, float]:
+def best_expected_f1(ranked: np.ndarray, rest: float = 0.0) -> tuple[int, float]:
     """How many of the first items to flag, and the expected F1 then: ``max_k 2 sum_{first k} P / (k + sum_all P)``.
 
     The ratio of expectations, which is close to the expectation of F1 for more than a few items.
@@ -133,6 +133,8 @@ def best_expected_f1(ranked: np.ndarray) -> tuple[int, float]:
     ----------
     ranked : float array (n,)
         P(label wrong), in the order in which items would be flagged.
+    rest : float
+        Sum of P over items that are not in the list, and never flagged.
 
     Returns
     -------
@@ -140,6 +142,6 @@ def best_expected_f1(ranked: np.ndarray) -> tuple[int, float]:
         At least 1.
     expected : float
     """
-    expected = 2 * np.cumsum(ranked) / (np.arange(1, len(ranked) + 1) + ranked.sum())
+    expected = 2 * np.cumsum(ranked) / (np.arange(1, len(ranked) + 1) + ranked.sum() + rest)
     count = int(expected.argmax()) + 1
     return count, float(expected[count - 1])

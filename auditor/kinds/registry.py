@@ -14,6 +14,7 @@ KINDS: Registry[type[LabelKind]] = Registry(
     "kind of labels",
     {
         "multilabel": "auditor.kinds.multilabel:MultiLabel",
+        "regression": "auditor.kinds.regression:Regression",
         "tokens": "auditor.kinds.tokens:Tokens",
         "annotators": "auditor.kinds.annotators:SeveralAnnotators",
     },
@@ -27,7 +28,7 @@ def flag_kind(kind: str, **inputs: Any) -> KindFlags:
     Parameters
     ----------
     kind : str
-        A name in `KINDS`: ``"multilabel"`` (docs/label-kinds.md).
+        A name in `KINDS`: ``"multilabel"`` or ``"regression"`` (docs/label-kinds.md).
     **inputs
         What the kind takes, each a file or what is in memory; None counts as not given.
 

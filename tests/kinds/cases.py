@@ -75,4 +75,20 @@ def annotators(n: int = 400) -> Case:
     return Case(inputs, wrong, ("pred_probs", "labels"))
 
 
-CASES: dict[str, Callable[[], Case]] = {"multilabel": multilabel, "tokens": tokens, "annotators": annotators}
+def regression(n: int = 300) -> Case:
+    """A line; some numbers are drawn anew, some are ten times too large."""
+    rng = np.random.default_rng(0)
+    predicted = rng.normal(50, 10, n)
+    given = predicted + rng.normal(0, 1.5, n)
+    at = rng.permutation(n)[:16]
+    given[at[:10]] += rng.choice([-1, 1], 10) * rng.uniform(10, 30, 10)
+    given[at[10:]] *= 10
+    return Case({"predictions": predicted, "labels": given}, np.isin(np.arange(n), at), ("predictions", "labels"))
+
+
+CASES: dict[str, Callable[[], Case]] = {
+    "multilabel": multilabel,
+    "regression": regression,
+    "tokens": tokens,
+    "annotators": annotators,
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +105,13 @@ def test_an_unknown_kind_suggests_the_nearest() -> None:
     with pytest.raises(UnknownNameError) as raised:
         flag_kind("multi-label")
     assert raised.value.suggestions == ("multilabel",)
+
+
+def test_the_examples_of_the_page_run() -> None:
+    page = (ROOT / "docs" / "label-kinds.md").read_text()
+    blocks = [
+        block for block in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL) if "import" in block
+    ]
+    assert len(blocks) >= len(list(KINDS))
+    for block in blocks:
+        exec(compile(block, "label-kinds.md", "exec"), {})
