@@ -28,7 +28,7 @@ def flag_kind(kind: str, **inputs: Any) -> KindFlags:
     Parameters
     ----------
     kind : str
-        A name in `KINDS`: ``"multilabel"`` or ``"regression"`` (docs/label-kinds.md).
+        A name in `KINDS`: ``"multilabel"``, ``"regression"``, ``"tokens"``, ``"annotators"`` (docs/label-kinds.md).
     **inputs
         What the kind takes, each a file or what is in memory; None counts as not given.
 

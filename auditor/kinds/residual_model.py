@@ -57,7 +57,7 @@ PRIOR_WRONG, PRIOR_ITEMS = 1.0, 30.0
 #: Suspects that a unit, and another column, must explain, and nats that it must gain over "wrong in any way".
 LEAST_OF_UNIT, LEAST_OF_COLUMN, LEAST_GAIN = 3, 6, 6.0
 #: Nats an item that a scale which varies must gain: wrong labels alone, at one end of the predictions, gain some.
-LEAST_OF_SCALE = 0.06
+LEAST_OF_SCALE = 0.03
 _LARGEST = 1e100
 #: Below this probability of being wrong a number is no suspect of a group.
 _SUSPECT = 0.3
