@@ -4,7 +4,8 @@
     python benchmarks/review_app.py --map [--items 100000]
 
 Writes a generated run folder, takes it into its store once, then opens it in a fresh process as the server does and
-runs the pages' scripts. The browser and the pictures are not part of it.
+runs the pages' scripts; `cold_` are those of a visitor who comes at the moment a server starts, each with a server of
+its own, from before the run is opened. The browser and the pictures are not part of it.
 
 ``--map`` measures the map instead, in Chromium without a graphics card: how long its layouts take once (UMAP where it
 is installed), then, on a server that has them, from asking for the page until the points stand, and how many frames a
@@ -18,8 +19,10 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,8 @@ sys.path.insert(0, str(ROOT))
 RESULTS = Path(__file__).parent / "results" / "review-app.json"
 MAP_RESULTS = RESULTS.with_name("review-map.json")
 CLASSES = 100
+#: Pages that a visitor may come to first.
+COLD = ("Overview", "Review", "Gallery")
 
 
 def write_run(folder: Path, n: int) -> None:
@@ -162,6 +167,29 @@ def use(folder: Path) -> dict[str, Any]:
     return result
 
 
+def cold(folder: Path, page: str) -> dict[str, Any]:
+    """The first page while a server reads ahead what all of them need."""
+    from streamlit.testing.v1 import AppTest
+
+    import auditor.ui.views  # noqa: F401
+    from auditor.ui.config import ReviewConfig, configure
+    from auditor.ui.workspace import workspace
+
+    configure(ReviewConfig(run=str(folder), reviewer="ann"))
+    app = AppTest.from_function(_page, args=(page,), default_timeout=300)
+    started = time.perf_counter()
+    opened = workspace()
+    assert opened is not None
+
+    def ahead() -> None:  # `Workspace.warm` without the data, which this run does not have
+        _ = opened.catalogue
+        opened.rows.warm()
+
+    threading.Thread(target=ahead, daemon=True).start()
+    _timed(app)
+    return {f"cold_{page}_ms": _ms(started)}
+
+
 def _page(name: str) -> None:
     from auditor.ui import workspace as workspaces
     from auditor.ui.views import PAGES
@@ -207,7 +235,7 @@ def measure(n: int, folder: Path) -> dict[str, Any]:
 
     write_run(folder / "run", n)
     result: dict[str, Any] = {"items": n, "classes": CLASSES, "machine": describe_machine()}
-    for step in ("take_in", "use"):
+    for step in ("take_in", "use", *COLD):
         command = [sys.executable, str(Path(__file__)), "--step", step, "--folder", str(folder / "run")]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         result |= json.loads(done.stdout.splitlines()[-1])
@@ -287,11 +315,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int)
     parser.add_argument("--map", action="store_true")
-    parser.add_argument("--step", choices=["take_in", "use"])
+    parser.add_argument("--step", choices=["take_in", "use", *COLD])
     parser.add_argument("--folder", type=Path)
     asked = parser.parse_args()
     if asked.step:
-        print(json.dumps({"take_in": take_in, "use": use}[asked.step](asked.folder)))
+        steps = {"take_in": take_in, "use": use} | {page: partial(cold, page=page) for page in COLD}
+        print(json.dumps(steps[asked.step](asked.folder)))
         return
     with tempfile.TemporaryDirectory() as folder:
         measured, results, most = (measure_map, MAP_RESULTS, 100_000) if asked.map else (measure, RESULTS, 1_000_000)

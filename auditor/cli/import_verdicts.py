@@ -71,6 +71,8 @@ def _from_store(judged: Judged, name: str, target: VerdictStore, run: str, json:
         f"{done.accepted:,} verdicts taken over; {done.repeated:,} were there already. Of {done.judged:,} judged items "
         f"{done.unchanged:,} are unchanged"
     ]
+    if done.remarks or done.guidelines:
+        lines.append(f"Comments and marks taken over: {done.remarks:,}; versions of guidelines: {done.guidelines:,}")
     lines += [f"Note: {note}" for note in done.notes]
     if changed:
         lines.append(
@@ -82,7 +84,9 @@ def _from_store(judged: Judged, name: str, target: VerdictStore, run: str, json:
         lines.append(f"Note: {done.older:,} verdicts were given anew here by the same person since: these stay")
     if done.damaged:
         first = "; ".join(done.damaged[:5])
-        lines.append(f"Note: {len(done.damaged):,} damaged verdicts or undos were not taken over: {first}")
+        lines.append(
+            f"Note: {len(done.damaged):,} damaged verdicts, remarks or guidelines were not taken over: {first}"
+        )
     if done.refused:
         lines.append(f"Note: {len(done.refused):,} verdicts do not fit this run; the first: {done.refused[0]}")
     lines.append(f"Next: auditor status {quoted(run)}")

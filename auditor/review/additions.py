@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import numpy as np
 import sqlalchemy as sa
@@ -18,6 +19,8 @@ from auditor.review.database import is_sqlite, upsert
 from auditor.review.events import chunked
 from auditor.review.vocabulary import canonical
 
+#: Key of `schema.meta`: names the items of the store with their order and scores.
+LIST: Final = "list"
 #: Largest control file in bytes; controls are some dozens or hundreds of items.
 _LARGEST: Final = 16 << 20
 
@@ -101,6 +104,12 @@ def _places(connection: sa.Connection, ids: list[str]) -> dict[str, tuple[int, s
         query = sa.select(i.item_id, i.item, i.given, i.suggested).where(i.item_id.in_(part))
         rows_by_item |= {row.item_id: (row.item, row.given, row.suggested) for row in connection.execute(query)}
     return rows_by_item
+
+
+def name_list(connection: sa.Connection) -> None:
+    """Give the list of a store of before a name of its own; see `VerdictStore.list_id`."""
+    row = {"key": LIST, "value": json.dumps(uuid4().hex)}
+    connection.execute(upsert(connection, schema.meta, (), ()), row)
 
 
 def set_fact(connection: sa.Connection, key: str, value: Any) -> None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from auditor.core.errors import RunError, UsageError
 from auditor.review import guidelines, schema
-from auditor.review.checksums import SUBJECT, damaged_events
+from auditor.review.checksums import EVENTS, GUIDELINES, REMARKS, SUBJECT, WRITTEN, damaged_rows
 from auditor.review.database import shown
 from auditor.review.events import chunked
 from auditor.review.people import person_key
@@ -41,7 +41,9 @@ class CarriedOver:
     older : int
         Verdicts that the same person has judged anew in the new store since; these stay.
     damaged : tuple of str
-        Events of the old store that are not as they were stored, which were not taken over.
+        What people wrote in the old store and is not as it was stored, which was not taken over.
+    remarks, guidelines : int
+        Comments and marks "to be discussed", and versions of guidelines, that were stored now.
     notes : tuple of str
         Of `Judged`.
     """
@@ -55,6 +57,8 @@ class CarriedOver:
     older: int = 0
     damaged: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    remarks: int = 0
+    guidelines: int = 0
 
 
 class Vote(NamedTuple):
@@ -75,35 +79,51 @@ class Vote(NamedTuple):
     suggested: str | None
 
 
+class Said(NamedTuple):
+    """A remark with the item that it was made on."""
+
+    remark: int
+    uuid: str
+    item: int
+    reviewer: str
+    comment: str | None
+    discuss: int | None
+    client_time: float | None
+    server_time: float
+    item_id: str
+    content_hash: str | None
+    given: str
+
+
 @dataclass(frozen=True)
 class Judged:
-    """The verdicts that hold in a store.
+    """What people wrote in a store: the verdicts that hold, remarks and guidelines.
 
     Attributes
     ----------
     votes : sequence of Vote
-    damaged : dict of int to str
-        Numbers of the events that are not as they were stored or are gone, and what is wrong with them.
+    damaged : dict of (str, tuple) to str
+        Table and key of the rows that are not as they were stored or are gone, and what is wrong with them.
     url : sqlalchemy.URL or None
         Of the store, if it was opened.
     notes : tuple of str
         How they were read, where that is not as usual.
-    remarks : sequence of rows
-        All remarks with the content hash and the given label of their items.
+    remarks : sequence of Said
+        All remarks.
     guidelines : sequence of Guideline
         All versions.
     """
 
     votes: Sequence[Vote]
-    damaged: Mapping[int, str]
+    damaged: Mapping[tuple[str, tuple[Any, ...]], str]
     url: sa.URL | None = None
     notes: tuple[str, ...] = ()
-    remarks: Sequence[Any] = ()
+    remarks: Sequence[Said] = ()
     guidelines: Sequence[guidelines.Guideline] = ()
 
 
 def judged_in(source: VerdictStore) -> Judged:
-    """The verdicts that hold in a store; damaged ones are told and left out.
+    """What people wrote in a store; what is damaged is told and left out.
 
     Raises
     ------
@@ -116,13 +136,17 @@ def judged_in(source: VerdictStore) -> Judged:
     # Not by its facts, which a damaged store may not have any more.
     if source.database.read(lambda c: c.scalar(sa.select(old.item).limit(1))) is None:
         raise RunError(f"the verdict store {shown(source.database.url)} is empty.")
-    wrong = source.database.read(lambda c: dict(damaged_events(c)))
+    wrong = source.database.read(
+        lambda c: {(table.table.name, key): what for table in WRITTEN for key, what in damaged_rows(c, table)}
+    )
     rows = source.database.read(lambda c: c.execute(query.order_by(view.event)).all())
-    votes = [Vote(*row) for row in rows if row.event not in wrong]
-    remarks = sa.select(schema.remarks, old.item_id, old.content_hash, old.given)
-    remarks = remarks.join(schema.items, old.item == schema.remarks.c.item).order_by(schema.remarks.c.remark)
-    said = source.database.read(lambda c: c.execute(remarks).all())
-    return Judged(votes, wrong, source.database.url, remarks=said, guidelines=source.guideline_history())
+    votes = [Vote(*row) for row in rows if (EVENTS.table.name, (row.event,)) not in wrong]
+    columns = {**dict(schema.remarks.c), **{name: old[name] for name in SUBJECT}}
+    query = sa.select(*(columns[name] for name in Said._fields)).join(schema.items, old.item == schema.remarks.c.item)
+    rows = source.database.read(lambda c: c.execute(query.order_by(schema.remarks.c.remark)).all())
+    said = [Said(*row) for row in rows if (REMARKS.table.name, (row.remark,)) not in wrong]
+    rules = [g for g in source.guideline_history() if (GUIDELINES.table.name, (g.class_name, g.version)) not in wrong]
+    return Judged(votes, wrong, source.database.url, remarks=said, guidelines=rules)
 
 
 def carry_over(source: VerdictStore | Judged, target: VerdictStore) -> CarriedOver:
@@ -172,8 +196,9 @@ def carry_over(source: VerdictStore | Judged, target: VerdictStore) -> CarriedOv
         for (person, origin), events in batches.items()
         for part in chunked(events, 1000)
     ]
-    _carry_remarks(judged.remarks, here, target)
-    target.database.write(lambda c: guidelines.carry(c, judged.guidelines, target.class_names))
+    remarked = _carry_remarks(judged.remarks, here, target)
+    ruled = target.database.write(lambda c: guidelines.carry(c, judged.guidelines, target.class_names))
+    named = {table.table.name: table for table in WRITTEN}
     return CarriedOver(
         len({vote.item for vote in votes}),
         len(unchanged),
@@ -182,8 +207,10 @@ def carry_over(source: VerdictStore | Judged, target: VerdictStore) -> CarriedOv
         tuple(reason for result in results for _, reason in result.refused),
         unsure,
         older,
-        tuple(f"event {event}: {what}" for event, what in judged.damaged.items()),
+        tuple(f"{named[table].named(key)}: {what}" for (table, key), what in judged.damaged.items()),
         judged.notes,
+        remarked,
+        ruled,
     )
 
 
@@ -193,7 +220,7 @@ def _counterpart(here: Mapping[tuple[str, str], Sequence[Any]], said: Any) -> An
     return next((copy for copy in copies if copy.item_id == said.item_id), copies[0]) if copies else None
 
 
-def _carry_remarks(remarks: Sequence[Any], here: Mapping[tuple[str, str], Sequence[Any]], target: VerdictStore) -> None:
+def _carry_remarks(remarks: Sequence[Said], here: Mapping[tuple[str, str], Sequence[Any]], target: VerdictStore) -> int:
     remarked, events = set(target.remarks()), []
     for said in remarks:
         item = _counterpart(here, said)
@@ -203,8 +230,9 @@ def _carry_remarks(remarks: Sequence[Any], here: Mapping[tuple[str, str], Sequen
             events.append((said.reviewer, about | {"comment": said.comment, "discuss": discuss}))
     times = {said.uuid: said.server_time for said in remarks}
     # In their order: the last one who said so decides whether an item is to be discussed.
-    for reviewer, part in groupby(events, key=itemgetter(0)):
-        target.submit(reviewer, [event for _, event in part], "import", times)
+    parts = groupby(events, key=itemgetter(0))
+    results = [target.submit(who, [event for _, event in part], "import", times) for who, part in parts]
+    return sum(len(result.accepted) for result in results)
 
 
 def _judged(store: VerdictStore) -> dict[tuple[str, str], float]:

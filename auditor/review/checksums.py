@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -14,11 +15,55 @@ from auditor.core.hashing import hash_json
 from auditor.review import schema
 from auditor.review.database import is_sqlite, salvage_advice, shown
 
-#: What a checksum covers, in this order: columns of the event, then of its item.
-SAID: Final = tuple(column.name for column in schema.events.columns if column.name != "checksum")
 #: What the checksum of an item covers, in this order: its columns, and its place in the audit stream.
 ITEM: Final = (*(column for column in schema.items.c if column.name != "checksum"), schema.queue.c.audit)
 SUBJECT: Final = ("item_id", "content_hash", "given", "suggested")
+
+
+@dataclass(frozen=True)
+class Written:
+    """A table of what people wrote: its rows are never changed, and each has a checksum.
+
+    Attributes
+    ----------
+    table : sqlalchemy.Table
+    key : tuple of str
+        Columns that name a row; one that the store numbers, or several.
+    words : str
+        A row in a message, to be formatted with these.
+    subject : tuple of str
+        Columns of the item that a row speaks of, of `SUBJECT`.
+    apart : tuple of str
+        Columns that the checksum leaves out.
+    """
+
+    table: sa.Table
+    key: tuple[str, ...]
+    words: str
+    subject: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ("checksum",)
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """Columns of the table that the checksum covers, in this order; those of `subject` follow."""
+        return tuple(column.name for column in self.table.columns if column.name not in self.apart)
+
+    def seal(self, row: Mapping[str, Any], subject: Iterable[Any] = ()) -> str:
+        """The checksum of a row; its values by name."""
+        return checksum([*(row[name] for name in self.said), *subject])
+
+    def named(self, key: Sequence[Any]) -> str:
+        """A row in a message."""
+        return self.words.format(*key)
+
+
+EVENTS: Final = Written(schema.events, ("event",), "event {}", SUBJECT)
+REMARKS: Final = Written(schema.remarks, ("remark",), "remark {}", ("item_id",), ("remark", "checksum"))
+GUIDELINES: Final = Written(schema.guidelines, ("class_name", "version"), "guideline of {!r}, version {}")
+#: All that people wrote.
+WRITTEN: Final = (EVENTS, REMARKS, GUIDELINES)
+#: Columns of an event that its checksum covers.
+SAID: Final = EVENTS.said
 #: Facts of a store that are fixed with its run.
 FIXED: Final = ("run", "class_names", "plan", "n_items", "n_flagged", "n_audit", "n_frame")
 #: Key of `schema.meta`: which events are older than their checksums, ``{"last", "count", "time"}``.
@@ -29,7 +74,7 @@ _CHANGED: Final = "item {}: its scores or its probability are not what was store
 
 
 def checksum(values: Iterable[Any]) -> str:
-    """Of the values of `SAID` and `SUBJECT`. It never changes: stores hold it."""
+    """Of what a row says and the item it speaks of (`Written`). It never changes: stores hold it."""
     return hashlib.blake2b(json.dumps(list(values)).encode(), digest_size=16).hexdigest()
 
 
@@ -104,26 +149,40 @@ def events_before(connection: sa.Connection) -> dict[str, Any] | None:
     return None if value is None else dict(json.loads(value))
 
 
-def damaged_events(connection: sa.Connection) -> Iterator[tuple[int, str]]:
-    """Number of each event that is not as it was stored, or is gone, and what is wrong with it.
+def damaged_rows(connection: sa.Connection, written: Written) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Key of each row of a table that is not as it was stored, or is gone, and what is wrong with it.
 
-    Events are numbered without a gap on SQLite, where one transaction writes at a time.
+    Events and remarks are numbered without a gap on SQLite, where one transaction writes at a time.
     """
-    before = events_before(connection)
-    events, items = schema.events.c, schema.items.c
-    columns = (*(events[name] for name in SAID), *(items[name] for name in SUBJECT), events.checksum)
-    query = sa.select(*columns).outerjoin(schema.items, items.item == events.item).order_by(events.event)
+    before = events_before(connection) if written is EVENTS else None
+    table, items = written.table, schema.items
+    key = [table.c[name] for name in written.key]
+    covered = [*(table.c[name] for name in written.said), *(items.c[name] for name in written.subject)]
+    query = sa.select(*covered, table.c.checksum, *key).order_by(*key)
+    if written.subject:
+        query = query.outerjoin(items, items.c.item == table.c.item)
+    numbered = is_sqlite(connection) and len(key) == 1
     last, count, first_after = 0, 0, (before or {"last": 0})["last"]
     for row in connection.execute(query):
-        number = row.event
-        if is_sqlite(connection) and number > first_after and number != (gap := max(last, first_after) + 1):
-            yield gap, f"it is gone, and {number - gap - 1:,} more" if number > gap + 1 else "it is gone"
-        if row.checksum is None or checksum(row[:-1]) != row.checksum:
-            yield number, "it is not what was stored"
-        last, count = number, count + (number <= first_after)
+        values, sealed, name = row[: len(covered)], row[len(covered)], row[len(covered) + 1 :]
+        if numbered:
+            number = name[0]
+            if number > first_after and number != (gap := max(last, first_after) + 1):
+                yield (gap,), f"it is gone, and {number - gap - 1:,} more" if number > gap + 1 else "it is gone"
+            last, count = number, count + (number <= first_after)
+        elif before:
+            count += name[0] <= first_after
+        if sealed is None or checksum(values) != sealed:
+            yield tuple(name), "it is not what was stored"
     if before and count != before["count"]:
-        yield first_after, f"{before['count'] - count:,} of the events up to this one are gone"
-    if is_sqlite(connection):
-        newest = connection.scalar(sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'events'")) or 0
-        if newest > max(last, first_after):
-            yield newest, "it is gone"
+        yield (first_after,), f"{before['count'] - count:,} of the events up to this one are gone"
+    if numbered:
+        newest = connection.scalar(sa.text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name})
+        if (newest or 0) > max(last, first_after):
+            yield (newest,), "it is gone"
+
+
+def faults_of(connection: sa.Connection, written: Written) -> Iterator[str]:
+    """The same, one line for each fault."""
+    for key, what in damaged_rows(connection, written):
+        yield f"{written.named(key)}: {what}"

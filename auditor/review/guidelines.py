@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from auditor.core.errors import DataError, UsageError
 from auditor.review import schema
-from auditor.review.checksums import checksum
+from auditor.review.checksums import GUIDELINES
 
 #: Letters of a definition, and exemplars of a class.
 LONGEST_DEFINITION: Final = 10_000
@@ -86,37 +86,28 @@ def write(
 
 
 def _insert(connection: sa.Connection, version: Guideline) -> None:
-    row = {name: getattr(version, name) for name in _SAID} | {"exemplars": json.dumps(version.exemplars)}
-    connection.execute(sa.insert(schema.guidelines), row | {"checksum": checksum(row[name] for name in _SAID)})
+    row = {name: getattr(version, name) for name in GUIDELINES.said} | {"exemplars": json.dumps(version.exemplars)}
+    connection.execute(sa.insert(schema.guidelines), row | {"checksum": GUIDELINES.seal(row)})
 
 
-#: Columns of a version that its checksum covers, in this order.
-_SAID: Final = ("class_name", "version", "definition", "exemplars", "reviewer", "server_time")
-
-
-def carry(connection: sa.Connection, versions: Sequence[Guideline], classes: Sequence[str]) -> None:
-    """Take versions over from another store, with their authors and times, for classes that have none here."""
+def carry(connection: sa.Connection, versions: Sequence[Guideline], classes: Sequence[str]) -> int:
+    """Take versions over from another store, with authors and times, for classes that have none here; gives their
+    number."""
     written = {version.class_name for version in history(connection)}
-    for version in versions:
-        if version.class_name in classes and version.class_name not in written:
-            _insert(connection, version)
+    new = [version for version in versions if version.class_name in classes and version.class_name not in written]
+    for version in new:
+        _insert(connection, version)
+    return len(new)
 
 
 def history(connection: sa.Connection, class_name: str | None = None) -> list[Guideline]:
     """All versions, of one class or of all, the oldest first."""
     table = schema.guidelines
-    query = sa.select(*(table.c[name] for name in _SAID)).order_by(table.c.class_name, table.c.version)
+    query = sa.select(*(table.c[name] for name in GUIDELINES.said)).order_by(table.c.class_name, table.c.version)
     rows = connection.execute(query if class_name is None else query.where(table.c.class_name == class_name))
-    return [_guideline(row._mapping) for row in rows]
+    return [guideline_of(row._mapping) for row in rows]
 
 
-def _guideline(row: Mapping[Any, Any]) -> Guideline:
+def guideline_of(row: Mapping[Any, Any]) -> Guideline:
+    """A version from its row; its values by name."""
     return Guideline(**{**row, "exemplars": tuple(json.loads(row["exemplars"]))})
-
-
-def damaged_guidelines(connection: sa.Connection) -> Iterator[str]:
-    """Versions that are not as they were stored, one line for each."""
-    table = schema.guidelines.c
-    for row in connection.execute(sa.select(*(table[name] for name in _SAID), table.checksum)):
-        if row.checksum != checksum(row[:-1]):
-            yield f"guideline of {row.class_name!r}, version {row.version}: it is not what was stored"

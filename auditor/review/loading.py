@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from auditor.core.errors import ConfigError, DataError, RunError
 from auditor.core.seeds import generator
 from auditor.review import schema
-from auditor.review.additions import plant, set_detections, set_fact
+from auditor.review.additions import LIST, plant, set_detections, set_fact
 from auditor.review.checksums import ITEM, digest, row_checksum
 from auditor.review.database import SQLITE_CACHE, Database, is_sqlite, salvage_advice, shown
 from auditor.review.sampling import draw_audit, score_bands
@@ -157,6 +158,7 @@ def load(
         "n_frame": len(frame),
         "detectors": [],
         "content": run.audited_content,
+        LIST: uuid4().hex,
         "identity": run.audited_content,  # older stores have another one, which browsers keep unsent verdicts under
     }
 

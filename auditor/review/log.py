@@ -17,8 +17,9 @@ from typing import Final
 
 import numpy as np
 
-_HEADER: Final = 32
-_FRAME: Final = 24
+#: Bytes of the header of a log, and of that of each page in it.
+HEADER: Final = 32
+FRAME: Final = 24
 _INDEX: Final = 136
 _PAGES: Final = {1 << k for k in range(9, 17)}
 #: Pages whose checksums are computed at once.
@@ -77,13 +78,13 @@ def _read(log: Path) -> tuple[bytes | None, int, int]:
     except OSError:
         return None, 0, 0
     with handle:
-        head = handle.read(_HEADER)
-        if len(head) < _HEADER:
+        head = handle.read(HEADER)
+        if len(head) < HEADER:
             return None, 0, 0
         order, page = ">" if head[3] & 1 else "<", int.from_bytes(head[8:12])
         start, end = np.frombuffer(head[:24], np.uint8)[None], struct.unpack_from(">II", head, 24)
         sound = page in _PAGES and _Checksums(start, order)((0, 0)) == [end]
-        size, salts, state, unbroken = _FRAME + (page if sound else 4096), head[16:24], end, sound
+        size, salts, state, unbroken = FRAME + (page if sound else 4096), head[16:24], end, sound
         whole = chained = later = before = 0
         while len(raw := handle.read(size * _BLOCK)) >= size:
             frames = np.frombuffer(raw[: len(raw) // size * size], np.uint8).reshape(-1, size)
@@ -91,7 +92,7 @@ def _read(log: Path) -> tuple[bytes | None, int, int]:
                 salts = frames[0, 8:16].tobytes()
             ours = (frames[:, 8:16] == np.frombuffer(salts, np.uint8)).all(axis=1)
             ends = ours & (frames[:, 4:8] != 0).any(axis=1)
-            rows = np.concatenate([frames[:, :8], frames[:, _FRAME:]], axis=1)
+            rows = np.concatenate([frames[:, :8], frames[:, FRAME:]], axis=1)
             for k, after in enumerate(_Checksums(rows, order)(state) if unbroken else ()):
                 unbroken = bool(ours[k]) and struct.unpack(">II", frames[k, 16:24].tobytes()) == after
                 if not unbroken:

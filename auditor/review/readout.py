@@ -322,6 +322,15 @@ def judged(connection: sa.Connection, item_ids: Sequence[str]) -> set[str]:
     return ids
 
 
+def content_hashes(connection: sa.Connection, item_ids: Sequence[str]) -> dict[str, str]:
+    """See `VerdictStore.content_hashes`."""
+    items, hashes = schema.items.c, dict[str, str]()
+    query = sa.select(items.item_id, items.content_hash).where(items.content_hash.is_not(None))
+    for part in chunked(list(item_ids)):
+        hashes.update(row._tuple() for row in connection.execute(query.where(items.item_id.in_(part))))
+    return hashes
+
+
 def remarks_of(connection: sa.Connection, item_ids: Sequence[str] | None) -> dict[str, remarks.Remarks]:
     """What holds of items by id; None means all that have a remark."""
     items, remarked = schema.items.c, schema.remarks.c

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from auditor.review import schema
-from auditor.review.checksums import checksum, sound_items
+from auditor.review.checksums import REMARKS, sound_items
 from auditor.review.database import upsert
 
 #: Remarks of one reviewer on one item.
 MOST_REMARKS: Final = 200
 #: Letters of a comment.
 LONGEST_COMMENT: Final = 2000
-#: What the checksum of a remark covers, in this order; the id of its item comes on top.
-_SAID: Final = tuple(c.name for c in schema.remarks.columns if c.name not in ("remark", "checksum"))
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,8 @@ def store(
         else:
             counts[item] += 1
             values = (event.uuid, item, person, comment, discuss, event.client_time, times[event.uuid])
-            row = dict(zip(_SAID, values, strict=True))
-            new.append(row | {"checksum": checksum([*values, event.item_id])})
+            row = dict(zip(REMARKS.said, values, strict=True))
+            new.append(row | {"checksum": REMARKS.seal(row, [event.item_id])})
     stored_now: set[str] = set()
     if new:
         insert = upsert(connection, remarks, (), ()).returning(remarks.c.uuid)
@@ -129,13 +127,3 @@ def discussed() -> sa.Select[Any]:
     remarks = schema.remarks.c
     last = sa.select(sa.func.max(remarks.remark)).where(remarks.discuss.is_not(None)).group_by(remarks.item)
     return sa.select(remarks.item).where(remarks.remark.in_(last), remarks.discuss == 1)
-
-
-def damaged_remarks(connection: sa.Connection) -> Iterator[str]:
-    """Remarks that are not as they were stored, one line for each."""
-    remarks, items = schema.remarks.c, schema.items.c
-    query = sa.select(*(remarks[name] for name in _SAID), items.item_id, remarks.checksum, remarks.remark)
-    query = query.outerjoin(schema.items, items.item == remarks.item).order_by(remarks.remark)
-    for row in connection.execute(query):
-        if row.checksum != checksum(row[:-2]):
-            yield f"remark {row.remark}: it is not what was stored"

@@ -1,8 +1,9 @@
-"""The verdicts of a store that is damaged: what a database still gives, and what stands in the pages of its file.
+"""What people wrote in a store that is damaged: what a database still gives, and what stands in the pages of its file.
 
-A row of SQLite lies in one piece in its page, behind a header that says how long each of its values is. Events carry a
-checksum over all they say and the item they speak of, so that a row found anywhere in the file or its log is known to
-be what was stored, whatever has become of the pages that led to it. Rows longer than a page are not found so.
+A row of SQLite lies in one piece in its page, behind a header that says how long each of its values is; what does not
+fit goes on in pages of its own. Verdicts, remarks and guidelines (`checksums.WRITTEN`) carry a checksum over all they
+say and the item they speak of, so that a row found anywhere in the file or its log is known to be what was stored,
+whatever has become of the pages that led to it.
 """
 
 from __future__ import annotations
@@ -11,19 +12,24 @@ import re
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+import sqlalchemy as sa
+
 from auditor.core.errors import RunError, UnreadableError, UsageError
 from auditor.core.reading import reading
 from auditor.review import schema
-from auditor.review.carry_over import Judged, Vote, judged_in
-from auditor.review.checksums import SAID, SUBJECT, checksum
+from auditor.review.carry_over import Judged, Said, Vote, judged_in
+from auditor.review.checksums import EVENTS, GUIDELINES, REMARKS, SUBJECT, WRITTEN, Written
 from auditor.review.database import NewerStoreError, sqlite_file, store_url
+from auditor.review.guidelines import guideline_of
 from auditor.review.loading import RunTables, item_rows_of
+from auditor.review.log import FRAME as LOG_FRAME
+from auditor.review.log import HEADER as LOG_HEADER
 from auditor.review.log import log_of
 from auditor.review.people import checked_reviewer, person_key
 from auditor.review.store import VerdictStore
@@ -32,25 +38,17 @@ from auditor.review.vocabulary import canonical
 #: How often a store is copied that changes meanwhile.
 _TRIES: Final = 5
 _COPY: Final = "import shutil, sys; shutil.copyfile(*sys.argv[1:])"
-#: Serial types in the header of a row: of texts, of texts or nothing, of numbers, of numbers or nothing.
-_TEXT: Final = rb"(?:[\x0d-\x7f]|[\x81-\xff][\x00-\x7f])"
-_TEXT_OR_NOT: Final = rb"(?:\x00|" + _TEXT + rb")"
+#: Serial types in the header of a row: of texts, of whole numbers, of numbers.
+_TEXT: Final = rb"[\x0d-\x7f]|[\x81-\xff][\x00-\x7f]|[\x81-\xff][\x80-\xff][\x00-\x7f]"
 _WHOLE: Final = rb"[\x01-\x06\x08\x09]"
-_NUMBER_OR_NOT: Final = rb"[\x00-\x09]"
-#: Beginnings of the headers of events (both kinds have seven letters) and of items. The key is no value of the row.
-_EVENT: Final = re.compile(rb"(?=[\x0f-\x40]\x00" + _TEXT + rb"\x1b" + _TEXT_OR_NOT + _WHOLE + _TEXT + rb")", re.DOTALL)
-_ITEM: Final = re.compile(
-    rb"(?=[\x11-\x40]\x00" + _TEXT + _TEXT_OR_NOT + _NUMBER_OR_NOT + _TEXT_OR_NOT * 2 + _TEXT + _TEXT_OR_NOT + rb")",
-    re.DOTALL,
-)
-#: How many events SQLite has numbered.
-_COUNTED: Final = re.compile(rb"\x03\x19([\x01-\x06\x08\x09])events(.{8})", re.DOTALL)
+_NUMBER: Final = rb"[\x01-\x09]"
+#: Bytes of a page: stores have those of SQLite's default.
+_PAGE: Final = 4096
 _SIZES: Final = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 7: 8, 8: 0, 9: 0}
-_REAL: Final = {"client_time", "server_time", "inclusion"}
 
 
 def judged_in_file(where: str, run: RunTables) -> Judged:
-    """The verdicts that hold in a store, read from its pages where it is damaged. Its file stays as it is.
+    """What people wrote in a store, read from its pages where it is damaged. Its file stays as it is.
 
     Parameters
     ----------
@@ -118,137 +116,222 @@ def _read_copy(copy: Path, run: RunTables) -> Judged:
         problem = error
     if problem is None and not judged.damaged:
         return judged
-    if problem is not None and not carved.events:
+    if problem is not None and not any(table.rows for table in carved.values()):
         raise problem
     return _together(judged, carved, copy)
 
 
 @dataclass
 class _Carved:
-    """Events as they stand in pages.
+    """The rows of one table as they stand in pages.
 
     Attributes
     ----------
-    events : dict of int to dict
-        By number: values by the names of `SAID`, and the item's under ``subject``. Those with their checksum, or from
-        before there were checksums.
-    broken : set of int
-        Numbers of others.
+    rows : dict of tuple to dict
+        By key: values by the names of the columns, and the item's under ``subject``. Those with their checksum, and
+        events from before there were checksums.
+    broken : set of tuple
+        Keys of others.
     counted : int
-        Events that there were, as far as can be seen.
+        Rows that there were, as far as can be seen; 0 where the store does not number them.
     unsealed : int
-        Events without a checksum among `events`.
+        Rows without a checksum among `rows`.
     """
 
-    events: dict[int, dict[str, Any]] = field(default_factory=dict)
-    broken: set[int] = field(default_factory=set)
+    rows: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
+    broken: set[tuple[Any, ...]] = field(default_factory=set)
     counted: int = 0
     unsealed: int = 0
 
 
-def _together(judged: Judged, carved: _Carved, path: Path) -> Judged:
-    """The verdicts that hold by both."""
-    taken_back = {event["target_uuid"] for event in carved.events.values()}
+def _together(judged: Judged, carved: Mapping[str, _Carved], path: Path) -> Judged:
+    """What holds by both."""
+    events, remarks, rules = (carved[table.table.name].rows for table in WRITTEN)
+    taken_back = {event["target_uuid"] for event in events.values()}
     last: dict[tuple[str, str], Vote] = {}
-    for number, event in sorted(carved.events.items()):
+    for _, event in sorted(events.items()):
         if event["kind"] == "verdict" and event["event_uuid"] not in taken_back:
-            vote = Vote(**{name: event[name] for name in Vote._fields if name in event}, **event["subject"])
-            last[person_key(vote.reviewer), vote.item_id] = vote._replace(event=number)
-    for vote in judged.votes:  # rows that are longer than a page
-        if vote.event_uuid not in taken_back and vote.event not in carved.events:
+            vote = Vote(**{name: (event | event["subject"])[name] for name in Vote._fields})
+            last[person_key(vote.reviewer), vote.item_id] = vote
+    for vote in judged.votes:  # what no page gives, such as the end of a long row
+        if vote.event_uuid not in taken_back and (vote.event,) not in events:
             person = person_key(vote.reviewer)
             before = last.setdefault((person, vote.item_id), vote)
             last[person, vote.item_id] = max(before, vote, key=lambda one: one.event)
-    known = {*carved.events, *(vote.event for vote in judged.votes)}
-    counted = max(carved.counted, max(known, default=0))
-    damaged = {
-        number: "it is not what was stored" if number in carved.broken else "it is gone"
-        for number in range(1, counted + 1)
-        if number not in known
+    said = {(one.remark,): one for one in judged.remarks}
+    said |= {key: Said(**{name: (row | row["subject"])[name] for name in Said._fields}) for key, row in remarks.items()}
+    versions = {(one.class_name, one.version): one for one in judged.guidelines}
+    versions |= {key: guideline_of({name: row[name] for name in GUIDELINES.said}) for key, row in rules.items()}
+    known: dict[str, set[tuple[Any, ...]]] = {
+        EVENTS.table.name: {*events, *((vote.event,) for vote in judged.votes)},
+        REMARKS.table.name: set(said),
+        GUIDELINES.table.name: set(versions),
     }
-    notes = [
-        f"{str(path)!r} is damaged. Of {counted:,} events {len(known):,} were read, from its pages and its log; "
-        f"{len(damaged):,} are missing{', undos perhaps among them' if damaged else ''}"
-    ]
-    if carved.unsealed:
-        notes.append(f"{carved.unsealed:,} of them are older than checksums: nothing proves that they are whole")
-    return replace(judged, votes=sorted(last.values()), damaged=damaged, notes=(*judged.notes, *notes))
+    damaged, notes = dict[tuple[str, tuple[Any, ...]], str](), list[str]()
+    for name, table in carved.items():
+        there = known[name]
+        counted = max(table.counted, *(key[0] for key in there), 0) if name != GUIDELINES.table.name else 0
+        wanted = {(number,) for number in range(1, counted + 1)} | table.broken
+        wanted |= {key for other, key in judged.damaged if other == name}
+        missing = sorted(wanted - there)
+        broken = "it is not what was stored"
+        damaged |= {(name, key): broken if key in table.broken else "it is gone" for key in missing}
+        if there or missing:
+            undos = ", undos perhaps among them" if missing and name == EVENTS.table.name else ""
+            read = f"Of {max(counted, len(there) + len(missing)):,} {name} {len(there):,} were read"
+            notes.append(f"{read}, from its pages and its log; {len(missing):,} are missing{undos}")
+        if table.unsealed:
+            notes.append(f"{table.unsealed:,} of them are older than checksums: nothing proves that they are whole")
+    notes[:1] = [f"{str(path)!r} is damaged. {notes[0]}"]
+    return replace(
+        judged,
+        votes=sorted(last.values()),
+        damaged=damaged,
+        notes=(*judged.notes, *notes),
+        remarks=[one for _, one in sorted(said.items())],
+        guidelines=[one for _, one in sorted(versions.items())],
+    )
 
 
-def _carved(path: Path, run: RunTables) -> _Carved:
+def _carved(path: Path, run: RunTables) -> dict[str, _Carved]:
+    """The rows of `WRITTEN` by the name of the table."""
     files = [file for file in (path, log_of(path), Path(f"{log_of(path)}-damaged")) if file.is_file()]
     raws = []
     for file in files:
         with reading(file, "pages of a store"):
             raws.append(file.read_bytes())
-    subjects: dict[int, list[tuple[Any, ...]]] = {
-        item: [subject] for item, subject in enumerate(item_rows_of(run, SUBJECT), 1)
+    pages = _pages(raws[0], raws[1:])
+    subjects: dict[int, list[dict[str, Any]]] = {
+        item: [dict(zip(SUBJECT, values, strict=True))] for item, values in enumerate(item_rows_of(run, SUBJECT), 1)
     }
-    names = [column.name for column in schema.items.columns]
     for raw in raws:
-        for item, values in _rows(raw, _ITEM, (len(names) - 1, len(names))):
-            row = dict(zip(names, values, strict=False))
-            subjects.setdefault(item, []).append(tuple(row[name] for name in SUBJECT))
-    carved = _Carved()
+        for row in _rows(raw, schema.items, pages):
+            subjects.setdefault(row["item"], []).append({name: row[name] for name in SUBJECT})
+    return {written.table.name: _carve(raws, written, pages, subjects, run.class_names) for written in WRITTEN}
+
+
+def _carve(
+    raws: Sequence[bytes],
+    written: Written,
+    pages: Mapping[int, bytes],
+    subjects: Mapping[int, list[dict[str, Any]]],
+    classes: Sequence[str],
+) -> _Carved:
+    carved, name = _Carved(), written.table.name
     for raw in raws:
-        for number, values in _rows(raw, _EVENT, (len(SAID), len(SAID) + 1)):
-            event = dict(zip(SAID, values, strict=False)) | {"event": number}
-            event |= {name: float(event[name]) for name in _REAL if isinstance(event[name], int)}
-            if event["kind"] not in ("verdict", "retract") or number in carved.events:
+        for row in _rows(raw, written.table, pages):
+            key = tuple(row[column] for column in written.key)
+            if key in carved.rows or row.get("kind", "verdict") not in ("verdict", "retract"):
                 continue
-            sealed = values[-1] if len(values) > len(SAID) else None
-            of_item = subjects.get(event["item"], [])
-            fits = [s for s in of_item if _is_sound(event, s, sealed, run.class_names)]
+            of_item = subjects.get(row["item"], []) if written.subject else [{}]
+            fits = [subject for subject in of_item if _is_sound(written, row, subject, classes)]
             if fits:
-                carved.events[number] = event | {"subject": dict(zip(SUBJECT, fits[0], strict=True))}
-                carved.unsealed += sealed is None
+                carved.rows[key] = row | {"subject": fits[0]}
+                carved.unsealed += row.get("checksum") is None
             else:
-                carved.broken.add(number)
-        for match in _COUNTED.finditer(raw):
+                carved.broken.add(key)
+        # How many of them SQLite has numbered.
+        header = re.escape(bytes([3, 13 + 2 * len(name)])) + b"(" + _WHOLE + b")" + name.encode() + b"(.{8})"
+        for match in re.finditer(header, raw, re.DOTALL):
             carved.counted = max(carved.counted, int(_value(match[1][0], match[2][: _SIZES[match[1][0]]])))
+    if len(written.key) > 1:  # without numbers nothing tells a broken row from what only looks like one
+        return replace(carved, broken=set())
     # A damaged number may be any: it counts only where most of what it stands for was seen.
-    seen = max([*carved.events, *carved.broken], default=0)
+    seen = max((key[0] for key in (*carved.rows, *carved.broken)), default=0)
     if carved.counted > 2 * seen + 1000:
         carved.counted = 0
-    carved.broken = {number for number in carved.broken if number <= max(carved.counted, *carved.events, 0)}
-    return carved
+    end = max(carved.counted, *(key[0] for key in carved.rows), 0)
+    return replace(carved, broken={key for key in carved.broken - set(carved.rows) if key[0] <= end})
 
 
-def _is_sound(event: dict[str, Any], subject: Sequence[Any], sealed: str | None, classes: Sequence[str]) -> bool:
+def _is_sound(written: Written, row: Mapping[str, Any], subject: Mapping[str, Any], classes: Sequence[str]) -> bool:
+    sealed = row.get("checksum")
     if sealed is not None:
-        return checksum([*(event[name] for name in SAID), *subject]) == sealed
-    _, _, given, suggested = subject
+        return written.seal(row, [subject[name] for name in written.subject]) == sealed
+    if written is not EVENTS:  # which alone are older than their checksums
+        return False
     try:
-        checked_reviewer(event["reviewer"])
-        if event["kind"] == "retract":
-            return event["target_uuid"] is not None
-        canonical(event["verdict"], given, suggested, classes)
+        checked_reviewer(row["reviewer"])
+        if row["kind"] == "retract":
+            return row["target_uuid"] is not None
+        canonical(row["verdict"], subject["given"], subject["suggested"], classes)
     except (ValueError, UsageError):
         return False
-    return bool(event["shown_label"] == given)
+    return bool(row["shown_label"] == subject["given"])
 
 
-def _rows(raw: bytes, header: re.Pattern[bytes], widths: tuple[int, int]) -> Iterator[tuple[int, list[Any]]]:
-    """Key and values of each row whose header begins so and that has as many values, the first of which is nothing."""
-    for match in header.finditer(raw):
+def _pages(store: bytes, logs: Sequence[bytes]) -> dict[int, bytes]:
+    """Pages by number: the latest of a log, else that of the file."""
+    pages = {1 + at // _PAGE: store[at : at + _PAGE] for at in range(0, len(store), _PAGE)}
+    for log in logs:
+        for at in range(LOG_HEADER, len(log), LOG_FRAME + _PAGE):
+            pages[int.from_bytes(log[at : at + 4])] = log[at + LOG_FRAME : at + LOG_FRAME + _PAGE]
+    return pages
+
+
+def _header(table: sa.Table) -> re.Pattern[bytes]:
+    """Beginnings of the headers of a table's rows: their own length, and what each value is.
+
+    That of the checksum, which rows of earlier versions do not have, is left open. A number that is the key of the
+    table is no value of the row.
+    """
+    columns = [column for column in table.columns if column.name != "checksum"]
+    kinds = []
+    for column in columns:
+        kind = _TEXT if isinstance(column.type, sa.Text) else _NUMBER if isinstance(column.type, sa.Double) else _WHOLE
+        kinds.append(b"\\x00" if _is_number_of(column) else b"(?:" + kind + (b"|\\x00)" if column.nullable else b")"))
+    least = re.escape(bytes([1 + len(columns)]))
+    return re.compile(b"(?=[" + least + rb"-\x40]" + b"".join(kinds) + b")", re.DOTALL)
+
+
+def _is_number_of(column: sa.Column[Any]) -> bool:
+    return column.primary_key and len(column.table.primary_key) == 1 and not isinstance(column.type, sa.Text)
+
+
+def _rows(raw: bytes, table: sa.Table, pages: Mapping[int, bytes]) -> Iterator[dict[str, Any]]:
+    """Values by column of each piece of `raw` that looks like a row of the table."""
+    columns = list(table.columns)
+    for match in _header(table).finditer(raw):
         at = match.start()
         end = at + raw[at]
         place, kinds = at + 1, []
         while place < min(end, len(raw)):
             kind, place = _varint(raw, place)
             kinds.append(kind)
-        if place != end or len(kinds) not in widths or any(kind in (10, 11) for kind in kinds):
+        if place != end or not len(columns) - 1 <= len(kinds) <= len(columns):
             continue
-        key, values = _key_before(raw, at), list[Any]()
+        if any(kind in (10, 11) or (kind > 11 and kind % 2 == 0) for kind in kinds):  # no column holds bytes
+            continue
+        sizes = [_SIZES[kind] if kind < 12 else (kind - 13) // 2 for kind in kinds]
+        content = _continued(raw, at, end - at + sum(sizes), pages)[end - at :]
+        row, place = dict[str, Any](), 0
         try:
-            for kind in kinds:
-                size = _SIZES[kind] if kind < 12 else (kind - 12) // 2
-                values.append(_value(kind, raw[place : place + size]))
+            for column, kind, size in zip(columns, kinds, sizes, strict=False):
+                value = _value(kind, content[place : place + size])
+                row[column.name] = float(value) if isinstance(column.type, sa.Double) and value is not None else value
                 place += size
         except (UnicodeDecodeError, struct.error):
             continue
-        if key and place <= len(raw):
-            yield key, values
+        if _is_number_of(columns[0]):
+            row[columns[0].name] = _key_before(raw, at)
+        if row[columns[0].name] and place <= len(content):
+            yield row
+
+
+def _continued(raw: bytes, at: int, length: int, pages: Mapping[int, bytes]) -> bytes:
+    """A row of this length that begins at `at`; less of it where its end cannot be found.
+
+    What does not fit into a page goes on in others, each of which names the next one (fileformat2.html of SQLite, 1.6).
+    """
+    if length <= _PAGE - 35:
+        return raw[at : at + length]
+    least = (_PAGE - 12) * 32 // 255 - 23
+    first = least + (length - least) % (_PAGE - 4)
+    first = first if first <= _PAGE - 35 else least
+    content, number = raw[at : at + first], int.from_bytes(raw[at + first : at + first + 4])
+    while len(content) < length and len(page := pages.get(number, b"")) > 4:
+        content, number = content + page[4:], int.from_bytes(page[:4])
+    return content[:length]
 
 
 def _varint(raw: bytes, place: int) -> tuple[int, int]:

@@ -193,6 +193,14 @@ class VerdictStore:
         return self._facts
 
     @property
+    def list_id(self) -> str:
+        """Names the items of the store with their order, labels and scores, which never change once they are loaded."""
+        if additions.LIST not in self.facts:  # a store of earlier versions
+            self.database.write(additions.name_list)
+            self._facts = {}
+        return str(self.facts[additions.LIST])
+
+    @property
     def plan(self) -> QueuePlan:
         return QueuePlan(**self.facts["plan"])
 
@@ -467,6 +475,10 @@ class VerdictStore:
     def judged(self, item_ids: Sequence[str]) -> set[str]:
         """Which of these items have a verdict of anybody."""
         return self.database.read(partial(readout.judged, item_ids=item_ids))
+
+    def content_hashes(self, item_ids: Sequence[str]) -> dict[str, str]:
+        """Content hashes of items by id; items without one, and unknown ones, are left out."""
+        return self.database.read(partial(readout.content_hashes, item_ids=item_ids))
 
     def remarks(self, item_ids: Sequence[str] | None = None) -> dict[str, Remarks]:
         """Comments and the flag "discuss" by item id, of those items that have any; None means all items."""

@@ -9,12 +9,10 @@ import sqlalchemy as sa
 
 from auditor.core.errors import RunError, UsageError
 from auditor.review import schema
-from auditor.review.checksums import damaged_events, damaged_items
+from auditor.review.checksums import EVENTS, GUIDELINES, REMARKS, damaged_items, damaged_rows, faults_of
 from auditor.review.database import Database, is_sqlite, salvage_advice, shown
-from auditor.review.guidelines import damaged_guidelines
 from auditor.review.loading import RunTables, read_meta, run_items, stored_items
 from auditor.review.people import checked_reviewer, confused
-from auditor.review.remarks import damaged_remarks
 from auditor.review.vocabulary import canonical
 
 
@@ -28,12 +26,12 @@ def faults(connection: sa.Connection, run: RunTables | None) -> list[str]:
     items, events = schema.items.c, schema.events
     query = sa.select(events, items.item_id, items.given, items.suggested)
     query = query.outerjoin(schema.items, items.item == events.c.item).order_by(events.c.event)
-    wrong = dict(damaged_events(connection))
+    wrong = {event: what for (event,), what in damaged_rows(connection, EVENTS)}
     wrong |= dict(_impossible(connection.execute(query).all(), set(facts["class_names"] if facts else ())))
     # Only where the events are sound: what follows from them cannot be, else.
     told = [f"event {event}: {what}" for event, what in sorted(wrong.items())] or list(_miscounted(connection))
     told += confused(connection)
-    return [*told, *damaged_items(connection), *damaged_remarks(connection), *damaged_guidelines(connection)]
+    return [*told, *damaged_items(connection), *faults_of(connection, REMARKS), *faults_of(connection, GUIDELINES)]
 
 
 def refuse_damaged(database: Database) -> None:
@@ -45,15 +43,15 @@ def refuse_damaged(database: Database) -> None:
         Which names them, and how the others are saved.
     """
 
-    def look(connection: sa.Connection) -> tuple[list[str], list[int]]:
+    def look(connection: sa.Connection) -> tuple[list[str], int]:
         if broken := _broken_structure(connection, "(events)"):
-            return broken, []
-        wrong = dict(damaged_events(connection))
-        return [*(f"event {event}: {what}" for event, what in wrong.items()), *confused(connection)], list(wrong)
+            return broken, 0
+        wrong = list(faults_of(connection, EVENTS))
+        return [*wrong, *confused(connection)], len(wrong)
 
-    lines, events = database.read(look)
+    lines, n_events = database.read(look)
     if lines:
-        what = f"{len(events):,} verdicts or undos in" if events else "the verdicts in"
+        what = f"{n_events:,} verdicts or undos in" if n_events else "the verdicts in"
         raise RunError(
             f"{what} the store {shown(database.url)} are damaged: {'; '.join(lines[:5])}.", salvage_advice(database.url)
         )

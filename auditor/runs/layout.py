@@ -44,6 +44,7 @@ MAP_PCA: Final = WORK + "/map-pca.npy"  # float32 (n audited, 2), as the reviewe
 MAP_NEIGHBOURS: Final = WORK + "/map-neighbours.npz"  # nearest items, from which UMAP starts
 MAP_UMAP: Final = WORK + "/map-umap.npy"  # as map-pca.npy, by UMAP, where it is installed
 SELECTIONS: Final = WORK + "/selections"  # items picked on the map, a file for each set
+CATALOGUE: Final = WORK + "/catalogue-{}.parquet"  # a verdict store's list as columns, by its `VerdictStore.list_id`
 LOCK: Final = "run.lock"
 #: Paths in the folder that only a run writes, so that starting anew may remove them.
 WRITTEN: Final = re.compile(
@@ -73,6 +74,7 @@ WRITTEN: Final = re.compile(
     + rf"|{STAGES}/[\w-]+\.json|{TASKS}/results/[^/]+\.(json|npz)|{TASKS}/(checkpoints/[0-9a-f]{{16}}|shared)/.+"
     rf"|{WORK}/(images|groups)\.npy|{re.escape(SUSPECTS)}|{WORK}/embeddings/[0-9a-f]{{32}}/.+|{WORK}/pictures/[0-9a-f]{{2}}/.+"
     rf"|{WORK}/map-\w+\.np[yz]|{SELECTIONS}/[0-9a-f]{{32}}\.npy"
+    rf"|{WORK}/catalogue-[0-9a-f]{{32}}\.parquet"
 )
 
 #: Stable codes. A code never changes its meaning; a retired code is never used again.

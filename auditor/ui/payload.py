@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from auditor.core.errors import DataError
@@ -92,6 +92,16 @@ def remark_payload(said: Remarks, reviewer: str, blind: bool) -> dict[str, Any]:
     return {"comment": said.comments.get(reviewer, ""), "discuss": discuss, "others": others}
 
 
+def exemplars_of(ws: Workspace, names: Collection[str]) -> dict[str, list[str]]:
+    """Content hashes of the exemplars of classes, one per content and one more than shown: the item under review is
+    left out of its own exemplars."""
+    ids = {name: ws.rows.exemplars[name] for name in sorted(names) if name in ws.rows.exemplars} if names else {}
+    # From the store, by its index: the run's table would have to be read whole.
+    hashes = ws.store.content_hashes([item for items in ids.values() for item in items])
+    unique = {name: dict.fromkeys(hashes[item] for item in items if item in hashes) for name, items in ids.items()}
+    return {name: list(contents)[: N_EXEMPLARS + 1] for name, contents in unique.items()}
+
+
 def hand_data(ws: Workspace, items: Sequence[ReviewItem], reviewer: str, with_votes: bool = False) -> dict[str, Any]:
     """The items in a reviewer's hand for the card, and exemplars of their classes; with everybody's votes if wanted."""
     rows = ws.rows.rows_of_ids([item.item_id for item in items]) if items else {}
@@ -104,9 +114,9 @@ def hand_data(ws: Workspace, items: Sequence[ReviewItem], reviewer: str, with_vo
         blind = not (own or with_votes)
         payload["remark"] = remark_payload(remarks.get(item.item_id, Remarks()), reviewer, blind)
     wanted = {name for payload in batch for name in (payload["given"], *payload["options"][:1])}
-    known = ws.rows.exemplars if wanted and ws.contents.kind != "probabilities" else {}
+    shown = wanted if ws.contents.kind != "probabilities" else set[str]()
     exemplars = {
-        name: [{"hash": h, **face(ws, h, 192)} for h in known[name]] for name in sorted(wanted) if name in known
+        name: [{"hash": h, **face(ws, h, 192)} for h in hashes] for name, hashes in exemplars_of(ws, shown).items()
     }
     return {
         "batch": batch,

@@ -32,21 +32,28 @@ class RunRows:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self._columns: dict[str, pa.Array] = {}
         self.class_names = run.class_names
 
-    @cached_property
-    def _items(self) -> pa.Table:
-        return read_arrow(self.run.file(layout.ITEMS), ["id", "content_hash", "given"])
+    def _column(self, name: str) -> pa.Array:
+        """``id``, ``content_hash`` or ``given`` of all items; each is read alone, when first needed."""
+        if name not in self._columns:
+            self._columns[name] = read_arrow(self.run.file(layout.ITEMS), [name])[name].combine_chunks()
+        return self._columns[name]
 
     @cached_property
     def _hashes(self) -> tuple[np.ndarray, np.ndarray]:
         """First 8 bytes of every hash as numbers, sorted, and the row of each."""
-        column = self._items["content_hash"].combine_chunks()
-        lengths = pc.unique(pc.utf8_length(column)).to_pylist()
+        column = self._column("content_hash").cast(pa.large_string())
+        lengths = pc.unique(pc.binary_length(column)).to_pylist()
         if lengths != [HASH_LENGTH]:
             raise UnreadableError(f"{str(self.run.path / layout.ITEMS)!r} holds content hashes of lengths {lengths}.")
-        digits = "".join(pc.utf8_slice_codeunits(column, 7, 23).to_pylist())
-        numbers = np.frombuffer(bytes.fromhex(digits), dtype=">u8").astype(np.uint64)
+        # Straight from the letters: a million Python strings take three times as long.
+        start = int(np.frombuffer(column.buffers()[1], np.int64)[column.offset])
+        letters = np.frombuffer(column.buffers()[2], np.uint8)[start : start + HASH_LENGTH * len(column)]
+        digits = letters.reshape(-1, HASH_LENGTH)[:, 7:23]
+        halves = np.where(digits >= ord("a"), digits - (ord("a") - 10), digits - ord("0")).astype(np.uint8)
+        numbers = (halves[:, ::2] << 4 | halves[:, 1::2]).view(">u8").ravel().astype(np.uint64)
         order = np.argsort(numbers, kind="stable")
         return numbers[order], order
 
@@ -60,12 +67,12 @@ class RunRows:
         numbers, rows = self._hashes
         wanted = np.uint64(int(content_hash[7:23], 16))
         first, last = (np.searchsorted(numbers, wanted, side) for side in ("left", "right"))
-        hashes = self._items["content_hash"]
+        hashes = self._column("content_hash")
         return next((int(row) for row in np.sort(rows[first:last]) if hashes[int(row)].as_py() == content_hash), None)
 
     def rows_of_ids(self, ids: Sequence[str]) -> dict[str, int]:
         """Row in `items.parquet` of each known id."""
-        column = self._items["id"]
+        column = self._column("id")
         asked = pc.index_in(column, value_set=pa.array(list(ids), type=column.type))
         rows = np.flatnonzero(pc.is_valid(asked).to_numpy(zero_copy_only=False))
         return {str(column[int(row)].as_py()): int(row) for row in rows}
@@ -73,16 +80,16 @@ class RunRows:
     @property
     def n_items(self) -> int:
         """Rows of `items.parquet`."""
-        return int(self._items.num_rows)
+        return len(self._column("id"))
 
     def rows_in_order(self, ids: pa.Array) -> np.ndarray:
         """Row in `items.parquet` of each of `ids`, int64; -1 where there is none."""
-        known = self._items["id"].combine_chunks().cast(ids.type)
+        known = self._column("id").cast(ids.type)
         return pc.index_in(ids, value_set=known).fill_null(-1).to_numpy().astype(np.int64)
 
     def facts(self, row: int) -> dict[str, str]:
         """``id, content_hash, given`` of a row."""
-        return {name: str(self._items[name][row].as_py()) for name in ("id", "content_hash", "given")}
+        return {name: str(self._column(name)[row].as_py()) for name in ("id", "content_hash", "given")}
 
     @cached_property
     def _place_of_row(self) -> tuple[np.ndarray, np.ndarray]:
@@ -111,13 +118,15 @@ class RunRows:
 
     @cached_property
     def exemplars(self) -> dict[str, list[str]]:
-        """Content hashes of surely right items by class: not flagged, and the model gives the label a high p.
+        """Ids of surely right items by class: not flagged, and the model gives the label a high p.
 
-        Taken evenly from the surest `POOL` of each class, one per content.
+        Taken evenly from the surest `POOL` of each class.
         """
         table = read_arrow(self.run.file(layout.SCORES), ["row", "given", "p_given", "flagged"])
         given = table["given"].combine_chunks().dictionary_encode()
         codes, names = given.indices.to_numpy(), given.dictionary.to_pylist()
+        if len(names) < 1 << 16:
+            codes = codes.astype(np.uint16)  # sorted by counting, ten times as fast
         sure = table["p_given"].to_numpy().astype(np.float64)
         sure[table["flagged"].to_numpy(zero_copy_only=False)] = -1.0
         rows = table["row"].to_numpy()
@@ -132,14 +141,12 @@ class RunRows:
                 members = members[np.argpartition(-sure[members], POOL)[:POOL]]
             members = members[np.argsort(-sure[members], kind="stable")]
             spread = np.unique(np.linspace(0, len(members) - 1, min(len(members), 2 * N_EXEMPLARS)).astype(int))
-            hashes = [str(self._items["content_hash"][int(rows[m])].as_py()) for m in members[spread]]
-            # One more than shown: the item under review is left out of its own exemplars.
-            exemplars[str(name)] = list(dict.fromkeys(hashes))[: N_EXEMPLARS + 1]
+            exemplars[str(name)] = self._column("id").take(pa.array(rows[members[spread]])).to_pylist()
         return exemplars
 
     def warm(self) -> None:
-        """Read what the first page needs."""
-        _ = self._hashes, self._place_of_row, self.exemplars
+        """Read what the first page needs, and the pictures on it."""
+        _ = self._place_of_row, self.exemplars, self._hashes
 
     @cached_property
     def groups(self) -> dict[str, np.ndarray]:

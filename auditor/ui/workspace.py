@@ -45,14 +45,14 @@ class Workspace:
 
     def warm(self) -> None:
         """Read ahead what the first visitor would wait for."""
-        self.rows.warm()
         _ = self.catalogue
+        self.rows.warm()
         self.contents.warm()
 
     @cached_property
     def catalogue(self) -> Catalogue:
         """The items of the store as columns, read when first needed."""
-        return Catalogue(self.store)
+        return Catalogue(self.store, self.run.path)
 
     @cached_property
     def search(self) -> WordSearch:
@@ -112,6 +112,7 @@ def take_in(run: str, store: str | None, plan: Sequence[Sequence[Any]] = ()) -> 
     with VerdictStore.open(store or opened.path) as empty:
         empty.load_run(opened, QueuePlan(**{str(name): value for name, value in plan}))
         follow_detectors(opened, empty)
+        Catalogue(empty, opened.path)  # makes the file that the first visitor would wait for
 
 
 def _taken_in_apart(run: Run, config: ReviewConfig) -> bool:

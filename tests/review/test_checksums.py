@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from auditor.core.errors import RunError
 from auditor.review.carry_over import carry_over
-from auditor.review.checksums import damaged_events
+from auditor.review.checksums import EVENTS, damaged_rows
 from auditor.review.loading import QueuePlan
 from auditor.review.store import VerdictStore
 from tests.review.cases import TableRun, make_run, undo, verdict
@@ -125,7 +125,7 @@ def test_events_of_before_get_their_checksum_when_the_store_is_brought_up_to_dat
         store.load_run(small_run())
         assert "first 4 events" in store.checksum_note()
         store.submit("bea", [verdict(item) for item in store.next_batch("bea", 2)])
-        assert store.database.read(lambda c: list(damaged_events(c))) == []
+        assert store.database.read(lambda c: list(damaged_rows(c, EVENTS))) == []
         with pytest.raises(sa.exc.DBAPIError, match="append-only"):
             store.database.write(lambda c: c.execute(sa.text("UPDATE events SET ms = 1")))
     tamper(where, "UPDATE events SET verdict = 'unsure' WHERE event = 2")

@@ -1,8 +1,9 @@
-"""What people judged is read from a store that no database opens any more, and what is missing is counted."""
+"""What people judged and wrote is read from a store that no database opens any more, and what is missing is counted."""
 
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,103 @@ def test_what_was_never_a_store_is_refused_as_before(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="there is no verdict store"):
         judged_in_file(str(tmp_path / "absent.sqlite"), make_run())
     assert not log_of(tmp_path / "absent.sqlite").exists()
+
+
+# --- remarks, guidelines and new classes -----------------------------------------------------------------------------
+
+#: Longer than a page, and than two: what does not fit into the page of a row goes on in others.
+COMMENTS = ("a horse behind it", "\u0436" * 2000, "")
+DEFINITIONS = ("Four legs.", "what belongs to it " * 500)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `whole`: six verdicts, of which three name a new class, four remarks, and two versions of a guideline."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        with VerdictStore.open(folder / "closed.sqlite") as store:
+            store.load_run(make_run(), PLAN)
+        with VerdictStore.open(folder / "closed.sqlite") as store:
+            items = store.page(limit=6).items
+            said = [verdict(item, v) for item, v in zip(items, ["new:Wolpertinger", "unsure"] * 3, strict=True)]
+            remarks = [
+                {"uuid": f"{k:032d}", "kind": "remark", "item_id": items[k].item_id, "comment": text, "discuss": None}
+                for k, text in enumerate(COMMENTS)
+            ]
+            store.submit("ann", [*said, *remarks])
+            store.submit("bea", [remarks[0] | {"uuid": "b" * 32, "comment": None, "discuss": True}])
+            for version, text in enumerate(DEFINITIONS):
+                store.write_guideline("ann", store.class_names[0], text, [items[0].item_id], version)
+            for suffix in ("", "-wal"):
+                shutil.copy2(f"{folder / 'closed.sqlite'}{suffix}", f"{folder / 'killed.sqlite'}{suffix}")
+
+    return made_once(tmp_path_factory, "store-with-remarks", make)
+
+
+def _all_said(store: VerdictStore) -> tuple[object, ...]:
+    """Everything that people wrote, as it is shown."""
+    remarks = {item: (dict(r.comments), r.discuss, dict(r.times)) for item, r in store.remarks().items()}
+    judged = {(v.item_id, v.verdict, v.server_time) for v in store.judged_by("ann")}
+    return judged, remarks, store.guideline_history(), store.new_classes()
+
+
+DAMAGE = {
+    "header zeroed": ("closed", lambda raw: bytes(100) + raw[100:]),
+    "catalogue overwritten": ("closed", lambda raw: raw[:100] + b"\xff" * 500 + raw[600:]),
+    "emptied, with a log": ("killed", lambda _: b""),
+    "zeroed, with a log": ("killed", lambda raw: bytes(len(raw))),
+}
+
+
+@pytest.mark.parametrize(("name", "change"), DAMAGE.values(), ids=DAMAGE)
+def test_all_that_people_wrote_is_read_from_pages(name: str, change: object, written: Path, tmp_path: Path) -> None:
+    done = saved(damaged(written, tmp_path, change, name), tmp_path)
+    assert (done.accepted, done.remarks, done.guidelines, done.damaged) == (6, 4, 2, ())
+    with VerdictStore.open(written / "closed.sqlite") as old, VerdictStore.open(tmp_path / "new.sqlite") as new:
+        assert _all_said(new) == _all_said(old)
+        assert new.new_classes() == ["Wolpertinger"]
+
+
+@pytest.mark.parametrize("opens", [True, False], ids=["the database opens", "no database opens it"])
+@pytest.mark.parametrize(
+    ("word", "at", "fault"),
+    [
+        (b"a horse behind", 3, "remark 1: it is not what was stored"),
+        (b"annnew:Wolpertinger", 9, "event 1: it is not what was stored"),
+        (b"Four legs", 0, "version 1"),
+        (DEFINITIONS[1].encode()[-800:-700], 40, "version 2"),
+    ],
+    ids=["comment", "new class", "guideline", "the end of a long guideline"],
+)
+def test_a_letter_changed_costs_what_it_stands_in(
+    word: bytes, at: int, fault: str, opens: bool, written: Path, tmp_path: Path
+) -> None:
+    raw = bytearray((written / "closed.sqlite").read_bytes())
+    # Of a word that occurs often the last one, which no other row has.
+    place = raw.rfind(word) + at
+    raw[place] ^= 2
+    if not opens:
+        raw[:100] = bytes(100)
+    store = damaged(written, tmp_path, lambda _: bytes(raw))
+    if opens:
+        with VerdictStore.open(store, make=False) as opened:
+            assert opened.verify(make_run())  # by its checksum, or by SQLite's own, whose index says otherwise
+        for log in store.parent.glob("*-*"):
+            log.unlink()
+    done = saved(store, tmp_path)
+    lost = 12 - done.accepted - done.remarks - done.guidelines
+    assert lost == 1
+    # Without the database nothing numbers the versions of a guideline: one that is gone cannot be told.
+    assert [line for line in done.damaged if fault in line] or (not opens and "version" in fault)
+
+
+def test_a_remark_that_is_gone_is_told(written: Path, tmp_path: Path) -> None:
+    store = damaged(written, tmp_path, lambda raw: raw)
+    connection = sqlite3.connect(store)
+    for line in ("DROP TRIGGER remarks_no_delete", "DELETE FROM remarks WHERE remark = 2"):
+        connection.execute(line)
+    connection.commit()
+    connection.close()
+    with VerdictStore.open(store, make=False) as opened:
+        assert "remark 2: it is gone" in opened.verify(make_run())

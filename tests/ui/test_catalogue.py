@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+import sqlalchemy as sa
 
 from auditor.review.readout import PageFilter, ReviewItem
 from auditor.review.store import VerdictStore
@@ -74,3 +76,42 @@ def test_pairs_are_those_of_the_flagged_items(ws: Workspace) -> None:
     assert sum(p.judged for p in again) == len(of_first)
     assert ws.store.judged_places("ANN").tolist() == sorted(i.place for i in (*of_first, *unflagged))
     assert ws.store.judged_places("bob").tolist() == []
+
+
+def test_the_columns_are_kept_in_the_run_folder_and_made_anew_where_they_are_damaged(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", 60)
+    run = open_run(tmp_path / "run")
+    with VerdictStore.open(tmp_path / "run") as store, VerdictStore.open(tmp_path / "other.sqlite") as other:
+        for one in (store, other):
+            one.load_run(run)
+        wanted, kept = Catalogue(store), tmp_path / "run" / layout.CATALOGUE.format(store.list_id)
+        assert not kept.exists()  # without a folder nothing is kept
+        columns = ("ids", "given", "suggested", "score", "flagged")
+        equal = lambda a: all(np.array_equal(getattr(a, c), getattr(wanted, c)) for c in columns)  # noqa: E731
+        assert equal(Catalogue(store, run.path))
+        whole = kept.read_bytes()
+        damage = {"absent": None, "cut off": whole[: len(whole) // 2], "of another kind": b""}
+        for name, content in damage.items():
+            if content is None:
+                kept.unlink()
+            else:
+                kept.write_bytes(content)
+            assert equal(Catalogue(store, run.path)), name
+            assert kept.read_bytes() == whole, name
+        for at in range(4, len(whole), 151):
+            kept.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+            assert equal(Catalogue(store, run.path)), at
+        kept.write_bytes(whole)
+        # It is read: the store is not asked for its million rows again.
+        with patch.object(VerdictStore, "columns", side_effect=AssertionError):
+            assert equal(Catalogue(store, run.path))
+        assert other.list_id != store.list_id  # another store may list other items under the same run
+        assert layout.WRITTEN.fullmatch(str(kept.relative_to(run.path)))
+        # A store of before has no name for its list until it is asked for.
+        store.database.write(lambda c: c.execute(sa.text("DELETE FROM meta WHERE key = 'list'")))  # type: ignore[misc]
+    with VerdictStore.open(tmp_path / "run") as store:
+        name = store.list_id
+        assert equal(Catalogue(store, run.path))
+    with VerdictStore.open(tmp_path / "run") as store:
+        assert store.list_id == name
+        assert store.verify(run) == []

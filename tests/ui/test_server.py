@@ -19,6 +19,7 @@ from auditor.core.errors import DataError
 from auditor.core.version import __version__
 from auditor.ui.contents import WIDTHS, encode
 from auditor.ui.exchange import Exchange
+from auditor.ui.payload import exemplars_of
 from auditor.ui.workspace import Workspace
 from tests.ui.client import local_client
 from tests.ui.events import events_on
@@ -125,7 +126,7 @@ def test_rows_options_and_exemplars(ws: Workspace) -> None:
         assert p is not None
         rest = [p[ws.run.class_names.index(name)] for name in options[1:]]
         assert rest == sorted(rest, reverse=True)
-    for name, hashes in ws.rows.exemplars.items():
+    for name, hashes in exemplars_of(ws, ws.run.class_names).items():
         assert 5 <= len(hashes) <= 6
         for content_hash in hashes:
             row = ws.rows.row_of_hash(content_hash)
