@@ -51,6 +51,44 @@ class RemainingErrors:
 
 
 @dataclass(frozen=True)
+class Outlook:
+    """What a status says of what is left to do, in a few numbers that a process can tell another; strict treatment.
+
+    Attributes
+    ----------
+    draws : int
+        Verdicts of the audit sample that the number of wrong labels rests on.
+    half_width : float
+        Half of its 95 % interval, in items; 0 where there is none.
+    says_a_number : bool
+        Whether it is more than limits.
+    open : int
+        Items without a verdict.
+    remaining : int
+        Wrong labels that may remain outside the list: the upper limit of `RemainingErrors`.
+    """
+
+    draws: int
+    half_width: float
+    says_a_number: bool
+    open: int
+    remaining: int
+
+    def verdicts_for(self, half_width: float) -> int:
+        """About how many more verdicts on the audit sample bring the 95 % interval of the number of wrong labels down
+        to plus and minus `half_width`, in items.
+
+        The width falls with the square root of the number of draws. Before there is a number it is those that one
+        needs.
+        """
+        if self.draws < LEAST_DRAWS:
+            return LEAST_DRAWS - self.draws
+        # Half an item is as narrow as an interval in whole items can be asked to be.
+        ratio = self.half_width / max(half_width, 0.5)
+        return min(max(0, math.ceil(self.draws * (ratio**2 - 1))), self.open)
+
+
+@dataclass(frozen=True)
 class ReviewStatus:
     """The state of a review.
 
@@ -81,6 +119,16 @@ class ReviewStatus:
     next_expected: float | None
     may_stop: bool | None
     estimate: ErrorEstimate
+
+    @property
+    def outlook(self) -> Outlook:
+        """What is left to do."""
+        treated, open_items = self.estimate.strict, int((~self.estimate.state.reviewed).sum())
+        if treated is None:
+            return Outlook(0, 0.0, False, open_items, self.remaining.high)
+        total, interval = treated.total, treated.total.estimate
+        half = (interval.high - interval.low) / 2
+        return Outlook(total.draws, half, bool(total.says_a_number), open_items, self.remaining.high)
 
     def __repr__(self) -> str:
         p = self.progress
@@ -122,22 +170,6 @@ def review_status(state: ReviewState, at_most: int | None = None, seed: int = 0)
         None if at_most is None else remaining.high <= at_most,
         numbers,
     )
-
-
-def verdicts_for(status: ReviewStatus, half_width: float) -> int:
-    """About how many more verdicts on the audit sample bring the 95 % interval of the number of wrong labels down to
-    plus and minus `half_width`, in items; strict treatment.
-
-    The width falls with the square root of the number of draws. Before there is a number it is those that one needs.
-    """
-    treated, state = status.estimate.strict, status.estimate.state
-    draws = 0 if treated is None else treated.total.draws
-    if treated is None or draws < LEAST_DRAWS:
-        return LEAST_DRAWS - draws
-    interval = treated.total.estimate
-    # Half an item is as narrow as an interval in whole items can be asked to be.
-    ratio = (interval.high - interval.low) / 2 / max(half_width, 0.5)
-    return min(max(0, math.ceil(draws * (ratio**2 - 1))), int((~state.reviewed).sum()))
 
 
 def _remaining(state: ReviewState, p: np.ndarray | None) -> RemainingErrors:

@@ -167,9 +167,8 @@ def carry_over(source: VerdictStore | Judged, target: VerdictStore) -> CarriedOv
     if judged.url == target.database.url:
         raise UsageError("this is the run's own store.", "Name the store to take verdicts from.")
     votes = judged.votes
-    here = _same_items(
-        target, {said.content_hash for said in (*votes, *judged.remarks) if said.content_hash is not None}
-    )
+    hashes = {vote.content_hash for vote in votes} | {said.content_hash for said in judged.remarks}
+    here = _same_items(target, {content for content in hashes if content is not None})
     batches: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     judged_here = _judged(target)
     unchanged, unsure, older = set(), 0, 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +15,6 @@ from streamlit.testing.v1 import AppTest
 
 import auditor.ui
 from auditor.estimation.state import draw_stream
-from auditor.estimation.status import verdicts_for
 from auditor.ui import SCRIPT, standing
 from auditor.ui.standing import Standing, Watcher, header_words, status_of
 from auditor.ui.workspace import Workspace
@@ -31,20 +32,20 @@ def _judge(ws: Workspace, most: int) -> None:
 
 def test_the_words_follow_the_review(ws: Workspace) -> None:
     draw_stream(ws.run, ws.store, 120, 0, anew=False)
-    first = Standing(ws.store.progress(), status_of(ws))
+    first = Standing(ws.store.progress(), status_of(ws).outlook)
     words = header_words(first, 20)
     assert words.progress == "0 judged, 0 count towards the estimate, about 30 more for a first number"
     assert (words.share, words.light) == (0.0, "wait")
     _judge(ws, 2000)
     status = status_of(ws)
-    now, high = Standing(status.progress, status), status.remaining.high
+    now, high = Standing(status.progress, status.outlook), status.remaining.high
     judged, counted = status.progress.judged, status.progress.audit_counted
     total = status.estimate.strict
     assert total is not None
     half = (total.total.estimate.high - total.total.estimate.low) / 2
     narrow = math.ceil(half / 2)
     # A quarter of the draws gives twice the width.
-    more = verdicts_for(status, narrow)
+    more = status.outlook.verdicts_for(narrow)
     assert more == min(math.ceil(total.total.draws * ((half / narrow) ** 2 - 1)), status.progress.items - judged)
     words = header_words(now, narrow)
     assert (
@@ -58,7 +59,6 @@ def test_the_words_follow_the_review(ws: Workspace) -> None:
     )
     assert header_words(now, math.ceil(half) + 1).progress.endswith(f"enough for ±{math.ceil(half) + 1:,}")
     assert header_words(now, None).light == "off"
-    assert header_words(Standing(now.progress, None, large=True), 5).stop.startswith("The Overview")
     assert header_words(Standing(now.progress, None), 5).stop == ""
 
 
@@ -71,12 +71,54 @@ def test_it_is_computed_once_per_change_and_in_the_background(ws: Workspace, mon
     for _ in range(3):
         seen = watcher.look(60)
     assert seen is not None
-    assert seen.status is not None
+    assert seen.outlook is not None
     assert len(computed) == 1
     ws.store.submit("ann", events_on(ws.store.page(limit=3).items, "given"))
     seen = watcher.look(60)
     assert seen is not None
     assert (seen.progress.judged, len(computed)) == (3, 2)
+
+
+def test_a_large_run_has_the_same_words_from_a_process_of_its_own(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw_stream(ws.run, ws.store, 120, 0, anew=False)
+    _judge(ws, 300)
+    status, asked = status_of(ws), list[str]()
+    expected = header_words(Standing(status.progress, status.outlook), 20)
+    assert "for ±20" in expected.progress
+
+    start = subprocess.run
+
+    def run(command: list[str], **options: Any) -> Any:
+        if "input" not in options:  # what the store itself asks of others
+            return start(command, **options)
+        asked.append(options["input"])
+        if len(asked) == 3:
+            return SimpleNamespace(returncode=1, stdout="", stderr="MemoryError\n")
+        # What the process runs, in this one.
+        code = command[-1].replace("json.load(sys.stdin)", f"json.loads({asked[-1]!r})").replace("(10)", "(0)")
+        capsys.readouterr()
+        exec(code, {})
+        return SimpleNamespace(returncode=0, stdout=capsys.readouterr().out, stderr="")
+
+    monkeypatch.setattr(standing, "LIVE_ITEMS", 0)
+    monkeypatch.setattr(standing, "REST", 1.0)
+    monkeypatch.setattr(standing.subprocess, "run", run)
+    watcher = Watcher(ws)
+    for _ in range(2):  # once for as long as nobody says anything
+        seen = watcher.look(60)
+        assert seen is not None
+        assert header_words(seen, 20) == expected
+    assert len(asked) == 1
+    for failing, outlook in ((False, None), (True, "kept")):
+        ws.store.submit("bea", events_on([ws.store.page(limit=9).items[-1 - failing]], "given"))
+        before = watcher.latest
+        seen = watcher.look(60)
+        assert seen is not None
+        assert seen.progress.verdicts == ws.store.progress().verdicts  # counts at once, whatever becomes of the numbers
+        assert outlook is None or (before is not None and seen.outlook == before.outlook)
+    assert "MemoryError" in capsys.readouterr().err
 
 
 def test_every_page_has_it(ws: Workspace) -> None:

@@ -11,7 +11,7 @@ from auditor.core.escaping import markdown_text, quoted
 from auditor.estimation.estimate import ErrorEstimate
 from auditor.estimation.reliability_plot import reliability_svg
 from auditor.estimation.sentences import estimate_lines, status_lines
-from auditor.estimation.status import ReviewStatus, verdicts_for
+from auditor.estimation.status import ReviewStatus
 from auditor.review.preferences import EVERYBODY
 from auditor.runs.run import Run
 from auditor.stats.intervals import Interval
@@ -91,12 +91,12 @@ def narrowing(status: ReviewStatus, run: Run) -> list[str]:
         )
     left = p.audit_total - p.audit_counted
     if estimate.strict is None or not estimate.strict.total.says_a_number:
-        if 0 < (needed := verdicts_for(status, 0.0)) <= left:
+        if 0 < (needed := status.outlook.verdicts_for(0.0)) <= left:
             steps.append(f"{needed:,} more verdicts on the random sample give a number")
     else:
         total = estimate.strict.total
         width = (total.estimate.high - total.estimate.low) / 2
-        if more := min(verdicts_for(status, width / 2), left):
+        if more := min(status.outlook.verdicts_for(width / 2), left):
             reached = width * math.sqrt(total.draws / (total.draws + more))
             steps.append(
                 f"about {more:,} more verdicts on the random sample bring ±{width:,.0f} down to ±{reached:,.0f}"
