@@ -12,7 +12,7 @@ import re
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,6 +44,8 @@ _WHOLE: Final = rb"[\x01-\x06\x08\x09]"
 _NUMBER: Final = rb"[\x01-\x09]"
 #: Bytes of a page: stores have those of SQLite's default.
 _PAGE: Final = 4096
+#: More than a row has: what says so is none.
+_LONGEST: Final = 1 << 20
 _SIZES: Final = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 7: 8, 8: 0, 9: 0}
 
 
@@ -168,9 +170,10 @@ def _together(judged: Judged, carved: Mapping[str, _Carved], path: Path) -> Judg
         GUIDELINES.table.name: set(versions),
     }
     damaged, notes = dict[tuple[str, tuple[Any, ...]], str](), list[str]()
-    for name, table in carved.items():
-        there = known[name]
-        counted = max(table.counted, *(key[0] for key in there), 0) if name != GUIDELINES.table.name else 0
+    for written in WRITTEN:
+        name = written.table.name
+        table, there = carved[name], known[name]
+        counted = _counted(written, table, there)
         wanted = {(number,) for number in range(1, counted + 1)} | table.broken
         wanted |= {key for other, key in judged.damaged if other == name}
         missing = sorted(wanted - there)
@@ -182,7 +185,7 @@ def _together(judged: Judged, carved: Mapping[str, _Carved], path: Path) -> Judg
             notes.append(f"{read}, from its pages and its log; {len(missing):,} are missing{undos}")
         if table.unsealed:
             notes.append(f"{table.unsealed:,} of them are older than checksums: nothing proves that they are whole")
-    notes[:1] = [f"{str(path)!r} is damaged. {notes[0]}"]
+    notes[:1] = [" ".join([f"{str(path)!r} is damaged.", *notes[:1]])]
     return replace(
         judged,
         votes=sorted(last.values()),
@@ -191,6 +194,15 @@ def _together(judged: Judged, carved: Mapping[str, _Carved], path: Path) -> Judg
         remarks=[one for _, one in sorted(said.items())],
         guidelines=[one for _, one in sorted(versions.items())],
     )
+
+
+def _counted(written: Written, table: _Carved, there: Collection[tuple[Any, ...]]) -> int:
+    """Rows that there were; 0 where the store does not number them."""
+    if len(written.key) > 1:
+        return 0
+    # A number that no checksum covers may be any: it counts only where most of what it stands for was seen.
+    proven, plausible = written.key[0] in written.said, 2 * len(there) + 1000
+    return max(table.counted, *(number for (number,) in there if proven or number <= plausible), 0)
 
 
 def _carved(path: Path, run: RunTables) -> dict[str, _Carved]:
@@ -236,11 +248,11 @@ def _carve(
             carved.counted = max(carved.counted, int(_value(match[1][0], match[2][: _SIZES[match[1][0]]])))
     if len(written.key) > 1:  # without numbers nothing tells a broken row from what only looks like one
         return replace(carved, broken=set())
-    # A damaged number may be any: it counts only where most of what it stands for was seen.
-    seen = max((key[0] for key in (*carved.rows, *carved.broken)), default=0)
+    # As `_counted` takes what is there.
+    seen = len(carved.rows) + len(carved.broken)
     if carved.counted > 2 * seen + 1000:
         carved.counted = 0
-    end = max(carved.counted, *(key[0] for key in carved.rows), 0)
+    end = _counted(written, carved, carved.rows)
     return replace(carved, broken={key for key in carved.broken - set(carved.rows) if key[0] <= end})
 
 
@@ -323,6 +335,8 @@ def _continued(raw: bytes, at: int, length: int, pages: Mapping[int, bytes]) -> 
 
     What does not fit into a page goes on in others, each of which names the next one (fileformat2.html of SQLite, 1.6).
     """
+    if length > _LONGEST:
+        return b""
     if length <= _PAGE - 35:
         return raw[at : at + length]
     least = (_PAGE - 12) * 32 // 255 - 23
