@@ -108,7 +108,7 @@ def test_the_columns_are_kept_in_the_run_folder_and_made_anew_where_they_are_dam
         assert other.list_id != store.list_id  # another store may list other items under the same run
         assert layout.WRITTEN.fullmatch(str(kept.relative_to(run.path)))
         # A store of before has no name for its list until it is asked for.
-        store.database.write(lambda c: c.execute(sa.text("DELETE FROM meta WHERE key = 'list'")))  # type: ignore[misc]
+        store.database.write(lambda c: c.execute(sa.text("DELETE FROM meta WHERE key = 'list'")))
     with VerdictStore.open(tmp_path / "run") as store:
         name = store.list_id
         assert equal(Catalogue(store, run.path))
