@@ -1,0 +1,315 @@
+"""The label kinds tokens and annotators beside cleanlab and crowd-kit, on the same predictions and votes.
+
+    python benchmarks/tokens_and_annotators.py [--kinds tokens annotators] [--seeds 3] [--only TEXT] [--out FILE]
+
+Tokens: the errors of CoNLL-2003 that CrossWeigh corrected, in probabilities of `token_predictions.py`, which are made
+in `folder` if they are not there. Average precision over tokens and sentences; the peer's score is its best, by truth.
+
+Annotators: accuracy of the consensus. Simulated annotators of CIFAR-10 items beside the stored probabilities of a
+network, and two or three of the five published votes on suspected errors, where the class that three of five named is
+the truth (items without are left out). The peer is the best, by truth, of CROWDLAB (its formula, which the tests hold
+equal to cleanlab's), the majority and, where crowd-kit is installed, its Dawid-Skene and one-coin models (its Wawa does
+not run with scikit-learn 1.9). The constants were chosen on other draws of the same annotators (seed 0), on other
+networks, on other draws of the same votes, and on errors injected into the training sentences.
+
+Differences have a 95 % interval: a paired bootstrap over items (sentences), seeds averaged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import average_precision_score
+from token_predictions import FEATURES, build
+
+from auditor.core.config import load_settings
+from auditor.core.files import atomic_write, load_npy, load_npz, read_json
+from auditor.core.machine import describe_machine, package_versions
+from auditor.core.seeds import generator
+from auditor.kinds.registry import flag_kind
+from auditor.kinds.tokens import worst_token
+from auditor.lab.detectors.sets import find_data
+from auditor.report.markdown import table
+from auditor.review.crowdlab import Votes, crowdlab, majority_labels
+from auditor.review.dawid_skene import vote_counts
+
+DRAWS = 200
+#: Network whose stored probabilities the simulated annotators stand beside, and one whose doubts are shared by people.
+MODEL, DOUBTS = "twins_pcpvt_base", "efficientnet_b1"
+#: Seeds begin here: below lie the draws on which constants were chosen.
+FIRST_SEED = 10
+ITEMS, ANNOTATORS, CLASSES = 600, 30, 10
+SIMULATED = ("uniform", "few", "one label", "spammers", "adversaries", "by class", "hard items", "blocks")
+
+
+def find(name: str) -> Path:
+    path = find_data(load_settings(), name)
+    if path is None:
+        raise SystemExit(f"{name} is not below the data folders.")
+    return path
+
+
+def interval(draws: list[float]) -> tuple[float, float]:
+    low, high = np.nanpercentile(draws, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def tokens(seeds: int, folder: Path) -> Iterator[dict[str, Any]]:
+    """One row a model and level."""
+    from cleanlab.token_classification.filter import find_label_issues
+    from cleanlab.token_classification.rank import get_label_quality_scores
+
+    for model in FEATURES:
+        build(folder, model, seeds)
+        runs = []
+        for seed in range(seeds):
+            data = load_npz(folder / f"{model}-test-{seed}.npz")
+            p, labels, offsets = data["pred_probs"].astype(np.float64), data["labels"], data["offsets"]
+            p /= p.sum(axis=1, keepdims=True)
+            wrong = labels != data["corrected"]
+            flags = flag_kind("tokens", pred_probs=p, labels=labels, offsets=offsets)
+            nested = [np.split(a, offsets[1:-1]) for a in (labels, p)]
+            peers: dict[str, dict[str, np.ndarray]] = {"tokens": {}, "sentences": {}}
+            for method in ("self_confidence", "normalized_margin", "confidence_weighted_entropy"):
+                for pooled in ("min", "softmin"):
+                    scored = get_label_quality_scores(*nested, token_score_method=method, sentence_score_method=pooled)
+                    peers["sentences"][f"{method}, {pooled}"] = -scored[0]
+                peers["tokens"][method] = -np.concatenate([s.to_numpy() for s in scored[1]])
+            listed = find_label_issues(*nested, n_jobs=1)
+            theirs = np.isin(np.arange(len(labels)), [offsets[i] + j for i, j in listed])
+            mine = np.isin(np.arange(len(labels)), flags.flagged[:, 0])
+            f1 = [2 * (f & wrong).sum() / (f.sum() + wrong.sum()) for f in (mine, theirs)]
+            ours = {"tokens": flags.scores, "sentences": flags.facts["sentence_scores"]}
+            runs.append((wrong, offsets, ours, peers, f1, wrong[np.argsort(-flags.scores)[:100]].sum()))
+        for level in ("tokens", "sentences"):
+            yield _token_row(model, level, runs)
+
+
+def _token_row(model: str, level: str, runs: list[Any]) -> dict[str, Any]:
+    truths = [w if level == "tokens" else worst_token(w, offsets) for w, offsets, *_ in runs]
+    ap = lambda name: float(  # noqa: E731
+        np.mean([average_precision_score(w, r[3][level][name]) for w, r in zip(truths, runs, strict=True)])
+    )
+    by_peer = {name: ap(name) for name in runs[0][3][level]}
+    best = max(by_peer, key=by_peer.__getitem__)
+    ours = float(np.mean([average_precision_score(w, r[2][level]) for w, r in zip(truths, runs, strict=True)]))
+    draws = []
+    for draw in range(DRAWS):
+        differences = []
+        for truth, (_, offsets, mine, peers, *_) in zip(truths, runs, strict=True):
+            at = np.random.default_rng(draw).integers(0, len(offsets) - 1, len(offsets) - 1)
+            if level == "tokens":
+                at = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in at])
+            scores = (mine[level][at], peers[level][best][at])
+            differences.append(np.subtract(*(average_precision_score(truth[at], s) for s in scores)))
+        draws.append(float(np.mean(differences)))
+    row = {
+        "case": model,
+        "of": level,
+        "ours": ours,
+        "peer": best,
+        "peer_value": by_peer[best],
+        "interval": interval(draws),
+    }
+    if level == "tokens":
+        f1 = np.mean([r[4] for r in runs], axis=0)
+        row |= {"f1": float(f1[0]), "peer_f1": float(f1[1]), "right_of_first_100": float(np.mean([r[5] for r in runs]))}
+    return row
+
+
+def simulated(kind: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels (n, annotators), probabilities and truth of CIFAR-10 items."""
+    rng = generator(seed, "annotators", kind)
+    truth = load_npy(find("cifar10n/clean.npy")).astype(np.int64)
+    rows = rng.choice(len(truth), ITEMS, replace=False)
+    p, doubts = (
+        load_npz(find(f"oof/cifar10n_aggre/{n}.npz"))["pred_probs"][rows].astype(float) for n in (MODEL, DOUBTS)
+    )
+    truth, p = truth[rows], p / p.sum(axis=1, keepdims=True)
+    doubts = np.sqrt(doubts + 1e-3)
+    doubts /= doubts.sum(axis=1, keepdims=True)
+    skill = np.clip(rng.beta(8, 2, ANNOTATORS), 0.3, 0.99)
+    eye, anywhere = np.eye(CLASSES), (1 - np.eye(CLASSES)) / (CLASSES - 1)
+    alike = rng.gamma(0.3, size=(CLASSES, CLASSES)) * (1 - eye) + 1e-9 * anywhere
+    alike /= alike.sum(axis=1, keepdims=True)
+    says = np.stack([a * eye + (1 - a) * (alike + anywhere) / 2 for a in skill])
+    if kind == "spammers":
+        says[: ANNOTATORS * 2 // 5] = rng.dirichlet(np.full(CLASSES, 0.5), (ANNOTATORS * 2 // 5, 1))
+    if kind == "adversaries":
+        for a in range(ANNOTATORS // 5):
+            says[a] = 0.8 * np.roll(eye, rng.integers(1, CLASSES), axis=1) + 0.2 * anywhere
+    if kind == "by class":
+        for a in range(ANNOTATORS):
+            for k in rng.choice(CLASSES, 4, replace=False):
+                right = rng.uniform(0.1, 0.5)
+                says[a, k] = right * eye[k] + (1 - right) * alike[k]
+    labels = np.full((ITEMS, ANNOTATORS), -1)
+    for i in range(ITEMS):
+        each = {"few": rng.integers(1, 3), "one label": 1}.get(kind, rng.integers(2, 5))
+        asked = [i * ANNOTATORS // ITEMS] if kind == "blocks" else rng.choice(ANNOTATORS, each, replace=False)
+        for a in asked:
+            chances = says[a, truth[i]]
+            if kind == "hard items":
+                chances = skill[a] * (0.6 * eye[truth[i]] + 0.4 * doubts[i]) + (1 - skill[a]) * (doubts[i] / 2 + 0.05)
+            labels[i, a] = rng.choice(CLASSES, p=chances / chances.sum())
+    return labels, p, truth
+
+
+def published(name: str, each: int, seed: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """`each` of the five votes on every suspected error, in columns of nobody; probabilities where they are stored."""
+    rng = generator(seed, "annotators", name, each)
+    number: dict[Any, int] = {}
+    if name in ("imdb", "amazon"):
+        number = {
+            tag: k
+            for k, tag in enumerate(("Negative", "Positive") if name == "imdb" else ("Negative", "Neutral", "Positive"))
+        }
+    labels, truth, at = [], [], []
+    row_of = {}
+    if name == "imdb":
+        row_of = {
+            f"test/{f.removesuffix('.txt')}": i for i, f in enumerate(read_json(find("label_errors/imdb/index.json")))
+        }
+    for item in read_json(find(f"label_errors/{name}/mturk.json")):
+        given, guessed, votes = item["given_original_label"], item["our_guessed_label"], item["mturk"]
+        if name == "amazon":
+            cast = [k for tag, k in number.items() for _ in range(votes[tag.lower()])]
+        else:
+            cast = [number.get(given, given)] * votes["given"] + [number.get(guessed, guessed)] * votes["guessed"]
+        five = rng.permutation(np.array((cast + [-1] * 5)[:5]))
+        classes, counts = np.unique(five[five >= 0], return_counts=True)
+        shown = np.full(5, -1)
+        shown[rng.permutation(5)[:each]] = five[:each]
+        if len(counts) and counts.max() >= 3 and (shown >= 0).any():
+            labels.append(shown)
+            truth.append(classes[counts.argmax()])
+            at.append(row_of.get(item["id"], item["id"]))
+    p = None
+    if name in ("cifar10", "imdb"):
+        p = load_npy(find(f"label_errors/{name}/pyx.npy"))[np.array(at)].astype(float)
+        p /= p.sum(axis=1, keepdims=True)
+    return np.array(labels), p, np.array(truth)
+
+
+def consensus_of_peers(labels: np.ndarray, p: np.ndarray | None, n_classes: int) -> dict[str, np.ndarray]:
+    items, who = np.nonzero(labels >= 0)
+    said = labels[items, who]
+    counts = vote_counts(items, said, len(labels), n_classes)
+    flat = np.full(counts.shape, 1 / n_classes) if p is None else p
+    out = {"majority": majority_labels(Votes(items, who, said, labels.shape[1], counts), flat)}
+    if p is not None:
+        out["CROWDLAB"] = crowdlab(items, who, said, p, labels.shape[1]).labels
+    try:
+        from crowdkit.aggregation import DawidSkene, OneCoinDawidSkene
+    except ImportError:
+        return out
+    votes = pd.DataFrame({"task": items, "worker": who, "label": said})
+    for model in (DawidSkene(n_iter=50), OneCoinDawidSkene(n_iter=50)):
+        out[type(model).__name__] = model.fit_predict(votes).reindex(range(len(labels))).to_numpy()
+    return out
+
+
+def annotators(seeds: int, only: str) -> Iterator[dict[str, Any]]:
+    """One row a kind of annotators, or a set of published votes, with and without the model."""
+    cases: list[tuple[str, Any, bool]] = []
+    for kind in SIMULATED:
+        cases.append((kind, lambda seed, kind=kind: simulated(kind, seed), True))
+        if kind in ("spammers", "adversaries", "by class", "hard items"):
+            cases.append((kind, lambda seed, kind=kind: simulated(kind, seed), False))
+    for name in ("cifar10", "imdb", "cifar100", "caltech256", "amazon"):
+        for each in (2, 3):
+            for with_model in (True, False) if name in ("cifar10", "imdb") else (False,):
+                case = f"{name}, {each} of 5 votes"
+                cases.append((case, lambda seed, name=name, each=each: published(name, each, seed), with_model))
+    for case, draw, with_model in cases:
+        if only not in case:
+            continue
+        runs = []
+        for seed in range(FIRST_SEED, FIRST_SEED + seeds):
+            labels, p, truth = draw(seed)
+            voted = (labels >= 0).any(axis=1)
+            labels, p, truth = labels[voted], p[voted] if with_model else None, truth[voted]
+            flags = flag_kind("annotators", labels=labels, pred_probs=p)
+            n_classes = p.shape[1] if p is not None else int(max(labels.max(), truth.max())) + 1
+            peers = {name: c == truth for name, c in consensus_of_peers(labels, p, n_classes).items()}
+            runs.append((flags.facts["consensus"] == truth, peers))
+        by_peer = {name: float(np.mean([r[1][name].mean() for r in runs])) for name in runs[0][1]}
+        best = max(by_peer, key=by_peer.__getitem__)
+        draws = []
+        for number in range(DRAWS):
+            differences = []
+            for mine, peers in runs:
+                at = np.random.default_rng(number).integers(0, len(mine), len(mine))
+                differences.append(mine[at].mean() - peers[best][at].mean())
+            draws.append(float(np.mean(differences)))
+        yield {
+            "case": case,
+            "of": "with model" if with_model else "no model",
+            "n": int(np.mean([len(r[0]) for r in runs])),
+            "ours": float(np.mean([r[0].mean() for r in runs])),
+            "peer": best,
+            "peer_value": by_peer[best],
+            "interval": interval(draws),
+            "peers": by_peer,
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kinds", nargs="*", choices=("tokens", "annotators"), default=["tokens", "annotators"])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", default="", help="cases of annotators whose names hold this text")
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "token-predictions")
+    parser.add_argument("--out", type=Path, help="without suffix: a .md and a .json are written")
+    asked = parser.parse_args()
+    warnings.simplefilter("ignore")
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    machine, versions = describe_machine(), package_versions()
+    known = ", ".join(f"{n} {versions[n]}" for n in ("auditor", "numpy", "scikit-learn", "cleanlab") if n in versions)
+    where = f"{machine['cpu']}, {machine['cores']} cores; {known}"
+    lines = ["# Tokens and annotators beside cleanlab and crowd-kit", ""]
+    lines += [f"`python benchmarks/tokens_and_annotators.py --seeds {asked.seeds}`. {where}."]
+    lines += [f"In per cent. Interval: paired bootstrap, {DRAWS} draws. The peer is the best one, by truth."]
+    results: dict[str, list[dict[str, Any]]] = {}
+    for kind in asked.kinds:
+        results[kind], rows = [], []
+        for r in tokens(asked.seeds, asked.folder) if kind == "tokens" else annotators(asked.seeds, asked.only):
+            results[kind].append(r)
+            low, high = r["interval"]
+            difference = f"{100 * (r['ours'] - r['peer_value']):+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+            last = f"{100 * r['f1']:.1f} / {100 * r['peer_f1']:.1f}" if "f1" in r else f"{r['n']:,}" if "n" in r else ""
+            rows.append(
+                [
+                    r["case"],
+                    r["of"],
+                    f"{100 * r['ours']:.1f}",
+                    f"{100 * r['peer_value']:.1f}",
+                    r["peer"],
+                    difference,
+                    last,
+                ]
+            )
+            print(*rows[-1], sep=" | ", file=sys.stdout, flush=True)
+        first = ["AP", "AP peer", "its score"] if kind == "tokens" else ["accuracy", "peer", "which"]
+        header = ["case", "of", *first, "difference", "F1 / F1 peer" if kind == "tokens" else "items"]
+        lines += ["", f"## {kind}", "", *table(header, rows)]
+    if asked.out:
+        for suffix, text in (
+            (".md", "\n".join([*lines, ""])),
+            (".json", json.dumps({"where": where, **results}, indent=1)),
+        ):
+            with atomic_write(asked.out.with_suffix(suffix)) as handle:
+                handle.write(text.encode())
+
+
+if __name__ == "__main__":
+    main()
