@@ -16,17 +16,6 @@ from auditor.review.store import VerdictStore
 from auditor.ui.access import has_login, is_allowed
 from auditor.ui.config import current_config
 
-#: The field is drawn after the script runs; nobody has typed anything into another one yet.
-_FOCUS: Final = """<script>
-{ // a block of its own: who changes the name is asked a second time on the same page
-  const wait = setInterval(() => {
-    const field = document.querySelector('input[aria-label="Name"]');
-    if (field) { field.focus(); clearInterval(wait); }
-  }, 50);
-  setTimeout(() => clearInterval(wait), 5000);
-}
-</script>"""
-
 
 def require_login() -> None:
     """Stop the page for people who have not logged in, where a login is configured."""
@@ -147,7 +136,6 @@ def _ask() -> None:
     st.caption("The name is stored with your verdicts. Any name will do; capitals and spaces make no difference.")
     with st.form("reviewer", border=False):
         name = st.text_input("Name", max_chars=80)
-        st.html(_FOCUS, unsafe_allow_javascript=True)
         if st.form_submit_button("Start", type="primary"):
             try:
                 set_kept("reviewer", checked_reviewer(name))

@@ -40,7 +40,7 @@ export function ramp(dark) {
 }
 
 // By the number of a kind of verdict, as the server counts them: a colour has one meaning, in light and dark.
-const MEANINGS = [[0.03, 250, 2], [0.12, 250, 0], [0.17, 150, 0], [0.2, 30, 0], [0.16, 300, 0], [0.17, 350, 1], [0.15, 90, 2], [0.04, 60, 1], [0.18, 200, 1]];
+const MEANINGS = [[0.03, 250, 2], [0.12, 250, 0], [0.17, 150, 0], [0.16, 50, 0], [0.16, 300, 0], [0.17, 350, 1], [0.15, 90, 2], [0.04, 60, 1], [0.18, 200, 1]];
 export const meanings = (dark) => MEANINGS.map(([chroma, hue, level]) => oklch(LEVELS[dark ? "dark" : "light"][level], chroma, hue));
 
 export const quiet = (dark) => oklch(dark ? 0.52 : 0.64, 0.01, 250);

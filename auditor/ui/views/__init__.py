@@ -43,8 +43,11 @@ PAGES: tuple[tuple[str, str, str, Callable[[Workspace], None]], ...] = (
 #: Shown where the run folder holds such a result.
 BENCHMARK = ("Benchmark", "benchmark", ":material/leaderboard:", benchmark_page)
 
+_BROWSER: Final = Path(__file__).parents[1] / "browser"
 #: Colours and sizes of pages and components.
-_THEME: Final = Path(__file__).parents[1] / "browser" / "theme.css"
+_THEME: Final = _BROWSER / "theme.css"
+#: Where the focus goes when the page changes; runs once in a browser's page.
+_FOCUS: Final = f"<script>{(_BROWSER / 'focus.js').read_text(encoding='utf-8')}</script>"
 
 
 def show() -> None:
@@ -52,6 +55,7 @@ def show() -> None:
     # An emoji is drawn in the browser; a material icon would be fetched from a font host.
     st.set_page_config(page_title="auditor", page_icon="✅", layout="wide")
     st.html(_THEME)
+    st.html(_FOCUS, unsafe_allow_javascript=True)
     require_login()
     try:
         opened = workspaces.workspace()

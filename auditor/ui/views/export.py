@@ -91,7 +91,8 @@ def _summary(made: Created) -> str:
     left = ", ".join(
         f"{n:,} {markdown_text(verdict.replace('_', ' '))}" for verdict, n in sorted(made.left_out.items())
     )
-    return f"**{len(made.patch.records):,} records** ({parts})." + (f" Without a record: {left}." if left else "")
+    n = len(made.patch.records)
+    return f"**{n:,} record{'' if n == 1 else 's'}** ({parts})." + (f" Without a record: {left}." if left else "")
 
 
 def _table(ws: Workspace, votes: VoteTable, remarks: Mapping[str, Remarks]) -> None:
