@@ -267,7 +267,7 @@ const look = (root) => {
     const says = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
     const box = node.getBoundingClientRect();
     const style = getComputedStyle(node);
-    if (!says || box.width < 2 || box.height < 2 || style.visibility !== 'visible') continue;
+    if (!says || box.width < 2 || box.height < 2 || style.visibility !== 'visible' || !opacity(node)) continue;
     if (node.closest('button:disabled, input:disabled, [aria-disabled=true], script, style')) continue;
     const under = behind(node);
     const colour = numbers(style.color);

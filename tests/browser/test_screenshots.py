@@ -1,4 +1,4 @@
-"""Pictures of every page for docs/images, on real CIFAR-10 findings and the published votes of real people.
+"""Pictures of every page for docs/images: CIFAR-10 findings with the published votes of real people, news, a table.
 
 ``AUDITOR_SCREENSHOTS=1 pytest -m slow tests/browser/test_screenshots.py`` writes them to ``docs/images``; without the
 variable they go to a temporary folder. ``AUDITOR_SCREENSHOT_RUN`` names a finished CIFAR-10 run with embeddings to
@@ -15,12 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from tests.browser.page import CardPage
+from tests.browser.page import MAP, CardPage
 from tests.running import call
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,4 +142,38 @@ def test_pictures_of_every_page(
         browser.get(f"{server.url}/{name if name != 'overview' else ''}?reviewer=ann")
         _settled(browser, text)
         _save(browser, folder, name)
+    browser.get(f"{server.url}/map?reviewer=ann")
+    page.wait(lambda: browser.execute_script(MAP + "return map?.dataset.points"), "points")
+    time.sleep(2.0)
+    _save(browser, folder, "map")
     assert server.tracebacks() == []
+
+
+@pytest.mark.slow
+def test_pictures_of_texts_and_rows(
+    serve: Callable[..., Any], open_browser: Callable[..., Chrome], tmp_path: Path, data_dir: Path
+) -> None:
+    """AG News with its published noisy labels, and the breast cancer table with one label in twenty turned round."""
+    from sklearn.datasets import load_breast_cancer
+
+    folder = ROOT / "docs" / "images" if os.environ.get("AUDITOR_SCREENSHOTS") else tmp_path
+    news = pd.read_csv(data_dir / "text" / "noisy_agnews_10k.csv", nrows=2000)
+    news["label"] = np.array(["World", "Sports", "Business", "Sci/Tech"])[news["label"]]
+    news[["text", "label"]].to_csv(tmp_path / "news.csv", index=False)
+    table = load_breast_cancer(as_frame=True)
+    turned = np.random.default_rng(0).random(len(table.target)) < 0.05
+    rows = table.data.assign(label=np.array(["malignant", "benign"])[table.target ^ turned])
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    for name, columns, more in (("text", "text=text&label=label", ("--model", "tfidf")), ("table", "label=label", ())):
+        source = tmp_path / ("news.csv" if name == "text" else "rows.csv")
+        call("find-errors", f"csv://{source}?{columns}", *more, "--out", str(tmp_path / name))
+        server, browser = serve(tmp_path / name), open_browser()
+        page = CardPage(browser, server.url, "ann")
+        page.judge("gn", 300)
+        page.wait_saved(2)
+        time.sleep(1.0)
+        _save(browser, folder, f"review-{name}")
+        browser.get(f"{server.url}/gallery?reviewer=ann")
+        _settled(browser, "flagged items")
+        _save(browser, folder, f"gallery-{name}")
+        assert server.tracebacks() == []
