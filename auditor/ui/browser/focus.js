@@ -2,7 +2,7 @@
 // button whose popover stands at the end of the document, nowhere once a popover is closed.
 if (!window.auditorFocus) {
   const POPOVER = "[data-testid=stPopoverBody]", HEADING = "h1.page-name", NAME = 'input[aria-label="Name"]';
-  const before = window.auditorFocus = { heading: null, popover: null, opener: null, name: null };
+  const before = window.auditorFocus = { heading: null, popover: null, opener: null, name: null, escaped: false };
 
   const enter = (node) => {
     node.tabIndex = -1;
@@ -19,11 +19,15 @@ if (!window.auditorFocus) {
     if (popover && popover !== before.popover) {
       before.opener = document.activeElement;
       enter(popover);
-    } else if (!popover && before.popover && document.activeElement === document.body && before.opener?.isConnected) before.opener.focus();
+    } else if (!popover && before.popover && before.escaped && document.activeElement === document.body) before.opener?.focus();
     before.popover = popover;
     if (name && name !== before.name) name.focus();
     before.name = name;
   };
+
+  // Whoever closes a popover by a click elsewhere wants to be there.
+  document.addEventListener("keydown", (event) => { before.escaped = event.key === "Escape"; }, true);
+  document.addEventListener("pointerdown", () => { before.escaped = false; }, true);
 
   // The components draw in roots of their own, whose changes are not seen here: no verdict waits for this.
   new MutationObserver(look).observe(document.body, { childList: true, subtree: true, characterData: true });
