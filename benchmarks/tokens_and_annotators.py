@@ -277,7 +277,8 @@ def main() -> None:
     known = ", ".join(f"{n} {versions[n]}" for n in ("auditor", "numpy", "scikit-learn", "cleanlab") if n in versions)
     where = f"{machine['cpu']}, {machine['cores']} cores; {known}"
     lines = ["# Tokens and annotators beside cleanlab and crowd-kit", ""]
-    lines += [f"`python benchmarks/tokens_and_annotators.py --seeds {asked.seeds}`. {where}."]
+    called = f"--kinds {' '.join(asked.kinds)} --seeds {asked.seeds}"
+    lines += [f"`python benchmarks/tokens_and_annotators.py {called}`. {where}."]
     lines += [f"In per cent. Interval: paired bootstrap, {DRAWS} draws. The peer is the best one, by truth."]
     results: dict[str, list[dict[str, Any]]] = {}
     for kind in asked.kinds:
