@@ -41,7 +41,7 @@ from auditor.kinds.registry import flag_kind
 from auditor.lab.detectors.sets import find_data
 from auditor.report.markdown import table
 
-DRAWS = 100
+DRAWS = 50
 FOLDS = 5
 #: Share of tags, or of numbers, that are made wrong.
 WRONG = {"multilabel": 0.1, "regression": 0.07}
@@ -139,7 +139,7 @@ def multilabel(seed: int) -> Iterator[Scored]:
                         )
             for rule in ("prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given"):
                 per_class = cleanlab_filter.find_multilabel_issues_per_class(listed, p, filter_by=rule, n_jobs=1)
-                filters[rule] = np.column_stack(per_class)
+                filters[rule] = np.asarray(per_class, bool)
             yield Scored(f"{name}, {kind}", "cells", wrong, flags.scores, cells, mask, filters)
             yield Scored(f"{name}, {kind}", "items", wrong.any(axis=1), flags.facts["item_scores"], items)
 
@@ -277,7 +277,11 @@ def main() -> None:
     where = f"{machine['cpu']}, {machine['cores']} cores; " + ", ".join(
         f"{n} {versions[n]}" for n in ("auditor", "numpy", "scikit-learn", "cleanlab") if n in versions
     )
-    lines = ["# Label kinds beside cleanlab", "", f"`python benchmarks/label_kinds.py --seeds {asked.seeds}`. {where}."]
+    lines = [
+        "# Label kinds beside cleanlab",
+        "",
+        f"`python benchmarks/label_kinds.py --kinds {' '.join(asked.kinds)} --seeds {asked.seeds}`. {where}.",
+    ]
     lines += [
         f"In per cent. Interval: paired bootstrap over items, {DRAWS} draws. The peer's score is its best, by truth."
     ]

@@ -27,7 +27,7 @@ from auditor.kinds.tag_model import TagModel, fit_tag_model
 MISSING_TAG, SURPLUS_TAG = "LE011", "LE012"
 FOLDS = 5
 #: Cells that the model is fitted to, at most: of the items whose rows have the smallest hashes.
-FITTED_CELLS: Final = 4_000_000
+FITTED_CELLS: Final = 1_000_000
 #: Cells are flagged from this probability on, at least: of those below, fewer than one in ten is wrong.
 LEAST_WRONG: Final = 0.1
 #: Rows from which on it is asked whether probabilities and labels belong together, and standard errors that tell.
