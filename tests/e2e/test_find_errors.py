@@ -12,7 +12,7 @@ from PIL import Image
 
 import auditor
 from auditor.runs import layout
-from tests.conftest import DigitsRun
+from tests.conftest import AUDIT, DigitsRun
 from tests.e2e.conftest import Cli
 
 FINDING_KEYS = {"id", "index", "given", "suggested", "p_given", "p_suggested", "score", "rank", "code"}
@@ -43,7 +43,7 @@ def test_digits_from_clone_to_list(digits_run: DigitsRun) -> None:
 
 def test_repeating_the_command_reuses_everything(cli: Cli, digits_run: DigitsRun) -> None:
     before = (digits_run.path / layout.FINDINGS).read_bytes()
-    cli("find-errors", "digits", "--out", "run", "--json")
+    cli(*AUDIT, "--out", "run", "--json")
     assert all(s["reused"] for s in auditor.open_run(digits_run.path).manifest["stages"])
     assert (digits_run.path / layout.FINDINGS).read_bytes() == before
 
@@ -57,7 +57,7 @@ def test_the_report_is_self_contained_and_shows_pictures(digits_run: DigitsRun) 
 
 
 def test_another_rule_reuses_the_training(cli: Cli, digits_run: DigitsRun) -> None:
-    cli("find-errors", "digits", "--out", "run", "--quiet", "--rule", "prune_by_noise_rate")
+    cli(*AUDIT, "--out", "run", "--quiet", "--rule", "prune_by_noise_rate")
     stages = {s["name"]: s["reused"] for s in auditor.open_run(digits_run.path).manifest["stages"]}
     assert stages["train"]
     assert not stages["findings"]

@@ -14,7 +14,7 @@ from auditor.core.errors import AuditorError, UnreadableError
 from auditor.runs import layout
 from auditor.runs.run import Run, open_run
 from auditor.runs.verify import DAMAGED, INTACT, NOT_COMPARED, REBUILT, verify_files
-from tests.conftest import DigitsRun
+from tests.conftest import AUDIT, DigitsRun
 from tests.running import call, made_once
 from tests.runs.complete import complete
 
@@ -103,7 +103,7 @@ def test_the_command_names_what_is_damaged(digits_run: DigitsRun) -> None:
 def test_repeating_the_command_mends_a_run(digits_run: DigitsRun) -> None:
     zero(digits_run.path / layout.FINDINGS)
     cut(digits_run.path / layout.REPORT)
-    call("find-errors", "digits", "--out", digits_run.path, "--quiet")
+    call(*AUDIT, "--out", digits_run.path, "--quiet")
     call("verify", digits_run.path)
 
 
