@@ -34,12 +34,12 @@ class Settings:
         Where downloads and derived caches go; by default where `load_settings` puts them, never the current folder.
     runs_dir : Path
         Where new run folders are made.
-    embeddings_dir : Path or None
-        Where runs share the embeddings of their items, by encoder and content; None: each run keeps its own.
     offline : bool
         If true, nothing is ever downloaded.
     max_file_mb : int
         MiB that one file may take once it is unpacked: tables, archives of arrays, JSON.
+    embeddings_dir : Path or None
+        Where runs share the embeddings of their items, by encoder and content; None: each run keeps its own.
     origin : dict
         Field name to the place its value came from.
     """
@@ -47,9 +47,9 @@ class Settings:
     data_dirs: tuple[Path, ...] = ()
     cache_dir: Path = field(default_factory=lambda: _default_cache(os.environ))
     runs_dir: Path = Path("runs")
-    embeddings_dir: Path | None = None
     offline: bool = False
     max_file_mb: int = 4096
+    embeddings_dir: Path | None = None
     origin: Mapping[str, str] = field(default_factory=dict)
 
     def environ(self) -> dict[str, str]:

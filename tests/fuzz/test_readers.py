@@ -58,7 +58,6 @@ NO_DOOR = {
     "review/migrations": "rows of the store (the reader store)",
     "runs/issues.py _quality_items": _HASHED,
     "train/batches.py _writable_view": "a memory map of an array that was opened already",
-    "train/embeddings.py _assemble": _OWN,
     "train/encoders_hub.py TimmEncoder.open": "parsed by timm within `reading`, as the reader transformers does",
     "train/encoders_hub.py _unpacked": "an archive of a pinned hash",
     "train/workers.py": _OWN,

@@ -163,7 +163,7 @@ def test_embeddings_are_compared_as_in_an_audit(kind: str, monkeypatch: pytest.M
     monkeypatch.setattr("auditor.train.embeddings.embed", lambda *a: rows)
     texts = TextDataset.__new__(TextDataset)
     texts.column = np.array(list("abcde"), dtype=object)
-    name, vectors = run._embedded(run._choose("any", kind), [texts], SilentProgress())
+    name, vectors = run._embedded(run._choose("any", kind), [texts], Settings(), SilentProgress())
     assert name == "any"
     assert np.array_equal(vectors, standardised(rows) if kind == "image" else rows)
 
@@ -197,7 +197,7 @@ def test_the_stage_of_find_errors(digits_run: DigitsRun) -> None:
     assert "Data quality" in run.report_path.read_text()
     assert "near_duplicates" in run.report_path.read_text()
     before = (run.path / layout.QUALITY).read_bytes()
-    again = auditor.find_errors("digits", out=digits_run.path)
+    again = auditor.find_errors("digits", out=digits_run.path, embeddings="none")
     assert {s["name"]: s["reused"] for s in again.manifest["stages"]}["quality"]
     assert (run.path / layout.QUALITY).read_bytes() == before
 
