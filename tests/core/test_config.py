@@ -63,7 +63,8 @@ def test_offline_from_environment(tmp_path: Path, text: str, value: bool) -> Non
 
 
 def test_another_process_comes_to_the_same_settings(tmp_path: Path) -> None:
-    settings = Settings((tmp_path / "a", tmp_path / "b"), tmp_path / "cache", tmp_path / "runs", True, 7, tmp_path / "e")
+    folders = ((tmp_path / "a", tmp_path / "b"), tmp_path / "cache", tmp_path / "runs")
+    settings = Settings(*folders, True, 7, tmp_path / "e")
     default = Settings()
     assert all(getattr(settings, f.name) != getattr(default, f.name) for f in fields(Settings) if f.name != "origin")
     again = load_settings(environ=settings.environ(), cwd=tmp_path)
