@@ -63,9 +63,9 @@ LARGE_SIDE = 64
 #: than with the 64 px of the encoder alone, for three times the encoding (`auditor benchmark-detection
 #: cifar10n-random1-two --budget quick`); in the standard one a network takes longer than larger pictures do.
 SECOND_SIZE = {"quick": 112, "standard": 144}
-#: The same, and the training items of its head, beside a network that is trained once in the quick budget. What can be
-#: encoded in that time on the other core of two: of 10,000 test images predicted from 50,000, the pool has .868 right
-#: with 3,000 more at 80 px, .865 with 5,000 more at 64 px, .844 without the encoder.
+#: The same, and the training items of its head, where the quick budget predicts one split from another: what is encoded
+#: in less than half the time of the network. Of 10,000 test images predicted from 50,000, the pool has .868 right with
+#: 3,000 more at 80 px, .865 with 5,000 more at 64 px, .844 without the encoder.
 QUICK_SIZE, QUICK_ENOUGH = 80, 3000
 #: The sentence encoder embeds about 20 texts of 240 characters a second on one slow core: some ten minutes for so
 #: many. With 800 training texts it was right about 85 % of 400 AG-News texts, TF-IDF about 77 % (against the truth).
@@ -150,7 +150,7 @@ def choose_second(
         As in `choose_trainer`; so are the errors.
     split : bool
         Whether one split is predicted from another: a network is then trained once, and in the quick budget the encoder
-        gets as long as that takes.
+        sees smaller pictures of fewer items.
     """
     if name == "none":
         return None, "not wanted"
