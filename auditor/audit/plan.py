@@ -83,8 +83,7 @@ def plan_audit(
     EmptyDataError
         If no item is left to audit.
     """
-    wanted = wanted_rows(dataset, config.audit)
-    split = (dataset.items.splits == "train") & ~wanted
+    wanted, split = _wanted_and_train(dataset, config)
     to_test = from_another_split(dataset, config)
     predict, split = wanted & ~bad, split & ~bad
     # Copies of predicted items are dropped here rather than in `seed_tasks`, so that they are counted.
@@ -128,16 +127,21 @@ def wanted_rows(dataset: Dataset, audit: str) -> np.ndarray:
     return splits == audit
 
 
+def _wanted_and_train(dataset: Dataset, config: AuditConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Items to audit, and those of the train split that are not; bool (n,) each."""
+    wanted = wanted_rows(dataset, config.audit)
+    return wanted, (dataset.items.splits == "train") & ~wanted
+
+
 def from_another_split(dataset: Dataset, config: AuditConfig) -> bool:
     """Whether what is audited is predicted by models of the train split."""
-    wanted = wanted_rows(dataset, config.audit)
-    return bool(((dataset.items.splits == "train") & ~wanted).any()) and not config.train_on_test_folds
+    return bool(_wanted_and_train(dataset, config)[1].any()) and not config.train_on_test_folds
 
 
 def training_size(dataset: Dataset, bad: np.ndarray, config: AuditConfig) -> int:
     """About how many items one model of the plan will be trained on."""
-    wanted = wanted_rows(dataset, config.audit)
-    train = int(((dataset.items.splits == "train") & ~wanted & ~bad).sum())
+    wanted, split = _wanted_and_train(dataset, config)
+    train = int((split & ~bad).sum())
     if train and not config.train_on_test_folds:
         return train
     return train + int((wanted & ~bad).sum()) * (config.folds - 1) // config.folds

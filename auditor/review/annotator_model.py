@@ -17,7 +17,7 @@ from scipy.special import entr, expit, logit, logsumexp
 
 from auditor.core.errors import LabelError, ProbabilityError
 from auditor.engine.semantics import MATRIX_CLASSES
-from auditor.review.dawid_skene import check_votes, vote_counts
+from auditor.review.dawid_skene import check_votes, vote_counts, vote_shares
 
 #: Votes with which what is known of all annotators counts in the accuracy of one, and in each row of its confusions.
 #: Chosen on simulated annotators, as all numbers here.
@@ -157,14 +157,14 @@ def fit_annotators(
         raise LabelError("there is no vote.")
     votes = Votes(np.asarray(items), np.asarray(annotators), np.asarray(labels), shape)
     if probabilities is None:
-        return _fit(votes, None, votes.shares())
+        return _fit(votes, None, vote_shares(votes.counts))
     p = np.asarray(probabilities, dtype=np.float64)
     if p.shape != (shape[0], shape[2]) or not np.isfinite(p).all():
         raise ProbabilityError(f"the probabilities must be finite and of shape {(shape[0], shape[2])}.")
     odds = np.log(EXPECTED_ACCURACY * (shape[2] - 1) / (1 - EXPECTED_ACCURACY))
     trusting = _Model(p)
     start = _softmax(trusting.logs + odds * votes.counts)
-    fits = [_fit(votes, trusting, start), _fit(votes, _Model(p, blind=0.5), votes.shares())]
+    fits = [_fit(votes, trusting, start), _fit(votes, _Model(p, blind=0.5), vote_shares(votes.counts))]
     believed = [fit for fit in fits if fit.annotators.mean_accuracy >= LEAST_RIGHT] or fits
     return max(believed, key=lambda fit: fit.log_likelihood)
 
@@ -192,11 +192,6 @@ class Votes:
     def _adder(rows: np.ndarray, n_rows: int) -> csr_matrix:
         """Times an array (v, ..): the sums of the votes of each row."""
         return csr_matrix((np.ones(len(rows)), (rows, np.arange(len(rows)))), (n_rows, len(rows)))
-
-    def shares(self) -> np.ndarray:
-        """Shares of the classes among each item's votes, float64 (n, K)."""
-        total = self.counts.sum(axis=1, keepdims=True)
-        return np.where(total > 0, self.counts / np.maximum(total, 1), 1 / self.n_classes)
 
     def estimate(self, posterior: np.ndarray) -> Annotators:
         """Accuracies and confusions under these probabilities of the classes."""

@@ -69,9 +69,7 @@ def dawid_skene(
     n, n_annotators, n_classes = shape
     check_votes(items, annotators, labels, shape)
     counts = vote_counts(items, labels, n, n_classes)
-    n_votes = counts.sum(axis=1, keepdims=True)
-    posterior = np.where(n_votes > 0, counts / np.maximum(n_votes, 1), 1 / n_classes)
-    voted = n_votes[:, 0] > 0
+    posterior, voted = vote_shares(counts), counts.sum(axis=1) > 0
     smoothing = np.full((n_classes, n_classes), elsewhere) + (diagonal - elsewhere) * np.eye(n_classes)
     done = 0
     prior, confusion = np.full(n_classes, 1 / n_classes), np.zeros((n_annotators, n_classes, n_classes))
@@ -102,6 +100,12 @@ def vote_counts(items: np.ndarray, labels: np.ndarray, n: int, n_classes: int) -
     """Votes per item and class, float64 (n, K)."""
     flat = np.bincount(np.asarray(items) * n_classes + np.asarray(labels), minlength=n * n_classes)
     return flat.reshape(n, n_classes).astype(np.float64)
+
+
+def vote_shares(counts: np.ndarray) -> np.ndarray:
+    """Shares of the classes among each item's votes, float64 (n, K), of `vote_counts`; equal ones without a vote."""
+    total = counts.sum(axis=1, keepdims=True)
+    return np.where(total > 0, counts / np.maximum(total, 1), 1 / counts.shape[1])
 
 
 def check_votes(items: np.ndarray, annotators: np.ndarray, labels: np.ndarray, shape: tuple[int, int, int]) -> None:

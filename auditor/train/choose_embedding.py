@@ -13,12 +13,12 @@ from auditor.train.base import Trainer
 from auditor.train.embeddings import moments
 from auditor.train.encoders import Encoder, JointEncoder, encoder_kind, lacking, make_encoder
 from auditor.train.frozen import FrozenTrainer
+from auditor.train.pixels import PixelTrainer
 
 LOG_PROBABILITIES = "log-probabilities"
 GIVEN = "given"
 #: Encoders whose weights come in a package, by kind of data.
 PACKAGED = {"image": "efficientnet-lite0", "text": "minilm"}
-PIXELS = "pixels"
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,15 @@ class Embedding:
         Side images are resized to; None = the encoder's own.
     rows : float array (n, d) or None
         The caller's own, one for each item of the data set.
+    alone : bool
+        Whether audited items are embedded without the others, as a trainer does that has `enough` of these.
     """
 
     name: str | None
     reason: str
     size: int | None = None
     rows: np.ndarray | None = field(default=None, repr=False)
+    alone: bool = False
 
     def encoder(self) -> Encoder | None:
         """The encoder; None for log-probabilities, for the caller's own embeddings and for none."""
@@ -79,11 +82,12 @@ def choose_embedding(asked: str | None, kind: str, trainers: Sequence[Trainer], 
         return Embedding(None, "not wanted")
     for trainer in trainers:
         if isinstance(trainer, FrozenTrainer) and asked in (None, "auto", trainer.encoder):
-            return Embedding(trainer.encoder, "the model's own features", trainer.size)
+            alone = trainer.enough is not None
+            return Embedding(trainer.encoder, "the model's own features", trainer.size, alone=alone)
     packaged = PACKAGED.get(kind)
     if asked is None:
         # A classifier on pixels is for few and small pictures: their features too take seconds, at a small size.
-        by_pixels = budget != "smoke" and any(trainer.name == PIXELS for trainer in trainers)
+        by_pixels = budget != "smoke" and any(isinstance(trainer, PixelTrainer) for trainer in trainers)
         if by_pixels and packaged is not None and lacking(packaged) is None:
             reason = "neighbours among pretrained features err elsewhere than a classifier on pixels"
             return Embedding(packaged, reason, FrozenTrainer.from_budget("quick", packaged).size)

@@ -35,11 +35,6 @@ def rows_of(features: Any, rows: np.ndarray) -> Any:
     return np.asarray(features[rows]) if isinstance(features, np.ndarray) else [features[row] for row in rows]
 
 
-def is_embedded(encoder: Encoder, features: Any, folder: Path) -> bool:
-    """Whether `embed` has these items stored."""
-    return _stored(_home(encoder, features, folder) / WHOLE, len(features))
-
-
 def embed(
     encoder: Encoder, features: Any, folder: Path | None, device: str, threads: int, progress: Progress, task: str
 ) -> np.ndarray:
@@ -76,7 +71,7 @@ def embed(
     if folder is None:
         done = _run(encoder, features, starts, None, device, threads, progress, task)
         return np.concatenate([done[start] for start in starts])
-    home = _home(encoder, features, folder)
+    home = Path(folder) / embedding_key(encoder, features).removeprefix("sha256:")[:32]
     whole = home / WHOLE
     if not (stored := _stored(whole, n)):
         with storage_errors(home):
@@ -87,10 +82,6 @@ def embed(
                 _assemble(home, whole, starts, n)
     progress.finish(task, "stored" if stored else "")
     return load_npy(whole, mmap=True)
-
-
-def _home(encoder: Encoder, features: Any, folder: Path) -> Path:
-    return Path(folder) / embedding_key(encoder, features).removeprefix("sha256:")[:32]
 
 
 def _stored(path: Path, n: int) -> bool:

@@ -25,9 +25,6 @@ from auditor.train.estimator import best_temperature, check_kind, constant_resul
 if TYPE_CHECKING:
     import torch
 
-#: Share of the items from which on all are embedded, in one array that every fit shares.
-WHOLE = 0.7
-
 
 @dataclass(frozen=True)
 class FrozenTrainer:
@@ -57,7 +54,8 @@ class FrozenTrainer:
         Folds of the training part on which a temperature of the probabilities is found; 0: probabilities as they are.
     enough : int or None
         Training items from which on more tell little: encoding takes nearly all the time, and a linear head gains
-        little from the rest. What plans a fit may draw so many; no part of the recipe: `fit` takes all it is given.
+        little from the rest. What plans a fit may draw so many; no part of the recipe: `fit` takes all it is given, and
+        embeds nothing else.
     threads : int
         Threads of one fit.
     cache_dir : Path or None
@@ -147,9 +145,9 @@ class FrozenTrainer:
         return FitResult(probabilities, dynamics, history, time.perf_counter() - started, details)
 
     def _features(self, encoder: Encoder, data: TrainingData, task: FitTask, where: tuple[Any, ...]) -> np.ndarray:
-        """Embeddings float16 (n, width), of all items; where the task has no use for many of them, of its own alone.
-        Those to predict are then embedded by themselves: whatever else embeds them finds them stored."""
-        if len(task.train) + len(task.predict) > WHOLE * len(data):
+        """Embeddings float16 (n, width) of all items, in one array that every fit shares; with `enough`, of the task's
+        own alone. Those to predict are then embedded by themselves, as the run's own embeddings are."""
+        if self.enough is None:
             return embed(encoder, data.features, *where)
         features = np.zeros((0, 0), np.float16)
         for rows in (task.train, task.predict):

@@ -14,7 +14,7 @@ import pytest
 from auditor.core.errors import UsageError
 from auditor.core.progress import SilentProgress
 from auditor.train.base import FitTask, TrainingData
-from auditor.train.embeddings import CHUNK, embed, embedding_key, is_embedded, rows_of
+from auditor.train.embeddings import CHUNK, embed, embedding_key
 from auditor.train.encoders import Encode
 from tests.running import forked
 
@@ -128,18 +128,14 @@ def trainer(cache: Path, **changes: Any) -> FrozenTrainer:
 def test_a_fit_embeds_what_it_has_a_use_for(small: TrainingData, tmp_path: Path) -> None:
     train, predict = np.arange(0, 120), np.arange(300, 360)
     task = FitTask("part", train, predict, 3)
-    part = trainer(tmp_path / "part").fit(small, task, SilentProgress(), None)
+    part = trainer(tmp_path / "part", enough=120).fit(small, task, SilentProgress(), None)
     lengths = sorted(len(np.load(path)) for path in (tmp_path / "part").glob("*/embeddings.npy"))
     assert lengths == [60, 120]
-    encoder = trainer(tmp_path)._encoder()
-    assert is_embedded(encoder, rows_of(small.features, predict), tmp_path / "part")
-    assert not is_embedded(encoder, small.features, tmp_path / "part")
+    key = embedding_key(trainer(tmp_path)._encoder(), small.features[predict]).removeprefix("sha256:")[:32]
+    assert len(np.load(tmp_path / "part" / key / "embeddings.npy")) == 60
     # The same answers as from the features of all items, up to float16: batches hold other neighbours.
-    everything = trainer(tmp_path / "all")
-    embed(encoder, small.features, tmp_path / "all", "cpu", 1, SilentProgress(), "all")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("auditor.train.frozen.WHOLE", 0.0)
-        whole = everything.fit(small, task, SilentProgress(), None)
+    whole = trainer(tmp_path / "all").fit(small, task, SilentProgress(), None)
+    assert [len(np.load(path)) for path in (tmp_path / "all").glob("*/embeddings.npy")] == [360]
     np.testing.assert_allclose(part.probabilities, whole.probabilities, atol=0.02)
     assert part.dynamics is not None
     assert part.dynamics.train_given.shape[1] == 120

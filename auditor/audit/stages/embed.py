@@ -59,11 +59,11 @@ def embed(
         else:
             from auditor.train.device import choose_device
             from auditor.train.embeddings import embed as features_of
-            from auditor.train.embeddings import is_embedded, rows_of
+            from auditor.train.embeddings import rows_of
 
             device = choose_device(context.config.device)
             features, chosen = context.training_data(usable).features, np.searchsorted(usable, audited)
-            if not is_embedded(encoder, features, context.cache):  # a model had no use for the others
+            if embedding.alone:
                 features, chosen = rows_of(features, chosen), np.arange(len(chosen))
             cores, progress = cpu_count(), context.progress
             whole = features_of(encoder, features, context.cache, device, cores, progress, "embeddings")
