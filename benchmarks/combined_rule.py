@@ -27,7 +27,7 @@ from auditor.audit.flagging import peak_memory
 from auditor.core.config import load_settings
 from auditor.core.errors import OfflineError
 from auditor.core.files import atomic_write, load_npy, load_npz
-from auditor.core.machine import describe_machine, package_versions
+from auditor.core.machine import conditions, describe_machine
 from auditor.core.seeds import generator
 from auditor.detect.base import Detection, Evidence
 from auditor.detect.findings import find
@@ -242,10 +242,7 @@ def main() -> None:
         rows.append([name, len(results), *(f"{100 * v:.1f}" if v == v else "-" for v in results.mean(axis=0))])
         print(*rows[-1], sep=" | ", flush=True)
     header = ["family", "cases", "wrong", "flagged", "AP margin", "AP", "F1 cleanlab", "F1", "best F1"]
-    machine, versions = describe_machine(), package_versions()
-    where = f"{machine['cpu']}, {machine['cores']} cores; " + ", ".join(
-        f"{n} {versions[n]}" for n in ("auditor", "numpy", "scikit-learn", "cleanlab") if n in versions
-    )
+    where = conditions("auditor", "numpy", "scikit-learn", "cleanlab")
     lines = [
         "# The default rule on many kinds of labels",
         "",

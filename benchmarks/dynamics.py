@@ -17,7 +17,7 @@ import numpy as np
 
 from auditor.core.config import load_settings
 from auditor.core.files import atomic_write
-from auditor.core.machine import describe_machine, package_versions
+from auditor.core.machine import conditions
 from auditor.detect import combined
 from auditor.detect.base import Detection
 from auditor.detect.registry import run_detector
@@ -79,8 +79,6 @@ def main() -> None:
         )
         print(*rows[-1])
     rows.sort(key=lambda row: -float(row[2]))
-    machine, versions = describe_machine(), package_versions()
-    packages = ", ".join(f"{name} {versions[name]}" for name in ("auditor", "numpy", "scikit-learn", "torch"))
     head = ["set", "seeds", "correlation", "AP without", "full weight", "as the rule weighs"]
     lines = [
         "# In-sample dynamics in the default ranking",
@@ -91,7 +89,7 @@ def main() -> None:
         "",
         *table(head, rows),
         "",
-        f"{machine['cpu']}, {machine['cores']} cores; {packages}.",
+        f"{conditions('auditor', 'numpy', 'scikit-learn', 'torch')}.",
     ]
     with atomic_write(RESULTS, "w") as file:
         file.write("\n".join(lines) + "\n")

@@ -35,7 +35,7 @@ from sklearn.preprocessing import StandardScaler
 
 from auditor.core.config import load_settings
 from auditor.core.files import atomic_write
-from auditor.core.machine import describe_machine, package_versions
+from auditor.core.machine import conditions, describe_machine
 from auditor.core.seeds import generator
 from auditor.kinds.registry import flag_kind
 from auditor.lab.detectors.sets import find_data
@@ -273,10 +273,7 @@ def main() -> None:
         stream(*asked.stream, asked.folder)
         return
     warnings.simplefilter("ignore")
-    machine, versions = describe_machine(), package_versions()
-    where = f"{machine['cpu']}, {machine['cores']} cores; " + ", ".join(
-        f"{n} {versions[n]}" for n in ("auditor", "numpy", "scikit-learn", "cleanlab") if n in versions
-    )
+    where = conditions("auditor", "numpy", "scikit-learn", "cleanlab")
     lines = [
         "# Label kinds beside cleanlab",
         "",

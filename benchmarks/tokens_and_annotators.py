@@ -37,7 +37,7 @@ from token_predictions import FEATURES, build
 
 from auditor.core.config import load_settings
 from auditor.core.files import atomic_write, load_npy, load_npz, read_json
-from auditor.core.machine import describe_machine, package_versions
+from auditor.core.machine import conditions
 from auditor.core.seeds import generator
 from auditor.kinds.registry import flag_kind
 from auditor.kinds.tokens import worst_token
@@ -277,9 +277,7 @@ def main() -> None:
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     asked.folder.mkdir(parents=True, exist_ok=True)
-    machine, versions = describe_machine(), package_versions()
-    known = ", ".join(f"{n} {versions[n]}" for n in ("auditor", "numpy", "scikit-learn", "cleanlab") if n in versions)
-    where = f"{machine['cpu']}, {machine['cores']} cores; {known}"
+    where = conditions("auditor", "numpy", "scikit-learn", "cleanlab")
     lines = ["# Tokens and annotators beside cleanlab and crowd-kit", ""]
     called = f"--kinds {' '.join(asked.kinds)} --seeds {asked.seeds}"
     lines += [f"`python benchmarks/tokens_and_annotators.py {called}`. {where}."]

@@ -68,6 +68,13 @@ def package_versions() -> dict[str, str]:
     return dict(_installed(TRACKED))
 
 
+def conditions(*packages: str) -> str:
+    """Processor, cores and the versions of these packages, as far as they are installed, in one line for a report."""
+    machine, versions = describe_machine(), package_versions()
+    known = ", ".join(f"{name} {versions[name]}" for name in packages if name in versions)
+    return f"{machine['cpu']}, {machine['cores']} cores; {known}"
+
+
 @cache
 def _installed(names: tuple[str, ...]) -> dict[str, str]:
     versions: dict[str, str] = {}

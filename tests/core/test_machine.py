@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from auditor.core.machine import available_memory, cpu_count, describe_machine, package_versions
+from auditor.core.machine import available_memory, conditions, cpu_count, describe_machine, package_versions
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="affinity is Linux's")
@@ -35,3 +35,9 @@ def test_description_is_json_and_names_processor_memory_and_python() -> None:
 def test_versions_are_those_installed_and_absent_packages_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("auditor.core.machine.TRACKED", ("numpy", "no-such-package-anywhere"))
     assert package_versions() == {"numpy": np.__version__}
+
+
+def test_conditions_name_what_is_installed() -> None:
+    machine, versions = describe_machine(), package_versions()
+    line = f"{machine['cpu']}, {machine['cores']} cores; numpy {versions['numpy']}, auditor {versions['auditor']}"
+    assert conditions("numpy", "no-such-package", "auditor") == line
