@@ -97,8 +97,15 @@ def test_points_are_selected_by_a_lasso_and_by_keys_and_judged(
     page.wait(lambda: chosen() not in (pinched, 0), "less is shown")
     assert chosen() < pinched
     # Judged at once by the grid below, which the map shows.
+    running = "return document.querySelector('[data-testid=stApp]')?.dataset.testScriptState"
+    said = f"{chosen():,} selected"  # not the list of what was shown before, which a click would belong to no longer
     page.wait(
-        lambda: browser.execute_script(GRID + "return gallery?.querySelector('.tile')?.title") != first, "the list"
+        lambda: (
+            said in browser.execute_script("return document.body.innerText")
+            and browser.execute_script(running) == "notRunning"
+            and browser.execute_script(GRID + "return gallery?.querySelector('.tile')?.title") not in (first, None)
+        ),
+        "the list",
     )
     browser.execute_script(GRID + "gallery.querySelector('.tile').click()")
     one = browser.execute_script(GRID + "return gallery.querySelector('.tile').title")
