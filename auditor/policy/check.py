@@ -20,7 +20,7 @@ from auditor.policy.result import GateResult, LimitResult
 from auditor.policy.review import error_rate, reviewed
 from auditor.policy.rows import Rows, rows_of_dataset, rows_of_run
 from auditor.quality.base import Outcome
-from auditor.quality.document import recorded_outcomes
+from auditor.quality.document import by_reason, recorded_outcomes
 from auditor.quality.registry import CHECKS
 from auditor.quality.run import check_quality
 from auditor.runs import layout
@@ -95,9 +95,9 @@ def _as_run(target: str, settings: Settings) -> Run | None:
 
 
 def _recorded(run: Run, names: Sequence[str]) -> tuple[Outcome, ...]:
-    """Outcomes that the run recorded; a check that it did not run could not look."""
+    """Outcomes that the run recorded; a check that it did not run is not applicable."""
     recorded = {outcome.name: outcome for outcome in recorded_outcomes(run)}
-    missing = "the run holds no outcome of this check (find-errors --no-quality, or an older version)"
+    missing = "the run did not run this check: it is of an older version, or was made with --no-quality"
     for name in set(names) - set(recorded):
         known = CHECKS.load(name)
         recorded[name] = Outcome(known.code, name, known.severity, known.about, "not applicable", missing, None)
@@ -105,14 +105,15 @@ def _recorded(run: Run, names: Sequence[str]) -> tuple[Outcome, ...]:
 
 
 def _notes(outcomes: Sequence[Outcome], severities: Collection[str]) -> Iterator[str]:
-    """What was compared with nothing, and which checks of these severities could not look and why."""
-    reasons: dict[str, list[str]] = {}
+    """Which items no check could compare, and which checks of these severities are not applicable and why."""
+    silent = []
     for outcome in outcomes:
         if outcome.name == "undecodable" and outcome.findings is not None and len(outcome.findings.items):
-            yield f"{len(outcome.findings.items):,} item(s) cannot be decoded; they are compared with nothing"
+            yield f"{len(outcome.findings.items):,} item(s) cannot be decoded and are compared with no other"
         if outcome.findings is None and outcome.severity in severities:
-            reasons.setdefault(outcome.reason, []).append(outcome.name)
-    yield from (f"could not look: {', '.join(names)}: {reason}" for reason, names in reasons.items())
+            silent.append((outcome.name, outcome.reason))
+    if silent:
+        yield f"not applicable: {by_reason(silent)}"
 
 
 def _copies(policy: Policy, outcomes: Mapping[str, Outcome], rows: Rows, judged: np.ndarray) -> list[LimitResult]:
@@ -160,7 +161,7 @@ def _known(run: Run, state: ReviewState, rows: Rows, judged: np.ndarray) -> np.n
     same = np.array([row in recorded for row in now], bool)
     if not same.any():
         raise RunError(
-            f"the run {run.id!r} is of other data: none of the {len(rows):,} rows is an item of it.",
+            f"the run {run.id!r} was made on other data: none of the {len(rows):,} rows is one of its items.",
             "Repeat auditor find-errors on the data as it is now.",
         )
     return np.isin(state.ids.astype(str), rows.ids[same & judged].astype(str))

@@ -77,14 +77,14 @@ def severity_limit(
     chosen = [outcome for outcome in outcomes if outcome.severity in severities]
     looked = [outcome for outcome in chosen if outcome.findings is not None]
     if not looked:
-        return LimitResult.not_measured(name, limit, f"no check of severity {' or '.join(severities)} could look")
+        return LimitResult.not_measured(name, limit, f"no check of severity {' or '.join(severities)} is applicable")
     counts = {outcome.name: count_judged(outcome, judged) for outcome in looked}
     broken = [f"{check} ({count:,})" for check, count in counts.items() if count]
     named = f": {', '.join(broken)}" if broken else ""
     words = f"{len(broken)} of {len(looked)} check(s) found something{named}; at most {limit:,} allowed"
     concerns = (Concern((), None, f"{o.name}: {o.reason}") for o in looked if counts[o.name])
     if len(looked) < len(chosen):
-        words += f"; {len(chosen) - len(looked)} could not look"
+        words += f"; {len(chosen) - len(looked)} not applicable"
     return LimitResult.at_most(name, limit, len(broken), words, concerns)
 
 
@@ -114,7 +114,7 @@ def copies_limit(
     what, verb = _WORDS[differing]
     words = f"{len(broken):,} set(s) of copies {verb}; at most {limit:,} allowed"
     if differing == "splits" and len(set(values)) < 2:
-        words = "there is one split only: nothing can leak"
+        words = "there is only one split, so nothing can leak"
     if alike is not None and alike.findings is None:
         words += f"; exact copies only: {alike.reason}"
     concerns = (

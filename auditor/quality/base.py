@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from auditor.data.base import item_word
 from auditor.quality.groups import Group
 
 Severity = Literal["error", "warning", "info"]
@@ -114,6 +115,15 @@ class Outcome:
 
     def __repr__(self) -> str:
         return f"Outcome({self.code} {self.name}: {self.status}, {self.reason})"
+
+
+def made_for_others(modality: str) -> NotApplicable:
+    """The outcome of a check that is made for items of another kind: a check of pictures, asked about texts.
+
+    One reason for all checks, whatever they are made for, so that a list of reasons names it once.
+    """
+    words = {"probabilities": "probabilities without items"}
+    return NotApplicable(f"not made for {words.get(modality, item_word(modality) + 's')}")
 
 
 def share_of(part: int, whole: int) -> str:

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from auditor.quality.base import Findings, NotApplicable, check, share_of
+from auditor.quality.base import Findings, NotApplicable, check, made_for_others, share_of
 from auditor.quality.groups import Group, groups_of
 from auditor.quality.image_measures import SMALLEST_SIDE
 from auditor.quality.subject import Subject
 
-_NO_ITEMS = NotApplicable("the items themselves are not here, only probabilities")
+_NO_ITEMS = made_for_others("probabilities")
 
 
 @check("DQ101", "warning", "the same content occurs more than once")
@@ -93,9 +93,9 @@ def no_reference(subject: Subject) -> str | None:
 def not_comparable(subject: Subject) -> str | None:
     """Why near copies cannot be sought in this data; None where they can."""
     if subject.modality in ("table", "probabilities"):
-        return f"nearly equal has no meaning for items of this kind ({subject.modality}); see exact_duplicates"
+        return made_for_others(subject.modality).reason
     if subject.images is not None and subject.images.comparable[subject.usable].sum() < 2:
-        return f"fewer than two pictures are {SMALLEST_SIDE} pixels high and wide; smaller ones hold too little"
+        return f"fewer than two pictures are {SMALLEST_SIDE} pixels high and wide; smaller ones show too little"
     return "fewer than two items have content" if subject.usable.sum() < 2 else None
 
 
@@ -155,10 +155,10 @@ def _leaked(subject: Subject, first: np.ndarray, kind: str, counted: np.ndarray 
         if total
     ]
     facts: dict[str, Any] = {"reference": subject.reference, "n_compared": n, "by_class": by_class}
-    what = "lie" if kind == "exact" else "have a near copy"
+    what = "lie in" if kind == "exact" else "have a near copy in"
     if not len(items):
-        return Findings(f"none of {n:,} items {what} in {subject.reference!r}", facts=facts)
+        return Findings(f"none of {n:,} items {what} {subject.reference!r}", facts=facts)
     worst = [f"{e['class']} {share_of(e['n_leaked'], e['n_items'])}" for e in by_class if e["n_leaked"]]
     detail = f": {'; '.join(worst)}" if len(worst) <= 3 else ""
-    summary = f"{share_of(len(items), n)} items {what} in {subject.reference!r}{detail}"
+    summary = f"{share_of(len(items), n)} items {what} {subject.reference!r}{detail}"
     return Findings(summary, items, groups=groups, facts=facts)

@@ -88,13 +88,19 @@ def quality_lines(outcomes: Mapping[str, Any]) -> list[str]:
     lines = []
     if passed := [c["name"] for c in outcomes["checks"] if c["status"] == "passed"]:
         lines.append(f"Nothing found: {', '.join(passed)}.")
-    reasons: dict[str, list[str]] = {}
-    for c in outcomes["checks"]:
-        if c["status"] == "not applicable":
-            reasons.setdefault(c["reason"], []).append(c["name"])
-    lines += [f"Not applicable: {', '.join(names)}: {reason}." for reason, names in reasons.items()]
+    silent = [(c["name"], c["reason"]) for c in outcomes["checks"] if c["status"] == "not applicable"]
+    if silent:
+        lines.append(f"Not applicable: {by_reason(silent)}.")
     compared = f", compared with {outcomes['reference']!r}" if outcomes["reference"] else ""
     return [*lines, f"{outcomes['n_examined']:,} items examined{compared}; {outcomes['seconds']:.1f} s."]
+
+
+def by_reason(checks: Iterable[tuple[str, str]]) -> str:
+    """Names of checks that could not look, with each reason (name, reason) said once, in one line."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in checks:
+        reasons.setdefault(reason, []).append(name)
+    return "; ".join(f"{', '.join(names)} ({reason})" for reason, names in reasons.items())
 
 
 def item_table(subject: Subject, outcomes: Sequence[Outcome]) -> pd.DataFrame:

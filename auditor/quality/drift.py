@@ -16,7 +16,7 @@ FEWEST, DRAWN = 30, 4000
 SEED = 0
 
 
-@check("DQ405", "warning", "the parts or versions do not look alike")
+@check("DQ405", "warning", "the parts or versions differ in distribution")
 def drift(subject: Subject, alpha: float = 0.01, distance: float = 0.1) -> Findings | NotApplicable:
     """Items of the reference part against the others.
 

@@ -1,4 +1,4 @@
-"""Whether the order of the items tells something about them."""
+"""Whether items that follow one another in the data are alike."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from auditor.quality.subject import Subject
 FEWEST, MOST = 50, 200_000
 
 
-@check("DQ404", "info", "the order of the items tells something about them; shuffle before splitting")
+@check("DQ404", "info", "items that follow one another are alike; shuffle before splitting")
 def non_iid_order(
     subject: Subject, alpha: float = 0.001, excess: float = 0.05, correlation: float = 0.1
 ) -> Findings | NotApplicable:
@@ -30,7 +30,7 @@ def non_iid_order(
     from scipy.stats import norm
 
     if not (tests := list(_tests(subject))):
-        return NotApplicable(f"no part has {FEWEST} items")
+        return NotApplicable(f"no part has {FEWEST} items or more")
     for test in tests:
         limit = excess if test["what"] == "label" else correlation
         test["p"] = float(2 * norm.sf(abs(test.pop("z"))))
@@ -38,9 +38,9 @@ def non_iid_order(
     telling = sorted((t for t in tests if t["found"]), key=lambda t: -abs(t["effect"]))
     facts = {"tests": [{**t, "effect": round(t["effect"], 4)} for t in tests]}
     if not telling:
-        return Findings("neighbours in the order are no more alike than strangers", facts=facts, found=False)
+        return Findings("items that follow one another are no more alike than any others", facts=facts, found=False)
     words = "; ".join(f"{t['what']} in {t['part']!r} ({t['effect']:+.2f})" for t in telling[:4])
-    return Findings(f"the order tells: {words}", facts=facts, found=True)
+    return Findings(f"items that follow one another are alike in {words}", facts=facts, found=True)
 
 
 def _tests(subject: Subject) -> Iterator[dict[str, Any]]:

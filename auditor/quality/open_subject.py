@@ -123,9 +123,9 @@ def _joined_frames(frames: list[pd.DataFrame]) -> pd.DataFrame:
 
 def _why_no_order(dataset: Dataset) -> str | None:
     if dataset.reference.startswith("folder:"):
-        return "class folders are read one after the other; the order of the items is ours"
+        return "class folders are read one after the other, so the order says nothing about the data"
     if dataset.name.startswith("cifake"):
-        return "the published files are sorted by name; the order of the items is ours"
+        return "the published files are sorted by name, so the order says nothing about the data"
     return None
 
 

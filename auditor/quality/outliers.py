@@ -21,7 +21,7 @@ def outliers(subject: Subject, far: float = 3.5) -> Findings | NotApplicable:
     """
     near = subject.neighbours
     if near is None:
-        return NotApplicable("there are no embeddings; give --embeddings, or run it in find-errors with them")
+        return NotApplicable("there are no embeddings; name them with --embeddings")
     copies = subject.exact[near.positions] == subject.exact[near.rows][:, None]
     use = (near.positions >= 0) & ~copies
     known = use.any(axis=1) & subject.usable[near.rows]

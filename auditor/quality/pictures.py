@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from auditor.data.base import item_word
-from auditor.quality.base import Findings, NotApplicable, check, share_of
+from auditor.quality.base import Findings, NotApplicable, check, made_for_others, share_of
 from auditor.quality.nature import beyond, decided_by_nature, robust_fence
 from auditor.quality.subject import Subject
 
@@ -20,7 +19,7 @@ FEWEST = 10
 def undecodable(subject: Subject) -> Findings | NotApplicable:
     """Reported with the decoder's reason; nothing else is said about such an item."""
     if subject.images is None:
-        return NotApplicable(f"items of this kind ({subject.modality}) are not decoded")
+        return made_for_others(subject.modality)
     rows = np.array([k for k in sorted(subject.bad) if subject.examined[k]], dtype=np.int64)
     reasons = tuple(subject.bad[int(k)] for k in rows)
     n = int(subject.examined.sum())
@@ -42,7 +41,7 @@ def odd_aspect(subject: Subject, times: float = 2.5) -> Findings | NotApplicable
     return _odd_ratio(subject, lambda size: size[:, 1] / size[:, 0], times, "have an odd shape")
 
 
-@check("DQ203", "info", "the picture is stored in another way than the others (grey, transparent, CMYK, 16 bits)")
+@check("DQ203", "info", "the picture is stored in a pixel format that few have (grey, transparent, CMYK, 16 bits)")
 def odd_mode(subject: Subject, share: float = 0.05) -> Findings | NotApplicable:
     """Kinds that at most `share` of the pictures have. Grey pictures stored in colour are a kind of their own."""
     if subject.images is None or not len(subject.looked_at):
@@ -55,7 +54,7 @@ def odd_mode(subject: Subject, share: float = 0.05) -> Findings | NotApplicable:
     kinds, counts = np.unique(mode, return_counts=True)
     hit = np.isin(mode, kinds[counts <= share * len(rows)])
     items = rows[hit].astype(np.int64)
-    summary = f"{share_of(len(items), len(rows))} are stored in another way than the others"
+    summary = f"{share_of(len(items), len(rows))} have a rare pixel format"
     facts = {"modes": dict(zip(kinds.tolist(), counts.tolist(), strict=True))}
     return Findings(summary, items, notes=tuple(mode[hit].tolist()), facts=facts)
 
@@ -81,16 +80,16 @@ def blurry(subject: Subject, limit: float = 0.2) -> Findings | NotApplicable:
     return _beyond_limit(subject, "sharpness", limit, below=True, what="are blurred")
 
 
-@check("DQ207", "info", "the picture shows next to nothing")
+@check("DQ207", "info", "the picture is almost uniform")
 def low_information(subject: Subject, limit: float = 0.35) -> Findings | NotApplicable:
     """The brightness histogram holds less than `limit` of the bits it could."""
-    return _beyond_limit(subject, "entropy", limit, below=True, what="show next to nothing")
+    return _beyond_limit(subject, "entropy", limit, below=True, what="are almost uniform")
 
 
 def _why_not(subject: Subject) -> NotApplicable:
     if subject.images is None:
-        return NotApplicable(f"it looks at images, and these items are {item_word(subject.modality)}s")
-    return NotApplicable("not one picture could be decoded")
+        return made_for_others(subject.modality)
+    return NotApplicable("no picture could be decoded")
 
 
 def _odd_ratio(
@@ -137,6 +136,8 @@ def _beyond_limit(subject: Subject, column: str, limit: float, below: bool, what
         "beyond_limit": int(plain.sum()),
         "by_nature": decided_by_nature(plain, known),
     }
-    nature = f"; {plain.sum():,} are beyond the limit, so many that this is how the data looks"
+    nature = (
+        f"; {plain.sum():,} are beyond the limit: the data as a whole look so, and only those far from the others count"
+    )
     summary = f"{share_of(len(items), len(rows))} {what}" + (nature if facts["by_nature"] else "")
     return Findings(summary, items, measured, facts=facts)

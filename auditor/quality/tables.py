@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from auditor.quality.base import Findings, NotApplicable, check, joined, share_of
+from auditor.quality.base import Findings, NotApplicable, check, joined, made_for_others, share_of
 from auditor.quality.subject import Subject
 from auditor.stats.predictability import FEWEST, TELLING, predictability
 
@@ -18,7 +18,7 @@ def missing_values(subject: Subject) -> Findings | NotApplicable:
         items = rows[blank].astype(np.int64)
         return Findings(f"{share_of(len(items), len(rows))} texts are blank", items)
     if subject.frame is None:
-        return NotApplicable(f"items of this kind ({subject.modality}) have no columns; see undecodable")
+        return made_for_others(subject.modality)
     absent = subject.frame.isna().to_numpy()[rows]
     per_item = absent.sum(axis=1)
     order = np.argsort(-per_item, kind="stable")[: np.count_nonzero(per_item)]
@@ -31,21 +31,21 @@ def missing_values(subject: Subject) -> Findings | NotApplicable:
     return Findings(summary, items, per_item[order].astype(np.float64), facts={"share_missing": columns})
 
 
-@check("DQ601", "info", "a column has one value throughout, or nearly")
+@check("DQ601", "info", "a column has the same value in nearly every row")
 def constant_columns(subject: Subject, share: float = 0.999) -> Findings | NotApplicable:
     """Columns whose most frequent value (or absence) has at least `share` of the examined items."""
     if subject.frame is None:
-        return NotApplicable(f"the items have no columns ({subject.modality})")
+        return made_for_others(subject.modality)
     rows = subject.looked_at
     if len(rows) < 2:
-        return NotApplicable("fewer than two rows")
+        return NotApplicable("there are fewer than two rows")
     frame = subject.frame.iloc[rows]
     top = {str(c): float(frame[c].value_counts(dropna=False).max() / len(rows)) for c in frame.columns}
     columns = {name: round(value, 6) for name, value in top.items() if value >= share}
     facts = {"columns": columns, "n_columns": frame.shape[1]}
     if not columns:
         return Findings(f"all {frame.shape[1]} columns vary", facts=facts, found=False)
-    summary = f"{len(columns)} column(s) with one value: {joined(list(columns))}"
+    summary = f"{len(columns)} column(s) hardly vary: {joined(list(columns))}"
     return Findings(summary, facts=facts, found=True)
 
 
@@ -57,7 +57,7 @@ def target_leakage(subject: Subject, accuracy: float = TELLING) -> Findings | No
     found so when the data were opened are no columns here.
     """
     if subject.frame is None:
-        return NotApplicable(f"the items have no columns ({subject.modality})")
+        return made_for_others(subject.modality)
     rows = subject.looked_at
     scores: dict[str, float] = {}
     for name in subject.frame.columns:

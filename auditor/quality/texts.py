@@ -1,4 +1,4 @@
-"""Checks of texts: wrong decoding, next to nothing in them, templates."""
+"""Checks of texts: wrong decoding, hardly any content, templates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 
-from auditor.quality.base import Findings, NotApplicable, check, share_of
+from auditor.quality.base import Findings, NotApplicable, check, made_for_others, share_of
 from auditor.quality.groups import groups_of
 from auditor.quality.hashes import normalised_text
 from auditor.quality.nature import decided_by_nature
@@ -21,11 +21,11 @@ _LINK = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\S+")
 _NUMBER = re.compile(r"\d[\d.,:/%-]*")
 
 
-@check("DQ501", "warning", "the text went through the wrong decoder, or entities were left in it")
+@check("DQ501", "warning", "the text was decoded with the wrong encoding, or HTML entities were left in it")
 def encoding_damage(subject: Subject) -> Findings | NotApplicable:
     """Mojibake, replacement characters, control characters, entities; the kind is said for each item."""
     if subject.texts is None:
-        return NotApplicable(f"the items are no texts ({subject.modality})")
+        return made_for_others(subject.modality)
     rows = subject.looked_at
     kinds = [damage_of(subject.texts[k]) for k in rows]
     items = rows[np.array([bool(k) for k in kinds], dtype=bool)].astype(np.int64)
@@ -53,7 +53,7 @@ def damage_of(text: str) -> list[str]:
     return kinds
 
 
-@check("DQ502", "warning", "the text holds next to nothing")
+@check("DQ502", "warning", "the text has hardly any letters or digits")
 def near_empty_text(subject: Subject, fewest: int = 5) -> Findings | NotApplicable:
     """Texts of fewer than `fewest` letters and digits; blank ones are missing values.
 
@@ -61,7 +61,7 @@ def near_empty_text(subject: Subject, fewest: int = 5) -> Findings | NotApplicab
     without any letter or digit count.
     """
     if subject.texts is None:
-        return NotApplicable(f"the items are no texts ({subject.modality})")
+        return made_for_others(subject.modality)
     rows = subject.looked_at
     filled = np.array([bool(subject.texts[k].strip()) for k in rows], dtype=bool)
     size = np.array([sum(map(str.isalnum, subject.texts[k])) for k in rows], dtype=np.int64)
@@ -70,14 +70,14 @@ def near_empty_text(subject: Subject, fewest: int = 5) -> Findings | NotApplicab
         hit = filled & (size == 0)
     order = np.argsort(size[hit], kind="stable")
     items, measured = rows[hit][order].astype(np.int64), size[hit][order].astype(np.float64)
-    return Findings(f"{share_of(len(items), len(rows))} texts hold next to nothing", items, measured)
+    return Findings(f"{share_of(len(items), len(rows))} texts have hardly any letters or digits", items, measured)
 
 
-@check("DQ503", "info", "the text is made from a template that others share")
+@check("DQ503", "info", "several texts are one template filled in differently")
 def template_texts(subject: Subject, fewest: int = 3, words: int = 4) -> Findings | NotApplicable:
     """Groups of at least `fewest` different texts with one skeleton of at least `words` words."""
     if subject.texts is None:
-        return NotApplicable(f"the items are no texts ({subject.modality})")
+        return made_for_others(subject.modality)
     first: dict[str, int] = {}
     group = np.arange(len(subject))
     for k in subject.looked_at:

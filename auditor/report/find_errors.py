@@ -16,6 +16,7 @@ from auditor.core.errors import UnreadableError
 from auditor.core.files import read_json, write_json, write_text
 from auditor.core.hashing import hash_file
 from auditor.data.base import Dataset, item_word
+from auditor.quality.document import by_reason
 from auditor.report.pictures import excerpt, picture_of
 from auditor.report.rendering import render
 from auditor.runs import layout
@@ -60,6 +61,8 @@ class ReportData:
         Trained models.
     quality : tuple of dict
         Outcomes of the data-quality checks, those that found something first; empty where they were not run.
+    not_applicable : str
+        Those of them that could not look at these items, and why; empty where all could.
     """
 
     run: Run
@@ -72,6 +75,7 @@ class ReportData:
     expected_calibration_error: float
     tasks: tuple[dict[str, Any], ...]
     quality: tuple[dict[str, Any], ...]
+    not_applicable: str
 
 
 def collect(run: Run, dataset: Dataset, maps: Mapping[str, str] | None = None) -> ReportData:
@@ -97,6 +101,7 @@ def collect(run: Run, dataset: Dataset, maps: Mapping[str, str] | None = None) -
         # Who sees the other class: the model, or which of two.
         seen = row["message"].removeprefix(f"labelled {row['given']}, ").removesuffix(f" {row['suggested']}")
         shown.append({**row, "image": image, "text": text, "looked": (maps or {}).get(str(row["id"])), "seen": seen})
+    quality = tuple(gravest_first(run.quality["checks"] if run.quality else ()))
     return ReportData(
         run=run,
         suspects=tuple(shown),
@@ -111,7 +116,8 @@ def collect(run: Run, dataset: Dataset, maps: Mapping[str, str] | None = None) -
         calibration=bins,
         expected_calibration_error=error,
         tasks=_records(folds[folds["epoch"] == -1] if len(folds) else folds),
-        quality=tuple(gravest_first(run.quality["checks"] if run.quality else ())),
+        quality=quality,
+        not_applicable=by_reason((c["name"], c["reason"]) for c in quality if c["status"] == "not applicable"),
     )
 
 

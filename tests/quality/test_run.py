@@ -13,6 +13,7 @@ import auditor
 from auditor.core.config import Settings
 from auditor.core.errors import DataError, UnknownNameError, UsageError
 from auditor.core.progress import SilentProgress
+from auditor.quality.document import quality_lines
 from auditor.quality.registry import CHECKS
 from auditor.quality.run import check_quality
 from auditor.runs import layout
@@ -210,3 +211,20 @@ def test_the_stage_can_be_left_out_and_has_nothing_to_say_of_probabilities(tmp_p
     assert run.quality is None
     off = auditor.find_errors(pred_probs=p, labels=y, out=tmp_path / "off", quality=False)
     assert all(o["part"] != "quality" for o in off.manifest["outcomes"])
+
+
+@pytest.mark.parametrize("kind", ["table", "texts", "pictures"])
+def test_checks_that_do_not_apply_take_one_line(kind: str, table: Path, tmp_path: Path) -> None:
+    """Each reason is said once, and the items are called what people call them."""
+    data: object = f"{table}?label=label"
+    if kind == "texts":
+        data = {"text": [f"sentence number {k}" for k in range(20)], "label": ["x", "y"] * 10}
+    if kind == "pictures":
+        data = {"image": np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), np.uint8), "label": ["x", "y"] * 10}
+    found = check_quality(data, progress=False).document
+    (line,) = (line for line in quality_lines(found) if line.startswith("Not applicable"))
+    silent = [c for c in found["checks"] if c["status"] == "not applicable"]
+    assert all(c["name"] in line for c in silent)
+    assert all(line.count(f"({c['reason']})") == 1 for c in silent)
+    word = {"table": "rows", "texts": "texts", "pictures": "images"}[kind]
+    assert f"(not made for {word})" in line
