@@ -23,6 +23,7 @@ def check(
         str | None, Option(callback=existing_run, help="Reviewed run of the data set, instead of the policy's.")
     ] = None,
     store: Store = None,
+    patch: Annotated[Path | None, Option(help="Label patch that was applied: its voted corrections count.")] = None,
     write_baseline: Annotated[Path | None, Option(help="When the gate passes, write the accepted rows here.")] = None,
     junit: Annotated[Path | None, Option(help="Write the outcome as JUnit XML here.")] = None,
     overwrite: Overwrite = False,
@@ -51,7 +52,7 @@ def check(
         if path is not None:
             refuse_existing(path, overwrite or is_ours(path))
     chosen, file = load_policy(policy)
-    given = {"run": run, "store": store}
+    given = {"run": run, "store": store, "patch": None if patch is None else str(patch)}
     chosen = chosen.model_copy(update={name: value for name, value in given.items() if value is not None})
     settings = load_settings({"data_dir": data_dir})
     result, rows = work(target, chosen, str(file), settings, everything=everything, **roles)

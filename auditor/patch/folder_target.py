@@ -106,6 +106,11 @@ def _text(path: str) -> str:
     return quote(os.fsencode(path), safe=_PLAIN)
 
 
+def shown_path(text: str) -> str:
+    """The id of the item at a path that a copy remembers. Errors as `_raw`."""
+    return printable(_raw(text))
+
+
 def _raw(text: str) -> str:
     """The path again.
 

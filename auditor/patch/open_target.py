@@ -26,7 +26,7 @@ from auditor.data.sources import ColumnSource
 from auditor.data.table import read_text_tables, table_files
 from auditor.data.tables import csv_form
 from auditor.patch.copies import CopyState, copy_state
-from auditor.patch.folder_target import FolderTarget
+from auditor.patch.folder_target import FolderTarget, shown_path
 from auditor.patch.parquet_rows import AddedColumn, ParquetRows
 from auditor.patch.rows import ArrayRows, RowFile, RowTarget, inside
 from auditor.patch.target import Opening, Target, Unwritable
@@ -78,6 +78,16 @@ def _as_copy(reference: str) -> tuple[Path, CopyState] | None:
         if state is not None and (root / state.open_as["path"]).absolute() == (place or root).absolute():
             return root.absolute(), state
     return None
+
+
+def moved_ids(reference: str) -> dict[str, str]:
+    """Ids of the files that a corrected copy holds in another place than its source, with the id each had there.
+
+    Empty for data that is no copy, and for copies of tables, whose rows stay where they are. Errors as `copy_state`.
+    """
+    copy = _as_copy(reference)
+    moved = {} if copy is None else copy[1].extra.get("moved", {})
+    return {shown_path(place): shown_path(home) for place, home in moved.items()}
 
 
 def _reference_of(root: Path, state: CopyState, settings: Settings) -> tuple[Reference, Settings]:

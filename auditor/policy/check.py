@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from auditor.core.config import Settings
-from auditor.core.errors import ConfigError, RunError, UsageError
+from auditor.core.errors import ConfigError, UsageError
 from auditor.data.open import open_dataset
-from auditor.estimation.state import ReviewState, read_state
+from auditor.estimation.state import read_state
+from auditor.patch.files import read_patch
+from auditor.patch.open_target import moved_ids
 from auditor.patch.rules import store_of
 from auditor.policy.baseline import new_rows, read_baseline
+from auditor.policy.corrections import corrections_of
 from auditor.policy.limits import copies_limit, severity_limit, single_limit
 from auditor.policy.policy import Policy
 from auditor.policy.result import GateResult, LimitResult
@@ -61,6 +64,7 @@ def check(
         If the review is limited and no run is named.
     """
     run = _as_run(str(target), settings) if isinstance(target, str | Path) else None
+    moved = moved_ids(str(target)) if run is None and isinstance(target, str | Path) else {}
     names = policy.checks()
     if run is not None:
         if named := [name for name, value in roles.items() if value is not None]:
@@ -77,7 +81,7 @@ def check(
     if policy.baseline is not None and not everything:
         judged = new_rows(read_baseline(Path(policy.baseline)), rows)
     by_name = {outcome.name: outcome for outcome in outcomes}
-    limits = _copies(policy, by_name, rows, judged) + _review(run, rows, judged, policy, settings)
+    limits = _copies(policy, by_name, rows, judged) + _review(run, rows, judged, policy, settings, moved)
     limits += [
         single_limit(f"limits.{name}", by_name[name], rows, judged, limit) for name, limit in policy.limits.items()
     ]
@@ -125,7 +129,9 @@ def _copies(policy: Policy, outcomes: Mapping[str, Outcome], rows: Rows, judged:
     ]
 
 
-def _review(run: Run | None, rows: Rows, judged: np.ndarray, policy: Policy, settings: Settings) -> list[LimitResult]:
+def _review(
+    run: Run | None, rows: Rows, judged: np.ndarray, policy: Policy, settings: Settings, moved: Mapping[str, str]
+) -> list[LimitResult]:
     most, least = policy.max_estimated_error_rate_upper, policy.min_reviewed
     if most is None and least is None:
         return []
@@ -137,31 +143,11 @@ def _review(run: Run | None, rows: Rows, judged: np.ndarray, policy: Policy, set
     reviewed_run = run or open_run(policy.run or "", settings.runs_dir)
     with store_of(reviewed_run, policy.store) as store:
         state = read_state(reviewed_run, store)
-    known = _known(reviewed_run, state, rows, judged)
+    patch = None if policy.patch is None else read_patch(Path(policy.patch))
+    now = corrections_of(reviewed_run, state, rows, judged, patch, moved)
     n, results = int(judged.sum()), []
     if most is not None:
-        results.append(error_rate(n, known, state, most))
+        results.append(error_rate(n, now, state, most))
     if least is not None:
-        results.append(reviewed(n, known, state, least))
+        results.append(reviewed(n, now, state, least))
     return results
-
-
-def _known(run: Run, state: ReviewState, rows: Rows, judged: np.ndarray) -> np.ndarray:
-    """Judged rows among the audited items of the run, bool over ``state.ids``.
-
-    Rows are recognised by id, content and label: a row that has changed since the run is none of its items.
-
-    Raises
-    ------
-    RunError
-        If the run has hardly anything to do with the data.
-    """
-    recorded = set(map(tuple, run.items[["id", "content_hash", "given"]].astype(str).to_numpy()))
-    now = zip(map(str, rows.ids), map(str, rows.content), map(str, rows.labels), strict=True)
-    same = np.array([row in recorded for row in now], bool)
-    if not same.any():
-        raise RunError(
-            f"the run {run.id!r} was made on other data: none of the {len(rows):,} rows is one of its items.",
-            "Repeat auditor find-errors on the data as it is now.",
-        )
-    return np.isin(state.ids.astype(str), rows.ids[same & judged].astype(str))

@@ -12,7 +12,7 @@ from auditor.core.errors import ConfigError, UnknownNameError
 from auditor.quality.base import SEVERITIES, Severity
 from auditor.quality.registry import CHECKS, check_names
 
-_NO_LIMITS: Final = ("near_duplicates", "baseline", "run", "store", "embeddings")
+_NO_LIMITS: Final = ("near_duplicates", "baseline", "run", "store", "patch", "embeddings")
 
 
 class Policy(BaseModel):
@@ -43,6 +43,7 @@ class Policy(BaseModel):
     baseline: str | None = Field(None, description="manifest of accepted rows; others are new or changed")
     run: str | None = Field(None, description="run whose review the estimate rests on")
     store: str | None = Field(None, description="verdict store of the run, if it is not in its folder")
+    patch: str | None = Field(None, description="label patch whose corrections people confirmed")
     embeddings: str | None = Field(None, description=".npy file or encoder, for the checks that take embeddings")
 
     def severity_limits(self) -> dict[str, tuple[tuple[Severity, ...], int]]:
@@ -93,7 +94,7 @@ def make_policy(values: dict[str, Any], place: str, base: Path) -> Policy:
         raise ConfigError(f"{place}: limits: {error.what}", error.way_out) from error
     if len(limits) < len(policy.limits):
         raise ConfigError(f"{place}: limits: a check is limited by its name and by its code.", "Keep one of them.")
-    paths = {name: _resolved(getattr(policy, name), base) for name in ("baseline", "run", "store")}
+    paths = {name: _resolved(getattr(policy, name), base) for name in ("baseline", "run", "store", "patch")}
     if (policy.embeddings or "").endswith(".npy"):
         paths["embeddings"] = _resolved(policy.embeddings, base)
     return policy.model_copy(update={**paths, "limits": limits})
