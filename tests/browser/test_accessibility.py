@@ -209,10 +209,11 @@ def test_axe_and_the_layout_find_what_is_wrong(
     assert browser.execute_script(LAYOUT, 0) == []
     plant = """
       const main = document.querySelector('[data-testid=stMain]');
-      main.insertAdjacentHTML('beforeend', '<button style="height:30px"></button>'
-        + '<p style="width:60px;overflow:hidden;white-space:nowrap">longer than its place</p>');
-      gallery.insertAdjacentHTML('afterbegin', '<img src="data:,"><p style="color:#bbb;background:#fff">pale</p>'
+      main.insertAdjacentHTML('beforeend', '<div><button style="height:30px"></button>'
+        + '<p style="width:60px;overflow:hidden;white-space:nowrap">longer than its place</p></div>'
         + '<p style="margin-left:2000px">far off</p>');
+      gallery.insertAdjacentHTML('beforeend', '<img src="data:,"><p style="color:#bbb;background:#fff">pale</p>');
+      for (const text of gallery.querySelectorAll('.tile .labels *')) text.style.color = '#bbb';
     """
     browser.execute_script(GRID + plant)
     browser.execute_script(axe)
