@@ -12,7 +12,7 @@ from selenium.webdriver.chrome.service import Service
 
 from tests.browser.server import TOKEN
 
-__all__ = ["GRID", "MAP", "CardPage", "open_chromium"]
+__all__ = ["FITS", "GRID", "MAP", "CardPage", "open_chromium"]
 
 #: The card lives in a shadow root.
 FIND = """
@@ -41,6 +41,12 @@ const gallery = find(document);
 
 #: And the map.
 MAP = GRID.replace(".gallery", ".map").replace("const gallery", "const map")
+
+#: Whether the page need not be scrolled sideways. What scrolls is a part of Streamlit's, never the document.
+FITS = """
+return [document.documentElement, ...document.querySelectorAll('[data-testid=stMain]')].every(
+  (part) => part.scrollWidth <= part.clientWidth)
+"""
 
 
 def open_chromium(binary: str, driver: str, width: int = 1280, height: int = 800) -> Chrome:

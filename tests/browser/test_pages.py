@@ -13,7 +13,7 @@ from selenium.webdriver.common.by import By
 
 from auditor.review.readout import PageFilter
 from auditor.review.store import VerdictStore
-from tests.browser.page import GRID, CardPage
+from tests.browser.page import FITS, GRID, CardPage
 from tests.browser.server import TOKEN, ReviewServer
 
 
@@ -315,7 +315,7 @@ def test_numbers_are_whole_and_everything_can_be_read(
             _readable(page)
             headings = "return [...document.querySelectorAll('h1, h2, h3')].map((n) => n.tagName)"
             assert browser.execute_script(headings)[0] == "H1", path
-            assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth"), path
+            assert browser.execute_script(FITS), path
             if path == "":
                 assert "up to" in _text(browser)  # the tolerated number is still known
                 numbers = "return [...document.querySelectorAll('[data-testid=stMetricValue] *')]"
@@ -325,7 +325,7 @@ def test_numbers_are_whole_and_everything_can_be_read(
         assert page.ask("return innerWidth") == 390
         small = "return [...card.querySelectorAll('button, a')].filter((b) => b.getBoundingClientRect().height < 44)"
         page.wait(lambda: page.ask(f"{small}.map((b) => b.textContent)") == [], "a finger fits", 20)
-        assert page.ask("return document.documentElement.scrollWidth <= innerWidth")
+        assert page.ask(FITS)
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
         _resize(browser, 1280, 800)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from selenium.webdriver import Chrome
 
-from tests.browser.page import CardPage
+from tests.browser.page import FITS, CardPage
 from tests.running import call
 
 
@@ -55,7 +55,7 @@ def test_a_row_is_a_table_and_a_tap_is_a_verdict(
             "return {x: b.x + b.width / 2, y: b.y + b.height / 2, height: b.height}"
         )
         assert box["height"] >= 40  # a fingertip
-        assert page.ask("return document.documentElement.scrollWidth <= innerWidth")
+        assert page.ask(FITS)
         touch(browser, "touchStart", (box["x"], box["y"]))
         touch(browser, "touchEnd")
         page.wait_saved(1)
