@@ -75,7 +75,7 @@ class Audit:
         Feature columns of a table.
     classes : sequence of str, optional
         Class names; whole-number labels are positions in them. With probabilities, in the order of their columns.
-    split_column, root : optional
+    split_column, root, kind : optional
         As in `auditor.find_errors`.
     settings : Settings, optional
         Where named sets are looked for; by default `auditor.core.config.load_settings`.
@@ -113,10 +113,11 @@ class Audit:
         classes: Sequence[str] | None = None,
         split_column: str | None = None,
         root: str | Path | None = None,
+        kind: str | None = None,
         settings: Settings | None = None,
     ) -> None:
         roles = {"label": label, "text": text, "image": image, "columns": columns, "group": group, "id": id}
-        self._roles: dict[str, Any] = {**roles, "split_column": split_column, "root": root}
+        self._roles: dict[str, Any] = {**roles, "split_column": split_column, "root": root, "kind": kind}
         self._data = data
         self._classes = classes
         self._settings = settings
@@ -389,6 +390,7 @@ class Audit:
             raise UsageError(
                 f"unknown option {sorted(unknown)[0]!r}.", "Known: reviewers_per_item, overlap, audit_size."
             )
+        self.result.require_classes("the reviewer")
         place = self._placed()
         if place.review is None or not place.review.running:
             asked = {"reviewer": reviewer, "port": port, "browser": browser, "plan": tuple(plan.items())}

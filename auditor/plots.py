@@ -88,7 +88,7 @@ def plot_confusion(run: Run, ax: Axes | None = None) -> Figure:
         If matplotlib is not installed.
     """
     _require(run, Run, "a run: of auditor.find_errors, auditor.open_run, or audit.result")
-    suspects = run.findings[run.findings["code"] == "LE001"]
+    suspects = run.suspects
     number = {name: k for k, name in enumerate(run.class_names)}
     given, suggested = (suspects[column].map(number).to_numpy(np.int64) for column in ("given", "suggested"))
     flags = np.bincount(given, minlength=len(number)) + np.bincount(suggested, minlength=len(number))

@@ -11,17 +11,19 @@ import numpy as np
 from auditor.audit.config import make_config
 from auditor.audit.context import Context
 from auditor.audit.folder import default_folder, taken
-from auditor.audit.manifest import Manifest, StageResult
+from auditor.audit.manifest import Manifest, StageResult, not_applicable
 from auditor.audit.plan import wanted_rows
-from auditor.audit.preflight import check_call, check_evidence
+from auditor.audit.preflight import check_call, check_evidence, check_kind_call
 from auditor.audit.stages.choose_model import choose_model, choose_second_model
 from auditor.audit.stages.decode import decode
 from auditor.audit.stages.duplicates import group_duplicates
 from auditor.audit.stages.embed import embed
 from auditor.audit.stages.features import leave_out_leaks
 from auditor.audit.stages.find import find
+from auditor.audit.stages.judge import judge
 from auditor.audit.stages.keep import keep
 from auditor.audit.stages.plan import plan
+from auditor.audit.stages.predict import predict
 from auditor.audit.stages.quality import check_quality
 from auditor.audit.stages.refit import refit
 from auditor.audit.stages.supplied import take_supplied
@@ -35,6 +37,8 @@ from auditor.data.intake import named_classes, open_probabilities
 from auditor.data.kinds import ProbabilityDataset
 from auditor.data.open import open_dataset
 from auditor.explain.opening import report_maps
+from auditor.kinds.base import AuditedKind
+from auditor.kinds.registry import audited_kind
 from auditor.report.find_errors import write_report
 from auditor.runs import layout
 from auditor.runs.run import Run, write_manifest
@@ -55,6 +59,7 @@ def find_errors(
     id: Any = None,
     split_column: str | None = None,
     root: str | Path | None = None,
+    kind: str | None = None,
     split: str | None = None,
     pred_probs: Any = None,
     labels: Any = None,
@@ -88,6 +93,9 @@ def find_errors(
         Column that names the split of each row.
     root : path, optional
         Folder the image paths belong to.
+    kind : str, optional
+        What the labels are: ``"classes"``, ``"multilabel"`` (0/1 columns ``label:NAME``, lists, or texts joined by
+        ``;``) or ``"regression"`` (numbers). By default that is told by looking, and said (docs/label-kinds.md).
     split : str, optional
         The same as ``audit``: the split whose items are audited; models are trained on the others where they can be.
     pred_probs : path, array, tensor, data frame or list (n, K), optional
@@ -154,25 +162,32 @@ def find_errors(
     vectors = None if embeddings is None or isinstance(embeddings, str) else embeddings
     asked = make_config(**config, embeddings=embeddings if vectors is None else GIVEN)
     roles = {"label": label, "text": text, "image": image, "columns": columns, "group": group, "id": id}
-    roles |= {"split_column": split_column, "root": root}
+    roles |= {"split_column": split_column, "root": root, "kind": kind}
     with shown(progress) as receiver:
         receiver.stage("data", str(data) if isinstance(data, str | Path) else "")
         dataset, supplied = _open(data, pred_probs, labels, class_names, asked.audit, settings, **roles)
         own = settled(own, asked.budget, asked.device, dataset.tensor)
-        embedding = check_call(dataset, asked, own, supplied is not None, workers, vectors)
+        of_kind = None if dataset.form is None else audited_kind(dataset.form.kind)
+        embedding = None
+        if of_kind is None:
+            embedding = check_call(dataset, asked, own, supplied is not None, workers, vectors)
+        else:
+            check_kind_call(dataset, of_kind, asked, own, vectors)
         folder = Path(out) if out is not None else default_folder(dataset, asked, settings, own, supplied)
         with taken(folder, dataset, asked, fresh) as notes:
             manifest.take(StageResult(None, notes=[*notes, *dataset.notes]))
             stages, shared = Stages(folder), settings.embeddings_dir
             context = Context(dataset, asked, folder, stages, receiver, own, workers, cluster, embeddings_dir=shared)
             manifest.take(keep(context))
-            if supplied is None:
+            if of_kind is not None:
+                _of_kind(context, of_kind, manifest)
+            elif supplied is None:
                 _trained(context, manifest, embedding)
             else:
                 _supplied(context, supplied, manifest, embedding)
             run = Run(folder, manifest.document(context))
             receiver.stage("report")
-            write_report(run, dataset, report_maps(run, dataset))
+            write_report(run, dataset, report_maps(run, dataset) if of_kind is None else None)
             write_manifest(run, (layout.CONFIG, layout.ITEMS, layout.REPORT, layout.SUSPECTS))
             return run
 
@@ -194,6 +209,17 @@ def _trained(context: Context, manifest: Manifest, embedding: Embedding | None) 
     take(embed(context, embedding, planned.usable, planned.audited, manifest.run_so_far(context).pred_probs))
     take(find(context, manifest.run_so_far(context), decoded.bad_items))
     take(check_quality(context, manifest.run_so_far(context)))
+
+
+def _of_kind(context: Context, kind: AuditedKind, manifest: Manifest) -> None:
+    """The stages of an audit of labels that are no classes."""
+    take = manifest.take
+    decoded = take(decode(context))
+    groups = take(group_duplicates(context, decoded.bad))
+    take(predict(context, kind, groups, decoded.bad))
+    take(judge(context, manifest.run_so_far(context), kind, decoded.bad_items))
+    reason = f"not there yet for labels of the kind {kind.name}"
+    take(StageResult(None, [not_applicable(part, reason) for part in ("refits", "embeddings", "data quality")]))
 
 
 def _supplied(context: Context, source: ProbabilityDataset, manifest: Manifest, embedding: Embedding | None) -> None:
@@ -223,6 +249,8 @@ def _open(
             raise UsageError(f"{named[0]}= names a column of the data, and there are none.", "Give the data too.")
         supplied = open_probabilities(pred_probs, labels, class_names)
         return supplied, supplied
+    if pred_probs is None and not isinstance(data, Dataset):
+        roles["any_kind"] = True
     if isinstance(data, str | Path | Dataset):
         dataset = open_dataset(data, settings, **roles)
     else:
@@ -233,6 +261,14 @@ def _open(
         class_names = None
     if isinstance(dataset, ProbabilityDataset):
         return dataset, dataset
+    if dataset.form is not None:
+        if given := [n for n, v in (("pred_probs", pred_probs), ("labels", labels)) if v is not None]:
+            raise UsageError(
+                f"{given[0]} goes with labels that are classes; those of {dataset.name!r} are of the kind "
+                f"{dataset.form.kind!r}.",
+                f"Of your own predictions: auditor flag --kind {dataset.form.kind}.",
+            )
+        return dataset, None
     if pred_probs is None:
         if labels is not None or class_names is not None:
             raise UsageError("--labels and --class-names go with --pred-probs.", "A data set brings its own.")

@@ -101,7 +101,7 @@ def weak_model_note(labels: np.ndarray, agreement: float, n_flagged: int) -> str
     return None
 
 
-def _identity(dataset: Dataset, rows: np.ndarray) -> dict[str, np.ndarray]:
+def identity(dataset: Dataset, rows: np.ndarray) -> dict[str, np.ndarray]:
     """Columns that say which items stand at `rows`."""
     items = dataset.items.take(rows)
     return {"id": items.ids.astype(object), "index": items.index, "split": items.splits.astype(object)}
@@ -114,7 +114,7 @@ def _score_table(
     probabilities, suggested = evidence.source.read(0, len(audited)), result.suggested()
     table = pd.DataFrame(
         {
-            **_identity(dataset, audited),
+            **identity(dataset, audited),
             "row": audited,
             "given": names[evidence.labels],
             "suggested": names[suggested],
@@ -150,16 +150,20 @@ def _finding_table(flagged: pd.DataFrame, dataset: Dataset, bad_items: Sequence[
     table["message"] = [
         f"labelled {given}, {seen} {suggested}" for (given, suggested), seen in zip(classes, who, strict=True)
     ]
-    table = table[list(FINDING_COLUMNS)]
+    return bad_rows(table[list(FINDING_COLUMNS)], dataset, bad_items)
+
+
+def bad_rows(table: pd.DataFrame, dataset: Dataset, bad_items: Sequence[BadItem]) -> pd.DataFrame:
+    """`table` of findings with the undecodable items after them."""
     if not bad_items:
         return table
     rows = np.array([b.position for b in bad_items])
     undecodable = pd.DataFrame(
         {
-            **_identity(dataset, rows),
+            **identity(dataset, rows),
             "rank": np.arange(len(rows)) + len(table) + 1,
             "code": "DQ001",
-            "given": np.array(dataset.class_names, dtype=object)[dataset.labels[rows]],
+            "given": dataset.given[rows],
             "suggested": None,
             "message": [b.reason for b in bad_items],
         }

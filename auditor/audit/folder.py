@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from auditor.audit.config import AuditConfig
 from auditor.core.config import Settings
@@ -16,6 +17,7 @@ from auditor.core.errors import RunError, UnreadableError, storage_errors
 from auditor.core.escaping import quoted
 from auditor.core.files import read_json, sweep_temporary, write_json
 from auditor.core.hashing import hash_json
+from auditor.core.label_forms import form_document
 from auditor.data.base import Dataset
 from auditor.data.kinds import ProbabilityDataset
 from auditor.review.vocabulary import REVIEW_FILE
@@ -73,7 +75,7 @@ def taken(folder: Path, dataset: Dataset, config: AuditConfig, fresh: bool) -> I
                 _remove_written(folder)
         identity = ("name", "reference", "modality", "fingerprint", "hash_scheme")
         data = {name: getattr(dataset, name) for name in identity}
-        data |= {"n_items": len(dataset), "class_names": list(dataset.class_names)}
+        data |= {"n_items": len(dataset)} | labels_document(dataset)
         if path.is_file():
             _refuse_other_data(path, dataset, folder)
         sweep_temporary(folder)
@@ -81,6 +83,13 @@ def taken(folder: Path, dataset: Dataset, config: AuditConfig, fresh: bool) -> I
         (folder / layout.MANIFEST).unlink(missing_ok=True)
         write_json(path, {"schema": layout.RUN_SCHEMA, "data": data, "config": config.model_dump()})
         yield notes
+
+
+def labels_document(dataset: Dataset) -> dict[str, Any]:
+    """What the data section of a run says of the labels: the classes, or what labels of a form are made of."""
+    if dataset.form is None:
+        return {"class_names": list(dataset.class_names)}
+    return {"class_names": list(dataset.form.names), "label_form": form_document(dataset.form)}
 
 
 def _is_run(folder: Path) -> bool:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from auditor.audit.context import Context
+from auditor.audit.folder import labels_document
 from auditor.core.files import read_json
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.version import __version__
@@ -57,7 +58,7 @@ class Manifest:
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
         self.clock = time.perf_counter()
         self.sections: dict[str, Any] = {
-            name: {} for name in ("plan", "model", "second_model", "refits", "embeddings", "counts")
+            name: {} for name in ("plan", "model", "second_model", "refits", "embeddings", "counts", "labels")
         }
         self.sections |= {"not_auditable": [], "outcomes": [], "notes": []}
 
@@ -70,7 +71,7 @@ class Manifest:
 
     def run_so_far(self, context: Context) -> Run:
         """The run as its readers will find it, as far as its stages have come."""
-        return Run(context.folder, {"data": {"class_names": list(context.dataset.class_names)}, **self.sections})
+        return Run(context.folder, {"data": labels_document(context.dataset), **self.sections})
 
     def document(self, context: Context) -> dict[str, Any]:
         """All of it, as JSON values."""

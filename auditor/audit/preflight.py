@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from auditor.audit.config import AuditConfig
+from auditor.audit.config import AuditConfig, make_config
 from auditor.audit.context import training_data
 from auditor.audit.plan import plan_audit, training_size, wanted_rows
 from auditor.audit.stages.plan import cautions
+from auditor.audit.stages.predict import plan_of_kind
 from auditor.audit.stages.refit import choose_refits
 from auditor.core.errors import EmptyDataError, UnreadableError, UsageError, require
 from auditor.data.base import Dataset
@@ -20,6 +21,7 @@ from auditor.data.loading import median_size
 from auditor.detect.findings import DEFAULT
 from auditor.detect.registry import DETECTORS
 from auditor.engine.rules import RULES
+from auditor.kinds.base import AuditedKind
 from auditor.models.weights import names_weights
 from auditor.train.base import Trainer, TrainingData
 from auditor.train.choose import choose_second, choose_trainer, make_trainer
@@ -27,6 +29,7 @@ from auditor.train.choose_embedding import Embedding, choose_embedding, own_embe
 from auditor.train.encoders import JointEncoder
 from auditor.train.estimator import refuse_kind
 from auditor.train.folds import merge_groups
+from auditor.train.outputs import choose_outputs
 
 #: Images that are decoded to see whether the caller's model can read them.
 SAMPLE_IMAGES = 5
@@ -113,6 +116,35 @@ def check_call(
         check_evidence(config.rule, trainers, own or choose_embedding(config.embeddings, kind, trainers, config.budget))
         choose_refits(config.refits, trainers, scheme, config.budget)
     return own
+
+
+#: Fields of the configuration that labels which are no classes heed; the others must be left at their defaults.
+_OF_KINDS = {"audit", "budget", "folds", "train_on_test_folds", "near_duplicates", "quality", "seed"}
+
+
+def check_kind_call(
+    dataset: Dataset, kind: AuditedKind, config: AuditConfig, trainer: Trainer | None, embeddings: Any
+) -> None:
+    """As `check_call`, of labels that are no classes.
+
+    Raises
+    ------
+    UsageError
+        For an option that only classes have yet.
+    """
+    default = make_config()
+    others = [name for name in AuditConfig.model_fields if name not in _OF_KINDS]
+    refused = [name for name in others if getattr(config, name) != getattr(default, name)]
+    refused += [name for name, value in (("trainer", trainer), ("embeddings", embeddings)) if value is not None]
+    if refused:
+        raise UsageError(
+            f"{refused[0]} is for labels that are classes; those of {dataset.name!r} are of the kind {kind.name!r}.",
+            f"Leave {refused[0]} out. Of your own predictions: auditor flag --kind {kind.name}; if these are classes: "
+            "--kind classes.",
+        )
+    n = len(dataset)
+    plan_of_kind(dataset, kind, merge_groups(n, dataset.items.groups), np.zeros(n, bool), config)
+    choose_outputs(kind.output, dataset.modality, config.budget)
 
 
 def _with_second(first: Trainer, automatic: bool, config: AuditConfig, kind: str) -> tuple[Trainer, ...]:

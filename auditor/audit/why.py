@@ -98,10 +98,12 @@ class Explainer:
             "same_group": self._same_group(row),
         }
         position = int(self.run.positions[row])
-        if position < 0:
-            missing = _not_applicable(f"the item has no out-of-sample probabilities: it is {record['status']}")
+        why = f"the item has no out-of-sample probabilities: it is {record['status']}" if position < 0 else None
+        if self.run.form is not None:
+            why = f"this compares classes, and each label is a {self.run.form.word}"
+        if why is not None:
             parts = ("models", "neighbours", "learning_curve", "class_pair")
-            return {**document, "fired": [], "detectors": [], **dict.fromkeys(parts, missing)}
+            return {**document, "fired": [], "detectors": [], **dict.fromkeys(parts, _not_applicable(why))}
         suggested = int(self._judged[0][position])
         detectors = self._detector_rows(position)
         return {
@@ -257,11 +259,15 @@ def inspect_item(
         "duplicates": [copy["id"] for copy in explanation["same_group"]],
     }
     if position >= 0:
-        probabilities = np.asarray(run.pred_probs[position], dtype=np.float64)
-        order = np.argsort(-probabilities, kind="stable")[:5]
+        if run.form is None:
+            probabilities = np.asarray(run.pred_probs[position], dtype=np.float64)
+            order = np.argsort(-probabilities, kind="stable")[:5]
+            facts["probabilities"] = {run.class_names[k]: round(float(probabilities[k]), 6) for k in order}
+        else:
+            predicted = np.asarray(run.predictions[position], np.float64).round(6).tolist()
+            facts["predictions"] = dict(zip(run.class_names or run.models, predicted, strict=True))
         score = run.scores[run.scores["id"] == item].iloc[0]
         facts |= {
-            "probabilities": {run.class_names[k]: round(float(probabilities[k]), 6) for k in order},
             "rank": int(score["rank"]),
             "flagged": bool(score["flagged"]),
             "suggested": score["suggested"],
@@ -370,7 +376,9 @@ def item_lines(facts: dict[str, Any], run: Run) -> list[str]:
     if "rank" in facts:
         word = "flagged" if facts["flagged"] else "not flagged"
         lines.append(f"rank {facts['rank']:,}, {word}; the model suggests {facts['suggested']}")
-        lines.append("probabilities: " + ", ".join(f"{k} {v:.3f}" for k, v in facts["probabilities"].items()))
+        for name in ("probabilities", "predictions"):
+            if name in facts:
+                lines.append(f"{name}: " + ", ".join(f"{k} {v:.3f}" for k, v in facts[name].items()))
         lines.append("scores: " + ", ".join(f"{k} {v:.3f}" for k, v in facts["scores"].items()))
     if facts["duplicates"]:
         lines.append("same group: " + ", ".join(facts["duplicates"][:10]))

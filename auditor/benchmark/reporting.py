@@ -80,6 +80,7 @@ def _run(run: Run, form: str) -> str:
     if form == "json":
         findings = json.loads(run.findings.to_json(orient="records"))
         facts = {key: run.manifest[key] for key in ("data", "plan", "counts", "not_auditable", "notes")}
+        facts |= {} if run.form is None else {"labels": run.manifest["labels"]}
         document = {"schema": "auditor.run-report/1", **facts, "findings": findings}
         return json_printable(json.dumps(document, ensure_ascii=False)) + "\n"
     if not run.report_path.is_file():

@@ -31,6 +31,7 @@ def explain(
     from auditor.explain.item import evidence_document
 
     opened = run_named(run)
+    opened.require_classes("an explanation")
     folder = out or opened.path / layout.WORK / "evidence"
     document = evidence_document(opened, item, item_image(opened, item, load_settings()), folder, after_activation)
     lines = [f"{item}: labelled {document['given']}; network {document['network']}, which did not train on it"]

@@ -34,6 +34,10 @@ def find_errors(
         ),
     ] = None,
     roles: Roles = NO_ROLES,
+    kind: Annotated[
+        str | None,
+        Option(help="What the labels are: classes, multilabel or regression; by default told by looking, and said."),
+    ] = None,
     audit: Annotated[
         str | None,
         Option("--audit", "--split", help="Items to audit: test, train, all, or auto (test where there is one)."),
@@ -99,6 +103,7 @@ def find_errors(
     run = work(
         data,
         **roles,
+        kind=kind,
         pred_probs=pred_probs,
         labels=labels,
         class_names=parse_class_names(class_names),

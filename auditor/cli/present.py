@@ -13,17 +13,27 @@ from auditor.explain.suspects import SHOWN, suspects
 if TYPE_CHECKING:
     from auditor.runs.run import Run
 
+#: What the document says of labels that are no classes.
+_OF_LABELS = ("kind", "expected_wrong", "expected_f1", "agreement", "counts", "tables")
 FINDINGS_SCHEMA = "auditor.find-errors/1"
 
 
 def suspects_table(run: Run, top: int, settings: Settings) -> None:
     """The first `top` suspects, on stderr; texts and rows with what they say, where their data set is still there."""
+    if not top:
+        return
     shown = suspects(run, top, settings=settings, pictures=False)
     columns = [">rank", "id", "given", ">P(given)", "suggested", ">P(suggested)", ">score"]
     rows: list[tuple[object, ...]] = [
         (r.rank, r.id, r.given, f"{r.p_given:.3f}", r.suggested, f"{r.p_suggested:.3f}", f"{r.score:.2f}")
         for r in shown.frame.itertuples()
     ]
+    if run.form is not None:  # what a model gives the suggested label is not known; a code says what is wrong
+        columns = [">rank", "id", "given", ">P(right)", "suggested", "code", "why", ">score"]
+        rows = [
+            (r.rank, r.id, r.given, f"{r.p_given:.3f}", r.suggested or "-", r.code, r.message, f"{r.score:.2f}")
+            for r in shown.frame.itertuples()
+        ]
     if not rows:
         return
     if shown.missing:
@@ -35,7 +45,7 @@ def suspects_table(run: Run, top: int, settings: Settings) -> None:
 
 def summary_lines(run: Run) -> list[str]:
     """Counts, conditions, what was not auditable, and what to do next."""
-    counts, lines = run.counts, list(run.lines()[1:])
+    counts, lines = run.counts, list(run.lines()[1 if run.form is None else 0 :])
     if counts["n_undecodable"]:
         lines.append(f"{counts['n_undecodable']:,} item(s) cannot be decoded (DQ001).")
     lines += [
@@ -58,7 +68,11 @@ def findings_document(run: Run) -> dict[str, Any]:
         "schema": FINDINGS_SCHEMA,
         "run": str(run.path),
         **{name: counts[name] for name in ("n_items", "n_audited", "n_flagged", "n_undecodable")},
-        "out_of_sample_accuracy": manifest["model"]["out_of_sample_accuracy"],
+        **(
+            {"out_of_sample_accuracy": manifest["model"]["out_of_sample_accuracy"]}
+            if run.form is None
+            else {name: manifest["labels"][name] for name in _OF_LABELS}
+        ),
         "model": manifest["model"]["name"],
         "models": list(run.models),
         **{name: manifest[name] for name in ("seconds", "plan", "not_auditable", "outcomes", "notes")},

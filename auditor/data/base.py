@@ -19,6 +19,7 @@ from auditor.core.config import Settings
 from auditor.core.errors import EmptyDataError, LabelError
 from auditor.core.escaping import printable
 from auditor.core.hashing import hash_strings
+from auditor.core.label_forms import LabelForm
 
 Modality = Literal["image", "text", "table", "probabilities"]
 _WORDS = {"image": "image", "text": "text", "table": "row"}
@@ -84,8 +85,12 @@ class Dataset(ABC):
     reference : str
         Canonical reference that opens the same data again, e.g. ``"cifar10"`` or ``"folder:///data/pets"``.
     class_names : tuple of str
-        In the order of the label integers.
+        In the order of the label integers. Of labels with a `form`, every label that occurs, as its text.
     items : ItemTable
+    form : LabelForm or None
+        How labels that are more than a class are written (`auditor.core.label_forms`); None for classes.
+    label : str or None
+        The label column, or what stands for several, where there are columns.
     notes : list of str
         Things the adapter did that the user should know (values clipped, rows skipped).
     tensor : tensor (n, ...) or None
@@ -99,11 +104,13 @@ class Dataset(ABC):
     items: ItemTable
     notes: list[str] = field(default_factory=list)
     tensor: Any = field(default=None, repr=False, kw_only=True)
+    form: LabelForm | None = field(default=None, kw_only=True)
+    label: str | None = field(default=None, kw_only=True)
 
     modality: ClassVar[Modality]
 
     def __post_init__(self) -> None:
-        validate_items(self.name, self.items, self.class_names)
+        validate_items(self.name, self.items, self.class_names, "class" if self.form is None else self.form.word)
 
     def __len__(self) -> int:
         return len(self.items.ids)
@@ -112,12 +119,23 @@ class Dataset(ABC):
         splits, counts = np.unique(self.items.splits, return_counts=True)
         sizes = [f"{split} {count:,}" for split, count in zip(splits, counts, strict=True)]
         parts, names = (", ".join(words[:6]) + ", ..." * (len(words) > 6) for words in (sizes, self.class_names))
-        return printable(f"{type(self).__name__} {self.name}: {parts}; {len(self.class_names)} classes: {names}")
+        kind = "classes" if self.form is None else f"different labels, each a {self.form.word}"
+        return printable(f"{type(self).__name__} {self.name}: {parts}; {len(self.class_names)} {kind}: {names}")
 
     @property
     def labels(self) -> np.ndarray:
         """Given labels, int64 (n,)."""
         return self.items.labels
+
+    @property
+    def given(self) -> np.ndarray:
+        """Given labels as texts, object array (n,)."""
+        return np.array(self.class_names, dtype=object)[self.labels]
+
+    @property
+    def label_values(self) -> np.ndarray:
+        """Given labels to compute with, one row an item, as `form` says; `labels` where it is None."""
+        return self.labels if self.form is None else self.form.values(self.class_names)[self.labels]
 
     @property
     def ids(self) -> np.ndarray:
@@ -181,8 +199,8 @@ class FormOfReference:
         return "form", "any path"
 
 
-def validate_items(name: str, items: ItemTable, class_names: Sequence[str]) -> None:
-    """Check what every adapter must deliver.
+def validate_items(name: str, items: ItemTable, class_names: Sequence[str], word: str = "class") -> None:
+    """Check what every adapter must deliver; `word` is what one label is called.
 
     Raises
     ------
@@ -208,8 +226,8 @@ def validate_items(name: str, items: ItemTable, class_names: Sequence[str]) -> N
         )
     if len(class_names) < 2 or len(np.unique(items.labels)) < 2:
         raise LabelError(
-            f"data set {name!r} has one class only: there is nothing a label could be confused with.",
-            "Give data with at least two classes.",
+            f"data set {name!r} has one {word} only: there is nothing a label could be confused with.",
+            f"Give data with at least two {'classes' if word == 'class' else 'different labels'}.",
         )
     unique, counts = np.unique(items.ids, return_counts=True)
     if len(unique) != n:

@@ -13,11 +13,12 @@ import numpy as np
 from auditor.core.errors import DataError, LabelError, MissingRoleError, UsageError
 from auditor.core.reading import local_path
 from auditor.data.base import Dataset, ItemTable
-from auditor.data.columns import MemoryTable
+from auditor.data.columns import MemoryTable, arrow_kind
 from auditor.data.dates import date_features, read_dates
 from auditor.data.decode import is_lossless
 from auditor.data.folder import LOSSLESS_SUFFIXES, index_in_split
 from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME, ImageDataset, TableDataset, TextDataset
+from auditor.data.label_kinds import AUTO, columns_of, likely_kind, tag_cells, tag_names
 from auditor.data.labels import LABEL_KINDS, EncodedLabels, listed, refuse_measurement, split_names
 from auditor.data.roles import Roles, choose_roles
 from auditor.data.sources import FileSource, Source, leaving
@@ -58,7 +59,9 @@ def build_dataset(
         "reference": reference,
         "class_names": encoded.names,
         "items": items,
-        "notes": [*roles.notes, *table.notes_on((roles.label, *roles.content)), *encoded.notes],
+        "notes": [*roles.notes, *table.notes_on((*roles.labels(table), *roles.content)), *encoded.notes],
+        "form": encoded.form,
+        "label": roles.label,
     }
     if roles.kind == "image":
         source = table.source(roles.content[0]).take(keep)
@@ -84,22 +87,22 @@ def roles_and_labels(table: MemoryTable, options: Mapping[str, str], where: str)
     ------
     UsageError, LabelError, EmptyDataError
     """
-    import pyarrow as pa
-
     roles = choose_roles(table, options, where)
-    name = roles.label
-    column = table.column(name)
-    if table.features.types[name] == "other":
-        try:
-            column = column.cast(pa.string())
-        except pa.ArrowException as error:
-            raise LabelError(f"column {name!r} of {where} is of type {column.type}, which holds no class.") from error
+    name, missing, kind = roles.label, split_names(options.get("missing")), options.get("kind", "class")
     classes = split_names(options.get("classes")) or table.features.classes.get(name)
-    cells, missing = column.to_pylist(), split_names(options.get("missing"))
-    encode = LABEL_KINDS.load(options.get("kind", "class"))
-    encoded = encode(cells, classes, f"column {name!r} of {where}", missing)
-    if classes is None and "kind" not in options:
-        refuse_measurement(encoded, f"column {name!r} of {where}")
+    of_column = f"column {name!r} of {where}"
+    if name in table.features.types:
+        cells = _label_cells(table.column(name), kind, of_column)
+    else:
+        columns = columns_of(name, table.features.types)
+        cells, classes = tag_cells(table, name, columns, where), tag_names(name, columns)
+    if kind == AUTO:
+        kind, why = ("multilabel", "") if name not in table.features.types else likely_kind(cells, classes, of_column)
+        if kind != "class":
+            roles.notes.insert(0, f"label kind: {kind}{f' ({why})' if why else ''}; another one with kind=")
+    encoded = LABEL_KINDS.load(kind)(cells, classes, of_column, missing)
+    if classes is None and kind == "class" and options.get("kind") in (None, AUTO):
+        refuse_measurement(encoded, of_column)
     if roles.kind == "table" and "columns" not in options:
         keep = encoded.present
         telling = [
@@ -126,6 +129,21 @@ def roles_and_labels(table: MemoryTable, options: Mapping[str, str], where: str)
                 ],
             )
     return roles, encoded
+
+
+def _label_cells(column: Any, kind: str, where: str) -> list[Any]:
+    """The values of a label column; those of other types than numbers and texts as texts, but for lists of tags."""
+    import pyarrow as pa
+
+    is_list = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
+    if arrow_kind(column.type) == "other" and not (is_list and kind in (AUTO, "multilabel")):
+        way_out = "Sets of tags are for find-errors (kind=multilabel)." if is_list else None
+        try:
+            column = column.cast(pa.string())
+        except pa.ArrowException as error:
+            raise LabelError(f"{where} is of type {column.type}, which holds no class.", way_out) from error
+    cells: list[Any] = column.to_pylist()
+    return cells
 
 
 def _numbers(column: Any) -> np.ndarray:

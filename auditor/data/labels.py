@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from auditor.core.errors import EmptyDataError, LabelError
+from auditor.core.label_forms import LabelForm
 from auditor.core.registry import Registry
 from auditor.data.dates import is_date
 from auditor.data.reference import nearest
@@ -20,8 +21,8 @@ _FEW = 20
 #: Numbers that are no codes from 0 or 1 are a measurement if half of them have fewer items than this.
 _ITEMS_PER_CLASS = 10
 _MEASURED = (
-    "A number to predict cannot be checked yet. Make classes of it (for example with pandas.cut), or name the column "
-    "of classes with label=NAME; if these are classes, say so with kind=class."
+    "Numbers to predict are for find-errors (kind=regression). Make classes of them (for example with pandas.cut), or "
+    "name the column of classes with label=NAME; if these are classes, say so with kind=class."
 )
 #: With at least this many rows, a label column with more classes than half the rows is an id or a measurement.
 _ENOUGH_ROWS = 20
@@ -36,12 +37,16 @@ class EncodedLabels:
     codes : integer array (n,)
         Position in `names`; -1 where the label is missing.
     names : tuple of str
+        The classes; of labels with a form, every label that occurs, as its text.
     notes : list of str
+    form : LabelForm or None
+        None for classes.
     """
 
     codes: np.ndarray
     names: tuple[str, ...]
     notes: list[str]
+    form: LabelForm | None = None
 
     @property
     def present(self) -> np.ndarray:
@@ -64,7 +69,14 @@ class EncodedLabels:
 #: How the cells of a label column become classes: functions with the contract of `encode_labels`. A reference to a
 #: table or a Hub data set names one as ``kind=NAME``. Cells of text files are text, others as they are stored.
 LABEL_KINDS: Registry[Callable[..., EncodedLabels]] = Registry(
-    "label kind", {"class": "auditor.data.labels:encode_labels"}, "auditor.label_kinds"
+    "label kind",
+    {
+        "class": "auditor.data.labels:encode_labels",
+        "classes": "auditor.data.labels:encode_labels",
+        "multilabel": "auditor.data.label_kinds:encode_tags",
+        "regression": "auditor.data.label_kinds:encode_numbers",
+    },
+    "auditor.label_kinds",
 )
 
 

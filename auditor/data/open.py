@@ -17,6 +17,7 @@ from auditor.core.errors import DataError, UnknownNameError, UnreadableError, Us
 from auditor.core.reading import usable_paths
 from auditor.core.registry import Registry
 from auditor.data.base import Dataset, validate_items
+from auditor.data.label_kinds import AUTO
 from auditor.data.reference import PATH_SCHEME, Reference, is_held, nearest, parse_reference
 from auditor.data.tables import TEXT_TABLES, table_suffix
 
@@ -69,7 +70,7 @@ DATASETS: Registry[type[Adapter]] = Registry(
 
 
 @usable_paths()
-def open_dataset(data: Any, settings: Settings | None = None, **options: Any) -> Dataset:
+def open_dataset(data: Any, settings: Settings | None = None, *, any_kind: bool = False, **options: Any) -> Dataset:
     """Open a data set.
 
     Parameters
@@ -80,6 +81,9 @@ def open_dataset(data: Any, settings: Settings | None = None, **options: Any) ->
         (`auditor.data.memory.open_held`), or a data set that is open already.
     settings : Settings, optional
         Where named sets are looked for and whether the network may be used.
+    any_kind : bool
+        Whether labels may be more than classes: sets of tags and numbers are then told by looking, where ``kind`` does
+        not say what they are, and `Dataset.form` says which.
     **options
         The same as the query part (``split="test"``, ``label="y"``); a list is joined by commas. ``None``
         counts as not given. Of data in memory ``label``, ``group`` and ``id`` may be sequences (n,) too.
@@ -112,7 +116,7 @@ def open_dataset(data: Any, settings: Settings | None = None, **options: Any) ->
             raise UsageError(f"{data.name!r} is open already: {', '.join(unknown)} cannot be chosen any more.")
         return restrict_to_split(data, options["split"]) if "split" in options else data
     if not isinstance(data, str | Path):
-        return _open_held(data, options)
+        return _said(_open_held(data, {"kind": AUTO, **options} if any_kind else options))
     settings = settings or load_settings()
     parsed = _with_options(parse_reference(str(data), DATASETS.names()), options)
     if is_held(parsed.scheme):
@@ -125,9 +129,22 @@ def open_dataset(data: Any, settings: Settings | None = None, **options: Any) ->
     adapter = DATASETS.load(parsed.scheme)()
     _check_roles(data, parsed, adapter.options)
     parsed.check_options({*adapter.options, "split"})
+    if any_kind and "kind" in adapter.options:
+        parsed = replace(parsed, options={"kind": AUTO, **parsed.options})
     dataset = adapter.open(parsed, settings)
     if split := parsed.options.get("split"):
         dataset = restrict_to_split(dataset, split)
+    return _said(dataset)
+
+
+def _said(dataset: Dataset) -> Dataset:
+    """The reference names the kind of labels that was told by looking, and the columns they are in."""
+    parsed = parse_reference(dataset.reference, DATASETS.names())
+    if parsed.options.get("kind") == AUTO:
+        options = {key: value for key, value in parsed.options.items() if key != "kind"}
+        if dataset.form is not None:
+            options |= {"kind": dataset.form.kind, "label": dataset.label or options.get("label", "label")}
+        dataset.reference = str(replace(parsed, options=options))
     return dataset
 
 

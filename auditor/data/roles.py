@@ -11,6 +11,7 @@ from auditor.core.errors import MissingRoleError, UsageError
 from auditor.data.columns import MemoryTable
 from auditor.data.dates import read_dates
 from auditor.data.folder import IMAGE_SUFFIXES
+from auditor.data.label_kinds import AUTO, columns_of, tag_pattern
 from auditor.data.labels import split_names
 from auditor.data.reference import nearest
 from auditor.engine.semantics import LABEL_KEYS
@@ -58,6 +59,7 @@ class Roles:
     Attributes
     ----------
     label : str
+        A column, or what stands for several (`auditor.data.label_kinds.columns_of`).
     kind : str
         ``"image"`` (encoded bytes), ``"image-path"``, ``"text"`` or ``"table"``.
     content : tuple of str
@@ -75,6 +77,10 @@ class Roles:
     split: str | None = None
     notes: list[str] = field(default_factory=list)
 
+    def labels(self, table: MemoryTable) -> tuple[str, ...]:
+        """The columns that hold the label."""
+        return columns_of(self.label, table.features.types)
+
 
 def choose_roles(table: MemoryTable, options: Mapping[str, str], where: str) -> Roles:
     """Choose the columns.
@@ -87,7 +93,7 @@ def choose_roles(table: MemoryTable, options: Mapping[str, str], where: str) -> 
     names = list(table.features.types)
     for key in sorted(ROLE_OPTIONS & set(options)):
         for name in split_names(options[key]) or () if key == "columns" else (options[key],):
-            if name not in names:
+            if name not in names and not (key == "label" and columns_of(name, names)):
                 raise UsageError(
                     f"{where} has no column {name!r} ({key}={options[key]}).",
                     f"{nearest(name, names)}Columns: {', '.join(names)}.",
@@ -96,8 +102,11 @@ def choose_roles(table: MemoryTable, options: Mapping[str, str], where: str) -> 
     if len(given) > 1:
         raise UsageError(f"{where}: {' and '.join(given)} exclude one another.", "Name one content.")
     notes: list[str] = []
-    label = options.get("label") or _find_label(table, names, where, notes)
-    taken = {label, options.get("id"), options.get("group"), options.get("split_column")}
+    label = options.get("label")
+    if label is None and options.get("kind") in (AUTO, "multilabel") and (label := tag_pattern(table)) is not None:
+        notes.append(f"label columns: {label!r} (0 and 1 for each tag)")
+    label = label or _find_label(table, names, where, notes)
+    taken = {*columns_of(label, names), options.get("id"), options.get("group"), options.get("split_column")}
     free = [n for n in names if n not in taken]
     # Whether a column called id is unique shows when the items are made.
     called_id = (n for n in free if n.lower() in ID_NAMES and table.features.types[n] in ("text", "number"))

@@ -15,6 +15,7 @@ import numpy as np
 from auditor.core.config import Settings
 from auditor.core.errors import UnreadableError
 from auditor.core.files import atomic_path, parse_json
+from auditor.core.label_forms import form_document, form_of
 from auditor.core.reading import reading
 from auditor.data.base import Dataset, FormOfReference, ItemTable
 from auditor.data.columns import parquet_file
@@ -91,6 +92,7 @@ def write_stored(dataset: Dataset, path: Path) -> None:
         columns[name] = pa.nulls(len(items.ids), pa.string()) if values is None else values.tolist()
     about: dict[str, Any] = {"schema": SCHEMA, "name": dataset.name, "modality": dataset.modality}
     about |= {"hash_scheme": dataset.hash_scheme, "class_names": dataset.class_names}
+    about |= {} if dataset.form is None else {"form": form_document(dataset.form)}
     about["options"] = dict(parse_reference(dataset.reference).options)
     blocks: Iterator[dict[str, Any]] = iter([{}])
     if isinstance(dataset, TextDataset):
@@ -177,7 +179,7 @@ def _read(path: Path, reference: Reference) -> Dataset:
         )
         said = str(replace(reference, options=about["options"]))
         common: dict[str, Any] = {"name": about["name"], "reference": said, "items": items}
-        common["class_names"] = tuple(about["class_names"])
+        common |= {"class_names": tuple(about["class_names"]), "form": form_of(about.get("form"))}
         if modality == "text":
             return TextDataset(**common, column=np.array(table.column("text").to_pylist(), dtype=object))
         if modality == "table":

@@ -137,7 +137,7 @@ def suspect_pictures(run: Run, dataset: Dataset, most: int) -> dict[str, str]:
 
     Items whose fit kept no network are left out.
     """
-    suspects = run.findings[run.findings["code"] == "LE001"].head(most)
+    suspects = run.suspects.head(most)
     networks = RunNetworks(run)
     pictures = {}
     for item, suggested in zip(suspects["id"], suspects["suggested"], strict=True):
@@ -166,6 +166,7 @@ def evidence_document(
     UnknownNameError, DataError, RunError
         If the run has no such item, it was not audited, or no network was kept.
     """
+    run.require_classes("an explanation")
     networks, row = RunNetworks(run, after_activation), run.row(item_id)
     task = networks.task_for(row)
     given = int(run.items["label"].iloc[row])

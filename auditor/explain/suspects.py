@@ -171,7 +171,7 @@ def suspects(
         raise UsageError(f"{n!r} items cannot be shown at once.", f"Give a number from 1 to {MOST}.")
     name = kind_named(run, kind)
     if name == LABEL:
-        every = run.findings[run.findings["code"] == "LE001"]
+        every = run.suspects
     else:
         every = items_of_kind(run, name)
     frame = every.head(n)

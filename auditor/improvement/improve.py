@@ -191,6 +191,7 @@ def improve(
         raise UsageError(f"--seeds must be at least 1, not {seeds}.")
     settings = settings or load_settings()
     run = run if isinstance(run, Run) else open_run(run, settings.runs_dir)
+    run.require_classes("a comparison of corrected labels (improve)")
     model, own = name_and_trainer(model, trainer)
     pool = _training_rows(run)
     config = make_config(

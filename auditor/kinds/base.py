@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from auditor.core.files import atomic_write
+from auditor.core.label_forms import LabelForm
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,6 +110,56 @@ class KindFlags:
         return f"KindFlags({self.kind}: {len(self.flagged):,} of {cells:,} cells{f' ({by_code})' if by_code else ''})"
 
 
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What a kind says of every item of a data set, in their order.
+
+    Attributes
+    ----------
+    score : float64 array (n,)
+        Log-odds that the label of the item is wrong.
+    flagged : bool array (n,)
+    suggested : object array of str (n,)
+        Label that the item should have if its own is wrong, as its text; never the given one, None where there is none.
+    codes : str array (n,)
+        What is wrong then, a key of the kind's `LabelKind.codes`.
+    messages : list of str
+        The same in words, of flagged items; empty for others.
+    expected_f1 : float or None
+        Of the flagged cells.
+    agreement : (str, float)
+        What says how well the predictions fit the given labels, and its value.
+    tables : tuple of Table
+        For the report.
+    points : (float array (n,), float array (n,)) or None
+        Given and predicted numbers, for a picture.
+    """
+
+    score: np.ndarray
+    flagged: np.ndarray
+    suggested: np.ndarray
+    codes: np.ndarray
+    messages: list[str]
+    expected_f1: float | None
+    agreement: tuple[str, float]
+    tables: tuple[Table, ...] = ()
+    points: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def expected_wrong(self) -> float:
+        """Items whose label is wrong, under the kind's own probabilities."""
+        return float((1 / (1 + np.exp(-np.clip(self.score, -700, 700)))).sum())
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a report: what it shows, the names of its columns, and rows of texts and numbers."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
 @runtime_checkable
 class LabelKind(Protocol):
     """One kind of label. A kind is a class without arguments; one file of this room, and a line in the registry."""
@@ -127,3 +178,39 @@ class LabelKind(Protocol):
 
     def flag(self, given: Any) -> KindFlags:
         """Score every cell and flag the suspicious ones of what `read` returned."""
+
+
+@runtime_checkable
+class AuditedKind(LabelKind, Protocol):
+    """A kind that `auditor find-errors` takes from a data set to findings. Its labels have a form of the same name
+    (`auditor.core.label_forms.FORMS`) and a reader of label columns (`auditor.data.labels.LABEL_KINDS`)."""
+
+    #: What its models predict (`auditor.train.outputs.Output`).
+    output: ClassVar[Literal["tags", "number"]]
+
+    def strata(self, values: np.ndarray) -> np.ndarray:
+        """Groups of like labels that are spread evenly over the folds, int64 (n,), from 0 on.
+
+        Parameters
+        ----------
+        values : array (n, ..)
+            As `LabelForm.values` gives them.
+        """
+
+    def outputs(self, form: LabelForm) -> int:
+        """Outputs of one model."""
+
+    def pool(self, predictions: list[np.ndarray]) -> np.ndarray:
+        """What several models predict, as `judge` takes it: float32 (n, ..) from (n, outputs) each."""
+
+    def judge(self, predictions: np.ndarray, values: np.ndarray, form: LabelForm) -> Judged:
+        """Score every item by out-of-sample predictions and flag suspicious ones.
+
+        Parameters
+        ----------
+        predictions : float32 array (n, ..)
+            As `pool` gives them.
+        values : array (n, ..)
+            Given labels, as `LabelForm.values` gives them.
+        form : LabelForm
+        """

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 import numba
 import numpy as np
+from scipy.special import expit, logit
 
 from auditor.core.errors import ClassOrderError, EmptyDataError, LabelError, ProbabilityError, UsageError
+from auditor.core.label_forms import LabelForm
 from auditor.data.intake import open_matrix
 from auditor.data.labels import listed
 from auditor.detect.thresholds import best_expected_f1
@@ -21,7 +23,7 @@ from auditor.engine.executors import ThreadExecutor
 from auditor.engine.kernels import widened
 from auditor.engine.semantics import MAX_CLIP, ROW_SUM_TOLERANCE
 from auditor.engine.sources import ProbabilitySource, ReorderedSource
-from auditor.kinds.base import KindFlags
+from auditor.kinds.base import Judged, KindFlags, Table
 from auditor.kinds.tag_model import TagModel, fit_tag_model
 
 MISSING_TAG, SURPLUS_TAG = "LE011", "LE012"
@@ -30,8 +32,12 @@ FOLDS = 5
 FITTED_CELLS: Final = 1_000_000
 #: Cells are flagged from this probability on, at least: of those below, fewer than one in ten is wrong.
 LEAST_WRONG: Final = 0.1
+#: Items that a group of like sets of tags needs to be spread over the folds by itself.
+FEWEST_OF_STRATUM: Final = 20
 #: Rows from which on it is asked whether probabilities and labels belong together, and standard errors that tell.
 _ENOUGH_ROWS, _SIGMAS = 50, 6.0
+#: Smallest probability that is pooled.
+_FLOOR: Final = 1e-6
 #: Cells worked on at once.
 _BLOCK_CELLS = 1 << 19
 
@@ -93,6 +99,7 @@ class MultiLabel:
     """The kind ``multilabel``."""
 
     name: ClassVar[str] = "multilabel"
+    output: ClassVar[Literal["tags", "number"]] = "tags"
     summary: ClassVar[str] = "sets of tags: 0/1 columns beside a probability for each"
     codes: ClassVar[Mapping[str, str]] = MappingProxyType(
         {MISSING_TAG: "the item lacks a tag that it should have", SURPLUS_TAG: "the item has a tag that it should not"}
@@ -142,7 +149,78 @@ class MultiLabel:
                     "Give both the same columns.",
                 )
             y = ReorderedSource(y, [label_names.index(name) for name in names])
-        return TagSets(p, y, _check(p, y))
+        hashes, means = _check(p, y)
+        _refuse_unrelated(means, p.shape[0], p.name)
+        return TagSets(p, y, hashes)
+
+    def strata(self, values: np.ndarray) -> np.ndarray:
+        """The rarest tag of each item; tags of few items, and items without one, make one group."""
+        counts = values.sum(axis=0)
+        rare = np.where(values, counts, len(values) + 1).min(axis=1)
+        order = np.argsort(counts, kind="stable")
+        of = np.where(rare <= len(values), np.argmax(values[:, order], axis=1) + 1, 0)
+        sizes = np.bincount(of, minlength=len(order) + 1)
+        of = np.where(sizes[of] < FEWEST_OF_STRATUM, 0, of)
+        sizes = np.bincount(of, minlength=len(order) + 1)
+        if sizes[0] < FEWEST_OF_STRATUM:  # with the largest
+            of = np.where(of == 0, sizes.argmax(), of)
+        return np.unique(of, return_inverse=True)[1].astype(np.int64)
+
+    def outputs(self, form: LabelForm) -> int:
+        """One for each tag."""
+        return len(form.names)
+
+    def pool(self, predictions: list[np.ndarray]) -> np.ndarray:
+        """Probabilities, float32 (n, K): the mean of the models' log-odds."""
+        clipped = [np.clip(p.astype(np.float64), _FLOOR, 1 - _FLOOR) for p in predictions]
+        pooled: np.ndarray = expit(np.mean([logit(p) for p in clipped], axis=0)).astype(np.float32)
+        return pooled
+
+    def judge(self, predictions: np.ndarray, values: np.ndarray, form: LabelForm) -> Judged:
+        """Items with a flagged cell are flagged; a suggestion is the given set with its flagged tags changed, or its
+        most suspicious one."""
+        p, _ = open_matrix(predictions, "predictions")
+        y, _ = open_matrix(values.astype(np.uint8), "labels", LabelError)
+        flags = self.flag(TagSets(p, y, _check(p, y)[0]))
+        n, k = flags.shape
+        changed, worst = np.zeros((n, k), dtype=bool), np.empty(n, np.int64)
+        changed[tuple(flags.flagged.T)] = True
+        start = 0
+        for block in flags.blocks():
+            worst[start : start + len(block)] = block.argmax(axis=1)
+            start += len(block)
+        flagged: np.ndarray = np.bincount(flags.flagged[:, 0], minlength=n) > 0
+        rows = np.arange(n)
+        first = {int(item): int(tag) for item, tag in flags.flagged[::-1]}  # the most suspicious cell of each
+        worst[list(first)] = list(first.values())
+        changed[rows[~flagged], worst[~flagged]] = True
+        names = np.array(form.names, dtype=object)
+        missing, surplus = changed & ~values, changed & values
+        said = [
+            "; ".join(
+                f"{words} {', '.join(names[tags[row]])}"
+                for words, tags in (("lacks", missing), ("should not have", surplus))
+                if tags[row].any()
+            )
+            if flagged[row]
+            else ""
+            for row in rows
+        ]
+        order = np.argsort(-changed[flagged].sum(axis=0), kind="stable")
+        by_tag = tuple(
+            (names[t], int(values[:, t].sum()), int(missing[flagged, t].sum()), int(surplus[flagged, t].sum()))
+            for t in order.tolist()
+        )
+        return Judged(
+            score=np.asarray(flags.facts["item_scores"], np.float64),
+            flagged=flagged,
+            suggested=np.array([form.write(row) for row in values ^ changed], dtype=object),
+            codes=np.where(values[rows, worst], SURPLUS_TAG, MISSING_TAG),
+            messages=said,
+            expected_f1=flags.expected_f1,
+            agreement=("accuracy of tags", float(((predictions >= 0.5) == values).mean())),
+            tables=(Table("By tag", ("tag", "items", "flagged as missing", "flagged as surplus"), by_tag),),
+        )
 
     def flag(self, given: TagSets) -> KindFlags:
         """Score every cell by `auditor.kinds.tag_model`, and flag as many as make the expected F1 largest."""
@@ -217,8 +295,8 @@ def _judged(given: TagSets, model: TagModel, fold: np.ndarray) -> Iterator[tuple
     yield from ThreadExecutor().run(job, given, _ranges(given.shape))
 
 
-def _check(p: ProbabilitySource, y: ProbabilitySource) -> np.ndarray:
-    """Check every value, and whether the two belong together; the hashes of the rows."""
+def _check(p: ProbabilitySource, y: ProbabilitySource) -> tuple[np.ndarray, np.ndarray]:
+    """Check every value; the hashes of the rows, and means over them of p, p^2, tag and p * tag of each class."""
     n, k = p.shape
     hashes = np.empty(n, np.uint64)
     # Sums over the rows of p, p^2, tag and p * tag.
@@ -259,8 +337,7 @@ def _check(p: ProbabilitySource, y: ProbabilitySource) -> np.ndarray:
             "each item has one tag, and its probabilities sum to 1: these are single labels.",
             "auditor flag --pred-probs P --labels Y with labels.argmax(axis=1), without --kind.",
         )
-    _refuse_unrelated(moments / n, n, p.name)
-    return hashes
+    return hashes, moments / n
 
 
 def _refuse_unrelated(means: np.ndarray, n: int, where: str) -> None:

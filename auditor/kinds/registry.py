@@ -7,7 +7,7 @@ from typing import Any
 
 from auditor.core.errors import UsageError
 from auditor.core.registry import Registry
-from auditor.kinds.base import KindFlags, LabelKind
+from auditor.kinds.base import AuditedKind, KindFlags, LabelKind
 
 #: Classes by name. Third parties add theirs through the entry-point group ``auditor.kinds``.
 KINDS: Registry[type[LabelKind]] = Registry(
@@ -67,6 +67,24 @@ def flag_kind(kind: str, **inputs: Any) -> KindFlags:
     if missing := [name for name in needed if name not in given]:
         raise UsageError(f"kind {kind!r} needs {' and '.join(map(_option, missing))}.", takes)
     return asked.flag(asked.read(**given))
+
+
+def audited_kind(name: str) -> AuditedKind:
+    """The kind called `name`, for an audit of a data set.
+
+    Raises
+    ------
+    UnknownNameError
+        No such kind.
+    UsageError
+        Its labels are taken as arrays only.
+    """
+    kind = KINDS.load(name)()
+    if not isinstance(kind, AuditedKind):
+        raise UsageError(
+            f"no data set is audited for labels of the kind {name!r}.", f"Give arrays: auditor flag --kind {name} .."
+        )
+    return kind
 
 
 def _option(name: str) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from scipy.stats import rankdata
 
 from auditor.core.errors import EmptyDataError, LabelError, ProbabilityError
+from auditor.core.label_forms import LabelForm
 from auditor.data.intake import open_matrix, read_numbers
 from auditor.detect.thresholds import best_expected_f1
-from auditor.kinds.base import KindFlags
-from auditor.kinds.residual_model import OTHER_COLUMN, Group, fit_residuals
+from auditor.kinds.base import Judged, KindFlags, Table
+from auditor.kinds.residual_model import OTHER_COLUMN, Group, ResidualFit, fit_residuals
 
 WRONG_VALUE, WRONG_UNIT, OTHER_QUANTITY = "LE041", "LE042", "LE043"
 #: Cells are flagged from this probability on, at least.
@@ -41,6 +42,7 @@ class Regression:
     """The kind ``regression``."""
 
     name: ClassVar[str] = "regression"
+    output: ClassVar[Literal["tags", "number"]] = "number"
     summary: ClassVar[str] = "numbers beside predicted ones, of one model or of several"
     codes: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
@@ -84,11 +86,55 @@ class Regression:
 
     def flag(self, given: Numbers) -> KindFlags:
         """Score every number by `auditor.kinds.residual_model`, and flag as many as make the expected F1 largest."""
-        y = given.labels
-        fit = fit_residuals(given.predictions, y)
-        codes = np.full(len(y), WRONG_VALUE)
-        for group in fit.groups:
-            codes[group.items] = OTHER_QUANTITY if group.name == OTHER_COLUMN else WRONG_UNIT
+        return self._flags(fit_residuals(given.predictions, given.labels), given.labels)
+
+    def strata(self, values: np.ndarray) -> np.ndarray:
+        """Fifths of the numbers by their size; halves of few."""
+        parts = 5 if len(values) >= 100 else 2
+        place = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+        return (place * parts // len(values)).astype(np.int64)
+
+    def outputs(self, form: LabelForm) -> int:
+        """One."""
+        return 1
+
+    def pool(self, predictions: list[np.ndarray]) -> np.ndarray:
+        """A column for each model: how far they differ counts as doubt."""
+        return np.column_stack(predictions)
+
+    def judge(self, predictions: np.ndarray, values: np.ndarray, form: LabelForm) -> Judged:
+        """Suggestions are rounded as the given numbers are."""
+        fit = fit_residuals(predictions.astype(np.float64), values)
+        flags, codes = self._flags(fit, values), _codes(fit, len(values))
+        flagged = np.zeros(len(values), bool)
+        flagged[flags.flagged[:, 0]] = True
+        rounded = np.round(fit.suggested, decimals_of(values))
+        suggested = np.where(rounded == values, fit.suggested, rounded)
+        unit = {int(item): group.name for group in fit.groups for item in group.items}
+        said = [
+            f"{form.write(values[k])}, predicted {fit.predicted[k]:.5g}" + (f" ({unit[k]})" if k in unit else "")
+            if flagged[k]
+            else ""
+            for k in range(len(values))
+        ]
+        mean = predictions.mean(axis=1, dtype=np.float64)
+        groups = tuple((g.name, len(g.items), int(flagged[g.items].sum())) for g in fit.groups)
+        correlation = float(np.corrcoef(rankdata(mean), rankdata(values))[0, 1]) if np.ptp(mean) > 0 else 0.0
+        texts = [None if s == v else form.write(s) for s, v in zip(suggested, values, strict=True)]
+        return Judged(
+            score=fit.score,
+            flagged=flagged,
+            suggested=np.array(texts, dtype=object),
+            codes=codes,
+            messages=said,
+            expected_f1=flags.expected_f1,
+            agreement=("rank correlation", correlation),
+            tables=(Table("Groups of equal errors", ("unit", "items", "flagged"), groups),) if groups else (),
+            points=(values, mean),
+        )
+
+    def _flags(self, fit: ResidualFit, y: np.ndarray) -> KindFlags:
+        codes = _codes(fit, len(y))
         order = np.lexsort((fit.predicted, y, -fit.score))
         may = order[(fit.wrong[order] >= LEAST_WRONG) & (fit.suggested[order] != y[order])]
         rest = float(fit.wrong.sum() - fit.wrong[may].sum())
@@ -107,6 +153,21 @@ class Regression:
             lambda: [fit.score],
             facts,
         )
+
+
+def _codes(fit: ResidualFit, n: int) -> np.ndarray:
+    codes = np.full(n, WRONG_VALUE)
+    for group in fit.groups:
+        codes[group.items] = OTHER_QUANTITY if group.name == OTHER_COLUMN else WRONG_UNIT
+    return codes
+
+
+def decimals_of(numbers: np.ndarray) -> int:
+    """Digits after the point that nearly all of some numbers need, at most 6; wrong ones may have more."""
+    for digits in range(6):
+        if (np.abs(np.round(numbers, digits) - numbers) <= 1e-9 * np.abs(numbers)).mean() >= 0.95:
+            return digits
+    return 6
 
 
 def _described(group: Group) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from auditor.core.files import read_json, write_json, write_text
 from auditor.core.hashing import hash_file
 from auditor.data.base import Dataset, item_word
 from auditor.quality.document import by_reason
+from auditor.report.label_kinds import render_kind_html, render_kind_markdown
 from auditor.report.pictures import excerpt, picture_of
 from auditor.report.rendering import render
 from auditor.runs import layout
@@ -84,7 +85,7 @@ def collect(run: Run, dataset: Dataset, maps: Mapping[str, str] | None = None) -
     `maps` are pictures of some items, by id, with what the network looked at, as data URIs.
     """
     names, labels, folds = run.class_names, run.labels, run.folds
-    suspects = run.findings[run.findings["code"] == "LE001"]
+    suspects = run.suspects
     probabilities = np.asarray(run.pred_probs, dtype=np.float64)
     bins, error = calibration_bins(probabilities, labels)
     number = {name: k for k, name in enumerate(names)}
@@ -94,13 +95,11 @@ def collect(run: Run, dataset: Dataset, maps: Mapping[str, str] | None = None) -
     if len(names) <= MATRIX_SHOWN:
         pairs = np.bincount(given * len(names) + suggested, minlength=len(names) ** 2).reshape(len(names), -1)
     agree = np.bincount(labels[probabilities.argmax(axis=1) == labels], minlength=len(names))
-    position = {item: row for row, item in enumerate(dataset.ids.tolist())}
     shown = []
-    for row in _records(suspects.head(SHOWN)):
-        image, text = picture_of(dataset, position[row["id"]])
+    for row in _with_contents(suspects.head(SHOWN), dataset):
         # Who sees the other class: the model, or which of two.
         seen = row["message"].removeprefix(f"labelled {row['given']}, ").removesuffix(f" {row['suggested']}")
-        shown.append({**row, "image": image, "text": text, "looked": (maps or {}).get(str(row["id"])), "seen": seen})
+        shown.append({**row, "looked": (maps or {}).get(str(row["id"])), "seen": seen})
     quality = tuple(gravest_first(run.quality["checks"] if run.quality else ()))
     return ReportData(
         run=run,
@@ -182,7 +181,9 @@ def render_markdown(run: Run) -> str:
 
     Needs the run folder alone.
     """
-    suspects = run.findings[run.findings["code"] == "LE001"]
+    suspects = run.suspects
+    if run.form is not None:
+        return render_kind_markdown(run, _records(suspects.head(SHOWN)), _records(_undecodable(run)))
     return render(
         "find_errors.md.jinja",
         manifest=run.manifest,
@@ -197,10 +198,23 @@ def write_report(run: Run, dataset: Dataset, maps: Mapping[str, str] | None = No
 
     What the first suspects look like is kept for `kept_contents` too.
     """
-    data = collect(run, dataset, maps)
-    write_text(run.report_path, render_html(data))
-    write_json(run.path / layout.SUSPECTS, [[row["id"], row["image"], row["text"]] for row in data.suspects])
+    if run.form is None:
+        data = collect(run, dataset, maps)
+        shown, page = data.suspects, render_html(data)
+    else:
+        shown = tuple(_with_contents(run.suspects.head(SHOWN), dataset))
+        page = render_kind_html(run, shown, _records(_undecodable(run)))
+    write_text(run.report_path, page)
+    write_json(run.path / layout.SUSPECTS, [[row["id"], row["image"], row["text"]] for row in shown])
     return run.report_path
+
+
+def _with_contents(suspects: pd.DataFrame, dataset: Dataset) -> Iterator[dict[str, Any]]:
+    """Rows of findings with ``image`` and ``text``."""
+    position = {item: row for row, item in enumerate(dataset.ids.tolist())}
+    for row in _records(suspects):
+        image, text = picture_of(dataset, position[row["id"]])
+        yield {**row, "image": image, "text": text}
 
 
 #: A picture as a page may show it: it asks no other host, whatever was put into a run folder.

@@ -90,7 +90,7 @@ def summary_table(run: Run) -> pd.DataFrame:
     rows: list[dict[str, Any]] = [
         {
             "kind": LABEL,
-            "code": "LE001",
+            "code": "LE001" if run.form is None else "LE",
             "severity": "error",
             "status": "found" if found else "passed",
             "count": found,

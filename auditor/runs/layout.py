@@ -13,6 +13,7 @@ ITEMS: Final = "items.parquet"  # who the items are
 DATA: Final = "data.parquet"  # items and contents, where only memory held them (auditor.data.stored)
 PRED_PROBS: Final = "pred_probs.npy"  # float32 (n audited, K)
 MODEL_PROBS: Final = "model_probs.npz"  # as pred_probs.npy, of each model alone, where two were trained
+PREDICTIONS: Final = "predictions.npy"  # float32 (n audited, outputs), of labels that are no classes
 AUDITED: Final = "audited.npy"  # int64 (n audited,): row of each in items.parquet
 FOLDS: Final = "folds.parquet"  # one row per training task and epoch
 DYNAMICS: Final = "dynamics.npz"  # per-item logits by epoch, where a trainer has epochs
@@ -57,6 +58,7 @@ WRITTEN: Final = re.compile(
                 DATA,
                 PRED_PROBS,
                 MODEL_PROBS,
+                PREDICTIONS,
                 AUDITED,
                 FOLDS,
                 DYNAMICS,
@@ -77,7 +79,8 @@ WRITTEN: Final = re.compile(
     rf"|{WORK}/catalogue-[0-9a-f]{{32}}\.parquet"
 )
 
-#: Stable codes. A code never changes its meaning; a retired code is never used again.
+#: Stable codes; those of labels that are no classes are in `auditor.kinds`. A code never changes its meaning; a retired
+#: code is never used again.
 CODES: Final = {"LE001": "the model prefers another class than the given label", "DQ001": "the item cannot be decoded"}
 
 #: Columns of findings.parquet, in order.

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from auditor.core.config import Settings
-from auditor.core.errors import RunError, UnknownNameError, UnreadableError
+from auditor.core.errors import RunError, UnknownNameError, UnreadableError, UsageError
 from auditor.core.escaping import printable
 from auditor.core.files import load_npy, load_npz, read_json, read_sealed, write_sealed
 from auditor.core.hashing import hash_file, hash_json
+from auditor.core.label_forms import LabelForm, form_of
 from auditor.core.reading import usable_paths
 from auditor.core.row_lookup import RowLookup
 from auditor.core.views import VIEWS
@@ -66,6 +67,34 @@ class Run:
         """In the order of the label integers and of the columns of `pred_probs`."""
         return tuple(self.manifest["data"]["class_names"])
 
+    @cached_property
+    def form(self) -> LabelForm | None:
+        """How the labels are written where they are more than a class an item; else None."""
+        return form_of(self.manifest.get("data", {}).get("label_form"))
+
+    @property
+    def kind(self) -> str:
+        """Kind of the labels: ``"class"``, or one of docs/label-kinds.md."""
+        return "class" if self.form is None else self.form.kind
+
+    def require_classes(self, what: str) -> None:
+        """Refuse a run whose labels are no classes.
+
+        Parameters
+        ----------
+        what : str
+            What cannot be done with them, as the subject of a sentence.
+
+        Raises
+        ------
+        UsageError
+        """
+        if self.form is not None:
+            raise UsageError(
+                f"{what} takes one class an item, and each label of the run {self.id!r} is a {self.form.word}.",
+                f"docs/label-kinds.md says what can be done with labels of the kind {self.kind!r}.",
+            )
+
     @property
     def config(self) -> dict[str, Any]:
         """What was asked for."""
@@ -74,6 +103,8 @@ class Run:
     @property
     def models(self) -> tuple[str, ...]:
         """Names of the models whose probabilities are `pred_probs`, or are pooled there."""
+        if (named := self.manifest.get("labels", {}).get("models")) is not None:
+            return tuple(named)
         pool = self.manifest.get("second_model", {}).get("pool")
         return tuple(row["name"] for row in pool) if pool else (self.manifest["model"]["name"],)
 
@@ -141,7 +172,9 @@ class Run:
 
     @property
     def pred_probs_path(self) -> Path:
-        """``.npy`` file, float32 (n audited, K): the last refit's, or the first fit's where there was none."""
+        """``.npy`` file, float32 (n audited, K): the last refit's, or the first fit's where there was none. UsageError
+        where labels are no classes: their models predict something else, `predictions`."""
+        self.require_classes("this")
         if self.refits:
             return self.file(layout.REFIT_PROBS)
         # Of older folders: the guarded round that refits replaced.
@@ -157,6 +190,17 @@ class Run:
     def pred_probs(self) -> np.ndarray:
         """Out-of-sample probabilities of the audited items, memory-mapped, float32 (n audited, K)."""
         return load_npy(self.pred_probs_path, mmap=True)
+
+    @cached_property
+    def predictions(self) -> np.ndarray:
+        """What the models predict out of sample where labels are no classes, memory-mapped, float32 (n audited,
+        outputs); what an output is, the kind of the labels says (docs/label-kinds.md)."""
+        return load_npy(self.file(layout.PREDICTIONS), mmap=True)
+
+    @property
+    def suspects(self) -> pd.DataFrame:
+        """The rows of `findings` that are about labels."""
+        return self.findings[self.findings["code"].str.startswith("LE")]
 
     @cached_property
     def model_probs(self) -> dict[str, np.ndarray]:
@@ -331,11 +375,17 @@ class Run:
     def lines(self) -> tuple[str, str, str]:
         """What was audited, what was flagged, and how well the model did, in a line each."""
         data, counts, model = self.manifest["data"], self.counts, self.manifest["model"]
+        labels = self.manifest.get("labels", {})
+        many, fit = f"{len(self.class_names)} classes", ("accuracy", model.get("out_of_sample_accuracy"))
+        more = ""
+        if self.form is not None:
+            many, fit = labels["described"], (labels["agreement"]["name"], labels["agreement"]["value"])
+            more = f" About {labels['expected_wrong']:,.0f} wrong labels are expected."
         return (
-            f"{data['name']}: {counts['n_items']:,} items, {len(self.class_names)} classes",
+            f"{data['name']}: {counts['n_items']:,} items, {many}",
             f"{counts['n_flagged']:,} of {counts['n_audited']:,} audited items flagged "
-            f"({100 * counts['n_flagged'] / counts['n_audited']:.2f} %); a flag is a suspicion, not a verdict.",
-            f"Out-of-sample accuracy against the given labels: {model['out_of_sample_accuracy']:.4f} "
+            f"({100 * counts['n_flagged'] / counts['n_audited']:.2f} %); a flag is a suspicion, not a verdict.{more}",
+            f"Out-of-sample {fit[0]} against the given labels: {fit[1]:.4f} "
             f"({' and '.join(self.models)}, {self.manifest['plan']['description']}, seed {self.config['seed']}).",
         )
 

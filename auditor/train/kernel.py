@@ -71,7 +71,7 @@ class KernelTrainer(EstimatorTrainer):
             chosen, weights = chosen[drawn], None if weights is None else np.asarray(weights)[drawn]
             notes.append(f"fitted on {self.fitted_on:,} of {len(task.train):,} rows")
         known, after = cap_categories(table.iloc[chosen], table.iloc[task.predict], notes, MOST_CATEGORIES)
-        train, predict = self._with_kernel(*_encoded(known, after), task.seed)
+        train, predict = self.with_kernel(*encode_columns(known, after), task.seed)
         progress.advance(task.name, 1, f"{train.shape[1]} features")
         labels = np.asarray(data.labels)[chosen]
         C, temperature = self._tuned(train, labels, weights, task.seed)
@@ -80,7 +80,7 @@ class KernelTrainer(EstimatorTrainer):
         details = {"columns": list(table.columns), "notes": notes, "C": C, "temperature": temperature}
         return classes, softmax(scores / temperature, axis=1), details
 
-    def _with_kernel(self, train: np.ndarray, predict: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def with_kernel(self, train: np.ndarray, predict: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """The columns, and beside them RBF features of the same mean square length."""
         from sklearn.kernel_approximation import Nystroem
 
@@ -120,7 +120,7 @@ class KernelTrainer(EstimatorTrainer):
         return model.classes_, regression_scores(model, predict)
 
 
-def _encoded(train: pd.DataFrame, predict: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def encode_columns(train: pd.DataFrame, predict: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Numbers as normal quantiles, with a column that says where one is missing; categories as indicators."""
     from sklearn.preprocessing import QuantileTransformer
 

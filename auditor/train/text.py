@@ -110,6 +110,15 @@ STRENGTHS = (0.5, 2.0, 8.0, 32.0)
 UNTUNED = 2.0
 
 
+def weighted_terms(
+    data: TrainingData, train: np.ndarray, predict: np.ndarray, trainer: TfidfTrainer
+) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """The features that a trainer fits, float32 (len(train), terms) and (len(predict), terms); positions as of a
+    `FitTask`."""
+    blocks = _count_terms(data, trainer.words, trainer.chars)
+    return _terms(blocks, train, predict, trainer.min_count)
+
+
 def _terms(
     blocks: Sequence[sparse.csr_matrix], train: np.ndarray, predict: np.ndarray, min_count: int
 ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:

@@ -85,6 +85,7 @@ def open_workspace(config: ReviewConfig, settings: Settings | None = None) -> Wo
     """
     settings = settings or load_settings()
     run = open_run(config.run or "", settings.runs_dir)
+    run.require_classes("the reviewer")
     # First of all: the queue is laid out once and for all when the run is taken in.
     controls = {} if config.controls is None else read_controls(Path(config.controls))
     store = VerdictStore.open(config.store or run.path)

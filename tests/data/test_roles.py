@@ -70,7 +70,7 @@ def test_a_measurement_is_refused_with_the_way_out(kind: str, suffix: str, tmp_p
     frame = pd.DataFrame({"x": np.arange(len(labels)) % 7, "label": labels})
     with pytest.raises(LabelError) as refused:
         _open(frame, tmp_path, settings, suffix)
-    assert "cannot be checked yet" in (refused.value.way_out or "")
+    assert "kind=regression" in (refused.value.way_out or "")
     assert "label=NAME" in (refused.value.way_out or "")
 
 

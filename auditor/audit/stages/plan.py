@@ -55,8 +55,7 @@ def write_items(
     not_auditable: Sequence[NotAuditableClass] = (),
 ) -> None:
     """Write ``items.parquet``, one row per item of the data set: who it is and what becomes of it."""
-    items, names = context.dataset.items, np.array(context.dataset.class_names, dtype=object)
-    given = names[items.labels]
+    items, given = context.dataset.items, context.dataset.given
     status = np.full(len(items.ids), "not audited", dtype=object)
     status[np.isin(given, [entry.name for entry in not_auditable])] = "not auditable"
     status[audited] = "audited"

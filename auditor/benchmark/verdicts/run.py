@@ -37,6 +37,7 @@ _STATE = {"given": GIVEN, "suggested": GUESSED, "both": BOTH, "neither": NEITHER
 
 def labels_of_run(run: Run, split: str | None) -> tuple[GivenLabels, np.ndarray]:
     """Labels of the judged split of a run, and the ids of its items, in the order of its rows."""
+    run.require_classes("a benchmark of models")
     items = run.items
     items = items[items["split"] == judged_split(items["split"].unique().tolist(), split)].sort_values("index")
     if not np.array_equal(items["index"].to_numpy(), np.arange(len(items))):

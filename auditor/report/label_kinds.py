@@ -1,0 +1,58 @@
+"""The report of a run whose labels are no classes: the run folder alone, but for what the suspects look like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from auditor.data.base import item_word
+from auditor.report.rendering import render
+from auditor.runs.run import Run
+
+#: Quantiles that the picture of given against predicted numbers reaches beyond by a tenth: wrong ones can lie anywhere.
+_EDGES = (0.01, 0.99)
+
+
+def render_kind_html(run: Run, suspects: Sequence[Mapping[str, Any]], undecodable: Sequence[Mapping[str, Any]]) -> str:
+    """The self-contained page; `suspects` have ``image`` and ``text`` beside the columns of findings."""
+    word = item_word(run.manifest["data"]["modality"])
+    return render(
+        "find_errors_kind.html.jinja", **_facts(run), word=word, suspects=suspects, undecodable=undecodable,
+        scatter=scatter(run.manifest["labels"]["points"]),
+    )  # fmt: skip
+
+
+def render_kind_markdown(
+    run: Run, suspects: Sequence[Mapping[str, Any]], undecodable: Sequence[Mapping[str, Any]]
+) -> str:
+    """The facts of the page without its pictures."""
+    return render("find_errors_kind.md.jinja", **_facts(run), suspects=suspects, undecodable=undecodable)
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    return {"manifest": run.manifest, "labels": run.manifest["labels"]}
+
+
+def scatter(points: Sequence[Sequence[Any]]) -> dict[str, Any] | None:
+    """Given numbers against predicted ones in a square of side 1, flagged ones last; None without any.
+
+    Parameters
+    ----------
+    points : sequence of (given, predicted, flagged)
+    """
+    if not points:
+        return None
+    given, predicted = (np.array([point[k] for point in points], np.float64) for k in (0, 1))
+    low, high = np.quantile(np.concatenate([given, predicted]), _EDGES)
+    margin = 0.1 * (high - low) or 1.0
+    low, high = low - margin, high + margin
+    x, y = ((values - low) / (high - low) for values in (predicted, given))
+    outside = (np.minimum(x, y) < 0) | (np.maximum(x, y) > 1)
+    rows = [
+        {"x": a, "y": b, "given": f"{g:.6g}", "predicted": f"{p:.4g}", "flagged": bool(point[2])}
+        for a, b, g, p, point in zip(np.clip(x, 0, 1), np.clip(y, 0, 1), given, predicted, points, strict=True)
+    ]
+    rows.sort(key=lambda row: row["flagged"])
+    return {"points": rows, "low": f"{low:.4g}", "high": f"{high:.4g}", "outside": int(outside.sum())}

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from auditor.core.errors import DataError
+from auditor.core.label_forms import FORMS, NO_TAGS, Numbers, TagSets, form_document, form_of
+
+TAGS = TagSets(("sea", "sun", "city"))
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [("sun;sea", "sea;sun"), (" city ; city;", "city"), (NO_TAGS, NO_TAGS), ("", NO_TAGS), ("sea;sun;city",) * 2],
+)
+def test_a_set_of_tags_has_one_text(written: str, canonical: str) -> None:
+    assert TAGS.canonical(written) == canonical
+    assert TAGS.canonical(canonical) == canonical
+    assert TAGS.write(TAGS.values([written])[0]) == canonical
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [("1.50", "1.5"), ("-0.0", "0"), ("1e3", "1000"), ("0.1", "0.1"), (" 7 ", "7"), ("1e300", "1e+300"), (".3", "0.3")],
+)
+def test_a_number_has_one_text(written: str, canonical: str) -> None:
+    assert Numbers().canonical(written) == canonical
+    assert Numbers().values([canonical])[0] == float(written)
+
+
+def test_every_number_survives() -> None:
+    rng = np.random.default_rng(0)
+    numbers = np.concatenate([rng.normal(0, 1, 300), 10.0 ** rng.integers(-300, 300, 300), rng.integers(-9, 9, 99)])
+    form = Numbers()
+    texts = [form.write(number) for number in numbers]
+    np.testing.assert_array_equal(form.values(texts), numbers)
+    assert [form.canonical(text) for text in texts] == texts
+    assert form.order(["10", "9", "-3"]) == ["-3", "9", "10"]
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "said"),
+    [
+        (TAGS, "sea;moon", "unknown tag 'moon'"),
+        (Numbers(), "much", "no number"),
+        (Numbers(), "nan", "no finite number"),
+    ],
+)
+def test_what_is_no_label_is_refused(form: TagSets | Numbers, text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        form.canonical(text)
+
+
+def test_forms_are_made_again_from_what_a_run_says() -> None:
+    for form in (TAGS, Numbers()):
+        assert form_of(form_document(form)) == form
+        assert form.kind in FORMS
+    assert form_of(None) is None
+    for damaged in ({"kind": "colours", "names": []}, {"kind": ["multilabel"]}, {"kind": "multilabel", "names": [3]}):
+        with pytest.raises(DataError, match="not known here"):
+            form_of(damaged)
