@@ -47,6 +47,10 @@ class KindFlags:
     blocks : callable
         Gives the scores in pieces along the first axis, in order and without gaps. A kind that streams works them
         out anew each time; for one that has them in memory, ``lambda: [scores]`` does.
+    columns : dict
+        What else the table of flagged cells says of each, by name: arrays (m,).
+    saved : array or None
+        What `save_scores` writes where that is not `scores`: one score an item, of a kind that finds its cells itself.
     """
 
     kind: str
@@ -59,6 +63,8 @@ class KindFlags:
     expected_f1: float | None
     blocks: Callable[[], Iterator[np.ndarray] | list[np.ndarray]] = field(repr=False)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    saved: np.ndarray | None = field(default=None, repr=False)
 
     @cached_property
     def scores(self) -> np.ndarray:
@@ -67,7 +73,11 @@ class KindFlags:
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def save_scores(self, path: Path) -> None:
-        """Write `scores` as a ``.npy`` file, piece by piece."""
+        """Write `scores` as a ``.npy`` file, piece by piece; or `saved`, where there is that."""
+        if self.saved is not None:
+            with atomic_write(path) as handle:
+                np.save(handle, self.saved)
+            return
         header_written = False
         with atomic_write(path) as handle:
             for piece in self.blocks():
@@ -84,11 +94,12 @@ class KindFlags:
         return dict(zip(codes.tolist(), counts.tolist(), strict=True))
 
     def to_frame(self) -> pd.DataFrame:
-        """The flagged cells, most suspicious first: a column for each axis, ``code``, ``given``, ``suggested``."""
+        """The flagged cells, in order: a column for each axis, ``code``, ``given``, ``suggested``; `columns`."""
         import pandas as pd
 
         columns = {name: self.flagged[:, axis] for axis, name in enumerate(self.axes)}
-        return pd.DataFrame({**columns, "code": self.codes, "given": self.given, "suggested": self.suggested})
+        said = {"code": self.codes, "given": self.given, "suggested": self.suggested}
+        return pd.DataFrame({**columns, **said, **self.columns})
 
     def document(self) -> dict[str, Any]:
         """The JSON document of ``auditor flag --kind``: cells of one axis as ``flagged_indices``, of several as

@@ -17,6 +17,7 @@ KINDS: Registry[type[LabelKind]] = Registry(
         "regression": "auditor.kinds.regression:Regression",
         "tokens": "auditor.kinds.tokens:Tokens",
         "annotators": "auditor.kinds.annotators:SeveralAnnotators",
+        "boxes": "auditor.kinds.boxes:Boxes",
     },
     "auditor.kinds",
 )
@@ -28,7 +29,8 @@ def flag_kind(kind: str, **inputs: Any) -> KindFlags:
     Parameters
     ----------
     kind : str
-        A name in `KINDS`: ``"multilabel"``, ``"regression"``, ``"tokens"``, ``"annotators"`` (docs/label-kinds.md).
+        A name in `KINDS`: ``"multilabel"``, ``"regression"``, ``"tokens"``, ``"annotators"``, ``"boxes"``
+        (docs/label-kinds.md).
     **inputs
         What the kind takes, each a file or what is in memory; None counts as not given.
 

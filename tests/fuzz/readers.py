@@ -37,6 +37,7 @@ from auditor.data.label_lists import load_label_lists
 from auditor.data.open import open_dataset
 from auditor.data.stored import STORED, write_stored
 from auditor.engine.files import open_probabilities as open_source
+from auditor.kinds.boxes import Boxes
 from auditor.models.genotype import read_genotype, write_genotype
 from auditor.patch.applying import apply_patch, revert_patch, verify_patch
 from auditor.patch.combine import merge_patches, summary
@@ -416,6 +417,44 @@ def _make_controls(folder: Path) -> list[Path]:
     return [folder / "controls.csv"]
 
 
+# --- boxes -----------------------------------------------------------------------------------------------------------
+
+
+def _make_boxes(folder: Path) -> list[Path]:
+    """A COCO document with predictions, and the same boxes as folders of YOLO and of Pascal VOC."""
+    rows = [{"image_id": k, "category_id": k % 2, "bbox": [1 + k, 2, 3, 4]} for k in range(4)]
+    document = {
+        "images": [{"id": k, "width": 8, "height": 9} for k in range(4)],
+        "categories": [{"id": k, "name": NAMES[k]} for k in range(2)],
+        "annotations": [{"id": k, **row} for k, row in enumerate(rows)],
+    }
+    (folder / "coco.json").write_text(json.dumps(document))
+    (folder / "results.json").write_text(json.dumps([row | {"score": 0.5} for row in rows]))
+    yolo, voc = folder / "yolo", folder / "voc"
+    yolo.mkdir()
+    voc.mkdir()
+    (yolo / "data.yaml").write_text("train: x\nnames:\n  0: cat\n  1: 'dog'\n")
+    for k, row in enumerate(rows):
+        x, y, w, h = row["bbox"]
+        (yolo / f"{k}.png").write_bytes(_picture(k, "PNG"))
+        (yolo / f"{k}.txt").write_text(f"{k % 2} {(x + w / 2) / 8} {(y + h / 2) / 9} {w / 8} {h / 9}\n")
+        sides = f"<xmin>{x}</xmin><ymin>{y}</ymin><xmax>{x + w}</xmax><ymax>{y + h}</ymax>"
+        one = f"<object><name>{NAMES[k % 2]}</name><difficult>0</difficult><bndbox>{sides}</bndbox></object>"
+        size = "<size><width>8</width><height>9</height></size>"
+        (voc / f"{k}.xml").write_text(f"<annotation>{size}{one}</annotation>")
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _read_boxes(path: Path) -> None:
+    folder = path.parent if path.suffix == ".json" else path.parents[1]
+    found = folder / "results.json"
+    if path.suffix != ".json":
+        names = range(2) if path.parent.name == "yolo" else NAMES
+        found = [{"image_id": k, "category_id": names[k % 2], "bbox": [1, 2, 3, 4], "score": 0.5} for k in range(4)]
+    read = Boxes().read(labels=path.parent if path.suffix != ".json" else folder / "coco.json", predictions=found)
+    _ = Boxes().flag(read).document()
+
+
 # --- patches ---------------------------------------------------------------------------------------------------------
 
 _DATA = ("folder", "csv", "csv-quoted", "jsonl", "tsv-gz", "parquet", "parquet-table", "hub", "hub-datasets", "probs")
@@ -513,6 +552,7 @@ READERS: dict[str, Reader] = {
     "predictions": Reader(_make_predictions, _read_predictions),
     "published": Reader(_make_published, _read_published),
     "controls": Reader(_make_controls, read_controls),
+    "boxes": Reader(_make_boxes, _read_boxes),
     "patches": Reader(_make_patches, _read_patch),
     **{f"convert-{name}": Reader(_make_converted(name), _read_converted(name)) for name in FORMATS},
     **{f"corrected-{form}": Reader(_make_corrected(form), _read_corrected, True) for form in _DATA},

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from auditor.kinds.box_model import fit_boxes, overlaps
+from auditor.kinds.boxes import Boxes
 from auditor.kinds.registry import flag_kind
 
 
@@ -18,7 +20,7 @@ class Case:
     Attributes
     ----------
     inputs : dict
-        Name of the option -> array.
+        Name of the option -> array, or what JSON can hold.
     wrong : bool array, of the form of the scores
     rows : tuple of str
         Inputs whose first axis is the items: permuting them permutes the scores.
@@ -86,9 +88,49 @@ def regression(n: int = 300) -> Case:
     return Case({"predictions": predicted, "labels": given}, np.isin(np.arange(n), at), ("predictions", "labels"))
 
 
+def boxes(n: int = 70) -> Case:
+    """Four objects a picture; one in eight is lost, moved, of another class, or a box too many."""
+    rng = np.random.default_rng(0)
+    given, found, wrong, lost = [], [], [], []
+    for k in range(n):
+        for j, corner in enumerate(((5, 5), (105, 5), (5, 105), (105, 105))):
+            box = np.r_[np.add(corner, rng.uniform(0, 20, 2)), rng.uniform(30, 60, 2)]
+            seen = box + rng.normal(0, 1.5, 4)
+            row = {"image_id": 10 + k, "category_id": 1 + j % 3, "bbox": box.tolist()}
+            error = rng.integers(0, 4) if rng.random() < 1 / 8 else -1
+            if error < 3:
+                found.append(row | {"bbox": seen.tolist(), "score": rng.uniform(0.6, 1.0)})
+            if error == 0:
+                lost.append((k, box))
+                continue
+            if error == 1:
+                row["bbox"] = (box + np.r_[0.4 * box[2:], 0, 0]).tolist()
+            elif error == 2:
+                row["category_id"] = 1 + (j + 1) % 3
+            given.append(row)
+            wrong.append(error >= 0)
+        for _ in range(2):
+            alarm = np.r_[rng.uniform(0, 150, 2), rng.uniform(20, 60, 2)]
+            found.append(
+                {"image_id": 10 + k, "category_id": 1, "bbox": alarm.tolist(), "score": rng.uniform(0.05, 0.4)}
+            )
+    document = {
+        "images": [{"id": 10 + k, "width": 220, "height": 220} for k in range(n)],
+        "categories": [{"id": 1 + c, "name": name} for c, name in enumerate(("cat", "dog", "cow"))],
+        "annotations": [{"id": 100 + k, **row} for k, row in enumerate(given)],
+    }
+    inputs = {"labels": document, "predictions": found}
+    fit = fit_boxes(*vars(Boxes().read(**inputs)).values())
+    for k, box in zip(fit.image, fit.boxes, strict=True):
+        there = np.array([b for picture, b in lost if picture == k]).reshape(-1, 4)
+        wrong.append(bool((overlaps(box[None], there) > 0.5).any()))
+    return Case(inputs, np.array(wrong), ())
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "multilabel": multilabel,
     "regression": regression,
     "tokens": tokens,
     "annotators": annotators,
+    "boxes": boxes,
 }

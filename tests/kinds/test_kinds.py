@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -68,12 +69,17 @@ def test_files_are_answered_as_arrays_are(kind: str, case: Case, tmp_path: Path)
     flags = flag_kind(kind, **case.inputs)
     options: list[str] = []
     for name, value in case.inputs.items():
-        np.save(tmp_path / f"{name}.npy", value)
-        options += [f"--{name.replace('_', '-')}", str(tmp_path / f"{name}.npy")]
+        path = tmp_path / f"{name}.npy"
+        if isinstance(value, np.ndarray):
+            np.save(path, value)
+        else:
+            path = path.with_suffix(".json")
+            path.write_text(json.dumps(value))
+        options += [f"--{name.replace('_', '-')}", str(path)]
     scores, table = tmp_path / "s.npy", tmp_path / "flagged.csv"
     done = call("flag", "--kind", kind, *options, "--scores", scores, "--out", table, "--json")
     document = done.document
-    assert np.array_equal(np.load(scores), flags.scores)
+    assert np.array_equal(np.load(scores), flags.scores if flags.saved is None else flags.saved)
     assert {name: document[name] for name in flags.document()} == flags.document()
     assert len(table.read_text().splitlines()) == 1 + document["n_flagged"]
 
