@@ -23,6 +23,7 @@ def estimate(
 ) -> None:
     """Estimate how many labels are wrong, with intervals, from the audit stream of the review."""
     from auditor.cli.console import answer
+    from auditor.cli.present import judge_command
     from auditor.cli.values import check_suffix, run_named
     from auditor.core.errors import DataError
     from auditor.core.escaping import quoted
@@ -58,7 +59,7 @@ def estimate(
     more = (
         f"auditor sample {quoted(run)} --budget 300"
         if result.state.judged == result.state.planned
-        else f"auditor review {quoted(run)}"
+        else judge_command(opened, run)
     )
     lines.append(f"Next: {more}, or auditor flag {quoted(run)} --precision 0.9")
     answer(lines, estimate_document(result) if json else None)

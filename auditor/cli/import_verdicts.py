@@ -9,20 +9,24 @@ from typer import Argument, Option
 from auditor.cli.options import Index, Json, RunName, Store
 
 if TYPE_CHECKING:
+    from auditor.patch.verdict_table import TableVotes
     from auditor.review.carry_over import Judged
     from auditor.review.store import VerdictStore
 
 
 def import_verdicts(
     run: RunName,
-    file: Annotated[str, Argument(metavar="FILE|STORE", help="Published verdicts (mturk.json), or another store.")],
+    file: Annotated[
+        str,
+        Argument(metavar="FILE|STORE", help="Published verdicts (mturk.json), a table of verdicts, or another store."),
+    ],
     split: Annotated[str | None, Option(help="Split that was judged; default test, or the only one.")] = None,
     index: Index = None,
     reviewer: Annotated[str, Option(help="Name of these people; person 1 is NAME-1.")] = "published",
     store: Store = None,
     json: Json = False,
 ) -> None:
-    """Take in published crowd verdicts, or those of another store on unchanged items. Doing it twice adds nothing."""
+    """Take in published crowd verdicts, a table of verdicts, or those of another store. Doing it twice adds nothing."""
     from dataclasses import asdict
     from pathlib import Path
 
@@ -31,6 +35,7 @@ def import_verdicts(
     from auditor.core.escaping import quoted
     from auditor.patch.importing import read_votes, store_votes
     from auditor.patch.rules import open_store
+    from auditor.patch.verdict_table import is_verdict_table, read_table_votes, store_table_votes
 
     opened = run_named(run)
     # What is taken in is read and checked first: no store is made for the sake of what is not there, or does not fit.
@@ -42,6 +47,13 @@ def import_verdicts(
             target.load_run(opened)
             _from_store(judged, file, target, run, json)
         return
+    if is_verdict_table(Path(file)):
+        table = read_table_votes(opened, Path(file), reviewer)
+        with open_store(store or opened.path) as target:
+            target.load_run(opened)
+            _from_table(table, *store_table_votes(table, target), run, json)
+        return
+    opened.require_classes("a file of published verdicts")
     votes = read_votes(opened, Path(file), split=split, index=index)
     with open_store(store or opened.path) as target:
         target.load_run(opened)
@@ -56,6 +68,18 @@ def import_verdicts(
         f"Next: auditor patch create {quoted(run)} --consensus 3-of-5",
     ]
     answer(lines, {"schema": "auditor.import-verdicts/1", **asdict(done)} if json else None)
+
+
+def _from_table(table: TableVotes, accepted: int, repeated: int, run: str, json: bool) -> None:
+    from auditor.cli.console import answer
+    from auditor.core.escaping import quoted
+
+    lines = [f"{accepted:,} verdicts on {table.items:,} items stored; {repeated:,} were there already"]
+    if table.empty:
+        lines.append(f"Note: {table.empty:,} rows say nothing")
+    lines.append(f"Next: auditor status {quoted(run)}")
+    document = {"schema": "auditor.import-verdicts/1", "items": table.items, "accepted": accepted}
+    answer(lines, {**document, "repeated": repeated, "empty": table.empty} if json else None)
 
 
 def _from_store(judged: Judged, name: str, target: VerdictStore, run: str, json: bool) -> None:

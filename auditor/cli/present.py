@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditor.cli.console import say, show_table
@@ -41,6 +42,13 @@ def suspects_table(run: Run, top: int, settings: Settings) -> None:
     if any(texts := shown.texts(SHOWN)):
         columns, rows = [*columns, shown.word], [(*row, text) for row, text in zip(rows, texts, strict=True)]
     show_table(columns, rows, f"Top {len(rows)} of {shown.total:,} suspects")
+
+
+def judge_command(run: Run, name: str, table: Path | None = None) -> str:
+    """How the items of a run are judged: in the reviewer, or in a table where it has no card for their labels."""
+    if run.form is None and table is None:
+        return f"auditor review {quoted(name)}"
+    return f"auditor import-verdicts {quoted(name)} {quoted(table or 'TABLE.csv')}"
 
 
 def summary_lines(run: Run) -> list[str]:

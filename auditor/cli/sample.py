@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from typer import Option
 
-from auditor.cli.options import Json, RunName, Store
+from auditor.cli.options import Json, Overwrite, RunName, Store
 
 
 def sample(
@@ -19,23 +20,32 @@ def sample(
     confidence: Annotated[float, Option(help="Confidence of that promise; with --target-precision.")] = 0.95,
     seed: Annotated[int, Option(help="Seed of a new draw; a continued one keeps its own.")] = 0,
     new: Annotated[bool, Option("--new", help="Draw a new stream of what has no verdict, not the old one.")] = False,
+    out: Annotated[
+        Path | None,
+        Option(help="Table of the drawn items without a verdict (.csv or .parquet), to fill in and import."),
+    ] = None,
+    overwrite: Overwrite = False,
     store: Store = None,
     json: Json = False,
 ) -> None:
     """Draw items for review with known probabilities, so that the verdicts tell how many labels are wrong."""
     from auditor.cli.console import answer
-    from auditor.cli.values import run_named
+    from auditor.cli.present import judge_command
+    from auditor.cli.values import TABLE_SUFFIXES, check_suffix, run_named, write_frame
     from auditor.core.escaping import quoted
+    from auditor.core.files import refuse_existing
     from auditor.estimation.sample import draw_sample
 
+    if out is not None:
+        check_suffix("--out", out, TABLE_SUFFIXES)
+        refuse_existing(out, overwrite)
+    opened = run_named(run)
     drawn = draw_sample(
-        run_named(run),
-        budget,
-        target_precision=target_precision,
-        confidence=confidence,
-        seed=seed,
-        new=new,
-        store=store,
+        opened, budget, target_precision=target_precision, confidence=confidence, seed=seed, new=new, store=store
     )
-    lines = [*drawn.lines(), f"Next: auditor review {quoted(run)}, then auditor estimate {quoted(run)}"]
+    lines = drawn.lines()
+    if out is not None:
+        write_frame(drawn.table, out)
+        lines.append(f"{len(drawn.table):,} items to judge written to {out}: fill in the column label")
+    lines.append(f"Next: {judge_command(opened, run, out)}, then auditor estimate {quoted(run)}")
     answer(lines, drawn.document() if json else None)

@@ -17,6 +17,7 @@ def status(
 ) -> None:
     """Show how far the review has come, how many errors remain, and whether you may stop."""
     from auditor.cli.console import answer
+    from auditor.cli.present import judge_command
     from auditor.cli.values import run_named
     from auditor.core.escaping import quoted
     from auditor.estimation.documents import status_document
@@ -24,6 +25,7 @@ def status(
     from auditor.estimation.sentences import status_lines
     from auditor.estimation.status import review_status
 
-    result = review_status(read_review(run_named(run), store), at_most)
-    follow = f"Next: auditor {'estimate' if result.may_stop else 'review'} {quoted(run)}"
+    opened = run_named(run)
+    result = review_status(read_review(opened, store), at_most)
+    follow = f"Next: {f'auditor estimate {quoted(run)}' if result.may_stop else judge_command(opened, run)}"
     answer([*status_lines(result), follow], status_document(result) if json else None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,6 +21,7 @@ SEPARATOR: Final = ";"
 NO_TAGS: Final = "(no tags)"
 
 
+@runtime_checkable
 class LabelForm(Protocol):
     """What the labels of one data set are. Equal forms write equal labels alike.
 

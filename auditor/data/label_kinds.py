@@ -165,7 +165,7 @@ def encode_tags(
         if isinstance(cell, str):
             sets[row] = split_tags(cell)
         elif isinstance(cell, list | tuple | set | frozenset | np.ndarray):
-            sets[row] = [str(tag).strip() for tag in cell if not is_missing(tag)]
+            sets[row] = [tag for each in cell if not is_missing(each) and (tag := str(each).strip()) != NO_TAGS]
         else:
             raise LabelError(
                 f"{where}: {cell!r} in row {row} is no set of tags.",

@@ -89,7 +89,7 @@ class ErrorEstimate:
     strict, lenient : TreatedTotals or None
         None without a usable draw, and `notes` say so.
     classes, pairs : tuple of PartEstimate
-        All classes; the pairs with an estimate.
+        All classes; the pairs with an estimate. None where labels are no classes.
     pairs_without : int
         Pairs with a draw but no estimate.
     calibration : Calibration or None
@@ -144,7 +144,9 @@ def estimate(state: ReviewState, seed: int = 0) -> ErrorEstimate:
     if len(state.draws) or not len(state.frame):
         strict, lenient = (_treated(state, t, seed) for t in ("strict", "lenient"))
         classes = [_part(state, name, None, state.given == name, seed) for name in state.class_names]
-        drawn = zip(state.given[state.draws], state.suggested[state.draws], strict=True)
+        # Of labels that are no classes hardly two are alike.
+        told = state.draws if state.class_names else state.draws[:0]
+        drawn = zip(state.given[told], state.suggested[told], strict=True)
         for given, suggested in sorted({(str(g), str(s)) for g, s in drawn}):
             domain = (state.given == given) & (state.suggested == suggested)
             pairs.append(_part(state, given, suggested, domain, seed))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import UsageError
@@ -29,12 +32,16 @@ class Sample:
     expected : Expected or None
         What the verdicts will tell; None where everything is known already.
     notes : tuple of str
+    table : DataFrame
+        The drawn items without a verdict, in the order of their draws: ``id, split, index, given, suggested`` and an
+        empty column ``label``. Filled in, it is a table of verdicts (`auditor.patch.verdict_table`).
     """
 
     state: ReviewState
     asked: int
     expected: Expected | None
     notes: tuple[str, ...] = ()
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def lines(self) -> list[str]:
         """For a terminal."""
@@ -108,6 +115,7 @@ def draw_sample(
         verdicts.load_run(run)
         draw_stream(run, verdicts, budget, seed, new, target_precision, confidence)
         state = read_state(run, verdicts)
+        drawn = list(dict.fromkeys(verdicts.audit_stream().item_ids))
     notes, expected = [], None
     if state.planned > budget:
         notes.append(f"it already had {state.planned:,} draws; ask for more with --budget, or for a new one with --new")
@@ -116,7 +124,14 @@ def draw_sample(
             notes.append("it goes on as it began, without draws set apart for a list; --new draws one with them")
         margin = state.margin[state.frame]
         expected = expect(margin, state.planned, target_precision, confidence, state.candidate_share)
-    return Sample(state, budget, expected, tuple(notes))
+    return Sample(state, budget, expected, tuple(notes), _to_judge(run, state, drawn))
+
+
+def _to_judge(run: Run, state: ReviewState, drawn: Sequence[str]) -> pd.DataFrame:
+    """See `Sample.table`."""
+    judged = set(state.ids[state.reviewed])
+    items = run.scores.set_index("id").loc[[item for item in drawn if item not in judged]]
+    return items.reset_index()[["id", "split", "index", "given", "suggested"]].assign(label="")
 
 
 def read_review(run: Run, store: str | None = None) -> ReviewState:

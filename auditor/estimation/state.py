@@ -43,6 +43,8 @@ class ReviewState:
     ----------
     run, design : str
         Id of the run; ``"importance"`` or ``"strata"``, how the audit stream was drawn.
+    class_names : tuple of str
+        Classes that get numbers of their own; none where labels are no classes.
     ids, given, suggested : object arrays of str (n,)
     score : float64 array (n,)
         The run's ranking, on any scale.
@@ -137,7 +139,10 @@ class ReviewState:
 
 
 def margins(run: Run) -> np.ndarray:
-    """Log-odds margin of every audited item, float64, in the order of ``run.scores``."""
+    """Log-odds margin of every audited item, float64, in the order of ``run.scores``; of labels that are no classes the
+    log-odds that they are wrong."""
+    if run.form is not None:
+        return run.scores["margin"].to_numpy(np.float64)
     labels = np.asarray(run.labels)
     blocks = [
         log_odds_margin(np.asarray(run.pred_probs[i : i + _BLOCK], np.float64), labels[i : i + _BLOCK])
@@ -203,7 +208,7 @@ def read_state(run: Run, store: VerdictStore) -> ReviewState:
     return ReviewState(
         run.id,
         stream.design,
-        run.class_names,
+        run.class_names if run.form is None else (),
         ids,
         scores["given"].to_numpy(),
         scores["suggested"].to_numpy(),

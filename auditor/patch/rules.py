@@ -75,6 +75,7 @@ def consensus_of(run: Run, votes: VoteTable, rule: str) -> list[ItemConsensus]:
     if rule == "dawid-skene":
         return dawid_skene_consensus(votes)
     if rule == "crowdlab":
+        run.require_classes("the consensus rule crowdlab")
         return crowdlab_consensus(votes, probabilities_of(run, votes), run.class_names)
     raise UsageError(
         f"unknown consensus rule {rule!r}.", "Known: k-of-n (for example 3-of-5), majority, dawid-skene, crowdlab."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -17,7 +17,7 @@ from auditor.core.reading import reading
 from auditor.review import schema
 from auditor.review.database import is_sqlite, upsert
 from auditor.review.events import chunked
-from auditor.review.vocabulary import canonical
+from auditor.review.vocabulary import Labels, canonical
 
 #: Key of `schema.meta`: names the items of the store with their order and scores.
 LIST: Final = "list"
@@ -60,7 +60,7 @@ def read_controls(path: Path) -> dict[str, str]:
     return controls
 
 
-def plant(connection: sa.Connection, controls: Mapping[str, str], classes: Sequence[str]) -> int:
+def plant(connection: sa.Connection, controls: Mapping[str, str], classes: Labels) -> int:
     """Plant items whose verdict is known into every reviewer's queue; see `VerdictStore.plant`."""
     rows = []
     known = _places(connection, list(controls))

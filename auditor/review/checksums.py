@@ -140,7 +140,9 @@ def _items() -> sa.Select[Any]:
 
 def digest(facts: Mapping[str, Any]) -> str:
     """Of what is fixed with the run; stores hold it under ``digest``."""
-    return hash_json([facts.get(name) for name in FIXED])
+    # Stores of classes hold a digest of before there were other labels.
+    form = [facts["label_form"]] if "label_form" in facts else []
+    return hash_json([*(facts.get(name) for name in FIXED), *form])
 
 
 def events_before(connection: sa.Connection) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from auditor.review import remarks, schema
 from auditor.review.checksums import SAID, SUBJECT, checksum, sound_items
 from auditor.review.database import Database, is_sqlite, upsert
 from auditor.review.people import checked_reviewer, enter, spellings
-from auditor.review.vocabulary import canonical, other
+from auditor.review.vocabulary import Labels, canonical, other, spelled
 
 #: Where verdicts come from: the review screen, published votes, the person who settles disagreements.
 ORIGINS: Final = ("review", "import", "adjudication")
@@ -107,7 +107,7 @@ class _Batch:
     reviewer: str
     names: Collection[str]
     origin: str
-    classes: Collection[str]
+    classes: Labels
     items: dict[str, sa.Row[Any]] = field(default_factory=dict)
     subjects: dict[int, Sequence[Any]] = field(default_factory=dict)
     events: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -175,8 +175,8 @@ class _Batch:
         if shown != item.suggested:
             if self.origin != "import":
                 raise ValueError("stale or forged: the suggestion shown is not the item's suggestion")
-            if shown is not None and shown not in self.classes:
-                raise ValueError(f"unknown class {shown[:80]!r}")
+            if shown is not None:
+                spelled(shown, self.classes)
             # Published votes were cast on another model's guess.
             if verdict == "suggested" and shown is not None:
                 verdict = other(shown)
@@ -273,7 +273,7 @@ def submit(
     database: Database,
     reviewer: str,
     batch: Iterable[Mapping[str, Any]],
-    classes: Collection[str],
+    classes: Labels,
     now: float,
     lease_seconds: float,
     origin: str = "review",

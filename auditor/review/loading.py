@@ -13,12 +13,14 @@ import pandas as pd
 import sqlalchemy as sa
 
 from auditor.core.errors import ConfigError, DataError, RunError
+from auditor.core.label_forms import LabelForm, form_document
 from auditor.core.seeds import generator
 from auditor.review import schema
 from auditor.review.additions import LIST, plant, set_detections, set_fact
 from auditor.review.checksums import ITEM, digest, row_checksum
 from auditor.review.database import SQLITE_CACHE, Database, is_sqlite, salvage_advice, shown
 from auditor.review.sampling import draw_audit, score_bands
+from auditor.review.vocabulary import labels_of
 
 _CHUNK: Final = 20_000
 
@@ -46,6 +48,12 @@ class RunTables(Protocol):
     @property
     def findings(self) -> pd.DataFrame:
         """Flagged and undecodable items in review order: ``id, index, split, code, given, suggested, message``."""
+
+
+def form_of_run(run: RunTables) -> LabelForm | None:
+    """How the labels of a run are written; None for classes, which is what tables have that say nothing of it."""
+    form: LabelForm | None = getattr(run, "form", None)
+    return form
 
 
 @dataclass(frozen=True)
@@ -151,6 +159,7 @@ def load(
     facts = {
         "run": run.id,
         "class_names": list(run.class_names),
+        **({} if (form := form_of_run(run)) is None else {"label_form": form_document(form)}),
         "plan": asdict(plan),
         "n_items": len(table),
         "n_flagged": int(table["flagged"].sum()),
@@ -172,7 +181,7 @@ def load(
         connection.execute(sa.insert(schema.meta), [{"key": k, "value": json.dumps(v)} for k, v in facts.items()])
         if detections:
             set_detections(connection, detections, None)
-        plant(connection, controls or {}, run.class_names)
+        plant(connection, controls or {}, labels_of(facts))
 
     database.write(work)
     if database.engine.dialect.name != "sqlite":

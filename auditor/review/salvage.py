@@ -27,13 +27,13 @@ from auditor.review.carry_over import Judged, Said, Vote, judged_in
 from auditor.review.checksums import EVENTS, GUIDELINES, REMARKS, SUBJECT, WRITTEN, Written
 from auditor.review.database import NewerStoreError, sqlite_file, store_url
 from auditor.review.guidelines import guideline_of
-from auditor.review.loading import RunTables, item_rows_of
+from auditor.review.loading import RunTables, form_of_run, item_rows_of
 from auditor.review.log import FRAME as LOG_FRAME
 from auditor.review.log import HEADER as LOG_HEADER
 from auditor.review.log import log_of
 from auditor.review.people import checked_reviewer, person_key
 from auditor.review.store import VerdictStore
-from auditor.review.vocabulary import canonical
+from auditor.review.vocabulary import Labels, canonical
 
 #: How often a store is copied that changes meanwhile.
 _TRIES: Final = 5
@@ -219,7 +219,8 @@ def _carved(path: Path, run: RunTables) -> dict[str, _Carved]:
     for raw in raws:
         for row in _rows(raw, schema.items, pages):
             subjects.setdefault(row["item"], []).append({name: row[name] for name in SUBJECT})
-    return {written.table.name: _carve(raws, written, pages, subjects, run.class_names) for written in WRITTEN}
+    labels: Labels = form_of_run(run) or run.class_names
+    return {written.table.name: _carve(raws, written, pages, subjects, labels) for written in WRITTEN}
 
 
 def _carve(
@@ -227,7 +228,7 @@ def _carve(
     written: Written,
     pages: Mapping[int, bytes],
     subjects: Mapping[int, list[dict[str, Any]]],
-    classes: Sequence[str],
+    classes: Labels,
 ) -> _Carved:
     carved, name = _Carved(), written.table.name
     for raw in raws:
@@ -256,7 +257,7 @@ def _carve(
     return replace(carved, broken={key for key in carved.broken - set(carved.rows) if key[0] <= end})
 
 
-def _is_sound(written: Written, row: Mapping[str, Any], subject: Mapping[str, Any], classes: Sequence[str]) -> bool:
+def _is_sound(written: Written, row: Mapping[str, Any], subject: Mapping[str, Any], classes: Labels) -> bool:
     sealed = row.get("checksum")
     if sealed is not None:
         return written.seal(row, [subject[name] for name in written.subject]) == sealed

@@ -22,6 +22,7 @@ from auditor.review.parts import Pair, assigned, checked_pair, waiting
 from auditor.review.people import checked_reviewer, enter, known_as
 from auditor.review.remarks import Remarks
 from auditor.review.verify import faults, refuse_damaged
+from auditor.review.vocabulary import Labels, labels_of
 from auditor.review.votes import VoteTable
 
 if TYPE_CHECKING:
@@ -150,8 +151,8 @@ class VerdictStore:
         DataError
             For an unknown item or an impossible verdict; nothing is planted then.
         """
-        names = self.class_names
-        planted = self.database.write(lambda c: additions.plant(c, controls, names))
+        labels = self.labels
+        planted = self.database.write(lambda c: additions.plant(c, controls, labels))
         self._facts = {}
         return planted
 
@@ -207,6 +208,11 @@ class VerdictStore:
     @property
     def class_names(self) -> tuple[str, ...]:
         return tuple(self.facts["class_names"])
+
+    @property
+    def labels(self) -> Labels:
+        """What verdicts may name: the classes, or the form of labels that are none."""
+        return labels_of(self.facts)
 
     # --- reviewing -----------------------------------------------------------------------------------------------
 
@@ -278,7 +284,7 @@ class VerdictStore:
             If the reviewer's name or the origin is not one.
         """
         plan = self.plan
-        known = (self.class_names, self.clock(), plan.lease_seconds)
+        known = (self.labels, self.clock(), plan.lease_seconds)
         return submit(self.database, reviewer, events, *known, origin, judged_at)
 
     def waiting(self, part: Sequence[Pair]) -> int:

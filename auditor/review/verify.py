@@ -13,7 +13,7 @@ from auditor.review.checksums import EVENTS, GUIDELINES, REMARKS, damaged_items,
 from auditor.review.database import Database, is_sqlite, salvage_advice, shown
 from auditor.review.loading import RunTables, read_meta, run_items, stored_items
 from auditor.review.people import checked_reviewer, confused
-from auditor.review.vocabulary import canonical
+from auditor.review.vocabulary import Labels, canonical, labels_of
 
 
 def faults(connection: sa.Connection, run: RunTables | None) -> list[str]:
@@ -27,7 +27,7 @@ def faults(connection: sa.Connection, run: RunTables | None) -> list[str]:
     query = sa.select(events, items.item_id, items.given, items.suggested)
     query = query.outerjoin(schema.items, items.item == events.c.item).order_by(events.c.event)
     wrong = {event: what for (event,), what in damaged_rows(connection, EVENTS)}
-    wrong |= dict(_impossible(connection.execute(query).all(), set(facts["class_names"] if facts else ())))
+    wrong |= dict(_impossible(connection.execute(query).all(), labels_of(facts) if facts else ()))
     # Only where the events are sound: what follows from them cannot be, else.
     told = [f"event {event}: {what}" for event, what in sorted(wrong.items())] or list(_miscounted(connection))
     told += confused(connection)
@@ -65,7 +65,7 @@ def _broken_structure(connection: sa.Connection, table: str) -> list[str]:
     return [] if answers == ["ok"] else answers
 
 
-def _impossible(rows: Sequence[sa.Row[Any]], classes: set[str]) -> Iterator[tuple[int, str]]:
+def _impossible(rows: Sequence[sa.Row[Any]], classes: Labels) -> Iterator[tuple[int, str]]:
     verdicts = {row.event_uuid for row in rows if row.kind == "verdict"}
     for row in rows:
         try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Final, Literal
+from collections.abc import Collection, Mapping
+from typing import Any, Final, Literal
+
+from auditor.core.label_forms import LabelForm, form_of
 
 #: Name of the verdict store in a run folder.
 REVIEW_FILE: Final = "review.sqlite"
@@ -31,14 +33,39 @@ _OUTCOME: Final = {
 }
 
 
+#: What a verdict may name: classes, or labels of a form.
+Labels = Collection[str] | LabelForm
+
+
+def labels_of(facts: Mapping[str, Any]) -> Labels:
+    """What verdicts may name in a store that says this of its run (``class_names``, ``label_form``)."""
+    form = form_of(facts.get("label_form"))
+    return tuple(facts["class_names"]) if form is None else form
+
+
+def spelled(name: str, labels: Labels) -> str:
+    """The text of a label that somebody names.
+
+    Raises
+    ------
+    ValueError
+        If it is none of the classes, or no label of the form.
+    """
+    if isinstance(labels, LabelForm):
+        return labels.canonical(name)
+    if name not in labels:
+        raise ValueError(f"unknown class {name[:80]!r}")
+    return name
+
+
 def other(class_name: str) -> str:
     """The verdict "another class is right"."""
     return OTHER + class_name
 
 
-def canonical(verdict: str, given: str, suggested: str | None, classes: Collection[str]) -> str:
+def canonical(verdict: str, given: str, suggested: str | None, classes: Labels) -> str:
     """The one spelling of a verdict: a class that is the given or the suggested one is called so, and one that the data
-    has is not new.
+    has is not new. Labels of a form have one text each, and none of them is new.
 
     Raises
     ------
@@ -49,14 +76,12 @@ def canonical(verdict: str, given: str, suggested: str | None, classes: Collecti
         name = verdict[len(NEW) :].strip()
         if not name or len(name) > LONGEST_NAME or not name.isprintable():
             raise ValueError(f"a new class needs a printable name of 1 to {LONGEST_NAME} characters")
-        if name not in classes:
+        if not isinstance(classes, LabelForm) and name not in classes:
             return NEW + name
         verdict = OTHER + name
     if verdict.startswith(OTHER):
-        name = verdict[len(OTHER) :]
-        if name not in classes:
-            raise ValueError(f"unknown class {name[:80]!r}")
-        return "given" if name == given else "suggested" if name == suggested else verdict
+        name = spelled(verdict[len(OTHER) :], classes)
+        return "given" if name == given else "suggested" if name == suggested else OTHER + name
     if verdict not in VERDICTS:
         raise ValueError(f"unknown verdict {verdict[:80]!r}")
     if verdict in ("suggested", "both") and suggested is None:

@@ -14,9 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
@@ -29,6 +31,7 @@ from auditor.benchmark.verdicts.published import judge_published, published_coun
 from auditor.cli.values import parse_class_names
 from auditor.core.config import Settings, load_settings
 from auditor.core.files import unpickle_arrays
+from auditor.core.label_forms import TagSets
 from auditor.data.base import ItemTable
 from auditor.data.decode import UndecodableImage, decode_with_mode, image_header
 from auditor.data.intake import encode_supplied, open_probabilities, open_supplied, read_labels
@@ -44,6 +47,7 @@ from auditor.patch.combine import merge_patches, summary
 from auditor.patch.convert.base import FORMATS, convert
 from auditor.patch.files import read_patch, write_patch
 from auditor.patch.records import Patch
+from auditor.patch.verdict_table import read_table_votes
 from auditor.policy.baseline import SCHEMA, read_baseline
 from auditor.policy.policy import load_policy
 from auditor.quality.run import check_quality
@@ -529,7 +533,40 @@ def _read_corrected(path: Path) -> None:
         shutil.rmtree(out, ignore_errors=True)
 
 
+def _make_kinds(folder: Path) -> list[Path]:
+    tags = [("sea;sun", "sun", "(no tags)", "city; sea")[k % 4] for k in range(24)]
+    frame = pd.DataFrame({"a": np.arange(24) % 5, "label": tags, "label:x": np.arange(24) % 2, "label:y": 1})
+    frame[["a", "label"]].to_csv(folder / "tags.csv", index=False)
+    frame[["a", "label:x", "label:y"]].to_csv(folder / "columns.csv", index=False)
+    frame[["a"]].assign(label=[f"{k / 7:.3f}" for k in range(24)]).to_csv(folder / "numbers.csv", index=False)
+    frame[["a"]].assign(label=[tag.split(";") for tag in tags]).to_parquet(folder / "lists.parquet")
+    return sorted(folder.iterdir())
+
+
+def _read_kinds(path: Path) -> None:
+    opened = open_dataset(str(path), any_kind=True)
+    assert len(opened.label_values) == len(opened)
+
+
+def _make_verdict_tables(folder: Path) -> list[Path]:
+    said = pd.DataFrame({"id": ["0", "1", "2"], "label": ["sea", None, "sun; sea"], "verdict": [None, "unsure", None]})
+    said.to_csv(folder / "said.csv", index=False)
+    said.to_parquet(folder / "said.parquet")
+    said.to_json(folder / "said.jsonl", orient="records", lines=True)
+    return sorted(folder.iterdir())
+
+
+def _read_verdict_table(path: Path) -> None:
+    scores = pd.DataFrame(
+        {"id": ["0", "1", "2"], "given": ["sea", "sun", "sea"], "suggested": ["sun", "sea;sun", None]}
+    )
+    run: Any = SimpleNamespace(id="run", form=TagSets(("sea", "sun")), class_names=("sea", "sun"), scores=scores)
+    read_table_votes(run, path, "ann")
+
+
 READERS: dict[str, Reader] = {
+    "label-kinds": Reader(_make_kinds, _read_kinds),
+    "verdict-table": Reader(_make_verdict_tables, _read_verdict_table),
     "probabilities": Reader(_make_probabilities, _read_probabilities),
     "zarr": Reader(_make_zarr, _read_zarr),
     "addresses": Reader(_make_addressed, lambda path: _read_probabilities(f"file://{path}")),
