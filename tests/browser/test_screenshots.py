@@ -161,7 +161,7 @@ def test_pictures_of_texts_and_rows(
     news[["text", "label"]].to_csv(tmp_path / "news.csv", index=False)
     table = load_breast_cancer(as_frame=True)
     turned = np.random.default_rng(0).random(len(table.target)) < 0.05
-    rows = table.data.assign(label=np.array(["malignant", "benign"])[table.target ^ turned])
+    rows = table.data.assign(label=np.array(["malignant", "benign"])[(table.target ^ turned).astype(int)])
     rows.to_csv(tmp_path / "rows.csv", index=False)
     for name, columns, more in (("text", "text=text&label=label", ("--model", "tfidf")), ("table", "label=label", ())):
         source = tmp_path / ("news.csv" if name == "text" else "rows.csv")
