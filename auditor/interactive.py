@@ -495,6 +495,7 @@ class Audit:
             As `Run.join`, or the patch was made for other data.
         """
         run = self.result
+        run.require_classes("Audit.corrected (patches are for all labels)")
         corrections = self._corrections(patch, consensus)
         item_of = rows_in_frame(run, frame, split=split, contents=contents)
         rows = np.flatnonzero(item_of >= 0)

@@ -95,7 +95,7 @@ def roles_and_labels(table: MemoryTable, options: Mapping[str, str], where: str)
         cells = _label_cells(table.column(name), kind, of_column)
     else:
         columns = columns_of(name, table.features.types)
-        cells, classes = tag_cells(table, name, columns, where), tag_names(name, columns)
+        cells, classes = tag_cells(table, name, columns, where), tag_names(name, columns)  # whatever classes= says
     if kind == AUTO:
         kind, why = ("multilabel", "") if name not in table.features.types else likely_kind(cells, classes, of_column)
         if kind != "class":

@@ -157,7 +157,7 @@ def _fit(
     command: str, patch: Patch, reference: str, settings: Settings, label_column: str | None, force_index: bool = False
 ) -> tuple[Target, Match, PatchResult]:
     """Open the data and find the rows of the patch; what forbids the command stops it here."""
-    target = open_target(reference, settings)
+    target = open_target(reference, settings, any_kind=patch.header.label_form is not None)
     check_header(patch, target, label_column)
     match = match_revert(patch, target) if command == "revert" else match_apply(patch, target, force_index)
     refuse(match, target, command)

@@ -56,6 +56,7 @@ def merge_patches(patches: Sequence[Patch], names: Sequence[str]) -> Merged:
         for what, a, b in (
             ("hash schemes", first.hash_scheme, other.hash_scheme),
             ("label columns", first.label_column, other.label_column),
+            ("forms of labels", first.label_form, other.label_form),
         ):
             if a != b:
                 raise DataError(

@@ -203,7 +203,8 @@ def _header(
     data = run.manifest["data"]
     whole = len(set(items["split"])) == 1 or len(splits) != 1
     part = items if whole else items[items["split"] == splits[0]]
-    rows = [data["hash_scheme"], *data["class_names"]]
+    names = data["class_names"] if run.form is None else run.form.order(set(items["given"]))
+    rows = [data["hash_scheme"], *names]
     for row in zip(part["id"], part["content_hash"], part["label"], part["split"], strict=True):
         rows.extend(map(str, row))
     return PatchHeader(
@@ -212,7 +213,8 @@ def _header(
         n=len(part),
         fingerprint=hash_strings(rows),
         hash_scheme=data["hash_scheme"],
-        classes=tuple(data["class_names"]),
+        label_form=data.get("label_form"),
+        classes=tuple(data["class_names"]) if run.form is None else (),
         label_column=label_column_of(data["reference"], settings),
         created=created or datetime.now(UTC).isoformat(timespec="seconds"),
         tool=f"auditor {__version__}",

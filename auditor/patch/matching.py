@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from auditor.core.errors import DataError
+from auditor.core.label_forms import LabelForm
 from auditor.core.row_lookup import RowLookup
 from auditor.patch.copies import Change
 from auditor.patch.records import Patch, PatchRecord, primary_label
@@ -67,7 +68,13 @@ def check_header(patch: Patch, target: Target, label_column: str | None) -> None
     header, dataset = patch.header, target.dataset
     target.use_scheme(header.hash_scheme)
     here = tuple(dataset.class_names)
-    if header.classes != here:
+    if header.form != dataset.form:
+        raise DataError(
+            f"the labels of the patch are {_described(header.form)}, those of {dataset.name!r} "
+            f"{_described(dataset.form)}.",
+            "Take the right data, and name its label column; of joined tags, give them all with classes=A,B,..",
+        )
+    if header.form is None and header.classes != here:
         gone = [n for n in header.classes if n not in here]
         new = [n for n in here if n not in header.classes]
         if not gone and not new:
@@ -87,6 +94,12 @@ def check_header(patch: Patch, target: Target, label_column: str | None) -> None
             f"the patch changes the label column {wanted!r}; the labels of {dataset.name!r} are in {target.column!r}.",
             f"Open the data with label={wanted}, or say that they are the same with --label-column {target.column}.",
         )
+
+
+def _described(form: LabelForm | None) -> str:
+    if form is None:
+        return "classes"
+    return f"of the kind {form.kind!r}" + (f" with {_names(list(form.names))}" if form.names else "")
 
 
 def _names(names: list[str]) -> str:

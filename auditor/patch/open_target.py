@@ -12,8 +12,9 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import DataError
+from auditor.core.label_forms import LabelForm, TagSets, split_tags
 from auditor.data.build import roles_and_labels
-from auditor.data.columns import FileTable, MemoryTable, SplitFiles, parquet_file
+from auditor.data.columns import FileTable, MemoryTable, SplitFiles, arrow_kind, parquet_file
 from auditor.data.hub import local_splits, remote_splits
 from auditor.data.intake import encode_supplied, read_labels
 from auditor.data.kinds import ImageDataset
@@ -33,7 +34,7 @@ from auditor.patch.target import Opening, Target, Unwritable
 from auditor.patch.text_rows import CsvRows, JsonlRows, unquoted
 
 
-def open_target(reference: str, settings: Settings) -> Target:
+def open_target(reference: str, settings: Settings, any_kind: bool = False) -> Target:
     """Open what a patch is to be applied to.
 
     Parameters
@@ -41,6 +42,8 @@ def open_target(reference: str, settings: Settings) -> Target:
     reference : str
         Any data reference, or the folder of a corrected copy.
     settings : Settings
+    any_kind : bool
+        As of `open_dataset`.
 
     Raises
     ------
@@ -59,8 +62,8 @@ def open_target(reference: str, settings: Settings) -> Target:
         parsed = replace(parsed, options={k: v for k, v in parsed.options.items() if k != "split"})
         # Still check that the split exists, with the message of open_dataset.
         if split is not None:
-            open_dataset(reference, settings)
-    return _target(parsed, settings, split)
+            open_dataset(reference, settings, any_kind=any_kind)
+    return _target(parsed, settings, split, any_kind=any_kind)
 
 
 def _as_copy(reference: str) -> tuple[Path, CopyState] | None:
@@ -138,6 +141,46 @@ def _spelling(table: MemoryTable, label: str, options: Mapping[str, str]) -> Cal
     return str
 
 
+def _label_columns(table: MemoryTable, roles: Roles) -> tuple[str, ...]:
+    """The columns of a label that lies in several; none where one column is called as the role says."""
+    return () if roles.label in table.features.types else roles.labels(table)
+
+
+def _form_spelling(table: MemoryTable, roles: Roles, form: LabelForm) -> Callable[[str], Any]:
+    """How a label of a form is stored in the label column of one file, or in each of its columns."""
+    import pyarrow as pa
+
+    if columns := _label_columns(table, roles):
+        made = [_flag_of(table.column(name).type) for name in columns]
+        return lambda text: [make(has) for make, has in zip(made, form.values([text])[0].tolist(), strict=True)]
+    column = table.column(roles.label)
+    if isinstance(form, TagSets):
+        is_list = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
+        return split_tags if is_list else str
+    if arrow_kind(column.type) != "number":
+        return str
+
+    def number(text: str) -> float | int:
+        value = float(text)
+        if not pa.types.is_integer(column.type):
+            return value
+        if not value.is_integer():
+            raise DataError(
+                f"column {roles.label!r} holds whole numbers, which {text} is none of.",
+                "Correct the verdict, or give the column another type first.",
+            )
+        return int(value)
+
+    return number
+
+
+def _flag_of(arrow_type: Any) -> Callable[[bool], Any]:
+    """Whether an item has a tag as a column of this type says it."""
+    import pyarrow as pa
+
+    return bool if pa.types.is_boolean(arrow_type) else float if pa.types.is_floating(arrow_type) else int
+
+
 def _images(opening: Opening) -> ColumnSource | None:
     source = opening.dataset.source if isinstance(opening.dataset, ImageDataset) else None
     return source if isinstance(source, ColumnSource) else None
@@ -149,9 +192,14 @@ def _remembered(opening: Opening, name: str) -> dict[str, Any] | None:
 
 
 def _target(
-    parsed: Reference, settings: Settings, split: str | None, root: Path | None = None, state: CopyState | None = None
+    parsed: Reference,
+    settings: Settings,
+    split: str | None,
+    root: Path | None = None,
+    state: CopyState | None = None,
+    any_kind: bool = False,
 ) -> Target:
-    dataset = open_dataset(str(parsed), settings)
+    dataset = open_dataset(str(parsed), settings, any_kind=any_kind)
     reference = parse_reference(dataset.reference, DATASETS.names())
     opening = Opening(dataset, reference, settings, split, root, state)
     build = _BUILDERS.get(reference.scheme)
@@ -207,10 +255,13 @@ def _hub(opening: Opening) -> Target:
             if file.is_parquet and folder is not None:
                 name = Path(file.path).relative_to(folder.absolute()).as_posix()
             own = FileTable([SplitFiles(split.split, (file,))])
-            value = _spelling(own, roles.label, reference.options)
-            remembered = _remembered(opening, name)
-            files.append(ParquetRows([file], name, roles.label, value, remembered, images=_images(opening)))
-    opens = {"scheme": "hf", "path": ".", "options": _pinned(reference.options, roles)}
+            form, options = opening.dataset.form, reference.options
+            value = _spelling(own, roles.label, options) if form is None else _form_spelling(own, roles, form)
+            remembered, columns = _remembered(opening, name), _label_columns(own, roles)
+            rows = ParquetRows([file], name, roles.label, value, remembered, images=_images(opening), columns=columns)
+            files.append(rows)
+    pinned = _pinned(reference.options, roles, form=opening.dataset.form)
+    opens = {"scheme": "hf", "path": ".", "options": pinned}
     return RowTarget(
         opening, roles.label, files, _place(kept, [file.rows for split in splits for file in split.files]), opens
     )
@@ -221,9 +272,11 @@ def _parquet(opening: Opening) -> Target:
     file = parquet_file(path)
     table = FileTable([SplitFiles("all", (file,))])
     roles, kept = _columns(opening, table, repr(str(path)))
-    value = _spelling(table, roles.label, opening.reference.options)
-    rows = ParquetRows([file], path.name, roles.label, value, _remembered(opening, path.name), images=_images(opening))
-    opens = _opens(opening.reference, roles)
+    form, options = opening.dataset.form, opening.reference.options
+    value = _spelling(table, roles.label, options) if form is None else _form_spelling(table, roles, form)
+    remembered, columns = _remembered(opening, path.name), _label_columns(table, roles)
+    rows = ParquetRows([file], path.name, roles.label, value, remembered, images=_images(opening), columns=columns)
+    opens = _opens(opening.reference, roles, form)
     return RowTarget(opening, roles.label, [rows], _place(kept, [file.rows]), opens)
 
 
@@ -231,24 +284,41 @@ def _text_table(opening: Opening) -> Target:
     path, options, state = opening.reference.path.absolute(), opening.reference.options, opening.state
     table = read_text_tables(path, options)
     roles, kept = _columns(opening, table, repr(str(path)))
-    value = _spelling(table, roles.label, options)
+    form, columns = opening.dataset.form, _label_columns(table, roles)
+    value = _spelling(table, roles.label, options) if form is None else _form_spelling(table, roles, form)
     is_csv = opening.reference.scheme == "csv"
     # As the file writes a class: 007, 1E5, "d\u00f6g"; as a copy's rows of it were written, if none is left.
     read = unquoted if is_csv else str
     spellings = {} if state is None else {change.was: read(change.raw) for change in state.changes if change.raw}
+    if form is not None:  # a label that other rows have is written as it is, not as they happen to write it
+        spellings = {}
 
-    def spell(name: str) -> str:
-        return spellings.get(name) or (str(value(name)) if is_csv else json.dumps(value(name), ensure_ascii=False))
+    def spell(name: str) -> list[str]:
+        written = value(name) if columns else [value(name)]
+        if is_csv and form is not None and not columns:
+            return [name]
+        known = spellings.get(name)
+        return [known or (str(one) if is_csv else json.dumps(one, ensure_ascii=False)) for one in written]
 
     files: list[CsvRows | JsonlRows] = []
     for file in [file for _, file in table_files(path)] if path.is_dir() else [path]:
         if is_csv:
-            encoding, form = options.get("encoding", "utf8"), csv_form(file, options)
-            rows = CsvRows(file, file.name, encoding, roles.label, spell, delimiter=form.delimiter, before=form.before)
-            files.append(rows)
+            encoding, layout = options.get("encoding", "utf8"), csv_form(file, options)
+            files.append(
+                CsvRows(
+                    file,
+                    file.name,
+                    encoding,
+                    roles.label,
+                    spell,
+                    columns=columns,
+                    delimiter=layout.delimiter,
+                    before=layout.before,
+                )
+            )
         else:
             has_several = state is not None and bool(state.multi)
-            files.append(JsonlRows(file, file.name, "utf8", roles.label, spell, has_several))
+            files.append(JsonlRows(file, file.name, "utf8", roles.label, spell, has_several, columns))
     if (n := sum(rows.n for rows in files)) != len(table):
         raise DataError(
             f"{str(path)!r}: {len(table)} rows were read, but {n} are found in its text: its quotes or line "
@@ -257,9 +327,10 @@ def _text_table(opening: Opening) -> Target:
         )
     codes, items = np.unique(opening.dataset.labels, return_index=True)
     names, place = opening.dataset.class_names, _place(kept, [rows.n for rows in files])
-    for code, (file_number, row) in zip(codes, place[items], strict=True):
-        spellings[names[code]] = files[file_number].spelling(row)
-    opens = _opens(opening.reference, roles)
+    if form is None:
+        for code, (file_number, row) in zip(codes, place[items], strict=True):
+            spellings[names[code]] = files[file_number].spelling(row)
+    opens = _opens(opening.reference, roles, form)
     return RowTarget(opening, roles.label, files, place, opens, multi_in_files=not is_csv)
 
 
@@ -294,17 +365,19 @@ def _place(rows: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
     return np.column_stack([file, rows - starts[file]])
 
 
-def _opens(reference: Reference, roles: Roles) -> dict[str, Any]:
+def _opens(reference: Reference, roles: Roles, form: LabelForm | None = None) -> dict[str, Any]:
     """How the copy of one file is opened."""
     path = reference.path.absolute()
     folder, name = (path, ".") if path.is_dir() else (path.parent, path.name)
-    return {"scheme": reference.scheme, "path": name, "options": _pinned(reference.options, roles, folder)}
+    return {"scheme": reference.scheme, "path": name, "options": _pinned(reference.options, roles, folder, form)}
 
 
-def _pinned(options: Any, roles: Roles, folder: Path | None = None) -> dict[str, str]:
+def _pinned(options: Any, roles: Roles, folder: Path | None = None, form: LabelForm | None = None) -> dict[str, str]:
     """Options that open the copy with the same columns, whatever would be inferred from what is left in it."""
     pinned = {k: v for k, v in options.items() if k not in ("split", "config", "revision")}
     pinned["label"] = roles.label
+    if form is not None and form.names and not any("," in name for name in form.names):
+        pinned.setdefault("classes", ",".join(form.names))
     if roles.kind in ("image", "image-path"):
         pinned["image"] = roles.content[0]
     elif roles.kind == "text":

@@ -55,6 +55,8 @@ class ParquetRows(RowFile):
     order : int64 array, optional
         Rows of the sources in the order to write; default as they are.
     added : AddedColumn, optional
+    columns : tuple of str
+        The columns of a label that lies in several; `value` then gives a value for each.
     images : ColumnSource, optional
         Images of the rows. Those that the sources only name by their path are stored in what is written: the paths
         lead to where the source lies.
@@ -68,6 +70,7 @@ class ParquetRows(RowFile):
     order: np.ndarray | None = None
     added: AddedColumn | None = None
     images: ColumnSource | None = None
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.n = sum(s.rows for s in self.sources)
@@ -137,12 +140,15 @@ class ParquetRows(RowFile):
 
         if not plan.labels:
             return table
-        at = table.schema.get_field_index(self.column)
-        field = table.schema.field(at)
-        values = table.column(at).to_pylist()
-        for row, name in plan.labels.items():
-            values[row] = self.value(name)
-        return table.set_column(at, field, pa.chunked_array([pa.array(values, type=field.type)]))
+        written = {row: self.value(name) for row, name in plan.labels.items()}
+        for k, column in enumerate(self.columns or (self.column,)):
+            at = table.schema.get_field_index(column)
+            field = table.schema.field(at)
+            values = table.column(at).to_pylist()
+            for row, value in written.items():
+                values[row] = value[k] if self.columns else value
+            table = table.set_column(at, field, pa.chunked_array([pa.array(values, type=field.type)]))
+        return table
 
     def _with_multi(self, table: Any, plan: FilePlan) -> Any:
         """Add the list column while any row of the copy has several labels; without one the metadata is as before."""

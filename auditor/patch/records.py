@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AliasPath, BeforeValidator, Field, Strict, 
 
 from auditor.core.errors import DataError
 from auditor.core.hashing import hash_json
+from auditor.core.label_forms import LabelForm, form_of
 from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME
 from auditor.review.vocabulary import OTHER, VERDICTS
 
@@ -42,8 +43,17 @@ def _known_scheme(name: str) -> str:
     return name
 
 
+def _known_form(document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    try:
+        form_of(document)
+    except DataError as error:
+        raise ValueError(error.what) from error
+    return document
+
+
 def _class_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    if len(names) < 2 or not all(names):
+    # None at all where labels have a form (`_whole_header`).
+    if len(names) == 1 or not all(names):
         raise ValueError("two or more class names are needed")
     if len(set(names)) < len(names):
         raise ValueError("a name occurs twice")
@@ -72,11 +82,14 @@ class PatchHeader:
     hash_scheme : str
         How the ids of the records were made; a key of `SCHEMES`.
     classes : tuple of str
-        In the order of the label integers.
+        In the order of the label integers; none where labels have a form.
     label_column : str
-        The column the patch changes; ``"label"`` where the source has no columns (folders, arrays).
+        The column the patch changes, or what stands for several; ``"label"`` where the source has no columns (folders,
+        arrays).
     created, tool, run, license : str
     version : str
+    label_form : mapping or None
+        How labels are written that are no classes (`auditor.core.label_forms.form_document`).
     """
 
     name: Annotated[_Text, _in_data_set("name")]
@@ -91,6 +104,12 @@ class PatchHeader:
     run: _Text | None = None
     license: Annotated[_Text, Field(pattern=r"^(CC0-1\.0|CC-BY-4\.0)$")] = "CC0-1.0"
     version: Annotated[_Text, Field(validation_alias="labelpatch")] = VERSION
+    label_form: Annotated[Mapping[str, Any] | None, AfterValidator(_known_form), _in_data_set("label_form")] = None
+
+    @property
+    def form(self) -> LabelForm | None:
+        """How labels are written that are no classes."""
+        return form_of(self.label_form)
 
 
 @dataclass(frozen=True)
@@ -231,6 +250,7 @@ def header_to_json(header: PatchHeader) -> dict[str, Any]:
             "fingerprint": header.fingerprint,
             "hash": header.hash_scheme,
             "classes": list(header.classes),
+            **({} if header.label_form is None else {"label_form": dict(header.label_form)}),
         },
         "base_label_column": header.label_column,
         **{name: getattr(header, name) for name in ("created", "tool", "run", "license")},
@@ -263,7 +283,7 @@ def header_from_json(value: Any, where: str) -> PatchHeader:
             "Update auditor, or ask the sender for a patch of version 1.",
         )
     # What a header made here may leave out, one of a file must say.
-    return _parsed(TypeAdapter(PatchHeader), {"base_label_column": None, "license": None} | value, where)
+    return _parsed(_HEADER, {"base_label_column": None, "license": None} | value, where)
 
 
 def record_from_json(value: Any, where: str, line: int) -> PatchRecord:
@@ -292,6 +312,15 @@ def _consistent(record: PatchRecord) -> PatchRecord:
     return record
 
 
+def _whole_header(header: PatchHeader) -> PatchHeader:
+    if header.label_form is None and not header.classes:
+        raise ValueError("'classes' of the data set: two or more class names are needed")
+    if header.label_form is not None and header.classes:
+        raise ValueError("'classes' of the data set: there are none where labels have a form")
+    return header
+
+
+_HEADER = TypeAdapter(Annotated[PatchHeader, AfterValidator(_whole_header)])
 _RECORD = TypeAdapter(Annotated[PatchRecord, BeforeValidator(_labels_listed), AfterValidator(_consistent)])
 
 
@@ -306,6 +335,15 @@ def _parsed(form: TypeAdapter[T], value: Any, where: str) -> T:
         raise DataError(f"{where}: {f'the field {name!r} {holds}' if name else message}.") from error
 
 
+def _refuse_no_label(form: LabelForm, text: str, where: str) -> None:
+    try:
+        written = form.canonical(text)
+    except ValueError as error:
+        raise DataError(f"{where} {_short(text)} is no {form.word}: {error}.", "Correct the record.") from error
+    if written != text:
+        raise DataError(f"{where} {_short(text)} is written {_short(written)}.", "Correct the record.")
+
+
 def check_patch(header: PatchHeader, records: Sequence[PatchRecord], where: str) -> None:
     """The rules between records: classes exist, nothing is said twice differently, and applying twice is once.
 
@@ -314,10 +352,12 @@ def check_patch(header: PatchHeader, records: Sequence[PatchRecord], where: str)
     DataError
         Refusal rule 5, naming the rows.
     """
-    known = set(header.classes)
+    known, form = set(header.classes), header.form
     for record in records:
         for name, what in [(record.from_label, "from"), *((n, "to") for n in record.to)]:
-            if name not in known:
+            if form is not None:
+                _refuse_no_label(form, name, f"{where}, {record.where()}: {what!r}")
+            elif name not in known:
                 raise DataError(
                     f"{where}, {record.where()}: {what!r} {_short(name)} is not one of the {len(known)} classes.",
                     "Correct the record, or add the class to the header and to the data set.",

@@ -104,12 +104,13 @@ class Target(ABC):
     def memory(self) -> CopyState:
         """What a copy remembers; for data that is no copy, a memory without changes."""
         data = self.dataset
-        return self.state or CopyState(data.reference, {}, tuple(data.class_names), data.hash_scheme, self.column)
+        names = data.class_names if data.form is None else data.form.names
+        return self.state or CopyState(data.reference, {}, tuple(names), data.hash_scheme, self.column)
 
     @property
     def given_names(self) -> np.ndarray:
         """Current label names, object array (n,)."""
-        return np.array(self.dataset.class_names, dtype=object)[self.dataset.labels]
+        return self.dataset.given
 
     def use_scheme(self, scheme: str) -> None:
         """Make the item hashes by `scheme`.
@@ -168,6 +169,8 @@ class Unwritable(Target):
 
 def _keep_classes(dataset: Dataset, names: tuple[str, ...]) -> None:
     """Give the copy the classes of the original, also where it has no item of one any more."""
+    if dataset.form is not None:  # a corrected label may be one that the original has not
+        return
     unknown = [n for n in dataset.class_names if n not in names]
     if unknown:
         raise LabelError(

@@ -13,7 +13,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 from auditor.core.errors import DataError, UnreadableError
-from auditor.core.files import atomic_write, read_json, write_json
+from auditor.core.files import atomic_write, parse_json, read_json, write_json
 from auditor.core.reading import parsing
 from auditor.patch.rows import FilePlan, RowFile, merge_rows
 
@@ -32,17 +32,20 @@ class _TextRows(RowFile):
     column : str
         Label column.
     spell : callable
-        Class name to its spelling in this column, in the form of `spelling`.
+        Label to its spelling in the column, in the form of `spelling`, or in each of `columns`.
     owns_multi : bool
         The column ``<label>_multi`` in the file is ours.
+    columns : tuple of str
+        The columns of a label that lies in several; what was replaced is then a JSON list.
     """
 
     path: Path
     name: str
     encoding: str
     column: str
-    spell: Callable[[str], str]
+    spell: Callable[[str], list[str]]
     owns_multi: bool = False
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         raw = self.path.read_bytes()
@@ -59,17 +62,31 @@ class _TextRows(RowFile):
         """The text before the first row, and each row with its line end."""
 
     @abstractmethod
-    def _span(self, row: str) -> tuple[int, int]:
-        """Where the label's spelling begins and ends in the row."""
+    def _spans(self, row: str) -> list[tuple[int, int]]:
+        """Where the label's spelling begins and ends in the row, in each of its columns."""
 
     def spelling(self, row: int) -> str:
         """How the label of a row is written."""
-        start, end = self._span(self.rows[row])
+        start, end = self._spans(self.rows[row])[0]
         return self.rows[row][start:end]
 
-    @abstractmethod
-    def _spelled(self, row: str, label: str) -> str:
-        """How `label` is written in this row."""
+    def _spelled(self, before: list[str], label: str) -> list[str]:
+        """How `label` is written in the place of what is there."""
+        return self.spell(label)
+
+    def _relabelled(self, row: str, label: str, raw: str | None) -> tuple[str, str]:
+        """The row with another label, spelled as `raw` says if it does; and the spelling that was replaced."""
+        spans = self._spans(row)
+        before = [row[start:end] for start, end in spans]
+        if raw is None:
+            after = self._spelled(before, label)
+        else:
+            after = [raw] if not self.columns else list(map(str, parse_json(raw)))
+        if len(after) != len(spans):
+            raise UnreadableError(f"the memory of a copy of {str(self.path)!r} is damaged.", "Make the copy again.")
+        for (start, end), spelling in sorted(zip(spans, after, strict=True), reverse=True):
+            row = row[:start] + spelling + row[end:]
+        return row, json.dumps(before) if self.columns else before[0]
 
     def _with_multi(self, row: str, labels: tuple[str, ...] | None) -> str:
         """The row with its several labels, where the format has a place for them."""
@@ -87,10 +104,7 @@ class _TextRows(RowFile):
         rows = [every[k] for k in order]
         replaced: dict[int, str] = {}
         for row, name in plan.labels.items():
-            spelling = plan.raws.get(row) or self._spelled(rows[row], name)
-            start, end = self._span(rows[row])
-            replaced[row] = rows[row][start:end]
-            rows[row] = rows[row][:start] + spelling + rows[row][end:]
+            rows[row], replaced[row] = self._relabelled(rows[row], name, plan.raws.get(row) or None)
         if plan.multi or self.owns_multi:
             rows = [self._with_multi(text, plan.multi.get(k)) for k, text in enumerate(rows)]
         if len(plan.after):
@@ -114,7 +128,7 @@ class CsvRows(_TextRows):
         end = re.escape(self.delimiter)
         # A quoted field as RFC 4180 has it, or a plain one; then the delimiter or the end of the record.
         self._field = re.compile(rf'("[^"]*(?:""[^"]*)*"[^{end}\r\n]*|[^{end}\r\n]*)({end}|\r\n|\n|\r|\Z)')
-        self._at = -1
+        self._at: list[int] = []
         super().__post_init__()
 
     def _split(self, text: str) -> tuple[str, list[str]]:
@@ -132,23 +146,24 @@ class CsvRows(_TextRows):
                     header.clear()
                 begin, fields = match.end(), 0
         names = [unquoted(h.removeprefix("\ufeff")) for h in header]
-        if self.column not in names:
-            raise DataError(f"{str(self.path)!r} has no column {self.column!r} in its first line.")
-        self._at = names.index(self.column)
+        if lacking := [name for name in self.columns or (self.column,) if name not in names]:
+            raise DataError(f"{str(self.path)!r} has no column {lacking[0]!r} in its first line.")
+        self._at = [names.index(name) for name in self.columns or (self.column,)]
         bounds = [*starts[1:], len(text)]
         return text[: bounds[0]], [text[a:b] for a, b in pairwise(bounds)]
 
     def spelling(self, row: int) -> str:
         return unquoted(super().spelling(row))
 
-    def _span(self, row: str) -> tuple[int, int]:
-        match = next(islice(self._field.finditer(row), self._at, None), None)
-        return (len(row), len(row)) if match is None else match.span(1)
+    def _spans(self, row: str) -> list[tuple[int, int]]:
+        fields = [match.span(1) for match in islice(self._field.finditer(row), max(self._at) + 1)]
+        return [fields[at] if at < len(fields) else (len(row), len(row)) for at in self._at]
 
-    def _spelled(self, row: str, label: str) -> str:
-        start, end = self._span(row)
-        value = self.spell(label)
-        if row[start:end].startswith('"') or any(c in value for c in (self.delimiter, '"', "\r", "\n")):
+    def _spelled(self, before: list[str], label: str) -> list[str]:
+        return list(map(self._quoted, before, self.spell(label)))
+
+    def _quoted(self, before: str, value: str) -> str:
+        if before.startswith('"') or any(c in value for c in (self.delimiter, '"', "\r", "\n")):
             return '"' + value.replace('"', '""') + '"'
         return value
 
@@ -171,15 +186,13 @@ class JsonlRows(_TextRows):
                 head += line
         return head, rows
 
-    def _spelled(self, row: str, label: str) -> str:
-        return self.spell(label)
-
-    def _span(self, row: str) -> tuple[int, int]:
-        return self._spans(row)[self.column][1:]
+    def _spans(self, row: str) -> list[tuple[int, int]]:
+        fields = self._fields(row)
+        return [fields[name][1:] for name in self.columns or (self.column,)]
 
     def _with_multi(self, row: str, labels: tuple[str, ...] | None) -> str:
         name = f"{self.column}_multi"
-        spans = self._spans(row)
+        spans = self._fields(row)
         if name in spans:
             if not self.owns_multi:
                 raise DataError(
@@ -194,7 +207,7 @@ class JsonlRows(_TextRows):
         start = len(row[:close].rstrip())
         return f"{row[:start]}, {json.dumps(name)}: {json.dumps(list(labels), ensure_ascii=False)}{row[start:]}"
 
-    def _spans(self, row: str) -> dict[str, tuple[int, int, int]]:
+    def _fields(self, row: str) -> dict[str, tuple[int, int, int]]:
         """Top-level key to (end of the value before it, start and end of its value)."""
         decoder, spans = json.JSONDecoder(), dict[str, tuple[int, int, int]]()
         with parsing(self.path, "JSON Lines"):
@@ -205,8 +218,8 @@ class JsonlRows(_TextRows):
                 _, place = decoder.raw_decode(row, start)
                 spans[key] = (last, start, place)
                 last = place
-        if self.column not in spans:
-            raise DataError(f"{str(self.path)!r}: a row has no field {self.column!r}: {row[:80]!r}.")
+        if lacking := [name for name in self.columns or (self.column,) if name not in spans]:
+            raise DataError(f"{str(self.path)!r}: a row has no field {lacking[0]!r}: {row[:80]!r}.")
         return spans
 
 

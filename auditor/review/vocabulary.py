@@ -84,6 +84,8 @@ def canonical(verdict: str, given: str, suggested: str | None, classes: Labels) 
         return "given" if name == given else "suggested" if name == suggested else OTHER + name
     if verdict not in VERDICTS:
         raise ValueError(f"unknown verdict {verdict[:80]!r}")
+    if verdict == "both" and isinstance(classes, LabelForm):
+        raise ValueError(f"'both' is for classes: write the right {classes.word}, as {OTHER}LABEL")
     if verdict in ("suggested", "both") and suggested is None:
         raise ValueError(f"the verdict {verdict!r} needs a suggestion, and the item has none")
     return verdict

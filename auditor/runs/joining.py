@@ -9,6 +9,7 @@ import pandas as pd
 
 from auditor.core.errors import DataError, UnknownNameError, UsageError
 from auditor.data.frames import cells, column_names, with_columns
+from auditor.data.label_kinds import columns_of
 from auditor.data.labels import is_missing, number_of
 from auditor.data.open import DATASETS, open_dataset
 from auditor.data.reference import is_held, parse_reference
@@ -89,7 +90,7 @@ def _opened(run: Run, frame: Any) -> tuple[Dataset, bool]:
     options: dict[str, Any] = {
         name: value
         for name, value in asked.items()
-        if name in COLUMN_OPTIONS and (name not in ROLE_OPTIONS or name == "columns" or value in names)
+        if name in COLUMN_OPTIONS and (name not in ROLE_OPTIONS or name == "columns" or columns_of(value, names))
     }
     features = stored_features(run.path) if is_held(reference) else []
     if features and set(features) <= set(names):
@@ -98,7 +99,7 @@ def _opened(run: Run, frame: Any) -> tuple[Dataset, bool]:
         # The labels were beside the frame, (X, y) or label=y: its items are compared by their contents.
         options["label"] = np.resize(run.items["given"].to_numpy(), len(frame))
         return open_dataset(frame, **options), False
-    if (label := options.get("label")) is not None:
+    if run.form is None and (label := options.get("label")) is not None:
         labels = [cell for cell in cells(frame, label) if not is_missing(cell)]
         numbers = [None if isinstance(cell, str | bool | np.bool_) else number_of(cell) for cell in labels]
         # Numbers that are no names of classes are positions in them; others would be taken for positions.

@@ -36,7 +36,7 @@ def judged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     given[:12] = wrong
     frame["label"] = given.astype(float) if request.param == "regression" else given
     run = auditor.find_errors(
-        frame, label="label", kind=request.param, budget="smoke", quality=False, workers=1, progress=False,
+        frame, label="label", kind=request.param, budget="smoke", folds=2, quality=False, workers=1, progress=False,
         out=folder / "run",
     )  # fmt: skip
     truth.index = truth.index.astype(str)

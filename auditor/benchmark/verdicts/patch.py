@@ -30,6 +30,10 @@ def judge_patch(path: Path, given_labels: GivenLabels, dataset: Dataset | None) 
         If a given label differs.
     """
     patch = read_patch(path)
+    if patch.header.form is not None:
+        raise DataError(
+            f"{str(path)!r} corrects labels of the kind {patch.header.form.kind!r}: models are ranked on classes only."
+        )
 
     number = _classes(patch, given_labels)
     if dataset is not None:

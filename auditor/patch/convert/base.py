@@ -337,6 +337,12 @@ def convert(
     view: DataView | None = None
     if read_as == PATCH:
         patch = read_patch(source)
+        if patch.header.form is not None and write_as != PATCH:
+            raise UsageError(
+                f"the patch {str(source)!r} is of labels of the kind {patch.header.form.kind!r}, which {write_as!r} "
+                "does not hold.",
+                "Write the corrections to a table with: auditor patch apply PATCH DATASET --mapping FILE.csv",
+            )
         notes = list(patch.notes)
     else:
         reader = FORMATS.load(read_as)()
