@@ -218,8 +218,9 @@ def _of_kind(context: Context, kind: AuditedKind, manifest: Manifest) -> None:
     groups = take(group_duplicates(context, decoded.bad))
     take(predict(context, kind, groups, decoded.bad))
     take(judge(context, manifest.run_so_far(context), kind, decoded.bad_items))
+    take(check_quality(context, manifest.run_so_far(context)))
     reason = f"not there yet for labels of the kind {kind.name}"
-    take(StageResult(None, [not_applicable(part, reason) for part in ("refits", "embeddings", "data quality")]))
+    take(StageResult(None, [not_applicable(part, reason) for part in ("refits", "embeddings")]))
 
 
 def _supplied(context: Context, source: ProbabilityDataset, manifest: Manifest, embedding: Embedding | None) -> None:

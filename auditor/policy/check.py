@@ -71,7 +71,11 @@ def check(
             raise UsageError(f"{named[0]} names a column of data; {str(target)!r} is a run.")
         rows, outcomes = rows_of_run(run), _recorded(run, names)
     else:
-        dataset = open_dataset(target, settings, **roles)
+        # Labels are what they are in the run that the policy names.
+        reviewed_run = None if policy.run is None else open_run(policy.run, settings.runs_dir)
+        dataset = open_dataset(
+            target, settings, any_kind=reviewed_run is not None and reviewed_run.form is not None, **roles
+        )
         rows, outcomes = rows_of_dataset(dataset), ()
         if names:  # without a name, all checks would be run
             outcomes = check_quality(

@@ -7,12 +7,16 @@ import numpy as np
 from auditor.quality.base import Findings, NotApplicable, check, joined
 from auditor.quality.subject import Subject
 
+NO_CLASSES = "the labels are no classes"
+
 
 @check("DQ401", "warning", "the item's class has far fewer items than an equal share")
 def class_imbalance(subject: Subject, share: float = 0.1) -> Findings | NotApplicable:
     """Classes below `share` of an equal share of the examined items."""
     names = subject.class_names
     counts = np.bincount(subject.labels[subject.examined], minlength=len(names))
+    if not subject.classes:
+        return NotApplicable(NO_CLASSES)
     if len(counts) < 2:
         return NotApplicable("there is one class only")
     rare = np.flatnonzero(counts < share * (counts.sum() / len(counts)))
@@ -31,6 +35,8 @@ def class_imbalance(subject: Subject, share: float = 0.1) -> Findings | NotAppli
 def tiny_classes(subject: Subject, fewest: int = 10) -> Findings | NotApplicable:
     """Classes with fewer than `fewest` different examined items; copies and broken items do not count."""
     names, rows = subject.class_names, subject.looked_at
+    if not subject.classes:
+        return NotApplicable(NO_CLASSES)
     if len(names) < 2:
         return NotApplicable("there is one class only")
     pairs = np.unique(np.column_stack([subject.labels[rows], subject.exact[rows]]), axis=0)

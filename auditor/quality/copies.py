@@ -116,12 +116,12 @@ def _group_facts(subject: Subject, groups: tuple[Group, ...]) -> dict[str, Any]:
     names = np.array(subject.class_names, dtype=object)
     for group in groups:
         keys = {"sizes": [str(len(group.members))], "parts": sorted(set(subject.part[group.members].tolist()))}
-        keys["classes"] = sorted(set(names[subject.labels[group.members]].tolist()))
+        keys["classes"] = sorted(set(names[subject.labels[group.members]].tolist())) if subject.classes else []
         for table, parts in keys.items():
             key = " + ".join(parts)
             tables[table][key] = tables[table].get(key, 0) + 1
     by_class = []
-    for k in np.unique(subject.labels[subject.usable]):
+    for k in np.unique(subject.labels[subject.usable]) if subject.classes else ():
         mine = subject.exact[subject.usable & (subject.labels == k)]
         by_class.append({"class": subject.class_names[k], "n_items": len(mine), "n_distinct": len(np.unique(mine))})
     return {"n_groups": len(groups), **tables, "by_class": by_class}
@@ -152,7 +152,7 @@ def _leaked(subject: Subject, first: np.ndarray, kind: str, counted: np.ndarray 
     by_class = [
         {"class": name, "n_items": total, "n_leaked": leaks, "share": leaks / total}
         for name, total, leaks in zip(subject.class_names, totals, hits, strict=True)
-        if total
+        if total and subject.classes
     ]
     facts: dict[str, Any] = {"reference": subject.reference, "n_compared": n, "by_class": by_class}
     what = "lie in" if kind == "exact" else "have a near copy in"

@@ -31,7 +31,7 @@ def drift(subject: Subject, alpha: float = 0.01, distance: float = 0.1) -> Findi
     new = np.flatnonzero(subject.usable & (subject.part != subject.reference))
     if min(len(old), len(new)) < FEWEST:
         return NotApplicable(f"{len(old)} and {len(new)} items are too few to compare (at least {FEWEST} each)")
-    compared = {"classes": _categories(subject.labels, old, new)}
+    compared = {"classes": _categories(subject.labels, old, new)} if subject.classes else {}
     compared |= {name: _categories(codes, old, new) for name, codes in categories(subject).items()}
     compared |= {name: _numbers(values, old, new) for name, values in numbers(subject).items()}
     compared["embeddings"] = _embeddings(subject)

@@ -50,7 +50,7 @@ def _tests(subject: Subject) -> Iterator[dict[str, Any]]:
         rows = rows[np.argsort(subject.index[rows], kind="stable")][:MOST]
         if len(rows) < FEWEST:
             continue
-        if len(np.unique(subject.labels[rows])) > 1:
+        if subject.classes and len(np.unique(subject.labels[rows])) > 1:
             yield {"part": part, "what": "label", **_label_runs(subject.labels[rows])}
         for name, values in features.items():
             known = values[rows][np.isfinite(values[rows])]

@@ -87,6 +87,7 @@ def make_subject(
         frame=_joined_frames(frames) if len(frames) > 1 else next(iter(frames), None),
         order=_why_no_order(dataset),
         bad={} if images is None else images.reasons,
+        classes=all(data.form is None for data in both),
     )
 
 

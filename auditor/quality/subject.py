@@ -80,6 +80,9 @@ class Subject:
         Why the order of the items says nothing (class folders are read one after the other); None where it may.
     bad : dict of int to str
         Items without content, and why.
+    classes : bool
+        Whether labels are classes; else `class_names` are the labels that occur, each as its text, and hardly two items
+        share one.
     """
 
     modality: Modality
@@ -97,6 +100,7 @@ class Subject:
     neighbours: Neighbours | None = None
     order: str | None = None
     bad: dict[int, str] = field(default_factory=dict)
+    classes: bool = True
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -203,7 +203,8 @@ def write_report(run: Run, dataset: Dataset, maps: Mapping[str, str] | None = No
         shown, page = data.suspects, render_html(data)
     else:
         shown = tuple(_with_contents(run.suspects.head(SHOWN), dataset))
-        page = render_kind_html(run, shown, _records(_undecodable(run)))
+        quality = gravest_first(run.quality["checks"] if run.quality else ())
+        page = render_kind_html(run, shown, _records(_undecodable(run)), quality)
     write_text(run.report_path, page)
     write_json(run.path / layout.SUSPECTS, [[row["id"], row["image"], row["text"]] for row in shown])
     return run.report_path

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from auditor.data.base import item_word
+from auditor.quality.document import by_reason
 from auditor.report.rendering import render
 from auditor.runs.run import Run
 
@@ -15,11 +16,19 @@ from auditor.runs.run import Run
 _EDGES = (0.01, 0.99)
 
 
-def render_kind_html(run: Run, suspects: Sequence[Mapping[str, Any]], undecodable: Sequence[Mapping[str, Any]]) -> str:
-    """The self-contained page; `suspects` have ``image`` and ``text`` beside the columns of findings."""
+def render_kind_html(
+    run: Run,
+    suspects: Sequence[Mapping[str, Any]],
+    undecodable: Sequence[Mapping[str, Any]],
+    quality: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """The self-contained page; `suspects` have ``image`` and ``text`` beside the columns of findings, `quality` are
+    outcomes of the data-quality checks."""
     word = item_word(run.manifest["data"]["modality"])
     return render(
         "find_errors_kind.html.jinja", **_facts(run), word=word, suspects=suspects, undecodable=undecodable,
+        quality=quality,
+        not_applicable=by_reason((c["name"], c["reason"]) for c in quality if c["status"] == "not applicable"),
         scatter=scatter(run.manifest["labels"]["points"]),
     )  # fmt: skip
 

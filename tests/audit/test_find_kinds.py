@@ -116,6 +116,11 @@ def test_the_report_says_kind_numbers_and_suspects(found: tuple[str, Run, Path])
         assert "x1000" in markdown
     else:
         assert "By tag" in html
+    assert "Data quality" in html
+    by_name = {check["name"]: check for check in run.quality["checks"]}
+    assert by_name["class_imbalance"]["reason"] == "the labels are no classes"
+    assert by_name["exact_duplicates"]["status"] == "passed"
+    if kind == "multilabel":
         assert "| sea |" in markdown
     shown = call("show", run.path, "--top", "3")
     assert worst["code"] in shown.stderr

@@ -164,6 +164,24 @@ def test_the_commands_go_the_whole_way(tmp_path: Path) -> None:
     assert found.document["kind"] == "multilabel"
 
 
+@pytest.mark.parametrize("case", ["columns, csv", "numbers, parquet"])
+def test_the_gate_reads_data_run_and_corrections(case: str, tmp_path: Path) -> None:
+    run, patch, path, right = _patched(case, tmp_path)
+    policy, label = tmp_path / "auditor.toml", ["--label", _label(run)]
+    policy.write_text(f"[check]\nmin_reviewed = {len(right) + 1}\nmax_label_conflicts = 0\n")
+    asked = ["--policy", policy, "--run", run.path]
+    for target in (run.path, path):
+        more = [] if target == run.path else [*asked[2:], *label]
+        done = call("check", target, *asked[:2], *more, "--json").document
+        assert done["passed"], done
+    apply_patch(patch, run.manifest["data"]["reference"], Settings(), tmp_path / "copy")
+    copied = call("check", tmp_path / "copy" / path.name, *asked, *label, "--json").document
+    assert copied["passed"], copied
+    policy.write_text(f"[check]\nmin_reviewed = {len(right) + 9}\n")
+    refused = call("check", path, *asked, *label, check=1)
+    assert f"{len(right) + 1} of {N}" in refused.stderr
+
+
 def test_a_patch_of_other_labels_is_refused(tmp_path: Path) -> None:
     _, patch, path, _ = _patched("numbers, csv", tmp_path)
     classes = tmp_path / "classes.csv"
