@@ -122,7 +122,8 @@ def _live(ws: Workspace) -> None:
     if steps := narrowing(status, ws.run):
         st.markdown("**What would narrow it:** " + markdown_text("; ".join(steps)) + ".")
     st.caption(
-        f"95 % interval, from {estimate.state.judged:,} verdicts on a random sample; ambiguous labels count as wrong."
+        f"95 % interval, from the {status.progress.audit_counted:,} verdicts on the random sample that count; "
+        "ambiguous labels count as wrong."
         + (" Not corrected for reviewer error." if estimate.strict is None or estimate.strict.corrected is None else "")
     )
     columns = st.columns(3)

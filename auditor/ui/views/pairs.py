@@ -29,7 +29,7 @@ def pairs_section(ws: Workspace) -> None:
         return
     st.header("Which classes are confused")
     given, suggested = _in_address(ws)
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([5, 2], gap="medium")
     with left:
         class_matrix(matrix_data(pairs, ws.run.class_names) | {"given": given, "suggested": suggested}, _KEY, _clicked)
         if len(ws.run.class_names) > SHOWN:
