@@ -182,7 +182,7 @@ class BoostedOutputs(OutputTrainer):
 
     def recipe(self) -> dict[str, Any]:
         """Everything that can change the result."""
-        return {"trainer": "boosted outputs", "version": 1, "kind": "table", **asdict(self)}
+        return {"trainer": "boosted outputs", "version": 2, "kind": "table", **asdict(self)}
 
     def predict(self, data: TrainingData, task: FitTask, progress: Progress) -> tuple[np.ndarray, dict[str, Any]]:
         """Numbers, or probabilities of each tag by a model of its own."""
@@ -205,7 +205,8 @@ class BoostedOutputs(OutputTrainer):
         progress.start(task.name, data.n_classes, "output")
         if self.output == "number":
             scale = Scale.of(labels)
-            model = HistGradientBoostingRegressor(**settings).fit(train, scale.forth(labels))
+            # Of absolute errors: a wrong number pulls a leaf no further than any other one on its side.
+            model = HistGradientBoostingRegressor(loss="absolute_error", **settings).fit(train, scale.forth(labels))
             return (scale.back(model.predict(predict)) if len(predict) else np.empty(0))[:, None], details
         outputs = np.empty((len(predict), data.n_classes))
         for tag, has in enumerate(labels.T == 1):
