@@ -1,13 +1,14 @@
 """Label kinds beside cleanlab, on the same predictions and the same injected errors.
 
     python benchmarks/label_kinds.py [--kinds multilabel regression] [--seeds 3] [--out benchmarks/results/label-kinds]
-    python benchmarks/label_kinds.py --stream ITEMS CLASSES [--folder FOLDER]
+    python benchmarks/label_kinds.py --stream ITEMS CLASSES [--peer ITEMS] [--folder FOLDER]
 
 A row is a data set and a kind of error: average precision over the cells (and over the items, where a kind has them) of
 this package, of the peer's best score, chosen by the truth, and their difference with a 95 % interval: a paired
 bootstrap over the items, seeds averaged. F1 is that of the flags, beside the peer's best filter. `--stream` writes
 probabilities and tags of that size to disk, flags them with ``auditor flag`` in a process of its own, and reports its
-time and memory.
+time and memory, with ``--peer`` beside cleanlab's filter and scores of the first so many of the same items in a process
+of their own. Writes benchmarks/results/label-kinds-stream.json.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from sklearn.preprocessing import StandardScaler
 
 from auditor.core.config import load_settings
 from auditor.core.files import atomic_write
-from auditor.core.machine import conditions, describe_machine
+from auditor.core.machine import conditions
 from auditor.core.seeds import generator
 from auditor.kinds.registry import flag_kind
 from auditor.lab.detectors.sets import find_data
@@ -44,6 +45,7 @@ from auditor.report.markdown import table
 DRAWS = 50
 FOLDS = 5
 #: Share of tags, or of numbers, that are made wrong.
+STREAMED = Path(__file__).parent / "results" / "label-kinds-stream.json"
 WRONG = {"multilabel": 0.1, "regression": 0.07}
 
 
@@ -232,7 +234,27 @@ def compared(cases: list[Scored]) -> dict[str, Any]:
     return row
 
 
-def stream(items: int, classes: int, folder: Path) -> None:
+#: cleanlab's filter and scores of the first items of two files: what `stream` runs beside ours.
+PEER = """
+import json, resource, sys, time
+import numpy as np
+from cleanlab.multilabel_classification import get_label_quality_scores
+from cleanlab.multilabel_classification.filter import find_label_issues
+count = int(sys.argv[3])
+p, y = (np.load(path, mmap_mode='r')[:count] for path in sys.argv[1:3])
+labels = [np.flatnonzero(row).tolist() for row in y]
+before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+p = np.asarray(p)
+found = find_label_issues(labels, p, n_jobs=1)
+middle = time.perf_counter()
+get_label_quality_scores(labels, p)
+print(json.dumps({'filter_seconds': round(middle - started, 1), 'score_seconds': round(time.perf_counter() - middle, 1),
+  'flagged_items': int(found.sum()),
+  'peak_memory_gib': round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)}))
+"""
+
+
+def stream(items: int, classes: int, folder: Path, peer_items: int = 0) -> None:
     """Time and memory of ``auditor flag --kind multilabel`` on files of this size."""
     paths = {name: folder / f"{name}-{items}-{classes}.npy" for name in ("p", "y", "s")}
     rng = np.random.default_rng(0)
@@ -254,11 +276,21 @@ def stream(items: int, classes: int, folder: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "auditor", *command], capture_output=True, text=True, check=True)
     seconds, document = time.perf_counter() - started, json.loads(done.stdout)
     memory = document["peak_memory_bytes"] / 2**30
-    machine = describe_machine()
-    print(
-        f"{items:,} x {classes}: {document['n_flagged']:,} flagged; {document['seconds']:.1f} s, {seconds:.1f} s with "
-        f"start and JSON; {memory:.2f} GiB; {machine['cpu']}, {machine['cores']} cores"
-    )
+    result = {
+        "items": items,
+        "classes": classes,
+        "flagged": document["n_flagged"],
+        "seconds": document["seconds"],
+        "seconds_with_start": round(seconds, 1),
+        "peak_memory_gib": round(memory, 2),
+        "conditions": conditions("auditor", "numpy", "cleanlab"),
+    }
+    if peer_items:
+        asked = [sys.executable, "-c", PEER, str(paths["p"]), str(paths["y"]), str(peer_items)]
+        done = subprocess.run(asked, capture_output=True, text=True, check=True)
+        result["peer"] = {"items": peer_items, **json.loads(done.stdout.splitlines()[-1])}
+    STREAMED.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(result, indent=1))
 
 
 def main() -> None:
@@ -267,10 +299,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, help="without suffix: a .md and a .json are written")
     parser.add_argument("--stream", type=int, nargs=2, metavar=("ITEMS", "CLASSES"))
+    parser.add_argument("--peer", type=int, default=0, metavar="ITEMS", help="with --stream: so many for cleanlab")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     asked = parser.parse_args()
     if asked.stream:
-        stream(*asked.stream, asked.folder)
+        stream(*asked.stream, asked.folder, asked.peer)
         return
     warnings.simplefilter("ignore")
     where = conditions("auditor", "numpy", "scikit-learn", "cleanlab")
