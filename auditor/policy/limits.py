@@ -96,17 +96,18 @@ def copies_limit(
     Parameters
     ----------
     outcomes : mapping
-        Of ``exact_duplicates`` and ``near_duplicates``, by name.
+        Of ``exact_duplicates`` and ``near_duplicates``, and for labels of ``conflicting_duplicates``, by name.
     near : bool
-        Whether near copies count.
+        Whether near copies count. Of those with different labels they are the ones that agree everywhere.
     differing : str
         ``"splits"`` or ``"labels"``.
     """
     exact, alike = outcomes["exact_duplicates"], outcomes["near_duplicates"] if near else None
     if exact.findings is None:
         return LimitResult.not_measured(name, limit, exact.reason)
-    # A near group holds the exact copies of its members.
-    groups = [] if alike is None or alike.findings is None else [g.members for g in alike.findings.groups]
+    # A near group holds the exact copies of its members. Near copies that differ in a part may differ in label.
+    source = outcomes["conflicting_duplicates"] if near and differing == "labels" else alike
+    groups = [] if source is None or source.findings is None else [g.members for g in source.findings.groups]
     in_near = set(np.concatenate(groups).tolist()) if groups else set()
     groups += [g.members for g in exact.findings.groups if int(g.members[0]) not in in_near]
     values = rows.splits if differing == "splits" else rows.labels

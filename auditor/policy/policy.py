@@ -66,6 +66,8 @@ class Policy(BaseModel):
         names = set(self.limits)
         if self.max_new_duplicate_leaks is not None or self.max_label_conflicts is not None:
             names |= {"exact_duplicates", "near_duplicates"} if self.near_duplicates else {"exact_duplicates"}
+        if self.max_label_conflicts is not None and self.near_duplicates:
+            names |= {"conflicting_duplicates"}
         severities = self.severities()
         names |= {name for name in CHECKS.names() if severities and CHECKS.load(name).severity in severities}
         return [name for name in CHECKS.names() if name in names | {"undecodable"}] if names else []

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from auditor.quality.base import Findings, NotApplicable, check, made_for_others, share_of
-from auditor.quality.groups import Group, groups_of
+from auditor.quality.groups import Group, components, groups_of
 from auditor.quality.image_measures import SMALLEST_SIDE
 from auditor.quality.subject import Subject
 
@@ -33,15 +33,20 @@ def exact_duplicates(subject: Subject) -> Findings | NotApplicable:
 
 @check("DQ102", "warning", "nearly the same content occurs more than once")
 def near_duplicates(subject: Subject) -> Findings | NotApplicable:
-    """Items saved anew, recoloured, shifted, mirrored, cropped; texts with a word changed.
+    """Pictures saved anew, recoloured, turned a little, cropped, painted over in part; texts with a word changed.
 
-    Groups hold at least two contents; exact copies of a member belong to its group.
+    Groups hold at least two contents; exact copies of a member belong to its group. Pictures that agree in most of what
+    they show and differ in a place (letters, flags, forms) are none, mirror images are a kind of their own.
     """
     if (reason := not_comparable(subject)) is not None:
         return NotApplicable(reason)
     groups = groups_of(subject.near, "near", subject.exact)
-    pairs, sources = subject.near_pairs
-    facts = _group_facts(subject, groups) | {"n_pairs": len(pairs), "pairs_by_search": sources}
+    near = subject.near_pairs
+    facts = _group_facts(subject, groups) | {
+        "n_pairs": len(near.pairs),
+        "n_altered": int((~near.same).sum()),
+        "pairs_by_search": dict(near.sources),
+    }
     if not groups:
         return Findings("no two items are nearly the same", facts=facts)
     items = _members(groups)
@@ -51,7 +56,7 @@ def near_duplicates(subject: Subject) -> Findings | NotApplicable:
 
 @check("DQ103", "error", "copies carry different labels; at least one is wrong")
 def conflicting_duplicates(subject: Subject) -> Findings | NotApplicable:
-    """Exact and near copies; the kind of a group says which."""
+    """Exact copies, and near copies that agree everywhere; the kind of a group says which."""
     if subject.modality == "probabilities":
         return _NO_ITEMS
     if len(subject.class_names) < 2:
@@ -59,7 +64,7 @@ def conflicting_duplicates(subject: Subject) -> Findings | NotApplicable:
     contradicts = lambda group: len(np.unique(subject.labels[group.members])) > 1  # noqa: E731
     exact, near = list(filter(contradicts, groups_of(subject.exact))), []
     if not_comparable(subject) is None:
-        candidates = filter(contradicts, groups_of(subject.near, "near", subject.exact))
+        candidates = filter(contradicts, groups_of(subject.verified, "near", subject.exact))
         near = [group for group in candidates if not np.isin(group.members, _members(exact)).all()]
     groups = tuple(sorted([*exact, *near], key=lambda g: int(g.members[0])))
     facts = {"n_exact_groups": len(exact), "n_near_groups": len(near)}
@@ -67,6 +72,47 @@ def conflicting_duplicates(subject: Subject) -> Findings | NotApplicable:
         return Findings("no copies carry different labels", facts=facts)
     summary = f"{len(exact):,} group(s) of exact and {len(near):,} of near copies carry different labels"
     return Findings(summary, np.unique(_members(groups)), groups=groups, facts=facts)
+
+
+@check("DQ106", "info", "the picture is the mirror image of another")
+def mirrored_items(subject: Subject) -> Findings | NotApplicable:
+    """Flipped copies, and drawings whose meaning is the side they face: b and d, arrows to the left and right."""
+    if subject.images is None:
+        return made_for_others(subject.modality)
+    if (reason := not_comparable(subject)) is not None:
+        return NotApplicable(reason)
+    groups = groups_of(subject.mirrored, "mirrored", subject.exact)
+    differing = sum(len(np.unique(subject.labels[group.members])) > 1 for group in groups)
+    facts = _group_facts(subject, groups) | {
+        "n_pairs": len(subject.near_pairs.mirrored),
+        "n_with_different_labels": differing,
+    }
+    if not groups:
+        return Findings("no picture is the mirror image of another", facts=facts)
+    items = _members(groups)
+    summary = f"{len(groups):,} group(s) hold {len(items):,} mirror images; {differing:,} with different labels"
+    return Findings(summary, items, groups=groups, facts=facts)
+
+
+@check("DQ107", "warning", "near copies that differ in a part carry different labels; the part may be the reason")
+def conflicting_alterations(subject: Subject) -> Findings | NotApplicable:
+    """Beyond those that agree everywhere, which `conflicting_duplicates` counts."""
+    if len(subject.class_names) < 2:
+        return NotApplicable("there is one class only")
+    if (reason := not_comparable(subject)) is not None:
+        return NotApplicable(reason)
+    near = subject.near_pairs
+    pairs = near.pairs[~near.same]
+    pairs = pairs[subject.labels[pairs[:, 0]] != subject.labels[pairs[:, 1]]]
+    # Exact copies of one item may carry different labels, but then that is what they are reported for.
+    pairs = pairs[subject.verified[pairs[:, 0]] != subject.verified[pairs[:, 1]]]
+    groups = groups_of(components(len(subject), pairs), "near")
+    facts = {"n_groups": len(groups), "n_pairs": len(pairs)}
+    if not groups:
+        return Findings("no near copies that differ in a part carry different labels", facts=facts)
+    items = _members(groups)
+    summary = f"{len(groups):,} group(s) of {len(items):,} near copies differ in a part and in their labels"
+    return Findings(summary, items, groups=groups, facts=facts)
 
 
 @check("DQ104", "error", "the item also lies in the part it is compared with (training data)")

@@ -17,7 +17,7 @@ class Group:
     ----------
     kind : str
         ``"exact"``: all have the same content. ``"near"``: several contents, alike enough to be copies.
-        ``"template"``: texts of one template.
+        ``"mirrored"``: mirror images of one another. ``"template"``: texts of one template.
     members : int64 array
         Ascending positions, two or more.
     """

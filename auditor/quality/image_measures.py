@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from auditor.quality.hashes import BITS, LUMA, grey_thumbnails, image_hashes
+from auditor.quality.thumbnails import COLOUR, FINE, fine_thumbnails
 
 #: Pictures with more pixels are averaged over blocks first; the arrays beside them stay below 100 MB.
 LARGEST = 1 << 22
@@ -39,7 +40,8 @@ def measure_pictures(images: np.ndarray) -> dict[str, np.ndarray]:
         of the brightness histogram as a share of what the picture could hold; ``colour``: mean difference of the
         largest and smallest of red, green and blue in [0, 1], 0 for grey. And uint8 (b, HASH_BYTES) ``hash`` and
         ``mirrored`` (perceptual hashes, of the picture and of its mirror image), int16 (b, THUMBNAIL, THUMBNAIL)
-        ``thumbnail`` (brightness in quarters of a grey level); zeros where a side is below `SMALLEST_SIDE`.
+        ``thumbnail`` (brightness in quarters of a grey level), and ``fine`` and ``tint`` as
+        `auditor.quality.thumbnails.fine_thumbnails` gives them; zeros where a side is below `SMALLEST_SIDE`.
     """
     images = _reduced(images)
     grey = ((images @ LUMA.astype(np.int32)) // 1000).astype(np.uint8)
@@ -114,7 +116,10 @@ def _compared(images: np.ndarray) -> dict[str, np.ndarray]:
     n, height, width = images.shape[:3]
     if min(height, width) < SMALLEST_SIDE:
         empty = np.zeros((n, HASH_BYTES), np.uint8)
-        return {"hash": empty, "mirrored": empty, "thumbnail": np.zeros((n, THUMBNAIL, THUMBNAIL), np.int16)}
+        blank = np.zeros((n, FINE, FINE), np.uint8), np.zeros((n, COLOUR, COLOUR, 2), np.uint8)
+        small = np.zeros((n, THUMBNAIL, THUMBNAIL), np.int16)
+        return {"hash": empty, "mirrored": empty, "thumbnail": small, "fine": blank[0], "tint": blank[1]}
+    fine, tint = fine_thumbnails(images)
     rows = np.arange(n)
     enlarged = images
     if min(height, width) < THUMBNAIL:
@@ -125,4 +130,6 @@ def _compared(images: np.ndarray) -> dict[str, np.ndarray]:
         "hash": image_hashes(images, rows),
         "mirrored": image_hashes(np.ascontiguousarray(images[:, :, ::-1]), rows),
         "thumbnail": grey_thumbnails(enlarged, rows, THUMBNAIL),
+        "fine": fine,
+        "tint": tint,
     }

@@ -19,6 +19,7 @@ from auditor.core.progress import Progress
 from auditor.data.decode import UndecodableImage, decode_with_mode, image_header
 from auditor.data.sources import Content, Source, Unreadable
 from auditor.quality.image_measures import COLUMNS, HASH_BYTES, SMALLEST_SIDE, THUMBNAIL, measure_pictures
+from auditor.quality.thumbnails import COLOUR, FINE
 
 TASK = "measure images"
 #: Items of one task of a worker, and the fewest for which starting workers pays (about a second each).
@@ -27,6 +28,16 @@ CHUNK, LEAST_FOR_WORKERS = 1000, 8000
 PENDING_BYTES = 32 << 20
 #: Thumbnails above this size lie in a file without a name that the system takes back by itself.
 IN_MEMORY = 512 << 20
+
+
+_ARRAYS = ("file_hash", "pixel_hash", "size", "mode", "hash", "mirrored", "thumbnail", "fine", "tint")
+
+
+def _room(shape: tuple[int, ...], kind: type[np.generic]) -> np.ndarray:
+    """An array of zeros, in memory or in a file without a name."""
+    if int(np.prod(shape)) * np.dtype(kind).itemsize > IN_MEMORY:
+        return np.memmap(tempfile.TemporaryFile(), kind, "w+", shape=shape)
+    return np.zeros(shape, kind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +58,9 @@ class ImageMeasures:
         As `auditor.quality.image_measures.measure_pictures`.
     hash, mirrored : uint8 array (n, 32)
     thumbnail : int16 array (n, 32, 32)
+    fine : uint8 array (n, 64, 64)
+    tint : uint8 array (n, 16, 16, 2)
+        As `auditor.quality.thumbnails.fine_thumbnails`.
     """
 
     reasons: dict[int, str]
@@ -58,6 +72,8 @@ class ImageMeasures:
     hash: np.ndarray
     mirrored: np.ndarray
     thumbnail: np.ndarray
+    fine: np.ndarray
+    tint: np.ndarray
 
     def __len__(self) -> int:
         return len(self.size)
@@ -70,23 +86,19 @@ class ImageMeasures:
     @classmethod
     def empty(cls, n: int) -> ImageMeasures:
         """Room for n images."""
-        shape = (n, THUMBNAIL, THUMBNAIL)
-        thumbnail: np.ndarray
-        if 2 * int(np.prod(shape)) > IN_MEMORY:
-            thumbnail = np.memmap(tempfile.TemporaryFile(), np.int16, "w+", shape=shape)  # noqa: SIM115
-        else:
-            thumbnail = np.zeros(shape, np.int16)
+        thumbnail = _room((n, THUMBNAIL, THUMBNAIL), np.int16)
+        fine, tint = _room((n, FINE, FINE), np.uint8), _room((n, COLOUR, COLOUR, 2), np.uint8)
         columns = {name: np.full(n, np.nan, np.float32) for name in COLUMNS}
         file_hash, pixel_hash = np.zeros((2, n), "S64")
         hashes, mirrored = np.zeros((2, n, HASH_BYTES), np.uint8)
         size, mode = np.zeros((n, 2), np.int32), np.zeros(n, "U8")
-        return cls({}, file_hash, pixel_hash, size, mode, columns, hashes, mirrored, thumbnail)
+        return cls({}, file_hash, pixel_hash, size, mode, columns, hashes, mirrored, thumbnail, fine, tint)
 
     def put(self, start: int, part: ImageMeasures) -> None:
         """Copy the measures of the items from `start` on."""
         here = slice(start, start + len(part))
         self.reasons.update({start + k: why for k, why in part.reasons.items()})
-        for name in ("file_hash", "pixel_hash", "size", "mode", "hash", "mirrored", "thumbnail"):
+        for name in _ARRAYS:
             getattr(self, name)[here] = getattr(part, name)
         for name, values in part.columns.items():
             self.columns[name][here] = values

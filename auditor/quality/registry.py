@@ -21,6 +21,8 @@ CHECKS: Registry[Check] = Registry(
         "exact_duplicates": "auditor.quality.copies:exact_duplicates",
         "near_duplicates": "auditor.quality.copies:near_duplicates",
         "conflicting_duplicates": "auditor.quality.copies:conflicting_duplicates",
+        "conflicting_alterations": "auditor.quality.copies:conflicting_alterations",
+        "mirrored_items": "auditor.quality.copies:mirrored_items",
         "leakage": "auditor.quality.copies:leakage",
         "near_leakage": "auditor.quality.copies:near_leakage",
         "odd_size": "auditor.quality.pictures:odd_size",

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from auditor.data.base import Modality
-from auditor.quality.duplicates import near_text_pairs
 from auditor.quality.groups import components, equal_pairs
 from auditor.quality.measures import ImageMeasures
-from auditor.quality.near import near_image_pairs
+from auditor.quality.near import NearPairs, near_image_pairs, near_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,19 +127,12 @@ class Subject:
         return components(len(self), np.concatenate([equal_pairs(key[rows], rows) for key in keys]))
 
     @cached_property
-    def near_pairs(self) -> tuple[np.ndarray, dict[str, int]]:
-        """Pairs of near copies of different content, and how many of them each search found.
-
-        int64 (p, 2), one item per content; empty where near copies cannot be sought.
-        """
+    def near_pairs(self) -> NearPairs:
+        """Pairs of near copies and of mirror images, one item per content; none where they cannot be sought."""
         rows = np.flatnonzero(self.usable & (self.exact == np.arange(len(self))))
         if self.images is not None:
             return near_image_pairs(self.images, rows, self._proposed())
-        if self.texts is not None:
-            pairs = near_text_pairs(self.texts.tolist(), rows)
-            pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-            return pairs, {"shingles": len(pairs)}
-        return np.empty((0, 2), np.int64), {}
+        return NearPairs() if self.texts is None else near_texts(self.texts.tolist(), rows)
 
     def _proposed(self) -> np.ndarray | None:
         """Each embedded item with its `PROPOSED` nearest, one item per content, int64 (p, 2)."""
@@ -153,5 +145,18 @@ class Subject:
     @cached_property
     def near(self) -> np.ndarray:
         """As `exact`, with near copies joined."""
+        return self._joined(self.near_pairs.pairs)
+
+    @cached_property
+    def verified(self) -> np.ndarray:
+        """As `exact`, with the near copies joined that agree everywhere."""
+        return self._joined(self.near_pairs.pairs[self.near_pairs.same])
+
+    @cached_property
+    def mirrored(self) -> np.ndarray:
+        """As `exact`, with mirror images joined."""
+        return self._joined(self.near_pairs.mirrored)
+
+    def _joined(self, pairs: np.ndarray) -> np.ndarray:
         own = np.column_stack([self.exact, np.arange(len(self))])
-        return components(len(self), np.concatenate([own, self.near_pairs[0]]))
+        return components(len(self), np.concatenate([own, pairs]))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from auditor.quality.alignment import IDENTITY
+from auditor.quality.thumbnails import area_weights
+
 #: Sides to which the smaller picture is reduced before it is slid over the 32 x 32 of the other: parts of 90 % to
 #: 60 % of its width. A whole copy is what `alike.gradient_correlation` looks for.
 SCALES = (30, 29, 28, 27, 26, 25, 24, 22, 20, 19)
@@ -18,8 +21,8 @@ LEAST_WINDOW = 0.85
 LEAST_POWER = 8.0
 
 
-def window_correlation(pictures: np.ndarray, pairs: np.ndarray, block: int = 2048) -> np.ndarray:
-    """How well the second picture of each pair, reduced, matches some window of the first, float64 (pairs,).
+def window_correlation(pictures: np.ndarray, pairs: np.ndarray, block: int = 2048) -> tuple[np.ndarray, np.ndarray]:
+    """How well the second picture of each pair, reduced, matches some window of the first, and which window.
 
     Parameters
     ----------
@@ -32,26 +35,34 @@ def window_correlation(pictures: np.ndarray, pairs: np.ndarray, block: int = 204
 
     Returns
     -------
-    float64 array
+    correlation : float64 array (pairs,)
         Largest correlation of the gradients over the sides in `SCALES` and all places, in [-1, 1]; -1 where half the
         resolution rules it out.
+    maps : float64 array (pairs, 6)
+        From places of the second to that window, as in `auditor.quality.alignment.aligned`.
     """
-    best = np.full(len(pairs), -1.0)
+    best, maps = np.full(len(pairs), -1.0), np.tile(IDENTITY, (len(pairs), 1))
     for start in range(0, len(pairs), block):
         chunk = pairs[start : start + block]
         whole, part = pictures[chunk[:, 0]].astype(np.float32), pictures[chunk[:, 1]].astype(np.float32)
-        likely = np.flatnonzero(_best(_halved(whole), _halved(part), HALF_SCALES) >= LEAST_AT_HALF)
-        best[start + likely] = _best(whole[likely], part[likely], SCALES)
-    return best
+        likely = np.flatnonzero(_best(_halved(whole), _halved(part), HALF_SCALES)[0] >= LEAST_AT_HALF)
+        best[start + likely], maps[start + likely] = _best(whole[likely], part[likely], SCALES)
+    return best, maps
 
 
-def _best(whole: np.ndarray, part: np.ndarray, sides: tuple[int, ...]) -> np.ndarray:
-    best = np.full(len(whole), -1.0)
+def _best(whole: np.ndarray, part: np.ndarray, sides: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    best, maps, size = np.full(len(whole), -1.0), np.tile(IDENTITY, (len(whole), 1)), part.shape[1]
     for side in sides:
-        weights = _weights(part.shape[1], side)
+        weights = area_weights(size, side).astype(np.float32)
         small = np.matmul(np.matmul(weights, part), weights.T)
-        best = np.maximum(best, _slide(whole, np.ascontiguousarray(small)))
-    return best
+        value, places = _slide(whole, np.ascontiguousarray(small))
+        better = value > best
+        best = np.where(better, value, best)
+        # The middle of a window of this side at this place, from the middle of the picture.
+        down, right = ((places[better] + side / 2) / size - 0.5).T
+        zero, share = np.zeros_like(down), np.full_like(down, side / size)
+        maps[better] = np.column_stack([share, zero, down, zero, share, right])
+    return best, maps
 
 
 def _halved(pictures: np.ndarray) -> np.ndarray:
@@ -59,19 +70,10 @@ def _halved(pictures: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pictures.reshape(n, side, 2, side, 2).mean(axis=(2, 4)))
 
 
-def _weights(size: int, side: int) -> np.ndarray:
-    """Area averaging from `size` to `side` pixels, float32 (side, size); rows sum to 1."""
-    edges = np.linspace(0, size, side + 1)
-    at = np.arange(size)
-    overlap = np.minimum(edges[1:, None], at + 1) - np.maximum(edges[:-1, None], at)
-    overlap = np.maximum(overlap, 0)
-    return (overlap / overlap.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
 @numba.njit(cache=True, parallel=True, nogil=True, fastmath=False)
-def _slide(whole: np.ndarray, part: np.ndarray) -> np.ndarray:  # pragma: no cover - compiled
+def _slide(whole: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # pragma: no cover - compiled
     n, size, side = len(whole), whole.shape[1], part.shape[1]
-    result = np.full(n, -1.0)
+    result, places = np.full(n, -1.0), np.zeros((n, 2))
     for p in numba.prange(n):
         power = 0.0
         for i in range(side - 1):
@@ -93,5 +95,5 @@ def _slide(whole: np.ndarray, part: np.ndarray) -> np.ndarray:  # pragma: no cov
                 if other >= LEAST_POWER * side * side:
                     value = dot / np.sqrt(power * other)
                     if value > result[p]:
-                        result[p] = value
-    return result
+                        result[p], places[p, 0], places[p, 1] = value, y, x
+    return result, places

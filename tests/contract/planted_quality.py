@@ -125,12 +125,16 @@ WHITE = np.full((32, 32, 3), 252, np.uint8)
 FLAT = np.full((32, 32, 3), (90, 120, 200), np.uint8)
 SAVED_ANEW = _jpeg(pixels_of(3), 60)
 
+LONG = " ".join(f"word{k}" for k in range(30))
+
 #: Check -> (data with the fault, positions it must name; None where it is about the data as a whole).
 PLANTED: dict[str, tuple[Build, list[int] | None]] = {
     "undecodable": (lambda f: images(f, _many([b"", b"no picture", _file(pixels_of(1))[:300]])), [60, 61, 62]),
     "exact_duplicates": (lambda f: images(f, _many([pixels_of(4), _file(pixels_of(9), "BMP")])), [4, 9, 60, 61]),
-    "near_duplicates": (lambda f: images(f, _many([SAVED_ANEW, pixels_of(5)[:, ::-1]])), [3, 5, 60, 61]),
+    "near_duplicates": (lambda f: images(f, _many([SAVED_ANEW, pixels_of(5)[:, ::-1]])), [3, 60]),
     "conflicting_duplicates": (lambda f: images(f, _many([pixels_of(2)]), [0] * N + [1]), [2, 60]),
+    "conflicting_alterations": (lambda f: texts([*_sentences(), LONG, LONG + " never"], [0] * 61 + [1]), [60, 61]),
+    "mirrored_items": (lambda f: images(f, _many([SAVED_ANEW, pixels_of(5)[:, ::-1]])), [5, 61]),
     "leakage": (_two_parts(pixels_of(4)), [60]),
     "near_leakage": (_two_parts(SAVED_ANEW), [60]),
     "odd_size": (lambda f: images(f, _many([pixels_of(1, 320, 320), pixels_of(2, 4, 4)])), [60, 61]),
@@ -193,6 +197,8 @@ _PICTURES = (
     "exact_duplicates",
     "near_duplicates",
     "conflicting_duplicates",
+    "conflicting_alterations",
+    "mirrored_items",
     "odd_size",
     "odd_aspect",
     "odd_mode",
@@ -254,7 +260,7 @@ NOT_APPLICABLE: dict[str, Build] = {
     ),
     **dict.fromkeys(("exact_duplicates", "conflicting_duplicates"), _probabilities),
     **dict.fromkeys(("class_imbalance", "tiny_classes"), _one_class),
-    "near_duplicates": _tiny_pictures,
+    **dict.fromkeys(("near_duplicates", "mirrored_items", "conflicting_alterations"), _tiny_pictures),
     "near_leakage": _sound_pictures,
     "non_iid_order": lambda f: rows(_frame(20)),
 }

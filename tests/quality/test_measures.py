@@ -22,7 +22,7 @@ from tests.contract.planted_quality import images, pixels_of
 
 
 def equal(one: ImageMeasures, two: ImageMeasures) -> bool:
-    parts = ("file_hash", "pixel_hash", "size", "mode", "hash", "mirrored", "thumbnail")
+    parts = ("file_hash", "pixel_hash", "size", "mode", "hash", "mirrored", "thumbnail", "fine", "tint")
     same = all(np.array_equal(getattr(one, p), getattr(two, p)) for p in parts)
     return same and all(np.array_equal(one.columns[c], two.columns[c], equal_nan=True) for c in COLUMNS)
 
@@ -142,8 +142,8 @@ def test_crops_are_found_inside_and_strangers_are_not() -> None:
     crops = [Image.fromarray(w[3:28, 5:30]).resize((32, 32), Image.Resampling.BICUBIC) for w in whole]
     thumbnails = measure_pictures(np.concatenate([whole, np.stack([np.asarray(c) for c in crops])]))["thumbnail"]
     ids = np.arange(20)
-    assert (window_correlation(thumbnails, np.column_stack([ids, 20 + ids])) >= LEAST_WINDOW).mean() >= 0.9
-    assert (window_correlation(thumbnails, np.column_stack([ids, 20 + (ids + 1) % 20])) < LEAST_WINDOW).all()
+    assert (window_correlation(thumbnails, np.column_stack([ids, 20 + ids]))[0] >= LEAST_WINDOW).mean() >= 0.9
+    assert (window_correlation(thumbnails, np.column_stack([ids, 20 + (ids + 1) % 20]))[0] < LEAST_WINDOW).all()
 
 
 def test_embeddings_propose_what_the_hash_cannot_see(tmp_path: Path) -> None:
@@ -151,17 +151,17 @@ def test_embeddings_propose_what_the_hash_cannot_see(tmp_path: Path) -> None:
     whole = [pixels_of(k) for k in range(30)]
     crop = np.asarray(Image.fromarray(whole[4][4:29, 3:28]).resize((32, 32), Image.Resampling.BICUBIC))
     subject = images(tmp_path, [*whole, crop, whole[7]])
-    plain, sources = subject.near_pairs
-    assert [4, 30] not in plain.tolist(), "the hash alone sees it: this test shows nothing"
-    assert "embeddings" not in sources
+    plain = subject.near_pairs
+    assert [4, 30] not in plain.pairs.tolist(), "the hash alone sees it: this test shows nothing"
+    assert "embeddings" not in plain.sources
     points = np.random.default_rng(0).normal(size=(32, 16)).astype(np.float32)
     points[30], points[31] = points[4], points[7]
     points[12] = points[9]  # as near, and another picture
     subject.neighbours = neighbours_of("given", points, np.arange(32), 32)
     del subject.near_pairs
-    found, sources = subject.near_pairs
-    assert found.tolist() == [[4, 30]]
-    assert sources["embeddings"] == 1
+    found = subject.near_pairs
+    assert found.pairs.tolist() == [[4, 30]]
+    assert found.sources["embeddings"] == 1
     (outcome,) = run_checks(subject, ["near_duplicates"])
     assert outcome.findings is not None
     assert outcome.findings.items.tolist() == [4, 30]
@@ -172,6 +172,6 @@ def test_windows_do_not_depend_on_blocks_and_flat_pictures_match_nothing() -> No
         "thumbnail"
     ]
     pairs = np.array([(a, b) for a in range(13) for b in range(13)])
-    together, one_by_one = (window_correlation(thumbnails, pairs, block=size) for size in (2048, 7))
+    together, one_by_one = (window_correlation(thumbnails, pairs, block=size)[0] for size in (2048, 7))
     assert np.array_equal(together, one_by_one)
     assert (together[(pairs == 12).any(axis=1)] == -1).all()
