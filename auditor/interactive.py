@@ -390,7 +390,6 @@ class Audit:
             raise UsageError(
                 f"unknown option {sorted(unknown)[0]!r}.", "Known: reviewers_per_item, overlap, audit_size."
             )
-        self.result.require_classes("the reviewer")
         place = self._placed()
         if place.review is None or not place.review.running:
             asked = {"reviewer": reviewer, "port": port, "browser": browser, "plan": tuple(plan.items())}

@@ -59,7 +59,7 @@ def estimate(
     more = (
         f"auditor sample {quoted(run)} --budget 300"
         if result.state.judged == result.state.planned
-        else judge_command(opened, run)
+        else judge_command(run)
     )
     lines.append(f"Next: {more}, or auditor flag {quoted(run)} --precision 0.9")
     answer(lines, estimate_document(result) if json else None)

@@ -44,11 +44,11 @@ def suspects_table(run: Run, top: int, settings: Settings) -> None:
     show_table(columns, rows, f"Top {len(rows)} of {shown.total:,} suspects")
 
 
-def judge_command(run: Run, name: str, table: Path | None = None) -> str:
-    """How the items of a run are judged: in the reviewer, or in a table where it has no card for their labels."""
-    if run.form is None and table is None:
+def judge_command(name: str, table: Path | None = None) -> str:
+    """How the items of a run are judged: in the reviewer, or in a table that was written for that."""
+    if table is None:
         return f"auditor review {quoted(name)}"
-    return f"auditor import-verdicts {quoted(name)} {quoted(table or 'TABLE.csv')}"
+    return f"auditor import-verdicts {quoted(name)} {quoted(table)}"
 
 
 def summary_lines(run: Run) -> list[str]:

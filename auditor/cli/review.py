@@ -32,9 +32,7 @@ def review(
     from auditor.cli.values import run_named
     from auditor.core.escaping import quoted
 
-    opened = run_named(run)
-    opened.require_classes("the reviewer")
-    path = opened.path.resolve()
+    path = run_named(run).path.resolve()
     from auditor.ui.config import ReviewConfig, config_from_environ
     from auditor.ui.server import serve
 

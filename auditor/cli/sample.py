@@ -47,5 +47,5 @@ def sample(
     if out is not None:
         write_frame(drawn.table, out)
         lines.append(f"{len(drawn.table):,} items to judge written to {out}: fill in the column label")
-    lines.append(f"Next: {judge_command(opened, run, out)}, then auditor estimate {quoted(run)}")
+    lines.append(f"Next: {judge_command(run, out)}, then auditor estimate {quoted(run)}")
     answer(lines, drawn.document() if json else None)

@@ -27,5 +27,5 @@ def status(
 
     opened = run_named(run)
     result = review_status(read_review(opened, store), at_most)
-    follow = f"Next: {f'auditor estimate {quoted(run)}' if result.may_stop else judge_command(opened, run)}"
+    follow = f"Next: {f'auditor estimate {quoted(run)}' if result.may_stop else judge_command(run)}"
     answer([*status_lines(result), follow], status_document(result) if json else None)

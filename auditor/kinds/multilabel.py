@@ -33,7 +33,7 @@ FITTED_CELLS: Final = 1_000_000
 #: Cells are flagged from this probability on, at least: of those below, fewer than one in ten is wrong.
 LEAST_WRONG: Final = 0.1
 #: Items that a group of like sets of tags needs to be spread over the folds by itself.
-FEWEST_OF_STRATUM: Final = 20
+FEWEST_OF_STRATUM: Final = 10
 #: Rows from which on it is asked whether probabilities and labels belong together, and standard errors that tell.
 _ENOUGH_ROWS, _SIGMAS = 50, 6.0
 #: Smallest probability that is pooled.
@@ -164,6 +164,8 @@ class MultiLabel:
         sizes = np.bincount(of, minlength=len(order) + 1)
         if sizes[0] < FEWEST_OF_STRATUM:  # with the largest
             of = np.where(of == 0, sizes.argmax(), of)
+        if len(np.unique(of)) < 2:  # nothing is left to spread evenly, and folds are made of two groups at least
+            of = np.arange(len(values)) % 2
         return np.unique(of, return_inverse=True)[1].astype(np.int64)
 
     def outputs(self, form: LabelForm) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from auditor.core.errors import DataError
+from auditor.core.label_forms import NO_TAGS, SEPARATOR, form_document
 from auditor.review.readout import ReviewItem
 from auditor.review.remarks import Remarks
 from auditor.ui.components import when
@@ -122,8 +123,9 @@ def hand_data(ws: Workspace, items: Sequence[ReviewItem], reviewer: str, with_vo
         "batch": batch,
         "exemplars": exemplars,
         "n_exemplars": N_EXEMPLARS,
-        "classes": list(ws.run.class_names),
-        "new_classes": ws.store.new_classes() if items else [],
+        "classes": list(ws.run.class_names) if ws.run.form is None else [],
+        "new_classes": ws.store.new_classes() if items and ws.run.form is None else [],
+        "form": None if ws.run.form is None else form_document(ws.run.form) | {"none": NO_TAGS, "separator": SEPARATOR},
     }
 
 

@@ -43,6 +43,10 @@ def reasons(ws: Workspace, item_id: str) -> dict[str, Any]:
             for name in (item.given, item.suggested)
             if name in ws.run.class_names
         ]
+    if ws.run.form is not None:
+        if item.p_given is not None:
+            lines.append(f"the label is right with a probability of {item.p_given:.3f}, says the run")
+        return answer
     if ws.store.facts["n_items"] > MOST_ITEMS:
         return answer
     if not (ws.run.path / layout.DETECTORS).is_file():

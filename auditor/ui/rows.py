@@ -99,6 +99,8 @@ class RunRows:
     def options(self, item_id: str, row: int | None, given: str, suggested: str | None) -> list[str]:
         """Classes for the digit keys: the suggestion first, then by falling probability, never the given one."""
         names: list[str] = [] if suggested is None else [suggested]
+        if self.run.form is not None:  # there is no list of labels to choose from
+            return names
         probabilities = None if row is None else self.probabilities(row)
         if probabilities is not None:
             order = np.argsort(-probabilities, kind="stable")
@@ -120,8 +122,10 @@ class RunRows:
     def exemplars(self) -> dict[str, list[str]]:
         """Ids of surely right items by class: not flagged, and the model gives the label a high p.
 
-        Taken evenly from the surest `POOL` of each class.
+        Taken evenly from the surest `POOL` of each class. None where labels are no classes.
         """
+        if self.run.form is not None:
+            return {}
         table = read_arrow(self.run.file(layout.SCORES), ["row", "given", "p_given", "flagged"])
         given = table["given"].combine_chunks().dictionary_encode()
         codes, names = given.indices.to_numpy(), given.dictionary.to_pylist()

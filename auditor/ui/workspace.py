@@ -85,7 +85,6 @@ def open_workspace(config: ReviewConfig, settings: Settings | None = None) -> Wo
     """
     settings = settings or load_settings()
     run = open_run(config.run or "", settings.runs_dir)
-    run.require_classes("the reviewer")
     # First of all: the queue is laid out once and for all when the run is taken in.
     controls = {} if config.controls is None else read_controls(Path(config.controls))
     store = VerdictStore.open(config.store or run.path)
@@ -104,7 +103,8 @@ def open_workspace(config: ReviewConfig, settings: Settings | None = None) -> Wo
     run = open_run(run.path)
     rows = RunRows(run)
     contents = Contents(run, rows, settings)
-    return Workspace(run, store, rows, contents, settings, contents.keywords() if contents.kind == "text" else None)
+    of_classes = contents.kind == "text" and run.form is None  # words speak for classes
+    return Workspace(run, store, rows, contents, settings, contents.keywords() if of_classes else None)
 
 
 def take_in(run: str, store: str | None, plan: Sequence[Sequence[Any]] = ()) -> None:

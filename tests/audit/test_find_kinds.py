@@ -132,7 +132,7 @@ def test_the_report_says_kind_numbers_and_suspects(found: tuple[str, Run, Path])
 
 def test_what_takes_classes_refuses_it_and_says_so(found: tuple[str, Run, Path]) -> None:
     kind, run, _ = found
-    commands = (["flag", run.path], ["explain", run.path, "--item", "3"], ["improve", run.path], ["review", run.path])
+    commands = (["flag", run.path], ["explain", run.path, "--item", "3"], ["improve", run.path])
     for command in commands:
         refused = call(*command, check=2)
         assert "takes one class an item" in refused.stderr, command

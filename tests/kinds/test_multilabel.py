@@ -7,6 +7,7 @@ import pytest
 
 from auditor.core.errors import AuditorError, ClassOrderError, EmptyDataError, LabelError, ProbabilityError, UsageError
 from auditor.kinds import multilabel
+from auditor.kinds.multilabel import MultiLabel
 from auditor.kinds.registry import flag_kind
 
 RNG = np.random.default_rng(0)
@@ -120,3 +121,14 @@ def test_a_sample_is_fitted_where_the_items_are_many(monkeypatch: pytest.MonkeyP
     plain = flag_kind("multilabel", pred_probs=P, labels=tags)
     permuted = flag_kind("multilabel", pred_probs=P[order], labels=tags[order])
     np.testing.assert_allclose(permuted.scores, plain.scores[order])
+
+
+@pytest.mark.parametrize("rates", [[0.5, 0.3, 0.02], [0.999, 0.999], [0.001, 0.001], [0.02] * 40])
+@pytest.mark.parametrize("n", [20, 60, 400])
+def test_rare_tags_are_spread_and_no_group_is_too_small_for_the_folds(n: int, rates: list[float]) -> None:
+    values = np.random.default_rng(0).random((n, len(rates))) < rates
+    strata = MultiLabel().strata(values)
+    sizes = np.bincount(strata)
+    assert strata.shape == (n,)
+    assert len(sizes) >= 2
+    assert sizes.min() >= min(10, n // 2)

@@ -4,7 +4,7 @@
 import { dialog, isPicture, isSmall, key, make, table, text, verdictName } from "./dom.js";
 import { candidateKeys, classKeys, COMMANDS, meaning } from "./keys.js";
 import { Outbox } from "./outbox.js";
-import { comment, guidelines, help, near, search, why } from "./panels.js";
+import { comment, edit, guidelines, help, near, search, why } from "./panels.js";
 import { Zoom } from "./zoom.js";
 
 const DECODED_AHEAD = 6; // pictures decoded before they are shown
@@ -199,18 +199,25 @@ class Card {
       if (!typing && name === this.modal.dataset.key) { event.preventDefault(); this.modal.close(); }
       return;
     }
+    if (this.ticks) { // a set of tags is open: keys tick, wherever the focus is
+      const on = event.composedPath()[0];
+      if (name === "Enter" && on instanceof Element && on.closest("button, a")) return;
+      if (this.ticks(name)) { event.preventDefault(); event.stopPropagation(); }
+      return;
+    }
     const target = event.composedPath()[0];
     if (target instanceof Element) {
       if (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName)) return;
       if (["Enter", " "].includes(event.key) && target.closest("button, a, summary, [role=button], [role=tab], [role=option]")) return;
     }
-    if (this.field) { this.typed(this.field, event); return; }
+    if (this.field && !this.ticks) { this.typed(this.field, event); return; }
     const acts = {
-      g: () => this.judge("given"), Enter: () => this.judge("given"), b: () => this.judge("both"), n: () => this.judge("neither"),
+      g: () => this.judge("given"), Enter: () => this.judge("given"),
+      ...(this.data.form ? { e: () => edit(this) } : { b: () => this.judge("both"), n: () => this.judge("neither") }),
       u: () => this.judge("unsure"), x: () => this.judge("bad_item"), z: () => this.undo(), Backspace: () => this.undo(),
       ArrowRight: () => this.move(1), ArrowDown: () => this.move(1), ArrowLeft: () => this.move(-1), ArrowUp: () => this.move(-1),
-      "/": () => search(this), h: () => help(this), p: () => this.togglePixels(), w: () => why(this), m: () => comment(this),
-      t: () => this.discuss(), k: () => guidelines(this), l: () => near(this),
+      "/": () => (this.data.form ? edit(this) : search(this)), h: () => help(this), p: () => this.togglePixels(), w: () => why(this), m: () => comment(this),
+      t: () => this.discuss(), ...(this.data.form ? {} : { k: () => guidelines(this) }), l: () => near(this),
       "+": () => this.zoom?.by(1.5), "=": () => this.zoom?.by(1.5), "-": () => this.zoom?.by(1 / 1.5),
     };
     const act = (event.shiftKey && this.panned(name)) || this.chosen(name) || acts[name] || this.scrolled(name);
@@ -338,6 +345,7 @@ class Card {
     this.drawn = item?.id;
     this.shownAt = this.hereAt = Date.now();
     this.zoom = null;
+    this.ticks = null;
     this.body.replaceChildren(item ? this.stage(item) : this.nothing(),
       (this.extra = make("div", { class: "extra" })),
       make("footer", {}, (this.saved = make("span", { class: "saved" })), (this.live = make("span", { class: "live", role: "status", "aria-live": "polite" }))));
@@ -356,17 +364,20 @@ class Card {
     const said = Object.entries(item.remark.others).map(([who, words]) => make("li", {}, make("b", { text: who }), make("span", { dir: "auto", text: ` ${words}` })));
     const given = [...new Set(["g", "⏎", ...(this.keys.byName ? [item.given] : this.fixed ? this.keysOf(item.given) : [])])];
     const link = make("a", { class: "id", href: `review?item=${encodeURIComponent(item.id)}`, target: "_blank", title: `a link to ${item.id}` }, make("code", { text: item.id }));
+    const { form } = this.data; // labels that are no classes
     const verdicts = [
-      this.button("both", ["b"], () => this.judge("both"), { disabled: item.suggested ? null : "" }),
-      this.button("neither", ["n"], () => this.judge("neither")), this.button("unsure", ["u"], () => this.judge("unsure")),
-      this.button("broken", ["x"], () => this.judge("bad_item")), this.button("other class", ["/"], () => search(this)),
-    ];
+      ...(form ? [this.button(form.names.length ? "other tags" : "another number", ["e", "/"], () => edit(this))] : [
+        this.button("both", ["b"], () => this.judge("both"), { disabled: item.suggested ? null : "" }),
+        this.button("neither", ["n"], () => this.judge("neither"))]),
+      this.button("unsure", ["u"], () => this.judge("unsure")), this.button("broken", ["x"], () => this.judge("bad_item")),
+      form ? null : this.button("other class", ["/"], () => search(this)),
+    ].filter(Boolean);
     const tools = [
       this.button("undo", ["z"], () => this.undo()), this.button("back", ["←"], () => this.move(-1)), this.button("later", ["→"], () => this.move(1)),
       this.button("why", ["w"], () => why(this)), this.button("like this", ["l"], () => near(this)),
       item.src && this.button("pixels", ["p"], () => this.togglePixels()),
       this.commentButton = this.button("comment", ["m"], () => comment(this)), this.discussButton = this.button("discuss", ["t"], () => this.discuss()),
-      this.button("guidelines", ["k"], () => guidelines(this)), this.button("help", ["h"], () => help(this)),
+      form ? null : this.button("guidelines", ["k"], () => guidelines(this)), this.button("help", ["h"], () => help(this)),
     ];
     return make("div", { class: "stage" },
       make("figure", { class: item.src ? "image" : "words" }, this.content(item),

@@ -40,6 +40,8 @@ PAGES: tuple[tuple[str, str, str, Callable[[Workspace], None]], ...] = (
     ("Duplicates & quality", "quality", ":material/content_copy:", quality_page),
     ("Export", "export", ":material/download:", export_page),
 )
+#: Pages that are about classes: there are none for other labels.
+_OF_CLASSES: Final = frozenset({"gallery", "map", "guidelines"})
 #: Shown where the run folder holds such a result.
 BENCHMARK = ("Benchmark", "benchmark", ":material/leaderboard:", benchmark_page)
 
@@ -68,6 +70,7 @@ def show() -> None:
     pages = [
         st.Page(_bound(title, call, opened), title=title, url_path=path, icon=icon, default=path == "overview")
         for title, path, icon, call in (*PAGES, *([BENCHMARK] if has_benchmark(opened) else []))
+        if opened.run.form is None or path not in _OF_CLASSES
     ]
     chosen = st.navigation(pages, position="top")
     if not has_login():

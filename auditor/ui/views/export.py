@@ -49,7 +49,8 @@ def _patch(ws: Workspace, votes: VoteTable) -> None:
     st.caption(
         "Corrections anchored to content hashes, to share and to apply: auditor patch apply PATCH DATASET --out FOLDER"
     )
-    rule = st.selectbox("Consensus", list(_RULES), format_func=_RULES.__getitem__)
+    rules = [name for name in _RULES if ws.run.form is None or name != "crowdlab"]
+    rule = st.selectbox("Consensus", rules, format_func=_RULES.__getitem__)
     treatment = st.selectbox(
         "Items to which both labels apply",
         ["strict", "lenient"],

@@ -45,7 +45,8 @@ def finished_section(ws: Workspace, reviewer: str, part: str | None) -> None:
             page_link("review", "Go on with all items", ":material/rate_review:")
         if progress.discussed:
             page_link("review", f"To discuss ({progress.discussed:,})", ":material/forum:", queue="discuss")
-        page_link("gallery", "Look at what was judged", ":material/grid_view:", items="all", state="judged")
+        if ws.run.form is None:
+            page_link("gallery", "Look at what was judged", ":material/grid_view:", items="all", state="judged")
     others = [(who, pair) for who, pairs in ws.store.assigned().items() if who != reviewer for pair in pairs]
     if part is None and others:
         told = ", ".join(f"{markdown_text(pair_words(*pair))} to {markdown_text(who)}" for who, pair in others)

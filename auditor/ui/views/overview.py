@@ -33,13 +33,16 @@ from auditor.ui.workspace import Workspace
 def overview_page(ws: Workspace) -> None:
     """What the review shows, where the flagged items are, counts, agreement, reviewers."""
     data, progress = ws.run.manifest["data"], ws.store.progress()
-    st.code(f"{ws.run.id}: {data['name']}, {data['n_items']:,} items, {len(ws.run.class_names)} classes", language=None)
+    form = ws.run.form
+    labels = f"{len(ws.run.class_names)} classes" if form is None else f"each label a {form.word}"
+    st.code(f"{ws.run.id}: {data['name']}, {data['n_items']:,} items, {labels}", language=None)
     if progress.verdicts:
         numbers_section(ws)
     else:
         st.header("No verdict yet")
         page_link("review", "Begin with the first item", ":material/rate_review:")
-    pairs_section(ws)
+    if form is None:
+        pairs_section(ws)
     st.header("How far the review is")
     _counts(progress)
     hands_line(ws)

@@ -118,7 +118,8 @@ def _discuss(ws: Workspace, reviewer: str) -> None:
 
 def _card(ws: Workspace, reviewer: str, name: str | None, part: list[Pair] | None, item: str | None = None) -> None:
     # The order may learn from the verdicts; --fixed-order keeps that of the run.
-    after = partial(nudge, ws) if current_config().adaptive else None
+    # The order learns from classes.
+    after = partial(nudge, ws) if current_config().adaptive and ws.run.form is None else None
     make = partial(Exchange.for_review, ws.store, reviewer, after, item, part)
     subject = item if part is None else str(part)
     card_page(ws, "review-card", make, reviewer, subject=subject, empty=partial(finished_section, ws, reviewer, name))
@@ -145,7 +146,7 @@ def _discuss_title(ws: Workspace, _reviewer: str) -> str | None:
 #: By their names in the address; one without a title has nothing in it.
 _QUEUES: Final[dict[str, _Queue]] = {
     "all": _Queue(lambda _ws, _reviewer: "All items", _all),
-    "pair": _Queue(lambda _ws, _reviewer: "Class pair", _pair),
+    "pair": _Queue(lambda ws, _reviewer: "Class pair" if ws.run.form is None else None, _pair),
     "assigned": _Queue(_assigned_title, _assigned),
     "selection": _Queue(_selection_title, _picked),
     "disagreements": _Queue(_disagreement_title, lambda ws, _reviewer: disagreements_page(ws)),
