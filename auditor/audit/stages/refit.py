@@ -15,7 +15,7 @@ from auditor.audit.stages.train import fit_models, merge_probabilities, model_na
 from auditor.core.errors import UsageError
 from auditor.core.files import load_npy, load_npz
 from auditor.data.labels import listed
-from auditor.detect.cleaning import LEAST_TRUST, refit_weights
+from auditor.detect.cleaning import LEAST_BELIEVED, LEAST_TRUST, refit_weights
 from auditor.runs import layout
 from auditor.runs.tables import write_array, write_arrays
 from auditor.train.base import FitTask, Trainer
@@ -48,7 +48,8 @@ def choose_refits(
     Parameters
     ----------
     asked : int or "auto"
-        ``auto``: as often as the trainers say (`Trainer`), if all do; never in the ``smoke`` budget.
+        ``auto``: as often as the trainers say (`Trainer`), if all do; never in the ``smoke`` budget. What the first fit
+        says of the labels may keep it from being done (`hardly_believed`).
     trainers : sequence of Trainer
     scheme : str
         Of the plan.
@@ -101,10 +102,12 @@ def refit(context: Context, trainers: Sequence[Trainer], plan: AuditPlan) -> Sta
         return StageResult(None, [not_applicable("refits", refits.reason)] if context.config.refits else [])
     names, several = model_names(trainers), len(trainers) > 1
     again = {name: trainer for name, trainer in zip(names, trainers, strict=True) if trainer in refits.trainers}
+    labels, first = context.dataset.labels[plan.audited], load_npy(context.folder / layout.PRED_PROBS)
+    if context.config.refits == "auto" and (unbelieved := hardly_believed(first, labels, context.dataset.class_names)):
+        return StageResult(None, [not_applicable("refits", unbelieved)])
     context.progress.stage("refits", f"{refits.count} of {_names(refits.trainers)}: {refits.reason}")
-    data, labels = context.training_data(plan.usable), context.dataset.labels[plan.audited]
+    data = context.training_data(plan.usable)
     lists = dict(zip(names, tasks_of(trainers, plan, data.labels), strict=True))
-    first = load_npy(context.folder / layout.PRED_PROBS)
 
     def produce() -> dict[str, Any]:
         single = load_npz(context.folder / layout.MODEL_PROBS) if several else {names[0]: first}
@@ -161,6 +164,25 @@ def _facts(trust: np.ndarray, labels: np.ndarray, n_classes: int) -> dict[str, A
     sizes, sums = (np.bincount(labels, w, minlength=n_classes) for w in (None, trust))
     means = [round(float(s / n), 4) if n else None for s, n in zip(sums, sizes, strict=True)]
     return {"trust": round(float(trust.mean()), 4), "trust_by_class": means}
+
+
+def hardly_believed(p: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> str:
+    """Why a refit by these out-of-sample probabilities would not be worth it; empty where it is.
+
+    Parameters
+    ----------
+    p : float array (n, K)
+    labels : int array (n,)
+    class_names : sequence of str
+    """
+    trust = _facts(refit_weights(p, labels).trust, labels, len(class_names))["trust_by_class"]
+    name, least = min(((n, t) for n, t in zip(class_names, trust, strict=True) if t is not None), key=lambda of: of[1])
+    if least >= LEAST_BELIEVED:
+        return ""
+    return (
+        f"the labels of {name!r} are trusted {least:.0%} on average, less than {LEAST_BELIEVED:.0%}: the model has not "
+        "learned the class, or most of it is labelled as another one; --refits 2 fits again nevertheless"
+    )
 
 
 def hardly_trusted(rounds: Sequence[dict[str, Any]], class_names: Sequence[str]) -> list[str]:

@@ -21,7 +21,7 @@ from auditor.audit.evidence import run_evidence
 from auditor.audit.find_errors import find_errors
 from auditor.audit.folder import default_folder
 from auditor.audit.plan import AuditPlan
-from auditor.audit.stages.refit import choose_refits, hardly_trusted, weighted_tasks
+from auditor.audit.stages.refit import choose_refits, hardly_believed, hardly_trusted, weighted_tasks
 from auditor.core.config import Settings
 from auditor.core.errors import ConfigError, UsageError
 from auditor.core.hashing import hash_json
@@ -205,6 +205,26 @@ def test_a_class_that_may_be_forgotten_is_named() -> None:
     rounds = [{"trust_by_class": [0.9, 0.2, 0.04]}, {"trust_by_class": [0.9, 0.001, 0.5]}]
     (note,) = hardly_trusted(rounds, names)
     assert "labels of bat, elk are trusted less than 5%" in note
+
+
+def test_a_class_that_is_hardly_believed_is_no_ground_for_a_refit(points: Points, tmp_path: Path) -> None:
+    features, labels = points
+    rng = np.random.default_rng(1)
+    mixed = np.where(labels == 2, 0, labels)
+    mixed[(rng.random(150) < 0.25) & (labels != 2)] = 2  # what is called 2 looks like the others
+    options = {**OPTIONS, "trainer": WeighingTrainer(), "out": tmp_path / "run"}
+    run = find_errors((features, mixed), **options)
+    assert (run.refits, run.manifest["refits"]) == (0, {})
+    (outcome,) = [o for o in run.manifest["outcomes"] if o["part"] == "refits"]
+    assert outcome["status"] == "not applicable"
+    assert "'2' are trusted" in outcome["detail"]
+    assert find_errors((features, mixed), **options, refits=2).refits == 2
+    # Of probabilities: what is learned is believed, a class that is not is named, one without items is none.
+    sure = np.where(np.arange(3) == labels[:, None], 0.9, 0.05)
+    assert hardly_believed(sure, labels, ("owl", "bat", "elk")) == ""
+    never = np.where(labels[:, None] == 1, [[0.9, 0.05, 0.05]], sure)
+    assert "'bat' are trusted" in hardly_believed(never, labels, ("owl", "bat", "elk"))
+    assert hardly_believed(np.pad(sure, ((0, 0), (0, 1))) + 1e-9, labels, ("owl", "bat", "elk", "yak")) == ""
 
 
 def test_how_often_is_a_small_number_or_auto() -> None:
