@@ -12,7 +12,7 @@ from auditor.data.columns import MemoryTable
 from auditor.data.dates import read_dates
 from auditor.data.folder import IMAGE_SUFFIXES
 from auditor.data.label_kinds import AUTO, columns_of, tag_pattern
-from auditor.data.labels import split_names
+from auditor.data.labels import listed, split_names
 from auditor.data.reference import nearest
 from auditor.engine.semantics import LABEL_KEYS
 
@@ -223,15 +223,18 @@ def _features(table: MemoryTable, candidates: Sequence[str], explicit: bool, not
         if dated:
             notes.append(f"column {name!r} holds dates: read as year, month, weekday, hour and days since 1970")
     if explicit and left_out:
-        raise UsageError(f"columns {', '.join(map(repr, left_out))} hold neither numbers, categories nor dates.")
+        raise UsageError(f"columns {listed(list(map(repr, left_out)))} hold neither numbers, categories nor dates.")
     if not explicit:
-        notes.append(f"feature columns: {', '.join(map(repr, kept))}")
+        notes.append(f"feature columns: {listed(list(map(repr, kept)))}")
         if indices:
             notes.append(
-                f"columns left out (a saved index; name them in columns= to use them): {', '.join(map(repr, indices))}"
+                "columns left out (a saved index; name them in columns= to use them): "
+                f"{listed(list(map(repr, indices)))}"
             )
         if left_out:
-            notes.append(f"columns left out (neither numbers, categories nor dates): {', '.join(map(repr, left_out))}")
+            notes.append(
+                f"columns left out (neither numbers, categories nor dates): {listed(list(map(repr, left_out)))}"
+            )
     return tuple(kept)
 
 

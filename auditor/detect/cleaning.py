@@ -16,9 +16,9 @@ LEAST_LEFT = 0.5
 #: A class whose labels are trusted less than this on the whole keeps that half evenly, the less it is trusted the more
 #: so: a few labels would else speak for all of it, and where most of a class is labelled as another one they are wrong.
 LEAST_TRUST = 0.05
-#: Labels of a class are trusted at least so far on the whole where a refit is worth it. Below, EM takes most of the class
-#: for wrong: confusions that the model never learned, or a class that is labelled as another one, and refits made of it
-#: what is worse (benchmarks/refits.py). Where 40 % of a class really were wrong, trust was .41 to .56.
+#: Labels of a class are trusted at least so far on the whole where a refit is worth it. Below, EM takes most of the
+#: class for wrong: confusions that the model never learned, or a class that is labelled as another one, and refits made
+#: of it what is worse (benchmarks/refits.py). Where 40 % of a class really were wrong, trust was .41 to .56.
 LEAST_BELIEVED = 0.4
 #: Least trust in a label: a weight of 0 some models refuse, and with others a class could vanish.
 EDGE = 1e-6

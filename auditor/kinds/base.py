@@ -128,7 +128,9 @@ class Judged:
     Attributes
     ----------
     score : float64 array (n,)
-        Log-odds that the label of the item is wrong.
+        What items are ranked by; higher = more likely wrong.
+    wrong : float64 array (n,)
+        P(the label of the item is wrong), of which so many are flagged.
     flagged : bool array (n,)
     suggested : object array of str (n,)
         Label that the item should have if its own is wrong, as its text; never the given one, None where there is none.
@@ -147,6 +149,7 @@ class Judged:
     """
 
     score: np.ndarray
+    wrong: np.ndarray
     flagged: np.ndarray
     suggested: np.ndarray
     codes: np.ndarray
@@ -159,7 +162,7 @@ class Judged:
     @property
     def expected_wrong(self) -> float:
         """Items whose label is wrong, under the kind's own probabilities."""
-        return float((1 / (1 + np.exp(-np.clip(self.score, -700, 700)))).sum())
+        return float(self.wrong.sum())
 
 
 @dataclass(frozen=True)

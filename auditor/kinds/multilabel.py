@@ -183,7 +183,7 @@ class MultiLabel:
         most suspicious one."""
         p, _ = open_matrix(predictions, "predictions")
         y, _ = open_matrix(values.astype(np.uint8), "labels", LabelError)
-        flags = self.flag(TagSets(p, y, _check(p, y)[0]))
+        flags, any_wrong = _flag(TagSets(p, y, _check(p, y)[0]))
         n, k = flags.shape
         changed, worst = np.zeros((n, k), dtype=bool), np.empty(n, np.int64)
         changed[tuple(flags.flagged.T)] = True
@@ -215,6 +215,7 @@ class MultiLabel:
         )
         return Judged(
             score=np.asarray(flags.facts["item_scores"], np.float64),
+            wrong=any_wrong,
             flagged=flagged,
             suggested=np.array([form.write(row) for row in values ^ changed], dtype=object),
             codes=np.where(values[rows, worst], SURPLUS_TAG, MISSING_TAG),
@@ -226,44 +227,50 @@ class MultiLabel:
 
     def flag(self, given: TagSets) -> KindFlags:
         """Score every cell by `auditor.kinds.tag_model`, and flag as many as make the expected F1 largest."""
-        fold, sample = given.fold, given.sample(FITTED_CELLS)
-        model = fit_tag_model(*given.rows(sample), fold[sample], FOLDS)
-        n, _ = given.shape
-        items, expected = np.empty(n), np.empty(n)
-        cells, scores, chances, has = [], [], [], []
-        for start, stop, block, score, wrong, block_items in _judged(given, model, fold):
-            items[start:stop] = block_items
-            expected[start:stop] = wrong.sum(axis=1, dtype=np.float64)
-            rows, columns = np.nonzero(wrong >= LEAST_WRONG)
-            cells.append(np.stack([rows + start, columns], axis=1))
-            scores.append(score[rows, columns])
-            chances.append(wrong[rows, columns])
-            has.append(block[rows, columns])
-        cell, score, chance, tagged = (np.concatenate(part) for part in (cells, scores, chances, has))
-        total = float(expected.sum())
-        order = np.lexsort((cell[:, 1], given.row_hash[cell[:, 0]], -score))
-        count, expected_f1 = _cut(np.sort(chance.astype(np.float64))[::-1], total)
-        chosen = order[:count]
-        tag = tagged[chosen].astype(np.int64)
-        facts = {
-            "item_scores": items,
-            "expected_wrong": total,
-            "rates": {
-                "lost": model.rates[-1].lost.tolist(),
-                "added": model.rates[-1].added.tolist(),
-                "swapped": model.rates[-1].swapped,
-            },
-        }
+        return _flag(given)[0]
 
-        def blocks() -> Iterator[np.ndarray]:
-            dtype = np.float32 if given.probabilities.dtype.itemsize <= 4 else np.float64
-            for _, _, _, score, _, _ in _judged(given, model, fold):
-                yield score.astype(dtype)
 
-        codes = np.where(tag == 1, SURPLUS_TAG, MISSING_TAG)
-        return KindFlags(
-            self.name, ("item", "class"), given.shape, cell[chosen], tag, 1 - tag, codes, expected_f1, blocks, facts
-        )
+def _flag(given: TagSets) -> tuple[KindFlags, np.ndarray]:
+    """`MultiLabel.flag`, and P(anything of the item is wrong), float64 (n,)."""
+    fold, sample = given.fold, given.sample(FITTED_CELLS)
+    model = fit_tag_model(*given.rows(sample), fold[sample], FOLDS)
+    n, _ = given.shape
+    items, expected, any_wrong = np.empty(n), np.empty(n), np.empty(n)
+    cells, scores, chances, has = [], [], [], []
+    for start, stop, block, score, wrong, block_items, block_wrong in _judged(given, model, fold):
+        items[start:stop], any_wrong[start:stop] = block_items, block_wrong
+        expected[start:stop] = wrong.sum(axis=1, dtype=np.float64)
+        rows, columns = np.nonzero(wrong >= LEAST_WRONG)
+        cells.append(np.stack([rows + start, columns], axis=1))
+        scores.append(score[rows, columns])
+        chances.append(wrong[rows, columns])
+        has.append(block[rows, columns])
+    cell, score, chance, tagged = (np.concatenate(part) for part in (cells, scores, chances, has))
+    total = float(expected.sum())
+    order = np.lexsort((cell[:, 1], given.row_hash[cell[:, 0]], -score))
+    count, expected_f1 = _cut(np.sort(chance.astype(np.float64))[::-1], total)
+    chosen = order[:count]
+    tag = tagged[chosen].astype(np.int64)
+    facts = {
+        "item_scores": items,
+        "expected_wrong": total,
+        "rates": {
+            "lost": model.rates[-1].lost.tolist(),
+            "added": model.rates[-1].added.tolist(),
+            "swapped": model.rates[-1].swapped,
+        },
+    }
+
+    def blocks() -> Iterator[np.ndarray]:
+        dtype = np.float32 if given.probabilities.dtype.itemsize <= 4 else np.float64
+        for _, _, _, score, *_ in _judged(given, model, fold):
+            yield score.astype(dtype)
+
+    codes = np.where(tag == 1, SURPLUS_TAG, MISSING_TAG)
+    flags = KindFlags(
+        MultiLabel.name, ("item", "class"), given.shape, cell[chosen], tag, 1 - tag, codes, expected_f1, blocks, facts
+    )
+    return flags, any_wrong
 
 
 def _cut(ranked: np.ndarray, total: float) -> tuple[int, float | None]:
@@ -288,7 +295,7 @@ def _read(
 
 
 def _judged(given: TagSets, model: TagModel, fold: np.ndarray) -> Iterator[tuple[Any, ...]]:
-    """(first row, end, tags, score, wrong, items) of each block, in order."""
+    """(first row, end, tags, and what `TagModel.judge` says) of each block, in order."""
 
     def job(source: TagSets, start: int, stop: int) -> tuple[Any, ...]:
         p, tags = source.read(start, stop)

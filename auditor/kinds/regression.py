@@ -123,6 +123,7 @@ class Regression:
         texts = [None if s == v else form.write(s) for s, v in zip(suggested, values, strict=True)]
         return Judged(
             score=fit.score,
+            wrong=fit.wrong,
             flagged=flagged,
             suggested=np.array(texts, dtype=object),
             codes=codes,

@@ -104,7 +104,9 @@ class TagModel:
     folds: tuple[Potentials, ...]
     rates: tuple[NoiseRates, ...]
 
-    def judge(self, p: np.ndarray, tags: np.ndarray, fold: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def judge(
+        self, p: np.ndarray, tags: np.ndarray, fold: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Judge items.
 
         Parameters
@@ -122,13 +124,16 @@ class TagModel:
             P(the cell is wrong), of the last of `BETAS`.
         items : float64 array (n,)
             Log-odds that anything of the item is wrong, the mean over `BETAS`.
+        any_wrong : float64 array (n,)
+            P(anything of the item is wrong), of the last of `BETAS`.
         """
         slope, offset, pairs = (
             np.stack([getattr(f, name) for f in self.folds]) for name in ("slope", "offset", "pairs")
         )
         lost, added = (np.stack([getattr(r, name) for r in self.rates]) for name in ("lost", "added"))
         swap = np.array([r.swapped for r in self.rates])
-        score, wrong, items = np.empty(p.shape), np.empty(p.shape, np.float32), np.empty(len(p))
+        score, wrong = np.empty(p.shape), np.empty(p.shape, np.float32)
+        items, any_wrong = np.empty(len(p)), np.empty(len(p))
         _judge(
             np.ascontiguousarray(p),
             tags,
@@ -144,8 +149,9 @@ class TagModel:
             score,
             wrong,
             items,
+            any_wrong,
         )
-        return score, wrong, items
+        return score, wrong, items, any_wrong
 
 
 def fit_tag_model(p: np.ndarray, tags: np.ndarray, fold: np.ndarray, n_folds: int) -> TagModel:
@@ -370,7 +376,7 @@ def _posterior(odds, tags, factors, lost, added, swap, wrong, swapped, items):  
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _judge(p, tags, fold, slope, offset, pairs, factors, betas, lost, added, swap, score, wrong, items):  # type: ignore[no-untyped-def]
+def _judge(p, tags, fold, slope, offset, pairs, factors, betas, lost, added, swap, score, wrong, items, any_wrong):  # type: ignore[no-untyped-def]
     """`TagModel.judge`; `factors` (folds, K, K) are exp(-W)."""
     n, k = p.shape
     paired = pairs.shape[1] == k
@@ -394,6 +400,7 @@ def _judge(p, tags, fold, slope, offset, pairs, factors, betas, lost, added, swa
                 odds[j] = e
             total = _judge_item(odds, tags[i], factors[f], betas[b], lost[b], added[b], swap[b], weights, swapped)
             items[i] += np.log(total) / len(betas)
+            any_wrong[i] = total / (1.0 + total)
             for j in range(k):
                 weight = weights[j] + swapped[j]
                 rest = 1.0 + min(max(total - weight, 0.0), ALONE)

@@ -82,7 +82,9 @@ def test_wrong_labels_are_found_with_what_they_should_be(found: tuple[str, Run, 
             assert tag in by_id.loc[str(item), "message"]
         assert run.predictions.shape == (N, 3)
         assert run.class_names == ("sea", "sun", "city")
+    assert (findings["p_given"] < 0.9).all(), "what is flagged is likely enough to be wrong"
     wrong = run.manifest["labels"]["expected_wrong"]
+    assert wrong == pytest.approx((1 - run.scores["p_given"]).sum())
     assert 0.5 * len(WRONG[kind]) < wrong < 6 * len(WRONG[kind])
 
 

@@ -81,14 +81,13 @@ def _tables(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """As `auditor.audit.findings.make_findings`; what a model gives the suggested label is not known."""
     dataset = context.dataset
-    right = 1 / (1 + np.exp(np.clip(judged.score, -700, 700)))
     table = pd.DataFrame(
         {
             **identity(dataset, audited),
             "row": audited,
             "given": dataset.given[audited],
             "suggested": judged.suggested,
-            "p_given": right,
+            "p_given": 1 - judged.wrong,
             "p_suggested": np.nan,
             "score": judged.score,
             "flagged": judged.flagged,
