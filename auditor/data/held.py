@@ -179,13 +179,15 @@ def array_of(values: Any) -> Any:
 
 
 def one_per_row(values: Any, where: str) -> Any:
-    """One value per row; (n, 1) is flattened, one-hot rows are refused."""
+    """One value per row; (n, 1) is flattened, one-hot rows are refused, lists of texts are sets of tags."""
     values = array_of(values)
     if is_frame(values):
         values = np.asarray(values)
     if isinstance(values, np.ndarray) and values.ndim != 1:
         return one_column(values, where)
     if isinstance(values, list | tuple) and values and all(isinstance(v, list | tuple | np.ndarray) for v in values):
+        if any(len(v) != 1 for v in values) and all(isinstance(tag, str) for v in values for tag in v):
+            return [list(v) for v in values]  # sets of tags
         return one_column(values, where)
     return values
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -92,15 +93,24 @@ def likely_kind(cells: Sequence[Any], class_names: Sequence[str] | None, where: 
         again = sum(times > 1 for times in sets.values())
         if len(joined) > 1 and len(sets) < len({*given[:_SAMPLE]}) + len(joined) and again >= len(sets) / 2:
             return "multilabel", f"its texts are tags joined by {SEPARATOR!r}"
-    numbers = [None if isinstance(cell, bool | np.bool_) else number_of(cell) for cell in given]
+    numbers = [_finite(cell) for cell in given]
     if given and None not in numbers:
         try:
             refuse_measurement(encode_labels(cells, None, where), where)
         except LabelError:
             values = np.array(numbers, np.float64)
-            if np.isfinite(values).all() and not _counts_rows(values):
+            if not _counts_rows(values):
                 return "regression", f"{len(np.unique(values)):,} different numbers in {len(values):,} rows"
     return "class", "no other kind was asked for"
+
+
+def _finite(cell: Any) -> float | None:
+    """A label as a finite number; None if it is none. Whole numbers may be too large for any."""
+    number = None if isinstance(cell, bool | np.bool_) else number_of(cell)
+    try:
+        return None if number is None or not math.isfinite(number) else float(number)
+    except OverflowError:
+        return None
 
 
 def _counts_rows(values: np.ndarray) -> bool:
@@ -132,8 +142,8 @@ def encode_numbers(
     cells = values.tolist() if isinstance(values, np.ndarray) else list(values)
     texts: dict[int, str] = {}
     for row, cell in _present(cells, missing):
-        number = None if isinstance(cell, bool | np.bool_) else number_of(cell)
-        if number is None or not np.isfinite(number):
+        number = _finite(cell)
+        if number is None:
             raise LabelError(
                 f"{where}: {str(cell)[:80]!r} in row {row} is no finite number.",
                 "Correct the row or leave its cell empty; if these are classes, say so with kind=class.",

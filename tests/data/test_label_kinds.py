@@ -117,6 +117,23 @@ def test_what_is_no_label_is_refused_with_its_row(encode: Any, values: list[Any]
         encode(values, names, "y")
 
 
+@pytest.mark.parametrize("data", [(np.array(list(_X.values())).T, _SETS), pd.DataFrame(_X)])
+def test_lists_beside_the_data_are_sets_of_tags(data: Any) -> None:
+    options = {} if isinstance(data, tuple) else {"label": _SETS}
+    dataset = open_dataset(data, any_kind=True, **options)
+    assert [text.split(";") if text != NO_TAGS else [] for text in dataset.given] == [sorted(tags) for tags in _SETS]
+    with pytest.raises(LabelError, match=r"kind=multilabel|holds no class"):
+        open_dataset(data, **options)
+
+
+def test_numbers_may_be_as_large_as_any() -> None:
+    frame = pd.DataFrame({**_X, "y": [1e300, *np.linspace(0, 1, N - 1)]})
+    assert open_dataset(frame, any_kind=True, label="y").label_values[0] == 1e300
+    assert encode_numbers([10**300, 1.5], None, "y").names == ("1.5", "1e+300")
+    with pytest.raises(LabelError, match="no finite number"):
+        encode_numbers([10**400, 1.5], None, "y")
+
+
 def test_a_tag_column_of_other_values_is_refused_with_its_place() -> None:
     frame = pd.DataFrame({**_X, **_COLUMNS})
     frame.loc[4, "label:sun"] = 3
