@@ -1,17 +1,24 @@
-"""Near copies planted on CIFAR-10: which kinds of change are found, and how many of the pairs found are right.
+"""Near copies: which kinds of change are found, how many of the pairs found are right, and what only looks like a copy.
 
 Run from a checkout::
 
-    python benchmarks/near_duplicates.py [--data ../shared/data] [--copies 300] [--peer-python PYTHON]
+    python benchmarks/near_duplicates.py [--data ../shared/data] [--copies 100] [--peer-python PYTHON]
 
-writes benchmarks/results/near-duplicates.json and .md. To the 10,000 test images come `--copies` changed copies per
-kind of change, each of another image. Recall: the share of copies that are paired with their original. Precision: of
-the pairs that touch a copy of this kind, the share whose two items come from one image, or from two images that are a
-near pair without any planted copy too (CIFAR-10 has some of its own).
+writes benchmarks/results/near-duplicates.json and .md. Three sets of pictures, each with one method after the other:
 
-`--peer-python`: an interpreter with `cleanvision` and `cleanlab[datalab]`, which are measured on the same pictures and
-embeddings: cleanvision's near and exact duplicates, Datalab's near duplicates, default settings. For them a pair counts
-where both items are in one set.
+- **Planted**: to the 10,000 test images of CIFAR-10 come `--copies` changed copies per kind of change, each of another
+  image. Recall: the share of copies that are paired with their original. Precision: of the pairs that touch a copy of
+  this kind, the share whose two items come from one image, or from two images that are a near pair without any planted
+  copy too (CIFAR-10 has some of its own).
+- **Known**: 1,000 CIFAR-10 test images of one class and their JPEG twins in CIFAKE, by the smallest distance of pixels.
+- **Drawn**: pictures that look alike and mean different things (`tests/quality/look_alikes.py`), 64 and 224 px wide:
+  pairs of one width are wrong. And the same with a changed copy of each: a copy is found where it is paired with its
+  original at either width. The limits of the comparison were set with these drawings and changes in sight.
+
+`--peer-python`: an interpreter with `cleanvision`, `imagededup` and `cleanlab[datalab]`, which are measured on the same
+files and embeddings with default settings: near and exact duplicates of cleanvision, perceptual hash of imagededup,
+near duplicates of Datalab. For cleanvision and Datalab a pair counts where both items are in one set. `cosine 0.96` is
+the default threshold of fastdup's connected components, on the embeddings of this run.
 """
 
 from __future__ import annotations
@@ -20,131 +27,140 @@ import argparse
 import io
 import json
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from auditor.core.config import load_settings
 from auditor.core.machine import describe_machine, package_versions
 from auditor.core.progress import SilentProgress
 from auditor.data.base import ItemTable
-from auditor.data.kinds import RGB_SCHEME, ImageDataset
+from auditor.data.kinds import ImageDataset
 from auditor.data.open import open_dataset
-from auditor.data.sources import ArraySource
+from auditor.data.sources import FileSource
+from auditor.detect.neighbours import nearest
 from auditor.quality.open_subject import make_subject, neighbours_of
 from auditor.quality.subject import Subject
 from auditor.train.choose_embedding import standardised
 from auditor.train.embeddings import embed
 from auditor.train.encoders import make_encoder
 
-SIDE, ENCODER = 48, "efficientnet-lite0"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tests.quality.look_alikes import CHANGES, LOOK_ALIKES, OTHER_CHANGES
+
+SIDE, ENCODER, FASTDUP = 48, "efficientnet-lite0", 0.96
 RESULTS = Path(__file__).parent / "results"
+DRAWN_SIDES, DRAWN_CHANGES = (64, 224), ("JPEG, quality 30", "scaled to 75 %", "colour jitter")
 PEER = """
 import json, sys, time
 import numpy as np
-folder, out = sys.argv[1:]
-result = {}
-from cleanvision import Imagelab
-begin = time.process_time()
-lab = Imagelab(data_path=folder + "/pictures")
-lab.find_issues({"exact_duplicates": {}, "near_duplicates": {}}, n_jobs=1, verbose=False)
+place, sets = sys.argv[1], sys.argv[2:]
+result = {name: {} for name in sets}
 number = lambda path: int(str(path).rsplit("/", 1)[-1].split(".")[0])
-sets = lab.info["exact_duplicates"]["sets"] + lab.info["near_duplicates"]["sets"]
-result["cleanvision"] = {"sets": [[number(p) for p in one] for one in sets], "cpu_seconds": time.process_time() - begin}
+def within(groups):
+    return [[number(a), number(b)] for one in groups for i, a in enumerate(one) for b in one[i + 1 :]]
+from cleanvision import Imagelab
+from imagededup.methods import PHash
+for name in sets:
+    begin = time.process_time()
+    lab = Imagelab(data_path=f"{place}/{name}")
+    lab.find_issues({"exact_duplicates": {}, "near_duplicates": {}}, n_jobs=1, verbose=False)
+    pairs = within(lab.info["exact_duplicates"]["sets"] + lab.info["near_duplicates"]["sets"])
+    result[name]["cleanvision"] = {"pairs": pairs, "cpu_seconds": time.process_time() - begin}
+    begin = time.process_time()
+    method = PHash(verbose=False)
+    hashes = method.encode_images(f"{place}/{name}", num_enc_workers=0)
+    found = method.find_duplicates(encoding_map=hashes, num_dist_workers=0)
+    pairs = [[number(a), number(b)] for a, others in found.items() for b in others]
+    result[name]["imagededup"] = {"pairs": pairs, "cpu_seconds": time.process_time() - begin}
 from cleanlab import Datalab
 begin = time.process_time()
-z, y = np.load(folder + "/embeddings.npy"), np.load(folder + "/labels.npy")
+z, y = np.load(place + "/embeddings.npy"), np.load(place + "/labels.npy")
 lab = Datalab(data={"y": y}, label_name="y", verbosity=0)
 lab.find_issues(features=z, issue_types={"near_duplicate": {}})
 found = lab.get_issues("near_duplicate")
-sets = [[i, *map(int, s)] for i, s in enumerate(found["near_duplicate_sets"]) if len(s)]
-result["Datalab"] = {"pairs": [[a, b] for a, *rest in sets for b in rest], "cpu_seconds": time.process_time() - begin}
+rows = [[i, *map(int, s)] for i, s in enumerate(found["near_duplicate_sets"]) if len(s)]
+pairs = [[a, b] for a, *rest in rows for b in rest]
+result["planted"]["Datalab"] = {"pairs": pairs, "cpu_seconds": time.process_time() - begin}
 from importlib.metadata import version
-result["versions"] = {name: version(name) for name in ("cleanlab", "cleanvision")}
-json.dump(result, open(out, "w"))
+result["versions"] = {name: version(name) for name in ("cleanlab", "cleanvision", "imagededup")}
+json.dump(result, open(place + "/out.json", "w"))
 """
 
 
-def changes(rng: np.random.Generator) -> dict[str, Callable[[Image.Image], Image.Image]]:
-    """Kinds of change of a 32 x 32 picture."""
-
-    def crop(share: float) -> Callable[[Image.Image], Image.Image]:
-        def cut(image: Image.Image) -> Image.Image:
-            side = round(32 * share)
-            x, y = rng.integers(0, 32 - side + 1, 2).tolist()
-            return image.crop((x, y, x + side, y + side)).resize((32, 32), Image.Resampling.BICUBIC)
-
-        return cut
-
-    def saved(quality: int) -> Callable[[Image.Image], Image.Image]:
-        def save(image: Image.Image) -> Image.Image:
-            buffer = io.BytesIO()
-            image.save(buffer, "JPEG", quality=quality)
-            return Image.open(buffer).convert("RGB")
-
-        return save
-
-    def noisy(image: Image.Image) -> Image.Image:
-        pixels = np.asarray(image).astype(float) + rng.normal(0, 8, (32, 32, 3))
-        return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-
-    return {
-        "JPEG, quality 75": saved(75),
-        "JPEG, quality 30": saved(30),
-        "JPEG, quality 10": saved(10),
-        "brightness x 0.6": lambda image: image.point(lambda v: v * 0.6),
-        "brightness x 1.3": lambda image: image.point(lambda v: min(255, v * 1.3)),
-        "contrast x 0.5": lambda image: image.point(lambda v: 128 + (v - 128) * 0.5),
-        "grey": lambda image: image.convert("L").convert("RGB"),
-        "noise, sd 8": noisy,
-        "blur, radius 1": lambda image: image.filter(ImageFilter.GaussianBlur(1)),
-        "16 px and back": lambda image: image.resize((16, 16), Image.Resampling.BOX).resize((32, 32)),
-        "mirrored": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
-        "upside down": lambda image: image.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
-        "rotated by 5 degrees": lambda image: image.rotate(5, Image.Resampling.BICUBIC),
-        "crop of 94 %": crop(0.94),
-        "crop of 90 %": crop(0.9),
-        "crop of 80 %": crop(0.8),
-        "crop of 70 %": crop(0.7),
-        "crop of 60 %": crop(0.6),
-    }
-
-
-def planted(images: np.ndarray, copies: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+def planted(images: np.ndarray, copies: int) -> tuple[list[Image.Image], np.ndarray, np.ndarray, list[str]]:
     """Pictures with the copies behind them, the image each comes from, and the kind of change (-1: none)."""
-    rng = np.random.default_rng(0)
-    kinds = changes(rng)
+    rng, kinds = np.random.default_rng(0), CHANGES | OTHER_CHANGES
     order = rng.permutation(len(images))
-    pixels, origin, kind = [images], [np.arange(len(images))], [np.full(len(images), -1)]
+    pictures, origin, kind = [Image.fromarray(i) for i in images], [np.arange(len(images))], [np.full(len(images), -1)]
     for k, change in enumerate(kinds.values()):
         chosen = np.sort(order[k * copies : (k + 1) * copies])
-        pixels.append(np.stack([np.asarray(change(Image.fromarray(images[i]))) for i in chosen]))
+        pictures += [change(Image.fromarray(images[i]), rng) for i in chosen]
         origin.append(chosen)
         kind.append(np.full(len(chosen), k))
-    return np.concatenate(pixels), np.concatenate(origin), np.concatenate(kind), list(kinds)
+    return pictures, np.concatenate(origin), np.concatenate(kind), list(kinds)
 
 
-def subject_of(pixels: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> Subject:
-    n = len(pixels)
-    items = ItemTable(np.array([f"{i:06d}" for i in range(n)]), labels, np.full(n, "all"), np.arange(n))
-    dataset = ImageDataset("planted", "planted", names, items, source=ArraySource(pixels), hash_scheme=RGB_SCHEME)
-    return make_subject(dataset, None, SilentProgress())
+def twins(images: np.ndarray, labels: np.ndarray, data: Path) -> list[Image.Image]:
+    """The 1,000 airplanes of the CIFAR-10 test split, and behind them the twin of each in CIFAKE."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(data / "cifake" / "test-00000-of-00001.parquet")["image"].to_pylist()
+    real = [i["bytes"] for i in table if "/REAL/" in i["path"] and "(" not in i["path"]]
+    jpeg = [Image.open(io.BytesIO(content)).convert("RGB") for content in real]
+    flat = np.stack([np.asarray(i) for i in jpeg]).reshape(len(jpeg), -1).astype(np.float32)
+    mine = images[labels == 0]
+    rows = mine.reshape(len(mine), -1).astype(np.float32)
+    distance = (flat**2).sum(axis=1)[None] - 2 * rows @ flat.T
+    return [Image.fromarray(i) for i in mine] + [jpeg[k] for k in distance.argmin(axis=1)]
 
 
-def found_pairs(subject: Subject) -> np.ndarray:
-    """Near pairs and exact ones, int64 (p, 2)."""
-    own = np.column_stack([subject.exact, np.arange(len(subject))])
-    return np.concatenate([subject.near_pairs[0], own[own[:, 0] != own[:, 1]]])
+def drawings() -> tuple[list[Image.Image], list[str]]:
+    """Pictures that mean different things, then a copy of each by each change, with the name of each."""
+    pictures, names, rng = [], [], np.random.default_rng(0)
+    for side in DRAWN_SIDES:
+        for family, draw in LOOK_ALIKES.items():
+            own = draw(side)
+            pictures, names = pictures + own, names + [f"{side} {family}"] * len(own)
+    whole = list(pictures)
+    for change in DRAWN_CHANGES:
+        pictures += [CHANGES[change](picture, rng) for picture in whole]
+        names += [change] * len(whole)
+    return pictures, names
 
 
-def judged(pairs: np.ndarray, origin: np.ndarray, kind: np.ndarray, names: list[str], natural: set) -> list[dict]:
+def subject_of(folder: Path, labels: np.ndarray) -> Subject:
+    paths = sorted(map(str, folder.iterdir()))
+    items = ItemTable(
+        np.array([Path(p).stem for p in paths]), labels, np.full(len(paths), "all"), np.arange(len(paths))
+    )
+    dataset = ImageDataset("planted", "planted", ("a", "b"), items, source=FileSource(paths))
+    return make_subject(dataset, None, SilentProgress(), workers=1)
+
+
+def ours(folder: Path, vectors: np.ndarray | None = None) -> dict[str, Any]:
+    """Near pairs and exact ones, those of mirror images, and the time."""
+    begin, n = time.process_time(), len(list(folder.iterdir()))
+    subject = subject_of(folder, np.arange(n) % 2)
+    if vectors is not None:
+        subject.neighbours = neighbours_of(ENCODER, vectors, np.arange(n), n)
+    near = subject.near_pairs
+    own = np.column_stack([subject.exact, np.arange(n)])
+    pairs = np.concatenate([near.pairs, own[own[:, 0] != own[:, 1]]])
+    return {"pairs": pairs, "mirrored": near.mirrored, "cpu_seconds": time.process_time() - begin}
+
+
+def judged(found: dict[str, Any], origin: np.ndarray, kind: np.ndarray, names: list[str], natural: set) -> list[dict]:
     rows = []
     for k, name in enumerate(names):
         mine = np.flatnonzero(kind == k)
+        # Mirror images are looked for as such.
+        pairs = found["mirrored"] if name == "mirrored" and "mirrored" in found else found["pairs"]
         touching = pairs[(kind[pairs] == k).any(axis=1)]
         first, second = np.sort(origin[touching], axis=1).T if len(touching) else (np.empty(0), np.empty(0))
         same = first == second
@@ -156,68 +172,97 @@ def judged(pairs: np.ndarray, origin: np.ndarray, kind: np.ndarray, names: list[
     return rows
 
 
-def peers(python: str, pixels: np.ndarray, embeddings: np.ndarray, labels: np.ndarray) -> dict:
-    """Pairs of the peers and their versions."""
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        (place / "pictures").mkdir()
-        for i, image in enumerate(pixels):
-            Image.fromarray(image).save(place / "pictures" / f"{i:06d}.png")
-        np.save(place / "embeddings.npy", embeddings)
-        np.save(place / "labels.npy", labels)
-        subprocess.run([python, "-c", PEER, folder, str(place / "out.json")], check=True)
-        found = json.loads((place / "out.json").read_text())
-    sets = found["cleanvision"].pop("sets")
-    found["cleanvision"]["pairs"] = [[a, b] for one in sets for i, a in enumerate(one) for b in one[i + 1 :]]
-    return found
+def on_twins(pairs: np.ndarray) -> dict[str, Any]:
+    n = len({tuple(sorted(pair)) for pair in pairs.tolist() if abs(pair[0] - pair[1]) == 1000})
+    return {"found": n, "of": 1000, "other_pairs": len(np.unique(np.sort(pairs, axis=1), axis=0)) - n}
+
+
+def on_drawings(pairs: np.ndarray, names: list[str]) -> dict[str, Any]:
+    """Wrong pairs among the drawings by family, and copies found by change."""
+    n = sum(name not in DRAWN_CHANGES for name in names)
+    # One drawing occurs once per width, in the same order.
+    drawing = n // len(DRAWN_SIDES)
+    pairs = np.unique(np.sort(pairs, axis=1), axis=0) if len(pairs) else np.empty((0, 2), np.int64)
+    inside = pairs[(pairs < n).all(axis=1)]
+    families = list(dict.fromkeys(names[:n]))
+    wrong = {f: int(sum(names[a] == f == names[b] for a, b in inside.tolist())) for f in families}
+    same = pairs[:, 0] % drawing == pairs[:, 1] % drawing
+    right = pairs[(pairs[:, 1] >= n) & same]
+    met = set(right[right[:, 0] < n, 1].tolist())
+    recall = {c: round(np.mean([k in met for k in range(n, len(names)) if names[k] == c]), 4) for c in DRAWN_CHANGES}
+    others = int((~same).sum())
+    return {"wrong_among_originals": wrong, "recall": recall, "wrong_pairs": others, "right_pairs": len(pairs) - others}
+
+
+def write_files(folder: Path, pictures: list[Image.Image]) -> Path:
+    folder.mkdir()
+    for i, picture in enumerate(pictures):
+        picture.save(folder / f"{i:06d}.png")
+    return folder
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
-    parser.add_argument("--copies", type=int, default=300)
+    parser.add_argument("--copies", type=int, default=100)
     parser.add_argument("--peer-python")
     options = parser.parse_args()
     dataset = open_dataset("cifar10?split=test", load_settings({"data_dir": options.data, "offline": True}))
     if not isinstance(dataset, ImageDataset):
         raise TypeError("cifar10 is not an image data set")
     images, _ = dataset.load_images()
-    pixels, origin, kind, names = planted(images, options.copies)
-    labels = dataset.labels[origin]
-    encoder = make_encoder(ENCODER, SIDE)
-    embeddings = standardised(np.asarray(embed(encoder, pixels, None, "cpu", 2, SilentProgress(), "embed")))
-    results = {}
+    pictures, origin, kind, changes = planted(images, options.copies)
+    drawn, names = drawings()
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        folders = {
+            "planted": write_files(place / "planted", pictures),
+            "known": write_files(place / "known", twins(images, dataset.labels, options.data)),
+            "drawn": write_files(place / "drawn", drawn),
+        }
+        pixels = np.stack([np.asarray(p.resize((32, 32), Image.Resampling.BICUBIC)) for p in pictures])
+        encoder = make_encoder(ENCODER, SIDE)
+        vectors = standardised(np.asarray(embed(encoder, pixels, None, "cpu", 2, SilentProgress(), "embed")))
+        found: dict[str, dict[str, Any]] = {name: {"pixels alone": ours(where)} for name, where in folders.items()}
+        found["planted"]["pixels and embeddings"] = ours(folders["planted"], vectors)
+        positions, cosines = nearest(vectors, 10)
+        close = np.argwhere(cosines >= FASTDUP)
+        pairs = np.column_stack([close[:, 0], positions[close[:, 0], close[:, 1]]])
+        found["planted"]["cosine 0.96"] = {"pairs": pairs, "cpu_seconds": 0.0}
+        versions = package_versions()
+        if options.peer_python:
+            np.save(place / "embeddings.npy", vectors)
+            np.save(place / "labels.npy", dataset.labels[origin])
+            subprocess.run([options.peer_python, "-c", PEER, folder, *folders], check=True)
+            told = json.loads((place / "out.json").read_text())
+            versions |= {f"peer {k}": v for k, v in told.pop("versions").items()}
+            for name, methods in told.items():
+                for method, one in methods.items():
+                    pairs = np.unique(np.sort(np.array(one["pairs"], np.int64).reshape(-1, 2), axis=1), axis=0)
+                    found[name][method] = {"pairs": pairs, "cpu_seconds": one["cpu_seconds"]}
     natural: set[tuple[int, int]] = set()
     for name in ("pixels alone", "pixels and embeddings"):
-        begin = time.process_time()
-        subject = subject_of(pixels, labels, dataset.class_names)
-        if name != "pixels alone":
-            subject.neighbours = neighbours_of(ENCODER, embeddings, np.arange(len(pixels)), len(pixels))
-        pairs = found_pairs(subject)
-        seconds = time.process_time() - begin
+        pairs = found["planted"][name]["pairs"]
         unplanted = np.sort(pairs[(kind[pairs] < 0).all(axis=1)], axis=1)
         natural |= {(int(a), int(b)) for a, b in unplanted}
-        results[name] = {"pairs": pairs, "cpu_seconds": round(seconds, 1)}
-    versions = package_versions()
-    if options.peer_python:
-        found = peers(options.peer_python, pixels, embeddings, labels)
-        versions |= {f"peer {k}": v for k, v in found.pop("versions").items()}
-        for name, one in found.items():
-            pairs = np.unique(np.sort(np.array(one["pairs"], np.int64).reshape(-1, 2), axis=1), axis=0)
-            results[name] = {"pairs": pairs, "cpu_seconds": round(one["cpu_seconds"], 1)}
-    rows = {
-        name: {"cpu_seconds": r["cpu_seconds"], "changes": judged(r["pairs"], origin, kind, names, natural)}
-        for name, r in results.items()
-    }
     write(
         {
-            "schema": "auditor.benchmark.near-duplicates/1",
+            "schema": "auditor.benchmark.near-duplicates/2",
             "n_images": len(images),
             "copies": options.copies,
             "encoder": f"{ENCODER}, {SIDE} px",
             "seed": 0,
             "natural_pairs": len(natural),
-            "results": rows,
+            "planted": {
+                name: {
+                    "cpu_seconds": round(one["cpu_seconds"], 1),
+                    "changes": judged(one, origin, kind, changes, natural),
+                }
+                for name, one in found["planted"].items()
+            },
+            "known": {name: on_twins(one["pairs"]) for name, one in found["known"].items()},
+            "drawn": {name: on_drawings(one["pairs"], names) for name, one in found["drawn"].items()},
+            "n_drawn": {f: names.count(f) for f in dict.fromkeys(names) if f not in DRAWN_CHANGES},
             "machine": describe_machine(),
             "versions": versions,
         }
@@ -227,22 +272,41 @@ def main() -> None:
 def write(result: dict) -> None:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "near-duplicates.json").write_text(json.dumps(result, indent=1) + "\n")
-    methods = list(result["results"])
     text = str(__doc__)
-    lines = ["# Near copies planted on CIFAR-10", "", "Made by `python benchmarks/near_duplicates.py`.", ""]
-    lines += [text[text.index("To the 10,000") :].replace("`--copies`", f"{result['copies']}").strip(), ""]
-    lines += [f"Embeddings: {result['encoder']}. Each cell: recall / precision; seed {result['seed']}.", ""]
+    lines = ["# Near copies and look-alikes", "", "Made by `python benchmarks/near_duplicates.py`.", ""]
+    lines += [text[text.index("Three sets") :].replace("`--copies`", str(result["copies"])).strip(), ""]
+    methods = list(result["planted"])
+    lines += ["## Planted", "", f"Embeddings: {result['encoder']}. Recall / precision; seed {result['seed']}.", ""]
     lines += ["| change | " + " | ".join(methods) + " |", "|---|" + "---|" * len(methods)]
-    for k, row in enumerate(result["results"][methods[0]]["changes"]):
+    for k, row in enumerate(result["planted"][methods[0]]["changes"]):
         cells = []
         for name in methods:
-            one = result["results"][name]["changes"][k]
+            one = result["planted"][name]["changes"][k]
             precision = "-" if one["precision"] is None else f"{one['precision']:.3f}"
             cells.append(f"{one['recall']:.3f} / {precision}")
         lines.append(f"| {row['change']} | " + " | ".join(cells) + " |")
-    seconds = ", ".join(f"{name} {result['results'][name]['cpu_seconds']}" for name in methods)
-    lines += ["", f"CPU seconds without the embedding: {seconds}.", ""]
-    lines += [f"Machine: {json.dumps(result['machine'])}", "", f"Versions: {json.dumps(result['versions'])}", ""]
+    seconds = ", ".join(f"{name} {result['planted'][name]['cpu_seconds']}" for name in methods if name != "cosine 0.96")
+    lines += ["", "Of the mirrored pictures ours is the check `mirrored_items`; they are no near copies.", ""]
+    lines += [f"CPU seconds without the embedding: {seconds}.", "", "## Known", ""]
+    lines += ["| method | twins found | of | other pairs |", "|---|---|---|---|"]
+    lines += [f"| {m} | {r['found']:,} | {r['of']:,} | {r['other_pairs']:,} |" for m, r in result["known"].items()]
+    methods = list(result["drawn"])
+    lines += ["", "## Drawn", "", "Pairs called copies among pictures that mean different things:", ""]
+    lines += ["| pictures | n | " + " | ".join(methods) + " |", "|---|---|" + "---|" * len(methods)]
+    for family, n in result["n_drawn"].items():
+        cells = [str(result["drawn"][m]["wrong_among_originals"][family]) for m in methods]
+        lines.append(f"| {family} | {n} | " + " | ".join(cells) + " |")
+    lines += ["", "With a changed copy of each, share of copies found; and all pairs, wrong and right:", ""]
+    lines += ["| change | " + " | ".join(methods) + " |", "|---|" + "---|" * len(methods)]
+    for change in DRAWN_CHANGES:
+        lines.append(
+            f"| {change} | " + " | ".join(f"{result['drawn'][m]['recall'][change]:.3f}" for m in methods) + " |"
+        )
+    for what in ("wrong_pairs", "right_pairs"):
+        lines.append(
+            f"| {what.replace('_', ' ')} | " + " | ".join(f"{result['drawn'][m][what]:,}" for m in methods) + " |"
+        )
+    lines += ["", f"Machine: {json.dumps(result['machine'])}", "", f"Versions: {json.dumps(result['versions'])}", ""]
     (RESULTS / "near-duplicates.md").write_text("\n".join(lines))
 
 
