@@ -62,6 +62,7 @@ def test_every_option_reaches_the_work() -> None:
     roles = {"label", "text", "image", "columns", "group", "id"}
     assert options["benchmark"] - own - roles - {"dataset"} == work
     calls = roles | {
+        "kind",
         "data",
         "pred_probs",
         "labels",
