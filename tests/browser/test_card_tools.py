@@ -119,7 +119,7 @@ def test_own_keys_guidelines_and_the_header(server: ReviewServer, open_browser: 
     page.ask(f"""const field = card.querySelector('.own-keys input[aria-label="key of {given}"]');
       field.value = 'q'; field.dispatchEvent(new Event('change'))""")
     page.press("\ue00c")
-    assert page.ask("return card.querySelectorAll('dialog').length") == 0
+    page.wait(lambda: page.ask("return card.querySelectorAll('dialog').length") == 0, "the dialog is gone")
     item = page.item()
     page.press("q")
     page.wait_saved(1)

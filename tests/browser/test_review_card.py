@@ -208,7 +208,7 @@ def test_every_key_has_a_button_and_none_is_r_or_c(run: Path, serve: Starter, op
     assert page.item() == item
     assert page.ask("return card.querySelectorAll('dialog:modal').length") == 1
     page.press("h")
-    assert page.ask("return card.querySelectorAll('dialog, input').length") == 0
+    page.wait(lambda: page.ask("return card.querySelectorAll('dialog, input').length") == 0, "the help is gone")
     page.press("r")
     page.press("c")
     assert page.item() == item

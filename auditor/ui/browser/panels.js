@@ -171,7 +171,7 @@ export async function guidelines(card) {
 
 export function help(card) {
   const candidates = card.keys.byName ? ["0 – 9", "the class of this digit is right"]
-    : [card.data.form ? "1" : card.keys.keys.join(" "), card.data.form ? "what the model suggests is right" : "this class is right, likeliest first"];
+    : [card.data.form ? "1" : card.keys.keys.join(" "), card.data.form ? "the other candidate is right" : "this class is right, likeliest first"];
   const { form } = card.data;
   const right = form ? ["e, /", form.names.length ? "other tags: each has its key, Enter takes what is ticked" : "another number: type it, Enter takes it"] : ["/", "another class, by name; also a new one"];
   const rows = [["g, Enter", "the given label is right"], card.fixed ? ["key of a class", "this class is right"] : candidates, right,
