@@ -89,7 +89,8 @@ def _details(network: KeptNetwork, weights: Weights, size: tuple[int, int], devi
     cost = count(network.model, (3, *size))
     machine = {"device": describe_device(device), "precision": "fp32", "threads": 1, "torch": torch.__version__}
     cost_row = {"parameters": cost.parameters, "macs_per_image": cost.macs, "epochs": 0}
-    return {"network": weights.name, **machine, **cost_row, "reproduction": LABEL, "weights": weights.facts()}
+    facts = {**weights.facts(), "file": Path(weights.file).name}  # where it lies is a matter of this machine
+    return {"network": weights.name, **machine, **cost_row, "reproduction": LABEL, "weights": facts}
 
 
 @dataclass(frozen=True)
