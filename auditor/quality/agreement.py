@@ -25,18 +25,17 @@ NOISE: Final = 12.0
 #: Least ratio of what is unexplained to the contrast of a window that counts as a difference.
 LEAST_RATIO: Final = 0.9
 #: Grey levels (root mean square over a window) that a copy leaves unexplained at most, by the shorter side of the
-#: smaller picture: of 32 px and less, and of 128 px and more; straight between. Measured on CIFAR-10 and
-#: drawn pictures saved, scaled, blurred and recoloured: 98 % stay below 45 (32 px; 54 where only 16 px
-#: were kept) and 24 (224 px). Drawn pictures that mean different things reach 97 and 44.
+#: smaller picture: of 32 px and less, and of 128 px and more; straight between. Between what CIFAR-10 and drawn
+#: pictures leave that were saved, scaled, blurred and recoloured, and what drawn pictures do that mean different things
+#: (benchmarks/near_duplicates.py).
 LIGHT_LIMITS: Final = (50.0, 28.0)
-#: The same of the colour (half differences from the brightness). Copies stay below 43 and 24, a red and a green lamp
-#: reach 55 and 84.
+#: The same of the colour (half differences from the brightness): between copies, and a red and a green lamp.
 COLOUR_LIMITS: Final = (46.0, 28.0)
 SIDES: Final = (32.0, 128.0)
 #: A picture is drawn where most of it lies within `NEAR_LEVEL` of 255 levels of one level (`LEVEL_SHARE`), where that
 #: share and the share of flat places of 4 x 4 together exceed `PLAIN_SHARE`, or where nearly all places of 8 x 8 are
-#: planes (`SMOOTH_SHARE`). So are 12 % of the CIFAR-10 photographs (plain backgrounds). The levels are those of the
-#: picture's own range, so that light and contrast change nothing.
+#: planes (`SMOOTH_SHARE`). So are photographs on a plain background. The levels are those of the picture's own range,
+#: so that light and contrast change nothing.
 NEAR_LEVEL, LEVEL_SHARE, PLAIN_SHARE, SMOOTH_SHARE, FLAT = 8, 0.45, 0.8, 0.75, 4.0
 #: Where things are and how large they are may be the meaning of a drawing, so it may not be moved (share of the side).
 #: A photograph may be cropped, turned and enlarged.
