@@ -13,26 +13,24 @@ from auditor.stats.intervals import Interval
 from auditor.stats.totals import uniform_total
 
 
-def reviewed(judged: int, known: np.ndarray | Corrections, state: ReviewState, limit: int) -> LimitResult:
+def reviewed(judged: int, now: Corrections, state: ReviewState, limit: int) -> LimitResult:
     """Judged rows with a verdict; where there are fewer rows than asked for, all of them.
 
     Parameters
     ----------
     judged : int
         Rows the limits speak of.
-    known : bool array or Corrections
-        Those of them that the run audited, over the items of `state`; with what became of them where labels were
-        corrected since.
+    now : Corrections
+        Those of them that the run audited, over the items of `state`, and what became of them.
     state : ReviewState
     limit : int
     """
-    now = known if isinstance(known, Corrections) else Corrections.none(known)
     found, needed = int((now.known & state.reviewed).sum()) + now.confirmed, min(limit, judged)
     words = f"{found:,} of {judged:,} judged rows have a verdict; {needed:,} needed"
     return LimitResult("min_reviewed", "passed" if found >= needed else "failed", limit, found, words)
 
 
-def error_rate(judged: int, known: np.ndarray | Corrections, state: ReviewState, limit: float) -> LimitResult:
+def error_rate(judged: int, now: Corrections, state: ReviewState, limit: float) -> LimitResult:
     """Upper limit of the share of wrong labels among the judged rows; ambiguous verdicts count as wrong.
 
     Parameters are those of `reviewed`. Judged rows that the run could not audit count as possibly wrong, and so do
@@ -45,7 +43,6 @@ def error_rate(judged: int, known: np.ndarray | Corrections, state: ReviewState,
     name = "max_estimated_error_rate_upper"
     if not judged:
         return LimitResult(name, "passed", limit, 0.0, "no row is new or changed")
-    now = known if isinstance(known, Corrections) else Corrections.none(known)
     size = int(now.known.sum()) + now.confirmed
     unknown = judged - size
     total = _total(now, state)

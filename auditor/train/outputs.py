@@ -166,14 +166,10 @@ class RidgeOutputs(OutputTrainer):
 
 @dataclass(frozen=True)
 class BoostedOutputs(OutputTrainer):
-    """Histogram gradient boosting of the columns of a table, one model a tag; settings as of `TableTrainer`."""
+    """Histogram gradient boosting of the columns of a table, one model a tag, with the settings of `TableTrainer`."""
 
     output: Output
-    rounds: int = 100
-    learning_rate: float = 0.08
-    max_leaf_nodes: int = 15
-    min_samples_leaf: int = 10
-    l2: float = 1.0
+    trees: TableTrainer
 
     @property
     def name(self) -> str:
@@ -191,16 +187,7 @@ class BoostedOutputs(OutputTrainer):
         table, notes = prepare_columns(data.features)
         train, predict = cap_categories(table.iloc[task.train], table.iloc[task.predict], notes)
         labels = np.asarray(data.labels, np.float64)[task.train]
-        settings = {
-            "max_iter": self.rounds,
-            "learning_rate": self.learning_rate,
-            "max_leaf_nodes": self.max_leaf_nodes,
-            "min_samples_leaf": int(np.clip(len(labels) // 20, 1, self.min_samples_leaf)),
-            "l2_regularization": self.l2,
-            "categorical_features": "from_dtype",
-            "early_stopping": False,
-            "random_state": task.seed % 2**32,
-        }
+        settings = self.trees.settings(len(labels), task.seed)
         details = {"columns": list(train.columns), "notes": notes}
         progress.start(task.name, data.n_classes, "output")
         if self.output == "number":
@@ -239,7 +226,7 @@ def choose_outputs(
         If there is no model for this kind of data.
     """
     if kind == "table":
-        boosted = BoostedOutputs(output, rounds=TableTrainer.from_budget(budget).rounds)
+        boosted = BoostedOutputs(output, TableTrainer.from_budget(budget))
         return (boosted, RidgeOutputs(output, kind)), "boosted trees and a smooth model, which errs elsewhere"
     if kind == "text":
         return (RidgeOutputs(output, kind),), "words and character n-grams need no pretrained weights"

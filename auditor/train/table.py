@@ -48,6 +48,20 @@ class TableTrainer(EstimatorTrainer):
         """The trainer of a budget; only ``smoke`` is shortened, the full one takes seconds."""
         return cls(rounds=15) if budget == "smoke" else cls()
 
+    def settings(self, n: int, seed: int) -> dict[str, Any]:
+        """Arguments of scikit-learn's histogram gradient boosting, for a training part of `n` items."""
+        return {
+            "max_iter": self.rounds,
+            "learning_rate": self.learning_rate,
+            "max_leaf_nodes": self.max_leaf_nodes,
+            # On small sets 10 items a leaf would forbid nearly every split.
+            "min_samples_leaf": int(np.clip(n // 20, 1, self.min_samples_leaf)),
+            "l2_regularization": self.l2,
+            "categorical_features": "from_dtype",
+            "early_stopping": False,
+            "random_state": seed % 2**32,
+        }
+
     def classify(
         self, data: TrainingData, task: FitTask, progress: Progress
     ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
@@ -58,17 +72,7 @@ class TableTrainer(EstimatorTrainer):
         table, notes = prepare_columns(data.features)
         train, predict = cap_categories(table.iloc[task.train], table.iloc[task.predict], notes)
         labels = np.asarray(data.labels)[task.train]
-        model = HistGradientBoostingClassifier(
-            max_iter=self.rounds,
-            learning_rate=self.learning_rate,
-            max_leaf_nodes=self.max_leaf_nodes,
-            # On small sets 10 items a leaf would forbid nearly every split.
-            min_samples_leaf=int(np.clip(len(labels) // 20, 1, self.min_samples_leaf)),
-            l2_regularization=self.l2,
-            categorical_features="from_dtype",
-            early_stopping=False,
-            random_state=task.seed % 2**32,
-        )
+        model = HistGradientBoostingClassifier(**self.settings(len(labels), task.seed))
         model.fit(train, labels, sample_weight=task.weights)
         raw = model.predict_proba(predict) if len(predict) else np.empty((0, len(model.classes_)))
         return model.classes_, raw, {"columns": list(train.columns), "notes": notes}

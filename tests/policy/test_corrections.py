@@ -225,7 +225,7 @@ def test_what_is_estimated_after_a_correction(case: Case, opened: Opened) -> Non
     left = int((case.wrong & ~fixed).sum())
     assert left > 0
     assert after.found is not None
-    assert left / n <= after.found < error_rate(n, everything, state, 1.0).found
+    assert left / n <= after.found < error_rate(n, Corrections.none(everything), state, 1.0).found
     dropped = error_rate(n - int(fixed.sum()), Corrections(~fixed, fixed, fixed, nothing), state, 1.0)
     assert dropped.found is not None
     assert left / (n - fixed.sum()) <= dropped.found

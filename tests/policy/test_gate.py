@@ -21,6 +21,7 @@ from auditor.data.open import open_dataset
 from auditor.estimation.state import read_state
 from auditor.policy.baseline import new_rows, read_baseline, write_baseline
 from auditor.policy.check import check
+from auditor.policy.corrections import Corrections
 from auditor.policy.output import check_document, check_lines, github_annotations, junit_xml
 from auditor.policy.policy import Policy
 from auditor.policy.result import Concern, GateResult, LimitResult
@@ -151,17 +152,18 @@ def test_the_review_must_be_of_these_data(data: Path, case: Case) -> None:
 
 def test_the_error_rate_of_all_rows(case: Case, opened: Opened) -> None:
     store = opened(case, 600)
-    everything = np.ones(len(case.wrong), bool)
+    everything = Corrections.none(np.ones(len(case.wrong), bool))
+    n = len(case.wrong)
     empty = read_state(case.run, store)
-    assert error_rate(len(everything), everything, empty, 0.5).status == "not measured"
-    assert reviewed(len(everything), everything, empty, 1).status == "failed"
+    assert error_rate(n, everything, empty, 0.5).status == "not measured"
+    assert reviewed(n, everything, empty, 1).status == "failed"
     review(store, case, "ann", perfect, store.progress().audit_total)
     state, rate = read_state(case.run, store), case.wrong.mean()
-    assert error_rate(len(everything), everything, state, 0.5).status == "passed"
-    assert error_rate(len(everything), everything, state, rate).status == "failed"  # the upper limit counts
-    assert reviewed(len(everything), everything, state, 100).status == "passed"
+    assert error_rate(n, everything, state, 0.5).status == "passed"
+    assert error_rate(n, everything, state, rate).status == "failed"  # the upper limit counts
+    assert reviewed(n, everything, state, 100).status == "passed"
     # Rows that the run does not know count as possibly wrong.
-    more = error_rate(2 * len(everything), everything, state, 0.5)
+    more = error_rate(2 * n, everything, state, 0.5)
     assert more.status == "failed"
     assert "could not be audited" in more.words
 
@@ -171,18 +173,18 @@ def test_the_error_rate_of_a_part(case: Case, opened: Opened) -> None:
     review(store, case, "ann", perfect, store.progress().audit_total)
     state = read_state(case.run, store)
     part = (case.run.scores["given"] == "class 1").to_numpy()
-    found = error_rate(int(part.sum()), part, state, 1.0)
+    found = error_rate(int(part.sum()), Corrections.none(part), state, 1.0)
     assert found.found is not None
     assert case.wrong[part].mean() <= found.found < 3 * case.wrong[part].mean()
     few = np.zeros(len(part), bool)
     few[np.flatnonzero(~state.reviewed)[-20:]] = True
-    assert error_rate(20, few, state, 0.5).status == "not measured"
+    assert error_rate(20, Corrections.none(few), state, 0.5).status == "not measured"
     few[state.draws[np.argsort(state.margin[state.draws])[:3]]] = True  # drawn, and trusted by the model
-    assert "exact" in error_rate(int(few.sum()), few, state, 0.5).words
+    assert "exact" in error_rate(int(few.sum()), Corrections.none(few), state, 0.5).words
     # Every row reviewed: no sampling error is left.
     rows = case.run.scores[few]
     store.submit("ann", [event(r.id, r.given, r.suggested, "given") for r in rows.itertuples()])
-    done = error_rate(int(few.sum()), few, read_state(case.run, store), 0.0)
+    done = error_rate(int(few.sum()), Corrections.none(few), read_state(case.run, store), 0.0)
     assert done.found == 0
     assert "every row reviewed" in done.words
 

@@ -14,7 +14,7 @@ from auditor.audit.context import Context, training_data
 from auditor.audit.manifest import StageResult, done
 from auditor.audit.plan import AuditPlan, plan_audit
 from auditor.audit.stages.plan import write_items
-from auditor.audit.stages.train import model_names
+from auditor.audit.stages.train import mean_predictions, model_names
 from auditor.core.files import load_npy
 from auditor.core.hashing import hash_array, hash_json
 from auditor.data.base import Dataset
@@ -22,7 +22,6 @@ from auditor.data.kinds import ImageDataset
 from auditor.kinds.base import AuditedKind
 from auditor.runs import layout
 from auditor.runs.tables import write_array, write_table
-from auditor.train.base import FitTask
 from auditor.train.crossval import run_jobs
 from auditor.train.outputs import choose_outputs
 
@@ -65,7 +64,8 @@ def predict(context: Context, kind: AuditedKind, groups: np.ndarray, bad: np.nda
             cluster=context.cluster,
         )  # fmt: skip
         by_task = dict(zip([task.name for _, task in jobs], results, strict=True))
-        pooled = kind.pool([_merged(planned, tasks[name], by_task) for name in names])
+        fits = ([(task, by_task[task.name]) for task in tasks[name]] for name in names)
+        pooled = kind.pool([mean_predictions(planned, pairs, data.n_classes).astype(np.float32) for pairs in fits])
         write_array(context.folder / layout.PREDICTIONS, pooled)
         write_array(context.folder / layout.AUDITED, planned.audited)
         rows = [
@@ -97,16 +97,3 @@ def predict(context: Context, kind: AuditedKind, groups: np.ndarray, bad: np.nda
             "not_auditable": [vars(entry) for entry in planned.not_auditable],
         },
     )
-
-
-def _merged(plan: AuditPlan, tasks: tuple[FitTask, ...], results: dict[str, Any]) -> np.ndarray:
-    """Mean of the predictions that each audited item received, float32 (n audited, outputs)."""
-    first = results[tasks[0].name].probabilities
-    n = int(plan.usable.max()) + 1
-    total, times = np.zeros((n, first.shape[1])), np.zeros(n, np.int64)
-    for task in tasks:
-        rows = plan.usable[task.predict]
-        total[rows] += results[task.name].probabilities
-        times[rows] += 1
-    mean: np.ndarray = (total[plan.audited] / times[plan.audited][:, None]).astype(np.float32)
-    return mean

@@ -103,7 +103,9 @@ def refit(context: Context, trainers: Sequence[Trainer], plan: AuditPlan) -> Sta
     names, several = model_names(trainers), len(trainers) > 1
     again = {name: trainer for name, trainer in zip(names, trainers, strict=True) if trainer in refits.trainers}
     labels, first = context.dataset.labels[plan.audited], load_npy(context.folder / layout.PRED_PROBS)
-    if context.config.refits == "auto" and (unbelieved := hardly_believed(first, labels, context.dataset.class_names)):
+    how_first = refit_weights(first, labels)
+    class_names = context.dataset.class_names
+    if context.config.refits == "auto" and (unbelieved := hardly_believed(how_first.trust, labels, class_names)):
         return StageResult(None, [not_applicable("refits", unbelieved)])
     context.progress.stage("refits", f"{refits.count} of {_names(refits.trainers)}: {refits.reason}")
     data = context.training_data(plan.usable)
@@ -113,7 +115,7 @@ def refit(context: Context, trainers: Sequence[Trainer], plan: AuditPlan) -> Sta
         single = load_npz(context.folder / layout.MODEL_PROBS) if several else {names[0]: first}
         pooled, rounds, seconds = first, list[dict[str, Any]](), dict[str, float]()
         for number in range(1, refits.count + 1):
-            how = refit_weights(pooled, labels)
+            how = how_first if number == 1 else refit_weights(pooled, labels)
             weighted = [weighted_tasks(plan, lists[name], how.weights, number) for name in again]
             for name, fits in zip(again, fit_models(context, list(again.values()), data, weighted), strict=True):
                 single[name] = merge_probabilities(plan, fits, data.n_classes)
@@ -166,17 +168,18 @@ def _facts(trust: np.ndarray, labels: np.ndarray, n_classes: int) -> dict[str, A
     return {"trust": round(float(trust.mean()), 4), "trust_by_class": means}
 
 
-def hardly_believed(p: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> str:
-    """Why a refit by these out-of-sample probabilities would not be worth it; empty where it is.
+def hardly_believed(trust: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> str:
+    """Why a refit would not be worth it where labels are trusted so far; empty where it is.
 
     Parameters
     ----------
-    p : float array (n, K)
+    trust : float64 array (n,)
+        `RefitWeights.trust` after the first fit.
     labels : int array (n,)
     class_names : sequence of str
     """
-    trust = _facts(refit_weights(p, labels).trust, labels, len(class_names))["trust_by_class"]
-    name, least = min(((n, t) for n, t in zip(class_names, trust, strict=True) if t is not None), key=lambda of: of[1])
+    means = _facts(trust, labels, len(class_names))["trust_by_class"]
+    name, least = min(((n, t) for n, t in zip(class_names, means, strict=True) if t is not None), key=lambda of: of[1])
     if least >= LEAST_BELIEVED:
         return ""
     return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -190,23 +190,28 @@ def pool_models(probabilities: Sequence[np.ndarray], labels: np.ndarray) -> tupl
 
 
 def merge_probabilities(plan: AuditPlan, fits: ModelFits, n_classes: int) -> np.ndarray:
-    """Mean of the predictions each audited item received, float32 (n audited, K), rows summing to 1.
+    """`mean_predictions` of the fits of a model, float32 (n audited, K), rows summing to 1."""
+    mean = mean_predictions(plan, _pairs(fits), n_classes)
+    return (mean / mean.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def mean_predictions(plan: AuditPlan, pairs: Iterable[tuple[FitTask, FitResult]], n_outputs: int) -> np.ndarray:
+    """Mean of the predictions each audited item received, float64 (n audited, n_outputs).
 
     In cross-validation that is one prediction per item, with several seeds their mean. Summation runs in float64
     in the order of the tasks, so the result does not depend on which worker finished first.
     """
     n = int(plan.usable.max()) + 1
-    total = np.zeros((n, n_classes), dtype=np.float64)
+    total = np.zeros((n, n_outputs), dtype=np.float64)
     times = np.zeros(n, dtype=np.int64)
-    for task, result in _pairs(fits):
+    for task, result in pairs:
         rows = plan.usable[task.predict]
         total[rows] += result.probabilities
         times[rows] += 1
     chosen, count = total[plan.audited], times[plan.audited]
     if (count == 0).any():
         raise RuntimeError(f"{int((count == 0).sum())} audited items have no prediction")
-    mean = chosen / count[:, None]
-    return (mean / mean.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(chosen / count[:, None])
 
 
 def merge_dynamics(plan: AuditPlan, models: Sequence[ModelFits]) -> dict[str, np.ndarray]:

@@ -220,11 +220,12 @@ def test_a_class_that_is_hardly_believed_is_no_ground_for_a_refit(points: Points
     assert "'2' are trusted" in outcome["detail"]
     assert find_errors((features, mixed), **options, refits=2).refits == 2
     # Of probabilities: what is learned is believed, a class that is not is named, one without items is none.
+    believed = lambda p, names: hardly_believed(refit_weights(p, labels).trust, labels, names)  # noqa: E731
     sure = np.where(np.arange(3) == labels[:, None], 0.9, 0.05)
-    assert hardly_believed(sure, labels, ("owl", "bat", "elk")) == ""
+    assert believed(sure, ("owl", "bat", "elk")) == ""
     never = np.where(labels[:, None] == 1, [[0.9, 0.05, 0.05]], sure)
-    assert "'bat' are trusted" in hardly_believed(never, labels, ("owl", "bat", "elk"))
-    assert hardly_believed(np.pad(sure, ((0, 0), (0, 1))) + 1e-9, labels, ("owl", "bat", "elk", "yak")) == ""
+    assert "'bat' are trusted" in believed(never, ("owl", "bat", "elk"))
+    assert believed(np.pad(sure, ((0, 0), (0, 1))) + 1e-9, ("owl", "bat", "elk", "yak")) == ""
 
 
 def test_how_often_is_a_small_number_or_auto() -> None:
