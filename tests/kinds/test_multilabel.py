@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from auditor.core.errors import AuditorError, ClassOrderError, EmptyDataError, LabelError, ProbabilityError, UsageError
+from auditor.core.label_forms import TagSets
 from auditor.kinds import multilabel
 from auditor.kinds.multilabel import MultiLabel
 from auditor.kinds.registry import flag_kind
@@ -132,3 +133,21 @@ def test_rare_tags_are_spread_and_no_group_is_too_small_for_the_folds(n: int, ra
     assert strata.shape == (n,)
     assert len(sizes) >= 2
     assert sizes.min() >= min(10, n // 2)
+
+
+def test_how_many_items_are_wrong_agrees_with_which_cells_are() -> None:
+    """Both come of one fit: an item is wrong at least as probably as its most suspicious cell."""
+    rng = np.random.default_rng(0)
+    truth = np.eye(5, dtype=bool)[rng.integers(0, 5, 400)]
+    z = np.where(truth, 0.5, -1.5) + rng.normal(0, 1.0, truth.shape)
+    given = truth.copy()
+    swapped = np.flatnonzero(rng.random(400) < 0.12)
+    given[swapped] = np.roll(truth[swapped], 1, axis=1)
+    form = TagSets(("a", "b", "c", "d", "e"))
+    p = (1 / (1 + np.exp(-z))).astype(np.float32)
+    judged = MultiLabel().judge(p, given, form)
+    flags = flag_kind("multilabel", pred_probs=p, labels=given.astype(int))
+    assert len(flags.flagged) > 10
+    assert judged.wrong[judged.flagged].min() >= multilabel.LEAST_WRONG
+    cells = flags.facts["expected_wrong"]
+    assert cells / 2.5 <= judged.expected_wrong <= cells
