@@ -73,7 +73,7 @@ def _numbers(values: np.ndarray, old: np.ndarray, new: np.ndarray) -> dict[str, 
 def _embeddings(subject: Subject) -> dict[str, Any] | None:
     """Twice-folded area under the curve minus 0.5, with the Mann-Whitney test of it."""
     near = subject.neighbours
-    if near is None:
+    if near is None or near.distances is not None:  # columns of a table are compared one by one
         return None
     old = np.flatnonzero(subject.part[near.rows] == subject.reference)
     new = np.flatnonzero(subject.part[near.rows] != subject.reference)

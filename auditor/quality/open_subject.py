@@ -12,6 +12,7 @@ from auditor.core.progress import Progress
 from auditor.data.base import Dataset
 from auditor.data.kinds import ImageDataset, TableDataset, TextDataset
 from auditor.detect.neighbours import is_exact, nearest
+from auditor.quality.distances import MOST_PAIRS, column_vectors, nearest_among
 from auditor.quality.measures import joined_measures, measure_images
 from auditor.quality.subject import Neighbours, Subject
 
@@ -88,7 +89,15 @@ def make_subject(
         order=_why_no_order(dataset),
         bad={} if images is None else images.reasons,
         classes=all(data.form is None for data in both),
+        paths=_paths(both),
     )
+
+
+def _paths(parts: list[Dataset]) -> np.ndarray | None:
+    """File names of the items, None where one part has none."""
+    named = [data.items.paths for data in parts]
+    known = [paths for paths in named if paths is not None]
+    return np.concatenate([paths.astype("U") for paths in known]) if len(known) == len(named) else None
 
 
 def _parts(dataset: Dataset, against: Dataset | None) -> tuple[np.ndarray, str | None]:
@@ -128,6 +137,22 @@ def _why_no_order(dataset: Dataset) -> str | None:
     if dataset.name.startswith("cifake"):
         return "the published files are sorted by name, so the order says nothing about the data"
     return None
+
+
+def table_neighbours(subject: Subject) -> Neighbours | None:
+    """The nearest rows of a table by its standardised columns; None where it is no table, or no column varies.
+
+    Of more than 50,000 rows each is compared with a sample.
+    """
+    if subject.frame is None or len(subject) < 2:
+        return None
+    vectors, rows = column_vectors(subject.frame), np.arange(len(subject))
+    if not vectors.shape[1]:
+        return None
+    k = min(K_NEIGHBOURS, len(rows) - 1)
+    positions, distances = nearest_among(vectors, vectors, rows, rows, k, cosine=False)
+    away, exact = np.nan_to_num(distances), len(rows) ** 2 <= MOST_PAIRS
+    return Neighbours(rows, positions, np.zeros_like(away), exact, "standardised columns", vectors, away)
 
 
 def neighbours_of(name: str, embeddings: np.ndarray, rows: np.ndarray, n: int) -> Neighbours:

@@ -33,6 +33,7 @@ CHECKS: Registry[Check] = Registry(
         "blurry": "auditor.quality.pictures:blurry",
         "low_information": "auditor.quality.pictures:low_information",
         "outliers": "auditor.quality.outliers:outliers",
+        "out_of_distribution": "auditor.quality.outliers:out_of_distribution",
         "class_imbalance": "auditor.quality.classes:class_imbalance",
         "tiny_classes": "auditor.quality.classes:tiny_classes",
         "missing_values": "auditor.quality.tables:missing_values",

@@ -24,7 +24,7 @@ from auditor.data.kinds import ImageDataset, TextDataset
 from auditor.data.open import open_dataset, restrict_to_split
 from auditor.quality.base import Outcome
 from auditor.quality.document import document, item_table, refuse_others, write_quality
-from auditor.quality.open_subject import make_subject, neighbours_of
+from auditor.quality.open_subject import make_subject, neighbours_of, table_neighbours
 from auditor.quality.registry import check_names, run_checks
 
 if TYPE_CHECKING:
@@ -137,6 +137,8 @@ def check_quality(
             name, vectors = _embedded(chosen, [dataset] if other is None else [dataset, other], settings, receiver)
             receiver.stage("neighbours", f"of {len(vectors):,} embeddings, {name}")
             subject.neighbours = neighbours_of(name, vectors, np.arange(len(subject)), len(subject))
+        else:
+            subject.neighbours = table_neighbours(subject)
         receiver.stage("checks")
         outcomes = run_checks(subject, names, receiver)
     about = {

@@ -38,6 +38,8 @@ class Neighbours:
         What embedded them.
     vectors : float array (m, d)
         The embeddings.
+    distances : float32 array (m, k), optional
+        To the nearest, where it is no cosine that is compared (columns of a table).
     """
 
     rows: np.ndarray
@@ -46,6 +48,36 @@ class Neighbours:
     exact: bool
     name: str
     vectors: np.ndarray
+    distances: np.ndarray | None = None
+
+    @property
+    def away(self) -> np.ndarray:
+        """Distance to each of the nearest, float64 (m, k): 1 - cosine, or `distances`."""
+        return 1.0 - self.cosines.astype(np.float64) if self.distances is None else self.distances.astype(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a model says of items that it was not trained on.
+
+    Attributes
+    ----------
+    rows : int64 array (m,)
+        Ascending positions of the items that were predicted.
+    probabilities : float array (m, K)
+        Columns in the order of the class names.
+    flagged : bool array (m,), optional
+        Items whose label is suspected to be wrong.
+    """
+
+    rows: np.ndarray
+    probabilities: np.ndarray
+    flagged: np.ndarray | None = None
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """The likeliest class, int64 (m,)."""
+        return self.probabilities.argmax(axis=1).astype(np.int64)
 
 
 @dataclass(eq=False)
@@ -75,6 +107,9 @@ class Subject:
     texts : object array of str (n,) or None
     frame : DataFrame (n rows) or None
     neighbours : Neighbours or None
+    predictions : Predictions or None
+    paths : str array (n,) or None
+        File names inside the source.
     order : str or None
         Why the order of the items says nothing (class folders are read one after the other); None where it may.
     bad : dict of int to str
@@ -100,6 +135,8 @@ class Subject:
     order: str | None = None
     bad: dict[int, str] = field(default_factory=dict)
     classes: bool = True
+    predictions: Predictions | None = None
+    paths: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

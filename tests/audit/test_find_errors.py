@@ -13,6 +13,7 @@ from auditor.audit.context import Context
 from auditor.audit.find_errors import find_errors
 from auditor.audit.manifest import Manifest, StageResult, done
 from auditor.audit.plan import plan_audit
+from auditor.audit.stages.quality import EARLIER
 from auditor.core.config import Settings
 from auditor.core.errors import UnknownNameError
 from auditor.core.files import load_npy, read_json
@@ -61,7 +62,7 @@ def test_stages_are_keyed_by_what_older_run_folders_were_keyed_by(run: Run) -> N
             "rule": "default",
             "bad": [],
         },
-        "quality": {"checks": CHECKS.names(), "earlier": [outputs[name] for name in ("decode", "train", "embeddings")]},
+        "quality": {"checks": CHECKS.names(), "earlier": [outputs[name] for name in outputs if name in EARLIER]},
     }
     assert list(outputs) == list(inputs)
     common = {"schema": "auditor.run/1", "version": __version__, "data": dataset.fingerprint}

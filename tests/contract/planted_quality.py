@@ -99,16 +99,19 @@ def _frame(n: int = 200, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame({"a": rng.normal(size=n), "b": rng.normal(size=n), "colour": colour})
 
 
-def _embedded(far: int | None) -> Subject:
+def _embedded(far: int | slice | None, splits: Sequence[str] | None = None) -> Subject:
+    """200 points in one direction, and some in the opposite one."""
     rng = np.random.default_rng(0)
     points = rng.normal(size=(200, 8)) + 6
     if far is not None:
         points[far] = -points[far]
-    subject = rows(_frame())
+    subject = rows(_frame(), splits=splits)
     subject.neighbours = neighbours_of("given", points.astype(np.float32), np.arange(200), 200)
     return subject
 
 
+#: 120 training points, and 80 test points.
+PARTS = ["train"] * 120 + ["test"] * 80
 HALVES = ["train"] * (N // 2) + ["test"] * (N // 2)
 SHUFFLED = np.random.default_rng(1).integers(0, 2, 400)
 
@@ -148,6 +151,8 @@ PLANTED: dict[str, tuple[Build, list[int] | None]] = {
     "blurry": (lambda f: images(f, _many([BLUR])), [60]),
     "low_information": (lambda f: images(f, _many([FLAT])), [60]),
     "outliers": (lambda f: _embedded(17), [17]),
+    # Twenty that resemble one another: no outliers among themselves.
+    "out_of_distribution": (lambda f: _embedded(slice(150, 170), PARTS), list(range(150, 170))),
     "class_imbalance": (lambda f: rows(_frame(), [1] + [0] * 199), [0]),
     "tiny_classes": (lambda f: rows(_frame(), [0] * 194 + [1] * 6), list(range(194, 200))),
     "missing_values": (lambda f: rows(_frame().mask(np.arange(600).reshape(200, 3) == 31)), [10]),
@@ -217,6 +222,7 @@ SOUND: dict[str, Build] = {
         _sound_rows,
     ),
     "outliers": lambda f: _embedded(None),
+    "out_of_distribution": lambda f: _embedded(None, PARTS),
 }
 
 
@@ -250,6 +256,7 @@ NOT_APPLICABLE: dict[str, Build] = {
             "near_empty_text",
             "template_texts",
             "outliers",
+            "out_of_distribution",
             "leakage",
             "drift",
             "constant_columns",

@@ -11,14 +11,18 @@ from auditor.audit.manifest import StageResult, done, not_applicable
 from auditor.core.version import __version__
 from auditor.data.kinds import ProbabilityDataset
 from auditor.quality.document import document, item_table, write_quality
-from auditor.quality.open_subject import make_subject, neighbours_of
+from auditor.quality.open_subject import make_subject, neighbours_of, table_neighbours
 from auditor.quality.registry import CHECKS, run_checks
+from auditor.quality.subject import Predictions
 from auditor.runs import layout
 from auditor.runs.run import Run
 
+#: Stages whose outputs the checks look at.
+EARLIER = ("decode", "train", "probabilities", "refits", "embeddings", "findings")
+
 
 def check_quality(context: Context, run: Run) -> StageResult[None]:
-    """All checks on the items of the run, with the embeddings it kept.
+    """All checks on the items of the run, with the embeddings it kept and what its models predicted.
 
     Pixels that the run has decoded are not decoded again. Splits are compared with the training split.
     """
@@ -37,15 +41,27 @@ def check_quality(context: Context, run: Run) -> StageResult[None]:
             vectors = np.asarray(run.embeddings)[order]
             name = str(run.manifest["embeddings"]["name"])
             subject.neighbours = neighbours_of(name, vectors, run.audited[order], len(subject))
+        else:
+            subject.neighbours = table_neighbours(subject)
+        subject.predictions = _predictions(run)
         outcomes = run_checks(subject, None, context.progress)
         data = {"name": dataset.name, "reference": dataset.reference, "modality": dataset.modality}
         about = {"auditor": __version__, "data": data, "against": None, "split": None}
         write_quality(context.folder, document(subject, outcomes, about), item_table(subject, outcomes))
         return {"codes": [o.code for o in outcomes if o.status == "found"]}
 
-    # The embeddings and decoded pixels of earlier stages decide too.
-    earlier = [r.outputs for r in context.stages.done if r.name in ("decode", "embeddings", "train", "probabilities")]
+    # What earlier stages decoded, embedded, predicted and flagged decides too.
+    earlier = [r.outputs for r in context.stages.done if r.name in EARLIER]
     inputs = context.inputs(checks=CHECKS.names(), earlier=earlier)
     codes = context.stages.run("quality", inputs, [layout.QUALITY_ITEMS, layout.QUALITY], produce).info["codes"]
     detail = f"{len(codes)} check(s) found something: {', '.join(codes)}" if codes else "no check found anything"
     return StageResult(None, [done("quality", detail)])
+
+
+def _predictions(run: Run) -> Predictions | None:
+    """Out-of-sample probabilities and flags of the audited items; None where labels are no classes."""
+    if run.form is not None:
+        return None
+    order = np.argsort(run.audited, kind="stable")
+    flagged = np.isin(run.ids[order].astype("U"), run.suspects["id"].to_numpy().astype("U"))
+    return Predictions(run.audited[order], np.asarray(run.pred_probs, np.float64)[order], flagged)
