@@ -1,8 +1,9 @@
 """Populations with known wrong labels: synthetic networks of several kinds, and real probabilities, weak and strong.
 
-`DEVELOPMENT` chose the interval of the total, `HELD_OUT` only measured it. Every population has the size and the share
-of wrong labels that was asked for: real sets are drawn from their wrong and their right items, with replacement where
-they have too few.
+`DEVELOPMENT` chose the interval of the total and how its sample is drawn, `HELD_OUT` only measured both; annotators,
+random1 and digits were held out too until they showed what the drawing lacked. Every population has the size and the
+share of wrong labels that was asked for: real sets are drawn from their wrong and their right items, with replacement
+where they have too few.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from statistics_cases import log_odds
 
 from auditor.detect.base import Evidence
 from auditor.detect.registry import run_detector
+from auditor.lab.detectors.planted import LABEL, weather
 
 DATA = Path(os.environ.get("AUDITOR_DATA_DIR", Path(__file__).parents[2] / "shared" / "data"))
 STRONG, WEAK = "strong", "weak"
@@ -166,14 +168,66 @@ def digits(n: int, share: float, strong: bool, rng: np.random.Generator) -> Popu
     return _resampled(_digits(share, strong), n, share, rng)
 
 
+@cache
+def _weather(share: float, strong: bool) -> Population:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.model_selection import cross_val_predict
+    from sklearn.naive_bayes import GaussianNB
+
+    table = weather(10_000)
+    names, truth = np.unique(table.pop(LABEL), return_inverse=True)
+    values = np.column_stack([c if c.dtype.kind in "fiu" else c.astype("category").cat.codes for _, c in table.items()])
+    rng = np.random.default_rng(round(1000 * share))
+    wrong = _wrong(len(truth), max(share, 0.02), rng)
+    others = rng.integers(1, len(names), len(truth))
+    given = np.where(wrong, (truth + others) % len(names), truth).astype(np.int64)
+    model = HistGradientBoostingClassifier(max_iter=60, random_state=0) if strong else GaussianNB()
+    values = np.nan_to_num(values.astype(float))
+    return _ranked(given, cross_val_predict(model, values, given, cv=5, method="predict_proba"), wrong)
+
+
+def days(n: int, share: float, strong: bool, rng: np.random.Generator) -> Population:
+    """Days of weather, five unequal classes, labels moved to any other; boosted trees or naive Bayes."""
+    return _resampled(_weather(share, strong), n, share, rng)
+
+
+@cache
+def _scene(share: float, strong: bool) -> Population:
+    import pandas as pd
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_predict
+    from sklearn.naive_bayes import GaussianNB
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    table = pd.read_parquet(DATA / "multilabel" / "scene.parquet")
+    tags = [name for name in table if name.startswith("label:")]
+    # Of the six tags the first: whether it is one of the picture's.
+    truth = table[tags[0]].to_numpy(np.int64)
+    values = table.drop(columns=tags).select_dtypes("number").to_numpy(float)
+    rng = np.random.default_rng(round(1000 * share))
+    wrong = _wrong(len(truth), max(share, 0.02), rng)
+    given = np.where(wrong, 1 - truth, truth)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01) if strong else GaussianNB())
+    return _ranked(given, cross_val_predict(model, values, given, cv=5, method="predict_proba"), wrong)
+
+
+def scene(n: int, share: float, strong: bool, rng: np.random.Generator) -> Population:
+    """A tag of the scene pictures, yes or no, moved to the other; logistic regression or naive Bayes."""
+    return _resampled(_scene(share, strong), n, share, rng)
+
+
 DEVELOPMENT: dict[str, Maker] = {
     "symmetric": symmetric,
     "memorised": memorised,
     "blind": blind,
     "aggre": aggre,
     "texts": texts,
+    "annotators": annotators,
+    "random1": random1,
+    "digits": digits,
 }
-HELD_OUT: dict[str, Maker] = {"annotators": annotators, "random1": random1, "digits": digits}
+HELD_OUT: dict[str, Maker] = {"weather": days, "scene": scene}
 
 
 def population(name: str, n: int, share: float, strength: str) -> Population:

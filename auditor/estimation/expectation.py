@@ -9,11 +9,15 @@ import numpy as np
 from scipy.special import expit
 
 from auditor.stats.precision import reviews_for_first_cut
-from auditor.stats.sampling import UNIFORM_SHARE, audit_probabilities, inclusion_probabilities
+from auditor.stats.sampling import (
+    CANDIDATE_DOUBT,
+    LEAST_DOUBT,
+    UNIFORM_SHARE,
+    audit_probabilities,
+    inclusion_probabilities,
+)
 from auditor.stats.totals import expected_half_width
 
-#: Least share of errors a model is believed to leave among items it is sure of, as in `audit_probabilities`.
-_LEAST_DOUBT = 0.02
 #: A list with a promised precision is possible from `reviews_for_first_cut` uniform reviews on, all of them finds; with
 #: so many times as many it also stands a few reviews that are none.
 ROOM = 3
@@ -69,14 +73,16 @@ def expect(
     target_precision: float | None = None,
     confidence: float = 0.95,
     candidates_share: float = 0.0,
+    candidate_doubt: float = CANDIDATE_DOUBT,
 ) -> Expected:
     """Expected precision of a sample of `budget` draws from items with these margins.
 
     The width is that of the limits of `stats.totals.estimate_total`, if each label is wrong with the model's own doubt.
-    A model that is too sure of itself gets a wider interval than this says.
+    A model that is too sure of itself gets a wider interval than this says. `candidates_share` and `candidate_doubt`
+    are those of the stream (`audit_probabilities`).
     """
-    n, p = len(margin), audit_probabilities(margin, candidate_share=candidates_share)
-    chance = np.clip(expit(margin), _LEAST_DOUBT**2, 1 - _LEAST_DOUBT**2)
+    n, p = len(margin), audit_probabilities(margin, UNIFORM_SHARE, candidates_share, candidate_doubt)
+    chance = np.clip(expit(margin), LEAST_DOUBT**2, 1 - CANDIDATE_DOUBT**2)
     drawn = inclusion_probabilities(p, budget)
     evenly = inclusion_probabilities(np.full(n, 1 / n), budget)
     candidates = margin > 0

@@ -123,7 +123,8 @@ def draw_sample(
         if target_precision is not None and not state.candidate_share:
             notes.append("it goes on as it began, without draws set apart for a list; --new draws one with them")
         margin = state.margin[state.frame]
-        expected = expect(margin, state.planned, target_precision, confidence, state.candidate_share)
+        design = state.candidate_share, state.candidate_doubt
+        expected = expect(margin, state.planned, target_precision, confidence, *design)
     return Sample(state, budget, expected, tuple(notes), _to_judge(run, state, drawn))
 
 

@@ -17,9 +17,10 @@ from auditor.review.consensus import majority
 from auditor.review.vocabulary import Treatment, outcome
 from auditor.review.votes import VoteTable
 from auditor.runs.run import Run
-from auditor.stats.sampling import AuditSample, audit_probabilities
+from auditor.stats.sampling import CANDIDATE_DOUBT, AuditSample, audit_probabilities
 
 if TYPE_CHECKING:
+    from auditor.review.audit_stream import AuditStream
     from auditor.review.readout import ReviewCounts
     from auditor.review.store import VerdictStore
 
@@ -73,6 +74,8 @@ class ReviewState:
         Items the ranked stream serves next, at most `NEXT`.
     candidate_share : float
         Share of the draws spread evenly over the candidates of a list.
+    candidate_doubt : float
+        Least doubt about a candidate that decided the probabilities (`stats.sampling`).
     planned, judged : int
         Draws of the stream; those with a verdict, usable or not.
     """
@@ -102,6 +105,7 @@ class ReviewState:
     progress: ReviewCounts
     following: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     candidate_share: float = 0.0
+    candidate_doubt: float = CANDIDATE_DOUBT
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -195,7 +199,7 @@ def read_state(run: Run, store: VerdictStore) -> ReviewState:
     in_frame = ~outside & ~ranked
     probability, everywhere, share, least = stream.probability, None, 1.0, 0.0
     if stream.design == "importance":
-        everywhere = _recomputed(margin, ~outside, drawn, probability, stream.candidate_share)
+        everywhere = _recomputed(margin, ~outside, drawn, stream)
         share = float(everywhere[in_frame].sum())
         least = float(everywhere[in_frame].min(initial=np.inf)) / share if share > 0 else 0.0
         everywhere = np.where(in_frame, everywhere, 0.0) / max(share, 1e-300)
@@ -231,6 +235,7 @@ def read_state(run: Run, store: VerdictStore) -> ReviewState:
         store.progress(),
         place.reindex(store.next_ranked(NEXT)).dropna().to_numpy(np.int64),
         stream.candidate_share,
+        stream.candidate_doubt,
     )
 
 
@@ -252,14 +257,13 @@ def _outcomes(votes: VoteTable, place: pd.Series, n: int) -> tuple[np.ndarray, n
     return codes, first
 
 
-def _recomputed(
-    margin: np.ndarray, frame: np.ndarray, drawn: np.ndarray, stored: np.ndarray, share: float
-) -> np.ndarray:
+def _recomputed(margin: np.ndarray, frame: np.ndarray, drawn: np.ndarray, stream: AuditStream) -> np.ndarray:
     """Probability of each item in one draw from the frame of the draw, 0 outside it; checked against the log."""
     everywhere = np.zeros(len(margin))
     if frame.any():
-        everywhere[frame] = audit_probabilities(margin[frame], candidate_share=share)
-    if not np.allclose(everywhere[drawn], stored, rtol=1e-6, atol=0):
+        design = {"candidate_share": stream.candidate_share, "candidate_doubt": stream.candidate_doubt}
+        everywhere[frame] = audit_probabilities(margin[frame], **design)
+    if not np.allclose(everywhere[drawn], stream.probability, rtol=1e-6, atol=0):
         raise DataError(
             "the probabilities of the run have changed since its audit stream was drawn.",
             "Repeat the run in a folder of its own, or draw again with: auditor sample RUN --new",

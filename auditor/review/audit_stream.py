@@ -49,6 +49,8 @@ class AuditStream:
     seed : int
     candidate_share : float
         Share of the draws spread evenly over the items the model would call wrong (`stats.sampling`).
+    candidate_doubt : float
+        Least doubt about these that decided the probabilities.
     """
 
     design: Literal["importance", "strata"]
@@ -60,6 +62,7 @@ class AuditStream:
     ranked_probability: np.ndarray
     seed: int
     candidate_share: float = 0.0
+    candidate_doubt: float = sampling.LEAST_DOUBT
 
 
 def read(connection: sa.Connection, facts: Mapping[str, Any]) -> AuditStream:
@@ -90,6 +93,7 @@ def read(connection: sa.Connection, facts: Mapping[str, Any]) -> AuditStream:
         ranked_probability=inclusion / size,
         seed=about["seed"],
         candidate_share=about.get("candidate_share", 0.0),
+        candidate_doubt=about.get("candidate_doubt", sampling.LEAST_DOUBT),
     )
 
 
@@ -160,14 +164,15 @@ def draw(
         raise DataError(f"no margin for the item {error.args[0]!r} of the store.") from error
     # A stream goes on as it began: other probabilities would need other weights for the draws there are.
     share = before.get("candidate_share", 0.0) if before else candidate_share
-    p = sampling.audit_probabilities(margins, candidate_share=share)
+    doubt = before.get("candidate_doubt", sampling.LEAST_DOUBT) if before else sampling.CANDIDATE_DOUBT
+    p = sampling.audit_probabilities(margins, candidate_share=share, candidate_doubt=doubt)
     # Independent of the seed of the stream before, whose outcomes are known by now.
     used = before.get("seed", seed)
     chosen = sampling.draw_audit(p, draws, generator(used, "review", "importance", len(frame))).positions
     if before:
         _refuse_other(connection, frame[chosen], p[chosen])
     _write(connection, frame, p, chosen, before.get("draws", 0))
-    shares = {"uniform_share": sampling.UNIFORM_SHARE, "candidate_share": share}
+    shares = {"uniform_share": sampling.UNIFORM_SHARE, "candidate_share": share, "candidate_doubt": doubt}
     described = {"n_frame": len(frame), "seed": used, "draws": draws, **shares}
     set_fact(connection, _KEY, described | {"digest": digest_of(described)})
     return read(connection, facts)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from auditor.core.errors import UsageError
 from auditor.estimation.documents import estimate_document, list_document, status_document
@@ -19,7 +20,11 @@ from auditor.estimation.reviewer_error import NOT_CORRECTED, ReviewerError, revi
 from auditor.estimation.sentences import estimate_lines, status_lines
 from auditor.estimation.state import ReviewState, draw_stream, read_state
 from auditor.estimation.status import RemainingErrors, review_status
+from auditor.review import audit_stream
+from auditor.review.additions import set_fact
+from auditor.review.loading import read_meta
 from auditor.review.store import VerdictStore
+from auditor.stats import sampling
 from tests.estimation.conftest import Case, Opened, Reviewer, make_case, perfect, review
 from tests.estimation.test_estimate import simulate
 
@@ -64,6 +69,34 @@ def test_a_sample_for_a_target_precision_brings_a_list_within_reach(case: Case, 
     # A stream goes on as it began.
     draw_stream(case.run, store, 400, 0, anew=False)
     assert store.audit_stream().candidate_share == pytest.approx(0.26, abs=0.05)
+
+
+def test_a_stream_of_an_earlier_version_goes_on_with_its_own_probabilities(
+    case: Case, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(case, None)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(sampling, "CANDIDATE_DOUBT", sampling.LEAST_DOUBT)
+        draw_stream(case.run, store, 100, 0, anew=False)
+
+    def forget(connection: sa.Connection) -> None:
+        """Earlier versions wrote down no doubt about candidates."""
+        described = dict(read_meta(connection)[audit_stream._KEY])
+        del described["candidate_doubt"]
+        set_fact(connection, audit_stream._KEY, described | {"digest": audit_stream.digest_of(described)})
+
+    store.database.write(forget)
+    before = store.audit_stream()
+    assert before.candidate_doubt == sampling.LEAST_DOUBT
+    draw_stream(case.run, store, 150, 0, anew=False)
+    after = store.audit_stream()
+    assert after.item_ids[:100].tolist() == before.item_ids.tolist()
+    np.testing.assert_array_equal(after.probability[:100], before.probability)
+    # Which recomputes every probability and compares it with the stored one.
+    assert read_state(case.run, store).candidate_doubt == sampling.LEAST_DOUBT
+    # A new one is drawn as today.
+    draw_stream(case.run, store, 150, 0, anew=True)
+    assert store.audit_stream().candidate_doubt == sampling.CANDIDATE_DOUBT
 
 
 def test_realised_rates_over_replays(case: Case, simulate) -> None:
