@@ -15,6 +15,7 @@ from auditor.core.errors import OfflineError
 from auditor.core.files import atomic_write, read_json, write_json
 from auditor.lab.detectors.sets import find_data
 from auditor.lab.experiment.shell import MANIFEST
+from auditor.models.weights import names_weights
 
 __all__ = [
     "CAPACITY",
@@ -24,6 +25,7 @@ __all__ = [
     "publish",
     "publish_capacity",
     "publish_experiment",
+    "published_network",
     "published_verdicts",
 ]
 
@@ -47,6 +49,11 @@ def data_file(settings: Settings, name: str) -> Path:
     if (path := find_data(settings, name)) is None:
         raise OfflineError(f"{name} is in no data folder.", "Set AUDITOR_DATA_DIR.")
     return path
+
+
+def published_network(settings: Settings, name: str) -> str:
+    """``NAME@FILE`` with the published weights of `name` for CIFAR-10; `name` itself where it names weights."""
+    return name if names_weights(name) else f"{name}@{data_file(settings, f'weights/cifar10/{name}.safetensors')}"
 
 
 def publish(work: Path, out: Path, names: Iterable[str]) -> None:

@@ -24,16 +24,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import ROOT, find_settings, publish_experiment
+from pipeline import ROOT, find_settings, publish_experiment, published_network
 
 from auditor.cli.console import say
 from auditor.core.config import Settings
 from auditor.core.display import shown
-from auditor.core.errors import OfflineError, UsageError
+from auditor.core.errors import UsageError
 from auditor.lab.experiment.shell import FITS, Experiment, Workplace
 from auditor.lab.prune.gating import GatingExperiment, GatingOptions
 from auditor.lab.prune.tuning import METHODS, PAPER, TuningExperiment, TuningOptions
-from auditor.models.weights import names_weights
 from auditor.train.final import slug
 
 SPARSITIES = (0.9, 0.95, 0.97, 0.98)
@@ -96,17 +95,6 @@ def experiments(options: argparse.Namespace, settings: Settings) -> dict[str, Ex
                 GatingOptions(network, tuple(options.flops or (0.4,)), **common)
             )
     return made
-
-
-def published_network(settings: Settings, name: str) -> str:
-    """``NAME@FILE`` with the published weights of `name` for CIFAR-10; `name` itself where it names weights."""
-    if names_weights(name):
-        return name
-    for folder in settings.data_dirs:
-        path = Path(folder) / "weights" / "cifar10" / f"{name}.safetensors"
-        if path.is_file():
-            return f"{name}@{path}"
-    raise OfflineError(f"weights/cifar10/{name}.safetensors is in no data folder.", "Set AUDITOR_DATA_DIR.")
 
 
 if __name__ == "__main__":

@@ -4,11 +4,14 @@ Run from a checkout, with the data below ``AUDITOR_DATA_DIR`` or ``../shared/dat
 
     python pipelines/rebenchmark.py [--budget-class cpu] [--seeds 3] [--rd resnet20] [--ftwt vgg16_bn:w0.25]
         [--found reports/search/nasnet/found.json ...] [--steps rd,ftwt,ranking]
+    python pipelines/rebenchmark.py --budget-class hour --seeds 1 --steps ranking
 
 Three steps that share their fits: RD beside five baselines, FTWT beside its controls, and the corrected benchmark of
 the dense networks, RD and its nearest rivals, FTWT, and the networks that ``pipelines/search.py`` found. Then the
 paper's question for all of them: does lower capacity win as noise grows (``capacity.md``)? What is stored in the work
-folder and still valid is not computed again. Below ``--budget-class paper`` nothing here reproduces a
+folder and still valid is not computed again, so a killed run goes on. At ``--budget-class hour`` the networks are those
+that reach 90 % in an hour of two cores each, those with published weights, and what RD, its rivals and FTWT make of the
+latter; it takes hours. Below ``--budget-class paper`` nothing here reproduces a
 paper: not a reproduction.
 """
 
@@ -22,7 +25,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import CAPACITY, ROOT, find_settings, publish, publish_capacity, publish_experiment, published_verdicts
+from pipeline import (
+    CAPACITY,
+    ROOT,
+    find_settings,
+    publish,
+    publish_capacity,
+    publish_experiment,
+    published_network,
+    published_verdicts,
+)
 
 from auditor.benchmark.command import run_benchmark
 from auditor.benchmark.inputs import load_inputs
@@ -35,6 +47,9 @@ from auditor.lab.experiment.shell import Workplace
 from auditor.lab.prune.experiment import PruneExperiment, PruneOptions
 
 SPARSITIES, REDUCTION = (0.8, 0.9, 0.95), 0.4
+#: At ``hour``: networks with published weights, those trained here, and what is made of published ones.
+PUBLISHED = ("resnet20", "resnet32", "resnet44", "resnet56")
+TRAINED = ("vgg16_bn:w0.25", "mobilenet_v1", "densenet121:g8", "nasnet_a:n1-f16", "proxyless:mobile")
 STEPS = ("rd", "ftwt", "ranking")
 #: What is published of the ranking, the manifest last.
 RANKING = (
@@ -55,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rd", default="resnet20", help="network of RD")
-    parser.add_argument("--ftwt", default="vgg16_bn:w0.25", help="network of FTWT")
+    parser.add_argument("--ftwt", help="network of FTWT; default vgg16_bn:w0.25, at hour resnet56")
     parser.add_argument("--sparsity", type=float, action="append")
     parser.add_argument(
         "--found", type=Path, action="append", help="genotype of a search; default: reports/search/*/found.json"
@@ -69,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(given)
     options.sparsity = tuple(options.sparsity or SPARSITIES)
+    options.ftwt = options.ftwt or ("resnet56" if options.budget == "hour" else "vgg16_bn:w0.25")
     steps = [name.strip() for name in options.steps.split(",")]
     if unknown := sorted(set(steps) - set(STEPS)):
         raise UsageError(f"--steps names {', '.join(unknown)}.", f"Known: {', '.join(STEPS)}.")
@@ -76,6 +92,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.found = sorted((ROOT / "reports" / "search").glob("*/found.json"))
     command = shlex.join(["python", "pipelines/rebenchmark.py", *given])
     settings = find_settings()
+    others: list[str] = []
+    if options.budget == "hour":
+        others = [*(published_network(settings, name) for name in PUBLISHED), *TRAINED]
+        options.rd, options.ftwt = (published_network(settings, name) for name in (options.rd, options.ftwt))
     with shown() as progress:
         for part, asked in pruning(options).items():
             if part not in steps:
@@ -92,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             progress,
             reference="cifar10",
             verdicts=published_verdicts(settings),
-            train=entries(options),
+            train=entries(options, others),
             seeds=options.seeds,
             budget=options.budget,
             device=options.device,
@@ -118,16 +138,16 @@ def pruning(options: argparse.Namespace) -> dict[str, PruneOptions]:
     }
 
 
-def entries(options: argparse.Namespace) -> str:
-    """Names for ``--train``: dense networks, RD at every sparsity, rivals at the middle one, FTWT, its control, and
-    what was found by searches."""
+def entries(options: argparse.Namespace, others: Sequence[str] = ()) -> str:
+    """Names for ``--train``: dense networks, RD at every sparsity, rivals at the middle one, FTWT, its control, what
+    was found by searches, and `others`, each once."""
     middle = sorted(options.sparsity)[len(options.sparsity) // 2]
     names = [options.rd, *(f"rd:{options.rd}@{s:g}" for s in options.sparsity)]
     names += [f"{method}:{options.rd}@{middle:g}" for method in ("lamp", "global", "uniform")]
     names.append(options.ftwt)
     names += [f"{method}:{options.ftwt}@f{REDUCTION:g}" for method in ("ftwt", "ftwt_joint", "ftwt_static")]
     names += [searched(path) for path in options.found]
-    return ",".join(names)
+    return ",".join(dict.fromkeys([*names, *others]))
 
 
 def searched(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -40,6 +41,23 @@ def test_names_of_both_pipelines_are_entries() -> None:
     assert {*again.pruning(options), "ranking"} == set(again.STEPS)
     with pytest.raises(UsageError, match="Known: rd, ftwt, ranking"):
         again.main(["--steps", "rd,rank"])
+
+
+def test_a_ranking_of_accurate_networks_has_more_than_twelve(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUDITOR_DATA_DIR", str(data_dir))
+    again, asked = _pipeline("rebenchmark"), {}
+    monkeypatch.setattr(again, "run_benchmark", lambda *_, **given: asked.update(given) or sys.exit())
+    with pytest.raises(SystemExit):
+        again.main(["--budget-class", "hour", "--seeds", "1", "--steps", "ranking"])
+    names = parse_names(asked["train"])
+    assert len(names) > 12
+    trainers = {name: make_entry(name, "hour", "cpu") for name in names}
+    published = {name for name, trainer in trainers.items() if getattr(trainer, "fixed", False)}
+    assert {name.partition("@")[0] for name in published} == set(again.PUBLISHED)
+    # RD and FTWT start from published weights, and trained networks take their own number of epochs.
+    assert all("@" in name.partition(":")[2].rpartition("@")[0] for name in names if name.startswith(("rd:", "ftwt")))
+    epochs = {name: trainers[name].network.training.stages for name in again.TRAINED}
+    assert len({str(stages) for stages in epochs.values()}) == len(again.TRAINED)
 
 
 def test_found_networks_are_entries_and_searches_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
