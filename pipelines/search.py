@@ -3,7 +3,7 @@
 Run from a checkout, with the data below ``AUDITOR_DATA_DIR`` or ``../shared/data``::
 
     python pipelines/search.py [--budget-class cpu] [--systems nasnet,proxyless,proxyless-mbconv,eas,eas-dense]
-        [--seeds 1] [--train-seeds 3]
+        [--seeds 1] [--train-seeds 3] [--transfer cifake]
 
 One folder per system: genotypes of what was found and of the best random architecture, the search curve, pictures, the
 final training. Final trainings are stored where ``pipelines/rebenchmark.py`` finds them. What is stored in the work
@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--systems", default=SYSTEMS, help=f"of {', '.join(SPACES.names())}")
     parser.add_argument("--seeds", type=int, default=1, help="searches of each system")
     parser.add_argument("--train-seeds", type=int, default=3)
+    parser.add_argument("--transfer", help="another data set on which what was found is trained and tested too")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--workers", type=int)
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "search")
@@ -71,6 +72,7 @@ def searches(options: argparse.Namespace) -> dict[str, SearchOptions]:
             train_seeds=options.train_seeds,
             family="dense" if inner == "dense" else None,
             space="mbconv" if inner == "mbconv" else None,
+            transfer=options.transfer,
             device=options.device,
         )
     if len(asked) != len(options.systems.split(",")):

@@ -25,3 +25,17 @@ def paired(first: Sequence[float], second: Sequence[float]) -> dict[str, Any]:
     """First less second, seed by seed: mean and interval. ``seeds`` below 2: the spread is not known."""
     mean, low, high = mean_interval([a - b for a, b in zip(first, second, strict=True)])
     return {"difference": mean, "interval": [low, high], "seeds": len(first)}
+
+
+def unpaired(first: Sequence[float], second: Sequence[float]) -> dict[str, Any]:
+    """Mean of the first less mean of the second, with Welch's 95 % interval; the difference alone, as both limits,
+    where either has fewer than two values or neither varies."""
+    from scipy.stats import t
+
+    a, b = (np.asarray(values, dtype=np.float64) for values in (first, second))
+    difference, half = float(a.mean() - b.mean()), 0.0
+    if min(len(a), len(b)) > 1 and (a.var() > 0 or b.var() > 0):
+        errors = np.array([values.var(ddof=1) / len(values) for values in (a, b)])
+        freedom = errors.sum() ** 2 / (errors**2 / (len(a) - 1, len(b) - 1)).sum()
+        half = float(t.ppf(0.975, freedom) * np.sqrt(errors.sum()))
+    return {"difference": difference, "interval": [difference - half, difference + half]}

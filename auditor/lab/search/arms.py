@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -113,6 +114,8 @@ class SearchOutcome:
         The architecture the search started from, where it started from one.
     noise : Genotype, optional
         What the same search finds where noise stands in place of the validation images, where it says so.
+    groups : mapping of str to genotypes
+        Networks that are trained in the end beside it, by the names in `auditor.lab.search.groups`.
     """
 
     found: Genotype
@@ -121,3 +124,4 @@ class SearchOutcome:
     facts: dict[str, Any] = field(default_factory=dict)
     start: Genotype | None = None
     noise: Genotype | None = None
+    groups: Mapping[str, Sequence[Genotype]] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -88,16 +88,20 @@ class SearchSettings:
         Images of the train split to train and to score on; None for all that are not validation.
     child : ChildRecipe
         Training of a child.
+    group : int
+        Networks of each group that is trained in the end (`auditor.lab.search.groups`); 0: there are none.
     """
 
     train: int | None
     validation: int
     child: ChildRecipe
+    group: int = field(default=0, kw_only=True)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Plain values; without groups where there are none, as before there were any."""
         recipes = {f.name: r.as_dict() for f in fields(self) if isinstance(r := getattr(self, f.name), ChildRecipe)}
-        return {**asdict(self), **recipes}
+        values = {**asdict(self), **recipes}
+        return values if self.group else {k: v for k, v in values.items() if k != "group"}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,9 @@ def search(
     family: Annotated[str | None, typer.Option(help="eas: plain (default) or dense.")] = None,
     space: Annotated[str | None, typer.Option(help="proxyless: tree (default) or mbconv.")] = None,
     kind: Annotated[str | None, typer.Option(help="proxyless: two, full or reinforce.")] = None,
+    transfer: Annotated[
+        str | None, typer.Option(help="Another image data set on which what was found is trained and tested too.")
+    ] = None,
     dataset: PaperData = "cifar10",
     roles: Roles = NO_ROLES,
     device: Device = "auto",
@@ -40,6 +43,7 @@ def search(
         family=family,
         space=space,
         kind=kind,
+        transfer=transfer,
         data=data_named(dataset, roles),
         device=device,
     )
@@ -50,6 +54,7 @@ def search(
             f"{row['role']}: {100 * row['accuracy']:.2f} %, {row['name']} ({label(row)})" for row in final["networks"]
         ]
         files = f"Results: {folder / SUMMARY}   Genotype: {folder / 'found.json'}"
-        return [*networks, pooled["verdict"], pooled["progress"], *final["verdict"], files]
+        elsewhere = [f"{line} ({transfer})" for line in document.get("transfer", {}).get("verdict", ())]
+        return [*networks, pooled["verdict"], pooled["progress"], *final["verdict"], *elsewhere, files]
 
     return SearchExperiment(options), f"search-{options.space_name}-{budget}{f'-{kind}' if kind else ''}", lines

@@ -75,6 +75,9 @@ class SeedSearch:
             "noise": outcome.noise and outcome.noise.model_dump(mode="json"),
             "rows": outcome.rows,
             "facts": outcome.facts,
+            "groups": {
+                name: [genotype.model_dump(mode="json") for genotype in group] for name, group in outcome.groups.items()
+            },
         }
         return FitResult(nothing, None, [], time.perf_counter() - started, details)
 
@@ -90,4 +93,8 @@ def outcome_of(result: FitResult) -> SearchOutcome:
     details = result.details
     parse = lambda role: parse_genotype(details[role], f"the stored search ({role})")  # noqa: E731
     start, noise = (parse(role) if details.get(role) else None for role in ("start", "noise"))
-    return SearchOutcome(parse("found"), parse("control"), details["rows"], details["facts"], start, noise)
+    groups = {
+        name: [parse_genotype(genotype, f"the stored search ({name})") for genotype in group]
+        for name, group in details.get("groups", {}).items()
+    }
+    return SearchOutcome(parse("found"), parse("control"), details["rows"], details["facts"], start, noise, groups)

@@ -69,6 +69,8 @@ class SearchOptions(ExperimentOptions):
         ProxylessNAS: ``tree`` (default) or ``mbconv``.
     kind : str, optional
         ProxylessNAS: ``two``, ``full`` or ``reinforce``; as the budget says by default.
+    transfer : str, optional
+        Another image data set with train and test split, on which the networks are trained and tested too.
     """
 
     system: str
@@ -77,6 +79,7 @@ class SearchOptions(ExperimentOptions):
     family: str | None = field(default=None, kw_only=True)
     space: str | None = field(default=None, kw_only=True)
     kind: str | None = field(default=None, kw_only=True)
+    transfer: str | None = field(default=None, kw_only=True)
     budgets: ClassVar[tuple[str, ...]] = WITHOUT_HOUR
 
     def __post_init__(self) -> None:

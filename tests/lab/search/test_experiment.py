@@ -68,7 +68,9 @@ def test_killed_and_resumed_is_the_same_search(folder: Path, tmp_path: Path, mon
     finished = [name for name in trained if name != "killed"]
     unique = sum(s[arm]["trained"] for s in again["searches"] for arm in ("search", "control"))
     assert len(finished) == len(set(finished))  # none twice
-    assert unique - 2 <= len(finished) - 3 * 2 <= unique  # an architecture both arms tried is trained once
+    rows = [*again["final"]["networks"], *(row for group in again["final"]["groups"] for row in group["networks"])]
+    finals = 2 * len({row["name"] for row in rows})
+    assert unique - 2 <= len(finished) - finals <= unique  # an architecture both arms tried is trained once
     assert _timeless(again) == _timeless(whole)
     assert _log(tmp_path / "killed" / "s") == _log(tmp_path / "whole" / "s")
     _check_record(tmp_path / "killed" / "s", again)
@@ -92,8 +94,10 @@ def _check_record(out: Path, found: dict[str, Any]) -> None:
     assert found["split_note"] == "Validation data come from the training split only."
     rows = found["final"]["networks"]
     assert [row["role"] for row in rows] == ["found", "control", "start"]
-    looks = {f"{row['name']}__seed{k}": 1 for row in rows for k in range(2)}
+    grouped = [row for group in found["final"]["groups"] for row in group["networks"]]
+    looks = {f"{row['name']}__seed{k}": 1 for row in [*rows, *grouped] for k in range(2)}
     assert found["test_label_accesses"] == {"searches": 0, **looks}
+    _check_groups(out, found, best=rows[0]["name"])
     assert all(row["test_looks"] == [1, 1] for row in rows)
     less = found["final"]["found_less"]
     one, other = (row["accuracy_by_seed"] for row in rows[:2])
@@ -124,6 +128,52 @@ def _check_record(out: Path, found: dict[str, Any]) -> None:
     assert {"found.json", "control.json", RESULTS, SUMMARY, LOG, "search-curve.svg"} <= set(manifest)
     for name, digest in manifest.items():
         assert digest == "sha256:" + hashlib.sha256((out / name).read_bytes()).hexdigest()
+
+
+def _check_groups(out: Path, found: dict[str, Any], best: str) -> None:
+    groups, less = found["final"]["groups"], found["final"]["groups_less"]
+    assert [(g["search_seed"], g["group"]) for g in groups] == [
+        (k, name) for k in range(2) for name in ("search", "equal", "published")
+    ]
+    assert best in {g["networks"][0]["name"] for g in groups if g["group"] == "search"}  # trained once for both
+    means = {
+        name: [row["accuracy"] for g in groups if g["group"] == name for row in g["networks"]]
+        for name in ("search", "equal", "published")
+    }
+    for name in ("equal", "published"):
+        other = set(means[name]) if name == "published" else means[name]
+        wanted = sum(means["search"]) / 2 - sum(other) / len(other)
+        assert less[name]["difference"] == pytest.approx(wanted)
+        own, others = ([g for g in groups if g["group"] == group] for group in ("search", name))
+        mean = lambda g: sum(row["accuracy"] for row in g["networks"]) / len(g["networks"])  # noqa: E731
+        by_search = [mean(a) - mean(b) for a, b in zip(own, others, strict=True)]
+        assert less[name]["by_search"] == pytest.approx(by_search)
+        assert less[name]["networks"] == [2, len(other)]
+    manifest, text = read_json(out / MANIFEST)["files"], (out / SUMMARY).read_text()
+    for search in found["searches"]:
+        equal = search["facts"]["equal"]
+        assert all(abs(width / equal["found"] - 1) <= equal["tolerance"] for width in equal["networks"])
+        assert f"{len(equal['networks'])} of 2 wanted" in text
+    for group in groups:
+        assert {row["file"] for row in group["networks"]} <= set(manifest)
+        for row in group["networks"]:
+            assert read_genotype(out / row["file"], "eas").layers
+    assert "On average networks that the search chose (2) are" in text
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_what_was_found_is_trained_on_other_data_too(folder: Path, tmp_path: Path) -> None:
+    other = write_colours(tmp_path / "other", 24)
+    found = _run(folder, tmp_path / "out" / "s", train_seeds=2, transfer=str(other))
+    moved = found["transfer"]
+    assert moved["data"] == str(other)
+    assert [row["role"] for row in moved["networks"]] == [row["role"] for row in found["final"]["networks"]]
+    assert moved["networks"][0]["macs"] != found["final"]["networks"][0]["macs"]  # of larger images
+    assert moved["found_less"]["control"]["seeds"] == 2
+    assert set(moved["test_label_accesses"].values()) == {1}
+    text = (tmp_path / "out" / "s" / SUMMARY).read_text()
+    assert f"## On other data: {other}" in text
+    assert all(sentence in text for sentence in moved["verdict"])
 
 
 @pytest.mark.parametrize(

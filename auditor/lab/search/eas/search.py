@@ -22,6 +22,8 @@ from auditor.lab.search.eas.controller import EasController, EasDecision, random
 from auditor.lab.search.eas.moves import Policy, grow, grown, walk
 from auditor.lab.search.eas.space import EasGenotype, tokens
 from auditor.lab.search.eas.widen import IDENTITY_NOISE, REPLICA_NOISE
+from auditor.lab.search.groups import SEARCH, TOLERANCE, draw_equal
+from auditor.models.counter import count
 from auditor.models.eas import PAPER_DENSE, PAPER_PLAIN, SMALL_DENSE, SMALL_PLAIN, DenseNetwork, PlainNetwork, build
 from auditor.stats.intervals import wilson
 from auditor.train.batches import ImageTensor
@@ -89,12 +91,14 @@ def _recipe(epochs: int, batch: int = 64, rate: float = 0.02, scale: float = 1.0
 #: dozen updates at 2e-3 would not move it; and that of its short trainings, of a start network trained until its few
 #: filters are what limits it. `gpu10` raises batch and rates.
 BUDGETS = {
-    "smoke": EasSettings(100, 50, _recipe(1, scale=0.5), _recipe(1, 32, 0.1, 0.5), "plain", "small", (1, 1), 2, 1, 1),
+    "smoke": EasSettings(
+        100, 50, _recipe(1, scale=0.5), _recipe(1, 32, 0.1, 0.5), "plain", "small", (1, 1), 2, 1, 1, group=2
+    ),
     "cpu": EasSettings(
-        4000, 2000, _recipe(8, 64, 0.1), _recipe(20, 64, 0.1), "plain", "small", (6,), 5, 3, 2, rate=2e-2
+        4000, 2000, _recipe(8, 64, 0.1), _recipe(20, 64, 0.1), "plain", "small", (6,), 5, 3, 2, rate=2e-2, group=5
     ),
     "gpu10": EasSettings(
-        None, 5000, _recipe(5, 512, 0.08), _recipe(15, 512, 0.4), "plain", "large", (10,), 8, 4, 5, rate=5e-3
+        None, 5000, _recipe(5, 512, 0.08), _recipe(15, 512, 0.4), "plain", "large", (10,), 8, 4, 5, rate=5e-3, group=5
     ),
     "paper": EasSettings(
         None,
@@ -113,10 +117,21 @@ BUDGETS = {
 DENSE_BUDGETS = {
     "smoke": replace(BUDGETS["smoke"], family="dense"),
     "cpu": EasSettings(
-        4000, 2000, _recipe(4, 64, 0.1, 0.5), _recipe(15, 64, 0.1, 0.5), "dense", "small", (5,), 5, 2, 2, rate=2e-2
+        4000,
+        2000,
+        _recipe(4, 64, 0.1, 0.5),
+        _recipe(15, 64, 0.1, 0.5),
+        "dense",
+        "small",
+        (5,),
+        5,
+        2,
+        2,
+        rate=2e-2,
+        group=5,
     ),
     "gpu10": EasSettings(
-        None, 5000, _recipe(2, 512, 0.08), _recipe(10, 512, 0.4), "dense", "small", (8,), 8, 10, 5, rate=5e-3
+        None, 5000, _recipe(2, 512, 0.08), _recipe(10, 512, 0.4), "dense", "small", (8,), 8, 10, 5, rate=5e-3, group=5
     ),
     "paper": replace(BUDGETS["paper"], family="dense", wider_steps=10),
 }
@@ -345,4 +360,34 @@ def search(
         "start": described,
         "gains": {"search": gains, "control": control_gains},
     }
-    return SearchOutcome(best, control, ground.log.rows, facts, start.genotype)
+    groups: dict[str, list[EasGenotype]] = {}
+    if settings.group:
+        equal, facts["equal"] = _equal(ground, best, seed)
+        groups = {SEARCH: [best], "equal": equal}
+    return SearchOutcome(best, control, ground.log.rows, facts, start.genotype, groups=groups)
+
+
+def _equal(ground: Ground, found: EasGenotype, seed: int) -> tuple[list[EasGenotype], dict[str, Any]]:
+    """Networks that the random policy grows from the first start, in walks of up to twice the search's steps, with the
+    MACs of the found one."""
+    settings, phases = ground.settings, len(ground.settings.episodes)
+    random = torch.Generator().manual_seed(derive_seed(seed, "random networks of equal MACs"))
+
+    def coin(kind: Literal["wider", "deeper"], genotype: EasGenotype) -> EasDecision:
+        return random_decision(kind, genotype, settings.sizes, random)
+
+    def draw() -> EasGenotype:
+        most = [2 * phases * steps + 1 for steps in (settings.wider_steps, settings.deeper_steps)]
+        wider, deeper = (int(torch.randint(n, (1,), generator=random)) for n in most)
+        start = STARTS[settings.family, settings.sizes]
+        decisions = walk(coin, start, wider, deeper, settings.sizes)
+        return grown(decisions[-1], settings.sizes) if decisions else start
+
+    def macs(genotype: EasGenotype) -> float:
+        return float(count(build(genotype, ground.classes, ground.size), (3, ground.size, ground.size)).macs)
+
+    target = macs(found)
+    with torch_threads(1):
+        drawn = draw_equal(draw, macs, target, settings.group)
+    facts = {"cost": "MACs", "found": target, "networks": list(drawn.costs), "tolerance": TOLERANCE}
+    return list(drawn.networks), {**facts, "draws": drawn.draws, "wanted": settings.group}

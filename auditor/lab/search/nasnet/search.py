@@ -17,7 +17,7 @@ from auditor.lab.search.data import SearchData
 from auditor.lab.search.nasnet.controller import NasnetController, ppo_loss
 from auditor.lab.search.nasnet.space import decode, random_actions
 from auditor.models.genotype import NasnetGenotype
-from auditor.models.nasnet import NasnetNetwork
+from auditor.models.nasnet import NASNET_A, NasnetNetwork
 from auditor.train.device import torch_threads
 
 
@@ -74,9 +74,9 @@ def _child(epochs: int, batch: int, rate: float = 0.025, scale: float = 1.0) -> 
 #: move it. `paper`: the children's F0, PPO's clip and its passes are ours, as the paper does not say them; that the
 #: best 250 of 20,000 are trained again for 300 epochs is what Liu et al. (2018) say of it.
 BUDGETS = {
-    "smoke": NasnetSettings(100, 50, _child(1, 32, scale=0.5), 1, 2, 1, 2, 2, 2),
-    "cpu": NasnetSettings(2000, 2000, _child(4, 32, 0.05, 0.5), 1, 4, 1, 8, 14, 5, rate=2e-2, passes=8),
-    "gpu10": NasnetSettings(None, 5000, _child(2, 256, 0.2), 2, 8, 2, 16, 4, 20, rate=1e-2),
+    "smoke": NasnetSettings(100, 50, _child(1, 32, scale=0.5), 1, 2, 1, 2, 2, 2, group=2),
+    "cpu": NasnetSettings(2000, 2000, _child(4, 32, 0.05, 0.5), 1, 4, 1, 8, 14, 5, rate=5e-3, passes=8, group=5),
+    "gpu10": NasnetSettings(None, 5000, _child(2, 256, 0.2), 2, 8, 2, 16, 4, 20, rate=1e-2, group=5),
     "paper": NasnetSettings(
         None,
         5000,
@@ -157,7 +157,12 @@ def search(
     facts: dict[str, Any] = {"baseline": settings.baseline, "searched_at": searched_at}
     if settings.retrain:
         facts["retrained"] = {name: rows for name, (_, rows) in again.items()}
-    return SearchOutcome(final, other, log.rows, facts)
+    groups: dict[str, list[NasnetGenotype]] = {}
+    if settings.group:
+        best = {each.name: [g for g, _ in each.ranked(settings.group)] for each in (arm, control)}
+        groups = {name: [g.model_copy(update=size) for g in own] for name, own in best.items()}
+        groups["published"] = [NASNET_A.model_copy(update=size)]
+    return SearchOutcome(final, other, log.rows, facts, groups=groups)
 
 
 def _retrain(

@@ -14,7 +14,9 @@ from auditor.core.seeds import derive_seed
 from auditor.lab.search.arms import Arm, SearchLog, SearchOutcome
 from auditor.lab.search.children import Children
 from auditor.lab.search.data import SearchData
+from auditor.lab.search.groups import SEARCH, TOLERANCE, draw_equal
 from auditor.lab.search.proxyless.cost import path_cost
+from auditor.lab.search.proxyless.latency import LatencyTable
 from auditor.lab.search.proxyless.measure import Measured, stored_latencies, stored_table
 from auditor.lab.search.proxyless.settings import ProxylessSettings
 from auditor.lab.search.proxyless.steps import NoiseSteps, noise_null
@@ -96,7 +98,50 @@ def search(
     facts["latency"] |= _derived_latency(log) | {
         "measured": stored_latencies(folder / "latencies.json", roles, measured.table, classes, side)
     }
-    return SearchOutcome(chosen, best_random, log.rows, facts, start, noise)
+    groups: dict[str, list[TreeGenotype | MobileGenotype]] = {}
+    if settings.group:
+        random = torch.Generator().manual_seed(derive_seed(seed, "random networks of equal latency"))
+        path = supernet.snapshot_path(settings.snapshots)
+        equal, facts["equal"] = _equal(supernet, measured.table, path, settings.group, random, folder, classes, side)
+        groups = {SEARCH: [chosen], "equal": equal}
+    return SearchOutcome(chosen, best_random, log.rows, facts, start, noise, groups)
+
+
+def _equal(
+    supernet: Supernet,
+    table: LatencyTable,
+    path: Sequence[int],
+    wanted: int,
+    random: torch.Generator,
+    folder: Path,
+    classes: int,
+    side: int,
+) -> tuple[list[TreeGenotype | MobileGenotype], dict[str, Any]]:
+    """Random networks that take as long as the found one, that of `path`: three times as many as wanted by the table,
+    of these the nearest by the clock, all timed in turns."""
+    found, paths = supernet.genotype(path), dict[str, Sequence[int]]()
+
+    def draw() -> TreeGenotype | MobileGenotype:
+        other = random_path(supernet, random)
+        genotype = supernet.genotype(other)
+        paths[genotype.key()] = other
+        return genotype
+
+    target = table.of_path(supernet, path)
+    drawn = draw_equal(draw, lambda genotype: table.of_path(supernet, paths[genotype.key()]), target, 3 * wanted)
+    roles = {"found": found, **{f"random {k}": genotype for k, genotype in enumerate(drawn.networks)}}
+    ms = stored_latencies(folder / "equal.json", roles, table, classes, side)["ms"]
+    near = {role: abs(ms[role] / ms["found"] - 1) for role in roles if role != "found"}
+    kept = [role for role in sorted(near, key=lambda role: near[role]) if near[role] <= TOLERANCE][:wanted]
+    facts = {
+        "cost": "measured latency, ms",
+        "found": ms["found"],
+        "networks": [ms[role] for role in kept],
+        "tolerance": TOLERANCE,
+        "draws": drawn.draws,
+        "wanted": wanted,
+    }
+    return [roles[role] for role in kept], facts
 
 
 def _derived_latency(log: SearchLog) -> dict[str, Any]:

@@ -193,7 +193,8 @@ def train_supernet(
         labels = torch.from_numpy(np.ascontiguousarray(split.data.labels, dtype=np.int64)).to(network.device)
         rows = torch.from_numpy(split.validation).to(network.device)
         size = images.size_at(settings.child.scale, supernet.min_size)
-        batches = ValidationBatches(images, labels, rows, size, settings.batch, derive_seed(seed, "supernet"))
+        many = settings.architecture_batch or settings.batch
+        batches = ValidationBatches(images, labels, rows, size, many, derive_seed(seed, "supernet"))
         architecture = ArchitectureStepper(supernet, table, cost, settings)
         made.append(SupernetStepper(architecture, batches, batch, steps, per_epoch, progress))
         return made[-1]
