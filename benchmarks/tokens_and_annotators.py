@@ -5,11 +5,13 @@
 Tokens: the errors of CoNLL-2003 that CrossWeigh corrected, in probabilities of `token_predictions.py`, which are made
 in `folder` if they are not there. Average precision over tokens and sentences; the peer's score is its best, by truth.
 
-Annotators: accuracy of the consensus. Simulated annotators of CIFAR-10 items beside the stored probabilities of a
-network, and two or three of the five published votes on suspected errors, where the class that three of five named is
-the truth (items without are left out). The peer is the best, by truth, of CROWDLAB (its formula, which the tests hold
-equal to cleanlab's), the majority and, where crowd-kit is installed, its Dawid-Skene and one-coin models (its Wawa does
-not run with scikit-learn 1.9).
+Annotators: accuracy of the consensus, and average precision of 1 - P(label) over items whose label is wrong: the
+majority's, and of published votes the label that the data set gives. Simulated annotators of CIFAR-10 items beside the
+stored probabilities of a network; in "CIFAR-10N" one vote an item is the real one (random1), and the others are drawn
+from how such votes confuse the classes. Published: two or three of the five votes on suspected errors, where the class
+that three of five named is the truth (items without are left out). The peer is the best, by truth, of CROWDLAB (its
+formula, which the tests hold equal to cleanlab's), the majority and, where crowd-kit is installed, its Dawid-Skene and
+one-coin models (its Wawa does not run with scikit-learn 1.9).
 
 What is unseen here: the draws of the simulated annotators and their network (constants were chosen on seed 0 and other
 networks). What is not: the published votes are other draws, but of the items for which distrust of a model was added;
@@ -26,7 +28,11 @@ import json
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +49,7 @@ from auditor.kinds.registry import flag_kind
 from auditor.kinds.tokens import worst_token
 from auditor.lab.detectors.sets import find_data
 from auditor.report.markdown import table
+from auditor.review.annotator_model import fit_annotators
 from auditor.review.crowdlab import Votes, crowdlab, majority_labels
 from auditor.review.dawid_skene import vote_counts
 
@@ -52,7 +59,7 @@ MODEL, DOUBTS = "twins_pcpvt_base", "efficientnet_b1"
 #: Seeds begin here: below lie the draws on which constants were chosen.
 FIRST_SEED = 10
 ITEMS, ANNOTATORS, CLASSES = 600, 30, 10
-SIMULATED = ("uniform", "few", "one label", "spammers", "adversaries", "by class", "hard items", "blocks")
+SIMULATED = ("uniform", "few", "one label", "spammers", "adversaries", "by class", "hard items", "blocks", "CIFAR-10N")
 
 
 def find(name: str) -> Path:
@@ -130,15 +137,29 @@ def _token_row(model: str, level: str, runs: list[Any]) -> dict[str, Any]:
     return row
 
 
-def simulated(kind: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels (n, annotators), probabilities and truth of CIFAR-10 items."""
+#: Labels (n, annotators), probabilities, truth, and the labels of the data set where it is these that are judged.
+Drawn = tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray | None]
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """What everybody would say of every item, (n, annotators); whom is asked at first; a model (n, K); the truth."""
+
+    answers: np.ndarray
+    asked: np.ndarray
+    p: np.ndarray
+    truth: np.ndarray
+
+
+def crowd(kind: str, seed: int) -> Crowd:
+    """Annotators of CIFAR-10 items beside a network."""
     rng = generator(seed, "annotators", kind)
-    truth = load_npy(find("cifar10n/clean.npy")).astype(np.int64)
-    rows = rng.choice(len(truth), ITEMS, replace=False)
+    clean, real = (load_npy(find(f"cifar10n/{name}.npy")).astype(np.int64) for name in ("clean", "random1"))
+    rows = rng.choice(len(clean), ITEMS, replace=False)
     p, doubts = (
         load_npz(find(f"oof/cifar10n_aggre/{n}.npz"))["pred_probs"][rows].astype(float) for n in (MODEL, DOUBTS)
     )
-    truth, p = truth[rows], p / p.sum(axis=1, keepdims=True)
+    truth, p = clean[rows], p / p.sum(axis=1, keepdims=True)
     doubts = np.sqrt(doubts + 1e-3)
     doubts /= doubts.sum(axis=1, keepdims=True)
     skill = np.clip(rng.beta(8, 2, ANNOTATORS), 0.3, 0.99)
@@ -156,19 +177,34 @@ def simulated(kind: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
             for k in rng.choice(CLASSES, 4, replace=False):
                 right = rng.uniform(0.1, 0.5)
                 says[a, k] = right * eye[k] + (1 - right) * alike[k]
-    labels = np.full((ITEMS, ANNOTATORS), -1)
+    if kind == "CIFAR-10N":
+        confused = np.zeros((CLASSES, CLASSES))
+        np.add.at(confused, (clean, real), 1.0)
+        confused /= confused.sum(axis=1, keepdims=True)
+        says = confused ** rng.uniform(0.6, 1.6, (ANNOTATORS, 1, 1))  # some more careful than others
+    chances = says[:, truth].transpose(1, 0, 2)
+    if kind == "hard items":
+        own, fair = skill[:, None], doubts[:, None]
+        chances = own * (0.6 * eye[truth][:, None] + 0.4 * fair) + (1 - own) * (fair / 2 + 0.05)
+    up_to = np.cumsum(chances / chances.sum(axis=2, keepdims=True), axis=2)
+    answers = np.minimum((rng.random((ITEMS, ANNOTATORS, 1)) > up_to).sum(axis=2), CLASSES - 1)
+    asked = np.zeros((ITEMS, ANNOTATORS), bool)
     for i in range(ITEMS):
         each = {"few": rng.integers(1, 3), "one label": 1}.get(kind, rng.integers(2, 5))
-        asked = [i * ANNOTATORS // ITEMS] if kind == "blocks" else rng.choice(ANNOTATORS, each, replace=False)
-        for a in asked:
-            chances = says[a, truth[i]]
-            if kind == "hard items":
-                chances = skill[a] * (0.6 * eye[truth[i]] + 0.4 * doubts[i]) + (1 - skill[a]) * (doubts[i] / 2 + 0.05)
-            labels[i, a] = rng.choice(CLASSES, p=chances / chances.sum())
-    return labels, p, truth
+        whom = [i * ANNOTATORS // ITEMS] if kind == "blocks" else rng.choice(ANNOTATORS, each, replace=False)
+        asked[i, whom] = True
+        if kind == "CIFAR-10N":
+            answers[i, whom[0]] = real[rows[i]]
+    return Crowd(answers, asked, p, truth)
 
 
-def published(name: str, each: int, seed: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+def simulated(kind: str, seed: int) -> Drawn:
+    """What those say who are asked at first."""
+    drawn = crowd(kind, seed)
+    return np.where(drawn.asked, drawn.answers, -1), drawn.p, drawn.truth, None
+
+
+def published(name: str, each: int, seed: int) -> Drawn:
     """`each` of the five votes on every suspected error, in columns of nobody; probabilities where they are stored."""
     rng = generator(seed, "annotators", name, each)
     number: dict[Any, int] = {}
@@ -177,7 +213,7 @@ def published(name: str, each: int, seed: int) -> tuple[np.ndarray, np.ndarray |
             tag: k
             for k, tag in enumerate(("Negative", "Positive") if name == "imdb" else ("Negative", "Neutral", "Positive"))
         }
-    labels, truth, at = [], [], []
+    labels, truth, at, own = [], [], [], []
     row_of = {}
     if name == "imdb":
         row_of = {
@@ -196,75 +232,116 @@ def published(name: str, each: int, seed: int) -> tuple[np.ndarray, np.ndarray |
         if len(counts) and counts.max() >= 3 and (shown >= 0).any():
             labels.append(shown)
             truth.append(classes[counts.argmax()])
+            own.append(number.get(given, given))
             at.append(row_of.get(item["id"], item["id"]))
     p = None
     if name in ("cifar10", "imdb"):
         p = load_npy(find(f"label_errors/{name}/pyx.npy"))[np.array(at)].astype(float)
         p /= p.sum(axis=1, keepdims=True)
-    return np.array(labels), p, np.array(truth)
+    return np.array(labels), p, np.array(truth), np.array(own)
 
 
-def consensus_of_peers(labels: np.ndarray, p: np.ndarray | None, n_classes: int) -> dict[str, np.ndarray]:
+#: The consensus and P(class) of one method, (n,) and (n, K).
+Consensus = tuple[np.ndarray, np.ndarray]
+
+
+def consensus_of_peers(labels: np.ndarray, p: np.ndarray | None, n_classes: int) -> dict[str, Consensus]:
+    """By the peer's name; the majority first."""
     items, who = np.nonzero(labels >= 0)
     said = labels[items, who]
     counts = vote_counts(items, said, len(labels), n_classes)
     flat = np.full(counts.shape, 1 / n_classes) if p is None else p
-    out = {"majority": majority_labels(Votes(items, who, said, labels.shape[1], counts), flat)}
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    out = {"majority": (majority_labels(Votes(items, who, said, labels.shape[1], counts), flat), shares)}
     if p is not None:
-        out["CROWDLAB"] = crowdlab(items, who, said, p, labels.shape[1]).labels
+        fit = crowdlab(items, who, said, p, labels.shape[1])
+        out["CROWDLAB"] = fit.labels, fit.posterior
     try:
         from crowdkit.aggregation import DawidSkene, OneCoinDawidSkene
     except ImportError:
         return out
     votes = pd.DataFrame({"task": items, "worker": who, "label": said})
     for model in (DawidSkene(n_iter=50), OneCoinDawidSkene(n_iter=50)):
-        out[type(model).__name__] = model.fit_predict(votes).reindex(range(len(labels))).to_numpy()
+        chances = model.fit_predict_proba(votes).reindex(index=range(len(labels)), columns=range(n_classes)).fillna(0.0)
+        out[type(model).__name__] = chances.to_numpy().argmax(axis=1), chances.to_numpy()
     return out
 
 
-def annotators(seeds: int, only: str) -> Iterator[dict[str, Any]]:
-    """One row a kind of annotators, or a set of published votes, with and without the model."""
-    cases: list[tuple[str, Any, bool]] = []
+def cases_of_annotators() -> Iterator[tuple[str, Callable[[int], Drawn], bool]]:
+    """What each is called, how it is drawn, and whether the model is given."""
     for kind in SIMULATED:
-        cases.append((kind, lambda seed, kind=kind: simulated(kind, seed), True))
-        if kind in ("spammers", "adversaries", "by class", "hard items"):
-            cases.append((kind, lambda seed, kind=kind: simulated(kind, seed), False))
+        yield kind, partial(simulated, kind), True
+        if kind in ("spammers", "adversaries", "by class", "hard items", "CIFAR-10N"):
+            yield kind, partial(simulated, kind), False
     for name in ("cifar10", "imdb", "cifar100", "caltech256", "amazon"):
         for each in (2, 3):
             for with_model in (True, False) if name in ("cifar10", "imdb") else (False,):
-                case = f"{name}, {each} of 5 votes"
-                cases.append((case, lambda seed, name=name, each=each: published(name, each, seed), with_model))
-    for case, draw, with_model in cases:
+                yield f"{name}, {each} of 5 votes", partial(published, name, each), with_model
+
+
+def annotators(seeds: int, only: str) -> Iterator[dict[str, Any]]:
+    """Two rows a kind of annotators, or a set of published votes, with and without the model."""
+    for case, draw, with_model in cases_of_annotators():
         if only not in case:
             continue
         runs = []
         for seed in range(FIRST_SEED, FIRST_SEED + seeds):
-            labels, p, truth = draw(seed)
+            labels, p, truth, own = draw(seed)
             voted = (labels >= 0).any(axis=1)
-            labels, p, truth = labels[voted], p[voted] if with_model else None, truth[voted]
-            flags = flag_kind("annotators", labels=labels, pred_probs=p)
-            n_classes = p.shape[1] if p is not None else int(max(labels.max(), truth.max())) + 1
-            peers = {name: c == truth for name, c in consensus_of_peers(labels, p, n_classes).items()}
-            runs.append((flags.facts["consensus"] == truth, peers))
-        by_peer = {name: float(np.mean([r[1][name].mean() for r in runs])) for name in runs[0][1]}
-        best = max(by_peer, key=by_peer.__getitem__)
-        draws = []
-        for number in range(DRAWS):
-            differences = []
-            for mine, peers in runs:
-                at = np.random.default_rng(number).integers(0, len(mine), len(mine))
-                differences.append(mine[at].mean() - peers[best][at].mean())
-            draws.append(float(np.mean(differences)))
-        yield {
-            "case": case,
-            "of": "with model" if with_model else "no model",
-            "n": int(np.mean([len(r[0]) for r in runs])),
-            "ours": float(np.mean([r[0].mean() for r in runs])),
-            "peer": best,
-            "peer_value": by_peer[best],
-            "interval": interval(draws),
-            "peers": by_peer,
-        }
+            labels, p, truth = labels[voted], p[voted] if with_model and p is not None else None, truth[voted]
+            n_classes = p.shape[1] if p is not None else int(max(labels.max(), truth.max(), *own_or(own, voted))) + 1
+            items, who = np.nonzero(labels >= 0)
+            fit = fit_annotators(items, who, labels[items, who], (*labels.shape, n_classes), p)
+            every = consensus_of_peers(labels, p, n_classes)
+            judged = every["majority"][0] if own is None else own[voted]
+            every = {"ours": (fit.labels, fit.posterior), **every}
+            right = {name: found == truth for name, (found, _) in every.items()}
+            doubt = {name: 1 - chances[np.arange(len(truth)), judged] for name, (_, chances) in every.items()}
+            runs.append((right, doubt, judged != truth))
+        for of, measure in (("accuracy", accuracy), ("AP of wrong labels", precision)):
+            shown = f"{of}, {'with model' if with_model else 'no model'}"
+            yield {"case": case, "of": shown, **beside_best(runs, measure)}
+
+
+def own_or(own: np.ndarray | None, voted: np.ndarray) -> list[int]:
+    return [-1] if own is None else [int(own[voted].max())]
+
+
+#: Whether each consensus is right, the doubt about each judged label, and which of these are wrong; the first two by
+#: method.
+Outcome = tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]
+
+
+def accuracy(run: Outcome, name: str, at: np.ndarray | slice) -> float:
+    return float(run[0][name][at].mean())
+
+
+def precision(run: Outcome, name: str, at: np.ndarray | slice) -> float:
+    wrong = run[2][at]
+    return float(average_precision_score(wrong, run[1][name][at])) if wrong.any() else float("nan")
+
+
+def beside_best(runs: list[Outcome], measure: Callable[[Outcome, str, Any], float]) -> dict[str, Any]:
+    """Ours beside the peer that is best by truth."""
+    everything = slice(None)
+    by_name = {name: float(np.mean([measure(run, name, everything) for run in runs])) for name in runs[0][0]}
+    ours = by_name.pop("ours")
+    best = max(by_name, key=by_name.__getitem__)
+    draws = []
+    for number in range(DRAWS):
+        differences = []
+        for run in runs:
+            at = np.random.default_rng(number).integers(0, len(run[2]), len(run[2]))
+            differences.append(measure(run, "ours", at) - measure(run, best, at))
+        draws.append(float(np.mean(differences)))
+    facts = {"n": int(np.mean([len(run[2]) for run in runs])), "wrong": float(np.mean([run[2].sum() for run in runs]))}
+    return facts | {
+        "ours": ours,
+        "peer": best,
+        "peer_value": by_name[best],
+        "interval": interval(draws),
+        "peers": by_name,
+    }
 
 
 def main() -> None:
@@ -278,6 +355,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     asked.folder.mkdir(parents=True, exist_ok=True)
     where = conditions("auditor", "numpy", "scikit-learn", "cleanlab")
+    if find_spec("crowdkit") is not None:
+        where += f", crowd-kit {version('crowd-kit')}"
     lines = ["# Tokens and annotators beside cleanlab and crowd-kit", ""]
     called = f"--kinds {' '.join(asked.kinds)} --seeds {asked.seeds}"
     lines += [f"`python benchmarks/tokens_and_annotators.py {called}`. {where}."]
@@ -289,7 +368,13 @@ def main() -> None:
             results[kind].append(r)
             low, high = r["interval"]
             difference = f"{100 * (r['ours'] - r['peer_value']):+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
-            last = f"{100 * r['f1']:.1f} / {100 * r['peer_f1']:.1f}" if "f1" in r else f"{r['n']:,}" if "n" in r else ""
+            last = (
+                f"{100 * r['f1']:.1f} / {100 * r['peer_f1']:.1f}"
+                if "f1" in r
+                else f"{r['n']:,} / {r['wrong']:.0f}"
+                if "n" in r
+                else ""
+            )
             rows.append(
                 [
                     r["case"],
@@ -302,8 +387,8 @@ def main() -> None:
                 ]
             )
             print(*rows[-1], sep=" | ", file=sys.stdout, flush=True)
-        first = ["AP", "AP peer", "its score"] if kind == "tokens" else ["accuracy", "peer", "which"]
-        header = ["case", "of", *first, "difference", "F1 / F1 peer" if kind == "tokens" else "items"]
+        first = ["AP", "AP peer", "its score"] if kind == "tokens" else ["ours", "peer", "which"]
+        header = ["case", "of", *first, "difference", "F1 / F1 peer" if kind == "tokens" else "items / wrong"]
         lines += ["", f"## {kind}", "", *table(header, rows)]
     if asked.out:
         for suffix, text in (

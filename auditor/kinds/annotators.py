@@ -17,8 +17,11 @@ from auditor.detect.thresholds import best_expected_f1
 from auditor.engine.validate import check_columns
 from auditor.kinds.base import KindFlags
 from auditor.review.annotator_model import AnnotatorFit, fit_annotators
+from auditor.review.asking import whom_to_ask
 
 UNSURE, OUTVOTED = "LE031", "LE032"
+#: Next questions that a document names, at most.
+QUESTIONS = 100
 #: Probabilities are kept this far from 0 and 1 before their logit.
 _EDGE = 1e-15
 
@@ -41,7 +44,7 @@ class AnnotatedItems:
     probabilities: np.ndarray | None
 
     def fit(self) -> AnnotatorFit:
-        """Consensus and annotators (`auditor.review.annotator_model`); `whom_to_ask` takes it from there."""
+        """Consensus and annotators (`auditor.review.annotator_model`)."""
         items, annotators = np.nonzero(self.labels >= 0)
         shape = (*self.labels.shape, len(self.classes))
         return fit_annotators(items, annotators, self.labels[items, annotators], shape, self.probabilities)
@@ -112,6 +115,7 @@ class SeveralAnnotators:
         votes = fit.votes.counts[flagged]
         outvoted = votes[np.arange(count), consensus[flagged]] < votes.max(axis=1)
         scores = logit(np.clip(wrong, _EDGE, 1 - _EDGE))
+        asked = whom_to_ask(fit, count=QUESTIONS)
         return KindFlags(
             kind=self.name,
             axes=("item",),
@@ -126,6 +130,7 @@ class SeveralAnnotators:
                 "consensus": given.classes[consensus],
                 "annotator_quality": fit.annotators.accuracy,
                 "expected_wrong": float(wrong.sum()),
+                "ask_next": [dict(zip(asked.dtype.names, row.tolist(), strict=True)) for row in asked],
             },
         )
 

@@ -1,4 +1,4 @@
-"""Annotators of any skill and a model, weighed by one likelihood: consensus, quality, and whom to ask next.
+"""Annotators of any skill and a model, weighed by one likelihood: consensus and quality.
 
 Dawid and Skene's model in two ways changed. Each annotator's confusion matrix is drawn towards what is known of
 annotators in general (their own accuracy, and the confusions of all), so that few votes suffice; and the class of an
@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
-from scipy.special import entr, expit, logit, logsumexp
+from scipy.special import expit, logit, logsumexp
 
 from auditor.core.errors import LabelError, ProbabilityError
 from auditor.engine.semantics import MATRIX_CLASSES
@@ -290,47 +290,3 @@ def _fit(votes: Votes, model: _Model | None, posterior: np.ndarray) -> Annotator
             break
     calibration = (1.0, 0.0, 0.0) if model is None else (model.exponent, model.distrust, model.blind)
     return AnnotatorFit(posterior, prior, who, votes, *calibration, float(norms[voted].sum()))
-
-
-def whom_to_ask(fit: AnnotatorFit, asked: np.ndarray | None = None, count: int = 100) -> np.ndarray:
-    """Which items to show to whom next: the best annotator for each item, the most telling vote first.
-
-    A vote tells as much as it is expected to lessen the uncertainty about the item's class: the mutual information of
-    the two, in nats. It is large where the consensus is unsure **and** the annotator knows these classes; a vote of
-    somebody who guesses tells nothing, however unsure the item.
-
-    Parameters
-    ----------
-    fit : AnnotatorFit
-    asked : bool array (n, A), optional
-        Where an annotator is not to be asked; default: where one has voted.
-    count : int
-        At most so many items.
-
-    Returns
-    -------
-    structured array (m,) with the fields ``item`` and ``annotator`` (int64) and ``nats`` (float64)
-        Each item at most once; items that nobody is left to judge are left out.
-
-    Source
-    ------
-    Lindley 1956; in the form of Houlsby et al. 2011 (BALD).
-    """
-    votes = fit.votes
-    most, whom = np.full(votes.n, -np.inf), np.zeros(votes.n, np.int64)
-    for annotator in range(votes.n_annotators):
-        confusion = fit.annotators.confusion(annotator)
-        nats = _entropy(fit.posterior @ confusion) - fit.posterior @ _entropy(confusion)
-        nats[votes.items[votes.annotators == annotator] if asked is None else asked[:, annotator]] = -np.inf
-        better = nats > most
-        most[better], whom[better] = nats[better], annotator
-    order = np.argsort(-most, kind="stable")[:count]
-    order = order[np.isfinite(most[order])]
-    rows = np.empty(len(order), dtype=[("item", np.int64), ("annotator", np.int64), ("nats", np.float64)])
-    rows["item"], rows["annotator"], rows["nats"] = order, whom[order], most[order]
-    return rows
-
-
-def _entropy(p: np.ndarray) -> np.ndarray:
-    """Of each row, in nats."""
-    return np.asarray(entr(p).sum(axis=1))

@@ -1,4 +1,4 @@
-"""Annotators and a model under one likelihood: skill, models that are wrong, whom to ask."""
+"""Annotators and a model under one likelihood: skill, models that are wrong."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from auditor.core.errors import LabelError, ProbabilityError
 from auditor.review import annotator_model
-from auditor.review.annotator_model import AnnotatorFit, fit_annotators, whom_to_ask
+from auditor.review.annotator_model import AnnotatorFit, fit_annotators
 from auditor.review.crowdlab import crowdlab
 
 
@@ -82,30 +82,6 @@ def test_items_without_votes_have_what_is_known_of_them() -> None:
     p = _model(truth, 2.5)
     assert _fit(labels, p).labels[0] == p[0].argmax()
     assert np.isfinite(_fit(labels).posterior).all()
-
-
-def test_asks_those_who_know_about_items_that_are_unsure() -> None:
-    _, labels = _crowd(5, [0.0, *GOOD], 2)
-    fit = _fit(labels)
-    rows = whom_to_ask(fit, count=30)
-    assert (labels[rows["item"], rows["annotator"]] == -1).all()
-    assert len(np.unique(rows["item"])) == 30
-    assert (np.diff(rows["nats"]) <= 0).all()
-    assert 0 not in rows["annotator"], "who guesses tells nothing"
-    assert fit.quality[rows["item"]].max() < np.median(fit.quality)
-    nobody = np.ones(labels.shape, bool)
-    assert len(whom_to_ask(fit, nobody)) == 0
-
-
-def test_a_vote_tells_what_its_outcomes_change() -> None:
-    """The mutual information written out over the outcomes."""
-    _, labels = _crowd(6, GOOD, 2, n=30)
-    fit = _fit(labels)
-    row = whom_to_ask(fit, count=1)[0]
-    q, confusion = fit.posterior[row["item"]], fit.annotators.confusion(row["annotator"])
-    joint = q[:, None] * confusion
-    independent = q[:, None] * joint.sum(axis=0)
-    assert row["nats"] == pytest.approx((joint * np.log(joint / independent)).sum())
 
 
 def test_refuses_what_does_not_fit() -> None:
