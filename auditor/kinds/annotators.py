@@ -130,7 +130,7 @@ class SeveralAnnotators:
                 "consensus": given.classes[consensus],
                 "annotator_quality": fit.annotators.accuracy,
                 "expected_wrong": float(wrong.sum()),
-                "ask_next": [dict(zip(asked.dtype.names, row.tolist(), strict=True)) for row in asked],
+                "ask_next": [{name: row[name].item() for name in asked.dtype.names or ()} for row in asked],
             },
         )
 
