@@ -12,6 +12,7 @@ import pytest
 import typer.main
 
 from auditor.cli.main import app
+from auditor.core.version import __version__
 from auditor.runs import layout
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -108,3 +109,22 @@ def test_every_entry_point_group_is_named() -> None:
     groups = {text for text in texts if isinstance(text, str) and text.startswith("auditor.")}
     assert len(groups) >= 10
     assert [group for group in sorted(groups) if f"`{group}`" not in ARCHITECTURE] == []
+
+
+def _schemas() -> set[str]:
+    """Every schema that the package writes or reads."""
+    files = (ROOT / "auditor").rglob("*.py")
+    nodes = (node for path in files for node in ast.walk(ast.parse(path.read_text())))
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return {text for text in texts if re.fullmatch(r"auditor\.[a-z-]+/\d+", text)}
+
+
+def test_every_schema_is_in_the_table_of_the_versions_page() -> None:
+    table = (ROOT / "docs" / "versions.md").read_text().partition("| schema |")[2]
+    assert sorted(set(re.findall(r"`(auditor\.[a-z-]+/\d+)`", table))) == sorted(_schemas())
+
+
+def test_the_changelog_has_a_section_for_this_version() -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert re.match(rf"{re.escape(__version__)}\b|Unreleased$", headings[0])
+    assert any(heading.split()[0] == __version__ for heading in headings)

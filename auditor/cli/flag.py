@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Option
+from typer import Option
 
-from auditor.cli.options import Address, ClassNames, Engine, Json, Overwrite, Quiet, Store, existing_run
+from auditor.cli.options import Address, ClassNames, Engine, Json, OptionalRun, Overwrite, Quiet, Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 
 def flag(
-    run: Annotated[
-        str | None, Argument(metavar="[RUN]", callback=existing_run, help="Run folder, or its name in the runs folder.")
-    ] = None,
+    run: OptionalRun = None,
     pred_probs: Annotated[
         list[str] | None,
         Option(

@@ -42,6 +42,9 @@ def existing_result(folder: str) -> str:
 RunName = Annotated[
     str, Argument(metavar="RUN", callback=existing_run, help="Run folder, or its name in the runs folder.")
 ]
+OptionalRun = Annotated[
+    str | None, Argument(metavar="[RUN]", callback=existing_run, help="Run folder, or its name in the runs folder.")
+]
 Store = Annotated[str | None, Option(help="Verdict store: a file or postgresql://..; default: in the run folder.")]
 Json = Annotated[bool, Option("--json", help="One JSON document on stdout.")]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="No human text.")]

@@ -202,6 +202,8 @@ EXTRAS = {
     **dict.fromkeys(("onnx", "onnxruntime"), "onnx"),
     **dict.fromkeys(("transformers", "all_minilm_l6_v2"), "sentences"),
     **dict.fromkeys(("ray", "zarr"), "scale"),
+    "mlflow": "mlflow",
+    "wandb": "wandb",
 }
 
 
