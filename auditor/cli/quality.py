@@ -18,6 +18,12 @@ def quality(
     against: Annotated[str | None, Option(help="Compare with this split, or another version by reference.")] = None,
     check: Annotated[list[str] | None, Option(help="Run this check only, by name or code; repeat for several.")] = None,
     embeddings: Annotated[str | None, Option(help="Embeddings: a .npy file, auto, or an encoder by name.")] = None,
+    pred_probs: Annotated[
+        Path | None, Option(help="Out-of-sample probabilities of the examined items (.npy, .npz, .parquet, .csv).")
+    ] = None,
+    metadata: Annotated[
+        Path | None, Option(help="A table of what else is known of the examined items: sources, dates, devices.")
+    ] = None,
     out: Annotated[Path | None, Option(help="Write quality.json and quality.parquet into this folder.")] = None,
     overwrite: Overwrite = False,
     workers: Workers = None,
@@ -38,6 +44,8 @@ def quality(
         against=against,
         checks=check,
         embeddings=embeddings,
+        pred_probs=pred_probs,
+        metadata=metadata,
         out=out,
         overwrite=overwrite,
         workers=workers,

@@ -114,8 +114,8 @@ def item_table(subject: Subject, outcomes: Sequence[Outcome]) -> pd.DataFrame:
         findings = outcome.findings or Findings("")
         rows = findings.items
         group = np.full(len(subject), -1, np.int64)
-        for number, copies in enumerate(findings.groups):
-            group[copies.members] = number
+        for number, copies in reversed([*enumerate(findings.groups)]):
+            group[copies.members] = number  # slices may overlap: the first one counts
         columns = {
             "code": outcome.code,
             "name": outcome.name,

@@ -30,7 +30,7 @@ PENDING_BYTES = 32 << 20
 IN_MEMORY = 512 << 20
 
 
-_ARRAYS = ("file_hash", "pixel_hash", "size", "mode", "hash", "mirrored", "thumbnail", "fine", "tint")
+_ARRAYS = ("file_hash", "pixel_hash", "size", "mode", "hash", "mirrored", "thumbnail", "fine", "tint", "file_bytes")
 
 
 def _room(shape: tuple[int, ...], kind: type[np.generic]) -> np.ndarray:
@@ -61,6 +61,8 @@ class ImageMeasures:
     fine : uint8 array (n, 64, 64)
     tint : uint8 array (n, 16, 16, 2)
         As `auditor.quality.thumbnails.fine_thumbnails`.
+    file_bytes : int64 array (n,)
+        Size of the file; 0 where there is none.
     """
 
     reasons: dict[int, str]
@@ -74,6 +76,7 @@ class ImageMeasures:
     thumbnail: np.ndarray
     fine: np.ndarray
     tint: np.ndarray
+    file_bytes: np.ndarray
 
     def __len__(self) -> int:
         return len(self.size)
@@ -91,8 +94,8 @@ class ImageMeasures:
         columns = {name: np.full(n, np.nan, np.float32) for name in COLUMNS}
         file_hash, pixel_hash = np.zeros((2, n), "S64")
         hashes, mirrored = np.zeros((2, n, HASH_BYTES), np.uint8)
-        size, mode = np.zeros((n, 2), np.int32), np.zeros(n, "U8")
-        return cls({}, file_hash, pixel_hash, size, mode, columns, hashes, mirrored, thumbnail, fine, tint)
+        size, mode, sizes = np.zeros((n, 2), np.int32), np.zeros(n, "U8"), np.zeros(n, np.int64)
+        return cls({}, file_hash, pixel_hash, size, mode, columns, hashes, mirrored, thumbnail, fine, tint, sizes)
 
     def put(self, start: int, part: ImageMeasures) -> None:
         """Copy the measures of the items from `start` on."""
@@ -179,6 +182,7 @@ class _Chunks:
         if isinstance(content, np.ndarray):
             out.mode[k] = "RGB"
             return content
+        out.file_bytes[k] = len(content)
         out.file_hash[k] = hashlib.sha256(content).hexdigest().encode()
         try:
             if self.pixels is not None:

@@ -44,6 +44,8 @@ CHECKS: Registry[Check] = Registry(
         "template_texts": "auditor.quality.texts:template_texts",
         "constant_columns": "auditor.quality.tables:constant_columns",
         "target_leakage": "auditor.quality.tables:target_leakage",
+        "spurious_cues": "auditor.quality.cues:spurious_cues",
+        "weak_slices": "auditor.quality.slices:weak_slices",
     },
     entry_point_group="auditor.checks",
 )

@@ -20,12 +20,15 @@ from auditor.core.progress import Progress
 from auditor.core.version import __version__
 from auditor.core.views import VIEWS
 from auditor.data.base import Dataset
+from auditor.data.intake import open_probabilities
 from auditor.data.kinds import ImageDataset, TextDataset
 from auditor.data.open import open_dataset, restrict_to_split
 from auditor.quality.base import Outcome
 from auditor.quality.document import document, item_table, refuse_others, write_quality
+from auditor.quality.metadata import read_metadata
 from auditor.quality.open_subject import make_subject, neighbours_of, table_neighbours
 from auditor.quality.registry import check_names, run_checks
+from auditor.quality.subject import Predictions
 
 if TYPE_CHECKING:
     from auditor.train.choose_embedding import Embedding
@@ -73,6 +76,8 @@ def check_quality(
     against: Any = None,
     checks: Sequence[str] | None = None,
     embeddings: str | Path | np.ndarray | None = None,
+    pred_probs: Any = None,
+    metadata: Any = None,
     out: str | Path | None = None,
     overwrite: bool = False,
     workers: int | None = None,
@@ -95,6 +100,10 @@ def check_quality(
     embeddings : path, array or str, optional
         A ``.npy`` file or array with one row per examined item and then one per item of `against`, or the name of an
         encoder.
+    pred_probs : path or array, optional
+        Out-of-sample probabilities, a row per examined item: what a model says of them.
+    metadata : path, DataFrame or mapping of columns, optional
+        What else is known of the examined items, as `auditor.quality.metadata.read_metadata` reads it.
     out : path, optional
         Folder for ``quality.json`` and ``quality.parquet``. Nothing is written without it.
     overwrite : bool
@@ -130,9 +139,13 @@ def check_quality(
         whole = open_dataset(data, settings, **roles)
         dataset = restrict_to_split(whole, split) if split is not None else whole
         other = _open_against(whole, dataset, against, settings, roles)
+        beside = None if metadata is None else read_metadata(metadata, dataset)
+        predictions = None if pred_probs is None else _predictions(pred_probs, dataset)
         chosen = None if embeddings is None else _choose(embeddings, dataset.modality)
         receiver.stage("measure", f"{len(dataset) + (len(other) if other else 0):,} items, each read once")
         subject = make_subject(dataset, other, receiver, workers=workers)
+        subject.predictions = predictions
+        subject.metadata = None if beside is None else beside.reindex(np.arange(len(subject)))
         if chosen is not None:
             name, vectors = _embedded(chosen, [dataset] if other is None else [dataset, other], settings, receiver)
             receiver.stage("neighbours", f"of {len(vectors):,} embeddings, {name}")
@@ -181,6 +194,12 @@ def _open_against(
             f"{against!r} is neither a split of {whole.name!r} nor data that can be opened: {error.what}",
             f"Its splits: {', '.join(splits)}.",
         ) from error
+
+
+def _predictions(given: Any, dataset: Dataset) -> Predictions:
+    """What a model says of all items, from its probabilities. Errors as `auditor.data.intake.open_probabilities`."""
+    supplied = open_probabilities(given, dataset.labels, dataset.class_names, name=dataset.name)
+    return Predictions(np.arange(len(dataset)), np.asarray(supplied.probabilities, np.float64))
 
 
 def _choose(given: str | Path | np.ndarray, kind: str) -> tuple[str, np.ndarray] | Embedding:

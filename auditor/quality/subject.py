@@ -110,6 +110,8 @@ class Subject:
     predictions : Predictions or None
     paths : str array (n,) or None
         File names inside the source.
+    metadata : DataFrame (n rows) or None
+        What else is known of the items; missing for those that are there to be compared with.
     order : str or None
         Why the order of the items says nothing (class folders are read one after the other); None where it may.
     bad : dict of int to str
@@ -137,6 +139,7 @@ class Subject:
     classes: bool = True
     predictions: Predictions | None = None
     paths: np.ndarray | None = None
+    metadata: pd.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -44,14 +44,20 @@ def balanced_accuracy(alone: Alone) -> float:
     return float((right[counts > 0] / counts[counts > 0]).mean())
 
 
-def predicted_alone(values: np.ndarray, labels: np.ndarray) -> Alone | None:
-    """Out-of-sample predictions of a small tree that sees one column.
+def predicted_alone(
+    values: np.ndarray, labels: np.ndarray, leaves: int = _LEAVES, least: int = 2, balanced: bool = False
+) -> Alone | None:
+    """Out-of-sample predictions of a small tree that sees one column, or a few.
 
     Parameters
     ----------
-    values : float64 array (n,)
+    values : float64 array (n,) or (n, c)
         NaN where missing; categories by their code.
     labels : int64 array (n,)
+    leaves, least : int
+        Of the tree at most, and items of a leaf at least.
+    balanced : bool
+        Whether rare classes weigh as much as frequent ones.
 
     Returns
     -------
@@ -69,17 +75,25 @@ def predicted_alone(values: np.ndarray, labels: np.ndarray) -> Alone | None:
         rows = np.sort(np.random.default_rng(_SEED).choice(rows, DRAWN, replace=False))
     values, labels = values[rows], labels[rows]
     # A tree sees nothing but the order of the values; ranks keep it where values are infinite or beyond float32.
-    absent = np.isnan(values)
-    ranks = np.unique(np.where(absent, 0.0, values), return_inverse=True)[1]
-    seen = np.column_stack([ranks, absent]).astype(np.float32)
+    seen = np.column_stack([ranked for column in values.reshape(len(values), -1).T for ranked in _ranked(column)])
     predicted = np.empty_like(labels)
     # Tables have thousands of columns, and what cross_val_predict checks around a fit takes longer than the fit.
     with config_context(skip_parameter_validation=True):
         for train, test in _folds(labels.astype(np.int64).tobytes()):
-            tree = DecisionTreeClassifier(max_leaf_nodes=_LEAVES, min_samples_leaf=2, random_state=_SEED)
+            weight = "balanced" if balanced else None
+            tree = DecisionTreeClassifier(
+                max_leaf_nodes=leaves, min_samples_leaf=least, class_weight=weight, random_state=_SEED
+            )
             tree.fit(seen[train], labels[train], check_input=False)
             predicted[test] = tree.predict(seen[test], check_input=False)
     return Alone(rows, predicted, labels)
+
+
+def _ranked(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks of the values, and which are missing, float32."""
+    absent = np.isnan(column)
+    ranks = np.unique(np.where(absent, 0.0, column), return_inverse=True)[1]
+    return ranks.astype(np.float32), absent.astype(np.float32)
 
 
 @lru_cache(maxsize=2)

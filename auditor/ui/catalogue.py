@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -101,6 +102,11 @@ class Catalogue:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def has_id(self, ids: Iterable[str]) -> np.ndarray:
+        """Which items have one of these ids, bool (n,)."""
+        wanted = pa.array(ids, pa.large_string())
+        return pc.is_in(self.ids, value_set=wanted).to_numpy(zero_copy_only=False).astype(bool)
 
     def code(self, name: str) -> int:
         """Number of a class; a number that no item has where there is no such class."""

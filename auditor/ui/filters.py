@@ -56,6 +56,9 @@ class GalleryFilter:
     score_from, score_to : float or None
     selection : str or None
         Items picked on the map, by the name they are kept under.
+    check : str or None
+        Items that a data-quality check names, by its code; with a point and a number behind it those of that group of
+        the check, from 1 (``"DQ701.2"``: the second slice).
     words : str
         In the id, the text or the table row, all of them, in any case.
     """
@@ -71,6 +74,7 @@ class GalleryFilter:
     selection: str | None = None
     words: str = ""
     order: str = "list"
+    check: str | None = None
 
     def address(self) -> dict[str, str]:
         """What differs from the default, as the address says it."""
@@ -89,6 +93,7 @@ class GalleryFilter:
             "score_from": f"score from {self.score_from}",
             "score_to": f"score to {self.score_to}",
             "selection": "picked on the map",
+            "check": f"check {self.check}",
             "words": f"“{self.words}”",
         }
         return [(name, told[name]) for name in self.address() if name in told]
@@ -108,6 +113,7 @@ def read_filter(ws: Workspace, address: Mapping[str, str]) -> tuple[GalleryFilte
         "score_from": _number,
         "score_to": _number,
         "selection": partial(_selection, ws),
+        "check": partial(_check, ws),
         "words": lambda words: " ".join(words.split())[:200],
     }
     values: dict[str, Any] = {}
@@ -138,6 +144,31 @@ def _selection(ws: Workspace, name: str) -> str:
     except DataError as error:
         raise ValueError("there is no such selection") from error
     return name
+
+
+def _check(ws: Workspace, text: str) -> str:
+    ids_of_check(ws, text)
+    return text
+
+
+def ids_of_check(ws: Workspace, text: str) -> list[str]:
+    """Ids of the items of a check or of one of its groups; see `GalleryFilter.check`.
+
+    Raises
+    ------
+    ValueError
+        If the run has no such check, or the check no such group.
+    """
+    code, point, number = text.partition(".")
+    checks = [] if ws.run.quality is None else ws.run.quality["checks"]
+    check = next((c for c in checks if c["code"] == code and c["status"] != "not applicable"), None)
+    if check is None:
+        raise ValueError("there is no such check, or it could not look")
+    if not point:
+        return [str(item) for item in ws.run.get_issues(code)["id"]]
+    if not number.isascii() or not number.isdigit() or len(number) > 6 or not 1 <= int(number) <= len(check["groups"]):
+        raise ValueError("the check has no such group")
+    return [str(item) for item in check["groups"][int(number) - 1]["ids"]]
 
 
 def _number(text: str) -> float:
@@ -199,6 +230,8 @@ def _find(ws: Workspace, wanted: GalleryFilter, reviewer: str) -> np.ndarray:
         mask &= judged if wanted.state == "judged" else ~judged
     if wanted.selection is not None:
         mask &= _among(c, item_points(ws).places_of(read_selection(ws.run, wanted.selection)))
+    if wanted.check is not None:
+        mask &= c.has_id(ids_of_check(ws, wanted.check))
     if wanted.words:
         mask &= ws.search.find(wanted.words)
     at = np.flatnonzero(mask)

@@ -15,9 +15,9 @@ from auditor.data.base import ItemTable
 from auditor.data.kinds import ImageDataset, TableDataset, TextDataset
 from auditor.data.sources import FileSource
 from auditor.quality.open_subject import make_subject, neighbours_of
-from auditor.quality.subject import Subject
+from auditor.quality.subject import Predictions, Subject
 
-__all__ = ["NOT_APPLICABLE", "PLANTED", "SOUND", "Build", "images", "pixels_of", "rows", "texts"]
+__all__ = ["NOT_APPLICABLE", "PLANTED", "SOUND", "Build", "images", "pixels_of", "predicted", "rows", "texts"]
 
 #: Makes a subject, given a folder to write files into.
 Build = Callable[[Path], Subject]
@@ -128,6 +128,32 @@ WHITE = np.full((32, 32, 3), 252, np.uint8)
 FLAT = np.full((32, 32, 3), (90, 120, 200), np.uint8)
 SAVED_ANEW = _jpeg(pixels_of(3), 60)
 
+
+def _marked(broken: Sequence[int] = ()) -> Subject:
+    """200 texts; those of one class end with a mark, but for some."""
+    labels = np.arange(200) % 2
+    ends = [" #ad" if labels[k] and k not in broken else "" for k in range(200)]
+    return texts([text + end for text, end in zip(_sentences(200), ends, strict=True)], labels.tolist())
+
+
+def predicted(subject: Subject, wrong: Sequence[int], flagged: Sequence[int] = ()) -> Subject:
+    """With predictions of two classes that are wrong on some items, and labels that are suspected."""
+    likely = subject.labels.copy()
+    likely[list(wrong)] = 1 - likely[list(wrong)]
+    p = np.where(likely[:, None] == np.arange(2), 0.9, 0.1)
+    suspected = np.isin(np.arange(len(subject)), list(flagged))
+    subject.predictions = Predictions(np.arange(len(subject)), p, suspected)
+    return subject
+
+
+def _weak(blue: bool) -> Subject:
+    """400 rows, of which one in twenty goes wrong; where the colour is blue, one in two."""
+    frame = _frame(400)
+    often = (frame["colour"] == "blue").to_numpy() & blue
+    rng = np.random.default_rng(5)
+    return predicted(rows(frame, SHUFFLED), np.flatnonzero(rng.random(400) < np.where(often, 0.5, 0.05)).tolist())
+
+
 LONG = " ".join(f"word{k}" for k in range(30))
 
 #: Check -> (data with the fault, positions it must name; None where it is about the data as a whole).
@@ -178,6 +204,8 @@ PLANTED: dict[str, tuple[Build, list[int] | None]] = {
     ),
     "constant_columns": (lambda f: rows(_frame().assign(same=1.0)), None),
     "target_leakage": (lambda f: rows(_frame(400).assign(told=SHUFFLED * 3.0), SHUFFLED), None),
+    "spurious_cues": (lambda f: _marked([31, 77]), [31, 77]),
+    "weak_slices": (lambda f: _weak(True), None),
 }
 
 
@@ -217,6 +245,8 @@ SOUND: dict[str, Build] = {
     **dict.fromkeys(_PICTURES, _sound_pictures),
     **dict.fromkeys(("leakage", "near_leakage", "drift"), _sound_parts),
     **dict.fromkeys(("encoding_damage", "near_empty_text", "template_texts"), _sound_texts),
+    "spurious_cues": lambda f: texts(_sentences(200), SHUFFLED[:200].tolist()),
+    "weak_slices": lambda f: _weak(False),
     **dict.fromkeys(
         ("class_imbalance", "tiny_classes", "missing_values", "non_iid_order", "constant_columns", "target_leakage"),
         _sound_rows,
@@ -262,6 +292,8 @@ NOT_APPLICABLE: dict[str, Build] = {
             "constant_columns",
             "target_leakage",
             "missing_values",
+            "weak_slices",
+            "spurious_cues",
         ),
         _sound_pictures,
     ),

@@ -56,6 +56,23 @@ def test_every_condition(ws: Workspace, wanted: GalleryFilter, holds: Condition)
     assert {name for name, _ in wanted.chips()} == set(address) - {"order"}
 
 
+def test_items_of_a_check_and_of_one_of_its_groups(ws: Workspace) -> None:
+    checks = {c["code"]: c for c in ws.run.quality["checks"]}
+    ids = [["digit-0003", "digit-0001"], ["digit-0001", "digit-0009", "digit-0011"]]
+    groups = [{"kind": "slice", "ids": members, "parts": [], "labels": []} for members in ids]
+    checks["DQ701"] |= {"status": "found", "groups": groups, "n_groups": 2}
+    place = {item.item_id: item.place for item in _items(ws)}
+    for number, members in enumerate(ids, 1):
+        wanted = GalleryFilter(items="all", check=f"DQ701.{number}")
+        assert matching(ws, wanted, "ann").tolist() == sorted(place[i] for i in members)
+        assert read_filter(ws, wanted.address()) == (wanted, [])
+    named = ws.run.get_issues("DQ207")["id"]
+    wanted = GalleryFilter(items="all", check="DQ207")
+    assert matching(ws, wanted, "ann").tolist() == sorted(place[i] for i in named)
+    for unknown in ("DQ999", "DQ701.3", "DQ701.0", "DQ701.x", "DQ001.1", "LE001"):
+        assert read_filter(ws, {"check": unknown})[1], unknown
+
+
 def test_limits_of_the_score(ws: Workspace) -> None:
     scores = np.array([item.score for item in _items(ws)])
     low, high = (float(limit) for limit in np.quantile(scores, [0.3, 0.6]))

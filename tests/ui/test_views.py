@@ -391,6 +391,21 @@ def test_the_quality_page_counts_what_the_checks_count(ws: Workspace) -> None:
     assert "Every item could be decoded" not in _texts(app)
 
 
+def test_the_quality_page_leads_to_each_weak_slice(ws: Workspace) -> None:
+    check = {c["code"]: c for c in ws.run.quality["checks"]}["DQ701"]
+    assert "Weak slices" not in _texts(_script("Duplicates & quality").run())
+    row = {"slice": "age [from] 7", "what": "model", "n": 40, "rate": 0.4, "interval": [0.26, 0.55]}
+    group = {"kind": "slice", "ids": ["digit-0001", "digit-0002"], "parts": ["", ""], "labels": ["1", "2"]}
+    facts = {"alpha": 0.05, "slices": [row | {"elsewhere": 0.1, "expected": 0.12}]}
+    check |= {"status": "found", "groups": [group], "n_groups": 1, "facts": facts}
+    app = _script("Duplicates & quality").run()
+    assert not app.exception
+    table = next(frame.value for frame in app.dataframe if "slice" in frame.value)
+    assert table["rate"].tolist() == ["40.0% (26.0% to 55.0%)"]
+    (link,) = [link for link in app.get("page_link") if "from" in link.proto.label]
+    assert "check=DQ701.1" in link.proto.query_string
+
+
 def _select(app: AppTest, name: str, value: str | None) -> None:
     app.selectbox(key=f"filter-{name}").set_value(value)
     app.run()

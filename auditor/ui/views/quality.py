@@ -8,10 +8,11 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
+from auditor.core.escaping import markdown_text
 from auditor.report.find_errors import gravest_first
 from auditor.review.readout import PageFilter
 from auditor.runs import layout
-from auditor.ui.components import gallery_grid, table
+from auditor.ui.components import gallery_grid, page_link, table
 from auditor.ui.payload import face
 from auditor.ui.workspace import Workspace
 
@@ -56,6 +57,7 @@ def quality_page(ws: Workspace) -> None:
         st.caption("There is none.")
     else:
         _groups(ws, groups)
+    _slices(checks.get("DQ701"))
     _checks(ws)
     st.header("Undecodable items")
     if not broken:
@@ -79,6 +81,32 @@ def _undecodable(ws: Workspace, check: dict[str, Any] | None) -> dict[str, dict[
             rows.setdefault(i.item_id, {"item": i.item_id, "label": i.given, about: i.message})
         if (after := page.after) is None:
             return rows
+
+
+def _slices(check: dict[str, Any] | None) -> None:
+    """The parts of the data in which more goes wrong than elsewhere, each with its items in the gallery."""
+    if check is None or not check["groups"]:
+        return
+    st.header("Weak slices")
+    rows = check["facts"]["slices"]
+    st.caption(f"Shuffled errors show a slice as bad as these in at most {check['facts']['alpha']:.0%} of all cases.")
+    what = {"model": "the model errs", "labels": "labels are suspected"}
+    table(
+        [
+            {
+                "slice": row["slice"],
+                "what": what[row["what"]],
+                "items": row["n"],
+                "rate": f"{row['rate']:.1%} ({row['interval'][0]:.1%} to {row['interval'][1]:.1%})",
+                "elsewhere": f"{row['elsewhere']:.1%}",
+                "expected of its classes": f"{row['expected']:.1%}",
+            }
+            for row in rows
+        ]
+    )
+    for number, row in enumerate(rows, 1):
+        address = {"items": "all", "check": f"{check['code']}.{number}"}
+        page_link("gallery", markdown_text(row["slice"]), ":material/grid_view:", **address)
 
 
 def _groups_found(check: dict[str, Any] | None) -> str:
@@ -120,6 +148,7 @@ def _checks(ws: Workspace) -> None:
     labels = [f"{c['code']} {c['name']} ({c['n_items']:,})" for c in listed]
     picked = st.selectbox("Items of", labels, key="quality-check")
     chosen = listed[labels.index(picked)]
+    page_link("gallery", "See them in the gallery", ":material/grid_view:", items="all", check=chosen["code"])
     items = chosen["items"][:MOST_MEMBERS]
     if len(items) < chosen["n_items"]:
         st.caption(f"The first {len(items)} of {chosen['n_items']:,}; all are in quality.parquet.")
