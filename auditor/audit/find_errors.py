@@ -31,6 +31,7 @@ from auditor.audit.stages.train import train
 from auditor.core.config import Settings, load_settings
 from auditor.core.display import shown
 from auditor.core.errors import UsageError
+from auditor.core.label_forms import Levels
 from auditor.core.progress import Progress
 from auditor.data.base import Dataset
 from auditor.data.intake import named_classes, open_probabilities
@@ -95,7 +96,8 @@ def find_errors(
         Folder the image paths belong to.
     kind : str, optional
         What the labels are: ``"classes"``, ``"multilabel"`` (0/1 columns ``label:NAME``, lists, or texts joined by
-        ``;``) or ``"regression"`` (numbers). By default that is told by looking, and said (docs/label-kinds.md).
+        ``;``), ``"regression"`` (numbers) or ``"ordinal"`` (ordered classes: numbers, or `class_names` from the lowest
+        to the highest). By default that is told by looking, and said, but for ordered classes (docs/label-kinds.md).
     split : str, optional
         The same as ``audit``: the split whose items are audited; models are trained on the others where they can be.
     pred_probs : path, array, tensor, data frame or list (n, K), optional
@@ -103,7 +105,8 @@ def find_errors(
     labels : path or sequence (n,), optional
         Given labels to go with `pred_probs` alone.
     class_names : sequence of str, optional
-        Class names, in the column order of `pred_probs`; whole-number labels are positions in them. Default: the
+        Class names, in the column order of `pred_probs`, or in the order of ordered classes; whole-number labels are
+        positions in them. Default: the
         columns of `pred_probs`, where these have names.
     trainer : optional
         Your own model instead of a named one; ``model`` takes it too. A classifier with ``fit`` and ``predict_proba``
@@ -253,6 +256,8 @@ def _open(
     if pred_probs is None and not isinstance(data, Dataset):
         roles["any_kind"] = True
     if isinstance(data, str | Path | Dataset):
+        if roles.get("kind") == Levels.kind and pred_probs is None:  # their order
+            roles["classes"], class_names = class_names, None
         dataset = open_dataset(data, settings, **roles)
     else:
         dataset = open_dataset(data, settings, **roles, classes=class_names)

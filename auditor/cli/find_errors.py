@@ -36,7 +36,7 @@ def find_errors(
     roles: Roles = NO_ROLES,
     kind: Annotated[
         str | None,
-        Option(help="What the labels are: classes, multilabel or regression; by default told by looking, and said."),
+        Option(help="What the labels are: classes, multilabel, regression or ordinal; by default told by looking."),
     ] = None,
     audit: Annotated[
         str | None,

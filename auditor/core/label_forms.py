@@ -7,6 +7,7 @@ a text into the value that models and detectors compute with, and back; each lab
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
@@ -139,10 +140,59 @@ class Numbers:
         return number
 
 
+@dataclass(frozen=True)
+class Levels:
+    """One of several ordered classes an item, written as its name.
+
+    Attributes
+    ----------
+    names : tuple of str
+        From the lowest to the highest.
+    """
+
+    names: tuple[str, ...]
+    kind: ClassVar[str] = "ordinal"
+    word: ClassVar[str] = "ordered class"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_place", {name: k for k, name in enumerate(self.names)})
+
+    def canonical(self, text: str) -> str:
+        """Blanks around a name are allowed; numbers may be written as 3 or 3.0."""
+        return self.names[self._level(text)]
+
+    def values(self, texts: Iterable[str]) -> np.ndarray:
+        """bool (n, K - 1): whether the class of an item is above each class but the highest."""
+        levels = np.array([self._level(text) for text in texts], np.int64)
+        return np.asarray(levels[:, None] > np.arange(len(self.names) - 1))
+
+    def write(self, value: Any) -> str:
+        """Of a row of K - 1 truth values."""
+        return self.names[int(np.sum(value))]
+
+    def order(self, texts: Iterable[str]) -> list[str]:
+        """From the lowest to the highest."""
+        return sorted(texts, key=self._level)
+
+    def _level(self, text: str) -> int:
+        place: dict[str, int] = self.__dict__["_place"]
+        name = text.strip()
+        if name not in place:
+            with suppress(ValueError):
+                name = Numbers().canonical(name)
+        if name not in place:
+            raise ValueError(f"unknown class {text[:80]!r}")
+        return place[name]
+
+
 #: Forms by their kind.
 FORMS: Registry[type[LabelForm]] = Registry(
     "form of labels",
-    {"multilabel": "auditor.core.label_forms:TagSets", "regression": "auditor.core.label_forms:Numbers"},
+    {
+        "multilabel": "auditor.core.label_forms:TagSets",
+        "regression": "auditor.core.label_forms:Numbers",
+        "ordinal": "auditor.core.label_forms:Levels",
+    },
 )
 
 

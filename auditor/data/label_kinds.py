@@ -1,4 +1,4 @@
-"""Label columns that are more than classes: sets of tags and numbers, and telling by looking which a column is."""
+"""Label columns that are more than classes, and telling by looking which kind a column is of."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from auditor.core.errors import EmptyDataError, LabelError, UsageError
-from auditor.core.label_forms import NO_TAGS, SEPARATOR, LabelForm, Numbers, TagSets, split_tags
+from auditor.core.label_forms import NO_TAGS, SEPARATOR, LabelForm, Levels, Numbers, TagSets, split_tags
 from auditor.data.columns import MemoryTable
 from auditor.data.labels import (
     MISSING,
@@ -29,6 +29,8 @@ AUTO: Final = "auto"
 PATTERN: Final = "*"
 #: Columns of tags are called so where nothing else is said.
 TAG_COLUMNS: Final = "label:*"
+#: Ordered classes, at most: a model is fitted for each.
+MOST_LEVELS: Final = 50
 #: Rows that are looked at to see whether texts are sets of tags.
 _SAMPLE: Final = 2000
 
@@ -200,6 +202,56 @@ def encode_tags(
     texts = {row: form.canonical(SEPARATOR.join(tags)) for row, tags in sets.items()}
     encoded = _encoded(cells, texts, form, where)
     return EncodedLabels(encoded.codes, encoded.names, [*look_alikes(names), *encoded.notes], form)
+
+
+def encode_levels(
+    values: Sequence[Any] | np.ndarray,
+    class_names: Sequence[str] | None,
+    where: str,
+    missing: Collection[str] | None = None,
+) -> EncodedLabels:
+    """Encode ordered classes; parameters as of `encode_labels`, `class_names` from the lowest to the highest.
+
+    Without class names the classes are numbers, in their order. Numbers are places in the class names, unless they are
+    names themselves.
+
+    Raises
+    ------
+    LabelError
+        Classes whose order is not known, one that is none of `class_names`, or more than `MOST_LEVELS`.
+    EmptyDataError
+        If no row has a label.
+    """
+    cells = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    texts = {row: _level(cell) for row, cell in _present(cells, missing)}
+    names = tuple(class_names) if class_names is not None else ()
+    if class_names is None:
+        strange = next(((row, text) for row, text in texts.items() if number_of(text) is None), None)
+        if strange is not None:
+            raise LabelError(
+                f"{where}: the order of its classes is not known: {strange[1]!r} in row {strange[0]} is no number.",
+                "Name them from the lowest to the highest: classes=poor,fair,good.",
+            )
+        names = tuple(sorted(set(texts.values()), key=float))
+    elif not set(texts.values()) <= set(names):
+        encoded = encode_labels(cells, class_names, where, missing)
+        texts = {int(row): names[encoded.codes[row]] for row in encoded.present}
+    if len(names) > MOST_LEVELS:
+        raise LabelError(
+            f"{where} holds {len(names)} ordered classes, more than {MOST_LEVELS}.",
+            "Numbers to predict are of the kind regression; or make fewer classes, for example with pandas.cut.",
+        )
+    encoded = _encoded(cells, texts, Levels(names), where)
+    return EncodedLabels(encoded.codes, encoded.names, [*look_alikes(names), *encoded.notes], encoded.form)
+
+
+def _level(cell: Any) -> str:
+    """A class as its text: whole numbers without a point."""
+    number = None if isinstance(cell, str) else _finite(cell)
+    text = str(cell).strip()
+    if number is None and isinstance(cell, str) and number_of(text) is not None:
+        number = _finite(float(text))
+    return text if number is None else Numbers().write(number)
 
 
 def _present(cells: Sequence[Any], missing: Collection[str] | None) -> Iterator[tuple[int, Any]]:

@@ -75,6 +75,7 @@ LABEL_KINDS: Registry[Callable[..., EncodedLabels]] = Registry(
         "classes": "auditor.data.labels:encode_labels",
         "multilabel": "auditor.data.label_kinds:encode_tags",
         "regression": "auditor.data.label_kinds:encode_numbers",
+        "ordinal": "auditor.data.label_kinds:encode_levels",
     },
     "auditor.label_kinds",
 )

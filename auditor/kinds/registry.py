@@ -15,6 +15,7 @@ KINDS: Registry[type[LabelKind]] = Registry(
     {
         "multilabel": "auditor.kinds.multilabel:MultiLabel",
         "regression": "auditor.kinds.regression:Regression",
+        "ordinal": "auditor.kinds.ordinal:Ordinal",
         "tokens": "auditor.kinds.tokens:Tokens",
         "annotators": "auditor.kinds.annotators:SeveralAnnotators",
         "boxes": "auditor.kinds.boxes:Boxes",
@@ -29,8 +30,8 @@ def flag_kind(kind: str, **inputs: Any) -> KindFlags:
     Parameters
     ----------
     kind : str
-        A name in `KINDS`: ``"multilabel"``, ``"regression"``, ``"tokens"``, ``"annotators"``, ``"boxes"``
-        (docs/label-kinds.md).
+        A name in `KINDS`: ``"multilabel"``, ``"regression"``, ``"ordinal"``, ``"tokens"``, ``"annotators"``,
+        ``"boxes"`` (docs/label-kinds.md).
     **inputs
         What the kind takes, each a file or what is in memory; None counts as not given.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import DataError
-from auditor.core.label_forms import LabelForm, TagSets, split_tags
+from auditor.core.label_forms import LabelForm, Levels, TagSets, split_tags
 from auditor.data.build import roles_and_labels
 from auditor.data.columns import FileTable, MemoryTable, SplitFiles, arrow_kind, parquet_file
 from auditor.data.hub import local_splits, remote_splits
@@ -146,7 +146,9 @@ def _label_columns(table: MemoryTable, roles: Roles) -> tuple[str, ...]:
     return () if roles.label in table.features.types else roles.labels(table)
 
 
-def _form_spelling(table: MemoryTable, roles: Roles, form: LabelForm) -> Callable[[str], Any]:
+def _form_spelling(
+    table: MemoryTable, roles: Roles, form: LabelForm, options: Mapping[str, str]
+) -> Callable[[str], Any]:
     """How a label of a form is stored in the label column of one file, or in each of its columns."""
     import pyarrow as pa
 
@@ -157,6 +159,8 @@ def _form_spelling(table: MemoryTable, roles: Roles, form: LabelForm) -> Callabl
     if isinstance(form, TagSets):
         is_list = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
         return split_tags if is_list else str
+    if isinstance(form, Levels) and any(number_of(name) is None for name in form.names):
+        return _spelling(table, roles.label, {"classes": ",".join(form.names), **options})  # or places in the names
     if arrow_kind(column.type) != "number":
         return str
 
@@ -256,7 +260,7 @@ def _hub(opening: Opening) -> Target:
                 name = Path(file.path).relative_to(folder.absolute()).as_posix()
             own = FileTable([SplitFiles(split.split, (file,))])
             form, options = opening.dataset.form, reference.options
-            value = _spelling(own, roles.label, options) if form is None else _form_spelling(own, roles, form)
+            value = _spelling(own, roles.label, options) if form is None else _form_spelling(own, roles, form, options)
             remembered, columns = _remembered(opening, name), _label_columns(own, roles)
             rows = ParquetRows([file], name, roles.label, value, remembered, images=_images(opening), columns=columns)
             files.append(rows)
@@ -273,7 +277,7 @@ def _parquet(opening: Opening) -> Target:
     table = FileTable([SplitFiles("all", (file,))])
     roles, kept = _columns(opening, table, repr(str(path)))
     form, options = opening.dataset.form, opening.reference.options
-    value = _spelling(table, roles.label, options) if form is None else _form_spelling(table, roles, form)
+    value = _spelling(table, roles.label, options) if form is None else _form_spelling(table, roles, form, options)
     remembered, columns = _remembered(opening, path.name), _label_columns(table, roles)
     rows = ParquetRows([file], path.name, roles.label, value, remembered, images=_images(opening), columns=columns)
     opens = _opens(opening.reference, roles, form)
@@ -285,7 +289,7 @@ def _text_table(opening: Opening) -> Target:
     table = read_text_tables(path, options)
     roles, kept = _columns(opening, table, repr(str(path)))
     form, columns = opening.dataset.form, _label_columns(table, roles)
-    value = _spelling(table, roles.label, options) if form is None else _form_spelling(table, roles, form)
+    value = _spelling(table, roles.label, options) if form is None else _form_spelling(table, roles, form, options)
     is_csv = opening.reference.scheme == "csv"
     # As the file writes a class: 007, 1E5, "d\u00f6g"; as a copy's rows of it were written, if none is left.
     read = unquoted if is_csv else str
@@ -295,7 +299,7 @@ def _text_table(opening: Opening) -> Target:
 
     def spell(name: str) -> list[str]:
         written = value(name) if columns else [value(name)]
-        if is_csv and form is not None and not columns:
+        if is_csv and form is not None and not columns and not isinstance(form, Levels):
             return [name]
         known = spellings.get(name)
         return [known or (str(one) if is_csv else json.dumps(one, ensure_ascii=False)) for one in written]

@@ -21,7 +21,9 @@ from tests.running import call
 
 N = 150
 #: Rows whose label is wrong, and what is wrong with it.
-WRONG = {"regression": [3, 40, 41, 42], "multilabel": [5, 60, 99]}
+WRONG = {"regression": [3, 40, 41, 42], "multilabel": [5, 60, 99], "ordinal": [4, 16, 73]}
+#: What the command is told where it cannot tell by looking.
+TOLD = {"ordinal": ["--kind", "ordinal", "--class-names", "poor,fair,good,superb"]}
 
 
 def frame_of(kind: str) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -34,6 +36,11 @@ def frame_of(kind: str) -> tuple[pd.DataFrame, dict[str, Any]]:
         y[WRONG[kind][0]] = 150.0
         y[WRONG[kind][1:]] = np.round(y[WRONG[kind][1:]] * 1000, 1)
         return frame.assign(price=y), {"label": "price"}
+    if kind == "ordinal":
+        names = np.array(["poor", "fair", "good", "superb"])
+        level = np.digitize(x[:, 0] + rng.normal(0, 0.05, N), [-0.8, 0.0, 0.8])
+        level[WRONG[kind]] = np.where(level[WRONG[kind]] < 2, 3, 0)
+        return frame.assign(rating=names[level]), {"label": "rating", "kind": "ordinal", "class_names": list(names)}
     tags = x + rng.normal(0, 0.15, x.shape) > [0.0, 0.3, 0.6]
     first, second, third = WRONG[kind]
     tags[first, 0], tags[second, 1], tags[third, 2] = x[first, 0] < 0, x[second, 1] < 0.3, x[third, 2] < 0.6
@@ -47,10 +54,11 @@ def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     frame, options = frame_of(kind)
     frame.to_csv(folder / "t.csv", index=False)
     labels = ["--label", options["label"]] if options else []
+    labels += TOLD.get(kind, [])
     done = call("find-errors", folder / "t.csv", *labels, "--budget", "smoke", "--out", folder / "run", "--json")
     document = json.loads(done.stdout)
     assert (document["kind"], document["n_audited"]) == (kind, N)
-    assert f"label kind: {kind}" in done.stderr
+    assert kind in TOLD or f"label kind: {kind}" in done.stderr
     assert f"labels of the kind {kind}" in done.stderr
     return kind, open_run(folder / "run"), folder / "t.csv"
 
@@ -74,6 +82,11 @@ def test_wrong_labels_are_found_with_what_they_should_be(found: tuple[str, Run, 
         assert float(by_id.loc["40", "suggested"]) == pytest.approx(given / 1000, abs=0.051)
         assert len(by_id.loc["3", "suggested"].partition(".")[2]) <= 1, "rounded as the given numbers are"
         assert run.predictions.shape == (N, 2)
+    elif kind == "ordinal":
+        assert set(by_id.loc[list(map(str, WRONG[kind])), "code"]) == {"LE062"}
+        assert run.class_names == ("poor", "fair", "good", "superb")
+        assert run.predictions.shape == (N, 4)
+        np.testing.assert_allclose(run.predictions.sum(axis=1), 1, atol=1e-5)
     else:
         for item, tag in zip(WRONG[kind], ("sea", "sun", "city"), strict=True):
             has = tag in by_id.loc[str(item), "given"].split(";")
@@ -95,7 +108,7 @@ def test_a_run_is_continued_and_its_data_are_opened_again(found: tuple[str, Run,
     assert run.open_data().fingerprint == run.manifest["data"]["fingerprint"]
     other = path.with_name("other.csv")
     pd.read_csv(path).iloc[::-1].to_csv(other, index=False)
-    label = ["--label", "price"] if run.kind == "regression" else []
+    label = {"regression": ["--label", "price"], "ordinal": ["--label", "rating", *TOLD["ordinal"]]}.get(run.kind, [])
     refused = call("find-errors", other, *label, "--budget", "smoke", "--out", run.path, check=3)
     assert "belongs to other data" in refused.stderr
     call("verify", run.path)
@@ -117,7 +130,7 @@ def test_the_report_says_kind_numbers_and_suspects(found: tuple[str, Run, Path])
         assert "x1000" in html
         assert "x1000" in markdown
     else:
-        assert "By tag" in html
+        assert ("By class" if kind == "ordinal" else "By tag") in html
     assert "Data quality" in html
     by_name = {check["name"]: check for check in run.quality["checks"]}
     assert by_name["class_imbalance"]["reason"] == "the labels are no classes"

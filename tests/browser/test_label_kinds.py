@@ -24,6 +24,8 @@ def _run(kind: str, folder: Path) -> Path:
     frame = pd.DataFrame(x, columns=["a", "b"])
     if kind == "multilabel":
         frame["label"] = [("sea;sun" if a > 0 else "sea") if b > 0 else "(no tags)" for a, b in x]
+    elif kind == "ordinal":
+        frame["label"] = np.digitize(x[:, 0], [-0.5, 0.5])
     else:
         frame["label"] = (40 + 10 * x[:, 0]).round(1)
     run = auditor.find_errors(
@@ -42,7 +44,7 @@ def _keys(page: CardPage, *keys: str) -> None:
     ActionChains(page.browser).send_keys(*keys).perform()
 
 
-@pytest.mark.parametrize("kind", ["multilabel", "regression"])
+@pytest.mark.parametrize("kind", ["multilabel", "regression", "ordinal"])
 def test_the_right_label_is_given_by_keys(
     kind: str, tmp_path: Path, serve: Callable[..., ReviewServer], open_browser: Callable[..., Chrome]
 ) -> None:
@@ -67,6 +69,14 @@ def test_the_right_label_is_given_by_keys(
             suggested = {item.item_id: item.suggested for item in store.at(list(range(1, N + 1)))}
         judge(flipped.__getitem__, "e", "2", Keys.ENTER)
         judge(lambda _: "unsure", "e", "1", "b", "n", Keys.ESCAPE, "u")
+        for item, verdict in judged.items():
+            if verdict == f"other:{suggested[item]}":
+                judged[item] = "suggested"
+    elif kind == "ordinal":
+        with VerdictStore.open(run) as store:
+            suggested = {item.item_id: item.suggested for item in store.at(list(range(1, N + 1)))}
+        judge(lambda given: "given" if given == "2" else "other:2", "e", "2")
+        judge(lambda _: "unsure", "e", "b", "n", Keys.ESCAPE, "u")
         for item, verdict in judged.items():
             if verdict == f"other:{suggested[item]}":
                 judged[item] = "suggested"

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from auditor.core.errors import DataError
-from auditor.core.label_forms import FORMS, NO_TAGS, Numbers, TagSets, form_document, form_of
+from auditor.core.label_forms import FORMS, NO_TAGS, LabelForm, Levels, Numbers, TagSets, form_document, form_of
 
+LEVELS = Levels(("poor", "fair", "good"))
+STARS = Levels(("1", "2", "10"))
 TAGS = TagSets(("sea", "sun", "city"))
 
 
@@ -38,21 +40,32 @@ def test_every_number_survives() -> None:
     assert form.order(["10", "9", "-3"]) == ["-3", "9", "10"]
 
 
+def test_an_ordered_class_has_its_place() -> None:
+    assert LEVELS.values(["poor", "good", " fair "]).tolist() == [[False, False], [True, True], [True, False]]
+    assert [LEVELS.write(row) for row in LEVELS.values(LEVELS.names)] == list(LEVELS.names)
+    assert LEVELS.order(["good", "poor", "fair"]) == ["poor", "fair", "good"]
+    assert STARS.canonical("2.0") == "2"
+    assert STARS.order(["10", "2", "1"]) == ["1", "2", "10"]
+    assert STARS.values([]).shape == (0, 2)
+
+
 @pytest.mark.parametrize(
     ("form", "text", "said"),
     [
         (TAGS, "sea;moon", "unknown tag 'moon'"),
+        (LEVELS, "superb", "unknown class 'superb'"),
+        (STARS, "3", "unknown class '3'"),
         (Numbers(), "much", "no number"),
         (Numbers(), "nan", "no finite number"),
     ],
 )
-def test_what_is_no_label_is_refused(form: TagSets | Numbers, text: str, said: str) -> None:
+def test_what_is_no_label_is_refused(form: LabelForm, text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         form.canonical(text)
 
 
 def test_forms_are_made_again_from_what_a_run_says() -> None:
-    for form in (TAGS, Numbers()):
+    for form in (TAGS, LEVELS, Numbers()):
         assert form_of(form_document(form)) == form
         assert form.kind in FORMS
     assert form_of(None) is None

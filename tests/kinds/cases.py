@@ -88,6 +88,20 @@ def regression(n: int = 300) -> Case:
     return Case({"predictions": predicted, "labels": given}, np.isin(np.arange(n), at), ("predictions", "labels"))
 
 
+def ordinal(n: int = 400) -> Case:
+    """Five ordered classes that a model tells apart but for neighbours; some labels are two classes off or more."""
+    rng = np.random.default_rng(0)
+    place = rng.uniform(0, 5, n)
+    truth = np.minimum(place.astype(int), 4)
+    p = np.exp(-1.5 * np.abs(np.arange(5) + 0.5 - (place + rng.normal(0, 0.3, n))[:, None]))
+    given = truth.copy()
+    at = rng.permutation(n)[:20]
+    given[at] = (truth[at] + 3) % 5
+    given[at] = np.where(np.abs(given[at] - truth[at]) < 2, (truth[at] + 2) % 5, given[at])
+    inputs = {"pred_probs": p / p.sum(axis=1, keepdims=True), "labels": given}
+    return Case(inputs, given != truth, ("pred_probs", "labels"))
+
+
 def boxes(n: int = 70) -> Case:
     """Four objects a picture; one in eight is lost, moved, of another class, or a box too many."""
     rng = np.random.default_rng(0)
@@ -130,6 +144,7 @@ def boxes(n: int = 70) -> Case:
 CASES: dict[str, Callable[[], Case]] = {
     "multilabel": multilabel,
     "regression": regression,
+    "ordinal": ordinal,
     "tokens": tokens,
     "annotators": annotators,
     "boxes": boxes,

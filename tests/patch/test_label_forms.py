@@ -27,6 +27,8 @@ from tests.running import call
 N = 80
 #: Row -> label that people give it.
 TAGS = {3: "sea;sun", 11: "(no tags)", 40: "city", 41: "sea;sun;city"}
+STARS = {3: "5", 11: "1", 40: "2"}
+RATINGS = {3: "superb", 11: "poor", 40: "fair"}
 NUMBERS = {5: "17.5", 6: "-3", 50: "1000"}
 _RNG = np.random.default_rng(0)
 _X = _RNG.normal(size=(N, 3))
@@ -51,6 +53,17 @@ def _numbers(kind: type) -> pd.DataFrame:
     )
 
 
+def _stars(kind: type) -> pd.DataFrame:
+    stars = np.digitize(_X[:, 0], [-1, -0.3, 0.3, 1]) + 1
+    return pd.DataFrame(_X.round(3), columns=["a", "b", "c"]).assign(stars=stars.astype(kind))
+
+
+def _ratings(places: bool = False) -> pd.DataFrame:
+    level = np.digitize(_X[:, 0], [-0.6, 0.0, 0.6])
+    cells = level if places else np.array(["poor", "fair", "good", "superb"])[level]
+    return pd.DataFrame(_X.round(3), columns=["a", "b", "c"]).assign(rating=cells)
+
+
 def _csv(frame: pd.DataFrame, folder: Path) -> Path:
     frame.to_csv(folder / "t.csv", index=False)
     return folder / "t.csv"
@@ -66,7 +79,9 @@ def _jsonl(frame: pd.DataFrame, folder: Path) -> Path:
     return folder / "t.jsonl"
 
 
-CASES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame, Path], Path], dict[str, str], dict[int, str]]] = {
+_ORDINAL: dict[str, Any] = {"kind": "ordinal"}
+_NAMED: dict[str, Any] = {"label": "rating", "class_names": ["poor", "fair", "good", "superb"]}
+CASES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame, Path], Path], dict[str, Any], dict[int, str]]] = {
     "columns, csv": (_tags(int), _csv, {}, TAGS),
     "columns, true and false, csv": (_tags(bool), _csv, {}, TAGS),
     "columns, parquet": (_tags(int), _parquet, {}, TAGS),
@@ -85,6 +100,13 @@ CASES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame, Path], Path], dict[
         {"label": "tags"},
         TAGS,
     ),
+    "ordered numbers, csv": (_stars(int), _csv, _ORDINAL | {"label": "stars"}, STARS),
+    "ordered numbers, parquet": (_stars(int), _parquet, _ORDINAL | {"label": "stars"}, STARS),
+    "ordered numbers, floats, parquet": (_stars(float), _parquet, _ORDINAL | {"label": "stars"}, STARS),
+    "ordered names, csv": (_ratings(), _csv, _ORDINAL | _NAMED, RATINGS),
+    "ordered names, parquet": (_ratings(), _parquet, _ORDINAL | _NAMED, RATINGS),
+    "places of ordered names, csv": (_ratings(places=True), _csv, _ORDINAL | _NAMED, RATINGS),
+    "places of ordered names, jsonl": (_ratings(places=True), _jsonl, _ORDINAL | _NAMED, RATINGS),
     "numbers, csv": (_numbers(float), _csv, {"label": "y"}, NUMBERS),
     "numbers, parquet": (_numbers(float), _parquet, {"label": "y"}, NUMBERS),
     "whole numbers, parquet": (_numbers(int), _parquet, {"label": "y"}, {5: "17", 6: "-3", 50: "1000"}),

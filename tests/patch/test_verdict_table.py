@@ -17,7 +17,7 @@ from tests.running import call
 N = 120
 
 
-@pytest.fixture(scope="module", params=["classes", "multilabel", "regression"])
+@pytest.fixture(scope="module", params=["classes", "multilabel", "regression", "ordinal"])
 def judged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, pd.Series]:
     """A run of every kind of labels, and the right label of every item by its id."""
     rng = np.random.default_rng(0)
@@ -30,11 +30,14 @@ def judged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         sets = [";".join(n for n, v in zip(("sea", "sun"), row > 0.2, strict=True) if v) or "(no tags)" for row in x]
         truth = pd.Series(sets)
         given, wrong = truth.copy(), ["sea" if "sun" in t else "sea;sun" for t in truth[:12]]
+    elif request.param == "ordinal":
+        truth = pd.Series(np.digitize(x[:, 0], [-0.8, 0.0, 0.8]) + 1).astype(str)
+        given, wrong = truth.copy(), ["4" if t < "3" else "1" for t in truth[:12]]
     else:
         truth = pd.Series([f"{value:.1f}" for value in 40 + 10 * x[:, 0]]).astype(float).astype(str)
         given, wrong = truth.copy(), [str(float(t) * 10) for t in truth[:12]]
     given[:12] = wrong
-    frame["label"] = given.astype(float) if request.param == "regression" else given
+    frame["label"] = given.astype(float) if request.param in ("regression", "ordinal") else given
     run = auditor.find_errors(
         frame, label="label", kind=request.param, budget="smoke", folds=2, quality=False, workers=1, progress=False,
         out=folder / "run",

@@ -51,7 +51,7 @@ def judge(context: Context, run: Run, kind: AuditedKind, bad_items: Sequence[Bad
     )
     info = dict(context.stages.run("findings", inputs, [layout.SCORES, layout.FINDINGS], produce).info)
     n_flagged = info.pop("n_flagged")
-    words = f"each a {form.word}" + (f" of {len(form.names)} tags" if form.names else "")
+    words = f"each a {form.word}" + (f", made of {len(form.names)} names" if form.names else "")
     return StageResult(
         None,
         [done("findings", f"ranked and flagged as labels of the kind {kind.name}")],

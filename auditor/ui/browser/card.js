@@ -2,9 +2,10 @@
 // Verdicts stay in the outbox until the server says it has them.
 
 import { dialog, isPicture, isSmall, key, make, table, text, verdictName } from "./dom.js";
+import { EDITORS, edit } from "./forms.js";
 import { candidateKeys, classKeys, COMMANDS, meaning } from "./keys.js";
 import { Outbox } from "./outbox.js";
-import { comment, edit, guidelines, help, near, search, why } from "./panels.js";
+import { comment, guidelines, help, near, search, why } from "./panels.js";
 import { Zoom } from "./zoom.js";
 
 const DECODED_AHEAD = 6; // pictures decoded before they are shown
@@ -366,7 +367,7 @@ class Card {
     const link = make("a", { class: "id", href: `review?item=${encodeURIComponent(item.id)}`, target: "_blank", title: `a link to ${item.id}` }, make("code", { text: item.id }));
     const { form } = this.data; // labels that are no classes
     const verdicts = [
-      ...(form ? [this.button(form.names.length ? "other tags" : "another number", ["e", "/"], () => edit(this))] : [
+      ...(form ? [this.button(EDITORS[form.kind].word, ["e", "/"], () => edit(this))] : [
         this.button("both", ["b"], () => this.judge("both"), { disabled: item.suggested ? null : "" }),
         this.button("neither", ["n"], () => this.judge("neither"))]),
       this.button("unsure", ["u"], () => this.judge("unsure")), this.button("broken", ["x"], () => this.judge("bad_item")),

@@ -3,22 +3,11 @@
 
 import { classField } from "./classes.js";
 import { address, dialog, isPicture, key, make, table } from "./dom.js";
+import { EDITORS } from "./forms.js";
 import { classKeys, refused } from "./keys.js";
+import { back, close, opened } from "./opening.js";
 
 const LONGEST_COMMENT = 2000;
-
-const back = (card) => card.root.focus({ preventScroll: true });
-
-const close = (card) => { card.ticks = null; card.extra.replaceChildren(); delete card.extra.dataset.panel; back(card); };
-
-// Opens a panel of the item on screen, or closes it where it is open; true where it was opened.
-const opened = (card, name, ...children) => {
-  if (card.extra.dataset.panel === name) { close(card); return false; }
-  card.extra.dataset.panel = name;
-  card.extra.replaceChildren(...children);
-  card.extra.scrollIntoView({ block: "nearest" });
-  return true;
-};
 
 const ask = async (path) => {
   try { return await (await fetch(path)).json(); } catch { return { error: "the server does not answer" }; }
@@ -38,54 +27,6 @@ export function search(card) {
   delete card.extra.dataset.panel;
   opened(card, "search", input, ...found);
   input.focus({ preventScroll: true });
-}
-
-// --- the right label, where labels are no classes -----------------------------------------------------------------------
-
-export function edit(card) {
-  if (!card.item) return;
-  if (card.data.form.names.length) tags(card);
-  else number(card);
-}
-
-// Tick boxes, each with a key; what is ticked is the verdict.
-function tags(card) {
-  const { names, none, separator } = card.data.form;
-  const has = new Set(card.item.given === none ? [] : card.item.given.split(separator));
-  const keys = classKeys(names, card.settings.own);
-  const boxes = new Map(names.map((name) => [name, make("input", { type: "checkbox", checked: has.has(name) ? "" : null, "aria-keyshortcuts": keys.get(name) ?? null })]));
-  const done = () => { const set = names.filter((name) => boxes.get(name).checked); close(card); card.choose(set.join(separator) || none); };
-  const list = make("div", { class: "ticks" }, ...names.map((name) => make("label", {},
-    boxes.get(name), ...(keys.has(name) ? [key(keys.get(name))] : []), make("span", { dir: "auto", text: name }))));
-  const actions = make("div", { class: "actions" }, card.button("these are right", ["⏎"], done), card.button("leave it", ["Esc"], () => close(card)));
-  if (!opened(card, "edit", make("p", { class: "quiet", text: "Tick what applies." }), list, actions)) return;
-  card.ticks = (name) => {
-    const tag = names.find((one) => keys.get(one) === name);
-    if (tag !== undefined) boxes.get(tag).checked = !boxes.get(tag).checked;
-    else if (name === "Enter") done();
-    else if (name === "Escape") close(card);
-    else return name.length === 1 && name !== " "; // no other letter is a verdict meanwhile
-    return true;
-  };
-  back(card);
-}
-
-function number(card) {
-  const told = make("p", { class: "bad", role: "alert" });
-  const done = () => {
-    const words = field.value.trim().replace(",", ".");
-    if (!words || !Number.isFinite(Number(words))) { told.textContent = "This is no number."; return; }
-    close(card);
-    card.choose(String(Number(words)));
-  };
-  const field = make("input", { type: "text", inputmode: "decimal", dir: "ltr", "aria-label": "the right number", on: {
-    keydown: (event) => {
-      if (event.key === "Enter") { event.preventDefault(); done(); }
-      if (event.key === "Escape") close(card);
-      event.stopPropagation();
-    } } });
-  if (!opened(card, "edit", field, told, make("div", { class: "actions" }, card.button("this is right", ["⏎"], done), card.button("leave it", ["Esc"], () => close(card))))) return;
-  field.focus({ preventScroll: true });
 }
 
 // --- reasons and items like this --------------------------------------------------------------------------------------
@@ -173,7 +114,7 @@ export function help(card) {
   const candidates = card.keys.byName ? ["0 – 9", "the class of this digit is right"]
     : [card.data.form ? "1" : card.keys.keys.join(" "), card.data.form ? "the other candidate is right" : "this class is right, likeliest first"];
   const { form } = card.data;
-  const right = form ? ["e, /", form.names.length ? "other tags: each has its key, Enter takes what is ticked" : "another number: type it, Enter takes it"] : ["/", "another class, by name; also a new one"];
+  const right = form ? ["e, /", EDITORS[form.kind].told] : ["/", "another class, by name; also a new one"];
   const rows = [["g, Enter", "the given label is right"], card.fixed ? ["key of a class", "this class is right"] : candidates, right,
     ...(form ? [] : [["b", "the given label and the other candidate both apply"], ["n", "no class of this data applies"]]), ["u", "cannot tell"], ["x", "broken, empty or unreadable"],
     ["z, Backspace", "take the last verdict back"], ["← →", "look at another item first"], ["Space, Page keys", "scroll a long text"],
