@@ -46,6 +46,9 @@ CHECKS: Registry[Check] = Registry(
         "target_leakage": "auditor.quality.tables:target_leakage",
         "spurious_cues": "auditor.quality.cues:spurious_cues",
         "weak_slices": "auditor.quality.slices:weak_slices",
+        "overlapping_classes": "auditor.quality.class_advice:overlapping_classes",
+        "divided_classes": "auditor.quality.class_advice:divided_classes",
+        "unlearnable_classes": "auditor.quality.class_advice:unlearnable_classes",
     },
     entry_point_group="auditor.checks",
 )

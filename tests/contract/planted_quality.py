@@ -154,6 +154,23 @@ def _weak(blue: bool) -> Subject:
     return predicted(rows(frame, SHUFFLED), np.flatnonzero(rng.random(400) < np.where(often, 0.5, 0.05)).tolist())
 
 
+def _guessed(share: float) -> Subject:
+    """400 rows, of which the model gets a share wrong in either class."""
+    rng = np.random.default_rng(6)
+    return predicted(rows(_frame(400), SHUFFLED), np.flatnonzero(rng.random(400) < share).tolist())
+
+
+def _kinds(divided: bool) -> Subject:
+    """300 embedded rows of two classes, one of which holds items in two places."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(300) % 2
+    points = rng.normal(size=(300, 6)) * 0.3 + np.where(labels == 1, 1.0, -1.0)[:, None]
+    points[(labels == 1) & (np.arange(300) % 4 == 1) & divided] += [4, -4, 0, 0, 0, 0]
+    subject = rows(_frame(300), labels.tolist())
+    subject.neighbours = neighbours_of("given", points.astype(np.float32), np.arange(300), 300)
+    return subject
+
+
 LONG = " ".join(f"word{k}" for k in range(30))
 
 #: Check -> (data with the fault, positions it must name; None where it is about the data as a whole).
@@ -206,6 +223,9 @@ PLANTED: dict[str, tuple[Build, list[int] | None]] = {
     "target_leakage": (lambda f: rows(_frame(400).assign(told=SHUFFLED * 3.0), SHUFFLED), None),
     "spurious_cues": (lambda f: _marked([31, 77]), [31, 77]),
     "weak_slices": (lambda f: _weak(True), None),
+    "overlapping_classes": (lambda f: _guessed(0.45), None),
+    "divided_classes": (lambda f: _kinds(True), None),
+    "unlearnable_classes": (lambda f: _guessed(0.55), list(range(400))),
 }
 
 
@@ -247,6 +267,8 @@ SOUND: dict[str, Build] = {
     **dict.fromkeys(("encoding_damage", "near_empty_text", "template_texts"), _sound_texts),
     "spurious_cues": lambda f: texts(_sentences(200), SHUFFLED[:200].tolist()),
     "weak_slices": lambda f: _weak(False),
+    **dict.fromkeys(("overlapping_classes", "unlearnable_classes"), lambda f: _guessed(0.05)),
+    "divided_classes": lambda f: _kinds(False),
     **dict.fromkeys(
         ("class_imbalance", "tiny_classes", "missing_values", "non_iid_order", "constant_columns", "target_leakage"),
         _sound_rows,
@@ -294,6 +316,9 @@ NOT_APPLICABLE: dict[str, Build] = {
             "missing_values",
             "weak_slices",
             "spurious_cues",
+            "overlapping_classes",
+            "divided_classes",
+            "unlearnable_classes",
         ),
         _sound_pictures,
     ),
