@@ -26,6 +26,7 @@ from auditor.audit.folder import close_store, holds_verdicts
 from auditor.core.config import Settings, load_settings
 from auditor.core.errors import RunError, UsageError, storage_errors
 from auditor.core.files import refuse_existing
+from auditor.core.machine import is_ours
 from auditor.data.frames import cells, column_names, take_rows, with_cells
 from auditor.data.labels import is_missing
 from auditor.data.open import DATASETS
@@ -712,7 +713,7 @@ def _sweep() -> None:
         path, process = base / "run", base.name.removeprefix(_PREFIX).partition("-")[0]
         try:
             state = base.lstat()
-            ours = stat.S_ISDIR(state.st_mode) and (os.name == "nt" or state.st_uid == os.getuid())
+            ours = stat.S_ISDIR(state.st_mode) and is_ours(state)
             if not ours or not (base / _OWNER).is_file():
                 continue
             # A process that was copied may let go of the lock; one of another container has a number not known here.

@@ -45,7 +45,7 @@ def forget(path: Path) -> None:
 
 def child(path: Path, repeats: int) -> dict[str, Any]:
     """Measure one file; runs in its own process."""
-    from auditor.audit.flagging import peak_memory
+    from auditor.core.machine import peak_memory
     from auditor.engine import api
 
     labels = np.load(path.with_suffix(".labels.npy"), mmap_mode="r")

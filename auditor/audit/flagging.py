@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 
 from auditor.audit.evidence import run_evidence
 from auditor.core.errors import MemoryGuardError, UsageError
-from auditor.core.machine import available_memory
+from auditor.core.machine import available_memory, peak_memory
 from auditor.data.intake import open_supplied
 from auditor.detect.base import Evidence
 from auditor.detect.findings import DEFAULT, IN_MEMORY_VALUES, Findings, check_rule, find, streams
@@ -113,24 +112,6 @@ class Flagging:
         if ids is not None:
             result["flagged_ids"] = [str(ids[i]) for i in self.flagged]
         return result
-
-
-def peak_memory() -> int:
-    """Largest resident memory of this process so far, bytes."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        # Not getrusage: its maximum is inherited from the process that started this one.
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    try:
-        import resource
-    except ImportError:  # Windows
-        import psutil
-
-        return int(psutil.Process().memory_info().peak_wset)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)
 
 
 def inputs_from_run(run: Run) -> Inputs:

@@ -54,7 +54,10 @@ def forgiving_streams() -> Iterator[None]:
     StorageError
         If standard output or error lead to a full disk.
     """
-    out, err = (cast(TextIO, _Forgiving(s or open(os.devnull, "w"))) for s in (sys.stdout, sys.stderr))  # noqa: SIM115
+    out, err = (
+        cast(TextIO, _Forgiving(s or open(os.devnull, "w", encoding="utf-8")))  # noqa: SIM115
+        for s in (sys.stdout, sys.stderr)
+    )
     with redirect_stdout(out), redirect_stderr(err):
         try:
             yield

@@ -108,7 +108,7 @@ def _flag_kind(
     """As `_flag`, of labels of a kind; an option given once is no list."""
     import time
 
-    from auditor.audit.flagging import peak_memory
+    from auditor.core.machine import peak_memory
     from auditor.kinds.registry import KINDS, flag_kind
 
     started = time.perf_counter()

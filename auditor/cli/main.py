@@ -190,7 +190,9 @@ def _called(arguments: list[str] | None) -> str:
 
 
 def _tell_crash(error: BaseException) -> None:
-    with tempfile.NamedTemporaryFile("w", prefix="auditor-crash-", suffix=".txt", delete=False) as report:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="auditor-crash-", suffix=".txt", delete=False, encoding="utf-8", errors="replace"
+    ) as report:
         report.write(f"auditor {__version__}, Python {sys.version}\n{command_line()}\n\n")
         report.write("".join(traceback.format_exception(error)))
     say(f"Error: auditor itself failed: {type(error).__name__}: {error}.")

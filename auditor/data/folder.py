@@ -256,4 +256,4 @@ def _walk(root: Path, bounds: str, notes: list[str]) -> tuple[list[tuple[str, ..
             f"{len(left)} links to folders outside {bounds!r}, or above themselves, were not followed (first: "
             f"{printable('/'.join(min(left)))}); root=FOLDER names a folder that holds them all"
         )
-    return sorted(images, key=os.sep.join), sorted(folders), others
+    return sorted(images, key="/".join), sorted(folders), others

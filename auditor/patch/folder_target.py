@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import string
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
@@ -11,6 +12,7 @@ from urllib.parse import quote, unquote_to_bytes
 import numpy as np
 
 from auditor.core.errors import DataError
+from auditor.core.machine import is_file_name
 from auditor.data.folder import FoundFile, printable, scan
 from auditor.patch.copies import ASIDE, MULTI_FILE
 from auditor.patch.rows import copy_file, inside
@@ -38,7 +40,7 @@ class FolderTarget(Target):
         now = dict(zip(self.keys.tolist(), self.found, strict=True))
         source = {key: file.relative for key, file in now.items()}
         source |= {key: f"{_DROPPED}/{_raw(key)}" for key in sorted(self.memory.dropped)}
-        taken: set[str] = set()
+        taken: set[tuple[Any, str]] = set()
         moved: dict[str, str] = {}
         places: dict[str, dict[str, Any]] = {}
         # Files that stay keep their names; those that move, or come back, find a free one.
@@ -50,8 +52,8 @@ class FolderTarget(Target):
                 wanted = self._destination(key, now[key], edit.labels[key])
             else:
                 wanted = source[key]
-            place = _free(wanted, taken)
-            taken.add(place)
+            place = _free(wanted, taken, str if key in now and key not in edit.labels else str.casefold)
+            taken |= {(str, place), (str.casefold, place.casefold())}
             copy_file(inside(self.folder / source[key], self.folder), out / place, link)
             if _text(place) != key:
                 moved[_text(place)] = key
@@ -72,8 +74,15 @@ class FolderTarget(Target):
             return home
         parts = PurePosixPath(found.relative).parts
         name = self._folder_of.get(label, label)
-        if name in ("", ".", "..") or any(c in name for c in ("/", os.sep, "\0")):
+        if not is_file_name(name):
             raise DataError(f"the class name {label!r} cannot be a folder.", "Use --mapping FILE.csv.")
+        alike = {folder for folder in self._folder_of.values() if folder.casefold() == name.casefold()} - {name}
+        if alike and name not in self._folder_of.values():
+            raise DataError(
+                f"the class name {label!r} differs from the folder {printable(min(alike))!r} in capitals only; both "
+                "are one folder on Windows and macOS.",
+                "Use --mapping FILE.csv.",
+            )
         return "/".join([*parts[:depth], name, *parts[depth + 1 :]])
 
     def _copy_the_rest(self, out: Path, link: bool) -> None:
@@ -91,11 +100,15 @@ class FolderTarget(Target):
                     copy_file(inside(self.folder / relative, self.folder), out / relative, link)
 
 
-def _free(path: str, taken: set[str]) -> str:
-    """`path`, or the first of ``name~1.png``, ``name~2.png``, .. that is free."""
+def _free(path: str, taken: set[tuple[Any, str]], read: Callable[[str], str]) -> str:
+    """`path`, or the first of ``name~1.png``, ``name~2.png``, .. that is free.
+
+    Read as it is for a file that stays; one that moves keeps clear of names that differ in capitals only (casefold),
+    which are one name on other systems.
+    """
     stem, suffix = os.path.splitext(path)
     candidate, k = path, 0
-    while candidate in taken:
+    while (read, read(candidate)) in taken:
         k += 1
         candidate = f"{stem}~{k}{suffix}"
     return candidate

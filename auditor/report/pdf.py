@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -11,6 +10,7 @@ from typing import Final
 
 from auditor.core.errors import ResourceError
 from auditor.core.files import atomic_path
+from auditor.core.machine import is_superuser
 
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 _FLAGS: Final = (
@@ -55,4 +55,4 @@ def print_pdf(html: str, target: Path) -> None:
 
 def _no_sandbox() -> list[str]:
     """Chromium refuses to start as root with its sandbox, and only there goes without."""
-    return ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    return ["--no-sandbox"] if is_superuser() else []

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from auditor.core.config import load_settings
 from auditor.core.errors import UsageError
+from auditor.core.machine import is_private
 from auditor.ui.config import current_config
 
 if TYPE_CHECKING:
@@ -128,17 +129,13 @@ def session_key() -> str:
     goes on when the server is started again; where that cannot be, it lives as long as the server."""
     path, key = load_settings().cache_dir / "review-session-key", secrets.token_urlsafe(32)
     try:
-        if path.is_file() and _is_private(path.lstat()) and len(kept := path.read_text()) == len(key):
+        if path.is_file() and is_private(path.lstat()) and len(kept := path.read_text(encoding="utf-8")) == len(key):
             return kept
         path.parent.mkdir(parents=True, exist_ok=True)
         write_private(path, key)
     except (OSError, UnicodeDecodeError):
         return key
     return key
-
-
-def _is_private(state: os.stat_result) -> bool:
-    return os.name == "nt" or (state.st_uid == os.getuid() and not state.st_mode & 0o077)
 
 
 def _same(given: str | None, wanted: str) -> bool:

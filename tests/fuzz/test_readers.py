@@ -28,7 +28,7 @@ _LABORATORY = "read again by a laboratory run of hours that wrote it; through `r
 #: Functions that read files and that no reader reaches, as ``folder``, ``file`` or ``file function``, and why.
 NO_DOOR = {
     "audit/context.py Context.training_data": _HASHED,
-    "audit/flagging.py peak_memory": "what the kernel says of this process",
+    "core/machine.py peak_memory": "what the kernel says of this process",
     "audit/folder.py close_store": "asks SQLite for its lock alone; whatever lies there is moved or copied, not read",
     "audit/item_map.py": _HASHED,
     "audit/stages/duplicates.py": _HASHED,

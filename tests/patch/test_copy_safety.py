@@ -138,3 +138,21 @@ def test_a_copy_holds_the_images_that_the_data_names_by_their_path(
     assert all(isinstance(copy.source.get(k), bytes) for k in range(8))
     changed = dict(zip(copy.content_hashes, copy.labels, strict=True))
     assert sum(changed[h] != y for h, y in zip(hashes, data.labels, strict=True)) == 1
+
+
+def test_names_that_differ_in_capitals_only_stay_apart(make: Make, settings: Settings, tmp_path: Path) -> None:
+    """They are one file on Windows and macOS: a moved file would replace another one there."""
+    source = make("folder")
+    data = open_dataset(source.reference, settings)
+    row = 4
+    name = Path(str(data.items.ids[row])).name
+    given = data.class_names[data.labels[row]]
+    other = next(one for one in data.class_names if one != given)
+    (source.root / other / name.upper()).write_bytes(png(5))
+    apply_patch(patch_of(source.reference, settings, row, to=other), source.reference, settings, tmp_path / "out")
+    names = [path.name for path in (tmp_path / "out" / other).iterdir()]
+    assert name.upper() in names
+    assert len({one.casefold() for one in names}) == len(names)
+    with pytest.raises(DataError, match="in capitals only"):
+        patch = patch_of(source.reference, settings, row, to=other.upper())
+        apply_patch(patch, source.reference, settings, tmp_path / "more")

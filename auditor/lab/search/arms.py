@@ -25,7 +25,7 @@ class SearchLog:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text("")
+        self.path.write_text("", encoding="utf-8")
         self.rows: list[dict[str, Any]] = []
         self._spent: dict[str, float] = {}
 
@@ -51,7 +51,7 @@ class SearchLog:
         return [row for row in self.rows if row["arm"] == name]
 
     def _write(self, row: dict[str, Any]) -> None:
-        with open(self.path, "a") as handle:
+        with open(self.path, "a", encoding="utf-8") as handle:
             handle.write(json.dumps(row, sort_keys=True) + "\n")
 
 
