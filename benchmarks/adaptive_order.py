@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from engine_data import RESULTS, conditions
+from engine_data import DATA, RESULTS, conditions
 from statistics_cases import Case, Reviews, random1_case
 from statistics_coverage import table
 
@@ -78,7 +78,7 @@ def replay(case: Case, evidence: Evidence, seed: int, verdicts: int) -> dict[str
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--replays", type=int, default=100)
     parser.add_argument("--items", type=int, default=16000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 import sys
 import time
@@ -14,6 +15,8 @@ from typing import Any
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
+#: Real data, where `AUDITOR_DATA_DIR` names it or beside the checkout.
+DATA = Path(os.environ.get("AUDITOR_DATA_DIR", Path(__file__).parents[2] / "shared" / "data"))
 
 
 def synthetic(n: int, k: int, dtype: Any = np.float32, seed: int = 0, labels_only: bool = False):

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from engine_data import DATA
 from sklearn.datasets import load_digits
 
 import auditor
@@ -134,7 +135,7 @@ def measure(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--items", type=int, default=2000)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))

@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from engine_data import DATA
 from PIL import Image
 
 from auditor.core.config import load_settings
@@ -203,7 +204,7 @@ def write_files(folder: Path, pictures: list[Image.Image]) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--copies", type=int, default=100)
     parser.add_argument("--peer-python")
     options = parser.parse_args()

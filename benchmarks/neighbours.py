@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from engine_data import DATA
 
 from auditor.core.config import load_settings
 from auditor.core.machine import describe_machine, package_versions
@@ -97,7 +98,7 @@ def measure(name: str, embeddings: np.ndarray, n_queries: int) -> list[dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--cache", type=Path)

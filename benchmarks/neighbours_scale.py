@@ -30,6 +30,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from engine_data import DATA
 
 from auditor.core.config import load_settings
 from auditor.core.machine import describe_machine, package_versions
@@ -126,7 +127,7 @@ def search_one(path: Path, n_queries: int, probes: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--probes", type=int, nargs="+", default=[PROBES])

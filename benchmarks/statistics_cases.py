@@ -76,7 +76,7 @@ def random1_case(data: Path, folder: Path) -> Case:
         raise SystemExit(f"{folder}: its labels are not CIFAR-10N random1")
     truth = dict(zip(run.ids.tolist(), (given != clean)[index].tolist(), strict=True))
     wrong = np.array([truth[i] for i in run.scores["id"]])
-    return Case.make("random1, own network", run.scores["score"].to_numpy(np.float64), margins(run), wrong)
+    return Case.make("random1, own models", run.scores["score"].to_numpy(np.float64), margins(run), wrong)
 
 
 class Reviews:

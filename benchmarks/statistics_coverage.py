@@ -4,8 +4,8 @@
 
 The reviewer is the truth but where mistakes are simulated. Probabilities: stored ones of two networks on CIFAR-10N
 aggre; synthetic class-conditional noise of the same size; with --run, a finished run over the CIFAR-10 train images
-with CIFAR-10N random1 labels, which `auditor benchmark-detection cifar10n-random1 --budget quick --seeds 1 --out OUT`
-leaves in OUT/runs. Totals, lists and stop rule are computed by the functions the commands call.
+with CIFAR-10N random1 labels, which `auditor benchmark-detection cifar10n-random1-two --budget standard --seeds 1
+--out OUT` leaves in OUT/work/runs. Totals, lists and stop rule are computed by the functions the commands call.
 Writes benchmarks/results/statistics.json and .md.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from engine_data import RESULTS, conditions
+from engine_data import DATA, RESULTS, conditions
 from statistics_cases import Case, Reviews, random1_case, stored_cases
 
 from auditor.core.errors import DataError
@@ -288,7 +288,7 @@ def pools_of(cases: list[Case]) -> list[tuple[int, int]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--replays", type=int, default=1000)
     parser.add_argument("--run", type=Path)
     parser.add_argument("--out", type=Path, default=RESULTS)
