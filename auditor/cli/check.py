@@ -26,6 +26,9 @@ def check(
     patch: Annotated[Path | None, Option(help="Label patch that was applied: its voted corrections count.")] = None,
     write_baseline: Annotated[Path | None, Option(help="When the gate passes, write the accepted rows here.")] = None,
     junit: Annotated[Path | None, Option(help="Write the outcome as JUnit XML here.")] = None,
+    summary: Annotated[
+        Path | None, Option(help="Write the outcome as Markdown here; in a GitHub action it is added to the summary.")
+    ] = None,
     overwrite: Overwrite = False,
     github: Annotated[
         bool | None, Option("--github/--no-github", help="GitHub annotations; default: in a GitHub action.")
@@ -45,10 +48,22 @@ def check(
     from auditor.policy.baseline import is_baseline
     from auditor.policy.baseline import write_baseline as write
     from auditor.policy.check import check as work
-    from auditor.policy.output import check_document, check_lines, github_annotations, is_junit, junit_xml
+    from auditor.policy.output import (
+        check_document,
+        check_lines,
+        check_markdown,
+        github_annotations,
+        is_junit,
+        is_summary,
+        junit_xml,
+    )
     from auditor.policy.policy import load_policy
 
-    for path, is_ours in ((junit, is_junit), (write_baseline, is_baseline)):  # a gate is run again and again
+    for path, is_ours in (
+        (junit, is_junit),
+        (write_baseline, is_baseline),
+        (summary, is_summary),
+    ):  # a gate is run again and again
         if path is not None:
             refuse_existing(path, overwrite or is_ours(path))
     chosen, file = load_policy(policy)
@@ -59,8 +74,15 @@ def check(
     if junit is not None:
         with atomic_write(junit) as handle:
             handle.write(junit_xml(result))
+    if summary is not None:
+        with atomic_write(summary) as handle:
+            handle.write(check_markdown(result).encode())
     answer(check_lines(result), None, quiet)
-    if os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github:
+    annotates = os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github
+    if annotates and summary is None and (page := os.environ.get("GITHUB_STEP_SUMMARY")):
+        with open(page, "a", encoding="utf-8") as handle:  # other steps, and other calls of this one, write there too
+            handle.write(check_markdown(result))
+    if annotates:
         # GitHub reads both streams; stdout stays one document where that was asked for.
         for line in github_annotations(result):
             (sys.stderr if json else sys.stdout).write(line + "\n")

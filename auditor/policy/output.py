@@ -1,4 +1,4 @@
-"""A result for people, for programs and for CI systems: lines, JSON, GitHub annotations, JUnit XML."""
+"""A result for people, for programs and for CI systems: lines, Markdown, JSON, GitHub annotations, JUnit XML."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ SCHEMA: Final = "auditor.check/1"
 #: Rows named per limit.
 SHOWN: Final = 5
 _NAME: Final = "auditor check"
+_SUMMARY: Final = f"## {_NAME}: "
 #: GitHub shows at most ten annotations of a kind per step; the rest is in the log.
 MOST_ANNOTATIONS: Final = 10
 
@@ -31,6 +32,25 @@ def check_document(result: GateResult) -> dict[str, Any]:
 def check_lines(result: GateResult) -> list[str]:
     """Every limit with what was found, then the first rows behind it."""
     return render("check.txt.jinja", result=result, most=SHOWN).rstrip("\n").split("\n")
+
+
+def check_markdown(result: GateResult) -> str:
+    """The same as a page: the outcome, a table of the limits with what was found, then the first rows behind them.
+
+    What the gate says of a share of wrong labels holds its interval.
+    """
+    return render("check.md.jinja", result=result, most=SHOWN)
+
+
+def is_summary(path: Path) -> bool:
+    """Whether `check_markdown` wrote the file."""
+    with (
+        suppress(UnreadableError, UnicodeDecodeError),
+        reading(path, "Markdown"),
+        open(path, encoding="utf-8") as handle,
+    ):
+        return handle.read(len(_SUMMARY)) == _SUMMARY
+    return False
 
 
 def github_annotations(result: GateResult) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -22,7 +23,7 @@ from auditor.estimation.state import read_state
 from auditor.policy.baseline import new_rows, read_baseline, write_baseline
 from auditor.policy.check import check
 from auditor.policy.corrections import Corrections
-from auditor.policy.output import check_document, check_lines, github_annotations, junit_xml
+from auditor.policy.output import check_document, check_lines, check_markdown, github_annotations, is_summary, junit_xml
 from auditor.policy.policy import Policy
 from auditor.policy.result import Concern, GateResult, LimitResult
 from auditor.policy.review import error_rate, reviewed
@@ -220,6 +221,22 @@ def test_junit_is_xml_with_one_case_per_limit() -> None:
         "max_estimated_error_rate_upper": ["error"],
         "min_reviewed": ["system-out"],
     }
+
+
+def test_the_summary_is_one_table_that_the_data_cannot_break(tmp_path: Path) -> None:
+    text = check_markdown(hostile())
+    assert text.startswith("## auditor check: failed\n")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + 3
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 4 for row in rows)
+    assert "**not measured**" in rows[3]
+    assert "<wrong>" not in text
+    assert "and 15 more" in text
+    (tmp_path / "a.md").write_text(text)
+    (tmp_path / "b.md").write_text("# Mine\n")
+    assert is_summary(tmp_path / "a.md")
+    assert not is_summary(tmp_path / "b.md")
+    assert not is_summary(tmp_path / "absent.md")
 
 
 def test_json_and_lines() -> None:
