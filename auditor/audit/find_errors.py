@@ -28,6 +28,7 @@ from auditor.audit.stages.quality import check_quality
 from auditor.audit.stages.refit import refit
 from auditor.audit.stages.supplied import take_supplied
 from auditor.audit.stages.train import train
+from auditor.audit.tracking import Track, tracking
 from auditor.core.config import Settings, load_settings
 from auditor.core.display import shown
 from auditor.core.errors import UsageError
@@ -73,6 +74,7 @@ def find_errors(
     cluster: Cluster | None = None,
     settings: Settings | None = None,
     progress: Progress | bool | None = None,
+    track: Track | None = None,
     **config: Any,
 ) -> Run:
     """Find the likely label errors of a data set.
@@ -131,6 +133,9 @@ def find_errors(
     settings : Settings, optional
     progress : Progress or bool, optional
         Who is told how far it is: by default bars in a terminal or a notebook, lines elsewhere; False for nobody.
+    track : str or callable, optional
+        Who keeps the finished run: ``"mlflow"`` or ``"wandb"``, or a function that is called with it
+        (`auditor.audit.tracking.tracking`). Never changes the result.
     **config
         Fields of `AuditConfig`: ``audit, model, second_model, budget, folds, seeds, train_on_test_folds, rule,
         near_duplicates, refits, quality, device, seed``.
@@ -155,7 +160,7 @@ def find_errors(
     >>> run.findings[["id", "given", "suggested"]].values.tolist()
     [['4', 'dog', 'cat']]
     """
-    manifest = Manifest()
+    manifest, keep_run = Manifest(), tracking(track)
     settings = settings or load_settings()
     config["model"], own = name_and_trainer(config.get("model"), trainer)
     if split is not None:
@@ -192,7 +197,8 @@ def find_errors(
             receiver.stage("report")
             write_report(run, dataset, report_maps(run, dataset) if of_kind is None else None)
             write_manifest(run, (layout.CONFIG, layout.ITEMS, layout.REPORT, layout.SUSPECTS))
-            return run
+        keep_run(run)
+    return run
 
 
 def _trained(context: Context, manifest: Manifest, embedding: Embedding | None) -> None:

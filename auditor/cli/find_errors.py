@@ -86,6 +86,7 @@ def find_errors(
     out: Annotated[Path | None, Option(help="Run folder.")] = None,
     resume: Annotated[bool, Option("--resume/--fresh", help="Continue what the folder holds, or start anew.")] = True,
     offline: Offline = False,
+    track: Annotated[str | None, Option(help="Keep the finished run in a tracker: mlflow or wandb.")] = None,
     top: Top = 15,
     json: Json = False,
     quiet: Quiet = False,
@@ -113,6 +114,7 @@ def find_errors(
         cluster=choose_executor(engine, address),
         settings=settings,
         progress=not quiet,
+        track=track,
         near_duplicates=not exact_duplicates_only,
         **asked,
     )
