@@ -128,3 +128,13 @@ def test_the_changelog_has_a_section_for_this_version() -> None:
     headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert re.match(rf"{re.escape(__version__)}\b|Unreleased$", headings[0])
     assert any(heading.split()[0] == __version__ for heading in headings)
+
+
+def test_every_page_has_its_place_in_the_site() -> None:
+    """`tests/test_site.py` builds it; this is told at once."""
+    text = (ROOT / "docs" / "site" / "mkdocs.yml").read_text().partition("\nnav:")[2]
+    placed = re.findall(r"([\w./-]+\.md)\b", text)
+    made = {"reference.md", "gallery.md", "decisions.md", "CHANGELOG.md"}
+    docs = ROOT / "docs"
+    pages = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
+    assert sorted(placed) == sorted(made | {page for page in pages if not page.startswith("decisions/")})

@@ -91,7 +91,7 @@ def test_ci_installs_pinned_packages_with_hashes() -> None:
     wanted = [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"]]
     wanted += [
         line
-        for extra in ("torch", "hf", "review", "ui", "report", "encoders", "scale", "sentences", "onnx")
+        for extra in ("torch", "hf", "review", "ui", "report", "encoders", "scale", "sentences", "onnx", "docs")
         for line in groups[extra]
     ]
     for line in wanted:
