@@ -30,6 +30,7 @@ COMMANDS: Registry[Any] = Registry(
     {
         "find-errors": "auditor.cli.find_errors:find_errors",
         "quality": "auditor.cli.quality:quality",
+        "compare": "auditor.cli.compare:compare",
         "flag": "auditor.cli.flag:flag",
         "show": "auditor.cli.show:show",
         "review": "auditor.cli.review:review",

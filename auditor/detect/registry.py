@@ -34,6 +34,7 @@ DETECTORS: Registry[type[Detector]] = Registry(
         "knn_posterior": "auditor.detect.knn:KnnPosterior",
         "knn_vote": "auditor.detect.knn:KnnVote",
         "knn_rank": "auditor.detect.knn_rank:KnnRank",
+        "knn_shapley": "auditor.detect.knn_shapley:KnnShapley",
         "selfclean_ratio": "auditor.detect.selfclean_ratio:SelfcleanRatio",
         "lemon": "auditor.detect.lemon:Lemon",
     },

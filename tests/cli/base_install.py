@@ -52,6 +52,7 @@ def calls(run: str, item: str, folder: Path) -> dict[str, tuple[list[str], str |
         "config": ([], None),
         "find-errors": (["digits", "--budget", "smoke", "--folds", "2", "--workers", "1", "--no-quality"], None),
         "quality": (["digits", "--check", "exact_duplicates", "--workers", "1"], None),
+        "compare": (["digits", "digits", "--workers", "1"], None),
         "show": ([run, "--item", item], None),
         "flag": ([run], None),
         "verify": ([run], None),
