@@ -11,8 +11,8 @@ from auditor.quality.base import Findings, NotApplicable, check, joined
 from auditor.quality.classes import NO_CLASSES
 from auditor.quality.groups import Group
 from auditor.quality.outliers import NO_EMBEDDINGS
-from auditor.quality.slices import NO_PREDICTIONS, cluster_of
-from auditor.quality.subject import Subject
+from auditor.quality.slices import NO_PREDICTIONS, cluster_of, drawn
+from auditor.quality.subject import Predictions, Subject
 from auditor.stats.bimodality import valley_depth
 from auditor.stats.intervals import clopper_pearson
 
@@ -33,10 +33,11 @@ def overlapping_classes(subject: Subject, accuracy: float = 0.7, level: float = 
     """
     if (reason := _why_not(subject)) is not None:
         return NotApplicable(reason)
-    labels, p, rows = _predicted(subject)
+    told = _told(subject)
+    labels, p, rows = subject.labels[told.rows], told.probabilities, told.rows
     counts = np.bincount(labels, minlength=p.shape[1])
     confusion = np.zeros((len(counts), len(counts)))
-    np.add.at(confusion, (labels, p.argmax(axis=1)), 1)
+    np.add.at(confusion, (labels, told.predicted), 1)
     large = np.flatnonzero(counts >= FEWEST)
     if len(large) < 2:
         return NotApplicable(f"fewer than two classes have {FEWEST} predicted items")
@@ -45,8 +46,8 @@ def overlapping_classes(subject: Subject, accuracy: float = 0.7, level: float = 
     for a, b in pairs:
         if confusion[a, b] + confusion[b, a] < CONFUSED * (counts[a] + counts[b]):
             continue
-        told = [_recall(labels == one, p[:, one] > p[:, other], level, len(pairs)) for one, other in ((a, b), (b, a))]
-        mean, high = (sum(values) / 2 for values in zip(*told, strict=True))
+        sides = [_recall(labels == one, p[:, one] > p[:, other], level, len(pairs)) for one, other in ((a, b), (b, a))]
+        mean, high = (sum(values) / 2 for values in zip(*sides, strict=True))
         if high <= accuracy:
             names = [subject.class_names[k] for k in (a, b)]
             row = {"classes": names, "told apart": round(mean, 4), "at most": round(high, 4)}
@@ -132,20 +133,20 @@ def unlearnable_classes(subject: Subject, informed: float = 0.1, level: float = 
     """
     if (reason := _why_not(subject)) is not None:
         return NotApplicable(reason)
-    labels, p, rows = _predicted(subject)
-    counts = np.bincount(labels, minlength=p.shape[1])
+    told = _told(subject)
+    labels, predicted, rows = subject.labels[told.rows], told.predicted, told.rows
+    counts = np.bincount(labels, minlength=len(subject.class_names))
     large = np.flatnonzero(counts >= FEWEST)
     if len(large) < 2:
         return NotApplicable(f"fewer than two classes have {FEWEST} predicted items")
-    flagged = None if subject.predictions is None else subject.predictions.flagged
-    suspected = np.zeros(len(labels), bool) if flagged is None else flagged[_looked(subject)]
+    suspected = np.zeros(len(labels), bool) if told.flagged is None else told.flagged
     confidence = 1 - 2 * (1 - level) / len(large)
     votes = _nearest_label(subject)
     found = []
     for k in large.tolist():
         own, n = labels == k, int(counts[k])
-        right = clopper_pearson(int((p[own].argmax(axis=1) == k).sum()), n, confidence)
-        false = clopper_pearson(int((p[~own].argmax(axis=1) == k).sum()), len(labels) - n, confidence)
+        right = clopper_pearson(int((predicted[own] == k).sum()), n, confidence)
+        false = clopper_pearson(int((predicted[~own] == k).sum()), len(labels) - n, confidence)
         wrong = clopper_pearson(int(suspected[own].sum()), n, confidence)
         by_votes = None if votes is None else float((votes[rows[own]] == k).mean() - (votes[rows[~own]] == k).mean())
         lost = right.high - false.low < informed and (by_votes is None or by_votes < informed)
@@ -166,18 +167,10 @@ def _why_not(subject: Subject) -> str | None:
     return NO_CLASSES if not subject.classes else NO_PREDICTIONS if subject.predictions is None else None
 
 
-def _looked(subject: Subject) -> np.ndarray:
-    """Rows of the predictions that are of examined items with content."""
-    rows = np.empty(0, np.int64) if subject.predictions is None else subject.predictions.rows
-    return np.flatnonzero((subject.examined & subject.usable)[rows])
-
-
-def _predicted(subject: Subject) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels, probabilities and positions of the examined items that were predicted."""
-    told, at = subject.predictions, _looked(subject)
-    if told is None:
-        return np.empty(0, np.int64), np.empty((0, len(subject.class_names))), at
-    return subject.labels[told.rows[at]], told.probabilities[at], told.rows[at]
+def _told(subject: Subject) -> Predictions:
+    """The predictions of the examined items with content; none where there are no predictions."""
+    nothing = Predictions(np.empty(0, np.int64), np.empty((0, len(subject.class_names))))
+    return nothing if subject.predictions is None else drawn(subject, subject.predictions)
 
 
 def _nearest_label(subject: Subject) -> np.ndarray | None:
@@ -185,9 +178,11 @@ def _nearest_label(subject: Subject) -> np.ndarray | None:
     near = subject.neighbours
     if near is None:
         return None
-    votes = np.zeros((len(near.rows), len(subject.class_names)), np.int32)
-    at, column = np.nonzero(near.positions >= 0)
-    np.add.at(votes, (at, subject.labels[near.positions[at, column]]), 1)
     result = np.full(len(subject), -1)
-    result[near.rows] = np.where(votes.any(axis=1), votes.argmax(axis=1), -1)
+    for start in range(0, len(near.rows), 65_536):
+        positions = near.positions[start : start + 65_536]
+        found = np.where(positions >= 0, subject.labels[positions], -1)
+        # Times that each of the labels occurs; the nearest of the most frequent ones counts.
+        times = (found[:, :, None] == found[:, None, :]).sum(axis=2) * (found >= 0)
+        result[near.rows[start : start + 65_536]] = found[np.arange(len(found)), times.argmax(axis=1)]
     return result

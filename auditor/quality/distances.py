@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditor.detect.approximate import largest_entries
-from auditor.detect.neighbours import is_costly, narrowed, unit_rows
+from auditor.detect.approximate import largest_entries, leading_axes, sampled_rows
+from auditor.detect.neighbours import NARROW, is_costly, unit_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,8 +77,8 @@ def nearest_among(
         kept = np.sort(np.random.default_rng(_SEED).choice(len(others), few, replace=False))
     if cosine:
         if is_costly(int(np.sqrt(len(rows) * len(kept))), rows.shape[1]):
-            both = narrowed(np.concatenate([rows, others[kept]]))
-            left, right = both[: len(rows)].astype(np.float32), both[len(rows) :].astype(np.float32)
+            axes = leading_axes(unit_rows(others[kept[sampled_rows(len(kept))]]), NARROW)
+            left, right = _along(axes, rows, np.arange(len(rows))), _along(axes, others, kept)
         else:
             left, right = unit_rows(rows), unit_rows(others[kept])
         half = np.zeros(len(kept), np.float32)
@@ -100,6 +100,12 @@ def nearest_among(
             square = (left[here].astype(np.float64) ** 2).sum(axis=1)[:, None] - 2.0 * values.astype(np.float64)
             distances[here] = np.where(found, np.sqrt(np.maximum(square, 0.0)), np.nan)
     return positions, distances
+
+
+def _along(axes: np.ndarray, rows: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Some rows along some directions, of length 1, float32 (m, width); wide rows are read a few at a time."""
+    parts = [unit_rows(unit_rows(rows[at[start : start + 4096]]) @ axes) for start in range(0, len(at), 4096)]
+    return np.concatenate(parts)
 
 
 def deviations(distance: np.ndarray, usual: np.ndarray) -> np.ndarray:

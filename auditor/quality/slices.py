@@ -49,7 +49,7 @@ def weak_slices(subject: Subject, alpha: float = 0.05, times: float = 1.25) -> F
     """
     if not subject.classes or subject.predictions is None:
         return NotApplicable("the labels are no classes" if not subject.classes else NO_PREDICTIONS)
-    told = _drawn(subject, subject.predictions)
+    told = drawn(subject, subject.predictions)
     if len(told.rows) < FEWEST_ITEMS:
         return NotApplicable(f"{len(told.rows)} predicted items are too few to be divided (at least {FEWEST_ITEMS})")
     slices = list(candidates(subject, told.rows))
@@ -88,7 +88,7 @@ def weak_slices(subject: Subject, alpha: float = 0.05, times: float = 1.25) -> F
 _WHAT = {"model": "the model errs on", "labels": "suspected are"}
 
 
-def _drawn(subject: Subject, predictions: Predictions) -> Predictions:
+def drawn(subject: Subject, predictions: Predictions) -> Predictions:
     """The predictions of the examined items with content, of at most `MOST`."""
     use = np.flatnonzero((subject.examined & subject.usable)[predictions.rows])
     if len(use) > MOST:
@@ -236,6 +236,8 @@ def _clusters(subject: Subject, rows: np.ndarray) -> Iterator[Slice]:
 def cluster_of(near: Neighbours, at: np.ndarray, k: int) -> np.ndarray:
     """Cluster of each of some embedded items, int64 (m,): k-means among their leading directions.
 
+    Wide rows are narrowed a few at a time: those of many pictures are larger than what else the checks hold.
+
     Parameters
     ----------
     near : Neighbours
@@ -248,10 +250,14 @@ def cluster_of(near: Neighbours, at: np.ndarray, k: int) -> np.ndarray:
     from auditor.detect.approximate import leading_axes, sampled_rows
     from auditor.detect.neighbours import unit_rows
 
-    vectors = np.asarray(near.vectors[at], np.float32)
-    if near.distances is None:
-        vectors = unit_rows(vectors)
-    if vectors.shape[1] > WIDTH:
-        vectors = vectors @ leading_axes(vectors[sampled_rows(len(vectors))], WIDTH)
+    def unit(rows: np.ndarray) -> np.ndarray:
+        vectors = np.asarray(near.vectors[rows], np.float32)
+        return unit_rows(vectors) if near.distances is None else vectors
+
+    if near.vectors.shape[1] > WIDTH:
+        axes = leading_axes(unit(at[sampled_rows(len(at))]), WIDTH)
+        vectors = np.concatenate([unit(at[start : start + 4096]) @ axes for start in range(0, len(at), 4096)])
+    else:
+        vectors = unit(at)
     means = MiniBatchKMeans(k, n_init=3, batch_size=2048, max_iter=50, random_state=SEED)
     return np.asarray(means.fit_predict(vectors), np.int64)

@@ -68,7 +68,8 @@ def worse_slices(member: csr_matrix, wrong: np.ndarray, strata: np.ndarray, draw
     levels = np.unique(strata[order], return_inverse=True)[1]
     member, wrong = csr_matrix(member, dtype=np.float32)[:, order], np.asarray(wrong, bool)[order]
     counts = np.bincount(levels)
-    within = np.asarray(member @ csr_matrix((np.ones(n), (np.arange(n), levels)), shape=(n, len(counts))).toarray())
+    of_stratum = csr_matrix((np.ones(n), (np.arange(n), levels)), shape=(n, len(counts)))
+    within = np.asarray((member @ of_stratum).toarray())
     share = np.bincount(levels, wrong, len(counts)) / counts
     expected = within @ share
     # Hypergeometric: so many of the items of each stratum are drawn into the slice.

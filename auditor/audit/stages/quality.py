@@ -62,6 +62,8 @@ def _predictions(run: Run) -> Predictions | None:
     """Out-of-sample probabilities and flags of the audited items; None where labels are no classes."""
     if run.form is not None:
         return None
+    flagged = np.isin(run.ids.astype("U"), run.suspects["id"].to_numpy().astype("U"))
+    if (np.diff(run.audited) > 0).all():  # mapped, not copied: of many items and classes they would not fit
+        return Predictions(run.audited, run.pred_probs, flagged)
     order = np.argsort(run.audited, kind="stable")
-    flagged = np.isin(run.ids[order].astype("U"), run.suspects["id"].to_numpy().astype("U"))
-    return Predictions(run.audited[order], np.asarray(run.pred_probs, np.float64)[order], flagged)
+    return Predictions(run.audited[order], run.pred_probs[order], flagged[order])
