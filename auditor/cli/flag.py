@@ -50,6 +50,18 @@ def flag(
         Path | None, Option(help="Write one score per item here (.npy); higher = more likely wrong.")
     ] = None,
     out: Annotated[Path | None, Option(help="Write the flagged items here (.csv or .parquet).")] = None,
+    images: Annotated[
+        str | None, Option(help="Of boxes and masks: folder of the pictures, for --report and --tasks.")
+    ] = None,
+    report: Annotated[
+        Path | None, Option(help="Of boxes and masks: write the flagged pictures here, with what is wrong (.html).")
+    ] = None,
+    tasks: Annotated[
+        Path | None, Option(help="Of boxes and masks: write tasks for Label Studio here (.json, and .xml beside it).")
+    ] = None,
+    image_prefix: Annotated[
+        str | None, Option(help="What stands before the pictures' paths in --tasks; default: /data/local-files/?d=")
+    ] = None,
     overwrite: Overwrite = False,
     engine: Engine = "local",
     address: Address = None,
@@ -65,17 +77,24 @@ def flag(
     from auditor.core.escaping import printable
     from auditor.core.files import refuse_existing
 
-    for name, path, suffixes in (("--out", out, TABLE_SUFFIXES), ("--scores", scores, (".npy",))):
+    written = {"--out": (out, TABLE_SUFFIXES), "--scores": (scores, (".npy",))}
+    written |= {"--report": (report, (".html",)), "--tasks": (tasks, (".json",))}
+    for name, (path, suffixes) in written.items():
         if path is not None:
             check_suffix(name, path, suffixes)
             refuse_existing(path, overwrite)
+    if tasks is not None:
+        refuse_existing(tasks.with_suffix(".xml"), overwrite)
     of_kinds = {"predictions": predictions, "offsets": offsets}
+    of_pictures = {"images": images, "report": report, "tasks": tasks, "image_prefix": image_prefix}
+    if kind is None:
+        _refuse({f"--{name.replace('_', '-')}": value for name, value in (of_kinds | of_pictures).items()}, "goes")
     if kind is not None:
         own = {"RUN": run, "--class-names": class_names, "--rule": rule, "--detector": detector, "--fdr": fdr}
         _refuse({**own, "--precision": precision, "--threads": threads, "--chunk-rows": chunk_rows}, "does not go")
-        lines, document, table = _flag_kind(kind, {"pred_probs": pred_probs, "labels": labels, **of_kinds}, scores)
+        inputs_of_kind = {"pred_probs": pred_probs, "labels": labels, **of_kinds}
+        lines, document, table = _flag_kind(kind, inputs_of_kind, scores, images, report, tasks, image_prefix)
     elif fdr is None and precision is None:
-        _refuse({f"--{name}": value for name, value in of_kinds.items()}, "goes")
         by = {"rule": rule, "detector": detector, "chunk_rows": chunk_rows, "threads": threads}
         inputs = _inputs(run, pred_probs or [], labels, class_names)
         lines, document, table = _flag(inputs, run, scores, engine, address, quiet, by)
@@ -103,14 +122,25 @@ def _refuse(options: dict[str, Any], how: str) -> None:
 
 
 def _flag_kind(
-    kind: str, inputs: dict[str, Any], scores: Path | None
+    kind: str,
+    inputs: dict[str, Any],
+    scores: Path | None,
+    images: str | None,
+    report: Path | None,
+    tasks: Path | None,
+    image_prefix: str | None,
 ) -> tuple[list[str], dict[str, Any], pd.DataFrame]:
     """As `_flag`, of labels of a kind; an option given once is no list."""
     import time
 
+    from auditor.core.errors import UsageError
     from auditor.core.machine import peak_memory
     from auditor.kinds.registry import KINDS, flag_kind
 
+    if images is not None and report is None and tasks is None:
+        raise UsageError("--images is for --report and --tasks.", "Add one of them, or leave it out.")
+    if image_prefix is not None and tasks is None:
+        raise UsageError("--image-prefix is for --tasks.", "Add --tasks TASKS.json, or leave it out.")
     started = time.perf_counter()
     given = {name: value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in inputs.items()}
     flags = flag_kind(kind, **given)
@@ -122,6 +152,15 @@ def _flag_kind(
     lines += [f"{count:,} {code}: {KINDS.load(kind).codes[code]}" for code, count in flags.counts.items()]
     if scores is not None:
         lines.append(f"scores written to {scores}")
+    if report is not None:
+        from auditor.report.located import write_page
+
+        lines.append(f"{write_page(flags, report, images):,} pictures shown in {report}")
+    if tasks is not None:
+        from auditor.kinds.tasks import LOCAL_FILES, write_tasks
+
+        count = write_tasks(flags, tasks, images, LOCAL_FILES if image_prefix is None else image_prefix)
+        lines.append(f"{count:,} tasks for Label Studio in {tasks}, the labelling configuration beside it (.xml)")
     document = {**flags.document(), "seconds": round(seconds, 6), "peak_memory_bytes": peak_memory()}
     return lines, document, flags.to_frame()
 

@@ -21,6 +21,8 @@ from auditor.core.label_forms import LabelForm
 if TYPE_CHECKING:
     import pandas as pd
 
+    from auditor.kinds.pictured import Pictured
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class KindFlags:
@@ -51,6 +53,8 @@ class KindFlags:
         What else the table of flagged cells says of each, by name: arrays (m,).
     saved : array or None
         What `save_scores` writes where that is not `scores`: one score an item, of a kind that finds its cells itself.
+    pictured : Pictured or None
+        The flagged pictures with what is drawn over them, of a kind whose cells lie in pictures.
     """
 
     kind: str
@@ -65,6 +69,7 @@ class KindFlags:
     facts: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     saved: np.ndarray | None = field(default=None, repr=False)
+    pictured: Pictured | None = field(default=None, repr=False)
 
     @cached_property
     def scores(self) -> np.ndarray:

@@ -15,8 +15,8 @@ from auditor.core.files import read_lines
 from auditor.core.reading import reading, regular_file, usable_paths
 from auditor.data.decode import UndecodableImage, image_size
 from auditor.kinds.box_sets import GivenBoxes, checked_box, refuse_outside
+from auditor.kinds.pictured import SUFFIXES
 
-_PICTURES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
 #: A file of labels of one picture is some kilobytes.
 _MOST_BYTES: Final = 16 << 20
 #: Normalised coordinates may miss [0, 1] by as much as tools round.
@@ -63,6 +63,7 @@ def _gathered(
     names: Sequence[str],
     rows: Sequence[tuple[int, int, list[float], bool]],
     where: str,
+    files: Sequence[str | None],
 ) -> GivenBoxes:
     if not rows:
         raise EmptyDataError(f"{where} holds no boxes: there is nothing to compare.")
@@ -79,6 +80,7 @@ def _gathered(
         boxes=boxes,
         box_ids=tuple(range(len(rows))),
         ignored=np.array([row[3] for row in rows]),
+        files=tuple(files),
     )
 
 
@@ -87,7 +89,7 @@ def _gathered(
 
 def _read_yolo(texts: list[Path], folder: Path) -> GivenBoxes:
     """One text a picture; pictures without one have no boxes, and a text needs its picture, which says the size."""
-    pictures = {path.stem: path for path in _files(folder, "images", _PICTURES)}
+    pictures = {path.stem: path for path in _files(folder, "images", SUFFIXES)}
     labels = {path.stem: path for path in texts}
     names = _yolo_names(folder)
     ids = sorted(pictures.keys() | labels.keys())
@@ -115,7 +117,8 @@ def _read_yolo(texts: list[Path], folder: Path) -> GivenBoxes:
                     raise LabelError(f"{where}: class {category} has no name; there are {len(names)}.")
                 rows.append((k, category, box, False))
                 highest = max(highest, category)
-    return _gathered(ids, sizes, names or tuple(map(str, range(highest + 1))), rows, repr(str(folder)))
+    files = [pictures[called].relative_to(folder).as_posix() for called in ids]
+    return _gathered(ids, sizes, names or tuple(map(str, range(highest + 1))), rows, repr(str(folder)), files)
 
 
 def _yolo_box(line: str, where: str, width: int, height: int) -> tuple[int, list[float]]:
@@ -239,7 +242,7 @@ def _read_voc(documents: list[Path], folder: Path) -> GivenBoxes:
     names = sorted({name for _, name, _, _ in found})
     number = {name: k for k, name in enumerate(names)}
     rows = [(k, number[name], box, difficult) for k, name, box, difficult in found]
-    given = _gathered(ids, sizes, names, rows, repr(str(folder)))
+    given = _gathered(ids, sizes, names, rows, repr(str(folder)), [None] * len(ids))
     # A class has no number in these files: predictions call it by its name.
     return GivenBoxes(**{**vars(given), "category_ids": tuple(names)})
 

@@ -41,6 +41,8 @@ class GivenBoxes:
         Id of each box; its position where it has none.
     ignored : bool array (m,)
         A crowd, or marked as not to be judged.
+    files : tuple of str or None
+        File of each picture, below the folder of the pictures; None where nothing says it.
     """
 
     ids: tuple[Any, ...]
@@ -52,6 +54,7 @@ class GivenBoxes:
     boxes: np.ndarray
     box_ids: tuple[Any, ...]
     ignored: np.ndarray
+    files: tuple[str | None, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +113,10 @@ def read_coco(given: Any) -> GivenBoxes:
                 "Give every box an id of its own.",
             )
     ignored = np.array([bool(row.get("iscrowd")) or bool(row.get("ignore")) for row in rows])
-    return GivenBoxes(tuple(pictures), sizes, names, tuple(classes), image, category, boxes, tuple(box_ids), ignored)
+    called_files = (row.get("file_name") for row in lists["images"])
+    files = tuple(file if isinstance(file, str) and file else None for file in called_files)
+    ids = tuple(pictures)
+    return GivenBoxes(ids, sizes, names, tuple(classes), image, category, boxes, tuple(box_ids), ignored, files)
 
 
 def read_results(given: Any, labels: GivenBoxes) -> PredictedBoxes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from auditor.kinds.base import KindFlags
 from auditor.kinds.box_folders import read_folder
 from auditor.kinds.box_model import BoxFit, fit_boxes, overlaps
 from auditor.kinds.box_sets import GivenBoxes, PredictedBoxes, read_coco, read_results
+from auditor.kinds.pictured import FlaggedPicture, Pictured, Shape, findings_by_picture
 
 OVERLOOKED, BADLY_LOCATED, SWAPPED, SURPLUS = "LE051", "LE052", "LE053", "LE054"
 #: What the document calls each, in the order of the columns of `BoxFit.given`, then the one without a box.
@@ -127,6 +128,7 @@ class Boxes:
             },
             columns=columns,
             saved=image_scores,
+            pictured=_pictured(labels, items, image_scores),
         )
 
 
@@ -164,6 +166,36 @@ def _items(
             row["suggested"] = labels.names[fit.category[at]]
         items.append(row)
     return items
+
+
+def _pictured(labels: GivenBoxes, items: list[dict[str, Any]], image_scores: np.ndarray) -> Pictured:
+    """The flagged pictures: all given boxes, and what is suggested in place of suspicious ones."""
+    found = findings_by_picture(items)
+    at = {called: k for k, called in enumerate(labels.ids)}
+
+    def each() -> Iterator[FlaggedPicture]:
+        for called, findings in found.items():
+            k = at[called]
+            wrong = {one["annotation"]: number for number, one in enumerate(findings) if "annotation" in one}
+            shapes = [
+                Shape(labels.names[labels.category[m]], _sides(labels.boxes[m]), True, wrong.get(labels.box_ids[m]))
+                for m in np.flatnonzero(labels.image == k)
+            ]
+            for number, one in enumerate(findings):
+                # A surplus box, and one of which nothing better is known, have no suggestion.
+                box, label = one.get("suggested_box", one["box"]), one.get("suggested", one.get("given"))
+                if label != one.get("given") or not np.allclose(box, one["box"], rtol=0, atol=1e-3):
+                    shapes.append(Shape(label, _sides(box), False, number))
+            width, height = labels.sizes[k].tolist()
+            size = (width, height) if np.isfinite(labels.sizes[k]).all() else None
+            yield FlaggedPicture(called, labels.files[k], size, float(image_scores[k]), tuple(findings), tuple(shapes))
+
+    return Pictured(labels.names, "boxes", len(found), each)
+
+
+def _sides(box: Sequence[float] | np.ndarray) -> tuple[float, float, float, float]:
+    x, y, width, height = map(float, box)
+    return x, y, width, height
 
 
 def _written(labels: GivenBoxes, fit: BoxFit, cell: int, kind: int) -> tuple[str, str]:

@@ -10,6 +10,7 @@ import io
 import json
 import pickle
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -40,6 +41,8 @@ from auditor.data.label_lists import load_label_lists
 from auditor.data.open import open_dataset
 from auditor.data.stored import STORED, write_stored
 from auditor.engine.files import open_probabilities as open_source
+from auditor.kinds import pictured
+from auditor.kinds.base import KindFlags
 from auditor.kinds.boxes import Boxes
 from auditor.models.genotype import read_genotype, write_genotype
 from auditor.patch.applying import apply_patch, revert_patch, verify_patch
@@ -51,6 +54,7 @@ from auditor.patch.verdict_table import read_table_votes
 from auditor.policy.baseline import SCHEMA, read_baseline
 from auditor.policy.policy import load_policy
 from auditor.quality.run import check_quality
+from auditor.report.located import write_page
 from auditor.review.additions import read_controls
 from auditor.review.published import read_index, read_published
 from tests.fuzz.harness import Reader
@@ -421,6 +425,27 @@ def _make_controls(folder: Path) -> list[Path]:
     return [folder / "controls.csv"]
 
 
+def _make_flagged(folder: Path) -> list[Path]:
+    """Pictures that a page of findings shows."""
+    for k, form in enumerate(("PNG", "JPEG", "BMP")):
+        (folder / f"{k}.{form.lower()}").write_bytes(_picture(k, form))
+    return sorted(folder.iterdir())
+
+
+@cache
+def _no_boxes() -> KindFlags:
+    empty = np.empty(0, object)
+    return KindFlags("boxes", ("cell",), (0,), np.empty((0, 1), np.int64), empty, empty, empty, None, lambda: [empty])
+
+
+def _read_flagged(path: Path) -> None:
+    """Onto a page, with the size that the file says."""
+    one = pictured.FlaggedPicture(path.stem, None, None, 0.0, (), ())
+    flags = replace(_no_boxes(), pictured=pictured.Pictured(("cat",), "boxes", 1, lambda: iter([one])))
+    with tempfile.TemporaryDirectory() as folder:
+        write_page(flags, Path(folder) / "page.html", path.parent)
+
+
 # --- boxes -----------------------------------------------------------------------------------------------------------
 
 
@@ -589,6 +614,7 @@ READERS: dict[str, Reader] = {
     "predictions": Reader(_make_predictions, _read_predictions),
     "published": Reader(_make_published, _read_published),
     "controls": Reader(_make_controls, read_controls),
+    "flagged-pictures": Reader(_make_flagged, _read_flagged),
     "boxes": Reader(_make_boxes, _read_boxes),
     "patches": Reader(_make_patches, _read_patch),
     **{f"convert-{name}": Reader(_make_converted(name), _read_converted(name)) for name in FORMATS},
