@@ -32,7 +32,7 @@ def flag(
         str | None, Option(help="Labels that are more than one class an item: multilabel, .. (docs/label-kinds.md).")
     ] = None,
     predictions: Annotated[
-        list[str] | None, Option(help="With --kind: predicted values or boxes; repeat for several models.")
+        list[str] | None, Option(help="With --kind: predicted values, boxes, ..; repeat for several models.")
     ] = None,
     offsets: Annotated[str | None, Option(help="With --kind: where each sentence begins, and the end.")] = None,
     class_names: ClassNames = None,
@@ -148,7 +148,8 @@ def _flag_kind(
         flags.save_scores(scores)
     seconds = time.perf_counter() - started
     cells = math.prod(flags.shape)
-    lines = [f"{len(flags.flagged):,} of {cells:,} cells flagged ({len(flags.flagged) / cells:.2%}) in {seconds:.2f} s"]
+    share = len(flags.flagged) / max(cells, 1)  # a kind that finds its cells itself may find none
+    lines = [f"{len(flags.flagged):,} of {cells:,} cells flagged ({share:.2%}) in {seconds:.2f} s"]
     lines += [f"{count:,} {code}: {KINDS.load(kind).codes[code]}" for code, count in flags.counts.items()]
     if scores is not None:
         lines.append(f"scores written to {scores}")

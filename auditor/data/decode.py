@@ -198,3 +198,27 @@ def _from_deep_grey(image: Image.Image) -> Image.Image:
     if low < 0 or high > 0xFFFF:
         raise UndecodableImage(f"grey values from {low} to {high} do not fit into 16 bits")
     return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+
+
+def decode_numbers(data: bytes) -> np.ndarray:
+    """The numbers that an image file stores for its pixels, as they are: positions in a palette, grey levels, bits.
+
+    Returns
+    -------
+    integer array (H, W)
+        After the EXIF orientation.
+
+    Raises
+    ------
+    UndecodableImage
+        Also for colours and fractions, which are no numbers of classes.
+    """
+
+    def numbers(image: Image.Image) -> np.ndarray:
+        image.load()
+        if image.mode not in ("1", "L", "P", "I") and not image.mode.startswith("I;16"):
+            raise UndecodableImage(f"it stores colours or fractions (mode {image.mode}), not one whole number a pixel")
+        pixels = np.asarray(ImageOps.exif_transpose(image) if _orientation(image) != 1 else image)
+        return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
+
+    return _opened(data, numbers)

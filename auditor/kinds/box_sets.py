@@ -91,12 +91,12 @@ def read_coco(given: Any) -> GivenBoxes:
             f"{where} is a list, no COCO document." if isinstance(document, list) else f"{where} is no COCO document.",
             "It needs images, categories and annotations; predictions go to --predictions.",
         )
-    lists = {name: _rows(document, name, where) for name in ("images", "categories", "annotations")}
+    lists = {name: coco_rows(document, name, where) for name in ("images", "categories", "annotations")}
     for name in ("images", "categories", "annotations"):
         if not lists[name]:
             raise EmptyDataError(f"{where}: {name!r} is empty: there is nothing to compare.")
-    pictures = _positions(lists["images"], f"{where}: images")
-    classes = _positions(lists["categories"], f"{where}: categories")
+    pictures = coco_positions(lists["images"], f"{where}: images")
+    classes = coco_positions(lists["categories"], f"{where}: categories")
     sizes = np.array([_size(row, f"{where}: images[{k}]") for k, row in enumerate(lists["images"])])
     names = tuple(str(row.get("name", row["id"])) for row in lists["categories"])
     rows = lists["annotations"]
@@ -105,11 +105,11 @@ def read_coco(given: Any) -> GivenBoxes:
     box_ids = [row.get("id", k) for k, row in enumerate(rows)]
     seen: dict[Any, int] = {}
     for k, called in enumerate(box_ids):
-        if not _is_id(called):
-            raise LabelError(f"{where}: annotations[{k}].id is {_shown(called)}, neither a whole number nor a text.")
+        if not is_coco_id(called):
+            raise LabelError(f"{where}: annotations[{k}].id is {shown(called)}, neither a whole number nor a text.")
         if seen.setdefault(called, k) != k:
             raise LabelError(
-                f"{where}: annotations[{k}] and [{seen[called]}] have the id {_shown(called)}.",
+                f"{where}: annotations[{k}] and [{seen[called]}] have the id {shown(called)}.",
                 "Give every box an id of its own.",
             )
     ignored = np.array([bool(row.get("iscrowd")) or bool(row.get("ignore")) for row in rows])
@@ -157,7 +157,7 @@ def read_results(given: Any, labels: GivenBoxes) -> PredictedBoxes:
         value = _number(row.get("score"))
         if value is None or not 0 <= value <= 1:
             raise ProbabilityError(
-                f"{where}[{k}].score is {_shown(row.get('score'))}, no probability.",
+                f"{where}[{k}].score is {shown(row.get('score'))}, no probability.",
                 "Every prediction needs a confidence in [0, 1]; of logits z give 1 / (1 + exp(-z)).",
             )
         score[k] = value
@@ -202,7 +202,8 @@ def _document(given: Any, where: str) -> tuple[Any, str]:
     return given, where
 
 
-def _rows(document: Mapping[str, Any], name: str, where: str) -> list[Mapping[str, Any]]:
+def coco_rows(document: Mapping[str, Any], name: str, where: str) -> list[Mapping[str, Any]]:
+    """The list `name` of a COCO document, of objects; `where` names the document (LabelError)."""
     rows = document.get(name)
     if not isinstance(rows, list):
         raise LabelError(
@@ -211,19 +212,19 @@ def _rows(document: Mapping[str, Any], name: str, where: str) -> list[Mapping[st
         )
     for k, row in enumerate(rows):
         if not isinstance(row, Mapping):
-            raise LabelError(f"{where}: {name}[{k}] is {_shown(row)}, no object.")
+            raise LabelError(f"{where}: {name}[{k}] is {shown(row)}, no object.")
     return rows
 
 
-def _positions(rows: list[Mapping[str, Any]], where: str) -> dict[Any, int]:
-    """Id -> position, in order."""
+def coco_positions(rows: list[Mapping[str, Any]], where: str) -> dict[Any, int]:
+    """Id -> position of objects that have ids of their own, in order; `where` names the list (LabelError)."""
     positions: dict[Any, int] = {}
     for k, row in enumerate(rows):
         called = row.get("id")
-        if not _is_id(called):
-            raise LabelError(f"{where}[{k}].id is {_shown(called)}, neither a whole number nor a text.")
+        if not is_coco_id(called):
+            raise LabelError(f"{where}[{k}].id is {shown(called)}, neither a whole number nor a text.")
         if called in positions:
-            raise LabelError(f"{where}[{k}] and [{positions[called]}] have the id {_shown(called)}.", "Ids are unique.")
+            raise LabelError(f"{where}[{k}] and [{positions[called]}] have the id {shown(called)}.", "Ids are unique.")
         positions[called] = k
     return positions
 
@@ -253,11 +254,11 @@ def _located(
     for k, row in enumerate(rows):
         for name, known, into in (("image_id", pictures, image), ("category_id", classes, category)):
             called = row.get(name)
-            if not _is_id(called) or called not in known:
+            if not is_coco_id(called) or called not in known:
                 what = "names no picture" if name == "image_id" else "names no class"
                 raise error(
-                    f"{where}[{k}].{name} is {_shown(called)}, which {what} of the labels.",
-                    f"Known: {', '.join(_shown(one) for one in list(known)[:5])}{', ..' if len(known) > 5 else ''}.",
+                    f"{where}[{k}].{name} is {shown(called)}, which {what} of the labels.",
+                    f"Known: {', '.join(shown(one) for one in list(known)[:5])}{', ..' if len(known) > 5 else ''}.",
                 )
             into[k] = known[called]
         boxes[k] = checked_box(row.get("bbox"), f"{where}[{k}].bbox", error)
@@ -270,7 +271,7 @@ def checked_box(given: Any, where: str, error: type[DataError]) -> list[float]:
     numbers = [_number(value) for value in values] if isinstance(values, list | tuple) else []
     box = [number for number in numbers if number is not None]
     if len(box) != 4 or len(numbers) != 4:
-        raise error(f"{where} is {_shown(given)}, not four finite numbers.", _XYWH)
+        raise error(f"{where} is {shown(given)}, not four finite numbers.", _XYWH)
     if min(box[2:]) <= 0:
         raise error(f"{where} {box} has no area: width and height must be above 0.", _XYWH)
     if max(map(abs, box)) > _FARTHEST:
@@ -284,7 +285,7 @@ def _size(row: Mapping[str, Any], where: str) -> tuple[float, float]:
         value = row.get(name)
         number = math.nan if value is None else _number(value)
         if number is None or number <= 0 or number > _FARTHEST:
-            raise LabelError(f"{where}.{name} is {_shown(value)}, no number of pixels.", "Leave it out, or correct it.")
+            raise LabelError(f"{where}.{name} is {shown(value)}, no number of pixels.", "Leave it out, or correct it.")
         size.append(number)
     return size[0], size[1]
 
@@ -300,10 +301,12 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _is_id(value: Any) -> bool:
+def is_coco_id(value: Any) -> bool:
+    """Whether a value can be an id: a whole number or a text."""
     return isinstance(value, int | str | np.integer) and not isinstance(value, bool)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value of anybody's in a message, cut."""
     text = "missing" if value is None else repr(value)
     return text if len(text) <= 60 else f"{text[:60]}.."

@@ -1,6 +1,7 @@
-"""cleanlab's plain formulas for sets of tags and numbers, under their names: to compare with, not what `flag` ranks by.
+"""cleanlab's plain formulas for sets of tags, numbers and masks, under their names: to compare with.
 
-As there, quality is **low where a label is suspicious**. A class of a set of tags is a problem of two classes, with the
+`flag` does not rank by them. As there, quality is **low where a label is suspicious**. A class of a set of tags is a
+problem of two classes, with the
 probabilities ``1 - p`` and ``p``. Tokens are single labels one after another: `auditor.engine.api` on flat arrays has
 their filter and their scores, `auditor.kinds.tokens.sentence_quality` those of sentences.
 """
@@ -102,9 +103,12 @@ def item_quality(
     if not 0 <= alpha <= 1 or not temperature > 0:
         raise UsageError(f"alpha is {alpha}, temperature {temperature}.", "Give alpha in [0, 1] and a temperature > 0.")
     if aggregate == "softmin":
-        doubt = 1 - quality
-        weights = np.exp((doubt - doubt.max(axis=1, keepdims=True)) / temperature)
-        return np.asarray(np.einsum("ij,ij->i", quality, weights / weights.sum(axis=1, keepdims=True)))
+        weights = 1 - quality  # worked on in place: a row may be a picture's pixels
+        weights -= weights.max(axis=1, keepdims=True)
+        weights /= temperature
+        np.exp(weights, out=weights)
+        weights /= weights.sum(axis=1, keepdims=True)
+        return np.asarray(np.einsum("ij,ij->i", quality, weights))
     falling = np.ascontiguousarray(np.sort(quality, axis=1)[:, ::-1].T)
     average = falling[0]
     for worse in falling[1:]:
@@ -191,6 +195,64 @@ def number_quality(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
     `cleanlab.regression.rank.get_label_quality_scores` with ``method="residual"``.
     """
     return np.asarray(np.exp(-abs(predictions - labels)))
+
+
+def mask_quality(pred_probs: np.ndarray, labels: np.ndarray, *, temperature: float = 0.1) -> np.ndarray:
+    """Quality of every mask: `softmin` of P(given class) over its pixels.
+
+    Parameters
+    ----------
+    pred_probs : float array (n, K, H, W)
+    labels : int array (n, H, W)
+        Class numbers, 0 .. K - 1.
+    temperature : float
+        Above 0.
+
+    Returns
+    -------
+    float64 array (n,), low = suspicious
+
+    Raises
+    ------
+    UsageError
+        Shapes that do not go together, numbers that are no class, a temperature that is not above 0.
+
+    Source
+    ------
+    `cleanlab.segmentation.rank.get_label_quality_scores` with ``method="softmin"``; Lad and Mueller 2023.
+    """
+    p, given = np.asarray(pred_probs), np.asarray(labels)
+    if p.ndim != 4 or given.shape != (len(p), *p.shape[2:]) or not p.size:
+        raise UsageError(f"pred_probs have shape {p.shape}, labels {given.shape}.", "Give (n, K, H, W) and (n, H, W).")
+    if given.dtype.kind not in "iub" or given.min() < 0 or given.max() >= p.shape[1]:
+        raise UsageError(f"labels hold other values than classes 0 to {p.shape[1] - 1}.", "Number classes as the maps.")
+    return np.array([softmin(given_class(p[k], given[k]), temperature) for k in range(len(p))])
+
+
+def given_class(probabilities: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """P(class of the mask) of every pixel, float (H, W), of probabilities (K, H, W) and class numbers (H, W)."""
+    pixels = mask.size
+    places = mask.reshape(-1) * np.int64(pixels)
+    places += np.arange(pixels)
+    return np.asarray(np.take(probabilities.reshape(-1), places).reshape(mask.shape))
+
+
+def softmin(quality: np.ndarray, temperature: float = 0.1) -> float:
+    """Mean of the values, weighted by ``softmax((1 - quality) / temperature)``: the lowest ones count, softly.
+
+    Parameters
+    ----------
+    quality : float array, not empty
+    temperature : float
+        Above 0.
+
+    Raises
+    ------
+    UsageError
+        A temperature that is not above 0.
+    """
+    row = np.asarray(quality, np.float64).reshape(1, -1)
+    return float(item_quality(row, "softmin", temperature=temperature)[0])
 
 
 def _checked(pred_probs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ KINDS: Registry[type[LabelKind]] = Registry(
         "tokens": "auditor.kinds.tokens:Tokens",
         "annotators": "auditor.kinds.annotators:SeveralAnnotators",
         "boxes": "auditor.kinds.boxes:Boxes",
+        "masks": "auditor.kinds.masks:Masks",
     },
     "auditor.kinds",
 )
@@ -31,7 +32,7 @@ def flag_kind(kind: str, **inputs: Any) -> KindFlags:
     ----------
     kind : str
         A name in `KINDS`: ``"multilabel"``, ``"regression"``, ``"ordinal"``, ``"tokens"``, ``"annotators"``,
-        ``"boxes"`` (docs/label-kinds.md).
+        ``"boxes"``, ``"masks"`` (docs/label-kinds.md).
     **inputs
         What the kind takes, each a file or what is in memory; None counts as not given.
 

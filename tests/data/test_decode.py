@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from auditor.data.decode import FORMATS, MAX_PIXELS, UndecodableImage, decode_rgb, image_size, is_lossless
+from auditor.data.decode import (
+    FORMATS,
+    MAX_PIXELS,
+    UndecodableImage,
+    decode_numbers,
+    decode_rgb,
+    image_size,
+    is_lossless,
+)
 from tests.data.conftest import encode, noise
 
 
@@ -44,6 +52,28 @@ def test_grey_and_bilevel_become_rgb() -> None:
     np.testing.assert_array_equal(decode_rgb(encode(grey)), np.repeat(grey[..., None], 3, axis=2))
     bilevel = np.array([[True, False]])
     np.testing.assert_array_equal(decode_rgb(encode(bilevel))[0, :, 0], [255, 0])
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "I;16"])
+def test_numbers_of_pixels_are_those_that_the_file_stores(mode: str) -> None:
+    numbers = np.array([[0, 1, 1], [1, 0, 1]], np.uint8) * (1 if mode == "1" else 37)
+    if mode == "I;16":
+        numbers = numbers.astype(np.uint16) * 256
+    picture = Image.fromarray(numbers.astype(bool) if mode == "1" else numbers)
+    if mode == "P":
+        picture = Image.fromarray(numbers, "P")
+        picture.putpalette(list(range(255, -1, -1)) * 3)
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    np.testing.assert_array_equal(decode_numbers(file.getvalue()), numbers)
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("RGB", "PNG"), ("RGBA", "PNG"), ("F", "TIFF")])
+def test_colours_and_fractions_are_no_numbers(mode: str, kind: str) -> None:
+    file = io.BytesIO()
+    Image.new(mode, (3, 2)).save(file, kind)
+    with pytest.raises(UndecodableImage, match=f"stores colours or fractions .mode {mode}"):
+        decode_numbers(file.getvalue())
 
 
 def test_transparency_is_laid_over_white() -> None:

@@ -44,6 +44,7 @@ from auditor.engine.files import open_probabilities as open_source
 from auditor.kinds import pictured
 from auditor.kinds.base import KindFlags
 from auditor.kinds.boxes import Boxes
+from auditor.kinds.masks import Masks
 from auditor.models.genotype import read_genotype, write_genotype
 from auditor.patch.applying import apply_patch, revert_patch, verify_patch
 from auditor.patch.combine import merge_patches, summary
@@ -484,6 +485,36 @@ def _read_boxes(path: Path) -> None:
     _ = Boxes().flag(read).document()
 
 
+def _make_masks(folder: Path) -> list[Path]:
+    """Masks as PNG, arrays and COCO's runs, and probabilities, of three pictures."""
+    masks = np.zeros((3, 6, 8), np.uint8)
+    masks[:, 1:4, 2:6] = 1
+    p = np.moveaxis(0.1 + 0.8 * np.eye(2, dtype=np.float32)[masks], -1, 1)
+    masks[1] = 0
+    for called in ("png", "npy", "p"):
+        (folder / called).mkdir()
+    for k, mask in enumerate(masks):
+        Image.fromarray(mask).save(folder / "png" / f"{k}.png")
+        np.save(folder / "npy" / f"{k}.npy", mask)
+        np.save(folder / "p" / f"{k}.npy", p[k])
+    np.save(folder / "all.npy", masks)
+    runs = [{"size": [6, 8], "counts": counts} for counts in ([13, 3, 3, 3, 3, 3, 3, 3, 14], "=3300000;", "`1")]
+    document = {
+        "images": [{"id": k, "height": 6, "width": 8, "file_name": f"{k}.jpg"} for k in range(3)],
+        "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [{"image_id": k, "category_id": 1, "segmentation": one} for k, one in enumerate(runs)],
+    }
+    (folder / "coco.json").write_text(json.dumps(document))
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _read_masks(path: Path) -> None:
+    inside = path.parent.name in ("png", "npy", "p")
+    folder = path.parents[1] if inside else path.parent
+    labels = {"png": folder / "png", "npy": folder / "npy", "p": folder / "png"}.get(path.parent.name, path)
+    _ = Masks().flag(Masks().read(labels=labels, predictions=folder / "p")).document()
+
+
 # --- patches ---------------------------------------------------------------------------------------------------------
 
 _DATA = ("folder", "csv", "csv-quoted", "jsonl", "tsv-gz", "parquet", "parquet-table", "hub", "hub-datasets", "probs")
@@ -616,6 +647,7 @@ READERS: dict[str, Reader] = {
     "controls": Reader(_make_controls, read_controls),
     "flagged-pictures": Reader(_make_flagged, _read_flagged),
     "boxes": Reader(_make_boxes, _read_boxes),
+    "masks": Reader(_make_masks, _read_masks),
     "patches": Reader(_make_patches, _read_patch),
     **{f"convert-{name}": Reader(_make_converted(name), _read_converted(name)) for name in FORMATS},
     **{f"corrected-{form}": Reader(_make_corrected(form), _read_corrected, True) for form in _DATA},

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
+from scipy.special import softmax
 
 from auditor.kinds.box_model import fit_boxes, overlaps
 from auditor.kinds.boxes import Boxes
+from auditor.kinds.mask_regions import find_regions
 from auditor.kinds.registry import flag_kind
 
 
@@ -141,6 +144,38 @@ def boxes(n: int = 70) -> Case:
     return Case(inputs, np.array(wrong), ())
 
 
+def masks(n: int = 40) -> Case:
+    """Two squares a picture, and a model that is unsure at borders and sees things that are not there; one square in
+    eight is lost, of another class, shifted, or one too many."""
+    rng = np.random.default_rng(0)
+    truth, given = np.zeros((2, n, 40, 60), np.int64)
+    for k in range(n):
+        for j, left in enumerate((4, 34)):
+            top, size = rng.integers(3, 12), rng.integers(12, 18)
+            square = (k, slice(top, top + size), slice(left, left + size))
+            truth[square] = given[square] = 1 + (k + j) % 2
+            error = rng.integers(0, 4) if rng.random() < 1 / 8 else -1
+            if error in (0, 2):
+                given[square] = 0
+            if error == 1:
+                given[square] = 2 - (k + j) % 2
+            elif error == 2:
+                given[k, top + 6 : top + 6 + size, left + 6 : left + 6 + size] = 1 + (k + j) % 2
+            elif error == 3:
+                given[k, 32:38, left : left + 8] = 1
+    z = 3.0 * np.eye(3)[truth] + gaussian_filter(rng.normal(0, 6, (n, 40, 60, 3)), (0, 2, 2, 0))
+    p = softmax(gaussian_filter(z, (0, 1, 1, 0)), axis=-1).transpose(0, 3, 1, 2).astype(np.float32)
+    inputs = {"labels": given, "pred_probs": p}
+    wrong = []
+    for k in range(n):
+        regions = find_regions(given[k], p[k], p[k].argmax(axis=0))
+        for (x, y, width, height), before, seen in zip(regions.box, regions.given, regions.seen, strict=True):
+            part = (k, slice(y, y + height), slice(x, x + width))
+            inside = (given[part] == before) & (p[k].argmax(axis=0)[part[1:]] == seen)
+            wrong.append((given[part] != truth[part])[inside].mean() > 0.5)
+    return Case(inputs, np.array(wrong), ())
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "multilabel": multilabel,
     "regression": regression,
@@ -148,4 +183,5 @@ CASES: dict[str, Callable[[], Case]] = {
     "tokens": tokens,
     "annotators": annotators,
     "boxes": boxes,
+    "masks": masks,
 }
