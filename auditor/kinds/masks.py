@@ -16,7 +16,7 @@ from auditor.kinds.mask_coco import VOID
 from auditor.kinds.mask_files import MaskedPicture, MaskedPictures, open_masks
 from auditor.kinds.mask_regions import Regions, find_regions, joined, kinds_of
 
-MISSING_PIECE, SURPLUS_PIECE, SWAPPED_CLASS, WRONG_BORDER = "LE061", "LE062", "LE063", "LE064"
+MISSING_PIECE, SURPLUS_PIECE, SWAPPED_CLASS, WRONG_BORDER = "LE071", "LE072", "LE073", "LE074"
 #: What the document calls each, in the order of `mask_regions.kinds_of`.
 WORDS: Final = ("missing_piece", "surplus_piece", "swapped_class", "border")
 _CODES: Final = np.array([MISSING_PIECE, SURPLUS_PIECE, SWAPPED_CLASS, WRONG_BORDER])
