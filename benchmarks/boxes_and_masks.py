@@ -1,11 +1,13 @@
-"""Boxes beside cleanlab, on the same predictions and the same injected errors.
+"""Boxes and masks beside cleanlab, on the same predictions and the same injected errors.
 
-    python benchmarks/boxes_and_masks.py [--kinds boxes] [--seeds 3] [--scenes 600] [--folder FOLDER] [--out FOLDER]
+    python benchmarks/boxes_and_masks.py [--kinds boxes masks] [--seeds 3] [--scenes 600] [--folder FOLDER]
+        [--out FOLDER]
 
 Scenes, errors and the network's predictions are those of `scenes.py`. A row is a question: average precision of this
 package, of the peer's best score, chosen by the truth, and their difference with a 95 % interval: a paired bootstrap
 over the pictures, seeds averaged. Constants were chosen on seed 100 (`--first-seed 100 --seeds 1`) and on drawn boxes;
 the reported seeds are 0, 1, 2. A box is listed under its likeliest error, and comes last in the rankings of the others.
+A piece in which mask and model differ is a hit if half of it or more is wrong.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import json
 import sys
 import tempfile
 import time
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +27,7 @@ from typing import Any
 import numpy as np
 from scenes import CLASSES, RATE, SIDE, Scenes, coco, predictions
 
-from auditor.core.files import atomic_write
+from auditor.core.files import atomic_write, load_npy
 from auditor.core.machine import conditions
 from auditor.kinds.box_model import overlaps
 from auditor.kinds.registry import flag_kind
@@ -222,8 +225,115 @@ def _objectlab(scenes: Scenes, found: list[dict[str, Any]]) -> tuple[dict[str, d
     return out, took
 
 
+# --- masks -----------------------------------------------------------------------------------------------------------
+
+#: Of the pixels every so many-th in both directions is ranked: a bootstrap sorts them often.
+EVERY = 4
+#: Of a piece's pixels so many are wrong where it is a hit.
+HIT = 0.5
+
+
+def masks(scenes: Scenes, probabilities: np.ndarray) -> tuple[dict[str, Question], dict[str, float]]:
+    """Pictures and pixels beside the peer's scores of them; pieces, which it does not name, beside its pixels' mean."""
+    from cleanlab.segmentation.filter import find_label_issues
+    from cleanlab.segmentation.rank import get_label_quality_scores
+
+    given, wrong = scenes.given_masks, scenes.given_masks != scenes.true_masks
+    n, any_wrong = len(given), wrong.any(axis=(1, 2))
+    p = probabilities.astype(np.float32)
+    p /= p.sum(axis=1, keepdims=True)
+    begun = time.perf_counter()
+    flags = flag_kind("masks", labels=given, pred_probs=p)
+    seconds = time.perf_counter() - begun
+    begun = time.perf_counter()
+    softmin, quality = get_label_quality_scores(given, p, method="softmin", verbose=False)
+    took_scores = time.perf_counter() - begun
+    begun = time.perf_counter()
+    issues = find_label_issues(given, p, n_jobs=1, verbose=False)
+    took_issues = time.perf_counter() - begun
+    # pixels in no piece come last, by the model's doubt, as those that are no issue do of the peer
+    doubt = 1 - quality
+    pieces, pixels, seen = flags.facts["items"], doubt - 2, p.argmax(axis=1)
+    hits, means = np.zeros(len(pieces), bool), np.zeros(len(pieces))
+    for k in range(len(pieces) - 1, -1, -1):
+        item = pieces[k]
+        x, y, width, height = item["box"]
+        window = (item["id"], slice(y, y + height), slice(x, x + width))
+        inside = (given[window] == item["given"]) & (seen[window] == item["suggested"])
+        pixels[window][inside] = item["score"]
+        hits[k], means[k] = wrong[window][inside].mean() >= HIT, doubt[window][inside].mean()
+    part = (slice(None), slice(None, None, EVERY), slice(None, None, EVERY))
+    place = np.broadcast_to(np.arange(n)[:, None, None], given.shape)[part].ravel()
+    of_piece = np.array([item["id"] for item in pieces])
+    every = np.arange(n)
+
+    def ranked(score: np.ndarray) -> Ranking:
+        return Ranking(place, score[part].ravel(), wrong[part].ravel())
+
+    flagged = np.array([item["flagged"] for item in pieces])
+    looked = np.isin(every, of_piece[flagged])
+    facts = {
+        "precision of flagged pieces": float(hits[flagged].mean()),
+        "recall of them": float(hits[flagged].sum() / hits.sum()),
+        "precision of pictures with one": float(any_wrong[looked].mean()),
+        "recall of those": float(any_wrong[looked].sum() / any_wrong.sum()),
+        "precision of the peer's pixels": float(wrong[issues].mean()),
+        "recall of those pixels": float(wrong[issues].sum() / wrong.sum()),
+        "precision of our flagged pixels": float(wrong[pixels >= 0.5].mean()),
+        "recall of our pixels": float(wrong[pixels >= 0.5].sum() / wrong.sum()),
+        "seconds": seconds,
+        "seconds of softmin": took_scores,
+        "seconds of the peer's issues": took_issues,
+        **_peaks(given, p),
+    }
+    return {
+        "pictures": Question(
+            any_wrong.astype(int),
+            Ranking(every, flags.facts["image_scores"], any_wrong),
+            {
+                "softmin": Ranking(every, 1 - softmin, any_wrong),
+                "num_pixel_issues": Ranking(every, issues.mean(axis=(1, 2)), any_wrong),
+            },
+        ),
+        "pixels": Question(
+            wrong[part].sum(axis=(1, 2)),
+            ranked(pixels),
+            {"P(given)": ranked(doubt), "issues, by P(given)": ranked(issues + doubt)},
+        ),
+        "pieces": Question(
+            np.bincount(of_piece[hits], minlength=n),
+            Ranking(of_piece, np.array([item["score"] for item in pieces]), hits),
+            {"P(given), mean of the piece": Ranking(of_piece, means, hits)},
+        ),
+    }, facts
+
+
+def _peaks(given: np.ndarray, p: np.ndarray) -> dict[str, float]:
+    """Peak of the memory that each allocates, in MiB, with the arrays in files at first."""
+    from cleanlab.segmentation.rank import get_label_quality_scores
+
+    peaks = {}
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / name for name in ("labels.npy", "probabilities.npy")]
+        for file, array in zip(files, (given, p), strict=True):
+            np.save(file, array)
+        asked: dict[str, Callable[[], Any]] = {
+            "peak MiB": lambda: flag_kind("masks", labels=files[0], pred_probs=files[1]),
+            "peak MiB of softmin": lambda: get_label_quality_scores(*map(load_npy, files), verbose=False),
+        }
+        for name, ask in asked.items():
+            tracemalloc.start()
+            ask()
+            peaks[name] = tracemalloc.get_traced_memory()[1] / 2**20
+            tracemalloc.stop()
+    return peaks
+
+
 QUESTIONS: dict[str, Callable[[Scenes, list[dict[str, Any]], np.ndarray], tuple[dict[str, Question], dict[str, float]]]]
-QUESTIONS = {"boxes": lambda scenes, found, _: boxes(scenes, found)}
+QUESTIONS = {
+    "boxes": lambda scenes, found, _: boxes(scenes, found),
+    "masks": lambda scenes, _, probabilities: masks(scenes, probabilities),
+}
 
 
 def main() -> None:

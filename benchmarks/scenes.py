@@ -162,7 +162,8 @@ def wrong_masks(masks: np.ndarray, objects: np.ndarray, rng: np.random.Generator
             top, left = rng.integers(0, SIDE - 12, 2)
             blob = np.zeros((SIDE, SIDE), bool)
             blob[top + 3 : top + 9, left + 3 : left + 9] = True
-            blob = binary_dilation(blob, iterations=int(rng.integers(0, 3)))
+            if steps := int(rng.integers(0, 3)):  # SciPy takes none for as many as fill the picture
+                blob = binary_dilation(blob, iterations=steps)
             given[k][blob & (masks[k] == 0)] = rng.integers(1, CLASSES + 1)
     return given
 
