@@ -12,8 +12,6 @@ for each token.
 from __future__ import annotations
 
 import argparse
-import re
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +26,9 @@ from auditor.core.errors import OfflineError
 from auditor.core.files import atomic_write
 from auditor.core.seeds import generator
 from auditor.lab.detectors.sets import find_data
+from auditor.train.token_tags import token_features
 
 CLASSES = ("O", "PER", "LOC", "ORG", "MISC")
-#: Columns that hashed features fall into.
-WIDTH = 1 << 17
 #: Sentences encoded at once.
 BATCH = 64
 
@@ -71,31 +68,10 @@ def read(split: str) -> Sentences:
     return Sentences(tokens, labels, corrected, np.cumsum([0, *map(len, frame.tokens)]))
 
 
-def shape(word: str) -> str:
-    """``U.S.`` as ``X.X.``, ``2003-09`` as ``d-d``: one letter for a run of a kind."""
-    return re.sub("d+", "d", re.sub("x+", "x", re.sub("X+", "X", re.sub("[0-9]", "d", _cased(word)))))
-
-
-def _cased(word: str) -> str:
-    return "".join("X" if c.isupper() else "x" if c.islower() else c for c in word)
-
-
 def word_features(data: Sentences) -> csr_matrix:
-    """Hashed features of each token, (N, WIDTH)."""
-    indices: list[int] = []
-    lengths: list[int] = [0]
-    for start, stop in zip(data.offsets[:-1], data.offsets[1:], strict=True):
-        words = ["<s>", "<s>", *data.tokens[start:stop].tolist(), "</s>", "</s>"]
-        low, shapes = [w.lower() for w in words], [shape(w) for w in words]
-        for i in range(2, len(words) - 2):
-            own, cased = low[i], words[i]
-            features = [f"w={own}", f"c={cased}", f"s={shapes[i]}", f"first={i == 2}|{shapes[i]}"]
-            features += [f"p{n}={own[:n]}" for n in (2, 3, 4)] + [f"e{n}={own[-n:]}" for n in (2, 3, 4)]
-            features += [f"{d}w={low[i + d]}" for d in (-2, -1, 1, 2)] + [f"{d}s={shapes[i + d]}" for d in (-1, 1)]
-            features += [f"sss={shapes[i - 1]}|{shapes[i]}|{shapes[i + 1]}", f"ww={low[i - 1]}|{own}"]
-            indices += [zlib.crc32(f.encode()) % WIDTH for f in features]
-            lengths.append(len(indices))
-    return csr_matrix((np.ones(len(indices), np.float32), indices, lengths), (len(data.tokens), WIDTH))
+    """Those of `auditor.train.token_tags`."""
+    ends = zip(data.offsets[:-1], data.offsets[1:], strict=True)
+    return token_features([" ".join(data.tokens[start:stop]) for start, stop in ends])
 
 
 def minilm_features(data: Sentences) -> np.ndarray:

@@ -32,7 +32,7 @@ from auditor.audit.tracking import Track, tracking
 from auditor.core.config import Settings, load_settings
 from auditor.core.display import shown
 from auditor.core.errors import UsageError
-from auditor.core.label_forms import Levels
+from auditor.core.label_forms import Levels, TokenTags
 from auditor.core.progress import Progress
 from auditor.data.base import Dataset
 from auditor.data.intake import named_classes, open_probabilities
@@ -99,7 +99,8 @@ def find_errors(
     kind : str, optional
         What the labels are: ``"classes"``, ``"multilabel"`` (0/1 columns ``label:NAME``, lists, or texts joined by
         ``;``), ``"regression"`` (numbers) or ``"ordinal"`` (ordered classes: numbers, or `class_names` from the lowest
-        to the highest). By default that is told by looking, and said, but for ordered classes (docs/label-kinds.md).
+        to the highest) or ``"tokens"`` (lists of tokens and of tags). By default that is told by looking, and said, but
+        for ordered classes (docs/label-kinds.md).
     split : str, optional
         The same as ``audit``: the split whose items are audited; models are trained on the others where they can be.
     pred_probs : path, array, tensor, data frame or list (n, K), optional
@@ -262,7 +263,7 @@ def _open(
     if pred_probs is None and not isinstance(data, Dataset):
         roles["any_kind"] = True
     if isinstance(data, str | Path | Dataset):
-        if roles.get("kind") == Levels.kind and pred_probs is None:  # their order
+        if roles.get("kind") in (Levels.kind, TokenTags.kind) and pred_probs is None:  # their order
             roles["classes"], class_names = class_names, None
         dataset = open_dataset(data, settings, **roles)
     else:

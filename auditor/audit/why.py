@@ -14,6 +14,7 @@ from auditor.core.config import Settings
 from auditor.core.errors import AuditorError, MemoryGuardError, StorageError, UsageError
 from auditor.core.escaping import quoted
 from auditor.core.files import atomic_path, atomic_write
+from auditor.core.label_forms import TokenTags
 from auditor.core.progress import Progress
 from auditor.data.base import item_word
 from auditor.detect.margins import preferred_class
@@ -265,7 +266,12 @@ def inspect_item(
             facts["probabilities"] = {run.class_names[k]: round(float(probabilities[k]), 6) for k in order}
         else:
             predicted = np.asarray(run.predictions[position], np.float64).round(6).tolist()
-            facts["predictions"] = dict(zip(run.class_names or run.models, predicted, strict=True))
+            names = run.class_names or run.models
+            if run.kind == TokenTags.kind:  # of each token, that its tag is right
+                (given,) = run.form.values([record["given"]]) if run.form else ((),)
+                predicted = [predicted[place * len(names) + tag] for place, tag in enumerate(given)]
+                names = tuple(f"{place}:{run.class_names[tag]}" for place, tag in enumerate(given))
+            facts["predictions"] = dict(zip(names, predicted, strict=True))
         score = run.scores[run.scores["id"] == item].iloc[0]
         facts |= {
             "rank": int(score["rank"]),

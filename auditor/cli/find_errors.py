@@ -36,7 +36,9 @@ def find_errors(
     roles: Roles = NO_ROLES,
     kind: Annotated[
         str | None,
-        Option(help="What the labels are: classes, multilabel, regression or ordinal; by default told by looking."),
+        Option(
+            help="What the labels are: classes, multilabel, regression, ordinal or tokens; by default told by looking."
+        ),
     ] = None,
     audit: Annotated[
         str | None,

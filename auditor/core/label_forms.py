@@ -185,6 +185,53 @@ class Levels:
         return place[name]
 
 
+@dataclass(frozen=True)
+class TokenTags:
+    """A tag for each token of an item, in their order, joined by blanks.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Without blanks.
+    """
+
+    names: tuple[str, ...]
+    kind: ClassVar[str] = "tokens"
+    word: ClassVar[str] = "row of tags"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_place", {name: k for k, name in enumerate(self.names)})
+
+    def canonical(self, text: str) -> str:
+        """Any blanks between the tags."""
+        return self.write(self._row(text))
+
+    def values(self, texts: Iterable[str]) -> np.ndarray:
+        """Object array (n,) of int64 arrays: the place of each tag in `names`."""
+        rows = [self._row(text) for text in texts]
+        values = np.empty(len(rows), dtype=object)
+        values[:] = rows
+        return values
+
+    def write(self, value: Any) -> str:
+        """Of a row of places in `names`."""
+        return " ".join(self.names[k] for k in value)
+
+    def order(self, texts: Iterable[str]) -> list[str]:
+        """By their text."""
+        return sorted(texts)
+
+    def _row(self, text: str) -> np.ndarray:
+        place: dict[str, int] = self.__dict__["_place"]
+        tags = text.split()
+        if not tags:
+            raise ValueError("there are no tags")
+        strange = next((tag for tag in tags if tag not in place), None)
+        if strange is not None:
+            raise ValueError(f"unknown tag {strange[:80]!r}")
+        return np.array([place[tag] for tag in tags], np.int64)
+
+
 #: Forms by their kind.
 FORMS: Registry[type[LabelForm]] = Registry(
     "form of labels",
@@ -192,6 +239,7 @@ FORMS: Registry[type[LabelForm]] = Registry(
         "multilabel": "auditor.core.label_forms:TagSets",
         "regression": "auditor.core.label_forms:Numbers",
         "ordinal": "auditor.core.label_forms:Levels",
+        "tokens": "auditor.core.label_forms:TokenTags",
     },
 )
 
@@ -201,6 +249,18 @@ def split_tags(text: str) -> list[str]:
     if text.strip() == NO_TAGS:
         return []
     return [tag for part in text.split(SEPARATOR) if (tag := part.strip())]
+
+
+def refuse_unlike(form: LabelForm, text: str, given: str) -> None:
+    """Refuse a label that no item with the given one can have, both canonical: another number of tags.
+
+    Raises
+    ------
+    ValueError
+        With both numbers.
+    """
+    if isinstance(form, TokenTags) and text.count(" ") != given.count(" "):
+        raise ValueError(f"{text.count(' ') + 1} tags for {given.count(' ') + 1} tokens")
 
 
 def form_document(form: LabelForm) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from auditor.core.errors import DataError, LabelError, MissingRoleError, UsageError
+from auditor.core.label_forms import TokenTags
 from auditor.core.reading import local_path
 from auditor.data.base import Dataset, ItemTable
 from auditor.data.columns import MemoryTable, arrow_kind
@@ -22,6 +23,7 @@ from auditor.data.label_kinds import AUTO, columns_of, likely_kind, tag_cells, t
 from auditor.data.labels import LABEL_KINDS, EncodedLabels, listed, refuse_measurement, split_names
 from auditor.data.roles import Roles, choose_roles
 from auditor.data.sources import FileSource, Source, leaving
+from auditor.data.token_labels import is_list, joined_tokens
 from auditor.stats.predictability import TELLING, predictability
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ def build_dataset(
     UsageError, LabelError, EmptyDataError
     """
     roles, encoded = roles_and_labels(table, options, where)
+    if isinstance(encoded.form, TokenTags) and roles.kind != "text":
+        raise UsageError(f"{where} has no column of tokens.", "Name the one that holds them: text=NAME.")
     keep = encoded.present
     items = _items(table, roles, encoded.codes, where).take(keep)
     common: dict[str, Any] = {
@@ -72,6 +76,12 @@ def build_dataset(
         return _image_paths(paths, roles.content[0], os.path.abspath(root), where, common)
     if roles.kind == "text":
         values = table.column(roles.content[0]).take(keep).to_pylist()
+        if isinstance(encoded.form, TokenTags):
+            given = [encoded.names[code] for code in encoded.codes[keep]]
+            texts = joined_tokens(values, given, f"column {roles.content[0]!r} of {where}")
+            return TextDataset(**common, column=np.array(texts, dtype=object))
+        if is_list(table, roles.content[0]):
+            raise UsageError(f"column {roles.content[0]!r} of {where} holds lists.", "Tags of tokens: kind=tokens.")
         if gone := values.count(None):
             common["notes"].append(f"{gone} rows without a text are kept as empty texts")
         return TextDataset(**common, column=np.array([v or "" for v in values], dtype=object))
@@ -96,6 +106,9 @@ def roles_and_labels(table: MemoryTable, options: Mapping[str, str], where: str)
     else:
         columns = columns_of(name, table.features.types)
         cells, classes = tag_cells(table, name, columns, where), tag_names(name, columns)  # whatever classes= says
+    if kind == AUTO and roles.kind == "text" and is_list(table, roles.content[0]):
+        kind = TokenTags.kind
+        roles.notes.insert(0, f"label kind: {kind} (a tag for each of {roles.content[0]!r}); another one with kind=")
     if kind == AUTO:
         kind, why = ("multilabel", "") if name not in table.features.types else likely_kind(cells, classes, of_column)
         if kind != "class":
@@ -136,7 +149,7 @@ def _label_cells(column: Any, kind: str, where: str) -> list[Any]:
     import pyarrow as pa
 
     is_list = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
-    if arrow_kind(column.type) == "other" and not (is_list and kind in (AUTO, "multilabel")):
+    if arrow_kind(column.type) == "other" and not (is_list and kind in (AUTO, "multilabel", TokenTags.kind)):
         way_out = "Sets of tags are for find-errors (kind=multilabel)." if is_list else None
         try:
             column = column.cast(pa.string())

@@ -76,6 +76,7 @@ LABEL_KINDS: Registry[Callable[..., EncodedLabels]] = Registry(
         "multilabel": "auditor.data.label_kinds:encode_tags",
         "regression": "auditor.data.label_kinds:encode_numbers",
         "ordinal": "auditor.data.label_kinds:encode_levels",
+        "tokens": "auditor.data.token_labels:encode_token_tags",
     },
     "auditor.label_kinds",
 )

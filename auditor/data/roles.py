@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from auditor.core.errors import MissingRoleError, UsageError
+from auditor.core.label_forms import TokenTags
 from auditor.data.columns import MemoryTable
 from auditor.data.dates import read_dates
 from auditor.data.folder import IMAGE_SUFFIXES
 from auditor.data.label_kinds import AUTO, columns_of, tag_pattern
 from auditor.data.labels import listed, split_names
 from auditor.data.reference import nearest
+from auditor.data.token_labels import is_list, token_column
 from auditor.engine.semantics import LABEL_KEYS
 
 #: Options that name columns.
@@ -50,6 +52,8 @@ _TEXT_LENGTH = 20
 #: A string column with more distinct values than this share of the rows is no category.
 _MOSTLY_DISTINCT = 0.5
 _SAMPLE = 200
+#: Kinds of labels that may be tags of tokens.
+_OF_TOKENS = (AUTO, TokenTags.kind)
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ def choose_roles(table: MemoryTable, options: Mapping[str, str], where: str) -> 
     id_column = options.get("id") or next(called_id, None)
     split = options.get("split_column") or _find_split(table, free)
     free = [n for n in free if n not in (id_column, split)]
-    kind, content = _content(table, options, free, where, notes)
+    kind, content = _content(table, options, label, free, where, notes)
     if kind == "table":
         content = _features(table, content, explicit="columns" in options, notes=notes)
         if not content:
@@ -155,7 +159,7 @@ def _find_split(table: MemoryTable, names: Sequence[str]) -> str | None:
 
 
 def _content(
-    table: MemoryTable, options: Mapping[str, str], free: Sequence[str], where: str, notes: list[str]
+    table: MemoryTable, options: Mapping[str, str], label: str, free: Sequence[str], where: str, notes: list[str]
 ) -> tuple[str, tuple[str, ...]]:
     types = table.features.types
     if name := options.get("image"):
@@ -165,11 +169,15 @@ def _content(
             return "image-path", (name,)
         raise UsageError(f"column {name!r} of {where} holds neither images nor paths.")
     if name := options.get("text"):
-        if types[name] != "text":
+        if types[name] != "text" and not (options.get("kind") in _OF_TOKENS and is_list(table, name)):
             raise UsageError(f"column {name!r} of {where} does not hold texts.")
         return "text", (name,)
     if names := options.get("columns"):
         return "table", split_names(names) or ()
+    kind = options.get("kind")
+    if kind in _OF_TOKENS and (tokens := token_column(table, label, free, said=kind != AUTO)) is not None:
+        notes.append(f"token column: {tokens!r}")
+        return "text", (tokens,)
     if image := _first([n for n in free if types[n] in ("image", "bytes")], IMAGE_NAMES):
         notes.append(f"image column: {image!r}")
         return "image", (image,)

@@ -7,7 +7,7 @@ cells: a score each, higher = more likely wrong, and a list of those it flags.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -205,7 +205,7 @@ class AuditedKind(LabelKind, Protocol):
     (`auditor.core.label_forms.FORMS`) and a reader of label columns (`auditor.data.labels.LABEL_KINDS`)."""
 
     #: What its models predict (`auditor.train.outputs.Output`).
-    output: ClassVar[Literal["tags", "number"]]
+    output: ClassVar[Literal["tags", "number", "sequence"]]
 
     def strata(self, values: np.ndarray) -> np.ndarray:
         """Groups of like labels that are spread evenly over the folds, int64 (n,), from 0 on.
@@ -216,13 +216,15 @@ class AuditedKind(LabelKind, Protocol):
             As `LabelForm.values` gives them.
         """
 
-    def outputs(self, form: LabelForm) -> int:
-        """Outputs of one model."""
+    def outputs(self, form: LabelForm, values: np.ndarray) -> int:
+        """Outputs of one model of items that have these labels."""
 
     def pool(self, predictions: list[np.ndarray]) -> np.ndarray:
         """What several models predict, as `judge` takes it: float32 (n, ..) from (n, outputs) each."""
 
-    def judge(self, predictions: np.ndarray, values: np.ndarray, form: LabelForm) -> Judged:
+    def judge(
+        self, predictions: np.ndarray, values: np.ndarray, form: LabelForm, texts: Sequence[str] | None = None
+    ) -> Judged:
         """Score every item by out-of-sample predictions and flag suspicious ones.
 
         Parameters
@@ -232,4 +234,6 @@ class AuditedKind(LabelKind, Protocol):
         values : array (n, ..)
             Given labels, as `LabelForm.values` gives them.
         form : LabelForm
+        texts : sequence of str (n,), optional
+            What the items are, where they are texts; for what is said of them.
         """

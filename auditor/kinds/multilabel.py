@@ -5,7 +5,7 @@ Read in blocks of rows, three times at most, however many there are: to check, t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal
@@ -99,7 +99,7 @@ class MultiLabel:
     """The kind ``multilabel``."""
 
     name: ClassVar[str] = "multilabel"
-    output: ClassVar[Literal["tags", "number"]] = "tags"
+    output: ClassVar[Literal["tags", "number", "sequence"]] = "tags"
     summary: ClassVar[str] = "sets of tags: 0/1 columns beside a probability for each"
     codes: ClassVar[Mapping[str, str]] = MappingProxyType(
         {MISSING_TAG: "the item lacks a tag that it should have", SURPLUS_TAG: "the item has a tag that it should not"}
@@ -168,7 +168,7 @@ class MultiLabel:
             of = np.arange(len(values)) % 2
         return np.unique(of, return_inverse=True)[1].astype(np.int64)
 
-    def outputs(self, form: LabelForm) -> int:
+    def outputs(self, form: LabelForm, values: np.ndarray) -> int:
         """One for each tag."""
         return len(form.names)
 
@@ -178,7 +178,9 @@ class MultiLabel:
         pooled: np.ndarray = expit(np.mean([logit(p) for p in clipped], axis=0)).astype(np.float32)
         return pooled
 
-    def judge(self, predictions: np.ndarray, values: np.ndarray, form: LabelForm) -> Judged:
+    def judge(
+        self, predictions: np.ndarray, values: np.ndarray, form: LabelForm, texts: Sequence[str] | None = None
+    ) -> Judged:
         """Items with a flagged cell are flagged; a suggestion is the given set with its flagged tags changed, or its
         most suspicious one."""
         p, _ = open_matrix(predictions, "predictions")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal
@@ -71,7 +71,7 @@ class Ordinal:
     """The kind ``ordinal``."""
 
     name: ClassVar[str] = "ordinal"
-    output: ClassVar[Literal["tags", "number"]] = "tags"
+    output: ClassVar[Literal["tags", "number", "sequence"]] = "tags"
     summary: ClassVar[str] = "ordered classes: how far a label lies from what is believed counts"
     codes: ClassVar[Mapping[str, str]] = MappingProxyType(
         {NEIGHBOUR: "the class beside the given one is right", FURTHER: "a class further away is right"}
@@ -125,7 +125,7 @@ class Ordinal:
         strata = np.unique(group[of], return_inverse=True)[1].astype(np.int64)
         return strata if strata.max() > 0 else np.arange(len(values)) % 2
 
-    def outputs(self, form: LabelForm) -> int:
+    def outputs(self, form: LabelForm, values: np.ndarray) -> int:
         """One for each class but the lowest: whether an item has this class or a higher one (Frank and Hall 2001)."""
         return len(form.names) - 1
 
@@ -136,7 +136,9 @@ class Ordinal:
         p = np.maximum(edges[:, :-1] - edges[:, 1:], _FLOOR)
         return np.asarray(p / p.sum(axis=1, keepdims=True), np.float32)
 
-    def judge(self, predictions: np.ndarray, values: np.ndarray, form: LabelForm) -> Judged:
+    def judge(
+        self, predictions: np.ndarray, values: np.ndarray, form: LabelForm, texts: Sequence[str] | None = None
+    ) -> Judged:
         """By the probabilities that `pool` gives."""
         given = values.sum(axis=1)
         fit = fit_ordinal(predictions.astype(np.float64), given)

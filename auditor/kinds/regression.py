@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
@@ -42,7 +42,7 @@ class Regression:
     """The kind ``regression``."""
 
     name: ClassVar[str] = "regression"
-    output: ClassVar[Literal["tags", "number"]] = "number"
+    output: ClassVar[Literal["tags", "number", "sequence"]] = "number"
     summary: ClassVar[str] = "numbers beside predicted ones, of one model or of several"
     codes: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
@@ -94,7 +94,7 @@ class Regression:
         place = np.argsort(np.argsort(values, kind="stable"), kind="stable")
         return (place * parts // len(values)).astype(np.int64)
 
-    def outputs(self, form: LabelForm) -> int:
+    def outputs(self, form: LabelForm, values: np.ndarray) -> int:
         """One."""
         return 1
 
@@ -102,7 +102,9 @@ class Regression:
         """A column for each model: how far they differ counts as doubt."""
         return np.column_stack(predictions)
 
-    def judge(self, predictions: np.ndarray, values: np.ndarray, form: LabelForm) -> Judged:
+    def judge(
+        self, predictions: np.ndarray, values: np.ndarray, form: LabelForm, texts: Sequence[str] | None = None
+    ) -> Judged:
         """Suggestions are rounded as the given numbers are."""
         fit = fit_residuals(predictions.astype(np.float64), values)
         flags, codes = self._flags(fit, values), _codes(fit, len(values))
@@ -120,12 +122,12 @@ class Regression:
         mean = predictions.mean(axis=1, dtype=np.float64)
         groups = tuple((g.name, len(g.items), int(flagged[g.items].sum())) for g in fit.groups)
         correlation = float(np.corrcoef(rankdata(mean), rankdata(values))[0, 1]) if np.ptp(mean) > 0 else 0.0
-        texts = [None if s == v else form.write(s) for s, v in zip(suggested, values, strict=True)]
+        written = [None if s == v else form.write(s) for s, v in zip(suggested, values, strict=True)]
         return Judged(
             score=fit.score,
             wrong=fit.wrong,
             flagged=flagged,
-            suggested=np.array(texts, dtype=object),
+            suggested=np.array(written, dtype=object),
             codes=codes,
             messages=said,
             expected_f1=flags.expected_f1,

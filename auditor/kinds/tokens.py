@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 
 from auditor.core.errors import DataError, LabelError
+from auditor.core.label_forms import LabelForm
 from auditor.data.intake import check_probabilities, open_matrix, read_numbers
 from auditor.detect.base import Evidence
 from auditor.detect.findings import Findings, find
 from auditor.detect.margins import LOG_FLOOR
 from auditor.detect.noise_models import log_pool
 from auditor.engine.validate import check_columns
-from auditor.kinds.base import KindFlags
+from auditor.kinds.base import Judged, KindFlags, Table
+from auditor.kinds.multilabel import MultiLabel
 from auditor.kinds.tag_chain import in_context
 
+#: Of the tags so many are taken to be wrong beforehand, with every other tag alike, where P(wrong) is asked for.
+WRONG: Final = 0.01
 WRONG_TYPE, BOUNDARY, MISSED_SPAN, SURPLUS_SPAN = "LE021", "LE022", "LE023", "LE024"
 
 
@@ -55,6 +59,7 @@ class Tokens:
     """The kind ``tokens``."""
 
     name: ClassVar[str] = "tokens"
+    output: ClassVar[Literal["tags", "number", "sequence"]] = "sequence"
     summary: ClassVar[str] = "a class for each token of sentences"
     codes: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
@@ -106,27 +111,109 @@ class Tokens:
         The score is the mean of two: of the model's probabilities, and of the same in a chain whose neighbouring tags
         attract each other as the given ones do (`auditor.kinds.tag_chain`).
         """
-        p, tags = given.probabilities, given.labels
-        alone = _findings(p, tags)
-        pool, _ = log_pool([np.asarray(p, np.float64)], [LOG_FLOOR], tags)
-        chained, strength = in_context(np.log(pool + LOG_FLOOR), tags, given.offsets)
-        context = _findings(chained, tags)
-        scores = (alone.score + context.score) / 2
-        flagged = np.flatnonzero(alone.flagged & context.flagged)
-        flagged = flagged[np.argsort(-scores[flagged], kind="stable")]
-        suggested = context.suggested(flagged)
-        return KindFlags(
-            kind=self.name,
-            axes=("token",),
-            shape=scores.shape,
-            flagged=flagged[:, None],
-            given=tags[flagged],
-            suggested=suggested,
-            codes=_codes(given, flagged, suggested),
-            expected_f1=None,
-            blocks=lambda: [scores],
-            facts={"sentence_scores": worst_token(scores, given.offsets), "context_strength": strength},
+        return _judged(given)[0]
+
+    def strata(self, values: np.ndarray) -> np.ndarray:
+        """By the rarest tag of each item, as `MultiLabel.strata`."""
+        n_tags = max(int(row.max()) for row in values) + 1
+        return MultiLabel().strata(np.array([np.bincount(row, minlength=n_tags) > 0 for row in values]))
+
+    def outputs(self, form: LabelForm, values: np.ndarray) -> int:
+        """One for each tag at each place of the longest item."""
+        return len(form.names) * max(map(len, values))
+
+    def pool(self, predictions: list[np.ndarray]) -> np.ndarray:
+        """The mean of the models' logarithms, float32 (n, longest * K), NaN behind the end of each item."""
+        logs = np.mean([np.log(p.astype(np.float64) + LOG_FLOOR) for p in predictions], axis=0)
+        return np.asarray(np.exp(logs), np.float32)
+
+    def judge(
+        self, predictions: np.ndarray, values: np.ndarray, form: LabelForm, texts: Sequence[str] | None = None
+    ) -> Judged:
+        """Items with a flagged token are flagged, and ranked by their most suspicious token; a suggestion changes the
+        flagged tokens, or the most suspicious one."""
+        lengths = np.array([len(row) for row in values])
+        p = predictions.reshape(len(values), -1, len(form.names)).astype(np.float64)
+        p = p[np.arange(p.shape[1]) < lengths[:, None]]
+        p /= p.sum(axis=1, keepdims=True)
+        given = TaggedSentences(p, np.concatenate(list(values)), np.cumsum([0, *lengths]))
+        flags, wrong, suggest = _judged(given)
+        item = np.repeat(np.arange(len(values)), lengths)
+        changed = np.zeros(len(p), bool)
+        changed[flags.flagged[:, 0]] = True
+        flagged: np.ndarray = np.bincount(item, changed, len(values)) > 0
+        first = np.lexsort((-flags.scores, ~changed, item))[given.offsets[:-1]]  # flagged ones before others
+        changed[first] = True
+        at = np.flatnonzero(changed)
+        right = given.labels.copy()
+        right[at] = suggest(at)
+        codes = np.full(len(p), WRONG_TYPE, dtype="<U5")
+        codes[at] = _codes(given, at, right[at])
+        names = form.names
+        said = [_said(k, given, right, names, texts) if flagged[k] else "" for k in range(len(values))]
+        rights = np.split(right, given.offsets[1:-1])
+        is_flagged = np.bincount(flags.flagged[:, 0], minlength=len(p)) > 0
+        by_tag = tuple(
+            (name, *(int(part.sum()) for part in (own, own & is_flagged, (right == k) & is_flagged)))
+            for k, (name, own) in enumerate((name, given.labels == k) for k, name in enumerate(names))
         )
+        none_wrong = np.add.reduceat(np.log1p(-np.minimum(wrong, 1 - 1e-12)), given.offsets[:-1])
+        return Judged(
+            score=np.asarray(flags.facts["sentence_scores"], np.float64),
+            wrong=-np.expm1(none_wrong),
+            flagged=flagged,
+            suggested=np.array([form.write(row) for row in rights], dtype=object),
+            codes=codes[first],
+            messages=said,
+            expected_f1=None,
+            agreement=("accuracy of tags", float((p.argmax(axis=1) == given.labels).mean())),
+            tables=(Table("By tag", ("tag", "tokens", "flagged", "suggested instead of another"), by_tag),),
+        )
+
+
+def _judged(given: TaggedSentences) -> tuple[KindFlags, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """`Tokens.flag`, P(the tag of each token is wrong), float64 (N,), and the tags that tokens at positions should
+    have."""
+    p, tags = given.probabilities, given.labels
+    alone = _findings(p, tags)
+    pool, _ = log_pool([np.asarray(p, np.float64)], [LOG_FLOOR], tags)
+    chained, strength = in_context(np.log(pool + LOG_FLOOR), tags, given.offsets)
+    context = _findings(chained, tags)
+    scores = (alone.score + context.score) / 2
+    flagged = np.flatnonzero(alone.flagged & context.flagged)
+    flagged = flagged[np.argsort(-scores[flagged], kind="stable")]
+    suggested = context.suggested(flagged)
+    flags = KindFlags(
+        kind=Tokens.name,
+        axes=("token",),
+        shape=scores.shape,
+        flagged=flagged[:, None],
+        given=tags[flagged],
+        suggested=suggested,
+        codes=_codes(given, flagged, suggested),
+        expected_f1=None,
+        blocks=lambda: [scores],
+        facts={"sentence_scores": worst_token(scores, given.offsets), "context_strength": strength},
+    )
+    own = chained[np.arange(len(tags)), tags]
+    by_error = WRONG * (1 - own) / max(p.shape[1] - 1, 1)
+    return flags, by_error / np.maximum(by_error + (1 - WRONG) * own, 1e-300), context.suggested
+
+
+def _said(k: int, given: TaggedSentences, right: np.ndarray, names: Sequence[str], texts: Sequence[str] | None) -> str:
+    """What is wrong with an item, in words: each run of tokens with one given and one right tag."""
+    start, stop = int(given.offsets[k]), int(given.offsets[k + 1])
+    words = [str(place + 1) for place in range(stop - start)] if texts is None else texts[k].split(" ")
+    parts, place = [], start
+    while place < stop:
+        end = place + 1
+        pair = given.labels[place], right[place]
+        while end < stop and (given.labels[end], right[end]) == pair:
+            end += 1
+        if pair[0] != pair[1]:
+            parts.append(f"{' '.join(words[place - start : end - start])}: {names[pair[0]]}, likely {names[pair[1]]}")
+        place = end
+    return "; ".join(parts)
 
 
 def worst_token(scores: np.ndarray, offsets: np.ndarray) -> np.ndarray:

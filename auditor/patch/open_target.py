@@ -12,7 +12,7 @@ import numpy as np
 
 from auditor.core.config import Settings
 from auditor.core.errors import DataError
-from auditor.core.label_forms import LabelForm, Levels, TagSets, split_tags
+from auditor.core.label_forms import LabelForm, Levels, TagSets, TokenTags, split_tags
 from auditor.data.build import roles_and_labels
 from auditor.data.columns import FileTable, MemoryTable, SplitFiles, arrow_kind, parquet_file
 from auditor.data.hub import local_splits, remote_splits
@@ -159,6 +159,8 @@ def _form_spelling(
     if isinstance(form, TagSets):
         is_list = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
         return split_tags if is_list else str
+    if isinstance(form, TokenTags):
+        return _tags_spelling(column.type, form)
     if isinstance(form, Levels) and any(number_of(name) is None for name in form.names):
         return _spelling(table, roles.label, {"classes": ",".join(form.names), **options})  # or places in the names
     if arrow_kind(column.type) != "number":
@@ -176,6 +178,19 @@ def _form_spelling(
         return int(value)
 
     return number
+
+
+def _tags_spelling(arrow_type: Any, form: TokenTags) -> Callable[[str], Any]:
+    """A row of tags as a column of this type holds it: lists of names, or of their places; or a text."""
+    import pyarrow as pa
+
+    if not (pa.types.is_list(arrow_type) or pa.types.is_large_list(arrow_type)):
+        return str
+    if not pa.types.is_integer(arrow_type.value_type):
+        return str.split
+    if all(name.isdecimal() for name in form.names):  # numbers without names
+        return lambda text: [int(tag) for tag in text.split()]
+    return lambda text: form.values([text])[0].tolist()
 
 
 def _flag_of(arrow_type: Any) -> Callable[[bool], Any]:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, AliasPath, BeforeValidator, Field, Strict, 
 
 from auditor.core.errors import DataError
 from auditor.core.hashing import hash_json
-from auditor.core.label_forms import LabelForm, form_of
+from auditor.core.label_forms import LabelForm, form_of, refuse_unlike
 from auditor.data.kinds import FILE_SCHEME, RGB_SCHEME
 from auditor.review.vocabulary import OTHER, VERDICTS
 
@@ -335,9 +335,10 @@ def _parsed(form: TypeAdapter[T], value: Any, where: str) -> T:
         raise DataError(f"{where}: {f'the field {name!r} {holds}' if name else message}.") from error
 
 
-def _refuse_no_label(form: LabelForm, text: str, where: str) -> None:
+def _refuse_no_label(form: LabelForm, text: str, given: str, where: str) -> None:
     try:
         written = form.canonical(text)
+        refuse_unlike(form, written, given)
     except ValueError as error:
         raise DataError(f"{where} {_short(text)} is no {form.word}: {error}.", "Correct the record.") from error
     if written != text:
@@ -356,7 +357,7 @@ def check_patch(header: PatchHeader, records: Sequence[PatchRecord], where: str)
     for record in records:
         for name, what in [(record.from_label, "from"), *((n, "to") for n in record.to)]:
             if form is not None:
-                _refuse_no_label(form, name, f"{where}, {record.where()}: {what!r}")
+                _refuse_no_label(form, name, record.from_label, f"{where}, {record.where()}: {what!r}")
             elif name not in known:
                 raise DataError(
                     f"{where}, {record.where()}: {what!r} {_short(name)} is not one of the {len(known)} classes.",

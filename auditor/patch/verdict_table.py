@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from auditor.core.errors import DataError
-from auditor.core.label_forms import LabelForm
+from auditor.core.label_forms import SEPARATOR, LabelForm, TokenTags
 from auditor.data.labels import is_missing, listed
 from auditor.data.tables import read_table, table_suffix
 from auditor.review.vocabulary import NEW, OTHER, VERDICTS, canonical
@@ -137,7 +137,7 @@ def store_table_votes(votes: TableVotes, store: VerdictStore) -> tuple[int, int]
 def _text(label: Any, form: LabelForm | None) -> str:
     """A label of a cell as a text: lists and numbers as the form writes them."""
     if isinstance(label, list):
-        return ";".join(map(str, label))
+        return (" " if isinstance(form, TokenTags) else SEPARATOR).join(map(str, label))
     if form is not None and isinstance(label, int | float):
         return repr(label)
     return str(label)

@@ -15,9 +15,11 @@ import pandas as pd
 from auditor.core.errors import UnreadableError
 from auditor.core.files import read_json, write_json, write_text
 from auditor.core.hashing import hash_file
+from auditor.core.label_forms import TokenTags
 from auditor.data.base import Dataset, item_word
+from auditor.data.kinds import TextDataset
 from auditor.quality.document import by_reason
-from auditor.report.label_kinds import render_kind_html, render_kind_markdown
+from auditor.report.label_kinds import render_kind_html, render_kind_markdown, tagged_runs
 from auditor.report.pictures import excerpt, picture_of
 from auditor.report.rendering import render
 from auditor.runs import layout
@@ -203,6 +205,10 @@ def write_report(run: Run, dataset: Dataset, maps: Mapping[str, str] | None = No
         shown, page = data.suspects, render_html(data)
     else:
         shown = tuple(_with_contents(run.suspects.head(SHOWN), dataset))
+        if isinstance(run.form, TokenTags) and isinstance(dataset, TextDataset):
+            texts = dict(zip(dataset.ids.tolist(), dataset.texts, strict=True))
+            for row in shown:
+                row["runs"] = tagged_runs(texts[row["id"]], row["given"], row["suggested"], run.form.names)
         quality = gravest_first(run.quality["checks"] if run.quality else ())
         page = render_kind_html(run, shown, _records(_undecodable(run)), quality)
     write_text(run.report_path, page)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from auditor.data.base import item_word
+from auditor.data.token_labels import OUTSIDE
 from auditor.quality.document import by_reason
 from auditor.report.rendering import render
 from auditor.runs.run import Run
@@ -22,8 +23,8 @@ def render_kind_html(
     undecodable: Sequence[Mapping[str, Any]],
     quality: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """The self-contained page; `suspects` have ``image`` and ``text`` beside the columns of findings, `quality` are
-    outcomes of the data-quality checks."""
+    """The self-contained page; `suspects` have ``image`` and ``text`` beside the columns of findings, and ``runs``
+    (`tagged_runs`) where tokens have tags; `quality` are outcomes of the data-quality checks."""
     word = item_word(run.manifest["data"]["modality"])
     return render(
         "find_errors_kind.html.jinja", **_facts(run), word=word, suspects=suspects, undecodable=undecodable,
@@ -31,6 +32,32 @@ def render_kind_html(
         not_applicable=by_reason((c["name"], c["reason"]) for c in quality if c["status"] == "not applicable"),
         scatter=scatter(run.manifest["labels"]["points"]),
     )  # fmt: skip
+
+
+def tagged_runs(text: str, given: str, suggested: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Tokens of an item that stand together and have one given and one suggested tag.
+
+    Parameters
+    ----------
+    text, given, suggested : str
+        Tokens, and tags as `auditor.core.label_forms.TokenTags` writes them.
+    names : sequence of str
+        All tags.
+
+    Returns
+    -------
+    list of dict
+        ``words``, ``given``, ``suggested``, ``wrong`` (they differ), and ``hue`` of the suggested tag in degrees; None
+        for `OUTSIDE`, which has no colour.
+    """
+    rows: list[dict[str, Any]] = []
+    for word, was, to in zip(text.split(" "), given.split(" "), suggested.split(" "), strict=True):
+        if rows and (rows[-1]["given"], rows[-1]["suggested"]) == (was, to):
+            rows[-1]["words"] += f" {word}"
+            continue
+        hue = None if to == OUTSIDE else round(360 * names.index(to) / len(names))
+        rows.append({"words": word, "given": was, "suggested": to, "wrong": was != to, "hue": hue})
+    return rows
 
 
 def render_kind_markdown(

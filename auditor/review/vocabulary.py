@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final, Literal
 
-from auditor.core.label_forms import LabelForm, form_of
+from auditor.core.label_forms import LabelForm, form_of, refuse_unlike
 
 #: Name of the verdict store in a run folder.
 REVIEW_FILE: Final = "review.sqlite"
@@ -81,6 +81,8 @@ def canonical(verdict: str, given: str, suggested: str | None, classes: Labels) 
         verdict = OTHER + name
     if verdict.startswith(OTHER):
         name = spelled(verdict[len(OTHER) :], classes)
+        if isinstance(classes, LabelForm):
+            refuse_unlike(classes, name, given)
         return "given" if name == given else "suggested" if name == suggested else OTHER + name
     if verdict not in VERDICTS:
         raise ValueError(f"unknown verdict {verdict[:80]!r}")

@@ -30,8 +30,9 @@ from auditor.train.kernel import MOST_CATEGORIES, KernelTrainer, encode_columns
 from auditor.train.table import TableTrainer, cap_categories, prepare_columns
 from auditor.train.text import TfidfTrainer, weighted_terms
 
-#: What a model predicts: P(the item has the tag) for each of `TrainingData.n_classes` tags, or one number.
-Output = Literal["tags", "number"]
+#: What a model predicts: P(the item has the tag) for each of `TrainingData.n_classes` tags, one number, or
+#: probabilities of the tag of each token (`auditor.train.token_tags.padded`).
+Output = Literal["tags", "number", "sequence"]
 #: Penalties among which leaving one out chooses, per training item and mean square of a feature.
 PENALTIES: Final = tuple(10.0**power for power in np.arange(-4, 2.5, 0.5))
 #: Training items of one ridge, at most: features are fewer, and more items change little.
@@ -212,7 +213,7 @@ def choose_outputs(
 
     Parameters
     ----------
-    output : {"tags", "number"}
+    output : {"tags", "number", "sequence"}
     kind : str
         Of the data, as in `TrainingData`.
     budget : str
@@ -225,6 +226,12 @@ def choose_outputs(
     UsageError
         If there is no model for this kind of data.
     """
+    if output == "sequence":
+        from auditor.train.token_tags import TokenTrainer
+
+        if kind != "text":
+            raise UsageError(f"tokens have tags, and {kind} data have no tokens.", "Name their column with text=.")
+        return (TokenTrainer(max_iter=30 if budget == "smoke" else 60),), "words, affixes and neighbours of each token"
     if kind == "table":
         boosted = BoostedOutputs(output, TableTrainer.from_budget(budget))
         return (boosted, RidgeOutputs(output, kind)), "boosted trees and a smooth model, which errs elsewhere"

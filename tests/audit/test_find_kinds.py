@@ -21,9 +21,26 @@ from tests.running import call
 
 N = 150
 #: Rows whose label is wrong, and what is wrong with it.
-WRONG = {"regression": [3, 40, 41, 42], "multilabel": [5, 60, 99], "ordinal": [4, 16, 73]}
+WRONG = {"regression": [3, 40, 41, 42], "multilabel": [5, 60, 99], "ordinal": [4, 16, 73], "tokens": [9, 31, 77]}
 #: What the command is told where it cannot tell by looking.
 TOLD = {"ordinal": ["--kind", "ordinal", "--class-names", "poor,fair,good,superb"]}
+
+
+def tagged_sentences(rng: np.random.Generator) -> pd.DataFrame:
+    """Sentences with a person and a place, of whom some are tagged as the other, or not at all."""
+    people, places = ["Ann Lee", "Bob Ray", "Eve Fox"], ["Paris", "New York", "Oslo"]
+    rows = []
+    for k in range(N):
+        person, place = people[rng.integers(3)], places[rng.integers(3)]
+        words, tags = ["Yesterday"] * (k % 3), ["O"] * (k % 3)
+        for text, tag in ((person, "PER"), ("went to", "O"), (place, "LOC"), (f"again in {k} .", "O")):
+            words += text.split()
+            tags += [tag] * len(text.split())
+        rows.append((words, tags))
+    for number, row in enumerate(WRONG["tokens"]):
+        wrong, right = ("LOC", "PER") if number % 2 else ("O", "LOC")
+        rows[row] = (rows[row][0], [wrong if tag == right else tag for tag in rows[row][1]])
+    return pd.DataFrame(rows, columns=["tokens", "tags"])
 
 
 def frame_of(kind: str) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -36,6 +53,8 @@ def frame_of(kind: str) -> tuple[pd.DataFrame, dict[str, Any]]:
         y[WRONG[kind][0]] = 150.0
         y[WRONG[kind][1:]] = np.round(y[WRONG[kind][1:]] * 1000, 1)
         return frame.assign(price=y), {"label": "price"}
+    if kind == "tokens":
+        return tagged_sentences(rng), {"label": "tags"}
     if kind == "ordinal":
         names = np.array(["poor", "fair", "good", "superb"])
         level = np.digitize(x[:, 0] + rng.normal(0, 0.05, N), [-0.8, 0.0, 0.8])
@@ -52,15 +71,16 @@ def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """A run of every kind, made by the command from a file; and the file."""
     kind, folder = request.param, tmp_path_factory.mktemp(request.param)
     frame, options = frame_of(kind)
-    frame.to_csv(folder / "t.csv", index=False)
+    path = folder / ("t.parquet" if kind == "tokens" else "t.csv")
+    frame.to_parquet(path) if kind == "tokens" else frame.to_csv(path, index=False)
     labels = ["--label", options["label"]] if options else []
     labels += TOLD.get(kind, [])
-    done = call("find-errors", folder / "t.csv", *labels, "--budget", "smoke", "--out", folder / "run", "--json")
+    done = call("find-errors", path, *labels, "--budget", "smoke", "--out", folder / "run", "--json")
     document = json.loads(done.stdout)
     assert (document["kind"], document["n_audited"]) == (kind, N)
     assert kind in TOLD or f"label kind: {kind}" in done.stderr
     assert f"labels of the kind {kind}" in done.stderr
-    return kind, open_run(folder / "run"), folder / "t.csv"
+    return kind, open_run(folder / "run"), path
 
 
 def test_wrong_labels_are_found_with_what_they_should_be(found: tuple[str, Run, Path]) -> None:
@@ -82,6 +102,15 @@ def test_wrong_labels_are_found_with_what_they_should_be(found: tuple[str, Run, 
         assert float(by_id.loc["40", "suggested"]) == pytest.approx(given / 1000, abs=0.051)
         assert len(by_id.loc["3", "suggested"].partition(".")[2]) <= 1, "rounded as the given numbers are"
         assert run.predictions.shape == (N, 2)
+    elif kind == "tokens":
+        assert by_id.loc[list(map(str, WRONG[kind])), "code"].tolist() == ["LE023", "LE021", "LE023"]
+        assert run.class_names == ("O", "LOC", "PER")
+        assert run.predictions.shape == (N, 3 * max(map(len, frame_of(kind)[0]["tags"])))
+        assert by_id.loc["31", "message"].endswith(": LOC, likely PER")
+        people, words = {"Ann", "Lee", "Bob", "Ray", "Eve", "Fox"}, frame_of(kind)[0]["tokens"][31]
+        places = {"Paris", "New", "York", "Oslo"}
+        right = ["PER" if word in people else "LOC" if word in places else "O" for word in words]
+        assert by_id.loc["31", "suggested"] == " ".join(right)
     elif kind == "ordinal":
         assert set(by_id.loc[list(map(str, WRONG[kind])), "code"]) == {"LE062"}
         assert run.class_names == ("poor", "fair", "good", "superb")
@@ -102,13 +131,20 @@ def test_wrong_labels_are_found_with_what_they_should_be(found: tuple[str, Run, 
 
 
 def test_a_run_is_continued_and_its_data_are_opened_again(found: tuple[str, Run, Path]) -> None:
-    _, run, path = found
+    kind, run, path = found
     call("find-errors", run.manifest["data"]["reference"], "--budget", "smoke", "--out", run.path, "--quiet")
     assert all(stage["reused"] for stage in open_run(run.path).manifest["stages"])
     assert run.open_data().fingerprint == run.manifest["data"]["fingerprint"]
-    other = path.with_name("other.csv")
-    pd.read_csv(path).iloc[::-1].to_csv(other, index=False)
-    label = {"regression": ["--label", "price"], "ordinal": ["--label", "rating", *TOLD["ordinal"]]}.get(run.kind, [])
+    other = path.with_name(f"other{path.suffix}")
+    if kind == "tokens":
+        pd.read_parquet(path).iloc[::-1].to_parquet(other)
+    else:
+        pd.read_csv(path).iloc[::-1].to_csv(other, index=False)
+    label = {
+        "regression": ["--label", "price"],
+        "ordinal": ["--label", "rating", *TOLD["ordinal"]],
+        "tokens": ["--label", "tags"],
+    }.get(run.kind, [])
     refused = call("find-errors", other, *label, "--budget", "smoke", "--out", run.path, check=3)
     assert "belongs to other data" in refused.stderr
     call("verify", run.path)
@@ -123,12 +159,15 @@ def test_the_report_says_kind_numbers_and_suspects(found: tuple[str, Run, Path])
     for page in (html, markdown):
         assert f"{run.counts['n_flagged']}" in page
         assert "expected" in page
-        assert worst["given"] in page
+        assert worst["given"] in page or (kind == "tokens" and page == html)
         assert worst["message"].split(" (")[0] in page
     if kind == "regression":
         assert "Given against predicted" in html
         assert "x1000" in html
         assert "x1000" in markdown
+    elif kind == "tokens":
+        assert 'class="span wrong"' in html
+        assert "<s class=" in html
     else:
         assert ("By class" if kind == "ordinal" else "By tag") in html
     assert "Data quality" in html
@@ -173,7 +212,7 @@ def test_a_frame_is_audited_as_its_file_is(kind: str, tmp_path: Path) -> None:
         ({"refits": 2}, "refits is for"),
         ({"embeddings": np.zeros((N, 2))}, "embeddings is for"),
         ({"kind": "regression", "pred_probs": np.full((N, 2), 0.5)}, "auditor flag --kind regression"),
-        ({"kind": "tokens"}, "tokens"),
+        ({"kind": "annotators"}, "annotators"),
     ],
 )
 def test_options_that_only_classes_have_are_refused_before_anything_is_written(

@@ -16,6 +16,8 @@ from tests.browser.page import CardPage
 from tests.browser.server import ReviewServer
 
 N = 60
+#: With Shift, to the last token of three.
+ARROWS = "arrows"
 
 
 def _run(kind: str, folder: Path) -> Path:
@@ -24,6 +26,9 @@ def _run(kind: str, folder: Path) -> Path:
     frame = pd.DataFrame(x, columns=["a", "b"])
     if kind == "multilabel":
         frame["label"] = [("sea;sun" if a > 0 else "sea") if b > 0 else "(no tags)" for a, b in x]
+    elif kind == "tokens":
+        words = [["Ann" if a > 0 else "Rome", f"{k}", "Oslo"] for k, a in enumerate(x[:, 0])]
+        frame = pd.DataFrame({"tokens": words, "label": [["PER" if a > 0 else "LOC", "O", "LOC"] for a in x[:, 0]]})
     elif kind == "ordinal":
         frame["label"] = np.digitize(x[:, 0], [-0.5, 0.5])
     else:
@@ -41,10 +46,14 @@ def _said(run: Path) -> dict[str, str]:
 
 
 def _keys(page: CardPage, *keys: str) -> None:
+    if keys == (ARROWS,):
+        chain = ActionChains(page.browser).key_down(Keys.SHIFT).send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+        chain.key_up(Keys.SHIFT).perform()
+        return
     ActionChains(page.browser).send_keys(*keys).perform()
 
 
-@pytest.mark.parametrize("kind", ["multilabel", "regression", "ordinal"])
+@pytest.mark.parametrize("kind", ["multilabel", "regression", "ordinal", "tokens"])
 def test_the_right_label_is_given_by_keys(
     kind: str, tmp_path: Path, serve: Callable[..., ReviewServer], open_browser: Callable[..., Chrome]
 ) -> None:
@@ -69,6 +78,17 @@ def test_the_right_label_is_given_by_keys(
             suggested = {item.item_id: item.suggested for item in store.at(list(range(1, N + 1)))}
         judge(flipped.__getitem__, "e", "2", Keys.ENTER)
         judge(lambda _: "unsure", "e", "1", "b", "n", Keys.ESCAPE, "u")
+        for item, verdict in judged.items():
+            if verdict == f"other:{suggested[item]}":
+                judged[item] = "suggested"
+    elif kind == "tokens":
+        with VerdictStore.open(run) as store:
+            suggested = {item.item_id: item.suggested for item in store.at(list(range(1, N + 1)))}
+        # The tags are O, LOC and PER, in this order; the first key goes to the first token, whatever is taken at first.
+        left = [Keys.ARROW_LEFT] * 3
+        judge(lambda _: "other:PER O PER", "e", *left, "3", Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, "3", Keys.ENTER)
+        judge(lambda _: "other:O O O", "e", *left, ARROWS, "1", Keys.ENTER)
+        judge(lambda _: "unsure", "e", "3", Keys.ESCAPE, "u")
         for item, verdict in judged.items():
             if verdict == f"other:{suggested[item]}":
                 judged[item] = "suggested"

@@ -4,9 +4,21 @@ import numpy as np
 import pytest
 
 from auditor.core.errors import DataError
-from auditor.core.label_forms import FORMS, NO_TAGS, LabelForm, Levels, Numbers, TagSets, form_document, form_of
+from auditor.core.label_forms import (
+    FORMS,
+    NO_TAGS,
+    LabelForm,
+    Levels,
+    Numbers,
+    TagSets,
+    TokenTags,
+    form_document,
+    form_of,
+    refuse_unlike,
+)
 
 LEVELS = Levels(("poor", "fair", "good"))
+ROWS = TokenTags(("O", "PER", "LOC"))
 STARS = Levels(("1", "2", "10"))
 TAGS = TagSets(("sea", "sun", "city"))
 
@@ -49,10 +61,25 @@ def test_an_ordered_class_has_its_place() -> None:
     assert STARS.values([]).shape == (0, 2)
 
 
+def test_a_row_of_tags_has_one_text_and_one_length() -> None:
+    assert ROWS.canonical(" PER  O\tLOC ") == "PER O LOC"
+    values = ROWS.values(["PER O", "LOC"])
+    assert [row.tolist() for row in values] == [[1, 0], [2]]
+    assert [ROWS.write(row) for row in values] == ["PER O", "LOC"]
+    assert len(ROWS.values([])) == 0
+    assert [row.tolist() for row in ROWS.values(["PER O", "LOC O"])] == [[1, 0], [2, 0]]
+    refuse_unlike(ROWS, "PER O", "O O")
+    refuse_unlike(TAGS, "sea", "sea;sun")
+    with pytest.raises(ValueError, match="1 tags for 2 tokens"):
+        refuse_unlike(ROWS, "PER", "O O")
+
+
 @pytest.mark.parametrize(
     ("form", "text", "said"),
     [
         (TAGS, "sea;moon", "unknown tag 'moon'"),
+        (ROWS, "O X", "unknown tag 'X'"),
+        (ROWS, " ", "no tags"),
         (LEVELS, "superb", "unknown class 'superb'"),
         (STARS, "3", "unknown class '3'"),
         (Numbers(), "much", "no number"),
@@ -65,7 +92,7 @@ def test_what_is_no_label_is_refused(form: LabelForm, text: str, said: str) -> N
 
 
 def test_forms_are_made_again_from_what_a_run_says() -> None:
-    for form in (TAGS, LEVELS, Numbers()):
+    for form in (TAGS, LEVELS, ROWS, Numbers()):
         assert form_of(form_document(form)) == form
         assert form.kind in FORMS
     assert form_of(None) is None

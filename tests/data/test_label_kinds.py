@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from auditor.core.errors import DataError, LabelError, UsageError
-from auditor.core.label_forms import NO_TAGS
-from auditor.data.label_kinds import encode_numbers, encode_tags
+from auditor.core.label_forms import NO_TAGS, Levels
+from auditor.data.label_kinds import encode_levels, encode_numbers, encode_tags
 from auditor.data.open import open_dataset
 
 N = 60
@@ -124,6 +124,30 @@ def test_lists_beside_the_data_are_sets_of_tags(data: Any) -> None:
     assert [text.split(";") if text != NO_TAGS else [] for text in dataset.given] == [sorted(tags) for tags in _SETS]
     with pytest.raises(LabelError, match=r"kind=multilabel|holds no class"):
         open_dataset(data, **options)
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "order", "given"),
+    [
+        ([10, 2, 1, 2], None, ("1", "2", "10"), ["10", "2", "1", "2"]),
+        ([4.5, 5.0, 3.0, 5.0], None, ("3", "4.5", "5"), ["4.5", "5", "3", "5"]),
+        (["3.0", " 4", "4", "-1"], None, ("-1", "3", "4"), ["3", "4", "4", "-1"]),
+        (["good", "poor", "good"], ("poor", "fair", "good"), ("poor", "fair", "good"), ["good", "poor", "good"]),
+        ([2, 0, 1], ("poor", "fair", "good"), ("poor", "fair", "good"), ["good", "poor", "fair"]),
+        ([3, 1, 3], ("1", "2", "3"), ("1", "2", "3"), ["3", "1", "3"]),
+    ],
+)
+def test_ordered_classes_have_their_order(values: list[Any], names: Any, order: tuple[str, ...], given: Any) -> None:
+    encoded = encode_levels([*values, None], names, "y")
+    assert encoded.form == Levels(order)
+    assert [encoded.names[code] for code in encoded.codes[:-1]] == given
+    assert encoded.codes[-1] == -1
+    with pytest.raises(LabelError, match="order of its classes is not known: 'poor' in row 1"):
+        encode_levels(["3", "poor"], None, "y")
+    with pytest.raises(LabelError, match="51 ordered classes, more than 50"):
+        encode_levels(list(range(51)), None, "y")
+    with pytest.raises(LabelError, match="'bad' in row 0"):
+        encode_levels(["bad"], ("poor", "fair"), "y")
 
 
 def test_numbers_may_be_as_large_as_any() -> None:

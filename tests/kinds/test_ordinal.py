@@ -62,7 +62,7 @@ def test_finds_far_labels_that_the_rule_of_unordered_classes_puts_behind_neighbo
 
 def test_cumulative_outputs_become_probabilities_and_folds_spread_classes() -> None:
     kind, form = Ordinal(), Levels(("a", "b", "c", "d"))
-    assert kind.outputs(form) == 3
+    assert kind.outputs(form, np.empty(0)) == 3
     above = np.array([[0.9, 0.6, 0.1], [0.3, 0.4, 0.1], [0.001, 0.001, 0.001]], np.float32)
     p = kind.pool([above, above])
     np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-6)

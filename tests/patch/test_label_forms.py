@@ -29,6 +29,7 @@ N = 80
 TAGS = {3: "sea;sun", 11: "(no tags)", 40: "city", 41: "sea;sun;city"}
 STARS = {3: "5", 11: "1", 40: "2"}
 RATINGS = {3: "superb", 11: "poor", 40: "fair"}
+ROWS = {3: "PER O O", 11: "O O LOC", 40: "O O O"}
 NUMBERS = {5: "17.5", 6: "-3", 50: "1000"}
 _RNG = np.random.default_rng(0)
 _X = _RNG.normal(size=(N, 3))
@@ -64,6 +65,14 @@ def _ratings(places: bool = False) -> pd.DataFrame:
     return pd.DataFrame(_X.round(3), columns=["a", "b", "c"]).assign(rating=cells)
 
 
+def _tokens(kind: type = str) -> pd.DataFrame:
+    rows = [["PER" if a > 0 else "LOC", "O", "LOC" if b > 0.5 else "O"] for a, b, _ in _X]
+    words = [["Ann" if a > 0 else "Rome", f"in-{k}", "Oslo" if b > 0.5 else "."] for k, (a, b, _) in enumerate(_X)]
+    place = {"O": 0, "PER": 1, "LOC": 2}
+    cells = rows if kind is str else [[place[tag] for tag in row] for row in rows]
+    return pd.DataFrame({"tokens": words, "tags": cells})
+
+
 def _csv(frame: pd.DataFrame, folder: Path) -> Path:
     frame.to_csv(folder / "t.csv", index=False)
     return folder / "t.csv"
@@ -80,6 +89,7 @@ def _jsonl(frame: pd.DataFrame, folder: Path) -> Path:
 
 
 _ORDINAL: dict[str, Any] = {"kind": "ordinal"}
+_PLACES: dict[str, Any] = {"class_names": ["O", "PER", "LOC"]}
 _NAMED: dict[str, Any] = {"label": "rating", "class_names": ["poor", "fair", "good", "superb"]}
 CASES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame, Path], Path], dict[str, Any], dict[int, str]]] = {
     "columns, csv": (_tags(int), _csv, {}, TAGS),
@@ -107,6 +117,15 @@ CASES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame, Path], Path], dict[
     "ordered names, parquet": (_ratings(), _parquet, _ORDINAL | _NAMED, RATINGS),
     "places of ordered names, csv": (_ratings(places=True), _csv, _ORDINAL | _NAMED, RATINGS),
     "places of ordered names, jsonl": (_ratings(places=True), _jsonl, _ORDINAL | _NAMED, RATINGS),
+    "tokens, parquet": (_tokens(), _parquet, {"label": "tags"}, ROWS),
+    "tokens, jsonl": (_tokens(), _jsonl, {"label": "tags"}, ROWS),
+    "places of tags, parquet": (_tokens(int), _parquet, {"label": "tags", "kind": "tokens", **_PLACES}, ROWS),
+    "tokens as texts, csv": (
+        pd.DataFrame({name.replace("tokens", "text"): _tokens()[name].str.join(" ") for name in ("tokens", "tags")}),
+        _csv,
+        {"label": "tags", "kind": "tokens"},
+        ROWS,
+    ),
     "numbers, csv": (_numbers(float), _csv, {"label": "y"}, NUMBERS),
     "numbers, parquet": (_numbers(float), _parquet, {"label": "y"}, NUMBERS),
     "whole numbers, parquet": (_numbers(int), _parquet, {"label": "y"}, {5: "17", 6: "-3", 50: "1000"}),

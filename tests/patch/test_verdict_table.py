@@ -17,7 +17,7 @@ from tests.running import call
 N = 120
 
 
-@pytest.fixture(scope="module", params=["classes", "multilabel", "regression", "ordinal"])
+@pytest.fixture(scope="module", params=["classes", "multilabel", "regression", "ordinal", "tokens"])
 def judged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, pd.Series]:
     """A run of every kind of labels, and the right label of every item by its id."""
     rng = np.random.default_rng(0)
@@ -30,6 +30,10 @@ def judged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         sets = [";".join(n for n, v in zip(("sea", "sun"), row > 0.2, strict=True) if v) or "(no tags)" for row in x]
         truth = pd.Series(sets)
         given, wrong = truth.copy(), ["sea" if "sun" in t else "sea;sun" for t in truth[:12]]
+    elif request.param == "tokens":
+        frame = pd.DataFrame({"text": [f"{'Ann' if a > 0 else 'Rome'} sees number {k}" for k, a in enumerate(x[:, 0])]})
+        truth = pd.Series([f"{'PER' if a > 0 else 'LOC'} O O O" for a in x[:, 0]])
+        given, wrong = truth.copy(), ["O O O O"] * 12
     elif request.param == "ordinal":
         truth = pd.Series(np.digitize(x[:, 0], [-0.8, 0.0, 0.8]) + 1).astype(str)
         given, wrong = truth.copy(), ["4" if t < "3" else "1" for t in truth[:12]]

@@ -14,6 +14,7 @@ from auditor.audit.findings import MANY_FLAGGED, bad_rows, identity
 from auditor.audit.manifest import StageResult, done
 from auditor.core.hashing import hash_array
 from auditor.data.base import BadItem
+from auditor.data.kinds import TextDataset
 from auditor.kinds.base import AuditedKind, Judged
 from auditor.runs import layout
 from auditor.runs.run import Run
@@ -31,7 +32,8 @@ def judge(context: Context, run: Run, kind: AuditedKind, bad_items: Sequence[Bad
     context.progress.stage("find", f"{len(run.audited):,} audited items")
 
     def produce() -> dict[str, Any]:
-        judged = kind.judge(np.asarray(run.predictions), dataset.label_values[run.audited], form)
+        texts = [dataset.texts[row] for row in run.audited] if isinstance(dataset, TextDataset) else None
+        judged = kind.judge(np.asarray(run.predictions), dataset.label_values[run.audited], form, texts)
         scores, findings = _tables(context, run.audited, judged, bad_items)
         write_table(context.folder / layout.SCORES, scores, "auditor.scores/1")
         write_table(context.folder / layout.FINDINGS, findings, "auditor.findings/1")

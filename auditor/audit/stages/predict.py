@@ -47,7 +47,7 @@ def predict(context: Context, kind: AuditedKind, groups: np.ndarray, bad: np.nda
     images = load_npy(context.folder / DECODED, mmap=True) if isinstance(dataset, ImageDataset) else None
     data = training_data(dataset, planned.usable, images, context.left_out)
     values = np.ascontiguousarray(dataset.label_values[planned.usable])
-    data = replace(data, labels=values, n_classes=kind.outputs(form))
+    data = replace(data, labels=values, n_classes=kind.outputs(form, values))
     tasks = {
         name: tuple(
             replace(task, name=task.name if k == 0 else f"{layout.SECOND}{task.name}") for task in planned.tasks

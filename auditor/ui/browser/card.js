@@ -6,6 +6,7 @@ import { EDITORS, edit } from "./forms.js";
 import { candidateKeys, classKeys, COMMANDS, meaning } from "./keys.js";
 import { Outbox } from "./outbox.js";
 import { comment, guidelines, help, near, search, why } from "./panels.js";
+import { sentence, spelled } from "./tokens.js";
 import { Zoom } from "./zoom.js";
 
 const DECODED_AHEAD = 6; // pictures decoded before they are shown
@@ -203,7 +204,7 @@ class Card {
     if (this.ticks) { // a set of tags is open: keys tick, wherever the focus is
       const on = event.composedPath()[0];
       if (name === "Enter" && on instanceof Element && on.closest("button, a")) return;
-      if (this.ticks(name)) { event.preventDefault(); event.stopPropagation(); }
+      if (this.ticks(name, event.shiftKey)) { event.preventDefault(); event.stopPropagation(); }
       return;
     }
     const target = event.composedPath()[0];
@@ -307,6 +308,8 @@ class Card {
       this.zoom = new Zoom(view, image, () => this.whole(item, image));
       return view;
     }
+    const tagged = this.data.form?.kind === "tokens" && item.text !== undefined && sentence(this.data.form, item);
+    if (tagged) return tagged;
     if (item.text !== undefined) return text(item.text, item.marks);
     if (item.row) return table(item.row);
     return make("p", { class: "broken", text: "This run holds probabilities only; there is no item to show." });
@@ -335,9 +338,10 @@ class Card {
     // Not "the model suggests": where the model agrees with the given label, the candidate is its second thought.
     const title = { given: "given label", suggested: "other candidate" }[role];
     const act = () => { call(); this.root.focus({ preventScroll: true }); };
+    const shown = spelled(this.data.form, name, item);
     return make("div", { class: `choice ${role}` },
       make("button", { type: "button", class: "verdict", on: { click: act } },
-        make("span", { class: "keys" }, ...keys.map(key)), make("strong", { dir: "auto", text: name, title: name }), title && make("small", { text: title })),
+        make("span", { class: "keys" }, ...keys.map(key)), make("strong", { dir: "auto", text: shown, title: shown }), title && make("small", { text: title })),
       role !== "further" && this.examples(name, item));
   }
 
@@ -382,7 +386,7 @@ class Card {
     ];
     return make("div", { class: "stage" },
       make("figure", { class: item.src ? "image" : "words" }, this.content(item),
-        make("figcaption", {}, this.small, make("span", { text: "labelled" }), make("strong", { dir: "auto", text: item.given, title: item.given }), link)),
+        make("figcaption", {}, this.small, make("span", { text: "labelled" }), make("strong", { dir: "auto", text: spelled(form, item.given, item), title: item.given }), link)),
       make("div", { class: "side" },
         votes.length ? make("ul", { class: "votes" }, ...votes) : null,
         this.choice(item.given, given, () => this.judge("given"), item, "given"),

@@ -3,12 +3,14 @@
 import { key, make } from "./dom.js";
 import { classKeys } from "./keys.js";
 import { back, close, opened } from "./opening.js";
+import { tokens } from "./tokens.js";
 
 // What the button says, what the keys do, and what opens.
 export const EDITORS = {
   multilabel: { word: "other tags", told: "other tags: each has its key, Enter takes what is ticked", open: tags },
   regression: { word: "another number", told: "another number: type it, Enter takes it", open: number },
   ordinal: { word: "another class", told: "another class: each has its key, from the lowest to the highest", open: levels },
+  tokens: { word: "other tags", told: "other tags: arrows take tokens, the key of a tag gives it to them, Enter takes what is there", open: tokens },
 };
 
 export function edit(card) {
