@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -187,3 +187,32 @@ class EstimatorTrainer:
         probabilities = widen_probabilities(weights, classes, data.n_classes)
         seconds = time.perf_counter() - started
         return FitResult(probabilities, None, [], seconds, {"device": "cpu", "threads": 1, **details})
+
+
+class OutputTrainer(ABC):
+    """Base of models of labels that are no classes: checks, one thread, and a result whose ``probabilities`` are the
+    outputs."""
+
+    has_epochs: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Name for people and reports."""
+
+    @abstractmethod
+    def recipe(self) -> dict[str, Any]:
+        """As `Trainer.recipe`."""
+
+    @abstractmethod
+    def predict(self, data: TrainingData, task: FitTask, progress: Progress) -> tuple[np.ndarray, dict[str, Any]]:
+        """Outputs of ``task.predict``, float64 (n predicted, outputs), by a fit to ``task.train``, and details."""
+
+    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
+        """See `Trainer.fit`; ``probabilities`` are the predicted outputs, float32."""
+        check_kind(self.name, self.recipe()["kind"], data, task)
+        started = time.perf_counter()
+        with threadpool_limits(1):  # sums depend on the number of threads
+            outputs, details = self.predict(data, task, progress)
+        progress.finish(task.name)
+        return FitResult(outputs.astype(np.float32), None, [], time.perf_counter() - started, details)

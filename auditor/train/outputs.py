@@ -8,27 +8,25 @@ model is fitted to them (`Scale`).
 
 from __future__ import annotations
 
-import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from scipy.special import expit
-from threadpoolctl import threadpool_limits
 
 from auditor.core.errors import UsageError
 from auditor.core.progress import Progress
 from auditor.core.seeds import generator
 from auditor.train import encoders
-from auditor.train.base import FitResult, FitTask, Trainer, TrainingData
+from auditor.train.base import FitTask, Trainer, TrainingData
 from auditor.train.embeddings import embed
-from auditor.train.estimator import check_kind
+from auditor.train.estimator import OutputTrainer
 from auditor.train.kernel import MOST_CATEGORIES, KernelTrainer, encode_columns
 from auditor.train.table import TableTrainer, cap_categories, prepare_columns
 from auditor.train.text import TfidfTrainer, weighted_terms
+from auditor.train.token_tags import TokenTrainer
 
 #: What a model predicts: P(the item has the tag) for each of `TrainingData.n_classes` tags, one number, or
 #: probabilities of the tag of each token (`auditor.train.token_tags.padded`).
@@ -77,34 +75,6 @@ class Scale:
     def back(self, values: np.ndarray) -> np.ndarray:
         """From the scale."""
         return np.exp(values) if self.logarithm else values
-
-
-class OutputTrainer(ABC):
-    """Base of the models: checks, one thread, and the form of a result, whose ``probabilities`` are the outputs."""
-
-    has_epochs: ClassVar[bool] = False
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """Name for people and reports."""
-
-    @abstractmethod
-    def recipe(self) -> dict[str, Any]:
-        """As `Trainer.recipe`."""
-
-    @abstractmethod
-    def predict(self, data: TrainingData, task: FitTask, progress: Progress) -> tuple[np.ndarray, dict[str, Any]]:
-        """Outputs of ``task.predict``, float64 (n predicted, outputs), by a fit to ``task.train``, and details."""
-
-    def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
-        """See `Trainer.fit`; ``probabilities`` are the predicted outputs, float32."""
-        check_kind(self.name, self.recipe()["kind"], data, task)
-        started = time.perf_counter()
-        with threadpool_limits(1):  # sums depend on the number of threads
-            outputs, details = self.predict(data, task, progress)
-        progress.finish(task.name)
-        return FitResult(outputs.astype(np.float32), None, [], time.perf_counter() - started, details)
 
 
 @dataclass(frozen=True)
@@ -227,8 +197,6 @@ def choose_outputs(
         If there is no model for this kind of data.
     """
     if output == "sequence":
-        from auditor.train.token_tags import TokenTrainer
-
         if kind != "text":
             raise UsageError(f"tokens have tags, and {kind} data have no tokens.", "Name their column with text=.")
         return (TokenTrainer(max_iter=30 if budget == "smoke" else 60),), "words, affixes and neighbours of each token"

@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix
 from auditor.core.progress import Progress
 from auditor.core.seeds import generator
 from auditor.train.base import FitTask, TrainingData
-from auditor.train.outputs import OutputTrainer
+from auditor.train.estimator import OutputTrainer
 
 #: Columns that hashed features fall into.
 WIDTH: Final = 1 << 17
