@@ -211,7 +211,8 @@ def convert(
     source: Annotated[Path, Argument(metavar="FILE", help="A patch, or corrections in another format.")],
     out: Annotated[Path, Argument(metavar="OUT", help="A *.labelpatch.jsonl or .parquet file, or another format.")],
     read_as: Annotated[
-        str | None, Option("--from", help="published, real, csv, label-studio, fiftyone, column or patch.")
+        str | None,
+        Option("--from", help="published, real, csv, label-studio, argilla, cvat, coco, fiftyone, column or patch."),
     ] = None,
     write_as: Annotated[str | None, Option("--to", help="As --from.")] = None,
     data: Annotated[str | None, Option(help="The data set it is about; needed unless FILE is a patch.")] = None,

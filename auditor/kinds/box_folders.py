@@ -6,13 +6,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
-from xml.parsers import expat
 
 import numpy as np
 
 from auditor.core.errors import EmptyDataError, LabelError, UnreadableError
 from auditor.core.files import read_lines
 from auditor.core.reading import reading, regular_file, usable_paths
+from auditor.core.xml_elements import read_xml
 from auditor.data.decode import UndecodableImage, image_size
 from auditor.kinds.box_sets import GivenBoxes, checked_box, refuse_outside
 from auditor.kinds.pictured import SUFFIXES
@@ -215,7 +215,7 @@ def _read_voc(documents: list[Path], folder: Path) -> GivenBoxes:
     found: list[tuple[int, str, list[float], bool]] = []
     sizes = []
     for k, path in enumerate(documents):
-        where, root = repr(str(path)), _xml(path)
+        where, root = repr(str(path)), read_xml(path, _MOST_BYTES)
         if root.get("name") != "annotation":
             raise LabelError(f"{where} begins with <{root.get('name')}>; Pascal VOC's files hold an <annotation>.")
         if path.stem in ids[-1:]:
@@ -245,37 +245,6 @@ def _read_voc(documents: list[Path], folder: Path) -> GivenBoxes:
     given = _gathered(ids, sizes, names, rows, repr(str(folder)), [None] * len(ids))
     # A class has no number in these files: predictions call it by its name.
     return GivenBoxes(**{**vars(given), "category_ids": tuple(names)})
-
-
-def _xml(path: Path) -> dict[str, Any]:
-    """An element as ``name``, ``text`` and ``children``; without declarations of types, whose entities may grow without
-    bound, and of a depth that the files have."""
-    root: dict[str, Any] = {"name": "", "text": "", "children": []}
-    open_elements = [root]
-
-    def begin(name: str, _: dict[str, str]) -> None:
-        if len(open_elements) > 16:
-            raise ValueError("its elements lie more than 16 deep")
-        element: dict[str, Any] = {"name": name, "text": "", "children": []}
-        open_elements[-1]["children"].append(element)
-        open_elements.append(element)
-
-    def end(_: str) -> None:
-        open_elements.pop()
-
-    def characters(data: str) -> None:
-        open_elements[-1]["text"] += data
-
-    def doctype(*_: Any) -> None:
-        raise ValueError("it declares types (DOCTYPE), which may hide anything")
-
-    with reading(path, "XML") as file:
-        parser = expat.ParserCreate()
-        parser.buffer_text = True
-        parser.StartElementHandler, parser.EndElementHandler = begin, end
-        parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = characters, doctype
-        parser.Parse(regular_file(file, _MOST_BYTES).read_bytes(), True)
-    return root["children"][0]
 
 
 def _child(element: dict[str, Any], name: str) -> dict[str, Any] | None:

@@ -27,6 +27,9 @@ SUFFIXES = {
     "real": "json",
     "csv": "csv",
     "label-studio": "json",
+    "argilla": "json",
+    "cvat": "xml",
+    "coco": "json",
     "fiftyone": "json",
     "column": "parquet",
 }
