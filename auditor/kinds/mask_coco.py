@@ -73,6 +73,11 @@ class CocoMasks:
             mask[inside] = VOID if annotation.get("ignore") else numbers[annotation["category_id"]]
         return mask, where
 
+    def file(self, k: int) -> str | None:
+        """The file that the document names for picture `k`."""
+        called = self._pictures[k].get("file_name")
+        return called if isinstance(called, str) and called else None
+
     def class_names(self, n_classes: int) -> list[Any]:
         """Names of the classes by number; the number of one without."""
         names: list[Any] = list(range(n_classes))

@@ -78,13 +78,28 @@ class MaskedPictures:
 
     def __iter__(self) -> Iterator[MaskedPicture]:
         n_classes = 0
-        for k, partner in enumerate(self.partners):
-            p, p_where = self.pred_probs.load(partner, 0)
-            _refuse_form(p, p_where, n_classes)
-            n_classes = len(p)
-            mask, where = self.labels.load(k, n_classes)
-            _refuse_mask_form(mask, where, p, p_where)
-            yield _checked(mask, where, p, _likeliest(p, p_where))
+        for k in range(len(self.ids)):
+            picture = self.picture(k, n_classes)
+            n_classes = len(picture.probabilities)
+            yield picture
+
+    def picture(self, k: int, n_classes: int) -> MaskedPicture:
+        """Open and check the picture at position `k`, of so many classes; 0 where that is not known yet.
+
+        Raises
+        ------
+        LabelError, ProbabilityError, UnreadableError, UnsafeFileError
+            As of `Masks.read`.
+        """
+        p, p_where = self.pred_probs.load(self.partners[k], 0)
+        _refuse_form(p, p_where, n_classes)
+        mask, where = self.labels.load(k, len(p))
+        _refuse_mask_form(mask, where, p, p_where)
+        return _checked(mask, where, p, _likeliest(p, p_where))
+
+    def file(self, k: int) -> str | None:
+        """The picture's own file, where the labels name it."""
+        return self.labels.file(k) if isinstance(self.labels, CocoMasks) else None
 
     def class_names(self, n_classes: int) -> list[Any]:
         """What each class is called: a name of the document, else its number."""

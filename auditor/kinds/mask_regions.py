@@ -78,9 +78,9 @@ def find_regions(mask: np.ndarray, probabilities: np.ndarray, seen: np.ndarray) 
     Regions
     """
     n_classes = len(probabilities)
-    pieces, count = _components(np.where(seen != mask, mask * n_classes + seen, -1))
+    pieces, count = components(np.where(seen != mask, mask * n_classes + seen, -1))
     area = np.bincount(pieces.ravel(), minlength=count + 1)
-    objects, seen_objects = _components(mask)[0], _components(seen)[0]
+    objects, seen_objects = components(mask)[0], components(seen)[0]
     object_area, seen_area = np.bincount(objects.ravel()), np.bincount(seen_objects.ravel())
     own = given_class(probabilities, mask).astype(np.float64)
     best = given_class(probabilities, seen).astype(np.float64)
@@ -135,8 +135,20 @@ def kinds_of(regions: Regions, background: int) -> np.ndarray:
     return np.where(regions.seen == background, np.where(whole, SURPLUS, BORDER), kind)
 
 
-def _components(values: np.ndarray) -> tuple[np.ndarray, int]:
-    """Connected pieces of equal value, numbered from 1, int32 (H, W), and how many; 0 where the value is -1."""
+def components(values: np.ndarray) -> tuple[np.ndarray, int]:
+    """Connected pieces (of four neighbours) of equal value.
+
+    Parameters
+    ----------
+    values : int array (H, W)
+        Below 0 where a pixel is of no piece.
+
+    Returns
+    -------
+    numbers : int32 array (H, W)
+        From 1 on; 0 of no piece.
+    count : int
+    """
     numbers = np.zeros(values.shape, np.int32)
     count = 0
     present, inverse = np.unique(values, return_inverse=True)

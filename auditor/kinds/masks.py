@@ -14,6 +14,7 @@ from auditor.kinds.base import KindFlags
 from auditor.kinds.formulas import given_class, softmin
 from auditor.kinds.mask_coco import VOID
 from auditor.kinds.mask_files import MaskedPicture, MaskedPictures, open_masks
+from auditor.kinds.mask_pictured import pictured_masks
 from auditor.kinds.mask_regions import Regions, find_regions, joined, kinds_of
 
 MISSING_PIECE, SURPLUS_PIECE, SWAPPED_CLASS, WRONG_BORDER = "LE071", "LE072", "LE073", "LE074"
@@ -121,6 +122,9 @@ class Masks:
             },
             columns=columns | {"area": regions.area[chosen]},
             saved=image_scores,
+            pictured=pictured_masks(
+                given, regions, image, chosen, items, image_scores, names.tolist(), seen.background
+            ),
         )
 
 

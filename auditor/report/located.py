@@ -56,9 +56,7 @@ def write_page(flags: KindFlags, path: Path, images: Path | str | None = None) -
     shown = list(_cards(islice(found, MOST_SHOWN), folder))
     codes = KINDS.load(flags.kind).codes
     counts = [(code, codes[code], count) for code, count in flags.counts.items()]
-    page = render(
-        "located.html.jinja", flags=flags, pictures=shown, counts=counts, total=len(found), forms=found.forms
-    )  # fmt: skip
+    page = render("located.html.jinja", flags=flags, pictures=shown, counts=counts, total=len(found))
     write_text(path, page)
     return len(shown)
 

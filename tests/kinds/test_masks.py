@@ -28,6 +28,7 @@ from auditor.kinds.masks import Masks
 from auditor.kinds.registry import flag_kind
 from auditor.kinds.rle import decode_rle
 from tests.kinds.cases import masks
+from tests.kinds.test_outlines import painted
 from tests.running import call
 
 
@@ -169,6 +170,53 @@ def test_nothing_flagged_is_answered_by_the_command(tmp_path: Path) -> None:
     paths = folders(tmp_path, **given)
     done = call("flag", "--kind", "masks", "--labels", paths["labels"], "--pred-probs", paths["predictions"])
     assert "0 of 0 cells flagged" in done.stderr + done.stdout
+
+
+def test_flagged_pictures_show_the_pieces_and_the_tasks_hold_both_masks(tmp_path: Path) -> None:
+    inputs = masks().inputs
+    labels = inputs["labels"].copy()
+    labels[:, :2] = 255
+    flags = ask(labels=labels, pred_probs=inputs["pred_probs"])
+    assert flags.pictured is not None
+    assert flags.pictured.classes == ("1", "2")
+    pictures = list(flags.pictured)
+    assert sum(len(one.findings) for one in pictures) == len(flags.flagged)
+    assert len(pictures) == len(flags.pictured) == (flags.saved >= 0.5).sum()
+    for one in pictures:
+        seen = inputs["pred_probs"][one.id].argmax(axis=0)
+        given = np.where(labels[one.id] == 255, 0, labels[one.id])
+        drawn = [_painted([shape for shape in one.shapes if shape.given])]
+        drawn += [_painted([shape for shape in one.shapes if not shape.given or shape.finding is None])]
+        np.testing.assert_array_equal(drawn[0], given)
+        changed = drawn[1] != given
+        assert changed.sum() == sum(finding["area"] for finding in one.findings)
+        np.testing.assert_array_equal(drawn[1][changed], seen[changed])
+
+
+def _painted(shapes: Any) -> np.ndarray:
+    mask = np.zeros((40, 60), np.int64)
+    for shape in shapes:
+        mask[painted(shape.outlines[0], 40, 60)] = int(shape.label)
+    return mask
+
+
+def test_a_page_and_tasks_of_a_folder(tmp_path: Path) -> None:
+    given = masks().inputs
+    paths = folders(
+        tmp_path, **{name: value.astype(value.dtype if name[0] == "p" else np.uint8) for name, value in given.items()}
+    )
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for k in range(40):
+        Image.new("RGB", (60, 40)).save(pictures / f"{9 + k}.jpg")
+    page, tasks = tmp_path / "page.html", tmp_path / "tasks.json"
+    options = ["--images", pictures, "--report", page, "--tasks", tasks, "--json"]
+    done = call("flag", "--kind", "masks", "--labels", paths["labels"], "--predictions", paths["predictions"], *options)
+    written = json.loads(tasks.read_text())
+    flagged = [item for item in done.document["items"] if item["flagged"]]
+    assert [task["data"]["id"] for task in written] == list(dict.fromkeys(item["id"] for item in flagged))
+    assert {region["type"] for task in written for region in task["predictions"][0]["result"]} == {"polygonlabels"}
+    assert page.read_text().count('<polygon class="instead"') == sum(item["suggested"] > 0 for item in flagged)
 
 
 # --- forms -----------------------------------------------------------------------------------------------------------
