@@ -19,7 +19,7 @@ from auditor.core.registry import Registry
 from auditor.data.base import Dataset, validate_items
 from auditor.data.label_kinds import AUTO
 from auditor.data.reference import PATH_SCHEME, Reference, is_held, nearest, parse_reference
-from auditor.data.tables import TEXT_TABLES, table_suffix
+from auditor.data.tables import CONLL, TEXT_TABLES, table_suffix
 
 
 class Adapter(Protocol):
@@ -61,6 +61,7 @@ DATASETS: Registry[type[Adapter]] = Registry(
         "hf": "auditor.data.hub:Hub",
         "csv": "auditor.data.table:Csv",
         "jsonl": "auditor.data.table:Jsonl",
+        "conll": "auditor.data.table:Conll",
         "parquet": "auditor.data.table:Parquet",
         "probs": "auditor.data.intake:Probabilities",
         "memory": "auditor.data.stored:Stored",
@@ -242,7 +243,7 @@ def _with_options(reference: Reference, options: dict[str, Any]) -> Reference:
     return replace(reference, options=merged)
 
 
-_SCHEMES = {**TEXT_TABLES, ".parquet": "parquet", ".npy": "probs", ".npz": "probs"}
+_SCHEMES = {**TEXT_TABLES, **dict.fromkeys(CONLL, "conll"), ".parquet": "parquet", ".npy": "probs", ".npz": "probs"}
 
 
 def _scheme_of(path: Path) -> str:

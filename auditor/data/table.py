@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from auditor.core.config import Settings
 from auditor.core.errors import EmptyDataError
+from auditor.core.label_forms import TokenTags
 from auditor.data.base import Dataset, FormOfReference
 from auditor.data.build import build_dataset
 from auditor.data.columns import FileTable, MemoryTable, SplitFiles, joined_table, parquet_file, split_of
 from auditor.data.folder import printable, split_name
+from auditor.data.label_kinds import AUTO
 from auditor.data.reference import Reference
 from auditor.data.roles import ROLE_OPTIONS
-from auditor.data.tables import TEXT_TABLES, read_table, table_suffix
+from auditor.data.tables import TAGS, TEXT_TABLES, read_table, table_suffix
 
 
 class _Table(FormOfReference):
@@ -81,6 +84,21 @@ class Jsonl(_Table):
 
     summary = "a JSON Lines table, columns as in CSV"
     example = "jsonl:///data/x.jsonl?text=body&label=y"
+
+
+class Conll(_Table):
+    """Adapter of ``conll://FILE``; ``label=`` names another field than the last, from 1."""
+
+    summary = "a token a line, its tag last, empty lines between sentences"
+    example = "conll:///data/x.conll"
+    options = _Table.options | {"encoding"}
+
+    def open(self, reference: Reference, settings: Settings) -> Dataset:
+        """Tags of tokens, whatever else may be looked for."""
+        options = {"label": TAGS, **reference.options}
+        if options.get("kind") in (None, AUTO):
+            options["kind"] = TokenTags.kind
+        return super().open(replace(reference, options=options), settings)
 
 
 class Parquet(_Table):

@@ -28,6 +28,10 @@ _DELIMITERS = (",", ";", "\t", "|")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*(,\d+)?([eE][+-]?\d+)?")
 
 
+#: Suffixes of files with a token a line, and the columns they are read into: the first field, and the last.
+CONLL = (".conll", ".bio", ".iob")
+TOKENS, TAGS = "tokens", "tags"
+
 #: Suffixes of text tables, and the adapters that read them.
 TEXT_TABLES = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
@@ -44,7 +48,7 @@ def read_table(path: Path, strings: Sequence[str] = (), **options: str) -> Any:
     Parameters
     ----------
     path : Path
-        ``.csv``, ``.tsv`` (also ``.gz``, ``.bz2``), ``.jsonl``, ``.ndjson`` or ``.parquet``.
+        ``.csv``, ``.tsv`` (also ``.gz``, ``.bz2``), ``.jsonl``, ``.ndjson``, ``.parquet``, or one of `CONLL`.
     strings : sequence of str
         Columns kept as text in CSV files.
     **options
@@ -65,6 +69,9 @@ def read_table(path: Path, strings: Sequence[str] = (), **options: str) -> Any:
         raise EmptyDataError(f"{str(path)!r} is empty (0 bytes).")
     if suffix == ".parquet":
         table = read_rows(parquet_file(path))
+    elif suffix in CONLL:
+        _check_size(path)
+        table = _read_conll(path, options.get("encoding", "utf8"))
     elif suffix in (".jsonl", ".ndjson"):
         _check_size(path)
         table = _read_jsonl(path)
@@ -248,3 +255,39 @@ _JSON_KINDS = {bool: "boolean", int: "number", float: "number", str: "string", l
 def one_line(error: BaseException) -> str:
     """The start of a message without its line breaks."""
     return " ".join(str(error).split())[:300]
+
+
+def _read_conll(path: Path, encoding: str) -> Any:
+    """Lines of fields, a token each, with empty lines between sentences, as lists: the first field `TOKENS`, the last
+    `TAGS`, others by their numbers from 1. Lines that begin ``-DOCSTART-`` end a sentence, and so do comments: lines
+    that begin with ``#`` and have another number of fields."""
+    import pyarrow as pa
+
+    try:
+        lines = _unpacked(path).decode(encoding).removeprefix("\ufeff").splitlines()
+    except (UnicodeDecodeError, LookupError) as error:
+        raise _not_utf8(path, encoding) from error
+    first = next((line for line in lines if line.strip() and not line.startswith(("#", "-DOCSTART-"))), "")
+    mark = "\t" if "\t" in first else None
+    width, sentences = len(first.split(mark)), list[list[list[str]]]()
+    inside = False
+    for number, line in enumerate(lines, 1):
+        fields = [field.strip() for field in line.split(mark)]
+        comment = line.startswith("#") and len(fields) != width
+        if not line.strip() or fields[0] == "-DOCSTART-" or comment:
+            inside = False
+            continue
+        if len(fields) != width or width < 2 or not all(fields):
+            wanted = "2 or more" if width < 2 else str(width)
+            raise UnreadableError(
+                f"{str(path)!r}, line {number}: {len(fields)} fields, {wanted} are wanted.",
+                "Write a token a line, its tag in the last field, and an empty line between sentences.",
+            )
+        if not inside:
+            sentences.append([])
+        inside = True
+        sentences[-1].append(fields)
+    names = [TOKENS, *(str(k) for k in range(1, width - 1)), TAGS]
+    kind = pa.list_(pa.string())
+    columns = {name: [[fields[k] for fields in sentence] for sentence in sentences] for k, name in enumerate(names)}
+    return pa.table({name: pa.array(cells, kind) for name, cells in columns.items()})

@@ -34,6 +34,7 @@ CASES = (
     "csv",
     "csv-images",
     "jsonl",
+    "conll",
     "parquet",
     "probs",
     "memory",
@@ -61,6 +62,8 @@ def places(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> dict[str
         {"long": texts["text"].str.len(), "comma": texts["text"].str.contains(","), "y": texts["label"]}
     )
     numbers.to_csv(root / "numbers.csv", index=False)
+    sentences = [f"Ann {'B-PER' if k % 3 else 'O'}\nsees O\nnumber{k} O\n" for k in range(N)]
+    (root / "tagged.conll").write_text("\n".join(sentences))
     errors = data_dir / "label_errors" / "imdb"
     (root / "run").mkdir()
     write_stored(open_dataset((texts["text"].tolist(), texts["label"].tolist())), root / "run" / STORED)
@@ -74,6 +77,7 @@ def places(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> dict[str
         "hf": f"hf://{data_dir / 'cifar10'}?split=test",
         "csv": f"csv://{root / 'numbers.csv'}?label=y",
         "csv-images": f"csv://{root / 'pictures.csv'}?image=path&label=y",
+        "conll": f"conll://{root / 'tagged.conll'}",
         "jsonl": f"jsonl://{root / 'texts.jsonl'}?text=text&label=y",
         "parquet": f"parquet://{data_dir / 'cifake' / 'test-00000-of-00001.parquet'}?image=image&label=label",
         "probs": f"probs://{errors / 'pyx.npy'}?labels={errors / 'original_labels.npy'}&classes=Negative,Positive",

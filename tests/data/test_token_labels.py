@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auditor.core.errors import DataError, LabelError, UsageError
+from auditor.core.errors import DataError, LabelError, UnreadableError, UsageError
 from auditor.core.label_forms import TokenTags
 from auditor.data.open import open_dataset
 from auditor.data.token_labels import MOST_TOKENS, encode_token_tags, joined_tokens
@@ -53,6 +53,39 @@ def test_places_other_columns_and_texts_are_read_where_the_kind_is_said(
     dataset = open_dataset(pd.DataFrame(columns), label="tags", kind="tokens", **options)
     assert dataset.given.tolist() == GIVEN
     assert dataset.item(1) == "in New York"
+
+
+CONLL = """\
+-DOCSTART- -X- O O
+
+# one more comment
+Ann NNP B-PER
+sings VBZ O
+
+New NNP B-LOC
+York NNP I-LOC
+# O O
+"""
+
+
+def test_a_token_a_line_is_read_with_its_last_field(tmp_path: Path) -> None:
+    path = tmp_path / "t.conll"
+    path.write_text(CONLL)
+    dataset = open_dataset(path, any_kind=True)
+    assert [dataset.item(k) for k in range(2)] == ["Ann sings", "New York #"]
+    assert dataset.given.tolist() == ["B-PER O", "B-LOC I-LOC O"]
+    assert open_dataset(dataset.reference).fingerprint == dataset.fingerprint
+    assert open_dataset(path, label="1").given.tolist() == ["NNP VBZ", "NNP NNP O"]
+    for damaged, said in (("Ann O\nsings", "line 2: 1 fields, 2"), ("Ann\n", "line 1: 1 fields"), ("a\t\tO", "line 1")):
+        path.write_text(damaged)
+        with pytest.raises(UnreadableError, match=said):
+            open_dataset(path)
+    path.write_bytes(b"\xff\xfe O")
+    with pytest.raises(UnreadableError, match="encoding"):
+        open_dataset(path)
+    path.write_text("\n\n")
+    with pytest.raises(DataError, match="no rows"):
+        open_dataset(path)
 
 
 def test_lists_of_other_lengths_are_sets_of_tags() -> None:
