@@ -1,4 +1,4 @@
-"""``auditor patch create|show|verify|apply|revert|merge|convert``."""
+"""``auditor patch create|show|verify|apply|card|revert|merge|convert``."""
 
 from __future__ import annotations
 
@@ -154,6 +154,23 @@ def apply_command(
     back = f"auditor patch revert {quoted(patch)} {quoted(out)} --out FOLDER takes it back"
     follow = back if out else "use the mapping file"
     _report(outcome, json, follow)
+
+
+@app.command()
+def card(
+    patch: PatchFile,
+    copy: Annotated[Path, Argument(metavar="COPY", help="Folder of the corrected copy that the patch made.")],
+    json: Json = False,
+) -> None:
+    """Prepare a corrected copy for a Hub of data sets: a dataset card, and the patch in it. Nothing is sent."""
+    from auditor.cli.console import answer
+    from auditor.patch.files import read_patch
+    from auditor.report.dataset_card import write_card
+
+    page, kept = write_card(read_patch(patch), copy)
+    document = {"schema": "auditor.patch-card/1", "card": str(page), "patch": str(kept)} if json else None
+    send = f"hf upload ORGANISATION/NAME {quoted(copy)} . --repo-type dataset"
+    answer([f"Wrote {page} and {kept}.", f"Next: read {page}, say whose data it is, then {send}"], document)
 
 
 @app.command()
