@@ -86,9 +86,9 @@ def _mixed(subject: Subject, a: int, b: int) -> float | None:
 def divided_classes(subject: Subject, deep: float = 0.5, share: float = 0.15) -> Findings | NotApplicable:
     """Classes whose items fall into two clusters of embeddings with few items between them.
 
-    Two means are sought among half of the items of a class; the other half is laid on the line through them. The valley
-    between its two peaks must be `deep` as high as the lower one at most, and each side hold `share` of the items,
-    both times when the halves are exchanged.
+    Two means are sought among half of the items of a class; the other half is laid on the line that tells them apart
+    best. The valley between its two peaks must be `deep` as high as the lower one at most, and each side hold `share`
+    of the items, both times when the halves are exchanged.
     """
     near = subject.neighbours
     if not subject.classes:
