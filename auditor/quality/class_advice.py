@@ -93,8 +93,9 @@ def divided_classes(subject: Subject, deep: float = 0.5, share: float = 0.15) ->
     near = subject.neighbours
     if not subject.classes:
         return NotApplicable(NO_CLASSES)
-    if near is None:
-        return NotApplicable(NO_EMBEDDINGS)
+    if near is None or near.distances is not None:
+        # Columns of a table divide every class: by sex, by site.
+        return NotApplicable(NO_EMBEDDINGS if near is None else "columns of a table are no embeddings")
     use = np.flatnonzero((subject.examined & subject.usable & (subject.exact == np.arange(len(subject))))[near.rows])
     labels = subject.labels[near.rows[use]]
     counts = np.bincount(labels, minlength=len(subject.class_names))

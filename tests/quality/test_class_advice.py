@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from auditor.quality.base import Outcome
-from auditor.quality.open_subject import neighbours_of
+from auditor.quality.open_subject import neighbours_of, table_neighbours
 from auditor.quality.registry import run_checks
 from auditor.quality.subject import Predictions, Subject
 from tests.contract.planted_quality import rows
@@ -126,3 +126,10 @@ def test_too_few_items_of_a_class() -> None:
     made.labels = np.zeros(N, np.int64)
     for name in ("overlapping_classes", "unlearnable_classes"):
         assert asked(made, name).status == "not applicable"
+
+
+def test_a_column_of_two_values_divides_no_class() -> None:
+    frame = pd.DataFrame({"sex": pd.Categorical(np.where(np.arange(N) % 3 == 0, "f", "m")), "a": np.arange(N) / N})
+    made = rows(frame)
+    made.neighbours = table_neighbours(made)
+    assert asked(made, "divided_classes").status == "not applicable"
