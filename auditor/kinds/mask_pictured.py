@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from auditor.core.errors import DataError
 from auditor.kinds.mask_files import MaskedPicture, MaskedPictures
 from auditor.kinds.mask_regions import Regions, components
-from auditor.kinds.outlines import outline_of
+from auditor.kinds.outlines import outlines_of
 from auditor.kinds.pictured import FlaggedPicture, Pictured, Shape
 
 
@@ -73,14 +74,21 @@ def pictured_masks(
 
 
 def _piece(picture: MaskedPicture, regions: Regions, cell: int) -> tuple[tuple[slice, slice], np.ndarray]:
-    """Where a piece lies, and its pixels there: of the pieces of these two classes the one that fills its box."""
+    """Where a piece lies, and its pixels there: of the pieces of these two classes the one that fills its box
+    (DataError where there is none: the picture is read a second time)."""
     x, y, width, height = regions.box[cell].tolist()
     window = (slice(y, y + height), slice(x, x + width))
     alike = (picture.mask[window] == regions.given[cell]) & (picture.seen[window] == regions.seen[cell])
     numbers, _ = ndimage.label(alike)
     whole = (slice(0, height), slice(0, width))
     # of two pieces only one can lead from side to side both ways
-    return window, numbers == 1 + ndimage.find_objects(numbers).index(whole)
+    found = ndimage.find_objects(numbers)
+    if whole not in found:
+        raise DataError(
+            f"a flagged piece at x {x}, y {y} is not in its picture any more: masks or probabilities changed.",
+            "Flag again.",
+        )
+    return window, numbers == 1 + found.index(whole)
 
 
 def _objects(mask: np.ndarray, names: Sequence[Any], background: int) -> Iterator[Shape]:
@@ -98,4 +106,4 @@ def _shape(
 ) -> Shape:  # fmt: skip
     top, left = window[0].start, window[1].start
     box = (float(left), float(top), float(inside.shape[1]), float(inside.shape[0]))
-    return Shape(str(name), box, is_given, number, (np.add(outline_of(inside), (left, top)),))
+    return Shape(str(name), box, is_given, number, tuple(line + np.array([left, top]) for line in outlines_of(inside)))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from scipy.spatial import KDTree
 
 
-def outline_of(inside: np.ndarray) -> np.ndarray:
-    """The polygon around connected pixels, whose area is theirs; holes are joined to it by lines to and fro.
+def outlines_of(inside: np.ndarray) -> list[np.ndarray]:
+    """The lines around connected pixels and around their holes.
 
     Parameters
     ----------
@@ -15,16 +18,32 @@ def outline_of(inside: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    float64 array (k, 2)
-        Corners x, y in pixels, clockwise as seen; the last one is followed by the first.
+    list of float64 arrays (k, 2)
+        Corners x, y in pixels, the last one followed by the first: of the line around the piece, clockwise as seen,
+        then of those around its holes, the other way round.
     """
-    loops = _loops(inside)
-    outer = max(loops, key=_signed_area)
-    corners = list(outer)
-    for hole in loops:
-        if hole is not outer:
-            corners += [outer[0], *hole, hole[0]]
-    return np.array(corners, np.float64)
+    loops = sorted(_loops(inside), key=_signed_area, reverse=True)
+    return [np.array(loop, np.float64) for loop in loops]
+
+
+def joined(outlines: Sequence[np.ndarray]) -> np.ndarray:
+    """One polygon of the same area, float64 (k, 2): holes are joined to the line around by short lines to and fro.
+
+    Parameters
+    ----------
+    outlines : sequence of float arrays (k, 2)
+        As `outlines_of` gives them.
+    """
+    outer, *holes = outlines
+    near = KDTree(outer)
+    tours: dict[int, list[np.ndarray]] = {}
+    for hole in holes:
+        distance, corner = near.query(hole)
+        at = int(distance.argmin())
+        begin = int(corner[at])
+        turned = np.roll(hole, -at, axis=0)
+        tours.setdefault(begin, []).append(np.vstack([turned, turned[:1], outer[begin : begin + 1]]))
+    return np.vstack([part for k in range(len(outer)) for part in (outer[k : k + 1], *tours.get(k, []))])
 
 
 def _loops(inside: np.ndarray) -> list[list[tuple[int, int]]]:

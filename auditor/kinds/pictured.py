@@ -34,7 +34,7 @@ class Shape:
     finding : int or None
         Position among the findings of the picture, of what is wrong or put right.
     outlines : tuple of float arrays (k, 2)
-        Corners x, y in pixels, of what is no box.
+        Corners x, y in pixels, of what is no box: of the line around it, then of those around its holes.
     """
 
     label: str

@@ -16,6 +16,7 @@ import numpy as np
 from auditor.core.errors import UsageError
 from auditor.core.files import atomic_write, write_json
 from auditor.kinds.base import KindFlags
+from auditor.kinds.outlines import joined
 from auditor.kinds.pictured import FlaggedPicture, Pictured, PictureFolder, Shape, size_of
 
 #: How Label Studio addresses files of its own machine.
@@ -132,27 +133,25 @@ def _regions(
     kind, _ = _CONTROLS[forms]
     regions: list[dict[str, Any]] = []
     for shape in shapes:
-        for value in _values(shape, size):
-            region: dict[str, Any] = {
-                "id": f"{name}-{len(regions)}",
-                "from_name": "label",
-                "to_name": "image",
-                "type": kind,
-                "original_width": round(size[0]),
-                "original_height": round(size[1]),
-                "image_rotation": 0,
-                "value": value | {kind: [shape.label]},
-            }
-            if shape.finding is not None:
-                region["meta"] = {"text": [words(picture.findings[shape.finding])]}
-            regions.append(region)
+        region: dict[str, Any] = {
+            "id": f"{name}-{len(regions)}",
+            "from_name": "label",
+            "to_name": "image",
+            "type": kind,
+            "original_width": round(size[0]),
+            "original_height": round(size[1]),
+            "image_rotation": 0,
+            "value": _value(shape, size) | {kind: [shape.label]},
+        }
+        if shape.finding is not None:
+            region["meta"] = {"text": [words(picture.findings[shape.finding])]}
+        regions.append(region)
     return regions
 
 
-def _values(shape: Shape, size: tuple[float, float]) -> Iterator[dict[str, Any]]:
-    """Where a shape lies, in per cent; one for each of its outlines."""
+def _value(shape: Shape, size: tuple[float, float]) -> dict[str, Any]:
+    """Where a shape lies, in per cent."""
     if not shape.outlines:
         x, y, width, height = (100 * v / size[k % 2] for k, v in enumerate(shape.box))
-        yield {"x": x, "y": y, "width": width, "height": height, "rotation": 0}
-    for outline in shape.outlines:
-        yield {"points": (100 * outline / np.array(size)).tolist(), "closed": True}
+        return {"x": x, "y": y, "width": width, "height": height, "rotation": 0}
+    return {"points": (100 * joined(shape.outlines) / np.array(size)).tolist(), "closed": True}

@@ -14,6 +14,7 @@ from sklearn.metrics import average_precision_score
 
 from auditor.core.errors import (
     AuditorError,
+    DataError,
     EmptyDataError,
     LabelError,
     ProbabilityError,
@@ -25,6 +26,7 @@ from auditor.kinds.base import KindFlags
 from auditor.kinds.formulas import mask_quality
 from auditor.kinds.mask_regions import BORDER, MISSING, SURPLUS, SWAPPED, find_regions, kinds_of
 from auditor.kinds.masks import Masks
+from auditor.kinds.outlines import joined
 from auditor.kinds.registry import flag_kind
 from auditor.kinds.rle import decode_rle
 from tests.kinds.cases import masks
@@ -196,7 +198,7 @@ def test_flagged_pictures_show_the_pieces_and_the_tasks_hold_both_masks(tmp_path
 def _painted(shapes: Any) -> np.ndarray:
     mask = np.zeros((40, 60), np.int64)
     for shape in shapes:
-        mask[painted(shape.outlines[0], 40, 60)] = int(shape.label)
+        mask[painted(joined(shape.outlines), 40, 60)] = int(shape.label)
     return mask
 
 
@@ -432,6 +434,16 @@ def test_predictions_of_other_pictures_are_noticed() -> None:
     inputs = masks().inputs
     with pytest.raises(ProbabilityError, match="unrelated to the labels"):
         ask(labels=inputs["labels"], pred_probs=np.roll(inputs["pred_probs"], 1, axis=1))
+
+
+def test_files_that_changed_in_between_are_told(tmp_path: Path) -> None:
+    """Flagged pictures are read a second time for the page and the tasks."""
+    paths = folders(tmp_path, ".npy", **small())
+    flags = ask(**paths)
+    np.save(paths["labels"] / "10.npy", small()["labels"][0])
+    assert flags.pictured is not None
+    with pytest.raises(DataError, match="x 14, y 14 is not in its picture any more"):
+        list(flags.pictured)
 
 
 # --- run-length encoding ---------------------------------------------------------------------------------------------
