@@ -135,6 +135,8 @@ def test_coco_as_documented(make: Make, settings: Settings, tmp_path: Path) -> N
     [
         (lambda d: d.pop("categories"), "'categories' is no list"),
         (lambda d: d["annotations"][0].update(category_id=1), "no category 1"),
+        (lambda d: d["annotations"][0].update(category_id=[1]), "'category_id' is no number and no text"),
+        (lambda d: d["categories"][0].update(id={}), "'id' is no number and no text"),
         (lambda d: d["annotations"][0].update(image_id=1), "1 images that it does not list"),
         (lambda d: d["images"][0].update(auditor_drop="bored"), "auditor_drop is 'bored'"),
         (lambda d: d["categories"][0].update(name="bird"), "not one of the 3 classes"),

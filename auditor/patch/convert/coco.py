@@ -16,6 +16,8 @@ from auditor.patch.convert.base import Correction, DataView, Options
 from auditor.patch.convert.listed import DROP, corrections_of_list, drops_note, listed_rows
 from auditor.patch.records import Patch
 
+_KEYS = {"images": ("id", "file_name"), "annotations": ("image_id", "category_id"), "categories": ("id", "name")}
+
 
 class Coco:
     """Annotations of whole pictures; several categories are several labels."""
@@ -25,7 +27,7 @@ class Coco:
 
     def read(self, path: Path, data: DataView, options: Options) -> tuple[list[Correction], list[str]]:
         document = read_json(path)
-        parts = {name: _entries(document, name, path) for name in ("images", "annotations", "categories")}
+        parts = {name: _entries(document, name, keys, path) for name, keys in _KEYS.items()}
         names = {entry.get("id"): entry.get("name") for entry in parts["categories"]}
         labels: dict[Any, list[Any]] = {}
         for number, entry in enumerate(parts["annotations"]):
@@ -52,11 +54,20 @@ class Coco:
         return drops_note(patch, data)
 
 
-def _entries(document: Any, name: str, path: Path) -> list[Mapping[str, Any]]:
+def _entries(document: Any, name: str, keys: tuple[str, ...], path: Path) -> list[Mapping[str, Any]]:
+    """A list of the document; `keys` name what its entries are called and refer to by number or text.
+
+    Raises
+    ------
+    DataError
+    """
     entries = document.get(name) if isinstance(document, dict) else None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise DataError(
             f"{str(path)!r} is no COCO document: {name!r} is no list of objects.",
             "It needs images, annotations and categories.",
         )
+    for number, entry in enumerate(entries):
+        if wrong := [key for key in keys if not isinstance(entry.get(key), int | str)]:
+            raise DataError(f"{str(path)!r}, {name}[{number}]: {wrong[0]!r} is no number and no text.")
     return entries
