@@ -512,7 +512,9 @@ def _read_masks(path: Path) -> None:
     inside = path.parent.name in ("png", "npy", "p")
     folder = path.parents[1] if inside else path.parent
     labels = {"png": folder / "png", "npy": folder / "npy", "p": folder / "png"}.get(path.parent.name, path)
-    _ = Masks().flag(Masks().read(labels=labels, predictions=folder / "p")).document()
+    flags = Masks().flag(Masks().read(labels=labels, predictions=folder / "p"))
+    _ = flags.document()
+    _ = list(flags.pictured or ())
 
 
 # --- patches ---------------------------------------------------------------------------------------------------------
