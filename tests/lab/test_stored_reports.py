@@ -10,23 +10,31 @@ from auditor.core.files import read_json
 from auditor.core.hashing import hash_bytes
 from auditor.lab.cifake.grid.experiment import GridExperiment
 from auditor.lab.detectors.benchmark import DetectionBenchmark
-from auditor.lab.experiment.shell import MANIFEST, Experiment
+from auditor.lab.experiment.shell import MANIFEST, RESULTS, Experiment
 from auditor.lab.experiment.verdicts import page
 from auditor.lab.prune.experiment import PruneExperiment
+from auditor.lab.prune.gating import GatingExperiment
+from auditor.lab.prune.tuning import TuningExperiment
 from auditor.lab.saliency.report import curves_svg
 from auditor.lab.search.experiment import SearchExperiment
 from auditor.report.page import page_html
 
 REPORTS = Path(__file__).parents[2] / "reports"
-STORED: dict[str, type[Experiment]] = {
-    "detection": DetectionBenchmark,
-    "rebenchmark/rd": PruneExperiment,
-    "rebenchmark/ftwt": PruneExperiment,
-    "search/eas": SearchExperiment,
-    "search/nasnet": SearchExperiment,
-    "search/proxyless": SearchExperiment,
-    "search/proxyless-mbconv": SearchExperiment,
+KINDS: dict[str, type[Experiment]] = {
+    kind.schema: kind
+    for kind in (DetectionBenchmark, GatingExperiment, PruneExperiment, SearchExperiment, TuningExperiment)
 }
+#: Folder below reports -> the experiment that wrote it.
+STORED = {
+    path.parent.relative_to(REPORTS).as_posix(): KINDS[schema]
+    for path in sorted(REPORTS.rglob(RESULTS))
+    if (schema := read_json(path).get("schema")) in KINDS
+}
+
+
+def test_every_kind_of_report_that_is_published_is_found() -> None:
+    assert {"detection", "rebenchmark/rd", "search/eas"} <= set(STORED)
+    assert any(kind is TuningExperiment for kind in STORED.values())
 
 
 @pytest.mark.parametrize("name", STORED)
