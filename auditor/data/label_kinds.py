@@ -151,7 +151,7 @@ def encode_numbers(
                 "Correct the row or leave its cell empty; if these are classes, say so with kind=class.",
             )
         texts[row] = form.write(number)
-    return _encoded(cells, texts, form, where)
+    return encode_written(cells, texts, form, where)
 
 
 def encode_tags(
@@ -200,7 +200,7 @@ def encode_tags(
                 f"{where}: tag {strange[0]!r} in row {row} is none of {listed(names)}.", "Correct the row, or classes=."
             )
     texts = {row: form.canonical(SEPARATOR.join(tags)) for row, tags in sets.items()}
-    encoded = _encoded(cells, texts, form, where)
+    encoded = encode_written(cells, texts, form, where)
     return EncodedLabels(encoded.codes, encoded.names, [*look_alikes(names), *encoded.notes], form)
 
 
@@ -241,7 +241,7 @@ def encode_levels(
             f"{where} holds {len(names)} ordered classes, more than {MOST_LEVELS}.",
             "Numbers to predict are of the kind regression; or make fewer classes, for example with pandas.cut.",
         )
-    encoded = _encoded(cells, texts, Levels(names), where)
+    encoded = encode_written(cells, texts, Levels(names), where)
     return EncodedLabels(encoded.codes, encoded.names, [*look_alikes(names), *encoded.notes], encoded.form)
 
 
@@ -262,7 +262,24 @@ def _present(cells: Sequence[Any], missing: Collection[str] | None) -> Iterator[
             yield row, cell
 
 
-def _encoded(cells: Sequence[Any], texts: Mapping[int, str], form: LabelForm, where: str) -> EncodedLabels:
+def encode_written(cells: Sequence[Any], texts: Mapping[int, str], form: LabelForm, where: str) -> EncodedLabels:
+    """Labels of a form from their canonical texts.
+
+    Parameters
+    ----------
+    cells : sequence (n,)
+        All rows; only their number counts.
+    texts : mapping of int to str
+        Canonical text by row; rows that are not in it have no label.
+    form : LabelForm
+    where : str
+        For messages.
+
+    Raises
+    ------
+    EmptyDataError
+        If no row has a label.
+    """
     if not texts:
         raise EmptyDataError(f"{where} holds no labels: all {len(cells)} rows are empty.")
     names = tuple(form.order(set(texts.values())))

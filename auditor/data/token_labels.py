@@ -10,6 +10,7 @@ import numpy as np
 from auditor.core.errors import EmptyDataError, LabelError
 from auditor.core.label_forms import TokenTags
 from auditor.data.columns import MemoryTable
+from auditor.data.label_kinds import encode_written
 from auditor.data.labels import MISSING, EncodedLabels, is_missing, listed
 
 #: Columns of lists that are called so hold the tokens of sentences.
@@ -100,15 +101,7 @@ def encode_token_tags(
         raise LabelError(
             f"{where}: these are no tags of tokens: {listed(names)}.", "Two or more different names without blanks."
         )
-    form = TokenTags(names)
-    joined = {row: " ".join(tags) for row, tags in texts.items()}
-    labels = tuple(form.order(set(joined.values())))
-    place = {label: k for k, label in enumerate(labels)}
-    codes = np.full(len(cells), -1, np.int64)
-    codes[list(joined)] = [place[label] for label in joined.values()]
-    gone = np.flatnonzero(codes < 0)
-    notes = [f"{where}: {len(gone)} rows without tags were skipped (first: row {gone[0]})"] if len(gone) else []
-    return EncodedLabels(codes, labels, notes, form)
+    return encode_written(cells, {row: " ".join(tags) for row, tags in texts.items()}, TokenTags(names), where)
 
 
 def _tag(cell: Any, class_names: Sequence[str] | None, row: int, where: str) -> str:

@@ -121,7 +121,7 @@ def test_rows_without_tags_are_skipped_and_numbers_are_names() -> None:
     encoded = encode_token_tags([[1, 0], None, np.array([0]), []], None, "y")
     assert encoded.codes.tolist() == [1, -1, 0, -1]
     assert encoded.names == ("0", "1 0")
-    assert "2 rows without tags" in encoded.notes[0]
+    assert "2 rows without a label" in encoded.notes[0]
 
 
 @pytest.mark.parametrize("token", ["", "a b", " a", 3, None])
