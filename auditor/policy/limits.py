@@ -55,7 +55,10 @@ def _touched(findings: Findings, judged: np.ndarray) -> np.ndarray:
 
 
 def _concerns(findings: Findings, about: str, rows: Rows, judged: np.ndarray) -> Iterator[Concern]:
-    """The groups that hold a judged row, and then the named items that are in none."""
+    """The groups that hold a judged row, and then the named items that are in none. What is found in the data as a
+    whole, of classes say, names no rows."""
+    if not len(findings.items):
+        return
     single = _touched(findings, judged)
     for group in findings.groups:
         single[group.members] = False

@@ -18,7 +18,7 @@ from auditor.core.errors import UsageError, require
 from auditor.core.progress import Progress, SilentProgress
 from auditor.core.seeds import derive_seed
 from auditor.train.base import Dynamics, FitResult, FitTask, TrainingData
-from auditor.train.embeddings import embed, encoding_precision, moments, rows_of
+from auditor.train.embeddings import FAST_FROM, embed, encoding_precision, moments, rows_of
 from auditor.train.encoders import Encoder, encoder_kind, make_encoder
 from auditor.train.estimator import best_temperature, check_kind, constant_result, held_out_margins, inner_folds
 
@@ -120,7 +120,7 @@ class FrozenTrainer:
 
         features = self._encoder().recipe()
         if (precision := encoding_precision(encoder_kind(self.encoder), choose_device(self.device))) != "fp32":
-            features["precision"] = precision
+            features["precision"] = f"{precision} from {FAST_FROM:,} images"
         return {"trainer": "frozen", "version": version, **values, "features": features}
 
     def fit(self, data: TrainingData, task: FitTask, progress: Progress, checkpoint_dir: Path | None) -> FitResult:
@@ -143,7 +143,7 @@ class FrozenTrainer:
             "encoder": encoder.recipe(),
             "features": int(features.shape[1]),
             "device": describe_device(device),
-            "precision": encoding_precision(encoder.kind, device),
+            "precision": encoding_precision(encoder.kind, device, len(data)),
             "threads": self.threads,
             "temperature": temperature,
             "seconds_embedding": round(embedded - started, 3),

@@ -73,6 +73,7 @@ def test_every_option_reaches_the_work() -> None:
         "out",
         "resume",
         "offline",
+        "track",
     }
     fields = set(AuditConfig.model_fields) - {"near_duplicates"} | {"exact_duplicates_only", "top"}
     assert options["find-errors"] - own == fields | calls

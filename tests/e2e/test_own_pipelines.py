@@ -75,7 +75,8 @@ def test_found_networks_are_entries_and_searches_have_names(tmp_path: Path, monk
     with pytest.raises(UnreadableError, match="not a genotype"):
         again.searched(tmp_path / "other.json")
 
-    options = argparse.Namespace(systems=search.SYSTEMS, budget="smoke", seeds=1, train_seeds=3, device="cpu")
+    asked = {"budget": "smoke", "seeds": 1, "train_seeds": 3, "device": "cpu", "transfer": None}
+    options = argparse.Namespace(systems=search.SYSTEMS, **asked)
     found = search.searches(options)
     assert list(found) == [asked.space_name for asked in found.values()] == search.SYSTEMS.split(",")
     options.systems = "nasnet,easy"

@@ -51,6 +51,7 @@ NO_DOOR = {
     "quality/measures.py": _OWN,
     "quality/metadata.py read_metadata": "`read_table`, as the reader csv",
     "report/benchmark.py render_html": _SHIPPED,
+    "report/dataset_card.py write_card": "the text of a card, kept as it is but for what stands between two marks",
     "report/find_errors.py kept_contents": _OF_A_RUN,
     "report/page.py page_html": _SHIPPED,
     "report/page.py _picture": "put into the page as it is, not decoded",

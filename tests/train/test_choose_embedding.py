@@ -86,7 +86,7 @@ def test_the_frozen_model_s_own_features_are_kept(tmp_path: Path) -> None:
     images = np.load(run.path / layout.WORK / "images.npy")[run.audited]
     direct = make_encoder("efficientnet-lite0", 48).open("cpu")(images)
     same = np.corrcoef(run.embeddings[:, -1280:].astype(float).ravel(), standardised(direct[:, -1280:]).ravel())
-    assert same[0, 1] > 0.98  # in bf16, where the machine has it
+    assert same[0, 1] > 0.99
     # A finished run answers for every detector that needs them.
     flagged = flag_inputs(inputs_from_run(run), detector="knn_vote")
     expected = run_detector("knn_vote", run_evidence(run))

@@ -14,7 +14,7 @@ import pytest
 from auditor.core.errors import UsageError
 from auditor.core.progress import SilentProgress
 from auditor.train.base import FitTask, TrainingData
-from auditor.train.embeddings import CHUNK, embed, embedding_key, encoding_precision
+from auditor.train.embeddings import CHUNK, FAST_FROM, embed, embedding_key, encoding_precision
 from auditor.train.encoders import Encode, make_encoder
 from tests.running import forked
 
@@ -78,6 +78,9 @@ def test_images_are_encoded_in_the_precision_of_the_machine_and_texts_are_not(
 ) -> None:
     images = np.random.default_rng(1).integers(0, 256, (96, 32, 32, 3), dtype=np.uint8)
     encoder, found, keys, recipes = make_encoder("efficientnet-lite0", 64), {}, set(), []
+    monkeypatch.setattr("auditor.train.device.choose_precision", lambda _: "bf16")
+    assert encoding_precision("image", "cpu", FAST_FROM - 1) == "fp32"  # a small set is the same on every machine
+    monkeypatch.setattr("auditor.train.embeddings.FAST_FROM", 96)
     for precision in ("fp32", "bf16"):
         monkeypatch.setattr("auditor.train.device.choose_precision", lambda _, p=precision: p)
         found[precision] = np.float32(embed(encoder, images, None, "cpu", 1, SilentProgress(), "task"))
